@@ -1,0 +1,23 @@
+# What every target of this project is compiled with. Third-party targets are not touched.
+add_library(natsession_options INTERFACE)
+target_compile_options(natsession_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Wold-style-cast -Woverloaded-virtual -Wcast-align -Wnull-dereference -Wformat=2)
+if(NATSESSION_WERROR)
+  target_compile_options(natsession_options INTERFACE -Werror)
+endif()
+if(NATSESSION_SANITIZE)
+  # Sanitizers move code about, which makes g++ 12 see null dereferences that are not there.
+  target_compile_options(natsession_options INTERFACE -fno-omit-frame-pointer -Wno-null-dereference)
+  add_compile_options(-fsanitize=${NATSESSION_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${NATSESSION_SANITIZE})
+endif()
+target_compile_options(natsession_options INTERFACE -fstack-protector-strong)
+target_include_directories(natsession_options INTERFACE ${PROJECT_SOURCE_DIR}/lib)
+
+# natsession_library(NAME SOURCES... DEPENDS...): one folder of lib/ as one static library.
+function(natsession_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(natsession_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(natsession_${name} PUBLIC natsession_options ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+endfunction()
