@@ -1,0 +1,21 @@
+// RecordOutput: where a collector puts the records that it makes. delivery/ implements it; tests keep a list.
+// Threads: one, the collector's. Neither call blocks, takes a lock or allocates in the steady state.
+#pragma once
+
+#include "record/session_record.h"
+
+namespace natsession {
+
+class RecordOutput {
+ public:
+  // So many records may be emitted after has_room() said yes, before it is asked again.
+  static constexpr std::size_t kRoom = 4096;
+
+  virtual ~RecordOutput() = default;
+  // Copies the record.
+  virtual void emit(const SessionRecord& record) = 0;
+  // Whether kRoom more records fit. While it is false the collector leaves its events in the kernel.
+  [[nodiscard]] virtual bool has_room() = 0;
+};
+
+}  // namespace natsession

@@ -1,0 +1,104 @@
+// SessionRecord: one line of the session log, as a plain struct. What the fields mean is fixed by the log's
+// specification and told to readers in FORMAT.md.
+// Threads: a plain value type; Origin and vpc_id point to strings that outlive every record (see Interner).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "net/ip_address.h"
+
+namespace natsession {
+
+// A counter that may be unknown: accounting was off, or the flow left with no event. Unknown is never shown
+// as 0.
+class Count {
+ public:
+  constexpr Count() = default;
+  constexpr explicit Count(std::uint64_t value) : value_(value) {}
+  [[nodiscard]] constexpr bool known() const { return value_ != kUnknown; }
+  [[nodiscard]] constexpr std::uint64_t value() const { return value_; }  // only if known()
+  friend constexpr bool operator==(const Count&, const Count&) = default;
+
+ private:
+  static constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t value_ = kUnknown;
+};
+
+// Who wrote the record. One object per collector.
+struct Origin {
+  std::string instance;
+  std::string netns;  // empty when only one namespace is watched
+};
+
+enum class RecordEvent : std::uint8_t { kStart, kInterim, kEnd, kGap };
+
+enum class RecordReason : std::uint8_t {
+  kNone,
+  kDestroyed,    // end: the kernel said so
+  kVanished,     // end: left the table with no event
+  kOverrun,      // gap: the socket's buffer was full and events were lost
+  kTableGuard,   // gap: reliable mode was off because the conntrack table was filling
+  kStopped,      // gap: the logger was not running, as its state file tells
+  kSinkStalled,  // gap: this sink took nothing for too long while others went on
+};
+
+// nf_conntrack's enum tcp_conntrack. kNone is also: not TCP, or not known.
+enum class TcpState : std::uint8_t {
+  kNone,
+  kSynSent,
+  kSynRecv,
+  kEstablished,
+  kFinWait,
+  kCloseWait,
+  kLastAck,
+  kTimeWait,
+  kClose,
+  kSynSent2,
+};
+
+struct SessionRecord {
+  const Origin* origin = nullptr;  // never null in a record that is handed on
+  std::string_view vpc_id;
+
+  IpAddress pri_ip;
+  IpAddress pub_ip;
+  IpAddress nat_ip;
+  IpAddress orig_dst_ip;  // only if has_orig_dst
+  std::uint16_t pri_port = 0;
+  std::uint16_t pub_port = 0;
+  std::uint16_t nat_port = 0;
+  std::uint16_t orig_dst_port = 0;  // only if has_orig_dst
+
+  Count bytes_from_pub;  // layer-3 bytes in this slice
+  Count pkts_from_pub;
+  Count bytes_from_vpc;
+  Count pkts_from_vpc;
+
+  UnixMs start_time;  // of this slice; start_time <= end_time
+  UnixMs end_time;
+  std::optional<UnixMs> session_start;
+
+  std::uint64_t session_id = 0;
+  std::uint32_t seq = 0;
+  std::uint32_t mark = 0;
+  std::uint16_t zone = 0;
+  std::uint8_t protocol = 0;  // IANA number
+  RecordEvent event = RecordEvent::kEnd;
+  RecordReason reason = RecordReason::kNone;
+  TcpState tcp_state = TcpState::kNone;
+  bool has_orig_dst = false;
+
+  Count events_lost;  // kGap only: how many events, where it is known
+};
+
+// The 64-bit session_id: a hash of zone, protocol, the addresses and ports of both tuples and session_start
+// in ms. The same for every record of one session, on every machine and version. Shape:  FORMAT.md gives the
+// bytes that are hashed (XXH3, 64 bits). Fields of slices do not enter.
+[[nodiscard]] std::uint64_t derive_session_id(const SessionRecord& record);
+
+}  // namespace natsession

@@ -1,0 +1,90 @@
+// Collector: drives one EventSource and one Tracker. Each turn takes what the kernel has queued, moves a running dump
+// on by one part, and closes windows when they are due. It never blocks and never waits: the caller does, by what
+// turn() says.
+// Threads: one, except for the request_ functions, which any thread may call.
+#pragma once
+
+#include <atomic>
+#include <optional>
+
+#include "session/tracker.h"
+#include "session/window_schedule.h"
+
+namespace natsession {
+
+struct CollectorCounters {
+  std::uint64_t overruns = 0;         // how often the kernel said ENOBUFS
+  std::uint64_t events_lost = 0;      // messages that it could not queue
+  std::uint64_t passes = 0;           // dumps that were begun
+  std::uint64_t passes_failed = 0;    // and failed, or were interrupted
+  std::uint64_t held_back_turns = 0;  // turns in which the output had no room
+};
+
+class Collector {
+ public:
+  // What the caller does before the next turn.
+  enum class Pace {
+    kAtOnce,  // there is more to do
+    kTick,    // events are coming: collect them in kTick, not one by one, because each wake-up costs the sender
+    kIdle,    // wait for an event, a request, or kIdleLimit
+    kDone,    // after request_stop(): everything that was seen has been emitted
+  };
+  static constexpr std::chrono::milliseconds kTickLength{10};
+  static constexpr std::chrono::milliseconds kIdleLimit{500};  // so that windows close, also after a clock step
+
+  // All outlive the collector.
+  Collector(EventSource& source, Tracker& tracker, RecordOutput& output, const Clock& clock,
+            std::chrono::milliseconds window);
+
+  // Errors: the source is broken for good.
+  [[nodiscard]] Result<Pace> turn();
+
+  // The initial dump has been taken in: every session is known.
+  [[nodiscard]] bool ready() const { return ready_; }
+
+  // SIGUSR1: the window closes now, and the next one at its boundary.
+  void request_close() { close_requested_.store(true, std::memory_order_relaxed); }
+  // SIGTERM: what is queued is handled, open sessions get an interim record, then turn() says kDone.
+  void request_stop() { stop_requested_.store(true, std::memory_order_relaxed); }
+
+  [[nodiscard]] const CollectorCounters& counters() const { return counters_; }
+  [[nodiscard]] const std::optional<Error>& last_dump_error() const { return last_dump_error_; }
+
+ private:
+  // A dump pass, step by step. What was queued before the dump is handled before it, and what was queued while it ran
+  // before its outcome counts.
+  enum class Step { kNone, kDrainBefore, kDump, kDrainAfter, kSweep };
+
+  void want_pass(const DumpPurpose& purpose);
+  void watch_losses(const EventSource::Received& received);
+  void advance_pass(bool drained);
+  void begin_dump();
+  void pass_over();
+  void dump_failed(Error error);
+
+  EventSource& source_;
+  Tracker& tracker_;
+  RecordOutput& output_;
+  const Clock& clock_;
+  WindowSchedule schedule_;
+
+  Step step_ = Step::kNone;
+  DumpPurpose purpose_;                  // of the pass that runs
+  std::optional<DumpPurpose> wanted_;    // the next one
+  bool whole_ = false;                   // the dump of this pass was complete
+  bool confirming_ = false;              // this pass looks again for sessions that the last one did not show
+  int tries_ = 0;                        // of this pass, after interruptions
+  std::uint64_t dropped_at_pass_ = 0;    // source_.dropped() when this pass began
+  std::uint64_t dropped_before_ = 0;     // and when the one before it began
+  std::uint64_t dropped_seen_ = 0;
+  UnixMs last_drained_{};                // until then nothing can be missing
+  bool ready_ = false;
+  bool stopping_ = false;
+  std::optional<Error> last_dump_error_;
+
+  std::atomic<bool> close_requested_{false};
+  std::atomic<bool> stop_requested_{false};
+  CollectorCounters counters_;
+};
+
+}  // namespace natsession

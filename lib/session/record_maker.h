@@ -1,0 +1,67 @@
+// RecordMaker: turns what is known of a session into records, and remembers what has been reported of it.
+// Threads: one, the collector's.
+#pragma once
+
+#include <optional>
+
+#include "record/record_output.h"
+#include "session/session.h"
+#include "session/settings.h"
+#include "session/slab.h"
+#include "session/vpc_map.h"
+
+namespace natsession {
+
+class RecordMaker {
+ public:
+  // All three outlive every record.
+  RecordMaker(RecordMode mode, std::chrono::milliseconds window, const Origin& origin, const VpcMap& vpcs,
+              RecordOutput& output)
+      : mode_(mode), window_(window), origin_(&origin), vpcs_(&vpcs), output_(output) {}
+
+  // The session begins.
+  template <typename Family>
+  void start(Session<Family>& session);
+
+  // A slice of a live session ends at `end`. `shown` is its dump entry, null when no dump showed it. Nothing is
+  // written for a slice that was reported already, nor, unless `always`, for one in which nothing moved.
+  template <typename Family>
+  void interim(Session<Family>& session, const ConntrackEvent* shown, UnixMs end, bool always);
+
+  // The session is over, at `end`; `destroy` is its last event, null when it vanished. Its history is released.
+  template <typename Family>
+  void end(Session<Family>& session, const ConntrackEvent* destroy, RecordReason reason, UnixMs end);
+
+  void gap(UnixMs start, UnixMs end, RecordReason reason, Count lost);
+
+  void relabel(const Origin& origin, const VpcMap& vpcs) {
+    origin_ = &origin;
+    vpcs_ = &vpcs;
+  }
+  [[nodiscard]] const History* history(std::uint32_t index) const;  // null for Slab::kNone
+  [[nodiscard]] std::uint32_t add_history(const History& history);
+
+  [[nodiscard]] std::uint64_t records() const { return records_; }
+  [[nodiscard]] std::uint64_t counters_reset() const { return counters_reset_; }
+  [[nodiscard]] std::size_t bytes() const { return histories_.bytes(); }
+
+ private:
+  template <typename Family>
+  [[nodiscard]] SessionRecord describe(const Session<Family>& session) const;
+  template <typename Family>
+  void set_slice(const Session<Family>& session, UnixMs end, SessionRecord& record) const;
+  void set_traffic(const ConntrackEvent& seen, const History* before, bool dnat_view, SessionRecord& record);
+  [[nodiscard]] std::uint64_t increase(std::uint64_t now, std::uint64_t before);
+  void emit(SessionRecord& record);
+
+  RecordMode mode_;
+  std::chrono::milliseconds window_;
+  const Origin* origin_;
+  const VpcMap* vpcs_;
+  RecordOutput& output_;
+  Slab<History> histories_;
+  std::uint64_t records_ = 0;
+  std::uint64_t counters_reset_ = 0;
+};
+
+}  // namespace natsession

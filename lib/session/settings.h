@@ -1,0 +1,35 @@
+// What the user chooses about the log: which sessions, which records, which windows.
+// Threads: plain value types.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace natsession {
+
+// Which sessions are logged, by the status word of the flow.
+enum class NatSelection : std::uint8_t {
+  kSnat,  // IPS_SRC_NAT
+  kDnat,  // IPS_DST_NAT
+  kAny,   // either
+};
+
+// Which records a session gets.
+enum class RecordMode : std::uint8_t {
+  kWindow,    // an interim record for each window with traffic, and one at the end
+  kEnd,       // one record, at the end
+  kStartEnd,  // one at the beginning, one at the end
+};
+
+// Which groups of conntrack events are subscribed to.
+struct EventGroups {
+  bool new_ = true;
+  bool update = true;
+  bool destroy = true;
+  friend bool operator==(const EventGroups&, const EventGroups&) = default;
+};
+
+inline constexpr std::chrono::milliseconds kMinWindow = std::chrono::seconds(1);
+inline constexpr std::chrono::milliseconds kMaxWindow = std::chrono::hours(24);
+
+}  // namespace natsession

@@ -1,0 +1,342 @@
+#include "session/tracker.h"
+
+namespace natsession {
+namespace {
+
+constexpr std::uint8_t kNatStatus = kStatusSrcNat | kStatusDstNat;
+
+// When something happened that the kernel gave no better time for.
+UnixMs time_of(const ConntrackEvent& event, UnixNs received) { return to_ms(event.event.value_or(received)); }
+
+// A start from an event is its receipt, at most this much behind the kernel's own stamp for the same session.
+// (The stamp can only be later when it is another session's.)
+constexpr std::chrono::seconds kStampSlack{1};
+
+// Whether `event` can be of the session in the table, whose key is the same. The kernel gives the id and the tuples
+// again when a flow's memory is used again at once, so only the time of the start tells them apart.
+template <typename Family>
+bool same_start(const Session<Family>& session, const ConntrackEvent& event) {
+  using S = Session<Family>;
+  if (!event.start || !session.has(S::kStartKnown)) return true;
+  const UnixMs start = to_ms(*event.start);
+  if (session.has(S::kStartFromKernel)) return start == session.begin;
+  return start <= session.begin + kStampSlack;
+}
+
+// Takes over what an event tells of a live session.
+template <typename Family>
+void learn(Session<Family>& session, const ConntrackEvent& event) {
+  using S = Session<Family>;
+  session.mark = event.mark;
+  session.nat_status = static_cast<std::uint8_t>(event.status & kNatStatus);
+  if (event.tcp_state != TcpState::kNone) session.tcp_state = event.tcp_state;
+  if (event.start && !session.has(S::kStartPinned)) {
+    session.begin = to_ms(*event.start);
+    session.set(S::kStartKnown | S::kStartFromKernel);
+  }
+  session.clear(S::kMissed);
+}
+
+}  // namespace
+
+Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, const VpcMap& vpcs, RecordOutput& output)
+    : mode_(settings.records),
+      max_sessions_(settings.max_sessions),
+      maker_(settings.records, settings.window, origin, vpcs, output) {}
+
+template <>
+FlowTable<V4>& Tracker::table() {
+  return v4_;
+}
+template <>
+FlowTable<V6>& Tracker::table() {
+  return v6_;
+}
+
+TrackerCounters Tracker::counters() const {
+  TrackerCounters all = counters_;
+  all.records = maker_.records();
+  all.counters_reset = maker_.counters_reset();
+  return all;
+}
+
+void Tracker::on_event(const ConntrackEvent& event) {
+  if (event.original.src.is_v4()) {
+    handle<V4>(event);
+  } else {
+    handle<V6>(event);
+  }
+}
+
+template <typename Family>
+void Tracker::handle(const ConntrackEvent& event) {
+  const auto key = FlowKey<Family>::of(event);
+  const std::uint64_t hash = hash_key(key);
+  switch (event.type) {
+    case EventType::kNew:
+      ++counters_.events_new;
+      handle_new(event, key, hash);
+      break;
+    case EventType::kUpdate:
+      ++counters_.events_update;
+      handle_update(event, key, hash);
+      break;
+    case EventType::kDestroy:
+      ++counters_.events_destroy;
+      handle_destroy(event, key, hash);
+      break;
+  }
+}
+
+// A live cell for the key, or null when there are too many.
+template <typename Family>
+Session<Family>* Tracker::follow(const FlowKey<Family>& key, std::uint64_t hash) {
+  if (live() >= max_sessions_) {
+    ++counters_.not_followed;
+    return nullptr;
+  }
+  Session<Family>& session = table<Family>().insert(key, hash);
+  session.pass = pass_;
+  return &session;
+}
+
+// Fills a session whose NEW was just received.
+template <typename Family>
+void Tracker::begin_with(Session<Family>& session, const ConntrackEvent& event) {
+  using S = Session<Family>;
+  session.begin = time_of(event, now_);
+  session.set(S::kStartKnown | S::kNewSeen);
+  learn(session, event);
+  if (mode_ == RecordMode::kStartEnd) maker_.start(session);
+}
+
+template <typename Family>
+void Tracker::handle_new(const ConntrackEvent& event, const FlowKey<Family>& key, std::uint64_t hash) {
+  using S = Session<Family>;
+  if (Session<Family>* session = table<Family>().find(key, hash); session != nullptr) {
+    // The dump that runs showed it first, and this event was still in the queue.
+    const bool adopted_just_now = in_pass_ && session->pass == pass_ && !session->has(S::kNewSeen);
+    if (adopted_just_now) {
+      learn(*session, event);
+      session->set(S::kNewSeen);
+      return;
+    }
+    ++counters_.reused;
+    close_vanished(*session, hash, time_of(event, now_));
+  }
+  vanished_young_.erase(hash);
+  vanished_old_.erase(hash);
+
+  Session<Family> unfollowed{};
+  unfollowed.key = key;
+  unfollowed.history = Slab<History>::kNone;
+  Session<Family>* const session = follow(key, hash);
+  begin_with(session != nullptr ? *session : unfollowed, event);
+}
+
+template <typename Family>
+void Tracker::handle_update(const ConntrackEvent& event, const FlowKey<Family>& key, std::uint64_t hash) {
+  Session<Family>* const session = table<Family>().find(key, hash);
+  if (session == nullptr) {
+    // Not followed from here on: the event may be behind its flow's DESTROY, sent by another processor.
+    ++counters_.updates_unseen;
+    return;
+  }
+  learn(*session, event);
+  session->pass = pass_;
+}
+
+template <typename Family>
+void Tracker::handle_destroy(const ConntrackEvent& event, const FlowKey<Family>& key, std::uint64_t hash) {
+  const UnixMs end = to_ms(event.stop.value_or(event.event.value_or(now_)));
+  if (in_pass_) ended_in_pass_.insert(hash);
+
+  Session<Family>* const session = table<Family>().find(key, hash);
+  if (session != nullptr && same_start(*session, event)) {
+    learn(*session, event);
+    maker_.end(*session, &event, RecordReason::kDestroyed, end);
+    table<Family>().erase(*session, hash);
+    return;
+  }
+  if (session != nullptr) {
+    ++counters_.reused;
+    close_vanished(*session, hash, event.start ? to_ms(*event.start) : end);
+  } else if (was_closed_as_vanished(event, hash, false)) {
+    ++counters_.late_destroys;
+    return;
+  }
+
+  ++counters_.destroys_unseen;
+  Session<Family> unseen{};
+  unseen.key = key;
+  unseen.history = Slab<History>::kNone;
+  unseen.begin = end;
+  learn(unseen, event);
+  maker_.end(unseen, &event, RecordReason::kDestroyed, end);
+}
+
+template <typename Family>
+void Tracker::close_vanished(Session<Family>& session, std::uint64_t hash, UnixMs end) {
+  ++counters_.vanished;
+  if (vanished_young_.size() >= kVanishedLimit) {
+    vanished_old_.swap(vanished_young_);
+    vanished_young_.clear();
+  }
+  const bool stamped = session.has(Session<Family>::kStartFromKernel);
+  vanished_young_[hash] = stamped ? session.begin.time_since_epoch().count() : kNoStamp;
+  maker_.end(session, nullptr, RecordReason::kVanished, std::max(end, session.begin));
+  table<Family>().erase(session, hash);
+}
+
+// `by_stamp`: only the kernel's stamp of the start counts as proof.
+bool Tracker::was_closed_as_vanished(const ConntrackEvent& event, std::uint64_t hash, bool by_stamp) const {
+  auto found = vanished_young_.find(hash);
+  if (found == vanished_young_.end()) {
+    found = vanished_old_.find(hash);
+    if (found == vanished_old_.end()) return false;
+  }
+  const std::int64_t stamp = found->second;
+  if (stamp == kNoStamp || !event.start) return !by_stamp;
+  return to_ms(*event.start).time_since_epoch().count() == stamp;
+}
+
+void Tracker::begin_pass(const DumpPurpose& purpose) {
+  purpose_ = purpose;
+  in_pass_ = true;
+  pass_ = pass_ == 255 ? 1 : static_cast<std::uint8_t>(pass_ + 1);
+}
+
+void Tracker::on_dump_entry(const ConntrackEvent& entry) {
+  if (entry.original.src.is_v4()) {
+    handle_dump_entry<V4>(entry);
+  } else {
+    handle_dump_entry<V6>(entry);
+  }
+}
+
+template <typename Family>
+void Tracker::handle_dump_entry(const ConntrackEvent& entry) {
+  const auto key = FlowKey<Family>::of(entry);
+  const std::uint64_t hash = hash_key(key);
+  // The kernel wrote this entry before the DESTROY that has been handled already.
+  if (ended_in_pass_.contains(hash)) return;
+
+  Session<Family>* session = table<Family>().find(key, hash);
+  if (session != nullptr && !same_start(*session, entry)) {
+    ++counters_.reused;
+    close_vanished(*session, hash, to_ms(*entry.start));
+    session = nullptr;
+  }
+  if (session == nullptr) {
+    if (was_closed_as_vanished(entry, hash, true)) return;
+    session = follow(key, hash);
+    if (session == nullptr) return;
+    ++counters_.adopted;
+    session->begin = to_ms(now_);
+    learn(*session, entry);
+    if (mode_ == RecordMode::kStartEnd && !purpose_.initial) maker_.start(*session);
+  } else {
+    learn(*session, entry);
+  }
+  session->pass = pass_;
+
+  if (purpose_.final) {
+    const bool never_reported = session->history == Slab<History>::kNone;
+    maker_.interim(*session, &entry, std::max(*purpose_.close, session->begin), never_reported);
+  } else if (mode_ == RecordMode::kWindow && purpose_.close && session->begin < *purpose_.close) {
+    maker_.interim(*session, &entry, *purpose_.close, false);
+  }
+}
+
+void Tracker::end_pass(bool whole, bool delayed) {
+  in_pass_ = false;
+  proves_absence_ = whole;
+  delayed_ = delayed;
+  wants_confirmation_ = false;
+  sweep_cursor_ = 0;
+  sweeping_v6_ = false;
+  ended_in_pass_.clear();
+}
+
+bool Tracker::sweep(std::uint32_t count) {
+  if (!sweeping_v6_) {
+    sweep_cursor_ = v4_.scan(sweep_cursor_, count, [this](Session<V4>& session) { sweep_one(session); });
+    if (sweep_cursor_ < v4_.end()) return false;
+    sweeping_v6_ = true;
+    sweep_cursor_ = 0;
+    return false;
+  }
+  sweep_cursor_ = v6_.scan(sweep_cursor_, count, [this](Session<V6>& session) { sweep_one(session); });
+  return sweep_cursor_ >= v6_.end();
+}
+
+template <typename Family>
+void Tracker::sweep_one(Session<Family>& session) {
+  using S = Session<Family>;
+  if (session.pass == pass_) return;
+  if (purpose_.final) {
+    // Its DESTROY is on its way, or the dump was not whole: what is known of it is written, and no end is claimed.
+    if (session.history == Slab<History>::kNone) {
+      maker_.interim(session, nullptr, std::max(*purpose_.close, session.begin), true);
+    }
+    return;
+  }
+  if (!proves_absence_) return;
+  if (delayed_ || !session.has(S::kMissed)) {
+    session.set(S::kMissed);
+    if (!delayed_) wants_confirmation_ = true;
+    return;
+  }
+  const bool in_closed_window = purpose_.close && session.begin < *purpose_.close;
+  close_vanished(session, hash_key(session.key), in_closed_window ? *purpose_.close : to_ms(now_));
+}
+
+template <typename Family>
+void Tracker::save_table(const std::function<void(const Saved&)>& visit) {
+  table<Family>().scan(0, table<Family>().end(), [&](const Session<Family>& session) {
+    const FlowKey<Family>& key = session.key;
+    Saved saved;
+    saved.flow.protocol = key.protocol;
+    saved.flow.original = {Family::load(key.original_src), Family::load(key.original_dst), key.original_src_port,
+                           key.original_dst_port};
+    saved.flow.reply = {Family::load(key.reply_src), Family::load(key.reply_dst), key.reply_src_port,
+                        key.reply_dst_port};
+    saved.flow.id = key.id;
+    saved.flow.zone = key.zone;
+    saved.flow.mark = session.mark;
+    saved.flow.status = session.nat_status;
+    saved.flow.tcp_state = session.tcp_state;
+    saved.begin = session.begin;
+    saved.flags = session.flags & kSavedFlags;
+    if (const History* history = maker_.history(session.history)) saved.history = *history;
+    visit(saved);
+  });
+}
+
+void Tracker::save(const std::function<void(const Saved&)>& visit) {
+  save_table<V4>(visit);
+  save_table<V6>(visit);
+}
+
+template <typename Family>
+void Tracker::restore_one(const Saved& saved) {
+  const auto key = FlowKey<Family>::of(saved.flow);
+  const std::uint64_t hash = hash_key(key);
+  if (table<Family>().find(key, hash) != nullptr) return;
+  Session<Family>* const session = follow(key, hash);
+  if (session == nullptr) return;
+  learn(*session, saved.flow);
+  session->begin = saved.begin;
+  session->set(saved.flags);
+  if (saved.history) session->history = maker_.add_history(*saved.history);
+}
+
+void Tracker::restore(const Saved& saved) {
+  if (saved.flow.original.src.is_v4()) {
+    restore_one<V4>(saved);
+  } else {
+    restore_one<V6>(saved);
+  }
+}
+
+}  // namespace natsession

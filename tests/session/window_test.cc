@@ -1,0 +1,243 @@
+// Windows, dumps and sessions that go without a word.
+#include <catch2/catch.hpp>
+
+#include "support/tracker_fixture.h"
+
+namespace natsession {
+namespace {
+
+using namespace testing;  // NOLINT: a test's language
+
+TEST_CASE("each window with traffic gets its increase, and the records add up to the kernel's counters", "[session][window]") {
+  TrackerFixture f;
+  Flow s = flow().stamped(at_ms(1'003'000));
+  f.now(1'003'002);
+  f.event(s.created());
+  f.close_window(1'010'000, {s.traffic({10, 1000}, {8, 8000}).dumped()});
+  const SessionRecord first = f.only();
+  CHECK(first.event == RecordEvent::kInterim);
+  CHECK(first.start_time == ms(1'003'000));
+  CHECK(first.end_time == ms(1'010'000));
+  CHECK(first.bytes_from_vpc == Count(1000));
+
+  f.close_window(1'020'000, {s.traffic({15, 1500}, {9, 9000}).dumped()});
+  const SessionRecord second = f.only();
+  CHECK(second.seq == 1);
+  CHECK(second.start_time == ms(1'010'000));
+  CHECK(second.end_time == ms(1'020'000));
+  CHECK(second.bytes_from_vpc == Count(500));
+  CHECK(second.pkts_from_pub == Count(1));
+
+  f.event(s.traffic({16, 1616}, {9, 9000}).destroyed(at_ms(1'024'000)));
+  const SessionRecord last = f.only();
+  CHECK(last.event == RecordEvent::kEnd);
+  CHECK(last.seq == 2);
+  CHECK(last.start_time == ms(1'020'000));
+  CHECK(last.end_time == ms(1'024'000));
+  CHECK(last.bytes_from_vpc == Count(116));
+  CHECK(last.bytes_from_pub == Count(0));
+  CHECK(first.session_id == second.session_id);
+  CHECK(second.session_id == last.session_id);
+}
+
+TEST_CASE("a session that was idle in a window gets no record for it", "[session][window]") {
+  TrackerFixture f;
+  const Flow s = flow().traffic({10, 1000}, {8, 8000});
+  f.event(s.created());
+  f.close_window(1'010'000, {s.dumped()});
+  f.take();
+  f.close_window(1'020'000, {s.dumped()});
+  CHECK(f.take().empty());
+}
+
+TEST_CASE("an end record is written also when nothing is left to report", "[session][window]") {
+  TrackerFixture f;
+  const Flow s = flow().traffic({10, 1000}, {8, 8000});
+  f.event(s.created());
+  f.close_window(1'010'000, {s.dumped()});
+  f.take();
+  f.event(s.destroyed(at_ms(1'012'000)));
+  CHECK(f.only().bytes_from_vpc == Count(0));
+}
+
+TEST_CASE("without accounting a live session gets an interim record each window, with unknown counters", "[session][window]") {
+  TrackerFixture f;
+  f.event(flow().created());
+  f.close_window(1'010'000, {flow().dumped()});
+  CHECK_FALSE(f.only().bytes_from_vpc.known());
+  f.close_window(1'020'000, {flow().dumped()});
+  CHECK(f.only().seq == 1);
+}
+
+TEST_CASE("a slice never covers more than one window", "[session][window]") {
+  TrackerFixture f;
+  f.initial_dump({flow().stamped(at_ms(12'345)).traffic({1, 1}, {1, 1}).dumped()});
+  f.close_window(1'010'000, {flow().stamped(at_ms(12'345)).traffic({2, 2}, {2, 2}).dumped()});
+  const SessionRecord r = f.only();
+  CHECK(r.session_start == ms(12'345));
+  CHECK(r.start_time == ms(1'000'000));
+  CHECK(r.bytes_from_vpc == Count(2));
+}
+
+TEST_CASE("a session that began after the boundary is not in the window that closes", "[session][window]") {
+  TrackerFixture f;
+  f.now(1'010'001);
+  f.event(flow().created());
+  f.close_window(1'010'000, {flow().traffic({1, 1}, {1, 1}).dumped()});
+  CHECK(f.take().empty());
+}
+
+TEST_CASE("a window that is closed by hand divides the slices there", "[session][window]") {
+  TrackerFixture f;
+  Flow s = flow();
+  f.event(s.created());
+  f.close_window(1'004'000, {s.traffic({1, 100}, {1, 100}).dumped()});
+  CHECK(f.only().end_time == ms(1'004'000));
+  f.close_window(1'010'000, {s.traffic({2, 150}, {1, 100}).dumped()});
+  const SessionRecord r = f.only();
+  CHECK(r.start_time == ms(1'004'000));
+  CHECK(r.bytes_from_vpc == Count(50));
+}
+
+TEST_CASE("a flow that a dump shows twice makes one interim record", "[session][window]") {
+  TrackerFixture f;
+  f.event(flow().created());
+  Flow s = flow();
+  f.close_window(1'010'000, {s.traffic({1, 100}, {0, 0}).dumped(), s.traffic({2, 200}, {0, 0}).dumped()});
+  CHECK(f.only().bytes_from_vpc == Count(100));
+  f.event(s.destroyed());
+  CHECK(f.only().bytes_from_vpc == Count(100));
+}
+
+TEST_CASE("counters that somebody zeroed count from there", "[session][window]") {
+  TrackerFixture f;
+  Flow s = flow();
+  f.event(s.created());
+  f.close_window(1'010'000, {s.traffic({9, 900}, {9, 900}).dumped()});
+  f.take();
+  f.event(s.traffic({1, 40}, {1, 50}).destroyed());
+  const SessionRecord r = f.only();
+  CHECK(r.bytes_from_vpc == Count(40));
+  CHECK(f.tracker.counters().counters_reset > 0);
+}
+
+TEST_CASE("a session that two whole dumps did not show ends as vanished, once", "[session][vanish]") {
+  TrackerFixture f;
+  f.event(flow().created());
+  f.close_window(1'010'000, {});
+  CHECK(f.take().empty());
+  CHECK(f.tracker.wants_confirmation());
+  f.close_window(1'010'000, {});
+  const SessionRecord r = f.only();
+  CHECK(r.event == RecordEvent::kEnd);
+  CHECK(r.reason == RecordReason::kVanished);
+  CHECK(r.end_time == ms(1'010'000));
+  CHECK_FALSE(r.bytes_from_vpc.known());
+
+  SECTION("a DESTROY that comes after all makes no second end") {
+    f.event(flow().destroyed());
+    CHECK(f.take().empty());
+    CHECK(f.tracker.counters().late_destroys == 1);
+  }
+  SECTION("a NEW on its key is a session of its own") {
+    f.event(flow().created());
+    f.event(flow().destroyed());
+    CHECK(f.only().reason == RecordReason::kDestroyed);
+  }
+}
+
+TEST_CASE("a dump that was interrupted proves nothing", "[session][vanish]") {
+  TrackerFixture f;
+  f.event(flow().created());
+  for (int i = 0; i < 3; ++i) f.dump({}, {}, false);
+  CHECK(f.take().empty());
+  CHECK(f.tracker.live() == 1);
+}
+
+TEST_CASE("where DESTROY events are delayed a missing session waits for a dump with no delays", "[session][vanish]") {
+  TrackerFixture f;
+  f.event(flow().created());
+  f.dump({}, {}, true, true);
+  CHECK_FALSE(f.tracker.wants_confirmation());
+  f.dump({}, {}, true, true);
+  CHECK(f.take().empty());
+  SECTION("then it has vanished") {
+    f.dump({}, {});
+    CHECK(f.only().reason == RecordReason::kVanished);
+  }
+  SECTION("or its DESTROY comes") {
+    f.event(flow().destroyed());
+    CHECK(f.only().reason == RecordReason::kDestroyed);
+  }
+}
+
+TEST_CASE("a session that is missing once and then seen has not vanished", "[session][vanish]") {
+  TrackerFixture f;
+  f.event(flow().created());
+  f.dump({}, {});
+  SECTION("in a dump") { f.dump({}, {flow().dumped()}); }
+  SECTION("by an UPDATE") { f.event(flow().updated()); }
+  f.dump({}, {});
+  CHECK(f.take().empty());
+}
+
+TEST_CASE("a dump entry that is older than the session's DESTROY does not bring it back", "[session][vanish]") {
+  TrackerFixture f;
+  f.event(flow().created());
+  f.tracker.begin_pass({});
+  f.event(flow().destroyed());
+  f.tracker.on_dump_entry(flow().dumped());
+  f.tracker.end_pass(true, false);
+  CHECK(f.only().reason == RecordReason::kDestroyed);
+  CHECK(f.tracker.live() == 0);
+}
+
+TEST_CASE("a session that begins while a dump runs is not missed by it", "[session][vanish]") {
+  TrackerFixture f;
+  for (int i = 0; i < 2; ++i) {
+    f.tracker.begin_pass({});
+    if (i == 0) f.event(flow().created());
+    if (i == 1) f.tracker.on_dump_entry(flow().dumped());
+    f.tracker.end_pass(true, false);
+    while (!f.tracker.sweep(10)) {
+    }
+    CHECK_FALSE(f.tracker.wants_confirmation());
+  }
+  CHECK(f.tracker.live() == 1);
+}
+
+TEST_CASE("a NEW that was still queued when the dump showed its session makes no second one", "[session][vanish]") {
+  TrackerFixture f;
+  f.tracker.begin_pass({});
+  f.tracker.on_dump_entry(flow().dumped());
+  f.event(flow().created());
+  f.tracker.end_pass(true, false);
+  CHECK(f.take().empty());
+  CHECK(f.tracker.live() == 1);
+  CHECK(f.tracker.counters().reused == 0);
+}
+
+TEST_CASE("at the stop open sessions get an interim record and no end", "[session][stop]") {
+  const auto mode = GENERATE(RecordMode::kWindow, RecordMode::kEnd, RecordMode::kStartEnd);
+  TrackerFixture f(mode);
+  const Flow s = flow().traffic({1, 100}, {1, 200});
+  f.event(s.created());
+  f.take();
+  f.stop(1'005'000, {s.dumped()});
+  const SessionRecord r = f.only();
+  CHECK(r.event == RecordEvent::kInterim);
+  CHECK(r.end_time == ms(1'005'000));
+  CHECK(r.bytes_from_pub == Count(200));
+}
+
+TEST_CASE("at the stop a session that the dump does not show is written with unknown counters", "[session][stop]") {
+  TrackerFixture f;
+  f.event(flow().created());
+  f.stop(1'005'000, {});
+  const SessionRecord r = f.only();
+  CHECK(r.event == RecordEvent::kInterim);
+  CHECK_FALSE(r.bytes_from_vpc.known());
+}
+
+}  // namespace
+}  // namespace natsession

@@ -1,0 +1,78 @@
+// An EventSource that plays a script: queued events, and a table that dumps show.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "session/event_source.h"
+
+namespace natsession::testing {
+
+class ScriptedSource final : public EventSource {
+ public:
+  // What the event socket holds.
+  std::deque<ConntrackEvent> queue;
+  // What the next dump shows, a few entries a part.
+  std::vector<ConntrackEvent> table;
+  std::size_t batch = 4;
+  std::size_t part = 2;
+  // What becomes of dumps that are started from now on.
+  DumpState outcome = DumpState::kDone;
+  std::optional<Error> dump_error;
+  std::optional<Error> receive_error;
+  // Called when a dump begins and before each part: the moment to change the queue under it.
+  std::function<void()> on_dump_start;
+  std::function<void(std::size_t shown)> on_dump_part;
+  bool delays = false;
+
+  std::size_t dumps = 0;
+
+  void lose(std::uint64_t messages) {
+    dropped_ += messages;
+    overrun_ = true;
+  }
+  void delay(std::uint64_t messages) { dropped_ += messages; }
+
+  Result<Received> receive(Handler& handler) override {
+    if (receive_error) return *receive_error;
+    Received received;
+    received.overrun = std::exchange(overrun_, false);
+    while (received.messages < batch && !queue.empty()) {
+      const ConntrackEvent event = queue.front();
+      queue.pop_front();
+      ++received.messages;
+      handler.on_event(event);
+    }
+    received.drained = received.messages < batch;
+    return received;
+  }
+
+  Result<void> start_dump() override {
+    ++dumps;
+    if (on_dump_start) on_dump_start();
+    if (dump_error) return *dump_error;
+    showing_ = table;
+    shown_ = 0;
+    return {};
+  }
+
+  Result<DumpState> continue_dump(Handler& handler) override {
+    if (on_dump_part) on_dump_part(shown_);
+    for (std::size_t i = 0; i < part && shown_ < showing_.size(); ++i) handler.on_event(showing_[shown_++]);
+    return shown_ < showing_.size() ? DumpState::kMore : outcome;
+  }
+
+  std::uint64_t dropped() override { return dropped_; }
+  [[nodiscard]] bool redelivers() const override { return delays; }
+
+ private:
+  std::vector<ConntrackEvent> showing_;
+  std::size_t shown_ = 0;
+  std::uint64_t dropped_ = 0;
+  bool overrun_ = false;
+};
+
+}  // namespace natsession::testing
