@@ -1,0 +1,254 @@
+#include "config/options.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/byte_count.h"
+#include "base/time.h"
+#include "config/names.h"
+#include "config/setters.h"
+
+namespace natsession {
+namespace {
+
+using Texts = std::vector<std::string>;
+using enum OptionKind;
+using enum OptionGroup;
+
+constexpr std::array<Option, 20> kOptions{{
+    {.name = "sink",
+     .group = kOutput,
+     .kind = kList,
+     .value_name = "URL",
+     .help = "Where records go: stdout, file:PATH or journald. May be given several times.",
+     .example = R"("file:/var/log/natsession.json")",
+     .default_told = "",
+     .put = setters::put_sink,
+     .clear = [](Config& config) { config.sinks.clear(); },
+     .needs_one = true,
+     .values = [](const Config& config) { return config.sinks; }},
+    {.name = "format",
+     .group = kOutput,
+     .kind = kText,
+     .value_name = "FORMAT",
+     .help = "How records are written: json, csv or logfmt.",
+     .example = R"("csv")",
+     .default_told = "",
+     .put = setters::put_format,
+     .values = [](const Config& config) { return Texts{std::string(to_string(config.format))}; }},
+    {.name = "time-format",
+     .group = kOutput,
+     .kind = kText,
+     .value_name = "FORMAT",
+     .help = "How times are written: unix (seconds), unix_ms or rfc3339.",
+     .example = R"("rfc3339")",
+     .default_told = "",
+     .put = setters::put_time_format,
+     .values = [](const Config& config) { return Texts{std::string(to_string(config.time_format))}; }},
+    {.name = "fields",
+     .group = kOutput,
+     .kind = kText,
+     .value_name = "SET",
+     .help = "Fields of csv and logfmt: all, or cloud for the fifteen that clouds give.",
+     .example = R"("cloud")",
+     .default_told = "",
+     .put = setters::put_fields,
+     .values = [](const Config& config) { return Texts{std::string(to_string(config.fields))}; }},
+    {.name = "nat",
+     .group = kSessions,
+     .kind = kText,
+     .value_name = "KIND",
+     .help = "Sessions whose source (snat) or destination (dnat) is translated, or any.",
+     .example = R"("any")",
+     .default_told = "",
+     .put = setters::put_nat,
+     .values = [](const Config& config) { return Texts{std::string(to_string(config.nat))}; }},
+    {.name = "records",
+     .group = kSessions,
+     .kind = kText,
+     .value_name = "MODE",
+     .help = "window: one record for each window with traffic, and one at the end. end: one a session. "
+             "start-end: one when it begins, one when it ends.",
+     .example = R"("end")",
+     .default_told = "",
+     .put = setters::put_records,
+     .values = [](const Config& config) { return Texts{std::string(to_string(config.records))}; }},
+    {.name = "window",
+     .group = kSessions,
+     .kind = kText,
+     .value_name = "TIME",
+     .help = "Length of the windows, which are aligned to the clock: 1s to 24h.",
+     .example = R"("10m")",
+     .default_told = "",
+     .put = setters::put_window,
+     .values = [](const Config& config) { return Texts{format_duration(config.window)}; }},
+    {.name = "instance",
+     .group = kSessions,
+     .kind = kText,
+     .value_name = "ID",
+     .help = "Name of this NAT gateway in every record.",
+     .example = R"("nat-1")",
+     .default_told = "the host's name",
+     .put = setters::put_instance,
+     .values = [](const Config& config) { return Texts{config.instance}; }},
+    {.name = "vpc-id",
+     .group = kSessions,
+     .kind = kList,
+     .value_name = "[PREFIX=]ID",
+     .help = "vpc_id of sessions from an address prefix, from zone:N or with mark:V[/MASK]; without PREFIX, "
+             "of all others. May be given several times.",
+     .example = R"("10.0.0.0/8=blue")",
+     .default_told = "none",
+     .put = setters::put_vpc_id,
+     .clear = [](Config& config) { config.vpc_ids.clear(); },
+     .values = [](const Config& config) { return config.vpc_ids; }},
+    {.name = "events",
+     .group = kKernel,
+     .kind = kList,
+     .value_name = "LIST",
+     .help = "Events to ask for, of new, update and destroy. Fewer cost the forwarding path less.",
+     .example = R"(["new", "destroy"])",
+     .default_told = "",
+     .put = setters::put_events,
+     .clear =
+         [](Config& config) {
+           config.events = {false, false, false};
+         },
+     .needs_one = true,
+     .values = setters::event_names},
+    {.name = "netns",
+     .group = kKernel,
+     .kind = kList,
+     .value_name = "NAME",
+     .help = "Network namespace to watch, by its name in 'ip netns' or by its path.",
+     .example = R"("nat")",
+     .default_told = "the daemon's own",
+     .put = setters::put_netns,
+     .clear = [](Config& config) { config.netns.clear(); },
+     .values = [](const Config& config) { return config.netns; }},
+    {.name = "rcvbuf",
+     .group = kKernel,
+     .kind = kSize,
+     .value_name = "SIZE",
+     .help = "Receive buffer of the event socket: 4K to 2G.",
+     .example = R"("64M")",
+     .default_told = "",
+     .put = setters::put_rcvbuf,
+     .values = [](const Config& config) { return Texts{format_byte_count(config.rcvbuf)}; }},
+    {.name = "tune",
+     .group = kKernel,
+     .kind = kSwitch,
+     .value_name = "",
+     .help = "Set the sysctls that a full log needs: accounting, timestamps, events for every flow.",
+     .example = "true",
+     .default_told = "",
+     .put = setters::put_tune,
+     .values = [](const Config& config) { return Texts{config.tune ? "true" : "false"}; }},
+    {.name = "config",
+     .group = kProgram,
+     .kind = kText,
+     .value_name = "FILE",
+     .help = "Read settings from FILE, then from conf.d/*.toml beside it. Flags win over files.",
+     .example = "",
+     .default_told = "no file"},
+    {.name = "state",
+     .group = kProgram,
+     .kind = kText,
+     .value_name = "FILE",
+     .help = "Remember in FILE what was reported of open sessions, over a restart.",
+     .example = R"("/var/lib/natsessiond/state")",
+     .default_told = "none",
+     .put = setters::put_state,
+     .values = [](const Config& config) { return Texts{config.state_file}; }},
+    {.name = "log-level",
+     .group = kProgram,
+     .kind = kText,
+     .value_name = "LEVEL",
+     .help = "The daemon's own messages, on stderr: error, warning, info or debug.",
+     .example = R"("debug")",
+     .default_told = "",
+     .put = setters::put_log_level,
+     .values = [](const Config& config) { return Texts{std::string(to_string(config.log_level))}; }},
+    {.name = "check",
+     .group = kProgram,
+     .kind = kCommand,
+     .value_name = "",
+     .help = "Say what the kernel and this configuration lack for a full log and how to mend it, and exit.",
+     .example = "",
+     .default_told = ""},
+    {.name = "print-config",
+     .group = kProgram,
+     .kind = kCommand,
+     .value_name = "",
+     .help = "Print the effective configuration, and where each value comes from, and exit.",
+     .example = "",
+     .default_told = ""},
+    {.name = "version",
+     .group = kProgram,
+     .kind = kCommand,
+     .value_name = "",
+     .help = "Print the version and exit.",
+     .example = "",
+     .default_told = ""},
+    {.name = "help",
+     .group = kProgram,
+     .kind = kCommand,
+     .value_name = "",
+     .help = "Print this and exit.",
+     .example = "",
+     .default_told = ""},
+}};
+
+// A basic string of TOML. The texts of a Config are UTF-8 without control characters (check_text).
+std::string toml_string(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
+constexpr std::size_t kWidestLine = 100;
+
+std::string toml_array(const Texts& texts) {
+  std::string line = "[";
+  std::string lines = "[\n";
+  for (const std::string& text : texts) {
+    if (line.size() > 1) line += ", ";
+    line += toml_string(text);
+    lines += "  " + toml_string(text) + ",\n";
+  }
+  return line.size() < kWidestLine ? line + "]" : lines + "]";
+}
+
+}  // namespace
+
+std::string Option::flag() const {
+  return "--" + std::string(name);
+}
+
+std::string Option::key() const {
+  std::string result(name);
+  std::replace(result.begin(), result.end(), '-', '_');
+  return result;
+}
+
+std::span<const Option> options() {
+  return kOptions;
+}
+
+const Option* find_setting(std::string_view key) {
+  const auto* const found = std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& option) {
+    return option.is_setting() && option.key() == key;
+  });
+  return found == kOptions.end() ? nullptr : found;
+}
+
+std::string toml_value(const Option& option, const Config& config) {
+  const Texts texts = option.values(config);
+  if (option.kind == kList) return toml_array(texts);
+  return option.kind == kSwitch ? texts.front() : toml_string(texts.front());
+}
+
+}  // namespace natsession

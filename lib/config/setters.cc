@@ -1,0 +1,157 @@
+#include "config/setters.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/byte_count.h"
+#include "base/time.h"
+#include "config/names.h"
+#include "config/text.h"
+#include "session/vpc_map.h"
+
+namespace natsession::setters {
+namespace {
+
+template <typename T>
+Result<void> assign(T& member, Result<T> parsed) {
+  if (!parsed) return parsed.error();
+  member = std::move(*parsed);
+  return {};
+}
+
+Error usage(std::string message) {
+  return Error{ErrorKind::kUsage, std::move(message)};
+}
+
+// Two URLs with the same destination are one sink: options do not count, nor do spellings of one path.
+std::string destination(std::string_view url) {
+  const std::string_view place = url.substr(0, url.find('?'));
+  constexpr std::string_view kFile = "file:";
+  if (!place.starts_with(kFile)) return std::string(place);
+  const std::filesystem::path path(place.substr(kFile.size()));
+  return std::string(kFile) + path.lexically_normal().string();
+}
+
+bool match_the_same(const VpcRule& a, const VpcRule& b) {
+  return a.kind == b.kind && a.prefix == b.prefix && a.zone == b.zone && a.mark == b.mark &&
+         a.mark_mask == b.mark_mask;
+}
+
+}  // namespace
+
+Result<void> put_sink(Config& config, std::string_view value, const Environment& environment) {
+  if (value.empty()) return usage("it is empty: stdout, file:PATH or journald");
+  if (environment.check_sink) {
+    if (auto checked = environment.check_sink(value); !checked) return checked;
+  }
+  if (config.sinks.size() == kMaxSinks) return usage("more than " + std::to_string(kMaxSinks) + " sinks");
+  for (const std::string& other : config.sinks) {
+    if (destination(other) == destination(value)) {
+      return usage(other == value ? in_quotes(value) + " is given twice"
+                                  : in_quotes(value) + " has the same destination as " + in_quotes(other));
+    }
+  }
+  config.sinks.emplace_back(value);
+  return {};
+}
+
+Result<void> put_format(Config& config, std::string_view value, const Environment&) {
+  return assign(config.format, parse_record_format(value));
+}
+
+Result<void> put_time_format(Config& config, std::string_view value, const Environment&) {
+  return assign(config.time_format, parse_time_format(value));
+}
+
+Result<void> put_fields(Config& config, std::string_view value, const Environment&) {
+  return assign(config.fields, parse_field_set(value));
+}
+
+Result<void> put_nat(Config& config, std::string_view value, const Environment&) {
+  return assign(config.nat, parse_nat_selection(value));
+}
+
+Result<void> put_records(Config& config, std::string_view value, const Environment&) {
+  return assign(config.records, parse_record_mode(value));
+}
+
+Result<void> put_window(Config& config, std::string_view value, const Environment&) {
+  const auto window = parse_duration(value);
+  if (!window) return window.error();
+  if (*window < kMinWindow || *window > kMaxWindow) {
+    return usage(in_quotes(value) + " is out of range: " + format_duration(kMinWindow) + " to 24h");
+  }
+  config.window = *window;
+  return {};
+}
+
+Result<void> put_instance(Config& config, std::string_view value, const Environment&) {
+  if (value.empty()) return usage("it is empty: leave it out for the host's name");
+  if (value.size() > kMaxInstanceLength) {
+    return usage("it has " + std::to_string(value.size()) + " bytes: at most " +
+                 std::to_string(kMaxInstanceLength));
+  }
+  config.instance = value;
+  return {};
+}
+
+Result<void> put_vpc_id(Config& config, std::string_view value, const Environment&) {
+  const auto rule = VpcRule::parse(value);
+  if (!rule) return rule.error();
+  if (config.vpc_ids.size() == kMaxVpcRules)
+    return usage("more than " + std::to_string(kMaxVpcRules) + " rules");
+  for (const std::string& other : config.vpc_ids) {
+    if (match_the_same(*rule, *VpcRule::parse(other))) {
+      return usage(in_quotes(value) + " would never be used: " + in_quotes(other) +
+                   " matches the same sessions");
+    }
+  }
+  config.vpc_ids.emplace_back(value);
+  return {};
+}
+
+Result<void> put_events(Config& config, std::string_view value, const Environment&) {
+  return assign(config.events, parse_event_groups(value, config.events));
+}
+
+Result<void> put_netns(Config& config, std::string_view value, const Environment&) {
+  if (value.empty())
+    return usage("it is empty: a name as in 'ip netns', or a path such as /proc/1234/ns/net");
+  if (!config.netns.empty()) return usage("several namespaces come with a later version: give one");
+  config.netns.emplace_back(value);
+  return {};
+}
+
+Result<void> put_rcvbuf(Config& config, std::string_view value, const Environment&) {
+  const auto size = parse_byte_count(value);
+  if (!size) return size.error();
+  if (*size < kMinRcvbuf || *size > kMaxRcvbuf) {
+    return usage(in_quotes(value) + " is out of range: " + format_byte_count(kMinRcvbuf) + " to " +
+                 format_byte_count(kMaxRcvbuf));
+  }
+  config.rcvbuf = *size;
+  return {};
+}
+
+Result<void> put_tune(Config& config, std::string_view value, const Environment&) {
+  return assign(config.tune, parse_switch(value));
+}
+
+Result<void> put_state(Config& config, std::string_view value, const Environment&) {
+  config.state_file = value;
+  return {};
+}
+
+Result<void> put_log_level(Config& config, std::string_view value, const Environment&) {
+  return assign(config.log_level, parse_log_level(value));
+}
+
+std::vector<std::string> event_names(const Config& config) {
+  std::vector<std::string> names;
+  if (config.events.new_) names.emplace_back("new");
+  if (config.events.update) names.emplace_back("update");
+  if (config.events.destroy) names.emplace_back("destroy");
+  return names;
+}
+
+}  // namespace natsession::setters

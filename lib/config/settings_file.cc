@@ -1,0 +1,192 @@
+#include "config/settings_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include <fcntl.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+#include "config/text.h"
+
+namespace natsession {
+namespace {
+
+Error usage(std::string message) {
+  return Error{ErrorKind::kUsage, std::move(message)};
+}
+
+std::string position(const std::string& path, const toml::source_region& source) {
+  return path + ":" + std::to_string(source.begin.line) + ":" + std::to_string(source.begin.column);
+}
+
+std::string_view type_name(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "an array";
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+      return "an integer";
+    case toml::node_type::floating_point:
+      return "a fraction";
+    case toml::node_type::boolean:
+      return "true or false";
+    default:
+      return "a date or time";
+  }
+}
+
+Error wrong_type(const Option& option, const toml::node& node, const std::string& where) {
+  std::string needed;
+  switch (option.kind) {
+    case OptionKind::kSwitch:
+      return usage(where + ": needs true or false, not " + std::string(type_name(node)));
+    case OptionKind::kSize:
+      needed = "a string or a whole number of bytes";
+      break;
+    case OptionKind::kList:
+      needed = "a string or an array of strings";
+      break;
+    default:
+      needed = "a string";
+  }
+  return usage(where + ": needs " + needed + ", such as " + std::string(option.example) + ", not " +
+               std::string(type_name(node)));
+}
+
+// The texts of a value. Errors: kUsage if its type does not suit the option.
+Result<std::vector<GivenValue>> texts_of(const Option& option, const toml::node& node,
+                                         const std::string& path) {
+  const std::string where = position(path, node.source()) + ": " + option.key();
+  if (const auto* array = node.as_array(); array != nullptr && option.kind == OptionKind::kList) {
+    std::vector<GivenValue> values;
+    for (const toml::node& element : *array) {
+      const std::string element_where = position(path, element.source()) + ": " + option.key();
+      const auto* text = element.as_string();
+      if (text == nullptr) return wrong_type(option, element, element_where);
+      values.push_back({text->get(), element_where});
+    }
+    return values;
+  }
+  if (option.kind == OptionKind::kSwitch) {
+    const auto* on = node.as_boolean();
+    if (on == nullptr) return wrong_type(option, node, where);
+    return std::vector<GivenValue>{{on->get() ? "true" : "false", where}};
+  }
+  if (const auto* text = node.as_string()) return std::vector<GivenValue>{{text->get(), where}};
+  if (const auto* number = node.as_integer(); number != nullptr && option.kind == OptionKind::kSize) {
+    return std::vector<GivenValue>{{std::to_string(number->get()), where}};
+  }
+  return wrong_type(option, node, where);
+}
+
+std::string unknown(const std::string& key, const toml::node& node) {
+  std::vector<std::string> keys;
+  for (const Option& option : options()) {
+    if (option.is_setting()) {
+      keys.push_back(option.key());
+    } else if (option.key() == key) {
+      return key + " is for the command line only: " + option.flag();
+    }
+  }
+  std::string message = "unknown key " + in_quotes(key);
+  if (const std::string_view meant = nearest(key, keys); !meant.empty()) {
+    message += ": did you mean " + std::string(meant) + "?";
+  }
+  if (node.is_table() || node.is_array_of_tables())
+    message += "; there are no tables in this file, all keys stand at its top";
+  return message;
+}
+
+Result<std::string> read_file(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return system_error(path + ": cannot be opened", errno, ErrorKind::kUsage);
+  std::string text;
+  while (true) {
+    const std::size_t filled = text.size();
+    constexpr std::size_t kChunk = 16384;
+    text.resize(filled + kChunk);
+    const ssize_t count = ::read(file.get(), text.data() + filled, kChunk);
+    if (count < 0 && errno != EINTR) return system_error(path + ": cannot be read", errno, ErrorKind::kUsage);
+    text.resize(filled + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    if (count == 0) return text;
+    if (text.size() > kMaxSettingsFile.bytes) {
+      return usage(path + ": is larger than " + format_byte_count(kMaxSettingsFile) +
+                   ": not a configuration file");
+    }
+  }
+}
+
+Result<std::vector<std::string>> drop_ins(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path() / "conf.d";
+  std::vector<std::string> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with('.') || !name.ends_with(".toml")) continue;
+    if (found.size() == kMaxDropIns) {
+      return usage(folder.string() + ": has more than " + std::to_string(kMaxDropIns) + " files");
+    }
+    if (auto fit = check_text(name); !fit)
+      return usage(folder.string() + ": the file name " + fit.error().message);
+    found.push_back(entry->path().string());
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return system_error(folder.string() + ": cannot be read", error.value(), ErrorKind::kUsage);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace
+
+Result<std::vector<Assignment>> parse_settings(std::string_view text, const std::string& path) {
+  toml::table table;
+  try {
+    table = toml::parse(text, path);
+  } catch (const toml::parse_error& error) {
+    return usage(position(path, error.source()) + ": " + std::string(error.description()));
+  }
+
+  std::vector<std::pair<const toml::key*, const toml::node*>> pairs;
+  for (const auto& [key, node] : table) pairs.emplace_back(&key, &node);
+  std::sort(pairs.begin(), pairs.end(),
+            [](const auto& a, const auto& b) { return a.first->source().begin < b.first->source().begin; });
+
+  std::vector<Assignment> assignments;
+  for (const auto& [key, node] : pairs) {
+    const std::string name(key->str());
+    const Option* const option = find_setting(name);
+    if (option == nullptr) return usage(position(path, key->source()) + ": " + unknown(name, *node));
+    auto values = texts_of(*option, *node, path);
+    if (!values) return values.error();
+    assignments.push_back({option, path + ":" + std::to_string(key->source().begin.line),
+                           position(path, node->source()) + ": " + name, std::move(*values)});
+  }
+  return assignments;
+}
+
+Result<std::vector<Assignment>> read_settings(const std::string& path) {
+  auto files = drop_ins(path);
+  if (!files) return files.error();
+  files->insert(files->begin(), path);
+
+  std::vector<Assignment> all;
+  for (const std::string& file : *files) {
+    const auto text = read_file(file);
+    if (!text) return text.error();
+    auto assignments = parse_settings(*text, file);
+    if (!assignments) return assignments.error();
+    std::move(assignments->begin(), assignments->end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace natsession

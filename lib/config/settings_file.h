@@ -1,0 +1,29 @@
+// Settings from TOML files.
+// Threads: any.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/byte_count.h"
+#include "base/result.h"
+#include "config/assignment.h"
+
+namespace natsession {
+
+inline constexpr ByteCount kMaxSettingsFile{1ULL << 20};
+inline constexpr std::size_t kMaxDropIns = 256;
+
+// Reads the settings that a file's text gives, in the order in which they stand.
+// Errors: kUsage, with file, line and column: a syntax error, an unknown key (with the nearest known one), a
+// value of
+//         the wrong type.
+[[nodiscard]] Result<std::vector<Assignment>> parse_settings(std::string_view text, const std::string& path);
+
+// Reads `path`, then each *.toml in the folder conf.d beside it, in byte order of their names; hidden ones
+// are passed over. Errors: those of parse_settings(); kPermission or kUsage if something that is there cannot
+// be read.
+[[nodiscard]] Result<std::vector<Assignment>> read_settings(const std::string& path);
+
+}  // namespace natsession

@@ -1,0 +1,244 @@
+#include "config/settings_file.h"
+
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include "parsing.h"
+
+namespace natsession::testing {
+namespace {
+
+using Words = std::vector<std::string>;
+
+TEST_CASE("a file says the same as flags, under the same names", "[config][file]") {
+  const SettingsFolder folder(R"(
+sink = ["file:/var/log/nat.json", "journald"]
+format = "logfmt"
+time_format = "unix_ms"
+fields = "cloud"
+nat = "dnat"
+records = "end"
+window = "1h"
+instance = "gate"
+vpc_id = ["10.0.0.0/8=blue", "rest"]
+events = ["new", "destroy"]
+netns = "nat"
+rcvbuf = "8M"
+tune = true
+state = "/run/state"
+log_level = "warning"
+)");
+  CHECK(folder.message().empty());
+  CHECK(folder.config() == config_of({"--sink",        "file:/var/log/nat.json",
+                                      "--sink",        "journald",
+                                      "--format",      "logfmt",
+                                      "--time-format", "unix_ms",
+                                      "--fields",      "cloud",
+                                      "--nat",         "dnat",
+                                      "--records",     "end",
+                                      "--window",      "1h",
+                                      "--instance",    "gate",
+                                      "--vpc-id",      "10.0.0.0/8=blue",
+                                      "--vpc-id",      "rest",
+                                      "--events",      "new,destroy",
+                                      "--netns",       "nat",
+                                      "--rcvbuf",      "8M",
+                                      "--tune",        "--state",
+                                      "/run/state",    "--log-level",
+                                      "warning"}));
+}
+
+TEST_CASE("values may have the type that is natural to them", "[config][file]") {
+  CHECK(SettingsFolder("sink = \"journald\"").config().sinks == Words{"journald"});
+  CHECK(SettingsFolder("events = \"new,destroy\"").config().events == EventGroups{true, false, true});
+  CHECK(SettingsFolder("vpc_id = \"10.0.0.0/8=blue\"").config().vpc_ids == Words{"10.0.0.0/8=blue"});
+  CHECK(SettingsFolder("rcvbuf = 1_048_576").config().rcvbuf == ByteCount{1U << 20});
+  CHECK(SettingsFolder("tune = false").config() == defaults());
+}
+
+TEST_CASE("a sink's URL may have a comma", "[config][file]") {
+  CHECK(SettingsFolder("sink = \"file:/var/log/a,b\"").config().sinks == Words{"file:/var/log/a,b"});
+}
+
+TEST_CASE("an empty file is the defaults", "[config][file]") {
+  CHECK(SettingsFolder("").config() == defaults());
+  CHECK(SettingsFolder("\xef\xbb\xbf# only a comment\r\n").config() == defaults());
+}
+
+TEST_CASE("without --config no file is read", "[config][file]") {
+  const SettingsFolder folder("window = \"1h\"\n");
+  CHECK(config_of({}).window == std::chrono::minutes(10));
+}
+
+TEST_CASE("drop-ins are read in the order of their names, later wins, and flags win over all",
+          "[config][file]") {
+  SettingsFolder folder("window = \"1m\"\ninstance = \"file\"\nformat = \"csv\"\nrcvbuf = \"1M\"\n");
+  folder.write("conf.d/20-b.toml", "window = \"3m\"\ninstance = \"b\"\n");
+  folder.write("conf.d/10-a.toml", "window = \"2m\"\ninstance = \"a\"\nrecords = \"end\"\n");
+  const Config config = folder.config({"--instance", "flag"});
+  CHECK(config.window == std::chrono::minutes(3));
+  CHECK(config.records == RecordMode::kEnd);
+  CHECK(config.format == RecordFormat::kCsv);
+  CHECK(config.rcvbuf == ByteCount{1U << 20});
+  CHECK(config.instance == "flag");
+}
+
+TEST_CASE("a later list replaces an earlier one", "[config][file]") {
+  SettingsFolder folder("sink = [\"journald\", \"file:/a\"]\nvpc_id = [\"a\"]\nevents = \"new\"\n");
+  folder.write("conf.d/b.toml", "sink = [\"file:/b\"]\nvpc_id = []\n");
+  CHECK(folder.config().sinks == Words{"file:/b"});
+  CHECK(folder.config().vpc_ids.empty());
+  CHECK(folder.config({"--sink", "journald"}).sinks == Words{"journald"});
+  CHECK(folder.config({"--events", "destroy"}).events == EventGroups{false, false, true});
+}
+
+TEST_CASE("only visible files that end in .toml are drop-ins", "[config][file]") {
+  SettingsFolder folder("window = \"1m\"\n");
+  folder.write("conf.d/.#a.toml", "nonsense");
+  folder.write("conf.d/a.toml.bak", "nonsense");
+  folder.write("conf.d/README", "nonsense");
+  CHECK(folder.message().empty());
+  CHECK(folder.config().window == std::chrono::minutes(1));
+}
+
+TEST_CASE("a file that is named without a folder has its drop-ins in the current one", "[config][file]") {
+  SettingsFolder folder("window = \"1m\"\n");
+  folder.write("conf.d/a.toml", "window = \"2m\"\n");
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(std::filesystem::path(folder.file()).parent_path());
+  const Config config = config_of({"--config", "natsessiond.toml"});
+  std::filesystem::current_path(before);
+  CHECK(config.window == std::chrono::minutes(2));
+}
+
+TEST_CASE("an unknown key is told with file, line, column and the nearest key", "[config][file]") {
+  CHECK(SettingsFolder("\nwindo = \"5m\"").message() ==
+        "natsessiond.toml:2:1: unknown key 'windo': did you mean window?");
+  CHECK(SettingsFolder("time-format = \"unix\"").message() ==
+        "natsessiond.toml:1:1: unknown key 'time-format': did you mean time_format?");
+  CHECK(SettingsFolder("colour = 1").message() == "natsessiond.toml:1:1: unknown key 'colour'");
+  CHECK(SettingsFolder("[collector]\nwindow = \"5m\"").message() ==
+        "natsessiond.toml:1:2: unknown key 'collector'; there are no tables in this file, all keys stand at "
+        "its top");
+  CHECK(
+      SettingsFolder("[[sinks]]\nurl = \"stdout\"")
+          .message()
+          .starts_with("natsessiond.toml:1:3: unknown key 'sinks': did you mean sink?; there are no tables"));
+}
+
+TEST_CASE("of several faults the first in the file is told", "[config][file]") {
+  CHECK(SettingsFolder("zzz = 1\naaa = 2\n").message() == "natsessiond.toml:1:1: unknown key 'zzz'");
+  CHECK(SettingsFolder("window = \"5x\"\nnat = \"x\"\n")
+            .message()
+            .starts_with("natsessiond.toml:1:10: window: "));
+}
+
+TEST_CASE("a flag that is no setting is no key either, and says so", "[config][file]") {
+  CHECK(SettingsFolder("check = true").message() ==
+        "natsessiond.toml:1:1: check is for the command line only: --check");
+  CHECK(SettingsFolder("print_config = true").message() ==
+        "natsessiond.toml:1:1: print_config is for the command line only: --print-config");
+  CHECK(SettingsFolder("config = \"x\"")
+            .message()
+            .starts_with("natsessiond.toml:1:1: config is for the command line"));
+}
+
+TEST_CASE("a value of the wrong type is told with what would do", "[config][file]") {
+  CHECK(SettingsFolder("window = 5").message() ==
+        "natsessiond.toml:1:10: window: needs a string, such as \"10m\", not an integer");
+  CHECK(SettingsFolder("tune = \"yes\"").message() ==
+        "natsessiond.toml:1:8: tune: needs true or false, not a string");
+  CHECK(SettingsFolder("rcvbuf = 1.5").message() ==
+        "natsessiond.toml:1:10: rcvbuf: needs a string or a whole number of bytes, such as \"64M\", not a "
+        "fraction");
+  CHECK(SettingsFolder("sink = [\"stdout\",\n  5]").message() ==
+        "natsessiond.toml:2:3: sink: needs a string or an array of strings, such as "
+        "\"file:/var/log/natsession.json\", not an integer");
+  CHECK(SettingsFolder("format = 2026-11-21").message().ends_with("not a date or time"));
+  CHECK(SettingsFolder("window.length = \"5m\"").message().ends_with("not a table"));
+  CHECK(SettingsFolder("instance = [\"a\"]").message().ends_with("not an array"));
+  CHECK(SettingsFolder("instance = true").message().ends_with("not true or false"));
+}
+
+TEST_CASE("a bad value is told with file, line, column and key", "[config][file]") {
+  CHECK(SettingsFolder("# a comment\n\nwindow = '5x'\n").message() ==
+        "natsessiond.toml:3:10: window: '5x' is not a duration: a whole number and ms, s, m, h or d, such as "
+        "10m");
+  CHECK(SettingsFolder("sink = [\"stdout\",\n  \"journald\",\n  \"stdout\"]").message() ==
+        "natsessiond.toml:3:3: sink: 'stdout' is given twice");
+  CHECK(SettingsFolder("instance = \"a\\u0000b\"").message() ==
+        "natsessiond.toml:1:12: instance: 'a\\x00b' has a control character");
+  CHECK(SettingsFolder("rcvbuf = -1")
+            .message()
+            .starts_with("natsessiond.toml:1:10: rcvbuf: '-1' is not a size"));
+}
+
+TEST_CASE("a bad value is told although a later file or a flag would replace it", "[config][file]") {
+  SettingsFolder folder("window = \"5x\"\n");
+  folder.write("conf.d/a.toml", "window = \"5m\"\n");
+  CHECK(folder.message({"--window", "6m"}).starts_with("natsessiond.toml:1:10: window: '5x'"));
+}
+
+TEST_CASE("a list that needs an element says so when it has none", "[config][file]") {
+  CHECK(SettingsFolder("events = []").message() ==
+        "natsessiond.toml:1:10: events: needs at least one, such as [\"new\", \"destroy\"]");
+  CHECK(SettingsFolder("sink = []").message().starts_with("natsessiond.toml:1:8: sink: needs at least one"));
+}
+
+TEST_CASE("a syntax error is told with file, line and column", "[config][file]") {
+  CHECK(SettingsFolder("window = \"5m\"\nnat = \n").message().starts_with("natsessiond.toml:2:7: "));
+  CHECK(SettingsFolder("window = \"5m\"\nwindow = \"6m\"\n").message().starts_with("natsessiond.toml:2:"));
+  CHECK(SettingsFolder("instance = \"\xff\"").message().starts_with("natsessiond.toml:1:"));
+  CHECK(SettingsFolder("x = " + std::string(100'000, '[')).message().starts_with("natsessiond.toml:1:"));
+}
+
+TEST_CASE("a fault in a drop-in is told with the drop-in's name", "[config][file]") {
+  SettingsFolder folder("");
+  folder.write("conf.d/a.toml", "windo = \"5m\"\n");
+  CHECK(folder.message() == "conf.d/a.toml:1:1: unknown key 'windo': did you mean window?");
+}
+
+TEST_CASE("a file that cannot be read is told with the reason", "[config][file]") {
+  CHECK(message_of({"--config", "/no/such/file"}) ==
+        "/no/such/file: cannot be opened: No such file or directory");
+  CHECK(message_of({"--config", ""}) == "--config '': it needs the name of a file");
+
+  SettingsFolder folder("");
+  CHECK(message_of({"--config", std::filesystem::path(folder.file()).parent_path().string()})
+            .ends_with(": cannot be read: Is a directory"));
+  folder.write("conf.d", "not a folder");
+  CHECK(folder.message() == "conf.d: cannot be read: Not a directory");
+}
+
+TEST_CASE("a file that may not be read is a missing permission, not wrong usage", "[config][file]") {
+  const SettingsFolder folder("");
+  std::filesystem::permissions(folder.file(), std::filesystem::perms::none);
+  constexpr uid_t kNobody = 65534;
+  const uid_t user = geteuid();
+  if (user == 0) REQUIRE(seteuid(kNobody) == 0);  // root reads everything
+  const auto parsed = parse(folder.arguments());
+  if (user == 0) REQUIRE(seteuid(user) == 0);
+  REQUIRE_FALSE(parsed);
+  CHECK(parsed.error().kind == ErrorKind::kPermission);
+}
+
+TEST_CASE("a drop-in whose name could not be printed is refused", "[config][file]") {
+  SettingsFolder folder("");
+  folder.write("conf.d/a\nb.toml", "window = \"5m\"\n");
+  CHECK(folder.message() == "conf.d: the file name 'a\\x0ab.toml' has a control character");
+}
+
+TEST_CASE("a file of more than a mebibyte is no configuration", "[config][file]") {
+  CHECK(SettingsFolder(std::string(kMaxSettingsFile.bytes, '#')).message().empty());
+  CHECK(SettingsFolder(std::string(kMaxSettingsFile.bytes + 1, '#')).message() ==
+        "natsessiond.toml: is larger than 1M: not a configuration file");
+}
+
+TEST_CASE("drop-ins are not without number", "[config][file]") {
+  SettingsFolder folder("");
+  for (std::size_t i = 0; i <= kMaxDropIns; ++i) folder.write("conf.d/" + std::to_string(i) + ".toml", "");
+  CHECK(folder.message() == "conf.d: has more than 256 files");
+}
+
+}  // namespace
+}  // namespace natsession::testing

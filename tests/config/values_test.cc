@@ -1,0 +1,143 @@
+#include <catch2/catch.hpp>
+
+#include "config/names.h"
+#include "config/options.h"
+#include "parsing.h"
+
+namespace natsession::testing {
+namespace {
+
+using Words = std::vector<std::string>;
+
+TEST_CASE("a window is one second to a day long, whole minutes or not", "[config][values]") {
+  CHECK(config_of({"--window", "1s"}).window == std::chrono::seconds(1));
+  CHECK(config_of({"--window", "1500ms"}).window == std::chrono::milliseconds(1500));
+  CHECK(config_of({"--window", "7m"}).window == std::chrono::minutes(7));
+  CHECK(config_of({"--window", "1d"}).window == std::chrono::hours(24));
+  CHECK(message_of({"--window", "999ms"}) == "--window 999ms: '999ms' is out of range: 1s to 24h");
+  CHECK(message_of({"--window", "25h"}) == "--window 25h: '25h' is out of range: 1s to 24h");
+}
+
+TEST_CASE("a receive buffer is 4K to 2G", "[config][values]") {
+  CHECK(config_of({"--rcvbuf", "4096"}).rcvbuf == ByteCount{4096});
+  CHECK(config_of({"--rcvbuf", "2G"}).rcvbuf == ByteCount{2ULL << 30});
+  CHECK(message_of({"--rcvbuf", "4095"}) == "--rcvbuf 4095: '4095' is out of range: 4K to 2G");
+  CHECK(message_of({"--rcvbuf", "3G"}) == "--rcvbuf 3G: '3G' is out of range: 4K to 2G");
+}
+
+TEST_CASE("events are any of the three groups and at least one", "[config][values]") {
+  CHECK(config_of({"--events", "destroy"}).events == EventGroups{false, false, true});
+  CHECK(config_of({"--events", "update, new"}).events == EventGroups{true, true, false});
+  CHECK(config_of({"--events", "new", "--events", "destroy"}).events == EventGroups{true, false, true});
+  CHECK(message_of({"--events", ""}) == "--events '': '' is not one of new, update or destroy");
+  CHECK(message_of({"--events", "new,"}) == "--events new,: '' is not one of new, update or destroy");
+  CHECK(message_of({"--events", "new,related"}) ==
+        "--events new,related: 'related' is not one of new, update or destroy");
+}
+
+TEST_CASE("the same sink twice is refused, however its path is spelled", "[config][values]") {
+  CHECK(message_of({"--sink", "stdout", "--sink", "stdout"}) == "--sink stdout: 'stdout' is given twice");
+  for (const char* other : {"file:/var/log/nat.json?keep=2", "file:/var//log/./nat.json",
+                            "file:///var/log/nat.json", "file:/var/log/x/../nat.json"}) {
+    CAPTURE(other);
+    CHECK(message_of({"--sink", "file:/var/log/nat.json", "--sink", other}) ==
+          "--sink " + std::string(other) + ": '" + other +
+              "' has the same destination as 'file:/var/log/nat.json'");
+  }
+  CHECK(config_of({"--sink", "file:/a", "--sink", "file:a", "--sink", "journald", "--sink", "stdout"})
+            .sinks.size() == 4);
+}
+
+TEST_CASE("a sink that the registry does not know is refused where it stands", "[config][values]") {
+  const Environment strict{"nat-7", [](std::string_view url) -> Result<void> {
+                             if (url == "stdout") return {};
+                             return Error{ErrorKind::kUsage, "no such sink: stdout"};
+                           }};
+  CHECK(message_of({"--sink", "stdout", "--sink", "stdut"}, strict) == "--sink stdut: no such sink: stdout");
+  CHECK(parse({"--sink", "stdout"}, strict));
+}
+
+TEST_CASE("sinks are not without number", "[config][values]") {
+  Words words;
+  for (std::size_t i = 0; i <= kMaxSinks; ++i) {
+    words.emplace_back("--sink");
+    words.push_back("file:/var/log/" + std::to_string(i));
+  }
+  CHECK(message_of(words).ends_with("more than 32 sinks"));
+  words.resize(words.size() - 2);
+  CHECK(config_of(words).sinks.size() == kMaxSinks);
+}
+
+TEST_CASE("rules for a vpc_id keep their order and are checked one by one", "[config][values]") {
+  const Words rules{"mark:0x10/0xff=m", "10.0.0.0/8=blue", "fd00::/8=six", "zone:7=green", "rest"};
+  Words words;
+  for (const std::string& rule : rules) {
+    words.emplace_back("--vpc-id");
+    words.push_back(rule);
+  }
+  CHECK(config_of(words).vpc_ids == rules);
+  CHECK(message_of({"--vpc-id", "10.0.0.1/8=blue"}).starts_with("--vpc-id 10.0.0.1/8=blue: "));
+  CHECK(message_of({"--vpc-id", "zone:7="}).starts_with("--vpc-id zone:7=: "));
+}
+
+TEST_CASE("a rule that could never be used is refused", "[config][values]") {
+  CHECK(message_of({"--vpc-id", "zone:16=a", "--vpc-id", "zone:0x10=b"}) ==
+        "--vpc-id zone:0x10=b: 'zone:0x10=b' would never be used: 'zone:16=a' matches the same sessions");
+  CHECK(message_of({"--vpc-id", "a", "--vpc-id", "b"}).find("would never be used") != std::string::npos);
+  for (const Words& pair :
+       {Words{"10.0.0.0/8=a", "10.0.0.0/16=b"}, Words{"zone:1=a", "zone:2=b"}, Words{"mark:1=a", "mark:2=b"},
+        Words{"mark:1/0x1=a", "mark:1/0x3=b"}, Words{"zone:1=a", "b"}}) {
+    CAPTURE(pair);
+    CHECK(config_of({"--vpc-id", pair[0], "--vpc-id", pair[1]}).vpc_ids == pair);
+  }
+}
+
+TEST_CASE("an instance is 1 to 255 bytes of printable UTF-8", "[config][values]") {
+  CHECK(config_of({"--instance", "Zürich 1"}).instance == "Zürich 1");
+  CHECK(config_of({"--instance", std::string(255, 'x')}).instance.size() == 255);
+  CHECK(message_of({"--instance", std::string(256, 'x')}).ends_with("it has 256 bytes: at most 255"));
+  CHECK(message_of({"--instance", ""}) == "--instance '': it is empty: leave it out for the host's name");
+  CHECK(message_of({"--instance", "a\nb"}) == "--instance: 'a\\x0ab' has a control character");
+  CHECK(message_of({"--instance", "a\xff"}) == "--instance: 'a\\xff' is not UTF-8");
+}
+
+TEST_CASE("several namespaces are refused for now", "[config][values]") {
+  CHECK(config_of({"--netns", "/proc/1/ns/net"}).netns == Words{"/proc/1/ns/net"});
+  CHECK(message_of({"--netns", "a", "--netns", "b"}) ==
+        "--netns b: several namespaces come with a later version: give one");
+  CHECK(message_of({"--netns", ""}).starts_with("--netns '': it is empty"));
+}
+
+TEST_CASE("every name of a choice is read back from what it is printed as", "[config][values]") {
+  for (const NatSelection nat : {NatSelection::kSnat, NatSelection::kDnat, NatSelection::kAny}) {
+    const auto read = parse_nat_selection(to_string(nat));
+    REQUIRE(read);
+    CHECK(*read == nat);
+  }
+  for (const RecordMode mode : {RecordMode::kWindow, RecordMode::kEnd, RecordMode::kStartEnd}) {
+    const auto read = parse_record_mode(to_string(mode));
+    REQUIRE(read);
+    CHECK(*read == mode);
+  }
+  for (const LogLevel level : {LogLevel::kError, LogLevel::kWarning, LogLevel::kInfo, LogLevel::kDebug}) {
+    const auto read = parse_log_level(to_string(level));
+    REQUIRE(read);
+    CHECK(*read == level);
+  }
+}
+
+TEST_CASE("a setter that refuses leaves the configuration as it was", "[config][values]") {
+  for (const Option& option : options()) {
+    if (!option.is_setting() || option.name == "state") continue;  // any text is a file's name
+    CAPTURE(option.name);
+    Config config = defaults();
+    const std::string bad = option.name == "instance" ? std::string(300, 'x')
+                            : option.name == "vpc-id" ? "="
+                                                      : "";
+    CHECK_FALSE(option.put(config, bad, kHost));
+    CHECK(config == defaults());
+  }
+}
+
+}  // namespace
+}  // namespace natsession::testing
