@@ -14,7 +14,8 @@ struct Unit {
 };
 
 // Largest first: format_duration() takes the first that divides.
-constexpr std::array<Unit, 5> kUnits{{{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
+constexpr std::array<Unit, 5> kUnits{
+    {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
 
 }  // namespace
 
@@ -31,15 +32,16 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
-  if (error == std::errc() && number >= 0) {
+  if (error == std::errc() && !text.starts_with('-')) {
     for (const Unit& unit : kUnits) {
       if (suffix != unit.suffix) continue;
       if (number > std::numeric_limits<std::int64_t>::max() / unit.milliseconds / 1'000'000) break;
       return std::chrono::milliseconds(number * unit.milliseconds);
     }
   }
-  return Error{ErrorKind::kUsage,
-               "'" + std::string(text) + "' is not a duration: a whole number and ms, s, m, h or d, such as 10m"};
+  return Error{
+      ErrorKind::kUsage,
+      "'" + std::string(text) + "' is not a duration: a whole number and ms, s, m, h or d, such as 10m"};
 }
 
 std::string format_duration(std::chrono::milliseconds duration) {

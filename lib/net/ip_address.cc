@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace natsession {
@@ -32,10 +33,12 @@ std::array<std::uint8_t, 16> masked(std::array<std::uint8_t, 16> bytes, unsigned
 
 Result<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string terminated(text);
+  // inet_pton() would read up to a NUL and not see what stands behind it.
+  const bool whole = terminated.find('\0') == std::string::npos;
   std::uint32_t v4 = 0;
-  if (inet_pton(AF_INET, terminated.c_str(), &v4) == 1) return from_v4(v4);
+  if (whole && inet_pton(AF_INET, terminated.c_str(), &v4) == 1) return from_v4(v4);
   std::array<std::uint8_t, 16> v6{};
-  if (inet_pton(AF_INET6, terminated.c_str(), v6.data()) == 1) return from_v6(v6);
+  if (whole && inet_pton(AF_INET6, terminated.c_str(), v6.data()) == 1) return from_v6(v6);
   return Error{ErrorKind::kUsage, "'" + terminated + "' is not an IPv4 or IPv6 address"};
 }
 
@@ -63,7 +66,9 @@ std::string IpAddress::to_string() const {
 Result<Prefix> Prefix::parse(std::string_view text) {
   const std::size_t slash = text.find('/');
   const auto address = IpAddress::parse(text.substr(0, slash));
-  if (!address) return Error{ErrorKind::kUsage, "'" + std::string(text) + "' is not an address prefix such as 10.0.0.0/8"};
+  if (!address)
+    return Error{ErrorKind::kUsage,
+                 "'" + std::string(text) + "' is not an address prefix such as 10.0.0.0/8"};
 
   const unsigned limit = address->is_v4() ? 32 : 128;
   unsigned length = limit;
@@ -71,7 +76,8 @@ Result<Prefix> Prefix::parse(std::string_view text) {
     const std::string_view digits = text.substr(slash + 1);
     const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
     if (error != std::errc() || rest != digits.data() + digits.size() || length > limit) {
-      return Error{ErrorKind::kUsage, "'" + std::string(text) + "' has a bad prefix length: 0 to " + std::to_string(limit)};
+      return Error{ErrorKind::kUsage,
+                   "'" + std::string(text) + "' has a bad prefix length: 0 to " + std::to_string(limit)};
     }
   }
   Prefix result;
@@ -87,6 +93,8 @@ bool Prefix::contains(const IpAddress& address) const {
   return address.is_v4() == address_.is_v4() && masked(address.bytes(), bits_) == address_.bytes();
 }
 
-std::string Prefix::to_string() const { return address_.to_string() + "/" + std::to_string(length()); }
+std::string Prefix::to_string() const {
+  return address_.to_string() + "/" + std::to_string(length());
+}
 
 }  // namespace natsession

@@ -97,8 +97,8 @@ struct SessionRecord {
 };
 
 // The 64-bit session_id: a hash of zone, protocol, the addresses and ports of both tuples and session_start
-// in ms. The same for every record of one session, on every machine and version. Shape:  FORMAT.md gives the
-// bytes that are hashed (XXH3, 64 bits). Fields of slices do not enter.
+// in ms. The same for every record of one session, on every machine and version.
+// Shape:  FORMAT.md gives the bytes that are hashed (XXH3, 64 bits). Fields of slices do not enter.
 [[nodiscard]] std::uint64_t derive_session_id(const SessionRecord& record);
 
 }  // namespace natsession

@@ -1,0 +1,54 @@
+// Encoders: session records as text. No I/O here; a sink writes the bytes.
+// Threads: an encoder keeps no state between calls and may be shared.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "record/session_record.h"
+
+namespace natsession {
+
+enum class RecordFormat { kJson, kCsv, kLogfmt };
+enum class TimeFormat { kUnix, kUnixMs, kRfc3339 };
+enum class FieldSet {
+  kAll,
+  kCloud,  // the fifteen of the cloud schema; JSON always has all, and gaps have where columns allow
+};
+
+struct EncoderOptions {
+  RecordFormat format = RecordFormat::kJson;
+  TimeFormat time_format = TimeFormat::kUnix;
+  FieldSet fields = FieldSet::kAll;
+  bool with_netns = false;  // more than one namespace is watched: records say which
+};
+
+class Encoder {
+ public:
+  virtual ~Encoder() = default;
+  // What a file of these records begins with, newline included: the header line of CSV, else empty.
+  [[nodiscard]] virtual std::string_view header() const = 0;
+  // Appends one record and its newline to `out`.
+  virtual void append(const SessionRecord& record, std::string& out) const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Encoder> make_encoder(const EncoderOptions& options);
+
+// Names as the command line and the configuration have them: json csv logfmt; unix unix_ms rfc3339; all
+// cloud.
+// Errors: kUsage, naming the text and the names that would do.
+[[nodiscard]] Result<RecordFormat> parse_record_format(std::string_view name);
+[[nodiscard]] Result<TimeFormat> parse_time_format(std::string_view name);
+[[nodiscard]] Result<FieldSet> parse_field_set(std::string_view name);
+[[nodiscard]] std::string_view to_string(RecordFormat format);
+[[nodiscard]] std::string_view to_string(TimeFormat format);
+[[nodiscard]] std::string_view to_string(FieldSet fields);
+
+// Names as they stand in records: start interim end gap; destroyed vanished overrun …; ESTABLISHED ….
+[[nodiscard]] std::string_view to_string(RecordEvent event);
+[[nodiscard]] std::string_view to_string(RecordReason reason);  // empty for kNone
+[[nodiscard]] std::string_view to_string(TcpState state);       // empty for kNone
+
+}  // namespace natsession

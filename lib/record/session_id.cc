@@ -1,0 +1,62 @@
+// Source: FORMAT.md, "session_id"; XXH3 is frozen since xxHash 0.8.0.
+#define XXH_INLINE_ALL
+#include <array>
+#include <concepts>
+#include <limits>
+
+#include <xxhash.h>
+
+#include "record/session_record.h"
+
+namespace natsession {
+namespace {
+
+// The bytes that are hashed, big-endian:
+//   input    := zone u16, protocol u8, pri, pub, nat, orig_dst, session_start i64
+//   endpoint := address (16 bytes, IPv4 as ::ffff:a.b.c.d), port u16
+// pri, pub, nat and orig_dst are endpoints; orig_dst is all zeros when there is none. session_start is in
+// milliseconds, INT64_MIN when it is not known.
+constexpr std::size_t kInputLength = 2 + 1 + 4 * (16 + 2) + 8;
+constexpr std::int64_t kNoStart = std::numeric_limits<std::int64_t>::min();
+
+class Input {
+ public:
+  template <std::unsigned_integral T>
+  void put(T value) {
+    for (unsigned shift = 8 * sizeof(T); shift > 0; shift -= 8) {
+      bytes_[length_++] = static_cast<std::uint8_t>(value >> (shift - 8));
+    }
+  }
+  void put(const IpAddress& address, std::uint16_t port) {
+    std::memcpy(bytes_.data() + length_, address.bytes().data(), address.bytes().size());
+    length_ += address.bytes().size();
+    put(port);
+  }
+  [[nodiscard]] std::uint64_t hash() const { return XXH3_64bits(bytes_.data(), bytes_.size()); }
+
+ private:
+  std::array<std::uint8_t, kInputLength> bytes_{};
+  std::size_t length_ = 0;
+};
+
+}  // namespace
+
+std::uint64_t derive_session_id(const SessionRecord& record) {
+  Input input;
+  input.put(record.zone);
+  input.put(record.protocol);
+  input.put(record.pri_ip, record.pri_port);
+  input.put(record.pub_ip, record.pub_port);
+  input.put(record.nat_ip, record.nat_port);
+  if (record.has_orig_dst) {
+    input.put(record.orig_dst_ip, record.orig_dst_port);
+  } else {
+    input.put(IpAddress(), std::uint16_t{0});
+  }
+  const std::int64_t start =
+      record.session_start ? record.session_start->time_since_epoch().count() : kNoStart;
+  input.put(static_cast<std::uint64_t>(start));
+  return input.hash();
+}
+
+}  // namespace natsession
