@@ -2,13 +2,12 @@
 add_library(natsession_options INTERFACE)
 target_compile_options(natsession_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
-  -Wold-style-cast -Woverloaded-virtual -Wcast-align -Wnull-dereference -Wformat=2)
+  -Wold-style-cast -Woverloaded-virtual -Wcast-align -Wformat=2)
 if(NATSESSION_WERROR)
   target_compile_options(natsession_options INTERFACE -Werror)
 endif()
 if(NATSESSION_SANITIZE)
-  # Sanitizers move code about, which makes g++ 12 see null dereferences that are not there.
-  target_compile_options(natsession_options INTERFACE -fno-omit-frame-pointer -Wno-null-dereference)
+  target_compile_options(natsession_options INTERFACE -fno-omit-frame-pointer)
   add_compile_options(-fsanitize=${NATSESSION_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${NATSESSION_SANITIZE})
 endif()

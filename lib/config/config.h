@@ -32,6 +32,8 @@ struct Config {
   EventGroups events;
   std::vector<std::string> netns;  // names or paths; empty: the namespace that the daemon was started in
   ByteCount rcvbuf{64ULL << 20};
+  ReliableMode reliable = ReliableMode::kAuto;
+  unsigned guard_percent = kDefaultGuardPercent;  // kMinGuardPercent to kMaxGuardPercent, of nf_conntrack_max
   bool tune = false;
 
   std::string state_file;  // empty: nothing is remembered over a restart
@@ -42,6 +44,8 @@ struct Config {
 
 inline constexpr ByteCount kMinRcvbuf{4ULL << 10};
 inline constexpr ByteCount kMaxRcvbuf{2ULL << 30};
+inline constexpr unsigned kMinGuardPercent = 10;
+inline constexpr unsigned kMaxGuardPercent = 99;
 inline constexpr std::size_t kMaxInstanceLength = 255;  // bytes
 inline constexpr std::size_t kMaxSinks = 32;            // each has a thread
 inline constexpr std::size_t kMaxVpcRules = 1024;       // each is tried for a session that is new

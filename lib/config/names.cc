@@ -19,6 +19,9 @@ constexpr std::array<Named<NatSelection>, 3> kNatSelections{
 constexpr std::array<Named<RecordMode>, 3> kRecordModes{
     {{"window", RecordMode::kWindow}, {"end", RecordMode::kEnd}, {"start-end", RecordMode::kStartEnd}}};
 
+constexpr std::array<Named<ReliableMode>, 3> kReliableModes{
+    {{"auto", ReliableMode::kAuto}, {"on", ReliableMode::kOn}, {"off", ReliableMode::kOff}}};
+
 constexpr std::array<Named<LogLevel>, 4> kLogLevels{{{"error", LogLevel::kError},
                                                      {"warning", LogLevel::kWarning},
                                                      {"info", LogLevel::kInfo},
@@ -65,6 +68,9 @@ Result<NatSelection> parse_nat_selection(std::string_view name) {
 Result<RecordMode> parse_record_mode(std::string_view name) {
   return find(kRecordModes, name);
 }
+Result<ReliableMode> parse_reliable_mode(std::string_view name) {
+  return find(kReliableModes, name);
+}
 Result<LogLevel> parse_log_level(std::string_view name) {
   return find(kLogLevels, name);
 }
@@ -93,6 +99,10 @@ std::string_view to_string(NatSelection selection) {
 std::string_view to_string(RecordMode mode) {
   return name_of(kRecordModes, mode);
 }
+std::string_view to_string(ReliableMode mode) {
+  return name_of(kReliableModes, mode);
+}
+
 std::string_view to_string(LogLevel level) {
   return name_of(kLogLevels, level);
 }

@@ -15,7 +15,7 @@ using Texts = std::vector<std::string>;
 using enum OptionKind;
 using enum OptionGroup;
 
-constexpr std::array<Option, 20> kOptions{{
+constexpr std::array<Option, 22> kOptions{{
     {.name = "sink",
      .group = kOutput,
      .kind = kList,
@@ -135,6 +135,26 @@ constexpr std::array<Option, 20> kOptions{{
      .default_told = "",
      .put = setters::put_rcvbuf,
      .values = [](const Config& config) { return Texts{format_byte_count(config.rcvbuf)}; }},
+    {.name = "reliable",
+     .group = kKernel,
+     .kind = kText,
+     .value_name = "MODE",
+     .help = "Whether the kernel keeps ends of sessions that do not fit the buffer and sends them again: on, off, "
+             "or auto: on, but off while that fills the conntrack table (see guard).",
+     .example = R"("auto")",
+     .default_told = "",
+     .put = setters::put_reliable,
+     .values = [](const Config& config) { return Texts{std::string(to_string(config.reliable))}; }},
+    {.name = "guard",
+     .group = kKernel,
+     .kind = kText,
+     .value_name = "PERCENT",
+     .help = "With --reliable auto: off above this share of nf_conntrack_max while events are delayed, on again "
+             "below three quarters of it.",
+     .example = R"("80%")",
+     .default_told = "",
+     .put = setters::put_guard,
+     .values = [](const Config& config) { return Texts{std::to_string(config.guard_percent) + "%"}; }},
     {.name = "tune",
      .group = kKernel,
      .kind = kSwitch,

@@ -1,5 +1,6 @@
 #include "config/setters.h"
 
+#include <charconv>
 #include <algorithm>
 #include <filesystem>
 
@@ -130,6 +131,23 @@ Result<void> put_rcvbuf(Config& config, std::string_view value, const Environmen
                  format_byte_count(kMaxRcvbuf));
   }
   config.rcvbuf = *size;
+  return {};
+}
+
+Result<void> put_reliable(Config& config, std::string_view value, const Environment&) {
+  return assign(config.reliable, parse_reliable_mode(value));
+}
+
+Result<void> put_guard(Config& config, std::string_view value, const Environment&) {
+  const std::string_view digits = value.ends_with('%') ? value.substr(0, value.size() - 1) : value;
+  unsigned percent = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), percent);
+  if (error != std::errc() || end != digits.data() + digits.size() || percent < kMinGuardPercent ||
+      percent > kMaxGuardPercent) {
+    return usage(in_quotes(value) + " is not a share of the conntrack table: " + std::to_string(kMinGuardPercent) +
+                 "% to " + std::to_string(kMaxGuardPercent) + "%");
+  }
+  config.guard_percent = percent;
   return {};
 }
 

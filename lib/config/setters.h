@@ -25,6 +25,8 @@ Result<void> put_vpc_id(Config& config, std::string_view value, const Environmen
 Result<void> put_events(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_netns(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_rcvbuf(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_reliable(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_guard(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_tune(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_state(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_log_level(Config& config, std::string_view value, const Environment& environment);

@@ -1,10 +1,19 @@
 #include "session/collector.h"
 
+#include <algorithm>
+
 namespace natsession {
 namespace {
 
 // An interrupted dump is repeated so often, then left to the next window.
 constexpr int kMaxTries = 3;
+
+// How often the table's fill is looked at. It can grow by some thousand flows in this time.
+constexpr std::chrono::milliseconds kTableInterval{50};
+
+// After a loss the table is looked through, but not so often that dumps become the load.
+constexpr std::chrono::seconds kReconcilePause{1};
+constexpr int kReconcileShare = 4;  // at most one part in this and one of the time
 
 // Cells that one turn looks at after a dump. Each makes at most one record.
 constexpr std::uint32_t kSweepStep = 2048;
@@ -20,12 +29,13 @@ struct DumpHandler final : EventSource::Handler {
 }  // namespace
 
 Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output, const Clock& clock,
-                     std::chrono::milliseconds window)
+                     const CollectorSettings& settings)
     : source_(source),
       tracker_(tracker),
       output_(output),
       clock_(clock),
-      schedule_(window, to_ms(clock.now())),
+      schedule_(settings.window, to_ms(clock.now())),
+      guard_(settings.reliable, settings.guard_percent),
       last_drained_(to_ms(clock.now())) {
   want_pass({.close = {}, .final = false, .initial = true});
 }
@@ -41,21 +51,32 @@ void Collector::want_pass(const DumpPurpose& purpose) {
 }
 
 Result<Collector::Pace> Collector::turn() {
+  const std::chrono::nanoseconds steady = clock_.steady();
+  const UnixNs now = clock_.now();
+  watch_losses(to_ms(now), 0);
+  watch_table(steady);
   if (!output_.has_room()) {
     ++counters_.held_back_turns;
     return Pace::kTick;
   }
 
-  const UnixNs now = clock_.now();
   tracker_.set_now(now);
   const auto received = source_.receive(tracker_);
   if (!received) return received.error();
-  watch_losses(*received);
-  if (received->drained) last_drained_ = to_ms(now);
+  watch_losses(to_ms(now), received->unreadable);
+  tell_gap(to_ms(now), received->drained);
+  if (received->drained) {
+    last_drained_ = to_ms(now);
+    delaying_ = false;
+  }
 
   if (const auto close = schedule_.close_if_due(to_ms(now))) want_pass({.close = close, .final = false, .initial = false});
   if (close_requested_.exchange(false, std::memory_order_relaxed)) {
     want_pass({.close = to_ms(now), .final = false, .initial = false});
+  }
+  if (steady >= reconcile_at_) {
+    reconcile_at_ = kNever;
+    want_pass({});
   }
   if (!stopping_ && stop_requested_.load(std::memory_order_relaxed)) {
     stopping_ = true;
@@ -63,22 +84,58 @@ Result<Collector::Pace> Collector::turn() {
   }
 
   advance_pass(received->drained);
-  if (stopping_ && step_ == Step::kNone && !wanted_) return Pace::kDone;
+  if (stopping_ && step_ == Step::kNone && !wanted_) {
+    tell_gap(to_ms(now), true);
+    return Pace::kDone;
+  }
   if (step_ != Step::kNone || wanted_ || !received->drained) return Pace::kAtOnce;
   return received->messages > 0 ? Pace::kTick : Pace::kIdle;
 }
 
-// An overrun is data: it is counted, the log says so, and a dump tells what became of the sessions.
-void Collector::watch_losses(const EventSource::Received& received) {
-  if (!received.overrun) return;
-  ++counters_.overruns;
+// Forwarding comes before logging: also, and above all, while this collector is held back.
+void Collector::watch_table(std::chrono::nanoseconds steady) {
+  if (!guard_.watches() || steady - table_looked_at_ < kTableInterval) return;
+  table_looked_at_ = steady;
+  const bool before = guard_.reliable();
+  if (before && !delaying_) return;
+  const auto usage = source_.table_usage();
+  if (!usage || guard_.decide(*usage, delaying_) == before) return;
+  if (before) ++counters_.guard_trips;
+  if (auto set = source_.set_reliable(!before); !set) last_dump_error_ = set.error();
+}
+
+// An overrun is data: it is counted, the log says so, and a dump tells what became of the sessions. In reliable mode
+// what did not fit comes again, or was a NEW or UPDATE, which harms no record: the next dump shows its session.
+void Collector::watch_losses(UnixMs now, std::size_t unreadable) {
   const std::uint64_t dropped = source_.dropped();
-  const std::uint64_t lost = dropped - dropped_seen_;
+  const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
+  if (missed > 0) delaying_ = true;
+  std::uint64_t lost = unreadable;
+  if (guard_.reliable()) {
+    counters_.events_delayed += missed;
+  } else {
+    lost += missed;
+  }
+  if (lost == 0) return;
+  ++counters_.overruns;
   counters_.events_lost += lost;
-  const Count known = lost > 0 ? Count(lost) : Count();  // a truncated message is lost, but not counted as dropped
-  tracker_.emit_gap(last_drained_, to_ms(clock_.now()), RecordReason::kOverrun, known);
-  want_pass({});
+  gap_.add(last_drained_, now, guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
+  want_reconciliation(clock_.steady());
+}
+
+void Collector::tell_gap(UnixMs now, bool drained) {
+  const auto gap = gap_.take_if_over(now, drained, stopping_);
+  if (!gap) return;
+  ++counters_.gaps;
+  tracker_.emit_gap(gap->start, gap->end, gap->reason, gap->lost);
+}
+
+void Collector::want_reconciliation(std::chrono::nanoseconds steady) {
+  if (reconcile_at_ != kNever) return;
+  const auto pause =
+      std::max<std::chrono::nanoseconds>(kReconcilePause, (pass_ended_ - pass_began_) * kReconcileShare);
+  reconcile_at_ = pass_ended_.count() == 0 ? steady : std::max(steady, pass_ended_ + pause);
 }
 
 void Collector::advance_pass(bool drained) {
@@ -89,6 +146,7 @@ void Collector::advance_pass(bool drained) {
       wanted_.reset();
       tries_ = 0;
       confirming_ = false;
+      pass_began_ = clock_.steady();
       step_ = Step::kDrainBefore;
       [[fallthrough]];
     case Step::kDrainBefore:
@@ -105,7 +163,7 @@ void Collector::advance_pass(bool drained) {
     }
     case Step::kDrainAfter: {
       if (!drained) return;
-      tracker_.end_pass(whole_, source_.redelivers() && source_.dropped() != dropped_before_);
+      tracker_.end_pass(whole_, guard_.reliable() && source_.dropped() != dropped_before_);
       step_ = Step::kSweep;
       return;
     }
@@ -143,7 +201,9 @@ void Collector::pass_over() {
     confirming_ = true;  // once: where DESTROY is not subscribed to, sessions vanish all the time
     step_ = Step::kDrainBefore;
   }
-  if (step_ == Step::kNone) ready_ = true;
+  if (step_ != Step::kNone) return;
+  ready_ = true;
+  pass_ended_ = clock_.steady();
 }
 
 }  // namespace natsession

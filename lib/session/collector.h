@@ -7,14 +7,25 @@
 #include <atomic>
 #include <optional>
 
+#include "session/gap_keeper.h"
 #include "session/tracker.h"
 #include "session/window_schedule.h"
 
 namespace natsession {
 
+struct CollectorSettings {
+  std::chrono::milliseconds window = std::chrono::minutes(10);
+  ReliableMode reliable = ReliableMode::kAuto;
+  unsigned guard_percent = kDefaultGuardPercent;  // of nf_conntrack_max
+};
+
 struct CollectorCounters {
-  std::uint64_t overruns = 0;         // how often the kernel said ENOBUFS
-  std::uint64_t events_lost = 0;      // messages that it could not queue
+  std::uint64_t overruns = 0;         // turns that found messages lost
+  std::uint64_t events_lost = 0;      // messages that the kernel could not queue, and are gone
+  std::uint64_t events_delayed = 0;   // messages that it could not queue in reliable mode: a DESTROY comes again, each
+                                      // try is counted; a NEW or UPDATE is gone, which harms no record
+  std::uint64_t gaps = 0;             // gap records
+  std::uint64_t guard_trips = 0;      // how often reliable mode went off
   std::uint64_t passes = 0;           // dumps that were begun
   std::uint64_t passes_failed = 0;    // and failed, or were interrupted
   std::uint64_t held_back_turns = 0;  // turns in which the output had no room
@@ -34,7 +45,7 @@ class Collector {
 
   // All outlive the collector.
   Collector(EventSource& source, Tracker& tracker, RecordOutput& output, const Clock& clock,
-            std::chrono::milliseconds window);
+            const CollectorSettings& settings);
 
   // Errors: the source is broken for good.
   [[nodiscard]] Result<Pace> turn();
@@ -48,15 +59,21 @@ class Collector {
   void request_stop() { stop_requested_.store(true, std::memory_order_relaxed); }
 
   [[nodiscard]] const CollectorCounters& counters() const { return counters_; }
+  [[nodiscard]] bool reliable() const { return guard_.reliable(); }
   [[nodiscard]] const std::optional<Error>& last_dump_error() const { return last_dump_error_; }
 
  private:
+  static constexpr std::chrono::nanoseconds kNever = std::chrono::nanoseconds::max();
+
   // A dump pass, step by step. What was queued before the dump is handled before it, and what was queued while it ran
   // before its outcome counts.
   enum class Step { kNone, kDrainBefore, kDump, kDrainAfter, kSweep };
 
   void want_pass(const DumpPurpose& purpose);
-  void watch_losses(const EventSource::Received& received);
+  void watch_table(std::chrono::nanoseconds steady);
+  void watch_losses(UnixMs now, std::size_t unreadable);
+  void tell_gap(UnixMs now, bool drained);
+  void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);
   void begin_dump();
   void pass_over();
@@ -76,7 +93,15 @@ class Collector {
   int tries_ = 0;                        // of this pass, after interruptions
   std::uint64_t dropped_at_pass_ = 0;    // source_.dropped() when this pass began
   std::uint64_t dropped_before_ = 0;     // and when the one before it began
+  std::chrono::nanoseconds pass_began_{};
+  std::chrono::nanoseconds pass_ended_{};
+  std::chrono::nanoseconds reconcile_at_ = kNever;
+
+  TableGuard guard_;
+  GapKeeper gap_;
+  std::chrono::nanoseconds table_looked_at_{};
   std::uint64_t dropped_seen_ = 0;
+  bool delaying_ = false;                // events did not fit since the queue was last empty
   UnixMs last_drained_{};                // until then nothing can be missing
   bool ready_ = false;
   bool stopping_ = false;

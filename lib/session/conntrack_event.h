@@ -51,6 +51,7 @@ struct ConntrackEvent {
   std::optional<UnixNs> start;  // CTA_TIMESTAMP_START: when the flow was confirmed
   std::optional<UnixNs> stop;   // CTA_TIMESTAMP_STOP: when it was deleted
   std::optional<UnixNs> event;  // CTA_TIMESTAMP_EVENT (Linux 6.14): when the event was made
+  friend bool operator==(const ConntrackEvent&, const ConntrackEvent&) = default;
 };
 
 }  // namespace natsession

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "session/conntrack_event.h"
+#include "session/table_guard.h"
 
 namespace natsession {
 
@@ -24,7 +25,8 @@ class EventSource {
   struct Received {
     std::size_t messages = 0;  // taken from the queue, whether or not they were events
     bool drained = false;      // the queue was empty at the end
-    bool overrun = false;      // the kernel said ENOBUFS: events were dropped
+    bool overrun = false;      // the kernel said ENOBUFS: dropped() has grown
+    std::size_t unreadable = 0;  // messages longer than a slot, or malformed: lost, and not among dropped()
   };
 
   enum class DumpState {
@@ -45,10 +47,14 @@ class EventSource {
   // Errors: the dump is over and failed.
   virtual Result<DumpState> continue_dump(Handler& handler) = 0;
 
-  // How many messages the kernel could not queue to the event socket since it was opened (SK_MEMINFO_DROPS).
+  // How many messages the kernel could not queue to the event socket since it was opened (SK_MEMINFO_DROPS). In
+  // reliable mode a DESTROY among them is only delayed, and counts at each try.
   [[nodiscard]] virtual std::uint64_t dropped() = 0;
-  // Whether the kernel sends a DESTROY that it could not queue again, so that `dropped` may mean delayed.
-  [[nodiscard]] virtual bool redelivers() const { return false; }
+
+  // Reliable mode: the kernel keeps a DESTROY that it could not queue, and sends it again.
+  virtual Result<void> set_reliable(bool reliable) = 0;
+  // How full the watched namespace's table is.
+  [[nodiscard]] virtual Result<TableUsage> table_usage() = 0;
 };
 
 }  // namespace natsession

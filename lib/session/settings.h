@@ -21,6 +21,15 @@ enum class RecordMode : std::uint8_t {
   kStartEnd,  // one at the beginning, one at the end
 };
 
+// Whether the kernel keeps DESTROY events that it could not queue and sends them again.
+enum class ReliableMode : std::uint8_t {
+  kAuto,  // yes, but not while that fills the conntrack table
+  kOn,    // always
+  kOff,   // never: what does not fit is lost, and counted
+};
+
+inline constexpr unsigned kDefaultGuardPercent = 80;
+
 // Which groups of conntrack events are subscribed to.
 struct EventGroups {
   bool new_ = true;

@@ -7,7 +7,7 @@ _natsessiond_files() {
 
 _natsessiond() {
     local flags='--sink --format --time-format --fields --nat --records --window --instance --vpc-id
-        --events --netns --rcvbuf --tune --config --state --log-level --check --print-config --version --help'
+        --events --netns --rcvbuf --reliable --guard --tune --config --state --log-level --check --print-config --version --help'
     # bash splits words at '=' and ':', so "--sink=file:/var" is five of them: put together what belongs together.
     local line=${COMP_LINE:0:COMP_POINT}
     local words
@@ -30,6 +30,8 @@ _natsessiond() {
         --records) COMPREPLY=($(compgen -W 'window end start-end' -- "$cur")) ;;
         --window) COMPREPLY=($(compgen -W '1m 5m 10m 1h 24h' -- "$cur")) ;;
         --rcvbuf) COMPREPLY=($(compgen -W '16M 64M 256M' -- "$cur")) ;;
+        --reliable) COMPREPLY=($(compgen -W 'auto on off' -- "$cur")) ;;
+        --guard) COMPREPLY=($(compgen -W '70% 80% 90%' -- "$cur")) ;;
         --log-level) COMPREPLY=($(compgen -W 'error warning info debug' -- "$cur")) ;;
         --events)
             # After the last comma, what is not there yet.

@@ -91,7 +91,7 @@ TEST_CASE("an unknown option is named, with the nearest one that there is", "[co
 }
 
 TEST_CASE("options of later versions are unknown", "[config][command-line]") {
-  for (const char* flag : {"--reliable", "--ledger", "--retention", "--ledger-max", "--control"}) {
+  for (const char* flag : {"--ledger", "--retention", "--ledger-max", "--control"}) {
     CAPTURE(flag);
     CHECK(message_of({flag, "x"}).starts_with("unknown option '" + std::string(flag) + "'"));
   }

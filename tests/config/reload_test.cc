@@ -44,10 +44,10 @@ TEST_CASE("every setting is seen when it differs", "[config][reload]") {
       {"--sink",   "journald", "--format",  "csv",         "--fields", "cloud", "--time-format", "unix_ms",
        "--nat",    "dnat",     "--records", "end",         "--window", "2s",    "--instance",    "gate",
        "--vpc-id", "a",        "--events",  "new",         "--netns",  "nat",   "--rcvbuf",      "1M",
-       "--tune",   "--state",  "/s",        "--log-level", "debug"});
+       "--reliable", "off", "--guard", "50%", "--tune",   "--state",  "/s",        "--log-level", "debug"});
   CHECK(settings_that_differ(defaults(), other) == Keys{"sink", "format", "time_format", "fields", "nat",
                                                         "records", "window", "instance", "vpc_id", "events",
-                                                        "netns", "rcvbuf", "tune", "state", "log_level"});
+                                                        "netns", "rcvbuf", "reliable", "guard", "tune", "state", "log_level"});
 }
 
 }  // namespace

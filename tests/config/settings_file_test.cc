@@ -24,6 +24,8 @@ vpc_id = ["10.0.0.0/8=blue", "rest"]
 events = ["new", "destroy"]
 netns = "nat"
 rcvbuf = "8M"
+reliable = "on"
+guard = "70%"
 tune = true
 state = "/run/state"
 log_level = "warning"
@@ -43,6 +45,8 @@ log_level = "warning"
                                       "--events",      "new,destroy",
                                       "--netns",       "nat",
                                       "--rcvbuf",      "8M",
+                                      "--reliable",    "on",
+                                      "--guard",       "70%",
                                       "--tune",        "--state",
                                       "/run/state",    "--log-level",
                                       "warning"}));

@@ -19,6 +19,11 @@ TEST_CASE("a window is one second to a day long, whole minutes or not", "[config
 }
 
 TEST_CASE("a receive buffer is 4K to 2G", "[config][values]") {
+  CHECK(config_of({"--guard", "75"}).guard_percent == 75);
+  CHECK(config_of({"--guard", "75%"}).guard_percent == 75);
+  CHECK(message_of({"--guard", "100%"}) == "--guard 100%: '100%' is not a share of the conntrack table: 10% to 99%");
+  CHECK(config_of({"--reliable", "off"}).reliable == ReliableMode::kOff);
+  CHECK(message_of({"--reliable", "no"}) == "--reliable no: 'no' is not one of auto, on or off");
   CHECK(config_of({"--rcvbuf", "4096"}).rcvbuf == ByteCount{4096});
   CHECK(config_of({"--rcvbuf", "2G"}).rcvbuf == ByteCount{2ULL << 30});
   CHECK(message_of({"--rcvbuf", "4095"}) == "--rcvbuf 4095: '4095' is out of range: 4K to 2G");

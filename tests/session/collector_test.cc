@@ -13,7 +13,14 @@ using namespace testing;  // NOLINT: a test's language
 using Pace = Collector::Pace;
 
 struct CollectorFixture : TrackerFixture {
-  explicit CollectorFixture(RecordMode mode = RecordMode::kWindow) : TrackerFixture(mode) {}
+  explicit CollectorFixture(ReliableMode mode = ReliableMode::kAuto)
+      : collector(source, tracker, output, clock, {.window = std::chrono::seconds(10), .reliable = mode}) {}
+
+  // Time passes, in which the collector takes its turns.
+  void live(std::chrono::milliseconds time) {
+    for (auto end = clock.now() + time; clock.now() < end; clock.advance(std::chrono::milliseconds(10))) run();
+    run();
+  }
 
   // Turns until there is nothing to do at once.
   Pace run() {
@@ -28,7 +35,7 @@ struct CollectorFixture : TrackerFixture {
 
   ManualClock clock{at_ms(1'000'000)};
   ScriptedSource source;
-  Collector collector{source, tracker, output, clock, std::chrono::seconds(10)};
+  Collector collector;
 };
 
 TEST_CASE("the collector is ready after the initial dump, and only then", "[session][collector]") {
@@ -126,13 +133,15 @@ TEST_CASE("a dump that fails stops neither events nor the next window", "[sessio
   CHECK(f.only().event == RecordEvent::kInterim);
 }
 
-TEST_CASE("an overrun becomes a gap record with the number of lost events, and the table is looked through", "[session][collector]") {
-  CollectorFixture f;
+TEST_CASE("a loss becomes a gap record with the number of lost events, and the table is looked through", "[session][collector]") {
+  CollectorFixture f(ReliableMode::kOff);
   f.run();
   f.clock.advance(std::chrono::milliseconds(700));
-  f.source.lose(17);
+  f.source.drop(17);
   f.source.table = {flow().dumped()};
   f.run();
+  CHECK(f.take().empty());  // the gap may still grow
+  f.live(std::chrono::seconds(3));
   const SessionRecord gap = f.only();
   CHECK(gap.event == RecordEvent::kGap);
   CHECK(gap.reason == RecordReason::kOverrun);
@@ -140,6 +149,88 @@ TEST_CASE("an overrun becomes a gap record with the number of lost events, and t
   CHECK(gap.start_time == ms(1'000'000));
   CHECK(gap.end_time == ms(1'000'700));
   CHECK(f.tracker.live() == 1);
+  CHECK(f.collector.counters().events_lost == 17);
+}
+
+TEST_CASE("losses that follow one another are one gap, and one that goes on is told in pieces", "[session][collector]") {
+  CollectorFixture f(ReliableMode::kOff);
+  f.run();
+  for (int i = 0; i < 400; ++i) {
+    f.source.drop(1);
+    f.live(std::chrono::milliseconds(100));
+  }
+  f.live(std::chrono::seconds(2));
+  const auto gaps = f.take();
+  REQUIRE(gaps.size() == 2);
+  CHECK(gaps[0].events_lost.value() + gaps[1].events_lost.value() == 400);
+  CHECK(gaps[1].start_time <= gaps[0].end_time + std::chrono::milliseconds(200));
+}
+
+TEST_CASE("a loss that goes on makes dumps now and then, not all the time", "[session][collector]") {
+  CollectorFixture f(ReliableMode::kOff);
+  f.run();
+  for (int i = 0; i < 50; ++i) {
+    f.source.drop(1);
+    f.live(std::chrono::milliseconds(100));
+  }
+  CHECK(f.source.dumps >= 3);
+  CHECK(f.source.dumps <= 8);
+}
+
+TEST_CASE("in reliable mode what did not fit is delayed, not lost: no gap", "[session][collector]") {
+  CollectorFixture f(ReliableMode::kOn);
+  f.run();
+  f.source.drop(1000);
+  f.live(std::chrono::seconds(3));
+  CHECK(f.take().empty());
+  CHECK(f.collector.counters().events_delayed == 1000);
+  CHECK(f.collector.counters().events_lost == 0);
+}
+
+TEST_CASE("a message that cannot be read is lost in every mode", "[session][collector]") {
+  CollectorFixture f(ReliableMode::kOn);
+  f.run();
+  f.source.unreadable_next = 1;
+  f.live(std::chrono::seconds(3));
+  CHECK(f.only().events_lost == Count(1));
+}
+
+TEST_CASE("the guard: reliable mode goes off above 80 % while events are delayed, and on again below 60 %", "[session][guard]") {
+  CollectorFixture f;
+  f.run();
+  f.source.usage = {810'000, 1'000'000};
+  SECTION("a table that is full of live flows is left alone") {
+    f.live(std::chrono::seconds(1));
+    CHECK(f.source.reliable);
+  }
+  SECTION("with delays, also while the output has no room") {
+    f.output.room = GENERATE(true, false);
+    f.clock.advance(std::chrono::milliseconds(100));
+    f.source.drop(500);
+    f.run();
+    CHECK_FALSE(f.source.reliable);
+    CHECK(f.collector.counters().guard_trips == 1);
+
+    f.source.drop(30);  // now that it is off these are lost
+    f.source.usage = {700'000, 1'000'000};
+    f.live(std::chrono::seconds(1));
+    CHECK_FALSE(f.source.reliable);
+    f.source.usage = {590'000, 1'000'000};
+    f.output.room = true;
+    f.live(std::chrono::seconds(3));
+    CHECK(f.source.reliable);
+    const SessionRecord gap = f.only();
+    CHECK(gap.reason == RecordReason::kTableGuard);
+    CHECK(gap.events_lost == Count(30));
+    CHECK(f.collector.counters().events_delayed == 500);
+  }
+}
+
+TEST_CASE("--reliable on never goes off, off never goes on", "[session][guard]") {
+  TableGuard on(ReliableMode::kOn, 80);
+  TableGuard off(ReliableMode::kOff, 80);
+  CHECK(on.decide({100, 100}, true));
+  CHECK_FALSE(off.decide({0, 100}, false));
 }
 
 TEST_CASE("while the output has no room events stay in the kernel", "[session][collector]") {

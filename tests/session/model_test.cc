@@ -92,7 +92,7 @@ TEST_CASE("whatever the order of events, traffic and dumps, each session ends on
   TrackerFixture f(RecordMode::kWindow, 1000, kWindow);
   ManualClock clock(at_ms(1'000'000));
   ScriptedSource source;
-  Collector collector(source, f.tracker, f.output, clock, kWindow);
+  Collector collector(source, f.tracker, f.output, clock, {.window = kWindow});
   KernelModel kernel(source, clock, seed);
 
   const auto run = [&] {

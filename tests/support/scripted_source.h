@@ -26,20 +26,19 @@ class ScriptedSource final : public EventSource {
   // Called when a dump begins and before each part: the moment to change the queue under it.
   std::function<void()> on_dump_start;
   std::function<void(std::size_t shown)> on_dump_part;
-  bool delays = false;
+  TableUsage usage{0, 1'000'000};
+  bool reliable = true;
+  std::size_t unreadable_next = 0;
 
   std::size_t dumps = 0;
 
-  void lose(std::uint64_t messages) {
-    dropped_ += messages;
-    overrun_ = true;
-  }
-  void delay(std::uint64_t messages) { dropped_ += messages; }
+  // So many messages did not fit. What that means depends on the mode.
+  void drop(std::uint64_t messages) { dropped_ += messages; }
 
   Result<Received> receive(Handler& handler) override {
     if (receive_error) return *receive_error;
     Received received;
-    received.overrun = std::exchange(overrun_, false);
+    received.unreadable = std::exchange(unreadable_next, 0);
     while (received.messages < batch && !queue.empty()) {
       const ConntrackEvent event = queue.front();
       queue.pop_front();
@@ -66,13 +65,16 @@ class ScriptedSource final : public EventSource {
   }
 
   std::uint64_t dropped() override { return dropped_; }
-  [[nodiscard]] bool redelivers() const override { return delays; }
+  Result<void> set_reliable(bool on) override {
+    reliable = on;
+    return {};
+  }
+  [[nodiscard]] Result<TableUsage> table_usage() override { return usage; }
 
  private:
   std::vector<ConntrackEvent> showing_;
   std::size_t shown_ = 0;
   std::uint64_t dropped_ = 0;
-  bool overrun_ = false;
 };
 
 }  // namespace natsession::testing

@@ -1,0 +1,93 @@
+#include "kernel_setup.h"
+
+#include <fmt/format.h>
+
+#include "conntrack/network_namespace.h"
+#include "session/state_file.h"
+
+namespace natsession {
+namespace {
+
+std::string watched(const Config& config) { return config.netns.empty() ? "" : config.netns.front(); }
+
+ConntrackOptions source_options(const Config& config) {
+  return {.groups = config.events,
+          .nat = config.nat,
+          .receive_buffer = config.rcvbuf,
+          .reliable = config.reliable != ReliableMode::kOff,
+          .force_userspace_filter = false};
+}
+
+}  // namespace
+
+Result<KernelSetup> set_up_kernel(const Config& config) {
+  auto inside = NetworkNamespace::enter(watched(config));
+  if (!inside) return inside.error();
+  KernelSetup setup;
+  setup.boot_id = current_boot_id();
+  if (config.tune) {
+    auto tuned = tune_sysctls();
+    if (!tuned) return tuned.error();
+    setup.tuned = std::move(*tuned);
+  }
+
+  const auto probe = probe_kernel();
+  if (!probe) return probe.error();
+  auto source = ConntrackSource::open(source_options(config));
+  if (!source) return source.error();
+  setup.source = std::move(*source);
+  setup.findings = check_kernel({.probe = *probe,
+                                 .release = kernel_release(),
+                                 .buffer_asked = config.rcvbuf,
+                                 .buffer_granted = setup.source->granted_receive_buffer()});
+  for (const Finding& finding : setup.findings) {
+    if (finding.level != Finding::Level::kFailure) continue;
+    const bool refused = probe->request_error != 0;
+    return Error{refused ? ErrorKind::kPermission : ErrorKind::kUnavailable,
+                 fmt::format("{}: {}: {}; {}", finding.name, finding.value, finding.meaning, finding.remedy)};
+  }
+  if (auto left = inside->leave(); !left) return left.error();
+  return setup;
+}
+
+Result<std::vector<Finding>> examine_kernel(const Config& config) {
+  auto inside = NetworkNamespace::enter(watched(config));
+  if (!inside) return inside.error();
+  if (config.tune) {
+    if (auto tuned = tune_sysctls(); !tuned) return tuned.error();
+  }
+  const auto probe = probe_kernel();
+  if (!probe) return probe.error();
+  KernelCheckInput input;
+  input.probe = *probe;
+  input.release = kernel_release();
+  if (const auto source = ConntrackSource::open(source_options(config))) {
+    input.buffer_asked = config.rcvbuf;
+    input.buffer_granted = (*source)->granted_receive_buffer();
+  }
+  auto findings = check_kernel(input);
+  if (auto left = inside->leave(); !left) return left.error();
+  return findings;
+}
+
+std::string findings_text(const std::vector<Finding>& findings) {
+  std::string text;
+  for (const Finding& finding : findings) {
+    const std::string_view level = finding.level == Finding::Level::kOk        ? "ok     "
+                                   : finding.level == Finding::Level::kWarning ? "WARNING"
+                                                                               : "FAILURE";
+    text += fmt::format("{}  {} = {}", level, finding.name, finding.value);
+    if (finding.level != Finding::Level::kOk && !finding.wanted.empty()) text += fmt::format(" (wanted: {})", finding.wanted);
+    text += '\n';
+    if (!finding.meaning.empty()) text += fmt::format("         {}\n", finding.meaning);
+    std::string_view remedy = finding.remedy;
+    while (!remedy.empty()) {
+      const std::size_t end = remedy.find('\n');
+      text += fmt::format("         => {}\n", remedy.substr(0, end));
+      remedy = end == std::string_view::npos ? std::string_view() : remedy.substr(end + 1);
+    }
+  }
+  return text;
+}
+
+}  // namespace natsession

@@ -1,0 +1,32 @@
+// What the daemon does in the watched network namespace before it gives up its privileges: --tune, --check, sockets.
+// Threads: the main one, while it is the only one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "conntrack/conntrack_source.h"
+#include "conntrack/kernel_check.h"
+
+namespace natsession {
+
+struct KernelSetup {
+  std::unique_ptr<ConntrackSource> source;  // not subscribed yet
+  std::vector<Finding> findings;
+  std::vector<SysctlChange> tuned;
+  std::string boot_id;  // see state_file.h
+};
+
+// Enters the namespace, tunes it if asked to, opens the sockets, checks the kernel, and goes back.
+// Errors: no such namespace, no permission, no conntrack; the message says which and what would do.
+[[nodiscard]] Result<KernelSetup> set_up_kernel(const Config& config);
+
+// --check: like set_up_kernel(), but what is missing is a finding. Nothing is left open.
+[[nodiscard]] Result<std::vector<Finding>> examine_kernel(const Config& config);
+
+// The findings as people read them.
+[[nodiscard]] std::string findings_text(const std::vector<Finding>& findings);
+
+}  // namespace natsession

@@ -1,0 +1,76 @@
+// Supervisor: the main thread's loop: signals, what collectors and sinks report, and the orderly stop.
+// Threads: run() on the main one. Signals must be blocked in all threads (block_signals()).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "collector_thread.h"
+#include "config/config.h"
+#include "delivery/delivery.h"
+
+namespace natsession {
+
+// Blocks the signals that run() waits for, and ignores SIGPIPE. Before any thread is started.
+void block_signals();
+
+// What records point to. A reload makes a new one; records of the old one may still be queued, so it is kept.
+struct Labels {
+  Origin origin;
+  VpcMap vpcs;
+};
+
+// Errors: kUsage for a bad vpc rule.
+[[nodiscard]] Result<std::unique_ptr<Labels>> make_labels(const Config& config);
+
+class Supervisor {
+ public:
+  using Reload = std::function<Result<Config>()>;
+
+  // All outlive the supervisor.
+  Supervisor(Config config, Reload reload, CollectorThread& collector, Producer& output, Delivery& delivery, WakeFd& notice);
+
+  // A sink's reader has gone: the program stops with status 1. From any thread.
+  void sink_closed();
+
+  // Until a signal or a failure ends it. Returns the exit status: 0 when stopped on request and all was delivered.
+  int run(const std::string& ready_text);
+
+ private:
+  // What was last told of the collector, so that each loss is told once.
+  struct Told {
+    std::uint64_t events_lost = 0;
+    std::uint64_t overruns = 0;
+    std::uint64_t not_followed = 0;
+    std::uint64_t malformed = 0;
+    std::uint64_t passes_failed = 0;
+    std::chrono::nanoseconds at{};
+  };
+
+  void handle_signals();
+  void handle_reload();
+  void watch_collector();
+  void tell_losses();
+  int stop();
+  bool wait_for_collector(std::chrono::seconds limit);
+  int drain();
+
+  Config config_;
+  Reload reload_;
+  CollectorThread& collector_;
+  Producer& output_;
+  Delivery& delivery_;
+  WakeFd& notice_;
+  SystemClock clock_;
+  UniqueFd signals_;
+  std::vector<std::unique_ptr<Labels>> labels_;
+  std::string ready_text_;
+  std::atomic<bool> sink_closed_{false};
+  bool told_ready_ = false;
+  bool stopping_ = false;
+  bool failed_ = false;
+  Told told_;
+};
+
+}  // namespace natsession

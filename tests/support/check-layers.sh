@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Holds the direction of dependencies: a folder of lib/ includes only folders below it, and outside libraries are
+# included only where they belong. Usage: check-layers.sh PROJECT
+set -u
+cd "$1" || exit 2
+failed=0
+
+# allow FOLDER BELOW...: what each folder may include, itself aside.
+allow() {
+  local folder=$1
+  shift
+  local allowed=" $folder $* " from
+  while IFS=: read -r file include; do
+    from=${include%%/*}
+    if [[ $allowed != *" $from "* ]]; then
+      echo "back edge: $file includes \"$include\": $folder may include only: ${*:-nothing}"
+      failed=1
+    fi
+  done < <(grep -rHoP '^\s*#\s*include\s+"\K[a-z_]+/[^"]+' "lib/$folder" 2>/dev/null)
+}
+allow base
+allow net base
+allow record base net
+allow session base net record
+allow conntrack base net record session
+allow sink base net record
+allow delivery base net record sink
+allow config base net record session
+
+# only HEADER-PATTERN FOLDER...: where an outside library may be included.
+only() {
+  local pattern=$1 file ok folder
+  shift
+  while IFS= read -r file; do
+    ok=0
+    for folder in "$@"; do [[ $file == "$folder"/* ]] && ok=1; done
+    if [[ $ok == 0 ]]; then
+      echo "misplaced library: $file includes <$pattern…>, which belongs to: $*"
+      failed=1
+    fi
+  done < <(grep -rlP "^\s*#\s*include\s+<$pattern" lib daemon 2>/dev/null)
+}
+only 'libmnl/' lib/conntrack
+only 'libnetfilter_conntrack/' lib/conntrack
+only 'linux/netfilter' lib/conntrack
+only 'toml\+\+' lib/config
+only 'CLI/' lib/config daemon/ctl
+only 'zstd' lib/sink
+only 'zlib' lib/sink
+only 'xxhash' lib/record lib/session
+
+while IFS= read -r file; do
+  echo "lib/ does not know the daemon: $file"
+  failed=1
+done < <(grep -rlP '^\s*#\s*include\s+"(collector_thread|messages|supervisor|kernel_setup)' lib)
+
+exit $failed

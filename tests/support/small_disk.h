@@ -1,0 +1,50 @@
+// A disk that is soon full: a tmpfs of a few KiB, for tests that run as root.
+#pragma once
+
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+
+#include "support/temp_dir.h"
+
+namespace natsession::testing {
+
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::size_t kib) {
+    mounted_ = ::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, size_option(kib).c_str()) == 0;
+    if (!mounted_) why_ = std::strerror(errno);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() {
+    if (mounted_) ::umount2(directory_.path().c_str(), MNT_DETACH);
+  }
+
+  // Empty, or why there is no such disk.
+  [[nodiscard]] const std::string& why_not() const { return why_; }
+  void resize(std::size_t kib) const {
+    ::mount("tmpfs", directory_.path().c_str(), "tmpfs", MS_REMOUNT, size_option(kib).c_str());
+  }
+  [[nodiscard]] std::string file(const std::string& name) const { return directory_.file(name); }
+
+ private:
+  static std::string size_option(std::size_t kib) { return "size=" + std::to_string(kib) + "k"; }
+
+  TempDir directory_;
+  bool mounted_ = false;
+  std::string why_;
+};
+
+// In CI nothing is skipped for want of a permission.
+inline bool must_not_skip() {
+  const char* const ci = std::getenv("CI");
+  return ci != nullptr && std::string(ci) == "true";
+}
+
+}  // namespace natsession::testing
