@@ -1,0 +1,88 @@
+#include "conntrack/conntrack_source.h"
+
+#include <linux/netfilter/nfnetlink.h>
+
+#include <cerrno>
+
+#include "conntrack/bpf_filter.h"
+#include "conntrack/nat_status.h"
+
+namespace natsession {
+
+Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOptions& options) {
+  auto events = NetlinkSocket::open();
+  if (!events) return events.error();
+  const auto granted = events->set_receive_buffer(options.receive_buffer);
+  if (!granted) return granted.error();
+  if (!options.force_userspace_filter) {
+    if (auto attached = events->attach_filter(nat_event_filter(options.nat)); !attached)
+      return attached.error();
+  }
+  if (options.reliable) {
+    // Without ENOBUFS the socket goes on queueing after an overrun; drops are counted all the same.
+    if (auto set = events->set_no_enobufs(); !set) return set.error();
+    if (auto set = events->set_broadcast_error(true); !set) return set.error();
+  }
+  auto table = TableGauge::open();
+  if (!table) return table.error();
+  auto dump = NetlinkSocket::open();
+  if (!dump) return dump.error();
+  auto region = MemoryRegion::anonymous(ReceiveRing::kRegionBytes);
+  if (!region) return region.error();
+  return std::unique_ptr<ConntrackSource>(new ConntrackSource(
+      options, *std::move(events), *std::move(dump), *std::move(region), *std::move(table), *granted));
+}
+
+ConntrackSource::ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
+                                 MemoryRegion region, TableGauge table, ByteCount granted)
+    : options_(options),
+      reader_(nat_status_mask(options.nat)),
+      events_(std::move(events)),
+      dump_(std::move(dump), nat_status_mask(options.nat),
+            options.force_userspace_filter ? std::vector<StatusFilter>() : TableDump::passes_of(options.nat)),
+      ring_(std::move(region)),
+      table_(std::move(table)),
+      granted_(granted) {}
+
+Result<void> ConntrackSource::subscribe() {
+  if (options_.groups.new_) {
+    if (auto joined = events_.join(NFNLGRP_CONNTRACK_NEW); !joined) return joined;
+  }
+  if (options_.groups.update) {
+    if (auto joined = events_.join(NFNLGRP_CONNTRACK_UPDATE); !joined) return joined;
+  }
+  if (options_.groups.destroy) {
+    if (auto joined = events_.join(NFNLGRP_CONNTRACK_DESTROY); !joined) return joined;
+  }
+  return {};
+}
+
+Result<EventSource::Received> ConntrackSource::receive(Handler& handler) {
+  Received received;
+  ReceiveRing::Round round = ring_.receive(events_.fd());
+  if (round.error_number == ENOBUFS) {
+    // Said once for each overrun, with what was queued before it still there: go on.
+    ++counters_.overruns;
+    received.overrun = true;
+    round = ring_.receive(events_.fd());
+  }
+  if (round.error_number == ENOBUFS) {
+    ++counters_.overruns;
+    return received;
+  }
+  if (round.error_number == EAGAIN || round.error_number == EWOULDBLOCK) {
+    received.drained = true;
+    return received;
+  }
+  if (round.error_number != 0) return system_error("receive conntrack events", round.error_number);
+
+  received.messages = round.count;
+  received.drained = round.count < ReceiveRing::kSlots;
+  for (std::size_t slot = 0; slot < round.count; ++slot) {
+    if (!reader_.read(ring_.datagram(slot), handler, counters_)) ++received.unreadable;
+    ring_.mark_handled(slot);
+  }
+  return received;
+}
+
+}  // namespace natsession

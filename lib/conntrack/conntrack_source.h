@@ -1,0 +1,72 @@
+// ConntrackSource: the kernel's conntrack table as an EventSource: one netlink socket for events, one for
+// dumps. Opened in the network namespace of the calling thread (see NetworkNamespace), where it stays.
+// Threads: one, the collector's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/byte_count.h"
+#include "base/result.h"
+#include "conntrack/dump_reader.h"
+#include "conntrack/event_reader.h"
+#include "conntrack/netlink_socket.h"
+#include "conntrack/receive_ring.h"
+#include "conntrack/table_dump.h"
+#include "conntrack/table_gauge.h"
+#include "session/event_source.h"
+#include "session/settings.h"
+
+namespace natsession {
+
+struct ConntrackOptions {
+  EventGroups groups;
+  NatSelection nat = NatSelection::kSnat;
+  ByteCount receive_buffer{std::uint64_t{64} << 20U};
+  bool reliable = false;                // what does not fit comes again: see EventSource::set_reliable()
+  bool force_userspace_filter = false;  // neither events nor dumps are filtered in the kernel
+};
+
+class ConntrackSource final : public EventSource {
+ public:
+  // Opens both sockets, sizes the event buffer and attaches the filter. Nothing is queued before subscribe().
+  // Errors: kUnavailable or kPermission, naming the step.
+  [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> open(const ConntrackOptions& options);
+
+  // Joins the groups that `options` names. Needs CAP_NET_ADMIN, as every dump does.
+  Result<void> subscribe();
+
+  // One recvmmsg() of at most ReceiveRing::kSlots messages; drained if it was not full.
+  Result<Received> receive(Handler& handler) override;
+  Result<void> start_dump() override { return dump_.start(); }
+  // At most one datagram a call (32 KiB, some 120 entries); kMore also when none is there yet.
+  Result<DumpState> continue_dump(Handler& handler) override { return dump_.step(handler); }
+  [[nodiscard]] std::uint64_t dropped() override { return events_.dropped(); }
+  Result<void> set_reliable(bool reliable) override { return events_.set_broadcast_error(reliable); }
+  [[nodiscard]] Result<TableUsage> table_usage() override { return table_.read(); }
+
+  // To poll for reading. After an overrun the event socket also reports POLLERR, until receive() has met it.
+  [[nodiscard]] int event_fd() const { return events_.fd(); }
+  [[nodiscard]] int dump_fd() const { return dump_.fd(); }
+  // In the unit that it was asked in: see NetlinkSocket.
+  [[nodiscard]] ByteCount granted_receive_buffer() const { return granted_; }
+  [[nodiscard]] bool dump_filters_in_kernel() const { return dump_.filters_in_kernel(); }
+  [[nodiscard]] const EventCounters& event_counters() const { return counters_; }
+  [[nodiscard]] const DumpCounters& dump_counters() const { return dump_.counters(); }
+
+ private:
+  ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
+                  MemoryRegion region, TableGauge table, ByteCount granted);
+
+  ConntrackOptions options_;
+  EventReader reader_;
+  NetlinkSocket events_;
+  TableDump dump_;
+  ReceiveRing ring_;
+  TableGauge table_;
+  ByteCount granted_;
+  EventCounters counters_;
+};
+
+}  // namespace natsession

@@ -1,0 +1,136 @@
+#include "conntrack/netlink_socket.h"
+
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+
+namespace natsession {
+namespace {
+
+template <typename T>
+int set_option(int fd, int level, int name, const T& value) {
+  return ::setsockopt(fd, level, name, &value, sizeof(value)) == 0 ? 0 : errno;
+}
+
+// sockaddr_nl is passed as sockaddr: the socket API knows no other way.
+template <typename Pointer>
+auto* as_sockaddr(Pointer* address) {
+  return reinterpret_cast<sockaddr*>(address);
+}
+
+}  // namespace
+
+Result<NetlinkSocket> NetlinkSocket::open() {
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  if (!fd) return system_error("open a NETLINK_NETFILTER socket", errno, ErrorKind::kUnavailable);
+
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  if (::bind(fd.get(), as_sockaddr(&address), sizeof(address)) != 0) {
+    return system_error("bind a NETLINK_NETFILTER socket", errno);
+  }
+  socklen_t length = sizeof(address);
+  if (::getsockname(fd.get(), as_sockaddr(&address), &length) != 0) {
+    return system_error("read the port of a NETLINK_NETFILTER socket", errno);
+  }
+  return NetlinkSocket(std::move(fd), address.nl_pid);
+}
+
+Result<void> NetlinkSocket::attach_filter(std::span<const sock_filter> program) {
+  // The kernel copies the program and does not write to it.
+  const sock_fprog description{static_cast<unsigned short>(program.size()),
+                               const_cast<sock_filter*>(program.data())};
+  if (const int error = set_option(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, description); error != 0) {
+    return system_error("attach the NAT filter to the conntrack socket", error);
+  }
+  return {};
+}
+
+Result<ByteCount> NetlinkSocket::set_receive_buffer(ByteCount asked) {
+  const int bytes = static_cast<int>(std::min(asked, kMaxReceiveBuffer).bytes);
+  int error = set_option(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+  if (error != 0) error = set_option(fd_.get(), SOL_SOCKET, SO_RCVBUF, bytes);
+  if (error != 0) return system_error("set the receive buffer of the conntrack socket", error);
+  return receive_buffer();
+}
+
+Result<ByteCount> NetlinkSocket::receive_buffer() const {
+  int bytes = 0;
+  socklen_t length = sizeof(bytes);
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &bytes, &length) != 0) {
+    return system_error("read the receive buffer of the conntrack socket", errno);
+  }
+  return ByteCount{static_cast<std::uint64_t>(bytes) / 2};
+}
+
+Result<void> NetlinkSocket::join(unsigned group) {
+  if (const int error = set_option(fd_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group));
+      error != 0) {
+    return system_error("join conntrack event group " + std::to_string(group), error);
+  }
+  return {};
+}
+
+Result<void> NetlinkSocket::set_no_enobufs() {
+  if (const int error = set_option(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, 1); error != 0) {
+    return system_error("set NETLINK_NO_ENOBUFS on the conntrack socket", error);
+  }
+  return {};
+}
+
+Result<void> NetlinkSocket::set_broadcast_error(bool on) {
+  if (const int error = set_option(fd_.get(), SOL_NETLINK, NETLINK_BROADCAST_ERROR, on ? 1 : 0); error != 0) {
+    return system_error("set NETLINK_BROADCAST_ERROR on the conntrack socket", error);
+  }
+  return {};
+}
+
+Result<void> NetlinkSocket::send(std::span<const std::byte> request) {
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  ssize_t sent = 0;
+  do {
+    sent = ::sendto(fd_.get(), request.data(), request.size(), 0, as_sockaddr(&kernel), sizeof(kernel));
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return system_error("send a request to the conntrack table", errno);
+  return {};
+}
+
+Result<NetlinkSocket::Datagram> NetlinkSocket::receive(std::span<std::byte> buffer) {
+  sockaddr_nl sender{};
+  iovec part{buffer.data(), buffer.size()};
+  msghdr header{};
+  header.msg_name = &sender;
+  header.msg_namelen = sizeof(sender);
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  ssize_t length = 0;
+  do {
+    length = ::recvmsg(fd_.get(), &header, 0);
+  } while (length < 0 && errno == EINTR);
+  if (length < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return Datagram{};
+    return system_error("receive from the conntrack table", errno);
+  }
+  return Datagram{static_cast<std::size_t>(length), sender.nl_pid, (header.msg_flags & MSG_TRUNC) != 0};
+}
+
+std::uint64_t NetlinkSocket::dropped() {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> values{};
+  socklen_t length = sizeof(values);
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_MEMINFO, values.data(), &length) == 0 &&
+      length > SK_MEMINFO_DROPS * sizeof(std::uint32_t)) {
+    const std::uint32_t drops = values[SK_MEMINFO_DROPS];
+    dropped_ += static_cast<std::uint32_t>(drops - drops_seen_);
+    drops_seen_ = drops;
+  }
+  return dropped_;
+}
+
+}  // namespace natsession

@@ -1,0 +1,78 @@
+#include "conntrack/sysctls.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+
+namespace natsession {
+namespace {
+
+std::string file_of(std::string_view name, std::string_view proc) {
+  std::string relative(name);
+  std::replace(relative.begin(), relative.end(), '.', '/');
+  return std::string(proc) + "/sys/" + relative;
+}
+
+// EROFS is a matter of permission too: a container's /proc/sys is mounted so on purpose.
+Error cannot_write(std::string_view name, int error_number) {
+  const std::string operation = "set " + std::string(name) + "=1";
+  if (error_number != EROFS) return system_error(operation, error_number);
+  return {
+      ErrorKind::kPermission,
+      operation +
+          ": /proc/sys is read-only here, as in a container; set it on the host, in the network namespace "
+          "of the NAT"};
+}
+
+// Sets one; nullopt if it was 1 already.
+Result<std::optional<SysctlChange>> tune_one(std::string_view name, std::string_view proc) {
+  auto before = read_sysctl(name, proc);
+  if (!before) return before.error();
+  if (!*before) {
+    return Error{ErrorKind::kUnavailable,
+                 "set " + std::string(name) +
+                     "=1: it does not exist; is nf_conntrack loaded (modprobe nf_conntrack)?"};
+  }
+  if (**before == "1") return std::optional<SysctlChange>();
+  const UniqueFd file(::open(file_of(name, proc).c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file || ::write(file.get(), "1\n", 2) != 2) return cannot_write(name, errno);
+  return std::optional(SysctlChange{std::string(name), **std::move(before), "1"});
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> read_sysctl(std::string_view name, std::string_view proc) {
+  const UniqueFd file(::open(file_of(name, proc).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    if (errno == ENOENT) return std::optional<std::string>();
+    return system_error("read " + std::string(name), errno);
+  }
+  std::array<char, 64> text{};  // longer than any number
+  const ssize_t length = ::read(file.get(), text.data(), text.size());
+  if (length < 0) return system_error("read " + std::string(name), errno);
+  std::string value(text.data(), static_cast<std::size_t>(length));
+  while (!value.empty() && value.back() == '\n') value.pop_back();
+  return std::optional(std::move(value));
+}
+
+Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc) {
+  std::vector<SysctlChange> changes;
+  for (const WantedSysctl& wanted : kWantedSysctls) {
+    auto change = tune_one(wanted.name, proc);
+    if (!change) {
+      Error error = change.error();
+      for (const SysctlChange& done : changes) {
+        error.message += "; already changed: " + done.name + " from " + done.before + " to " + done.after;
+      }
+      return error;
+    }
+    if (*change) changes.push_back(**std::move(change));
+  }
+  return changes;
+}
+
+}  // namespace natsession

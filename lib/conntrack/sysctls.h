@@ -1,0 +1,54 @@
+// The sysctls of a network namespace that a full log needs, and setting them.
+// Shape:  /proc/sys/net shows the namespace of the thread that opens it, so call these while in it
+// (NetworkNamespace). Threads: any, each in its own namespace.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace natsession {
+
+struct WantedSysctl {
+  std::string_view name;     // as sysctl(8) has it
+  std::string_view meaning;  // for the log, when it does not have the wanted value 1
+};
+
+// Each is wanted to be 1.
+inline constexpr std::array<WantedSysctl, 3> kWantedSysctls{{
+    {"net.netfilter.nf_conntrack_acct",
+     "bytes and packets are unknown (null), for every flow made while it is 0, to the flow's end"},
+    {"net.netfilter.nf_conntrack_timestamp",
+     "start times are when this program received the event, and unknown for flows older than it, for every "
+     "flow made "
+     "while it is 0, to the flow's end"},
+    {"net.netfilter.nf_conntrack_events",
+     "with 2, flows made while no program listens never send an event, not even at their end; with 0, no "
+     "flow does"},
+}};
+
+// Where /proc is; tests put a folder in its place.
+inline constexpr std::string_view kProc = "/proc";
+
+// The value of a sysctl, without the newline. Empty if it does not exist.
+// Errors: kIo or kPermission if it exists and cannot be read.
+[[nodiscard]] Result<std::optional<std::string>> read_sysctl(std::string_view name,
+                                                             std::string_view proc = kProc);
+
+struct SysctlChange {
+  std::string name;
+  std::string before;
+  std::string after;
+};
+
+// Sets every wanted sysctl that is not yet 1, and returns those that it changed. Flows made before keep
+// having no counters and no stamps. Errors: kUnavailable if nf_conntrack is not loaded; kPermission if a file
+// may not be written or /proc/sys is
+//         mounted read-only (as in containers), naming it and what had been changed before it.
+[[nodiscard]] Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc = kProc);
+
+}  // namespace natsession
