@@ -7,16 +7,22 @@
 
 namespace natsession {
 
-CollectorThread::CollectorThread(std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
+CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
                                  const CollectorSettings& collecting, const Origin& origin, const VpcMap& vpcs,
                                  Producer& output, const Clock& clock, WakeFd& notice)
-    : clock_(clock),
+    : netns_(std::move(netns)),
+      clock_(clock),
       notice_(notice),
       source_(std::move(source)),
       output_(output),
       tracker_(tracking, origin, vpcs, output),
       collector_(*source_, tracker_, output, clock, collecting),
       labels_(Labels{&origin, &vpcs}) {}
+
+CollectorThread::~CollectorThread() {
+  request_abort();
+  join();
+}
 
 void CollectorThread::restore(const SessionState& state) {
   tracker_.set_now(clock_.now());
@@ -74,7 +80,8 @@ void CollectorThread::publish() {
   set(status_.records, tracked.records);
   set(status_.vanished, tracked.vanished);
   set(status_.not_followed, tracked.not_followed);
-  set(status_.overruns, collector_.counters().overruns);
+  set(status_.events_delayed, collector_.counters().events_delayed);
+  set(status_.guard_trips, collector_.counters().guard_trips);
   set(status_.events_lost, collector_.counters().events_lost);
   set(status_.malformed, source_->event_counters().decode.malformed);
   if (status_.passes_failed.load(std::memory_order_relaxed) != collector_.counters().passes_failed) {

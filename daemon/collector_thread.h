@@ -20,8 +20,9 @@ namespace natsession {
 struct CollectorStatus {
   std::atomic<std::uint64_t> live{0};
   std::atomic<std::uint64_t> records{0};
-  std::atomic<std::uint64_t> overruns{0};
   std::atomic<std::uint64_t> events_lost{0};
+  std::atomic<std::uint64_t> events_delayed{0};
+  std::atomic<std::uint64_t> guard_trips{0};
   std::atomic<std::uint64_t> vanished{0};
   std::atomic<std::uint64_t> not_followed{0};
   std::atomic<std::uint64_t> malformed{0};
@@ -32,10 +33,12 @@ class CollectorThread {
  public:
   enum class State { kStarting, kReady, kDone, kFailed };
 
-  // All references outlive the thread and every record. `notice` is woken when the state changes.
-  CollectorThread(std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
+  // All references outlive the thread and every record. `notice` is woken when the state changes. `netns` is how the
+  // namespace is called in messages; empty for the daemon's own.
+  CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
                   const CollectorSettings& collecting, const Origin& origin, const VpcMap& vpcs, Producer& output,
                   const Clock& clock, WakeFd& notice);
+  ~CollectorThread();  // aborts, if it still runs
 
   // Before start(): what a predecessor left, and the time in between as a gap.
   void restore(const SessionState& state);
@@ -49,7 +52,10 @@ class CollectorThread {
   // Records from now on carry these; they outlive every record.
   void relabel(const Origin& origin, const VpcMap& vpcs);
   void join();
+  // After join(): hands on what was emitted last.
+  void finish_output() { output_.finish(); }
 
+  [[nodiscard]] const std::string& netns() const { return netns_; }
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::optional<Error> error() const;
   [[nodiscard]] const CollectorStatus& status() const { return status_; }
@@ -68,6 +74,7 @@ class CollectorThread {
   void publish();
   void change_state(State state);
 
+  const std::string netns_;
   const Clock& clock_;
   WakeFd& notice_;
   WakeFd wake_;

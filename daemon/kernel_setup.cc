@@ -8,8 +8,6 @@
 namespace natsession {
 namespace {
 
-std::string watched(const Config& config) { return config.netns.empty() ? "" : config.netns.front(); }
-
 ConntrackOptions source_options(const Config& config) {
   return {.groups = config.events,
           .nat = config.nat,
@@ -20,8 +18,12 @@ ConntrackOptions source_options(const Config& config) {
 
 }  // namespace
 
-Result<KernelSetup> set_up_kernel(const Config& config) {
-  auto inside = NetworkNamespace::enter(watched(config));
+std::vector<std::string> watched_namespaces(const Config& config) {
+  return config.netns.empty() ? std::vector<std::string>{""} : config.netns;
+}
+
+Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns) {
+  auto inside = NetworkNamespace::enter(netns);
   if (!inside) return inside.error();
   KernelSetup setup;
   setup.boot_id = current_boot_id();
@@ -50,8 +52,8 @@ Result<KernelSetup> set_up_kernel(const Config& config) {
   return setup;
 }
 
-Result<std::vector<Finding>> examine_kernel(const Config& config) {
-  auto inside = NetworkNamespace::enter(watched(config));
+Result<std::vector<Finding>> examine_kernel(const Config& config, const std::string& netns) {
+  auto inside = NetworkNamespace::enter(netns);
   if (!inside) return inside.error();
   if (config.tune) {
     if (auto tuned = tune_sysctls(); !tuned) return tuned.error();

@@ -19,12 +19,15 @@ struct KernelSetup {
   std::string boot_id;  // see state_file.h
 };
 
-// Enters the namespace, tunes it if asked to, opens the sockets, checks the kernel, and goes back.
+// Enters the namespace (empty: stays where it is), tunes it if asked to, opens the sockets, checks the kernel, and goes back.
 // Errors: no such namespace, no permission, no conntrack; the message says which and what would do.
-[[nodiscard]] Result<KernelSetup> set_up_kernel(const Config& config);
+[[nodiscard]] Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns);
 
 // --check: like set_up_kernel(), but what is missing is a finding. Nothing is left open.
-[[nodiscard]] Result<std::vector<Finding>> examine_kernel(const Config& config);
+[[nodiscard]] Result<std::vector<Finding>> examine_kernel(const Config& config, const std::string& netns);
+
+// The namespaces to watch, as set_up_kernel() takes them: never empty.
+[[nodiscard]] std::vector<std::string> watched_namespaces(const Config& config);
 
 // The findings as people read them.
 [[nodiscard]] std::string findings_text(const std::vector<Finding>& findings);

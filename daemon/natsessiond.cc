@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -52,27 +53,30 @@ int print(const std::string& text) {
 }
 
 int run_check(const Config& config) {
-  const auto findings = examine_kernel(config);
-  if (!findings) return fail(findings.error());
-  if (print(findings_text(*findings)) != kStopped) return kRuntimeFailure;
-  for (const Finding& finding : *findings) {
-    if (finding.level != Finding::Level::kOk) return kMissing;
+  int status = kStopped;
+  for (const std::string& netns : watched_namespaces(config)) {
+    const auto findings = examine_kernel(config, netns);
+    if (!findings) return fail(findings.error());
+    const std::string title = config.netns.size() > 1 ? fmt::format("netns {}\n", netns) : "";
+    if (print(title + findings_text(*findings)) != kStopped) return kRuntimeFailure;
+    for (const Finding& finding : *findings) {
+      if (finding.level != Finding::Level::kOk) status = kMissing;
+    }
   }
-  return kStopped;
+  return status;
 }
 
-void tell_setup(const Config& config, const KernelSetup& setup) {
+void tell_setup(const std::string& netns, const KernelSetup& setup) {
+  const std::string where = netns.empty() ? "" : fmt::format("netns {}: ", netns);
   for (const SysctlChange& change : setup.tuned) {
-    log_info(fmt::format("--tune: {} was {}, now {}; flows that exist already keep what they have", change.name,
+    log_info(fmt::format("{}--tune: {} was {}, now {}; flows that exist already keep what they have", where, change.name,
                          change.before, change.after));
   }
   for (const Finding& finding : setup.findings) {
     if (finding.level != Finding::Level::kWarning) continue;
-    log_warning(fmt::format("{} = {}: {}; {}", finding.name, finding.value, finding.meaning,
+    log_warning(fmt::format("{}{} = {}: {}; {}", where, finding.name, finding.value, finding.meaning,
                             finding.remedy.substr(0, finding.remedy.find('\n'))));
   }
-  if (config.events.destroy) return;
-  log_warning("events: without destroy a session's end is seen only when a dump does not show it any more");
 }
 
 // The predecessor's file counts once: left in place, it would be believed after a crash, too.
@@ -127,19 +131,43 @@ EncoderOptions encoder_options(const Config& config) {
           .with_netns = config.netns.size() > 1};
 }
 
+// Each namespace has a state file of its own: FILE, or FILE.NAME when there are several.
+std::string state_path(const Config& config, const std::string& netns) {
+  if (config.state_file.empty() || config.netns.size() < 2) return config.state_file;
+  std::string suffix = netns;
+  std::replace(suffix.begin(), suffix.end(), '/', '_');
+  return config.state_file + "." + suffix;
+}
+
+Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
+  std::vector<KernelSetup> setups;
+  for (const std::string& netns : watched_namespaces(config)) {
+    auto setup = set_up_kernel(config, netns);
+    if (!setup) return setup.error();
+    tell_setup(netns, *setup);
+    setups.push_back(std::move(*setup));
+  }
+  return setups;
+}
+
 int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   block_signals();
   static const SystemClock clock;  // outlives a sink's thread that hangs
   auto labels = make_labels(config);
   if (!labels) return fail(labels.error());
-  auto setup = set_up_kernel(config);
-  if (!setup) return fail(setup.error());
+  const std::vector<std::string> namespaces = watched_namespaces(config);
+  auto setups = set_up_kernels(config);
+  if (!setups) return fail(setups.error());
   if (auto dropped = keep_only_net_admin(); !dropped) return fail(dropped.error());
-  tell_setup(config, *setup);
-  const std::string ready = ready_text(config, *setup);
+  if (!config.events.destroy) {
+    log_warning("events: without destroy a session's end is seen only when a dump does not show it any more");
+  }
+  const std::string ready = ready_text(config, setups->front());
 
   // The last that can refuse before anything is begun.
-  if (auto subscribed = setup->source->subscribe(); !subscribed) return fail(subscribed.error());
+  for (const KernelSetup& setup : *setups) {
+    if (auto subscribed = setup.source->subscribe(); !subscribed) return fail(subscribed.error());
+  }
   auto sinks = open_sinks(config.sinks, encoder_options(config), clock);
   if (!sinks) return fail(sinks.error());
 
@@ -151,19 +179,26 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     if (Supervisor* const told = supervisor.load()) told->sink_closed();
   };
   Delivery delivery(std::move(*sinks), DeliverySettings{}, clock, {.report = tell_report, .on_closed = on_closed});
-  Producer& output = delivery.add_producer();
-  CollectorThread collector(std::move(setup->source), {.records = config.records, .window = config.window},
-                            {.window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
-                            (*labels)->origin, (*labels)->vpcs, output, clock, notice);
-  take_over(config.state_file, setup->boot_id, collector);
-  Supervisor main_loop(config, reload, collector, output, delivery, notice);
+  Collectors collectors;
+  for (std::size_t i = 0; i < namespaces.size(); ++i) {
+    KernelSetup& setup = (*setups)[i];
+    collectors.push_back(std::make_unique<CollectorThread>(
+        namespaces[i], std::move(setup.source), TrackerSettings{.records = config.records, .window = config.window},
+        CollectorSettings{.window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
+        (*labels)->origins[i], (*labels)->vpcs, delivery.add_producer(), clock, notice));
+    take_over(state_path(config, namespaces[i]), setup.boot_id, *collectors.back());
+  }
+  Supervisor main_loop(config, reload, collectors, delivery, notice);
   supervisor = &main_loop;
   if (auto started = delivery.start(); !started) return fail(started.error());
-  if (auto started = collector.start(); !started) return fail(started.error());
+  for (const auto& collector : collectors) {
+    if (auto started = collector->start(); !started) return fail(started.error());
+  }
 
-  const int status = main_loop.run(ready);
-  if (!config.state_file.empty()) {
-    if (auto saved = collector.save_state(config.state_file, setup->boot_id); !saved) return fail(saved.error());
+  int status = main_loop.run(ready);
+  for (std::size_t i = 0; i < collectors.size() && !config.state_file.empty(); ++i) {
+    auto saved = collectors[i]->save_state(state_path(config, namespaces[i]), (*setups)[i].boot_id);
+    if (!saved) status = fail(saved.error());
   }
   return status;
 }

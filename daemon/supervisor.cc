@@ -6,9 +6,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 
+#include "kernel_setup.h"
 #include "messages.h"
 #include "notify.h"
 
@@ -29,6 +31,11 @@ sigset_t watched_signals() {
   return set;
 }
 
+// Names the namespace where a message is about one of several.
+std::string prefix(const CollectorThread& collector) {
+  return collector.netns().empty() ? "" : fmt::format("netns {}: ", collector.netns());
+}
+
 }  // namespace
 
 void block_signals() {
@@ -45,19 +52,20 @@ Result<std::unique_ptr<Labels>> make_labels(const Config& config) {
     rules.push_back(std::move(*rule));
   }
   auto labels = std::make_unique<Labels>();
-  labels->origin.instance = config.instance;
+  for (const std::string& netns : watched_namespaces(config)) {
+    labels->origins.push_back({config.instance, config.netns.size() > 1 ? netns : ""});
+  }
   labels->vpcs = VpcMap(std::move(rules));
   return labels;
 }
 
-Supervisor::Supervisor(Config config, Reload reload, CollectorThread& collector, Producer& output, Delivery& delivery,
-                       WakeFd& notice)
+Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery, WakeFd& notice)
     : config_(std::move(config)),
       reload_(std::move(reload)),
-      collector_(collector),
-      output_(output),
+      collectors_(collectors),
       delivery_(delivery),
-      notice_(notice) {}
+      notice_(notice),
+      told_(collectors.size()) {}
 
 void Supervisor::sink_closed() {
   sink_closed_.store(true, std::memory_order_release);
@@ -77,7 +85,7 @@ int Supervisor::run(const std::string& ready_text) {
     ::poll(fds, 2, 1000);
     notice_.clear();
     handle_signals();
-    watch_collector();
+    watch_collectors();
   }
   return stop();
 }
@@ -91,7 +99,7 @@ void Supervisor::handle_signals() {
         break;
       case SIGUSR1:
         log_info("SIGUSR1: the window closes now");
-        collector_.request_close();
+        for (const auto& collector : collectors_) collector->request_close();
         break;
       default:
         if (stopping_) {
@@ -123,75 +131,93 @@ void Supervisor::handle_reload() {
     config_.vpc_ids = config->vpc_ids;
     config_.log_level = config->log_level;
     labels_.push_back(std::move(*labels));
-    collector_.relabel(labels_.back()->origin, labels_.back()->vpcs);
+    const Labels& now = *labels_.back();
+    for (std::size_t i = 0; i < std::min(collectors_.size(), now.origins.size()); ++i) {
+      collectors_[i]->relabel(now.origins[i], now.vpcs);
+    }
   }
   notify_manager("READY=1");
 }
 
-void Supervisor::watch_collector() {
-  if (sink_closed_.load(std::memory_order_acquire)) failed_ = true;
-  const CollectorThread::State state = collector_.state();
-  if (state == CollectorThread::State::kFailed) {
-    log_error(fmt::format("conntrack: {}", collector_.error()->message));
-    failed_ = true;
-    return;
-  }
-  if (!told_ready_ && state != CollectorThread::State::kStarting) {
-    told_ready_ = true;
-    log_info(fmt::format("ready: {} open sessions; {}", collector_.status().live.load(std::memory_order_relaxed), ready_text_));
-    notify_manager("READY=1\nSTATUS=logging NAT sessions");
-  }
-  tell_losses();
+bool Supervisor::all_are(bool (*accept)(CollectorThread::State)) const {
+  return std::all_of(collectors_.begin(), collectors_.end(),
+                     [accept](const auto& collector) { return accept(collector->state()); });
 }
 
-void Supervisor::tell_losses() {
-  const std::chrono::nanoseconds now = clock_.steady();
-  if (told_.at.count() != 0 && now - told_.at < kTellInterval && !stopping_) return;
-  const CollectorStatus& status = collector_.status();
+void Supervisor::watch_collectors() {
+  if (sink_closed_.load(std::memory_order_acquire)) failed_ = true;
+  for (const auto& collector : collectors_) {
+    if (collector->state() != CollectorThread::State::kFailed) continue;
+    log_error(fmt::format("conntrack: {}{}", prefix(*collector), collector->error()->message));
+    failed_ = true;
+  }
+  if (failed_) return;
+  if (!told_ready_ && all_are([](CollectorThread::State state) { return state != CollectorThread::State::kStarting; })) {
+    told_ready_ = true;
+    std::uint64_t live = 0;
+    for (const auto& collector : collectors_) live += collector->status().live.load(std::memory_order_relaxed);
+    log_info(fmt::format("ready: {} open sessions; {}", live, ready_text_));
+    notify_manager("READY=1\nSTATUS=logging NAT sessions");
+  }
+  tell_losses(false);
+}
+
+void Supervisor::tell_losses(bool now) {
+  const std::chrono::nanoseconds steady = clock_.steady();
+  if (!now && told_at_.count() != 0 && steady - told_at_ < kTellInterval) return;
   bool told = false;
+  for (std::size_t i = 0; i < collectors_.size(); ++i) told = tell_losses_of(*collectors_[i], told_[i]) || told;
+  if (told) told_at_ = steady;
+}
+
+// True if there was something to tell.
+bool Supervisor::tell_losses_of(const CollectorThread& collector, Told& told) {
+  const CollectorStatus& status = collector.status();
+  bool any = false;
   const auto tell = [&](const std::atomic<std::uint64_t>& value, std::uint64_t& before, std::string_view text) {
     const std::uint64_t current = value.load(std::memory_order_relaxed);
-    if (current == before) return;
-    log_warning(fmt::format(fmt::runtime(text), current - before));
+    if (current == before) return false;
+    log_warning(prefix(collector) + fmt::format(fmt::runtime(text), current - before));
     before = current;
-    told = true;
+    return any = true;
   };
-  tell(status.overruns, told_.overruns,
-       "the receive buffer overran {} times: the log has gap records for it; a larger --rcvbuf helps");
-  tell(status.events_lost, told_.events_lost, "{} conntrack events were lost in overruns");
-  tell(status.not_followed, told_.not_followed, "{} sessions were beyond the limit of the session table and not followed");
-  tell(status.malformed, told_.malformed, "{} malformed messages from the kernel were skipped");
-  const std::uint64_t failures = told_.passes_failed;
-  tell(status.passes_failed, told_.passes_failed, "{} dumps of the conntrack table failed or were interrupted");
-  if (told_.passes_failed != failures) {
-    if (const auto error = collector_.error()) log_warning(fmt::format("dump: {}", error->message));
+  tell(status.events_lost, told.events_lost,
+       "{} conntrack events were lost: the log has a gap record for it; a larger --rcvbuf holds longer bursts");
+  tell(status.guard_trips, told.guard_trips,
+       "reliable mode went off {} times because undelivered events were filling the conntrack table");
+  tell(status.not_followed, told.not_followed, "{} sessions were beyond the limit of the session table and not followed");
+  tell(status.malformed, told.malformed, "{} malformed messages from the kernel were skipped");
+  if (tell(status.passes_failed, told.passes_failed, "{} dumps of the conntrack table failed or were interrupted")) {
+    if (const auto error = collector.error()) log_warning(fmt::format("{}dump: {}", prefix(collector), error->message));
   }
-  if (told) told_.at = now;
+  return any;
 }
 
 int Supervisor::stop() {
   notify_manager("STOPPING=1");
   log_info(stopping_ ? "stopping: open sessions get an interim record" : "stopping after a failure");
   stopping_ = true;
-  collector_.request_stop();
-  if (!wait_for_collector(kCollectorStopLimit)) {
+  for (const auto& collector : collectors_) collector->request_stop();
+  if (!wait_for_collectors(kCollectorStopLimit)) {
     log_error("a sink takes nothing: open sessions were not written as interim records");
     failed_ = true;
-    collector_.request_abort();
+    for (const auto& collector : collectors_) collector->request_abort();
   }
-  collector_.join();
-  told_.at = {};
-  tell_losses();
-  output_.finish();
+  for (const auto& collector : collectors_) collector->join();
+  tell_losses(true);
+  for (const auto& collector : collectors_) collector->finish_output();
   return drain();
 }
 
-// True when the collector has emitted all that it saw, or failed.
-bool Supervisor::wait_for_collector(std::chrono::seconds limit) {
+// True when all have emitted what they saw, or failed.
+bool Supervisor::wait_for_collectors(std::chrono::seconds limit) {
   const std::chrono::nanoseconds deadline = clock_.steady() + limit;
   while (clock_.steady() < deadline) {
-    const CollectorThread::State state = collector_.state();
-    if (state == CollectorThread::State::kDone || state == CollectorThread::State::kFailed) return true;
+    if (all_are([](CollectorThread::State state) {
+          return state == CollectorThread::State::kDone || state == CollectorThread::State::kFailed;
+        })) {
+      return true;
+    }
     if (sink_closed_.load(std::memory_order_acquire)) return false;
     pollfd fds[] = {{signals_.get(), POLLIN, 0}, {notice_.fd(), POLLIN, 0}};
     ::poll(fds, 2, 100);
@@ -209,7 +235,8 @@ int Supervisor::drain() {
                           sink.hung ? ": it did not come back from a write" : ""));
     hung = hung || sink.hung;
   }
-  const std::uint64_t records = collector_.status().records.load(std::memory_order_relaxed);
+  std::uint64_t records = 0;
+  for (const auto& collector : collectors_) records += collector->status().records.load(std::memory_order_relaxed);
   const int status = failed_ || !drained ? 1 : 0;
   log_info(fmt::format("stopped: {} records written", records));
   if (hung) ::_exit(status);  // the thread that hangs still uses what would be destroyed

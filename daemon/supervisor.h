@@ -17,9 +17,11 @@ void block_signals();
 
 // What records point to. A reload makes a new one; records of the old one may still be queued, so it is kept.
 struct Labels {
-  Origin origin;
+  std::vector<Origin> origins;  // of each collector
   VpcMap vpcs;
 };
+
+using Collectors = std::vector<std::unique_ptr<CollectorThread>>;
 
 // Errors: kUsage for a bad vpc rule.
 [[nodiscard]] Result<std::unique_ptr<Labels>> make_labels(const Config& config);
@@ -29,7 +31,7 @@ class Supervisor {
   using Reload = std::function<Result<Config>()>;
 
   // All outlive the supervisor.
-  Supervisor(Config config, Reload reload, CollectorThread& collector, Producer& output, Delivery& delivery, WakeFd& notice);
+  Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery, WakeFd& notice);
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
@@ -41,25 +43,25 @@ class Supervisor {
   // What was last told of the collector, so that each loss is told once.
   struct Told {
     std::uint64_t events_lost = 0;
-    std::uint64_t overruns = 0;
+    std::uint64_t guard_trips = 0;
     std::uint64_t not_followed = 0;
     std::uint64_t malformed = 0;
     std::uint64_t passes_failed = 0;
-    std::chrono::nanoseconds at{};
   };
 
   void handle_signals();
   void handle_reload();
-  void watch_collector();
-  void tell_losses();
+  void watch_collectors();
+  void tell_losses(bool now);
+  bool tell_losses_of(const CollectorThread& collector, Told& told);
+  [[nodiscard]] bool all_are(bool (*accept)(CollectorThread::State)) const;
   int stop();
-  bool wait_for_collector(std::chrono::seconds limit);
+  bool wait_for_collectors(std::chrono::seconds limit);
   int drain();
 
   Config config_;
   Reload reload_;
-  CollectorThread& collector_;
-  Producer& output_;
+  Collectors& collectors_;
   Delivery& delivery_;
   WakeFd& notice_;
   SystemClock clock_;
@@ -70,7 +72,8 @@ class Supervisor {
   bool told_ready_ = false;
   bool stopping_ = false;
   bool failed_ = false;
-  Told told_;
+  std::vector<Told> told_;  // of each collector
+  std::chrono::nanoseconds told_at_{};
 };
 
 }  // namespace natsession

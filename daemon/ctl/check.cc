@@ -37,9 +37,7 @@ std::string findings_json(const std::vector<Finding>& findings) {
 }
 
 int check(const Global& global, const std::string& netns) {
-  Config config;
-  if (!netns.empty()) config.netns = {netns};
-  const auto findings = examine_kernel(config);
+  const auto findings = examine_kernel(Config{}, netns);
   if (!findings) {
     fmt::print(stderr, "natsessionctl: check: {}\n", findings.error().message);
     return findings.error().kind == ErrorKind::kUsage ? 2 : 3;

@@ -47,6 +47,7 @@ inline constexpr ByteCount kMaxRcvbuf{2ULL << 30};
 inline constexpr unsigned kMinGuardPercent = 10;
 inline constexpr unsigned kMaxGuardPercent = 99;
 inline constexpr std::size_t kMaxInstanceLength = 255;  // bytes
+inline constexpr std::size_t kMaxNamespaces = 64;       // each has a thread and a receive buffer
 inline constexpr std::size_t kMaxSinks = 32;            // each has a thread
 inline constexpr std::size_t kMaxVpcRules = 1024;       // each is tried for a session that is new
 

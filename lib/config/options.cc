@@ -120,7 +120,8 @@ constexpr std::array<Option, 22> kOptions{{
      .group = kKernel,
      .kind = kList,
      .value_name = "NAME",
-     .help = "Network namespace to watch, by its name in 'ip netns' or by its path.",
+     .help = "Network namespace to watch, by its name in 'ip netns' or by its path. May be given several times; "
+             "records then say which.",
      .example = R"("nat")",
      .default_told = "the daemon's own",
      .put = setters::put_netns,

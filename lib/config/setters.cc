@@ -118,7 +118,10 @@ Result<void> put_events(Config& config, std::string_view value, const Environmen
 Result<void> put_netns(Config& config, std::string_view value, const Environment&) {
   if (value.empty())
     return usage("it is empty: a name as in 'ip netns', or a path such as /proc/1234/ns/net");
-  if (!config.netns.empty()) return usage("several namespaces come with a later version: give one");
+  if (std::find(config.netns.begin(), config.netns.end(), value) != config.netns.end()) {
+    return usage(in_quotes(value) + " is given twice");
+  }
+  if (config.netns.size() == kMaxNamespaces) return usage("more than " + std::to_string(kMaxNamespaces) + " namespaces");
   config.netns.emplace_back(value);
   return {};
 }
