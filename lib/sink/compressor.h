@@ -1,0 +1,27 @@
+// Compresses whole files with gzip or zstd. The one place of the sinks that knows zlib and libzstd.
+// Threads: any.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace natsession {
+
+enum class Compression { kNone, kGzip, kZstd };
+
+// "gzip", "zstd" or "none".
+// Errors: kUsage, naming the text and the names that would do.
+[[nodiscard]] Result<Compression> parse_compression(std::string_view name);
+
+// What a compressed file's name ends in: ".gz", ".zst", or nothing.
+[[nodiscard]] std::string_view suffix_of(Compression compression);
+
+// Replaces `path` by `path` and the suffix. The new file is complete and on the disk before it gets its name, and only
+// then is the old one removed: a crash leaves the old file, the new one, or both, and perhaps a `.tmp`.
+// Shape:  mode and modification time are the old file's.
+// Errors: kIo or kPermission, naming the file; the old one is still there, the `.tmp` is not.
+[[nodiscard]] Result<void> compress_file(const std::string& path, Compression compression);
+
+}  // namespace natsession

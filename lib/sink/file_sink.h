@@ -1,0 +1,69 @@
+// FileSink: records as lines appended to a file, with rotation by size or time. No line is torn: a rotation comes
+// between two records, the last line of a file that a crash cut is ended first, and a record that did not fit on the
+// disk is completed, or taken away again before the file is left.
+//
+// Threads: as sink.h says. Compression and removal of rotated files run on a thread of their own (housekeeper.h).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/time.h"
+#include "record/encoder.h"
+#include "sink/file_settings.h"
+#include "sink/housekeeper.h"
+#include "sink/log_file.h"
+#include "sink/sink.h"
+#include "sink/stream_writer.h"
+
+namespace natsession {
+
+class FileSink final : public Sink {
+ public:
+  // `clock` outlives the sink.
+  // Errors: as LogFile::open(), and kUsage if rotation is asked for and the path is no regular file.
+  [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, const FileSettings& settings,
+                                                          std::unique_ptr<Encoder> encoder, const Clock& clock);
+  // Whether open() would succeed, without a trace.
+  [[nodiscard]] static Result<void> probe(const FileSettings& settings);
+
+  ~FileSink() override;
+
+  [[nodiscard]] std::string_view name() const override { return name_; }
+  // A problem beside the delivery, of a rotation or compression, is told in the answer's `why`.
+  Answer deliver(std::span<const SessionRecord> records) override;
+  Result<void> reopen() override;
+  Result<void> flush() override;
+
+ private:
+  FileSink(std::string name, const FileSettings& settings, std::unique_ptr<Encoder> encoder, const Clock& clock);
+
+  [[nodiscard]] std::string operation() const { return "write " + settings_.path; }
+  [[nodiscard]] bool has_records() const { return file_.size > writer_.header().size(); }
+  [[nodiscard]] std::int64_t period_of(UnixNs time) const;
+  void start_in(LogFile file);
+  void leave_whole_lines();
+  void mend_if_deleted();
+  void rotate_if_period_is_over();
+  bool rotate();
+  Result<void> try_rotate();
+  [[nodiscard]] std::uint64_t room() const;
+  void notice(const std::string& text) { notice_ = text; }
+  std::string take_notice();
+
+  const std::string name_;
+  const FileSettings settings_;
+  const Clock& clock_;
+  StreamWriter writer_;
+  LogFile file_;
+  std::string real_path_;     // without symbolic links: where rotated files lie
+  std::int64_t period_ = 0;   // of rotate_time, in which the file's records were written
+  std::string notice_;
+  std::chrono::nanoseconds look_again_at_{};    // steady: for the file's own disappearance
+  std::chrono::nanoseconds rotate_again_at_{};  // steady: after a rotation that failed
+  std::unique_ptr<Housekeeper> housekeeper_;    // null if there is nothing to keep
+};
+
+}  // namespace natsession

@@ -1,0 +1,52 @@
+// JournaldSink: records as structured entries of systemd's journal, over its native socket. It never waits for a stuck
+// journal beyond a moment: what the journal does not take is tried again later. A journal that was restarted is found
+// again.
+//
+// Threads: as sink.h says.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "record/encoder.h"
+#include "sink/sink.h"
+
+namespace natsession {
+
+struct JournaldSettings {
+  EncoderOptions options;  // of MESSAGE; times look alike in all fields
+  std::string socket_path = "/run/systemd/journal/socket";
+  // A full queue is waited for so long at a time: the journal takes entries by the hundred, then needs a moment.
+  std::chrono::milliseconds patience{100};
+};
+
+class JournaldSink final : public Sink {
+ public:
+  // Errors: kUnavailable if there is no journal, kPermission.
+  [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, const JournaldSettings& settings);
+  // Whether open() would succeed.
+  [[nodiscard]] static Result<void> probe(const JournaldSettings& settings);
+
+  [[nodiscard]] std::string_view name() const override { return name_; }
+  Answer deliver(std::span<const SessionRecord> records) override;
+
+ private:
+  JournaldSink(std::string name, const JournaldSettings& settings);
+
+  int send_some(std::size_t& sent);
+  int send_large(std::string_view entry);
+  [[nodiscard]] bool wait_for_room() const;
+
+  const std::string name_;
+  const JournaldSettings settings_;
+  const std::unique_ptr<Encoder> message_;
+  UniqueFd socket_;  // none while the journal is away
+  std::string buffer_;
+  std::vector<std::size_t> ends_;  // where each entry in the buffer ends
+};
+
+}  // namespace natsession

@@ -1,0 +1,71 @@
+// Sink: where records go. One interface, one implementation a file, one table that names them all (registry.h).
+// Threads: open() and the destructor run on the thread that composes the program; deliver(), reopen() and flush() on
+//          the sink's one worker thread. A sink needs no lock.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "record/session_record.h"
+
+namespace natsession {
+
+// Why a target refuses, in the codes of the log's specification (Delivery).
+enum class TargetCode {
+  kProjectNotExist,
+  kLogStoreNotExist,
+  kProjectForbidden,
+  kInvalidAccessKeyId,
+  kUnauthorized,
+  kWriteQuotaExceed,
+  kShardWriteQuotaExceed,
+};
+
+// A sink's answer to a batch: what happened to it, and so what to do next. When to try again is not the sink's to say.
+struct Answer {
+  enum class Kind {
+    kDelivered,     // all of them
+    kRetryLater,    // a passing fault: offer the rest again
+    kTargetFailed,  // the destination refuses; `code` says how
+    kRejected,      // the first record that was not taken will never be taken: count it and go on behind it
+    kClosed,        // the reader of this sink has gone and cannot come back: stdout's pipe
+  };
+  Kind kind = Kind::kDelivered;
+  std::size_t taken = 0;  // so many records, from the front, are done; for kDelivered: all
+  TargetCode code = TargetCode::kProjectNotExist;  // kTargetFailed only
+  std::string why;                                 // operation, object and cause, for people
+
+  [[nodiscard]] static Answer delivered(std::size_t all) { return {Kind::kDelivered, all, {}, {}}; }
+  [[nodiscard]] static Answer retry_later(std::size_t taken, std::string why) {
+    return {Kind::kRetryLater, taken, {}, std::move(why)};
+  }
+  [[nodiscard]] static Answer target_failed(std::size_t taken, TargetCode code, std::string why) {
+    return {Kind::kTargetFailed, taken, code, std::move(why)};
+  }
+  [[nodiscard]] static Answer rejected(std::size_t taken, std::string why) {
+    return {Kind::kRejected, taken, {}, std::move(why)};
+  }
+  [[nodiscard]] static Answer closed(std::size_t taken, std::string why) {
+    return {Kind::kClosed, taken, {}, std::move(why)};
+  }
+};
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  // The URL it was made from, for messages and status.
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  // Takes records, in order. May block on its destination, but not for ever without cause; never throws.
+  virtual Answer deliver(std::span<const SessionRecord> records) = 0;
+  // SIGHUP: begins anew with what the name means now (a rotated file). On error the old destination stays in use.
+  virtual Result<void> reopen() { return {}; }
+  // Called when nothing has arrived for a while and at the end: time-driven work, and what is buffered goes out.
+  virtual Result<void> flush() { return {}; }
+};
+
+}  // namespace natsession

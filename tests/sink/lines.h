@@ -1,0 +1,55 @@
+// Lines of JSON back to the numbers of the records that they are (numbered_record.h).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "record/encoder.h"
+#include "support/numbered_record.h"
+
+namespace natsession::testing {
+
+inline std::unique_ptr<Encoder> json() { return make_encoder({}); }
+
+inline std::vector<SessionRecord> numbered_records(std::uint32_t from, std::uint32_t to) {
+  std::vector<SessionRecord> records;
+  for (std::uint32_t number = from; number < to; ++number) records.push_back(numbered_record(number));
+  return records;
+}
+
+inline std::vector<std::uint32_t> numbers(std::uint32_t from, std::uint32_t to) {
+  std::vector<std::uint32_t> all;
+  for (std::uint32_t number = from; number < to; ++number) all.push_back(number);
+  return all;
+}
+
+// What the records look like in a file.
+inline std::string text_of(const std::vector<SessionRecord>& records, const EncoderOptions& options = {}) {
+  std::string text;
+  const auto encoder = make_encoder(options);
+  for (const SessionRecord& record : records) encoder->append(record, text);
+  return text;
+}
+
+// The numbers of the lines that are whole; a line that is not exactly what its record should be is an error.
+inline std::vector<std::uint32_t> numbers_in(std::string_view text) {
+  constexpr std::string_view kKey = "\"seq\":";
+  std::vector<std::uint32_t> found;
+  while (true) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return found;
+    const std::string line(text.substr(0, end + 1));
+    text.remove_prefix(end + 1);
+    const std::size_t at = line.find(kKey);
+    if (at == std::string::npos) throw std::runtime_error("a torn line: " + line);
+    const auto number = static_cast<std::uint32_t>(std::stoul(line.substr(at + kKey.size())));
+    if (line != text_of({numbered_record(number)})) throw std::runtime_error("a wrong line: " + line);
+    found.push_back(number);
+  }
+}
+
+}  // namespace natsession::testing

@@ -1,0 +1,153 @@
+#include "sink/registry.h"
+
+#include <set>
+
+#include <catch2/catch.hpp>
+
+#include "sink/lines.h"
+#include "support/files.h"
+#include "support/manual_clock.h"
+#include "support/temp_dir.h"
+
+using namespace natsession;
+using Catch::Matchers::Contains;
+using natsession::testing::ManualClock;
+using natsession::testing::numbered_records;
+using natsession::testing::read_file;
+using natsession::testing::TempDir;
+
+namespace {
+
+const ManualClock kClock{UnixNs(std::chrono::seconds(1'795'263'662))};
+
+}  // namespace
+
+TEST_CASE("URLs of all sinks and options are accepted", "[sink][registry]") {
+  const std::string url = GENERATE(
+      "stdout", "stdout?format=csv&time_format=rfc3339&fields=cloud", "journald", "journald?format=json",
+      "journald?time_format=unix_ms", "file:x", "file:/var/log/nat.json?format=logfmt",
+      "file:/a?rotate_size=100M&rotate_time=1h&compress=zstd&keep=14&mode=0600", "file:/a?rotate_time=1d&compress=gzip",
+      "file:/a?rotate_time=1s&compress=none&keep=0", "file:/a%20b");
+  CAPTURE(url);
+  const auto checked = check_sink_url(url);
+  if (!checked) FAIL(checked.error().message);
+  CHECK(checked);
+}
+
+TEST_CASE("a URL that means nothing is refused with its text, the key, the value and what would do", "[sink][registry]") {
+  const auto [url, words] = GENERATE(table<std::string, std::vector<std::string>>({
+      {"", {"stdout, file:PATH or journald"}},
+      {"carrier-pigeon:coop", {"carrier-pigeon", "stdout, file:PATH or journald"}},
+      {"stdout:x", {"'x'", "takes no path"}},
+      {"journald:/run/x", {"'/run/x'", "takes no path"}},
+      {"file", {"file:PATH"}},
+      {"file:", {"file:PATH"}},
+      {"file:/a?rotat=1", {"'rotat'", "'1'", "format, time_format, fields, rotate_size, rotate_time, compress, keep, mode"}},
+      {"stdout?keep=3", {"'keep'", "'3'", "stdout has format, time_format, fields"}},
+      {"stdout?format=xml", {"format:", "'xml'", "json, csv or logfmt"}},
+      {"stdout?time_format=iso", {"time_format:", "'iso'", "rfc3339"}},
+      {"stdout?fields=some", {"fields:", "'some'", "cloud"}},
+      {"journald?format=csv", {"format:", "csv", "logfmt or json"}},
+      {"file:/a?rotate_size=big", {"rotate_size:", "'big'", "64M"}},
+      {"file:/a?rotate_size=1", {"rotate_size:", "'1'", "1K"}},
+      {"file:/a?rotate_time=10", {"rotate_time:", "'10'", "10m"}},
+      {"file:/a?rotate_time=10ms", {"rotate_time:", "'10ms'", "1s"}},
+      {"file:/a?rotate_time=1h&compress=rar", {"compress:", "'rar'", "gzip, zstd or none"}},
+      {"file:/a?rotate_time=1h&keep=-1", {"keep:", "'-1'", "0 for all"}},
+      {"file:/a?rotate_time=1h&keep=two", {"keep:", "'two'"}},
+      {"file:/a?mode=9", {"mode:", "'9'", "0640"}},
+      {"file:/a?mode=7777", {"mode:", "'7777'", "0640"}},
+      {"file:/a?compress=gzip", {"compress:", "rotate_size or rotate_time"}},
+      {"file:/a?keep=3", {"keep:", "rotate_size or rotate_time"}},
+  }));
+  CAPTURE(url);
+  const auto checked = check_sink_url(url);
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().kind == ErrorKind::kUsage);
+  CHECK_THAT(checked.error().message, Contains("'" + url + "'"));
+  for (const std::string& word : words) CHECK_THAT(checked.error().message, Contains(word));
+
+  const auto opened = open_sink(url, {}, kClock);
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().message == checked.error().message);
+}
+
+TEST_CASE("the defaults of the encoder hold unless the URL says otherwise", "[sink][registry]") {
+  const TempDir directory;
+  const EncoderOptions defaults{.format = RecordFormat::kLogfmt, .time_format = TimeFormat::kRfc3339};
+  EncoderOptions expected = defaults;
+  std::string options;
+  SECTION("nothing said") {}
+  SECTION("another format") {
+    options = "?format=json";
+    expected.format = RecordFormat::kJson;
+  }
+  SECTION("other times and fields") {
+    options = "?time_format=unix_ms&fields=cloud";
+    expected.time_format = TimeFormat::kUnixMs;
+    expected.fields = FieldSet::kCloud;
+  }
+  auto sink = open_sink("file:" + directory.file("log") + options, defaults, kClock);
+  REQUIRE(sink);
+  CHECK((*sink)->name() == "file:" + directory.file("log") + options);
+  const auto records = numbered_records(0, 3);
+  CHECK((*sink)->deliver(records).kind == Answer::Kind::kDelivered);
+  CHECK(read_file(directory.file("log")) == testing::text_of(records, expected));
+}
+
+TEST_CASE("a path is decoded before it is opened", "[sink][registry]") {
+  const TempDir directory;
+  REQUIRE(open_sink("file:" + directory.file("a%3Fb%20c"), {}, kClock));
+  CHECK(testing::list_directory(directory.path()) == std::vector<std::string>{"a?b c"});
+}
+
+TEST_CASE("a probe tells what opening would, and leaves nothing behind", "[sink][registry]") {
+  const TempDir directory;
+  CHECK(probe_sink("file:" + directory.file("new.json")));
+  CHECK(testing::list_directory(directory.path()).empty());
+  testing::write_file(directory.file("old.json"), "x\n");
+  CHECK(probe_sink("file:" + directory.file("old.json")));
+  CHECK(read_file(directory.file("old.json")) == "x\n");
+  for (const std::string& url : {"file:" + directory.file("no/such/log.json"), "file:" + directory.path().string(),
+                                 "file:" + directory.file("old.json") + "/x", std::string("file:/dev/null?rotate_size=1M")}) {
+    CAPTURE(url);
+    const auto probed = probe_sink(url);
+    const auto opened = open_sink(url, {}, kClock);
+    REQUIRE_FALSE(probed);
+    REQUIRE_FALSE(opened);
+    CHECK(probed.error().message == opened.error().message);
+    CHECK(probed.error().kind == opened.error().kind);
+    CHECK(probed.error().kind == ErrorKind::kUsage);
+  }
+}
+
+TEST_CASE("of several sinks all are opened or none", "[sink][registry]") {
+  const TempDir directory;
+  std::vector<std::string> urls{"file:" + directory.file("a.json"), "file:" + directory.file("b.json")};
+  auto sinks = open_sinks(urls, {}, kClock);
+  REQUIRE(sinks);
+  REQUIRE(sinks->size() == 2);
+  CHECK((*sinks)[1]->name() == urls[1]);
+
+  urls = {"file:" + directory.file("c.json"), "file:" + directory.file("no/such/d.json")};
+  const auto refused = open_sinks(urls, {}, kClock);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().message, Contains(urls[1]));
+  CHECK(testing::list_directory(directory.path()) == std::vector<std::string>{"a.json", "b.json"});
+}
+
+TEST_CASE("the help has every sink and every option, in lines that fit a terminal", "[sink][registry]") {
+  const std::string help = sink_help();
+  for (const SinkKind& kind : sink_kinds()) {
+    CHECK_THAT(help, Contains(std::string(kind.usage)));
+    for (const SinkOption& option : kind.options) CHECK_THAT(help, Contains(std::string(option.key) + "="));
+  }
+  for (const SinkOption& option : common_sink_options()) CHECK_THAT(help, Contains(std::string(option.key) + "="));
+  std::size_t longest = 0;
+  for (std::size_t begin = 0; begin < help.size();) {
+    const std::size_t end = help.find('\n', begin);
+    longest = std::max(longest, end - begin);
+    begin = end + 1;
+  }
+  CHECK(longest <= 80);
+}

@@ -1,0 +1,61 @@
+#include "sink/sink_url.h"
+
+#include <catch2/catch.hpp>
+
+using namespace natsession;
+using Catch::Matchers::Contains;
+
+TEST_CASE("a URL is a scheme alone, with a target, and with options", "[sink][url]") {
+  const auto plain = SinkUrl::parse("stdout");
+  REQUIRE(plain);
+  CHECK(plain->text == "stdout");
+  CHECK(plain->scheme == "stdout");
+  CHECK(plain->target.empty());
+  CHECK(plain->options.empty());
+
+  const auto full = SinkUrl::parse("file:/var/log/nat.json?rotate_size=100M&keep=14");
+  REQUIRE(full);
+  CHECK(full->scheme == "file");
+  CHECK(full->target == "/var/log/nat.json");
+  REQUIRE(full->options.size() == 2);
+  CHECK(full->options[0].key == "rotate_size");
+  CHECK(full->options[0].value == "100M");
+  CHECK(full->options[1].key == "keep");
+  CHECK(full->options[1].value == "14");
+}
+
+TEST_CASE("only the first colon and the first question mark part a URL", "[sink][url]") {
+  const auto url = SinkUrl::parse("file:a:b?k=c:d?e=f");
+  REQUIRE(url);
+  CHECK(url->target == "a:b");
+  REQUIRE(url->options.size() == 1);
+  CHECK(url->options[0].value == "c:d?e=f");
+}
+
+TEST_CASE("percent escapes stand for any byte in targets and values", "[sink][url]") {
+  const auto url = SinkUrl::parse("file:/a%3Fb%25c%20d?k=1%262%3d");
+  REQUIRE(url);
+  CHECK(url->target == "/a?b%c d");
+  CHECK(url->options[0].value == "1&2=");
+}
+
+TEST_CASE("a URL that is malformed is refused, and the message says where", "[sink][url]") {
+  const auto [text, part] = GENERATE(table<std::string, std::string>({
+      {"file:/a%", "%25"},
+      {"file:/a%2", "%25"},
+      {"file:/a%zz", "%25"},
+      {"file:/a%+1", "%25"},
+      {"file:/a%00b", "%25"},
+      {"file:/a?k=%zz", "k: '%zz'"},
+      {"file:/a?", "'' is not an option"},
+      {"file:/a?k", "'k' is not an option"},
+      {"file:/a?k=1&", "'' is not an option"},
+      {"file:/a?=1", "'=1' is not an option"},
+      {"file:/a?k=1&j=2&k=3", "k: is given twice"},
+  }));
+  CAPTURE(text);
+  const auto url = SinkUrl::parse(text);
+  REQUIRE_FALSE(url);
+  CHECK(url.error().kind == ErrorKind::kUsage);
+  CHECK_THAT(url.error().message, Contains("'" + text + "'") && Contains(part));
+}
