@@ -88,7 +88,8 @@ inline bool load_protocol(std::span<const std::byte> bytes, TupleParts& parts, s
       case CTA_PROTO_ICMP_TYPE:
       case CTA_PROTO_ICMPV6_TYPE:
         if (!load_be(attribute.payload, octet)) return false;
-        tuple.dst_port = static_cast<std::uint16_t>((tuple.dst_port & 0x00ffU) | (octet << 8U));
+        tuple.dst_port =
+            static_cast<std::uint16_t>((tuple.dst_port & 0x00ffU) | (std::uint32_t{octet} << 8U));
         return true;
       case CTA_PROTO_ICMP_CODE:
       case CTA_PROTO_ICMPV6_CODE:
