@@ -6,6 +6,12 @@
 #include <system_error>
 
 namespace natsession {
+namespace {
+
+// In a burst records are handed on in full batches, and at least so often.
+constexpr std::chrono::milliseconds kFlushInterval{20};
+
+}  // namespace
 
 CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
                                  const CollectorSettings& collecting, const Origin& origin, const VpcMap& vpcs,
@@ -47,8 +53,13 @@ void CollectorThread::run() {
       labels_.with([this](const Labels& labels) { tracker_.relabel(*labels.origin, *labels.vpcs); });
     }
     const auto pace = collector_.turn();
-    output_.flush();
-    publish();
+    // Between the turns of one burst a batch may fill up, so that the sinks write much at a time.
+    const std::chrono::nanoseconds now = clock_.steady();
+    if (!pace || *pace != Collector::Pace::kAtOnce || now - flushed_at_ >= kFlushInterval) {
+      flushed_at_ = now;
+      output_.flush();
+      publish();
+    }
     if (!pace) {
       error_.with([&](std::optional<Error>& error) { error = pace.error(); });
       return change_state(State::kFailed);

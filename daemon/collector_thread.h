@@ -82,6 +82,7 @@ class CollectorThread {
   Producer& output_;
   Tracker tracker_;
   Collector collector_;
+  std::chrono::nanoseconds flushed_at_{};
   std::thread thread_;
   std::atomic<State> state_{State::kStarting};
   std::atomic<bool> abort_{false};

@@ -78,10 +78,12 @@ Result<EventSource::Received> ConntrackSource::receive(Handler& handler) {
 
   received.messages = round.count;
   received.drained = round.count < ReceiveRing::kSlots;
+  gathered_.events.clear();
   for (std::size_t slot = 0; slot < round.count; ++slot) {
-    if (!reader_.read(ring_.datagram(slot), handler, counters_)) ++received.unreadable;
-    ring_.mark_handled(slot);
+    if (!reader_.read(ring_.datagram(slot), gathered_, counters_)) ++received.unreadable;
   }
+  handler.on_events(gathered_.events);
+  for (std::size_t slot = 0; slot < round.count; ++slot) ring_.mark_handled(slot);
   return received;
 }
 

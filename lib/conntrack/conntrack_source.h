@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/byte_count.h"
 #include "base/result.h"
@@ -56,6 +57,12 @@ class ConntrackSource final : public EventSource {
   [[nodiscard]] const DumpCounters& dump_counters() const { return dump_.counters(); }
 
  private:
+  // The events of one round, to be handed on together. Keeps its memory.
+  struct Gathered final : Handler {
+    void on_event(const ConntrackEvent& event) override { events.push_back(event); }
+    std::vector<ConntrackEvent> events;
+  };
+
   ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
                   MemoryRegion region, TableGauge table, ByteCount granted);
 
@@ -67,6 +74,7 @@ class ConntrackSource final : public EventSource {
   TableGauge table_;
   ByteCount granted_;
   EventCounters counters_;
+  Gathered gathered_;
 };
 
 }  // namespace natsession

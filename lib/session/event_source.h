@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/result.h"
 #include "session/conntrack_event.h"
@@ -16,6 +17,10 @@ class EventSource {
   class Handler {
    public:
     virtual void on_event(const ConntrackEvent& event) = 0;
+    // Several at once, in order. To be overridden by who can use that the next ones are known.
+    virtual void on_events(std::span<const ConntrackEvent> events) {
+      for (const ConntrackEvent& event : events) on_event(event);
+    }
 
    protected:
     ~Handler() = default;

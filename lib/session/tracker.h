@@ -62,6 +62,8 @@ class Tracker final : public EventSource::Handler {
 
   // One event from the kernel. Emits at most three records.
   void on_event(const ConntrackEvent& event) override;
+  // The same for several: what they will need of the table is fetched into the cache first.
+  void on_events(std::span<const ConntrackEvent> events) override;
 
   // A dump pass: begin_pass(), on_dump_entry() for each entry (at most two records each), then end_pass() after
   // everything that was queued while the dump ran has been handled, then sweep() until it says done.
@@ -101,7 +103,7 @@ class Tracker final : public EventSource::Handler {
   template <typename Family>
   FlowTable<Family>& table();
   template <typename Family>
-  void handle(const ConntrackEvent& event);
+  void handle(const ConntrackEvent& event, std::uint64_t hash);
   template <typename Family>
   void handle_new(const ConntrackEvent& event, const FlowKey<Family>& key, std::uint64_t hash);
   template <typename Family>
