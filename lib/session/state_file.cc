@@ -123,10 +123,6 @@ std::optional<Tracker::Saved> read_session(std::string_view line) {
   saved.begin = in.time();
   flow.original = in.tuple();
   flow.reply = in.tuple();
-  if (flow.original.src.is_v4() != flow.reply.dst.is_v4() || flow.original.src.is_v4() != flow.original.dst.is_v4() ||
-      flow.original.src.is_v4() != flow.reply.src.is_v4()) {
-    return std::nullopt;
-  }
   LineReader before_history = in;
   if (before_history.word() == "-") {
     in.expect("-");

@@ -6,6 +6,11 @@
 namespace natsession {
 namespace {
 
+// Whether the flow goes into the IPv4 table. An IPv6 flow may have an IPv4-mapped address on one side.
+bool is_v4(const ConntrackEvent& event) {
+  return event.original.src.is_v4() && event.original.dst.is_v4() && event.reply.src.is_v4() && event.reply.dst.is_v4();
+}
+
 constexpr std::uint8_t kNatStatus = kStatusSrcNat | kStatusDstNat;
 
 // When something happened that the kernel gave no better time for.
@@ -69,20 +74,21 @@ void Tracker::on_event(const ConntrackEvent& event) { on_events({&event, 1}); }
 // chain, and the cell. Asked for ahead, for many events at once, they come while other work is done.
 void Tracker::on_events(std::span<const ConntrackEvent> events) {
   constexpr std::size_t kAhead = 64;
-  std::array<std::uint64_t, kAhead> hashes{};
+  std::array<std::uint64_t, kAhead> hashes;  // NOLINT: written before it is read
+  std::array<bool, kAhead> v4;               // NOLINT: likewise
   while (!events.empty()) {
     const std::span<const ConntrackEvent> some = events.first(std::min(events.size(), kAhead));
     events = events.subspan(some.size());
     for (std::size_t i = 0; i < some.size(); ++i) {
-      const bool v4 = some[i].original.src.is_v4();
-      hashes[i] = v4 ? hash_key(FlowKey<V4>::of(some[i])) : hash_key(FlowKey<V6>::of(some[i]));
-      if (v4) v4_.prefetch_head(hashes[i]);
+      v4[i] = is_v4(some[i]);
+      hashes[i] = v4[i] ? hash_key(FlowKey<V4>::of(some[i])) : hash_key(FlowKey<V6>::of(some[i]));
+      if (v4[i]) v4_.prefetch_head(hashes[i]);
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
-      if (some[i].original.src.is_v4()) v4_.prefetch_cell(hashes[i]);
+      if (v4[i]) v4_.prefetch_cell(hashes[i]);
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
-      if (some[i].original.src.is_v4()) {
+      if (v4[i]) {
         handle<V4>(some[i], hashes[i]);
       } else {
         handle<V6>(some[i], hashes[i]);
@@ -229,7 +235,7 @@ void Tracker::begin_pass(const DumpPurpose& purpose) {
 }
 
 void Tracker::on_dump_entry(const ConntrackEvent& entry) {
-  if (entry.original.src.is_v4()) {
+  if (is_v4(entry)) {
     handle_dump_entry<V4>(entry);
   } else {
     handle_dump_entry<V6>(entry);
@@ -354,7 +360,7 @@ void Tracker::restore_one(const Saved& saved) {
 }
 
 void Tracker::restore(const Saved& saved) {
-  if (saved.flow.original.src.is_v4()) {
+  if (is_v4(saved.flow)) {
     restore_one<V4>(saved);
   } else {
     restore_one<V6>(saved);

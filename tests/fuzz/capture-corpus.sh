@@ -1,6 +1,7 @@
 #!/bin/sh
-# Captures the decoder's corpus from this machine's kernel: a NAT lab in network namespaces, traffic of every protocol,
-# and the conntrack messages that it causes. Needs root, iproute2, nftables, conntrack, iputils-ping and python3.
+# Captures the decoder's corpus from this machine's kernel: a NAT lab in network namespaces, traffic of every
+# protocol, and the conntrack messages that it causes.
+# Needs root, iproute2, nftables, conntrack, iputils-ping and python3.
 #   capture-corpus.sh CAPTURE_MESSAGES DIR     CAPTURE_MESSAGES is the program of that name in a build folder
 set -eu
 capture=$1
@@ -42,8 +43,9 @@ ip -n "$client" route add default via 10.0.0.1
 ip -n "$client" route add default via fd00:1::1
 # A veth pair leaves UDP-Lite's checksum unfinished, which conntrack would take for a broken packet.
 in_nat sysctl -qw net.netfilter.nf_conntrack_checksum=0
-in_nat sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.netfilter.nf_conntrack_tcp_timeout_time_wait=2 \
-  net.netfilter.nf_conntrack_tcp_timeout_close=2
+in_nat sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+in_nat sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_time_wait=2
+in_nat sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_close=2
 in_nat nft -f - <<'RULES'
 table inet lab {
   ct helper ftp { type "ftp" protocol tcp; }
@@ -78,7 +80,7 @@ round() {
   in_client ping -q -c 2 -i 0.2 198.51.100.2 >/dev/null
   in_client ping -q -c 2 -i 0.2 2001:db8:2::2 >/dev/null
   # Translated at both ends; refused by the server, which answers with ICMP.
-  in_client python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("203.0.113.9", 9))'
+  in_client python3 "$here/corpus_traffic.py" datagram 203.0.113.9
   # The box's own traffic: not translated.
   in_nat ping -q -c 1 198.51.100.2 >/dev/null
 }
@@ -91,11 +93,13 @@ round 21000
 round 22000
 mkdir "$directory/full"
 in_nat "$capture" dump "$directory/full" 3
-for file in "$directory"/full/*; do mv "$file" "$directory/$(basename "$file" | sed 's/^dump/dump-full/')"; done
+for file in "$directory"/full/dump-*; do
+  mv "$file" "$directory/dump-full-${file##*/dump-}"
+done
 rmdir "$directory/full"
 sleep 3
 in_nat conntrack -F 2>/dev/null
 sleep 1
 kill -TERM $events
 wait $events
-echo "$(ls "$directory" | wc -l) messages, $(cat "$directory"/* | wc -c) bytes in $directory"
+echo "$(find "$directory" -type f | wc -l) messages, $(cat "$directory"/* | wc -c) bytes in $directory"

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Traffic of every protocol that conntrack tells apart, for capture-corpus.sh.
 
-  corpus_traffic.py serve                 in the server's namespace: answers TCP, UDP and UDP-Lite, until it is killed
-  corpus_traffic.py client PORT           in the client's namespace: one round of flows from ports PORT and up
-  corpus_traffic.py sctp-reply            in the server's namespace: answers SCTP INIT, until it is killed
+  serve             in the server's namespace: answers TCP, UDP and UDP-Lite, until it is killed
+  sctp-reply        in the server's namespace: answers SCTP, until it is killed
+  client PORT       in the client's namespace: one round of flows from ports PORT and up
+  datagram ADDRESS  in the client's namespace: one UDP datagram to a port where nobody listens
 
-SCTP, DCCP and GRE are raw packets: conntrack looks at their headers only, and the kernel may have no sockets for them.
+SCTP, DCCP and GRE are raw packets: conntrack looks at their headers only, and the kernel may have no sockets
+for them.
 """
 import contextlib
 import select
@@ -17,7 +19,7 @@ import time
 SERVERS = {4: "198.51.100.2", 6: "2001:db8:2::2"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 UDPLITE, SCTP, DCCP, GRE, UNKNOWN = 136, 132, 33, 47, 253
-# 5005 and 5007 are put into zones, 5009 gets a mark, 5010 a label; 21 has a helper: see the rules in capture-corpus.sh.
+# 5005 and 5007 are put into zones, 5009 gets a mark, 5010 a label: see the rules in capture-corpus.sh.
 UDP_PORTS = [53, 5005, 5007, 5009, 5010]
 
 
@@ -43,7 +45,8 @@ def connect_back(order):
     """Active FTP: the box has put its own address into the order, and expects this connection."""
     numbers = [int(number) for number in order[5:].split(b",")]
     address = ".".join(str(number) for number in numbers[:4])
-    with contextlib.suppress(OSError), socket.create_connection((address, numbers[4] * 256 + numbers[5]), timeout=1) as data:
+    port = numbers[4] * 256 + numbers[5]
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1) as data:
         data.sendall(b"listing")
 
 
@@ -88,7 +91,8 @@ def sctp_reply():
         source, destination, _, _ = struct.unpack("!HHII", header[:12])
         kind = header[12]
         their_tag = struct.unpack("!I", header[16:20])[0] if kind == 1 else 77
-        answers = {1: sctp_init(2, 4242, struct.pack("!HH4s", 7, 8, b"cook")), 10: struct.pack("!BBH", 11, 0, 4)}
+        cookie = struct.pack("!HH4s", 7, 8, b"cook")
+        answers = {1: sctp_init(2, 4242, cookie), 10: struct.pack("!BBH", 11, 0, 4)}
         if kind in answers:
             raw.sendto(sctp_packet(destination, source, their_tag, answers[kind]), peer)
 
@@ -150,5 +154,7 @@ if __name__ == "__main__":
         serve()
     elif sys.argv[1] == "sctp-reply":
         sctp_reply()
+    elif sys.argv[1] == "datagram":
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (sys.argv[2], 9))
     else:
         client(int(sys.argv[2]))

@@ -93,6 +93,16 @@ TEST_CASE("IPv6 sessions are logged like IPv4 ones", "[session][nat]") {
   CHECK(f.tracker.live() == 0);
 }
 
+TEST_CASE("an IPv6 flow with an IPv4-mapped address on one side keeps all its addresses", "[session][nat]") {
+  TrackerFixture f;
+  const Flow odd = flow().from("::ffff:10.0.0.2", 40000).to("2001:db8::7", 443).nat("2001:db8:1::1", 61000);
+  f.event(odd.created());
+  f.event(odd.destroyed());
+  const SessionRecord r = f.only();
+  CHECK(r.pub_ip == ip("2001:db8::7"));
+  CHECK(r.nat_ip == ip("2001:db8:1::1"));
+}
+
 TEST_CASE("zone, mark and TCP state come along", "[session][nat]") {
   TrackerFixture f;
   Flow tcp = flow().zone(7).mark(1);
