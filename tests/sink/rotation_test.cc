@@ -251,7 +251,7 @@ TEST_CASE_METHOD(RotationFixture, "a compression that fails is told, and the pla
   }
   SECTION("by a flush") {
     number = 6;
-    CHECK(sink->deliver(numbered_records(0, number)).taken == number);
+    why = sink->deliver(numbered_records(0, number)).why;  // it may be as quick as that
     while (why.empty()) {
       const auto flushed = sink->flush();
       if (!flushed) why = flushed.error().message;

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# install-deps.sh [--lab] [--tests]: installs the Debian packages that this project needs and that are not there yet.
+#   (nothing)   what is needed to build
+#   --lab       and what the network lab of quickstart.sh needs
+#   --tests     and what the tests need
+# Asks the network only when something is missing.
+set -euo pipefail
+
+build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntrack-dev libfmt-dev catch2
+  libcli11-dev libtomlplusplus-dev libxxhash-dev libcap-dev robin-map-dev libzstd-dev zlib1g-dev)
+# The traffic of the lab is made by its own Python programs; conntrack looks at the kernel's table.
+lab_packages=(nftables iproute2 conntrack python3)
+# tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated.
+test_packages=(tcpdump systemd zstd shellcheck)
+
+wanted=("${build_packages[@]}")
+for argument; do
+  case $argument in
+    --lab) wanted+=("${lab_packages[@]}") ;;
+    --tests) wanted+=("${lab_packages[@]}" "${test_packages[@]}") ;;
+    --help | -h) sed -n '2,6s/^# //p' "$0"; exit 0 ;;
+    *) echo "install-deps.sh: unknown option '$argument'; there are --lab, --tests and --help" >&2; exit 2 ;;
+  esac
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  echo "install-deps.sh: this is not Debian. Install what matches these Debian packages: ${wanted[*]}" >&2
+  exit 1
+fi
+
+installed=$(dpkg-query --show --showformat='${db:Status-Abbrev} ${Package}\n' "${wanted[@]}" 2>/dev/null || true)
+missing=()
+for package in "${wanted[@]}"; do
+  grep -qx "ii  $package" <<<"$installed" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+  echo "install-deps.sh: these packages are missing; as root: apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+echo "installing ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+apt() { apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" >>"$log" 2>&1; }
+# An update that fails is no error yet: the lists that are there may do.
+apt update || true
+if ! apt install -y --no-install-recommends "${missing[@]}"; then
+  tail -n 20 "$log" >&2
+  echo "install-deps.sh: could not install: ${missing[*]}" >&2
+  exit 1
+fi

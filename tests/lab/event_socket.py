@@ -1,0 +1,67 @@
+"""EventSocket: the conntrack event socket of another process, seen from outside: what the kernel says of it."""
+
+import array
+import ctypes
+import os
+import socket
+
+from netlab import missing, wait_until
+
+SYS_PIDFD_GETFD = 438
+AF_NETLINK, NETLINK_NETFILTER, SOL_NETLINK = 16, 12, 270
+NETLINK_BROADCAST_ERROR = 4
+SO_MEMINFO = 55
+MEMINFO_RMEM_ALLOC, MEMINFO_DROPS = 0, 8
+
+
+def duplicate(pid, number):
+    """The descriptor `number` of a process, as one of this process."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        copy = libc.syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
+        if copy < 0:
+            missing("pidfd_getfd() of the daemon's socket: " + os.strerror(ctypes.get_errno()))
+        return copy
+    finally:
+        os.close(pidfd)
+
+
+def event_sockets(pid):
+    """Duplicates of its sockets that are subscribed to conntrack groups, in the order of their numbers."""
+    found = []
+    folder = f"/proc/{pid}/fd"
+    for number in sorted(map(int, os.listdir(folder))):
+        if not os.readlink(f"{folder}/{number}").startswith("socket:"):
+            continue
+        copy = socket.socket(fileno=duplicate(pid, number))
+        if copy.family == AF_NETLINK and copy.proto == NETLINK_NETFILTER and copy.getsockname()[1]:
+            found.append(copy)
+        else:
+            copy.close()
+    return found
+
+
+class EventSocket:
+    """Of a daemon that is ready and watches one namespace."""
+
+    def __init__(self, lab, daemon):
+        (self._socket,) = event_sockets(daemon.pid)
+        lab.adopt(self)
+
+    def reliable(self):
+        return self._socket.getsockopt(SOL_NETLINK, NETLINK_BROADCAST_ERROR) != 0
+
+    def _memory(self, index):
+        return array.array("I", self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[index]
+
+    def dropped(self):
+        """How many events did not fit, since it was opened."""
+        return self._memory(MEMINFO_DROPS)
+
+    def wait_until_read(self):
+        """Until the process has taken everything that is queued."""
+        wait_until(lambda: self._memory(MEMINFO_RMEM_ALLOC) == 0, "the daemon has read all events")
+
+    def close(self):
+        self._socket.close()

@@ -1,0 +1,113 @@
+"""Reliable mode and its guard: what the kernel could not tell comes again, and forwarding comes before logging."""
+
+import signal
+import time
+
+from bulk import Flood, Log, flood_sessions
+from case import LabCase, main
+from compare import to_ms
+from event_socket import EventSocket
+from netlab import wait_until
+from newcomer import Newcomer
+from table_limits import TableLimits
+from traffic import client_and_server
+
+TABLE = 20_000
+KNOWN = 5_000
+WENT_OFF = "reliable mode went off"
+PASSES_WITHIN_SECONDS = 5
+
+
+def of_flood(record):
+    """Not of a Newcomer."""
+    return record["event"] == "gap" or record["pri_ip"].startswith("10.0.0.")
+
+
+def now_ms():
+    return time.time_ns() // 1_000_000
+
+
+class GuardTest(LabCase):
+    def setUp(self):
+        super().setUp()
+        self.log = Log(self.path("log.json"), choose=of_flood)
+
+    def begin(self, *arguments):
+        self.lab = self.make_lab()
+        self.flood = Flood(self.lab)
+        return self.start(self.lab, "--sink", "file:" + self.log.path, "--window", "24h", "--records", "start-end",
+                          *arguments)
+
+    def fill_with_undelivered(self):
+        """Sessions begin and end until the kernel has no room for more, because it keeps all whose end it could
+        not tell to the daemon, which is stopped."""
+        refused = 0
+        while not refused:
+            refused = self.flood.insert(KNOWN)
+            self.flood.flush()
+            self.assertLess(self.flood.made, 10 * TABLE, "the table does not fill")
+        self.assertGreaterEqual(self.lab.flow_count(), TABLE)
+
+    def make_known(self, daemon, count):
+        """Sessions that live and that the daemon knows; of those whose NEW was lost a dump tells."""
+        self.assertEqual(self.flood.insert(count), 0)
+        daemon.send_signal(signal.SIGUSR1)
+        return set(self.log.wait_until(lambda tally: len(tally.started) >= count, f"{count} start records").started)
+
+    def assert_ended(self, known):
+        """Each of `known` has an end record, and no session has two."""
+        tally = self.log.wait_until(lambda tally: known <= tally.ended.keys(), "the sessions known have ended")
+        self.assertEqual(tally.twice(), {})
+        return tally
+
+    def test_before_the_table_fills_reliable_mode_goes_off_and_the_log_says_what_was_lost(self):
+        self.enterContext(TableLimits(flows=TABLE))
+        daemon = self.begin("--rcvbuf", "64K")
+        client_and_server(self.lab)
+        newcomer, events = Newcomer(self.lab), EventSocket(self.lab, daemon)
+        self.assertTrue(events.reliable())
+        known = self.make_known(daemon, KNOWN)
+        self.assertTrue(newcomer.passes())
+
+        daemon.send_signal(signal.SIGSTOP)
+        ends_from = now_ms()
+        self.flood.flush()
+        self.fill_with_undelivered()
+        ends_until = now_ms()
+        self.assertFalse(newcomer.passes(), "the table is full, and yet a new connection passes")
+        daemon.send_signal(signal.SIGCONT)
+        wait_until(newcomer.passes, "new connections pass again", PASSES_WITHIN_SECONDS)
+        daemon.wait_for_message(WENT_OFF)
+        self.log.wait_until(lambda tally: tally.gaps, "a gap record")
+        tally = self.assert_ended(known)
+        self.assertGreater(tally.reasons["vanished"], 0)
+
+        wait_until(events.reliable, "reliable mode is on again, now that the table has room")
+        gaps = len(tally.gaps)
+        self.assert_all_of_a_burst_is_delivered(daemon, events)
+        daemon.stop()
+        tally = self.assert_ended(known)
+        self.assertEqual(tally.gaps[gaps:], [])
+        self.assertEqual(tally.unfinished, [])
+        for gap in tally.gaps:
+            self.assertEqual((gap["reason"], gap["log_status"]), ("table_guard", "SKIPDATA"))
+        self.assertLessEqual(min(to_ms(gap["start_time"]) for gap in tally.gaps), ends_from)
+        self.assertGreaterEqual(max(to_ms(gap["end_time"]) for gap in tally.gaps), ends_until)
+        lost = self.flood.made - len(tally.ends)
+        self.assertGreater(lost, 0, "nothing was lost: nothing was tried")
+        self.assertLessEqual(lost, tally.events_lost)
+
+    def assert_all_of_a_burst_is_delivered(self, daemon, events):
+        """More than the buffer holds, and less than the guard minds."""
+        count, dropped = TABLE * 2 // 5, events.dropped()
+        daemon.send_signal(signal.SIGSTOP)
+        self.assertEqual(self.flood.insert(count), 0)
+        self.flood.flush()
+        daemon.send_signal(signal.SIGCONT)
+        fresh = flood_sessions(count).keys() - flood_sessions(KNOWN).keys()  # not among those made before
+        self.log.wait_until(lambda tally: fresh <= {key for key, _ in tally.ends}, "every session of the burst")
+        self.assertGreater(events.dropped(), dropped, "all events fitted: nothing was tried")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Over a restart with --state: nothing twice, nothing missing."""
+
+import signal
+
+from case import LabCase, main
+from compare import by_session
+from daemon import ends
+from netlab import SERVER4, SERVER6
+from traffic import client_and_server
+from witness import Witness
+
+NAMES = [f"{protocol} {server}" for protocol in ("tcp", "udp") for server in (SERVER4, SERVER6)]
+
+
+class RestartTest(LabCase):
+    def setUp(self):
+        super().setUp()
+        self.lab = self.make_lab(udp_timeout=60, udp_timeout_stream=60)
+        self.witness = Witness(self.lab, self.folder)
+        self.client, _ = client_and_server(self.lab)
+        self.arguments = ("--state", self.path("state"), "--window", "2s")
+
+    def open_all(self):
+        for name in NAMES:
+            self.client.open(name, *name.split(), 7000)
+            self.client.exchange(name, 700, 1300)
+
+    def exchange_all(self):
+        for name in NAMES:
+            self.client.exchange(name, 900, 1100)
+
+    def end_all(self):
+        for name in NAMES:
+            self.client.shut(name)
+        self.lab.conntrack("-D", "-p", "udp")
+
+    def test_the_records_of_both_runs_add_up_and_are_distinct(self):
+        first = self.start(self.lab, *self.arguments)
+        self.open_all()
+        first.wait_for_records(lambda rs: len(by_session(rs)) == 4, "an interim record of each session")
+        self.exchange_all()
+        first.stop()
+        self.exchange_all()
+        second = self.start(self.lab, *self.arguments)
+        self.exchange_all()
+        self.end_all()
+        flows = self.witness.flows()
+        second.wait_for_ends(4)
+        records = second.stop()  # both runs: stdout is one file
+        names = [(r["session_id"], r["seq"]) for r in records]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertEqual(len(by_session(records)), 4)
+        self.assert_agrees(records, flows, window_ms=None)
+
+    def test_a_session_that_ended_in_between_is_closed_once(self):
+        first = self.start(self.lab, *self.arguments)
+        self.open_all()
+        first.stop()
+        self.end_all()
+        flows = self.witness.flows()
+        self.assertEqual(len(flows), 4)
+        second = self.start(self.lab, *self.arguments)
+        second.wait_for_ends(4)
+        second.send_signal(signal.SIGUSR1)
+        records = second.stop()
+        self.assertEqual([r["reason"] for r in ends(records)], ["vanished"] * 4)
+        self.assertEqual([len(group) for group in by_session(records).values()], [2] * 4)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Ports are used again: by the next session on the same 5-tuple, and by sessions to several peers at once."""
+
+import time
+
+from case import LabCase, main
+from compare import by_session
+from netlab import SERVER4, SERVER6, wait_until
+from traffic import client_and_server
+from witness import Witness
+
+
+class ReuseTest(LabCase):
+    def setUp(self):
+        super().setUp()
+        self.lab = self.make_lab(udp_timeout=30, udp_timeout_stream=30)
+        self.witness = Witness(self.lab, self.folder)
+        self.client, self.server = client_and_server(self.lab)
+
+    def check(self, daemon, count):
+        flows = self.witness.ended_flows(count)
+        self.assertEqual(len(flows), count)
+        daemon.wait_for_ends(count)
+        records = daemon.stop()
+        self.assertEqual(len(by_session(records)), count)
+        self.assert_agrees(records, flows)
+
+    def test_the_same_five_tuple_again_is_a_new_session(self):
+        daemon = self.start(self.lab)
+        for size in range(100, 105):
+            self.client.session("udp", SERVER4, 7000, size, 2 * size, source_port=30000)
+            self.lab.conntrack("-D", "-p", "udp")
+        self.check(daemon, 5)
+
+    def test_the_same_tcp_five_tuple_again_while_the_old_flow_is_still_in_the_table(self):
+        daemon = self.start(self.lab)
+        self.lab.sysctl("tcp_timeout_close", 30)
+        for _ in range(3):
+            # After a reset the client may use the port at once: the kernel replaces the closed flow. But a
+            # session's id is made of its tuples and its start in ms: these begin in different ones.
+            moment = time.time()
+            wait_until(lambda since=moment: time.time() > since + 0.002, "the next millisecond")
+            self.client.session("tcp", SERVER4, 7000, source_port=30000, how="rst")
+        self.lab.conntrack("-F")
+        self.check(daemon, 3)
+
+    def test_one_source_port_to_several_peers_is_several_sessions(self):
+        self.server.serve(7001)
+        daemon = self.start(self.lab)
+        for port in (7000, 7001):
+            for protocol in ("tcp", "udp"):
+                for server in (SERVER4, SERVER6):
+                    name = f"{protocol} {server} {port}"
+                    self.client.open(name, protocol, server, port, 30000)
+                    self.client.exchange(name, port - 6000, 10 * (port - 6900))
+        self.lab.conntrack("-F")
+        self.check(daemon, 8)
+
+
+if __name__ == "__main__":
+    main()

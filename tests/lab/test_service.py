@@ -1,0 +1,103 @@
+"""How it starts, says what it does, and stops."""
+
+import os
+import signal
+import socket
+
+from case import LabCase, main
+from daemon import STOPPED_ON_REQUEST, run_to_end
+from netlab import SERVER4, SERVER6
+from traffic import client_and_server
+from witness import Witness
+
+
+class ServiceTest(LabCase):
+    def test_ready_is_told_to_the_service_manager(self):
+        lab = self.make_lab()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+            notified.bind(self.path("notify"))
+            notified.settimeout(20)
+            daemon = self.start(lab, environment={"NOTIFY_SOCKET": self.path("notify")})
+            self.assertIn("READY=1", notified.recv(4096).decode().split("\n"))
+            daemon.stop()
+
+    def test_it_is_ready_once_and_sigint_stops_it_too(self):
+        lab = self.make_lab()
+        daemon = self.start(lab)
+        daemon.stop(signal.SIGINT)
+        self.assertEqual(sum("ready:" in line for line in daemon.messages), 1)
+
+    def watch_namespace(self, name_of):
+        """From outside the namespace."""
+        lab = self.make_lab()
+        witness = Witness(lab, self.folder)
+        daemon = self.start(lab, "--netns", name_of(lab), enter=())
+        client, _ = client_and_server(lab)
+        client.burst("tcp", SERVER4, 7000, 20000, 20)
+        client.burst("udp", SERVER6, 7000, 20000, 20)
+        flows = witness.flows()
+        daemon.wait_for_ends(40)
+        self.assert_agrees(daemon.stop(), flows)
+
+    def test_a_network_namespace_by_name(self):
+        self.watch_namespace(lambda lab: lab.nat)
+
+    def test_a_network_namespace_by_path(self):
+        self.watch_namespace(lambda lab: "/run/netns/" + lab.nat)
+
+    def test_several_network_namespaces_at_once(self):
+        labs = [self.make_lab(), self.make_lab()]
+        witnesses = []
+        for number, lab in enumerate(labs):
+            os.mkdir(self.path(str(number)))
+            witnesses.append(Witness(lab, self.path(str(number))))
+        daemon = self.start(labs[0], "--netns", labs[0].nat, "--netns", labs[1].nat, enter=())
+        for lab in labs:
+            client, _ = client_and_server(lab)
+            client.burst("tcp", SERVER4, 7000, 20000, 20)
+            client.burst("udp", SERVER6, 7000, 20000, 20)
+        flows = [witness.flows() for witness in witnesses]
+        daemon.wait_for_ends(80)
+        records = daemon.stop()
+        for lab, seen in zip(labs, flows):
+            self.assert_agrees([r for r in records if r["netns"] == lab.nat], seen)
+        self.assertEqual(len(records), 80)
+
+    def test_check_names_each_setting_that_is_wrong_and_tune_mends_it(self):
+        lab = self.make_lab(acct=0, timestamp=0, events=2)
+        _, out, told = run_to_end(lab, self.folder, "--check")
+        for name in ("nf_conntrack_acct", "nf_conntrack_timestamp", "nf_conntrack_events"):
+            self.assertIn(name, out + told)
+        client, _ = client_and_server(lab)
+        witness = Witness(lab, self.folder)
+        daemon = self.start(lab, "--tune")
+        client.burst("tcp", SERVER4, 7000, 20000, 5)
+        flows = witness.flows()
+        daemon.wait_for_ends(5)
+        self.assert_agrees(daemon.stop(), flows)
+        status, out, told = run_to_end(lab, self.folder, "--check")
+        self.assertEqual(status, STOPPED_ON_REQUEST, out + told)
+
+    def test_print_config_is_a_configuration(self):
+        lab = self.make_lab()
+        status, out, _ = run_to_end(lab, self.folder, "--window", "5m", "--nat", "any", "--print-config")
+        self.assertEqual(status, 0)
+        with open(self.path("printed.toml"), "w", encoding="utf-8") as file:
+            file.write(out)
+        status, again, told = run_to_end(
+            lab, self.folder, "--config", self.path("printed.toml"), "--print-config")
+        self.assertEqual(status, 0, told)
+        settings = [[line.split("#")[0].strip() for line in text.splitlines()] for text in (out, again)]
+        self.assertEqual([line for line in settings[0] if line], [line for line in settings[1] if line])
+        self.assertIn('window = "5m"', settings[0])
+
+    def test_help_and_version(self):
+        lab = self.make_lab()
+        for flag, word in (("--help", "--sink"), ("--version", "natsessiond")):
+            status, out, _ = run_to_end(lab, self.folder, flag)
+            self.assertEqual(status, 0)
+            self.assertIn(word, out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The independent witness: `conntrack -E` beside the daemon, and the flows that it saw.
+
+The XML has ids, counters and time stamps in ns, but not what ICMP has for ports; the plain output has those,
+but its time stamps are in seconds. So two run, and their DESTROY events are joined by flow id. Their sockets
+get a large buffer from outside (conntrack 1.4.7 puts -b on another socket), and are asked whether they lost
+anything.
+"""
+
+import array
+import ctypes
+import os
+import re
+import signal
+import socket
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
+from dataclasses import dataclass
+
+from netlab import missing, wait_until
+
+BUFFER_BYTES = 256 << 20
+SYS_PIDFD_GETFD = 438
+SO_MEMINFO = 55
+MEMINFO_RMEM_ALLOC, MEMINFO_DROPS = 0, 8
+SO_RCVBUFFORCE = 33
+AF_NETLINK, NETLINK_NETFILTER = 16, 12
+
+
+@dataclass(frozen=True)
+class Direction:
+    source: str
+    destination: str
+    source_port: int       # ICMP: the id
+    destination_port: int  # ICMP: type*256+code
+    packets: int | None
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One flow as the kernel told of it when it ended. Times in ns since 1970."""
+    id: int
+    protocol: int
+    original: Direction
+    reply: Direction
+    start_ns: int | None
+    stop_ns: int | None
+    zone: int
+    mark: int
+
+    @property
+    def source_nat(self):
+        return ((self.original.source, self.original.source_port)
+                != (self.reply.destination, self.echo_id if self.is_echo else self.reply.destination_port))
+
+    @property
+    def destination_nat(self):
+        return ((self.original.destination, None if self.is_echo else self.original.destination_port)
+                != (self.reply.source, None if self.is_echo else self.reply.source_port))
+
+    @property
+    def is_echo(self):
+        return self.protocol in (1, 58)
+
+    @property
+    def echo_id(self):
+        return self.reply.source_port
+
+
+class Witness:
+    def __init__(self, lab, folder):
+        self._lab = lab
+        self._xml = Listener(lab, os.path.join(folder, "witness.xml"), "xml,timestamp,ktimestamp,id")
+        self._plain = Listener(lab, os.path.join(folder, "witness.txt"), "extended,id")
+        lab.adopt(self)
+
+    def flows(self):
+        """Waits until the table is empty, and returns the flows that ended, in the order of their end."""
+        self._lab.wait_for_expiry()
+        return self.ended_flows()
+
+    def ended_flows(self, count=0):
+        """The flows that ended so far: what the kernel has told, and at least `count`."""
+        (flows,) = wait_until(lambda: self._look(count), "conntrack -E told of the end of every flow")
+        for listener in (self._xml, self._plain):
+            listener.assert_nothing_lost()
+        return flows
+
+    def _look(self, count):
+        if not (self._xml.has_told_all() and self._plain.has_told_all()):
+            return None
+        flows = join(parse_xml(self._xml.text()), parse_plain(self._plain.text()))
+        return (flows,) if len(flows) >= count else None
+
+    def close(self):
+        self._xml.stop()
+        self._plain.stop()
+
+
+class Listener:
+    """One `conntrack -E`, its output in a file."""
+
+    def __init__(self, lab, path, output):
+        self._path = path
+        with open(path, "wb") as file:
+            self._process = subprocess.Popen([*lab.enter(lab.nat), "conntrack", "-E", "-o", output],
+                                             stdout=file, stderr=subprocess.DEVNULL)
+        self._socket = wait_until(self._find_socket, "conntrack -E has no subscribed socket")
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
+
+    def _find_socket(self):
+        """A duplicate of the socket that is subscribed to the conntrack groups."""
+        assert self._process.poll() is None, "conntrack -E ended"
+        folder = f"/proc/{self._process.pid}/fd"
+        for name in os.listdir(folder):
+            try:
+                if not os.readlink(f"{folder}/{name}").startswith("socket:"):
+                    continue
+            except FileNotFoundError:
+                continue
+            descriptor = self._duplicate(int(name))
+            copy = socket.socket(AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER, fileno=descriptor)
+            _, groups = copy.getsockname()
+            if groups:
+                return copy
+            copy.close()
+        return None
+
+    def _duplicate(self, descriptor):
+        pidfd = os.pidfd_open(self._process.pid)
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            copy = libc.syscall(SYS_PIDFD_GETFD, pidfd, descriptor, 0)
+            if copy < 0:
+                missing("pidfd_getfd() of conntrack's socket: " + os.strerror(ctypes.get_errno()))
+            return copy
+        finally:
+            os.close(pidfd)
+
+    def _memory(self, index):
+        return array.array("I", self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[index]
+
+    def assert_nothing_lost(self):
+        drops = self._memory(MEMINFO_DROPS)
+        assert drops == 0, f"the witness itself lost {drops} events"
+
+    def has_told_all(self):
+        """The queue is empty and the program sleeps: it has written what it took."""
+        if self._memory(MEMINFO_RMEM_ALLOC) != 0:
+            return False
+        with open(f"/proc/{self._process.pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "S"
+
+    def text(self):
+        """Whole lines only."""
+        with open(self._path, encoding="utf-8") as file:
+            text = file.read()
+        return text[:text.rfind("\n") + 1]
+
+    def stop(self):
+        self._socket.close()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+
+def parse_xml(text):
+    """The DESTROY events, as elements. Behind an event that a program caused stands that program's name."""
+    return [ElementTree.fromstring(line[:line.index("</flow>") + len("</flow>")])
+            for line in text.splitlines() if line.startswith('<flow type="destroy"')]
+
+
+def parse_plain(text):
+    """{flow id: [(original, reply), …]}, the words of each direction, for every DESTROY event in order."""
+    told = defaultdict(list)
+    for line in text.splitlines():
+        if "[DESTROY]" not in line:
+            continue
+        words = re.findall(r"\b(src|dst|sport|dport|type|code|id|srckey|dstkey)=(\S+)", line)
+        starts = [i for i, (name, _) in enumerate(words) if name == "src"]
+        directions = dict(words[starts[0]:starts[1]]), dict(words[starts[1]:-1])  # the last is the flow's id
+        told[int(words[-1][1])].append(directions)
+    return told
+
+
+def join(elements, plain):
+    flows = []
+    for element in elements:
+        meta = {m.get("direction"): m for m in element.findall("meta")}
+        independent = meta["independent"]
+        flow_id = number(independent, "id")
+        words = plain[flow_id].pop(0)
+        flows.append(Flow(
+            id=flow_id,
+            protocol=int(meta["original"].find("layer4").get("protonum")),
+            original=direction(meta["original"], words[0]),
+            reply=direction(meta["reply"], words[1]),
+            start_ns=number(independent, "timestamp/start"),
+            stop_ns=number(independent, "timestamp/stop"),
+            zone=number(independent, "zone") or 0,
+            mark=number(independent, "mark") or 0,
+        ))
+    # An event that one listener had no room for is sent again to all.
+    return list(dict.fromkeys(flows))
+
+
+def number(element, path):
+    found = element.findtext(path)
+    return None if found is None else int(found)
+
+
+def direction(element, words):
+    source, destination = element.findtext("layer3/src"), element.findtext("layer3/dst")
+    assert (source, destination) == (words["src"], words["dst"]), "the two outputs of conntrack do not agree"
+    if "type" in words:
+        source_port, destination_port = int(words["id"]), int(words["type"]) * 256 + int(words["code"])
+    else:
+        source_port = number(element, "layer4/sport") or 0
+        destination_port = number(element, "layer4/dport") or 0
+    return Direction(source, destination, source_port, destination_port,
+                     number(element, "counters/packets"), number(element, "counters/bytes"))

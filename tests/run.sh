@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# run.sh: installs what is missing, builds and tests. The last line is the sum: N passed, N failed, N skipped.
+#   run.sh                 everything: release, then with the address and undefined-behaviour sanitizers, then with the
+#                          thread sanitizer; unit tests, the network lab, the fuzz corpus, the benchmarks once
+#   run.sh --quick         release, unit tests only
+#   run.sh --preset NAME   one preset of CMakePresets.json only
+#   run.sh --label REGEX   only tests with such a label: unit, lab, fuzz, bench
+#   run.sh --help          this text
+# The lab needs root. With CI=true a test that cannot run is a failure, otherwise it is skipped and says why.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+presets=(release asan tsan)
+label=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) presets=(release); label=unit ;;
+    --preset) presets=("${2:?--preset needs a name}"); shift ;;
+    --label) label=${2:?--label needs a label}; shift ;;
+    --help | -h) sed -n '2,9s/^# //p' tests/run.sh; exit 0 ;;
+    *) echo "run.sh: unknown option '$1'; see run.sh --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+jobs=${JOBS:-$(nproc)}
+passed=0 failed=0 skipped=0
+
+# Prints a stage's result and how long it took since $1.
+told() { printf '== %-24s %s (%d s)\n' "$2" "$3" "$((SECONDS - $1))"; }
+
+# Which tests a preset runs: figures of a sanitized build mean nothing, and the corpus has no threads.
+selection() {
+  if [ -n "$label" ]; then
+    echo "--label-regex $label"
+  else
+    case $1 in
+      asan) echo "--label-exclude bench" ;;
+      tsan) echo "--label-exclude bench|fuzz" ;;
+    esac
+  fi
+}
+
+# The thread sanitizer of g++ 12 does not know address spaces as random as newer kernels make them.
+with_tame_addresses() {
+  if [ "$preset" = tsan ] && setarch -R true 2>/dev/null; then setarch -R "$@"; else "$@"; fi
+}
+
+build() {
+  with_tame_addresses cmake --preset "$preset" && with_tame_addresses cmake --build --preset "$preset" -j "$jobs"
+}
+
+# One of the numbers in the head of a JUnit report.
+count_of() { sed -n "/^[[:space:]]*$1=\"/{s/[^0-9]*\([0-9]*\).*/\1/p;q}" "$2"; }
+
+run_tests() {
+  local report=$PWD/build/$preset/test-report.xml all bad left
+  rm -f "$report"
+  local choice
+  read -ra choice <<<"$(selection "$preset")"
+  with_tame_addresses ctest --preset "$preset" -j "$jobs" --output-on-failure --no-tests=error \
+    --output-junit "$report" "${choice[@]}" || true
+  if [ ! -s "$report" ]; then
+    failed=$((failed + 1))
+    return 1
+  fi
+  all=$(count_of tests "$report") bad=$(count_of failures "$report") left=$(count_of skipped "$report")
+  left=$((left + $(count_of disabled "$report")))
+  passed=$((passed + all - bad - left)) failed=$((failed + bad)) skipped=$((skipped + left))
+  [ "$bad" = 0 ]
+}
+
+begun=$SECONDS
+./packaging/install-deps.sh --tests
+told "$begun" "packages" "there"
+
+if [ -z "$label" ] && [ ${#presets[@]} -gt 1 ]; then
+  begun=$SECONDS
+  if find . -path ./build -prune -o \( -name '*.sh' -o -path ./.ci/run \) -print0 | xargs -0 shellcheck; then
+    passed=$((passed + 1))
+    told "$begun" "shellcheck" "passed"
+  else
+    failed=$((failed + 1))
+    told "$begun" "shellcheck" "FAILED"
+  fi
+fi
+
+for preset in "${presets[@]}"; do
+  begun=$SECONDS
+  if ! build; then
+    failed=$((failed + 1))
+    told "$begun" "build $preset" "FAILED"
+    continue
+  fi
+  told "$begun" "build $preset" "done"
+  begun=$SECONDS
+  if run_tests; then told "$begun" "test $preset" "passed"; else told "$begun" "test $preset" "FAILED"; fi
+done
+
+told 0 "all" "done"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
