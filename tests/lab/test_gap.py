@@ -39,17 +39,19 @@ class GapTest(LabCase):
             lambda rs: {r["pri_port"] for r in rs if r["event"] == "end"} >= whole, "the ends of both")
         records = daemon.stop()
 
-        gap = gaps(records)[0]
-        self.assertEqual((gap["reason"], gap["log_status"]), ("overrun", "SKIPDATA"))
-        self.assertGreater(gap["events_lost"], 0)
-        # Who looks for a session that is missing or incomplete in the log finds that its time overlaps a gap.
+        for gap in gaps(records):
+            self.assertEqual((gap["reason"], gap["log_status"]), ("overrun", "SKIPDATA"))
+            self.assertGreater(gap["events_lost"], 0)
+        uncertain = [(to_ms(gap["start_time"]), to_ms(gap["end_time"])) for gap in gaps(records)]
         complete = {group[0]["pri_port"] for group in by_session(records).values()
                     if group[-1]["reason"] == "destroyed"}
         self.assertLess(len(complete), 1002, "the buffer was large enough: nothing was tried")
+        # Who looks for a session that is missing or incomplete in the log finds that its time overlaps a gap.
         for flow in flows:
             if flow.original.source_port not in complete:
-                self.assertGreaterEqual(flow.stop_ns // 1_000_000, to_ms(gap["start_time"]))
-                self.assertLessEqual(flow.start_ns // 1_000_000, to_ms(gap["end_time"]))
+                begun, ended = flow.start_ns // 1_000_000, flow.stop_ns // 1_000_000
+                self.assertTrue(any(begun <= until and ended >= since for since, until in uncertain),
+                                f"lost from {begun} to {ended}, but the gaps are {uncertain}")
         # What is in the log with an end that the kernel told is right to the byte.
         self.assertGreaterEqual(complete, whole)
         differences = compare([r for r in records if r["pri_port"] in complete],

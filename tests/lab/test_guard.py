@@ -108,6 +108,22 @@ class GuardTest(LabCase):
         self.log.wait_until(lambda tally: fresh <= {key for key, _ in tally.ends}, "every session of the burst")
         self.assertGreater(events.dropped(), dropped, "all events fitted: nothing was tried")
 
+    def test_where_it_must_stay_on_all_is_delivered_from_a_full_table(self):
+        self.enterContext(TableLimits(flows=TABLE))
+        daemon = self.begin("--rcvbuf", "512K", "--reliable", "on")
+        events = EventSocket(self.lab, daemon)
+        daemon.send_signal(signal.SIGSTOP)
+        self.fill_with_undelivered()
+        daemon.send_signal(signal.SIGCONT)
+        self.log.wait_for_ends(self.flood.made)
+        self.assertTrue(events.reliable())
+        daemon.stop()
+        tally = self.log.tally()
+        self.assertEqual((len(tally.ends), tally.twice()), (self.flood.made, {}))
+        self.assertEqual((tally.gaps, tally.unfinished), ([], []))
+        self.assertEqual(set(tally.reasons), {"destroyed"})
+        self.assertNotIn(WENT_OFF, daemon.message_text())
+
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,179 @@
+// flood: makes source-NATed conntrack entries in the current network namespace, as fast as the kernel can.
+//
+// Usage: flood insert COUNT [TIMEOUT_SECONDS]   COUNT UDP sessions, each with addresses and ports of its own
+//        flood flush                            deletes the whole table
+//        flood pulse SECONDS                    for so long keeps a few thousand sessions that end soon
+// insert prints how many were made a second, flush how long it took. nf_conntrack_max must leave room for
+// COUNT. How often the kernel looks for flows that have timed out depends on the timeouts of all flows of the
+// machine: once a minute when there are few. With a pulse, in a namespace that nobody watches, it is every
+// second or two.
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace {
+
+constexpr std::size_t kBatchBytes = 60'000;
+constexpr std::uint32_t kPortsPerHost = 50'000;
+constexpr std::uint32_t kPulseSessions = 4'000;
+constexpr std::uint32_t kPulseTimeout = 2;
+
+using Clock = std::chrono::steady_clock;
+
+nlmsghdr* begin_message(char* at, std::uint8_t type, std::uint16_t flags) {
+  nlmsghdr* const header = mnl_nlmsg_put_header(at);
+  header->nlmsg_type = static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | type);
+  header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  auto* const family = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
+  family->nfgen_family = AF_INET;
+  family->version = NFNETLINK_V0;
+  return header;
+}
+
+void put_tuple(nlmsghdr* header, std::uint16_t type, std::uint32_t src, std::uint32_t dst,
+               std::uint16_t sport, std::uint16_t dport) {
+  nlattr* const tuple = mnl_attr_nest_start(header, type);
+  nlattr* const ip = mnl_attr_nest_start(header, CTA_TUPLE_IP);
+  mnl_attr_put_u32(header, CTA_IP_V4_SRC, htonl(src));
+  mnl_attr_put_u32(header, CTA_IP_V4_DST, htonl(dst));
+  mnl_attr_nest_end(header, ip);
+  nlattr* const proto = mnl_attr_nest_start(header, CTA_TUPLE_PROTO);
+  mnl_attr_put_u8(header, CTA_PROTO_NUM, IPPROTO_UDP);
+  mnl_attr_put_u16(header, CTA_PROTO_SRC_PORT, htons(sport));
+  mnl_attr_put_u16(header, CTA_PROTO_DST_PORT, htons(dport));
+  mnl_attr_nest_end(header, proto);
+  mnl_attr_nest_end(header, tuple);
+}
+
+std::size_t put_session(char* at, std::uint32_t number, std::uint32_t timeout) {
+  const std::uint32_t host = number / kPortsPerHost;
+  const auto port = static_cast<std::uint16_t>(1024 + number % kPortsPerHost);
+  const std::uint32_t pri = 0x0a000002 + host;  // 10.0.0.2 and on
+  const std::uint32_t pub = 0xc6336407;         // 198.51.100.7
+  const std::uint32_t nat = 0xcb007101 + host;  // 203.0.113.1 and on
+  nlmsghdr* const header = begin_message(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL);
+  put_tuple(header, CTA_TUPLE_ORIG, pri, pub, port, 53);
+  put_tuple(header, CTA_TUPLE_REPLY, pub, pri, 53, port);
+  mnl_attr_put_u32(header, CTA_TIMEOUT, htonl(timeout));
+  nlattr* const source = mnl_attr_nest_start(header, CTA_NAT_SRC);
+  mnl_attr_put_u32(header, CTA_NAT_V4_MINIP, htonl(nat));
+  mnl_attr_put_u32(header, CTA_NAT_V4_MAXIP, htonl(nat));
+  nlattr* const proto = mnl_attr_nest_start(header, CTA_NAT_PROTO);
+  mnl_attr_put_u16(header, CTA_PROTONAT_PORT_MIN, htons(port));
+  mnl_attr_put_u16(header, CTA_PROTONAT_PORT_MAX, htons(port));
+  mnl_attr_nest_end(header, proto);
+  mnl_attr_nest_end(header, source);
+  return header->nlmsg_len;  // libmnl pads every attribute: the next message begins here
+}
+
+// Answers of the kernel that are errors; counts them and keeps the last.
+struct Errors {
+  std::uint64_t count = 0;
+  int last = 0;
+};
+
+void read_errors(mnl_socket* socket, Errors& errors) {
+  std::vector<char> buffer(kBatchBytes);
+  for (;;) {
+    const ssize_t length = recv(mnl_socket_get_fd(socket), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (length <= 0) return;
+    int rest = static_cast<int>(length);
+    for (const auto* header = reinterpret_cast<const nlmsghdr*>(buffer.data());
+         mnl_nlmsg_ok(header, rest);  // NOLINT
+         header = mnl_nlmsg_next(header, &rest)) {
+      if (header->nlmsg_type != NLMSG_ERROR) continue;
+      const auto* const error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(header));
+      if (error->error == 0) continue;
+      ++errors.count;
+      errors.last = -error->error;
+    }
+  }
+}
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Sends requests for sessions 0 to `count` and reads the refusals. False when sending failed.
+bool send_sessions(mnl_socket* socket, std::uint32_t count, std::uint32_t timeout, Errors& errors) {
+  std::vector<char> batch(kBatchBytes + 1024);
+  for (std::uint32_t number = 0; number < count;) {
+    std::size_t used = 0;
+    while (number < count && used < kBatchBytes) used += put_session(batch.data() + used, number++, timeout);
+    if (mnl_socket_sendto(socket, batch.data(), used) < 0) {
+      std::perror("flood: send");
+      return false;
+    }
+    read_errors(socket, errors);
+  }
+  return true;
+}
+
+int insert(mnl_socket* socket, std::uint32_t count, std::uint32_t timeout) {
+  Errors errors;
+  const auto start = Clock::now();
+  if (!send_sessions(socket, count, timeout, errors)) return 1;
+  const double seconds = since(start);
+  const std::uint64_t made = count - errors.count;
+  std::printf("inserted %lu in %.2f s: %.0f a second\n", made, seconds, static_cast<double>(made) / seconds);
+  if (errors.count == 0) return 0;
+  std::fprintf(stderr, "flood: %lu were refused, the last: %s\n", errors.count, std::strerror(errors.last));
+  return 1;
+}
+
+int flush(mnl_socket* socket) {
+  std::vector<char> buffer(4096);
+  nlmsghdr* const header = begin_message(buffer.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+  const auto start = Clock::now();
+  if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0) {
+    std::perror("flood: send");
+    return 1;
+  }
+  std::printf("flushed in %.2f s\n", since(start));
+  Errors errors;
+  read_errors(socket, errors);
+  if (errors.count == 0) return 0;
+  std::fprintf(stderr, "flood: flush: %s\n", std::strerror(errors.last));
+  return 1;
+}
+
+int pulse(mnl_socket* socket, int seconds) {
+  const auto start = Clock::now();
+  while (since(start) < seconds) {
+    Errors still_there;
+    if (!send_sessions(socket, kPulseSessions, kPulseTimeout, still_there)) return 1;
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  mnl_socket* const socket = mnl_socket_open(NETLINK_NETFILTER);
+  if (socket == nullptr || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+    std::perror("flood");
+    return 3;
+  }
+  if (command == "insert" && argc > 2) {
+    const auto timeout = static_cast<std::uint32_t>(argc > 3 ? std::atoi(argv[3]) : 600);
+    return insert(socket, static_cast<std::uint32_t>(std::atoi(argv[2])), timeout);
+  }
+  if (command == "flush") return flush(socket);
+  if (command == "pulse" && argc > 2) return pulse(socket, std::atoi(argv[2]));
+  std::fprintf(stderr, "usage: flood insert COUNT [TIMEOUT_SECONDS] | flood flush | flood pulse SECONDS\n");
+  return 2;
+}

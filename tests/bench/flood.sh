@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# flood.sh: what natsessiond and its peers lose in floods of sessions, and what each costs, against a loop that only
+# receives and counts. Part 1: sessions made and flushed through ctnetlink as fast as the kernel takes them. Part 2:
+# sessions by real UDP packets, 50,000 a second, that end by their timeout. Then natsessiond's memory for each live
+# session and its start with a full table, and each budget with PASS or MISS.
+#
+#   flood.sh [--rounds N] [--sessions N] [--packets N] [--no-peers] [--quick]
+#     --rounds N    each round runs every row once; figures are medians, losses the worst (default 1)
+#     --sessions N  of part 1 (default 1000000)
+#     --packets N   sessions of part 2 (default 200000)
+#     --no-peers    without ulogd2, conntrack -E and natlog (they are installed when they are absent)
+#     --quick       20,000 and 5,000 sessions, no peers: whether everything works; its figures mean little
+#
+# Needs root. NATSESSIOND and NATBENCH_PROGRAMS name another daemon and another folder with the programs of tests/bench
+# than those of build/release. Exit status: 0; 1 when a budget is missed (--quick: when sessions are lost) or something
+# fails; 77 when it cannot run here.
+# shellcheck disable=SC1091,SC2154 # lab.sh and loggers.sh assign
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/loggers.sh"
+
+rounds=1 sessions=1000000 packets=200000 peers=1 quick=0
+rate=50000
+while [ $# -gt 0 ]; do
+  case $1 in
+    --rounds) rounds=${2:?--rounds needs a number} && shift ;;
+    --sessions) sessions=${2:?--sessions needs a number} && shift ;;
+    --packets) packets=${2:?--packets needs a number} && shift ;;
+    --no-peers) peers=0 ;;
+    --quick) quick=1 peers=0 sessions=20000 packets=5000 ;;
+    --help | -h) sed -n '2,/^# shellcheck/{/shellcheck/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
+    *) echo "flood.sh: unknown option '$1'; see flood.sh --help" >&2 && exit 2 ;;
+  esac
+  shift
+done
+
+own=(loop:nd "natsessiond:new,destroy:json" "natsessiond:new,destroy:null" loop:d natsessiond:destroy:json
+  loop:nud "natsessiond:new,update,destroy:json")
+peer_rows=(ulogd2:needed ulogd2:default conntrack:needed conntrack:default natlog:needed natlog:default)
+
+# Figures by row, which is "PART LOGGER"; one of each round, but the worst of losses.
+declare -A cpu_of=() ratio_of=() peak_of=() made_of=() logged_of=() lost_of=() gaps_of=()
+declare -A loop_cpu=() # of this round, by "PART GROUPS"
+
+# Each sets made.
+make_by_ctnetlink() {
+  local said
+  said=$(in_netns plain timeout --foreground 120 "$programs/flood" insert "$sessions" 3600) || die "flood: $said"
+  made=$(awk '{ print $2 }' <<<"$said")
+  in_netns plain timeout --foreground 120 "$programs/flood" flush >/dev/null
+}
+
+# The kernel ends them at its own pace; in a quick run at once, because a listing does it.
+udp_over() {
+  nap 0.5
+  [ $quick = 0 ] || in_netns nat conntrack -L >/dev/null 2>&1 || true
+  table_empty nat
+}
+
+make_by_packets() {
+  in_netns nat nft reset counters table ip nat >/dev/null
+  in_netns client timeout --foreground 120 "$programs/udp_sessions" "$udp_first_source" "$server_ip" "$packets" $rate \
+    >/dev/null
+  made=$(in_netns nat nft list counters table ip nat | sed -n 's/.*packets \([0-9]*\) .*/\1/p')
+  wait_for 150 udp_over || die "the kernel does not end the sessions by their timeout"
+}
+
+run_row() {
+  local part=$1 name=$2 row="$1 $2" million lost ratio=-
+  if [ "$part" = 1 ]; then
+    start_logger plain "$name"
+    make_by_ctnetlink
+  else
+    start_logger nat "$name"
+    make_by_packets
+  fi
+  [ "${made:-0}" -gt 0 ] || die "no sessions were made"
+  wait_caught_up "$made"
+  stop_logger
+  million=$(calculate "$cpu_seconds * 1000000 / $made")
+  lost=$((made - logged))
+  [[ $name != loop:* ]] || loop_cpu["$part ${name#*:}"]=$million
+  local floor=${loop_cpu["$part $(logger_groups "$name")"]}
+  [ "$floor" = 0.000 ] || ratio=$(calculate "$million / $floor")
+  cpu_of[$row]+=" $million" ratio_of[$row]+=" $ratio" peak_of[$row]+=" $peak_mb"
+  if [ -z "${lost_of[$row]:-}" ] || [ "$lost" -gt "${lost_of[$row]}" ]; then
+    made_of[$row]=$made logged_of[$row]=$logged lost_of[$row]=$lost
+  fi
+  [ "$gaps" = - ] || gaps=$((gaps + ${gaps_of[$row]:-0}))
+  gaps_of[$row]=$gaps twice_in_all=$((twice_in_all + twice))
+  echo "round $round, part $part, $(logger_title "$name"): lost $lost of $made, $million s of CPU a million" >&2
+}
+twice_in_all=0
+
+print_part() {
+  local part=$1 name row
+  printf '\n%s\n' "$2"
+  printf '%-48s %8s %8s %8s %5s %9s %7s %8s\n' "" made logged lost gaps "CPU s/M" ratio "peak MB"
+  for name in "${own[@]}" "${peer_rows[@]}"; do
+    row="$part $name"
+    [ -n "${cpu_of[$row]:-}" ] || continue
+    # shellcheck disable=SC2086 # lists
+    printf '%-48s %8d %8d %8d %5s %9s %7s %8.1f\n' "$(logger_title "$name")" "${made_of[$row]}" \
+      "${logged_of[$row]}" "${lost_of[$row]}" "${gaps_of[$row]}" "$(rounded "$(median ${cpu_of[$row]})")" \
+      "$(rounded "$(median ${ratio_of[$row]})")" "$(largest ${peak_of[$row]})"
+  done
+}
+
+# Sets bytes_by_events, bytes_by_dump and ready_seconds.
+measure_memory() {
+  local name=natsessiond:new,update,destroy:json empty full
+  start_logger plain "$name"
+  nap 1
+  empty=$(memory_kb "$logger_pid" VmRSS)
+  in_netns plain timeout --foreground 120 "$programs/flood" insert "$sessions" 3600 >/dev/null
+  wait_still "$logger_pid" 1 60 || die "natsessiond never came to rest"
+  full=$(memory_kb "$logger_pid" VmRSS)
+  bytes_by_events=$(calculate "($full - $empty) * 1024 / $sessions" 1)
+  stop "$logger_pid" 60
+  start_logger plain "$name"
+  wait_still "$logger_pid" 1 60 || die "natsessiond never came to rest"
+  full=$(memory_kb "$logger_pid" VmRSS)
+  bytes_by_dump=$(calculate "($full - $empty) * 1024 / $sessions" 1)
+  stop "$logger_pid" 60
+  flush_table plain
+}
+
+require timeout
+lab_open "$sessions"
+if [ $peers = 1 ]; then install_peers; fi
+for ((round = 1; round <= rounds; round++)); do
+  for name in "${own[@]}"; do run_row 1 "$name"; done
+  start_pulse 3600
+  pulse_pid=$started_pid
+  for name in "${own[@]}"; do run_row 2 "$name"; done
+  for name in "${peer_rows[@]}"; do
+    if [ $peers = 1 ] && peer_there "$name"; then run_row 2 "$name"; fi
+  done
+  stop "$pulse_pid" 10
+  flush_table plain
+done
+measure_memory
+
+describe_machine
+echo "$rounds rounds. Lost and gaps: the worst. CPU: of the logger and its children, seconds per million sessions."
+echo "Ratio: its CPU to that of the receive-and-count loop with the same groups in the same round."
+print_part 1 "Part 1: $sessions sessions through ctnetlink at full kernel speed, inserted, then flushed"
+print_part 2 "Part 2: $packets sessions by UDP packets at $rate a second, ended by their timeout"
+
+lost_in_all=0
+for name in "${own[@]}"; do
+  [[ $name != natsessiond:* ]] || lost_in_all=$((lost_in_all + ${lost_of["1 $name"]} + ${gaps_of["1 $name"]}))
+done
+# shellcheck disable=SC2086 # a list
+ratio=$(median ${ratio_of["1 natsessiond:new,destroy:json"]})
+printf '\nMemory for a live session, taken in by a dump: %s bytes\n' "$bytes_by_dump"
+printf '\nBudgets\n'
+budget "CPU, NEW and DESTROY to a JSON file: 2.0 times the loop" "$(rounded "$ratio")" at_most "$ratio" 2.0
+budget "lost, twice or gap, natsessiond, $sessions at full kernel speed: 0" $((lost_in_all + twice_in_all)) \
+  [ $((lost_in_all + twice_in_all)) = 0 ]
+budget "memory for a live session, $sessions alive: 96 bytes" "$bytes_by_events" at_most "$bytes_by_events" 96
+budget "from start to ready with $sessions in the table: 5 s" "$ready_seconds" at_most "$ready_seconds" 5
+if [ $quick = 1 ]; then
+  echo "A quick run: only losses count."
+  [ $((lost_in_all + twice_in_all)) = 0 ]
+else
+  [ "$missed" = 0 ]
+fi
