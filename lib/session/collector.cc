@@ -53,9 +53,9 @@ void Collector::want_pass(const DumpPurpose& purpose) {
 Result<Collector::Pace> Collector::turn() {
   const std::chrono::nanoseconds steady = clock_.steady();
   const UnixNs now = clock_.now();
-  watch_losses(to_ms(now), 0);
-  watch_table(steady);
   if (!output_.has_room()) {
+    watch_losses(to_ms(now), 0);
+    watch_table(steady);
     ++counters_.held_back_turns;
     return Pace::kTick;
   }
@@ -64,6 +64,7 @@ Result<Collector::Pace> Collector::turn() {
   const auto received = source_.receive(tracker_);
   if (!received) return received.error();
   watch_losses(to_ms(now), received->unreadable);
+  watch_table(steady);
   tell_gap(to_ms(now), received->drained);
   if (received->drained) {
     last_drained_ = to_ms(now);
