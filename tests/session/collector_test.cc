@@ -226,7 +226,7 @@ TEST_CASE("the guard: reliable mode goes off above 80 % while events are delayed
   }
 }
 
-TEST_CASE("--reliable on never goes off, off never goes on", "[session][guard]") {
+TEST_CASE("reliable mode on never goes off, and off never goes on", "[session][guard]") {
   TableGuard on(ReliableMode::kOn, 80);
   TableGuard off(ReliableMode::kOff, 80);
   CHECK(on.decide({100, 100}, true));
