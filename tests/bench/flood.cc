@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -163,7 +164,9 @@ int pulse(mnl_socket* socket, int seconds) {
 
 int main(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
-  mnl_socket* const socket = mnl_socket_open(NETLINK_NETFILTER);
+  const auto close = [](mnl_socket* opened) { mnl_socket_close(opened); };
+  const std::unique_ptr<mnl_socket, decltype(close)> holder(mnl_socket_open(NETLINK_NETFILTER), close);
+  mnl_socket* const socket = holder.get();
   if (socket == nullptr || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
     std::perror("flood");
     return 3;

@@ -9,9 +9,9 @@
 #     --no-peers    without ulogd2 and conntrack -E (ulogd2 is installed when it is absent)
 #     --quick       one round of one second, no peers: whether everything works; its figures mean little
 #
-# Needs root. NATSESSIOND and NATBENCH_PROGRAMS name another daemon and another folder with the programs of tests/bench
-# than those of build/release. Exit status: 0; 1 when a budget is missed (not with --quick) or something fails; 77 when
-# it cannot run here.
+# Needs root. NATSESSIOND names another daemon than build/release/daemon/natsessiond, NATBENCH_PROGRAMS another folder
+# with flood, receive_count, udp_sessions and connections than build/release/tests/bench. Exit status: 0; 1 when a
+# budget is missed (not with --quick) or something fails; 77 when it cannot run here.
 # shellcheck disable=SC1091,SC2154 # lab.sh and loggers.sh assign
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
@@ -88,7 +88,7 @@ lab_open 1000000
 if [ $peers = 1 ]; then install_peers; fi
 start_pulse 7200
 start server "$dir/server" "$dir/server.err" "$programs/connections" server "$server_ip" $first_port $ports "$threads"
-wait_for 10 grep -q ready "$dir/server" || die "the server does not start: $(cat "$dir/server.err")"
+wait_for 10 grep -qs ready "$dir/server" || die "the server does not start: $(cat "$dir/server.err")"
 for ((round = 1; round <= rounds; round++)); do
   run_row none
   for events in "${event_sets[@]}"; do run_pair "$events"; done
@@ -103,7 +103,7 @@ for events in "${event_sets[@]}"; do
 done
 rows+=("${peer_rows[@]}")
 describe_machine
-echo "$rounds rounds of $seconds s, medians; 'of none': against no logger; failed and gaps: of all rounds"
+echo "Rounds: $rounds, of $seconds s each; medians; 'of none': against no logger; failed and gaps: of all rounds"
 printf '\n%-52s %14s %8s %7s %5s\n' "" "connections/s" "of none" failed gaps
 # shellcheck disable=SC2086 # lists
 for name in "${rows[@]}"; do

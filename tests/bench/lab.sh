@@ -5,8 +5,9 @@
 #    client              nat                                           server            plain
 #    10.64.0.2  -------- inner 10.64.0.1    outer 203.0.113.1 -------- 203.0.113.80      (alone: for ctnetlink floods)
 #
-# lab_open changes settings of the whole machine (nf_conntrack_max, nf_conntrack_buckets). Whatever ends the script, they
-# are put back, and namespaces, processes and files are removed (after a SIGKILL, by the next run). Every wait has a limit.
+# lab_open changes settings of the whole machine (nf_conntrack_max, nf_conntrack_buckets). Whatever ends the script,
+# they are put back, and namespaces, processes and files are removed (after a SIGKILL the next run does that, but for
+# the settings, which are put back at once). Every wait has a limit.
 
 export LC_ALL=C
 
@@ -17,6 +18,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 natsessiond=$(realpath -m "${NATSESSIOND:-$root/build/release/daemon/natsessiond}")
 programs=$(realpath -m "${NATBENCH_PROGRAMS:-$root/build/release/tests/bench}")
 stem=natbench-$$
+temporary=${TMPDIR:-/tmp}
 
 # Shared with tests/lab: who holds it may change the limits of the conntrack table.
 lock=/run/natlab-table-limits.lock
@@ -44,7 +46,7 @@ require() {
   [ "$(id -u)" = 0 ] || cannot_run "namespaces and conntrack need root"
   local command
   for command in ip nft conntrack nsenter flock realpath "$@"; do
-    command -v "$command" >/dev/null || cannot_run "the command '$command' is missing: packaging/install-deps.sh --tests"
+    command -v "$command" >/dev/null || cannot_run "no command '$command': packaging/install-deps.sh --tests"
   done
   for command in "$natsessiond" "$programs"/{flood,receive_count,udp_sessions,connections}; do
     [ -x "$command" ] || die "$command is not built: cmake --preset release && cmake --build --preset release"
@@ -85,8 +87,6 @@ restore_setting() { [ -z "${settings_before[$1]:-}" ] || echo "${settings_before
 
 # --- namespaces
 
-netns_path() { echo "/run/netns/$stem-$1"; }
-
 # in_netns NAME COMMAND...
 in_netns() {
   local name=$1
@@ -109,10 +109,11 @@ remove_netns() {
 
 # What runs left that were killed.
 remove_leftovers() {
-  local path name pid
-  for path in /run/netns/natbench-*; do
-    name=${path##*/} pid=${path#*/natbench-}
-    [ ! -e "$path" ] || [ -d "/proc/${pid%%-*}" ] || remove_netns "$name"
+  local path pid
+  for path in /run/netns/natbench-* "$temporary"/natbench-*; do
+    pid=${path##*/natbench-} pid=${pid%%[-.]*}
+    [[ $pid =~ ^[0-9]+$ && -O $path && ! -d /proc/$pid ]] || continue
+    if [ -d "$path" ]; then rm -rf "$path"; else remove_netns "${path##*/}"; fi
   done
 }
 
@@ -128,7 +129,7 @@ lab_open() {
   flock -w 120 "$lock_fd" || die "another benchmark or lab test holds $lock"
   exec {keeper_fd}> >(keep_settings)
   keeper_pid=$!
-  dir=$(mktemp -d "${TMPDIR:-/tmp}/natbench.XXXXXX")
+  dir=$(mktemp -d "$temporary/$stem.XXXXXX")
   for name in client nat server plain; do ip netns add "$stem-$name" || cannot_run "no network namespaces"; done
   make_links
   make_rules
@@ -175,11 +176,19 @@ END
   # Its nat chain loads what ctnetlink needs to make translated entries.
   in_netns plain nft 'table ip nat { chain postrouting { type nat hook postrouting priority srcnat; }; }'
   # Nobody listens for the packets of udp_sessions, and no answer shall say so.
-  in_netns server nft 'table ip quiet { chain arriving { type filter hook prerouting priority raw; udp dport >= 5353 drop; }; }'
+  in_netns server nft -f - <<'END'
+table ip quiet {
+  chain arriving {
+    type filter hook prerouting priority raw
+    udp dport >= 5353 drop
+  }
+}
+END
 }
 
 lab_close() {
-  trap - EXIT HUP INT TERM
+  trap - EXIT
+  trap '' HUP INT TERM
   local pid name
   for pid in "${started[@]}"; do
     kill -KILL "$pid" 2>/dev/null || true

@@ -16,12 +16,13 @@ logger_title() {
     loop:*) echo "receive and count, groups ${1#*:}" ;;
     natsessiond:*:null) local events=${1#*:} && echo "natsessiond ${events%:*}, to /dev/null" ;;
     natsessiond:*) local events=${1#*:} && echo "natsessiond ${events%:*}, JSON to a file" ;;
-    *:default) echo "${1%%:*}, default buffers" ;;
-    ulogd2:*) echo "ulogd2 (NFCT to JSON), 128 MiB" ;;
-    conntrack:*) echo "conntrack -E -n, 128 MiB" ;;
-    *) echo "${1%%:*}, 128 MiB" ;;
+    ulogd2:*) echo "ulogd2, NFCT to JSON, $(buffers_title "$1")" ;;
+    conntrack:*) echo "conntrack -E -n, $(buffers_title "$1")" ;;
+    *) echo "${1%%:*}, $(buffers_title "$1")" ;;
   esac
 }
+
+buffers_title() { if [[ $1 == *:default ]]; then echo "default buffers"; else echo "128 MiB"; fi; }
 
 # The loop that it is measured against.
 logger_groups() {
@@ -40,8 +41,8 @@ install_peers() {
   command -v natlog >/dev/null || missing+=(natlog)
   [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null || return 0
   echo "installing ${missing[*]}" >&2
-  DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends \
-    "${missing[@]}" >"$dir/apt.log" 2>&1 || tail -n 5 "$dir/apt.log" >&2
+  DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -o DPkg::Lock::Timeout=120 install -y \
+    --no-install-recommends "${missing[@]}" >"$dir/apt.log" 2>&1 || tail -n 5 "$dir/apt.log" >&2
 }
 
 peer_there() {
@@ -53,7 +54,7 @@ peer_there() {
 
 ulogd_plugin() { find /usr/lib /usr/lib64 -name "ulogd_*_$1.so" -print -quit 2>/dev/null; }
 
-# ulogd2 heeds the size of its buffer only when the largest size is given, too. Its table holds 32,768 sessions by default.
+# ulogd2 heeds the size of its buffer only when it is below the largest size. Its table holds 32,768 sessions by default.
 write_ulogd_config() {
   cat <<END
 [global]
@@ -67,7 +68,7 @@ stack=ct1:NFCT,ip2str1:IP2STR,json1:JSON
 END
   [ "$1" = default ] || cat <<END
 netlink_socket_buffer_size=$big_buffer
-netlink_socket_buffer_maxsize=$big_buffer
+netlink_socket_buffer_maxsize=$((big_buffer + 1))
 hash_buckets=262144
 hash_max_entries=2000000
 END
@@ -80,7 +81,7 @@ END
 
 # shellcheck disable=SC2016 # awk expands
 listening() { in_netns "$1" awk '$2 == 12 && $4 !~ /^0+$/ { found = 1 } END { exit !found }' /proc/net/netlink; }
-said_ready() { grep -q 'ready:' "$dir/err"; }
+said_ready() { grep -qs 'ready:' "$dir/err"; }
 
 # start_logger NETNS NAME: subscribed when it returns. Sets logger, logger_pid, logger_out, ready_seconds (how long the
 # start took) and logger_ticks (the CPU time that it took).
@@ -164,7 +165,7 @@ stop_logger() {
       twice=$(($(lines_with '"event":"end"' "$logger_out") - logged))
       gaps=$(lines_with '"event":"gap"' "$logger_out")
       ;;
-    ulogd2:*) logged=$(lines_with '"orig.ip.saddr"' "$logger_out") ;;
+    ulogd2:*) logged=$(lines_with '"ct.event"' "$logger_out") ;;
     conntrack:*) logged=$(lines_with '[DESTROY]' "$logger_out") ;;
     natlog:*) logged=$(lines_with ' thru ' "$logger_out") ;;
   esac
