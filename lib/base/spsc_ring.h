@@ -53,8 +53,8 @@ class SpscRing {
     head_.store(head + 1, std::memory_order_release);
   }
 
-  // Exact on the side that asks about its own doing: the producer never sees less than there is, the consumer never
-  // more; a third thread sees about what there is.
+  // Exact on the side that asks about its own doing: the producer never sees less than there is, the consumer
+  // never more; a third thread sees about what there is.
   [[nodiscard]] std::size_t size() const {
     const std::size_t head = head_.load(std::memory_order_acquire);
     const std::size_t tail = tail_.load(std::memory_order_acquire);

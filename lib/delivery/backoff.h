@@ -1,5 +1,5 @@
-// Backoff: how long to wait before the next try: doubling, with a limit, and spread by chance so that many sinks that
-// failed together do not come back together.
+// Backoff: how long to wait before the next try: doubling, with a limit, and spread by chance so that many
+// sinks that failed together do not come back together.
 // Threads: one.
 #pragma once
 

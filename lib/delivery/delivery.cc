@@ -1,10 +1,10 @@
 #include "delivery/delivery.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <csignal>
 #include <system_error>
+
+#include <pthread.h>
 
 #include "delivery/delivery_core.h"
 
@@ -15,7 +15,9 @@ namespace {
 constexpr std::chrono::milliseconds kGrace{200};
 
 // What top -H and ps -L show: at most 15 characters.
-std::string thread_name(const std::string& sink) { return ("to:" + sink).substr(0, 15); }
+std::string thread_name(const std::string& sink) {
+  return ("to:" + sink).substr(0, 15);
+}
 
 void run_worker(const std::shared_ptr<DeliveryCore>& core, std::size_t index) {
   SinkState& sink = core->sink(index);
@@ -48,15 +50,17 @@ class SignalsBlocked {
 
 }  // namespace
 
-Delivery::Delivery(std::vector<std::unique_ptr<Sink>> sinks, const DeliverySettings& settings, const Clock& clock,
-                   DeliveryCallbacks callbacks)
+Delivery::Delivery(std::vector<std::unique_ptr<Sink>> sinks, const DeliverySettings& settings,
+                   const Clock& clock, DeliveryCallbacks callbacks)
     : core_(std::make_shared<DeliveryCore>(std::move(sinks), settings, clock, std::move(callbacks))) {}
 
 Delivery::~Delivery() {
   if (!threads_.empty()) static_cast<void>(drain_and_stop(std::chrono::nanoseconds::zero()));
 }
 
-Producer& Delivery::add_producer() { return core_->add_producer(); }
+Producer& Delivery::add_producer() {
+  return core_->add_producer();
+}
 
 Result<void> Delivery::start() {
   const SignalsBlocked blocked;

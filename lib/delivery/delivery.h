@@ -1,8 +1,8 @@
-// Delivery: between the collectors and the sinks, in memory. Batches, queues, one worker thread for each sink, retries
-// with backoff, pressure on the collectors, and the rule for a sink that hangs (producer.h).
+// Delivery: between the collectors and the sinks, in memory. Batches, queues, one worker thread for each
+// sink, retries with backoff, pressure on the collectors, and the rule for a sink that hangs (producer.h).
 //
-// Threads: composed, started and stopped by one thread. request_reopen() and status() may be called from any thread;
-// each Producer belongs to its collector's.
+// Threads: composed, started and stopped by one thread. request_reopen() and status() may be called from any
+// thread; each Producer belongs to its collector's.
 //
 //   Delivery delivery(std::move(sinks), settings, clock, callbacks);
 //   Producer& output = delivery.add_producer();      // for each collector
@@ -55,8 +55,8 @@ class DeliveryCore;
 
 class Delivery {
  public:
-  // `clock`, and what records point to (their Origin and texts), outlive every worker, so also one that hangs: a program
-  // whose drain left a thread to itself ends by _exit().
+  // `clock`, and what records point to (their Origin and texts), outlive every worker, so also one that
+  // hangs: a program whose drain left a thread to itself ends by _exit().
   Delivery(std::vector<std::unique_ptr<Sink>> sinks, const DeliverySettings& settings, const Clock& clock,
            DeliveryCallbacks callbacks);
   Delivery(const Delivery&) = delete;
@@ -69,11 +69,13 @@ class Delivery {
   // Errors: kUnavailable if a thread cannot be had; then none runs.
   Result<void> start();
 
-  // Each sink reopens before its next batch, at once when idle or waiting to try again. Errors go to the reporter.
+  // Each sink reopens before its next batch, at once when idle or waiting to try again. Errors go to the
+  // reporter.
   void request_reopen();
 
-  // No collector runs any more. Delivers what is queued, flushes and destroys the sinks and ends the threads, within
-  // `limit` of real time and a little. A worker that hangs in its sink is left to itself, with all that it uses.
+  // No collector runs any more. Delivers what is queued, flushes and destroys the sinks and ends the threads,
+  // within `limit` of real time and a little. A worker that hangs in its sink is left to itself, with all
+  // that it uses.
   Drained drain_and_stop(std::chrono::nanoseconds limit);
 
   [[nodiscard]] std::vector<SinkStatus> status() const;

@@ -1,7 +1,7 @@
 // Doorbell: wakes one sleeping thread, and costs no system call while that thread is awake.
 //
-// The sleeper takes tally(), looks for work, and if there is none sleeps on that tally: a ring in between makes sleep()
-// return at once, so none is missed.
+// The sleeper takes tally(), looks for work, and if there is none sleeps on that tally: a ring in between
+// makes sleep() return at once, so none is missed.
 // Threads: one sleeper calls sleep(); any thread rings.
 #pragma once
 

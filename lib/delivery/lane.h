@@ -1,5 +1,5 @@
-// Lane: the queue of batches from one producer to one sink. SinkState: what the producers, the worker of one sink and
-// the status share about it.
+// Lane: the queue of batches from one producer to one sink. SinkState: what the producers, the worker of one
+// sink and the status share about it.
 //
 // Threads: stated for each member. A counter has one writer and any readers.
 #pragma once
@@ -34,7 +34,8 @@ struct Lane {
   Lane(RecordBatchPool& batch_pool, std::size_t queue_batches)
       : pool(batch_pool), limit(queue_batches), queue(queue_batches + 1) {}
 
-  // Producer. How many more batches may be queued. The ring has one place more, which is kept for a gap record.
+  // Producer. How many more batches may be queued. The ring has one place more, which is kept for a gap
+  // record.
   [[nodiscard]] std::size_t room() const {
     const std::size_t size = queue.size();
     return size < limit ? limit - size : 0;
@@ -51,9 +52,9 @@ struct Lane {
   const std::size_t limit;
   SpscRing<RecordBatch*> queue;
 
-  Counter handed;   // records, written by the producer
-  Counter dropped;  // likewise: records that were kept from this sink
-  Counter taken;    // records that the sink is done with, written by the worker
+  Counter handed;        // records, written by the producer
+  Counter dropped;       // likewise: records that were kept from this sink
+  Counter taken;         // records that the sink is done with, written by the worker
   std::size_t read = 0;  // worker: so many records of the first batch are done
 };
 
@@ -77,11 +78,11 @@ struct SinkState {
   std::vector<std::unique_ptr<Lane>> lanes;  // one for each producer; complete before any worker runs
   Doorbell doorbell;                         // the worker's
 
-  std::atomic<bool> closed{false};            // written by the worker
-  std::atomic<bool> in_trouble{false};        // likewise
-  std::atomic<bool> finished{false};          // likewise: its last act
-  std::atomic<bool> reopen_wanted{false};     // any thread asks, the worker answers
-  std::atomic<std::uint32_t> lanes_behind{0}; // written by the producers
+  std::atomic<bool> closed{false};             // written by the worker
+  std::atomic<bool> in_trouble{false};         // likewise
+  std::atomic<bool> finished{false};           // likewise: its last act
+  std::atomic<bool> reopen_wanted{false};      // any thread asks, the worker answers
+  std::atomic<std::uint32_t> lanes_behind{0};  // written by the producers
 
   Counter delivered;  // records; these four are written by the worker
   Counter retried;    // how often a rest was offered again

@@ -5,8 +5,10 @@
 namespace natsession {
 namespace {
 
-// Batches that kRoom records may need: one may be half full already, and another be closed early to let a sink back in.
-constexpr std::size_t kRoomBatches = (RecordOutput::kRoom + RecordBatch::kCapacity - 1) / RecordBatch::kCapacity + 2;
+// Batches that kRoom records may need: one may be half full already, and another be closed early to let a
+// sink back in.
+constexpr std::size_t kRoomBatches =
+    (RecordOutput::kRoom + RecordBatch::kCapacity - 1) / RecordBatch::kCapacity + 2;
 // A sink that is let back in with its queue half empty must not count as full at once.
 static_assert(kRoomBatches < kMinQueueBatches / 2);
 
@@ -38,7 +40,8 @@ SessionRecord Producer::Gap::record() const {
   return record;
 }
 
-// The pool's limit is what all queues together can hold, and the open batch: it is never the first to be exhausted.
+// The pool's limit is what all queues together can hold, and the open batch: it is never the first to be
+// exhausted.
 Producer::Producer(std::span<const std::unique_ptr<SinkState>> sinks, const DeliverySettings& settings,
                    const Clock& clock)
     : stall_limit_(settings.stall_limit),
@@ -140,8 +143,8 @@ void Producer::drop(const SessionRecord& record) {
   }
 }
 
-// Called while some healthy sink's queue is full. Its time runs only while another one goes on: when all are stuck
-// (one full disk under two files), the first to recover must not cost the others their records.
+// Called while some healthy sink's queue is full. Its time runs only while another one goes on: when all are
+// stuck (one full disk under two files), the first to recover must not cost the others their records.
 void Producer::watch_for_stalls() {
   const bool another_goes_on = std::any_of(outlets_.begin(), outlets_.end(), [](const Outlet& outlet) {
     return !outlet.behind && !outlet.sink->closed.load(std::memory_order_relaxed) &&
@@ -175,8 +178,6 @@ void Producer::leave_behind(Outlet& outlet) {
     outlet.sink->dropped_when_left.store(outlet.sink->dropped(), std::memory_order_relaxed);
   }
   outlet.sink->lanes_behind.fetch_add(1, std::memory_order_acq_rel);
-  // Its own worker may hang: another one tells.
-  for (const Outlet& other : outlets_) other.sink->doorbell.ring();
 }
 
 void Producer::take_back(Outlet& outlet) {

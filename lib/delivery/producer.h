@@ -1,11 +1,12 @@
 // Producer: one collector's way into delivery. It fills batches and hands them to the queue of every sink.
 //
-// Pressure: has_room() is false while any healthy sink's queue is full; the collector then leaves its events in the
-// kernel, which holds them. A sink that has taken nothing for the stall limit while another goes on is left behind: it
-// counts no more, what it misses is dropped and counted for it alone, and when half its queue is empty again it gets
-// one gap record that says so, and then goes on.
+// Pressure: has_room() is false while any healthy sink's queue is full; the collector then leaves its events
+// in the kernel, which holds them. A sink that has taken nothing for the stall limit while another goes on is
+// left behind: it counts no more, what it misses is dropped and counted for it alone, and when half its queue
+// is empty again it gets one gap record that says so, and then goes on.
 //
-// Threads: one, the collector's. No lock, no allocation in the steady state; a system call only to wake a sleeper.
+// Threads: one, the collector's. No lock, no allocation in the steady state; a system call only to wake a
+// sleeper.
 #pragma once
 
 #include <chrono>
@@ -24,11 +25,13 @@ namespace natsession {
 class Producer final : public RecordOutput {
  public:
   // Adds a lane to each sink. `sinks` and `clock` outlive the producer.
-  Producer(std::span<const std::unique_ptr<SinkState>> sinks, const DeliverySettings& settings, const Clock& clock);
+  Producer(std::span<const std::unique_ptr<SinkState>> sinks, const DeliverySettings& settings,
+           const Clock& clock);
 
   void emit(const SessionRecord& record) override;
   [[nodiscard]] bool has_room() override;
-  // Hands on what was emitted so far. To be called at the end of every turn of the collector, also of an idle one.
+  // Hands on what was emitted so far. To be called at the end of every turn of the collector, also of an idle
+  // one.
   void flush();
   // The last call, from any thread once the collector's has ended: hands on everything, gap records too.
   void finish();

@@ -32,7 +32,8 @@ void RecordBatchPool::release(RecordBatch* batch) {
   RecordBatch* head = returned_.load(std::memory_order_relaxed);
   do {
     batch->next_ = head;
-  } while (!returned_.compare_exchange_weak(head, batch, std::memory_order_release, std::memory_order_relaxed));
+  } while (
+      !returned_.compare_exchange_weak(head, batch, std::memory_order_release, std::memory_order_relaxed));
 }
 
 std::size_t RecordBatchPool::available() {

@@ -1,8 +1,9 @@
-// RecordBatch: a run of records that one producer fills while the workers of all sinks read it; and the pool that
-// batches come from and go back to.
+// RecordBatch: a run of records that one producer fills while the workers of all sinks read it; and the pool
+// that batches come from and go back to.
 //
-// A batch is in the sinks' queues from its first record on, and grows there: append() fills it, publish() shows what
-// was appended. So a trickle of records is delivered at once, and still fills a queue by records, not by trickles.
+// A batch is in the sinks' queues from its first record on, and grows there: append() fills it, publish()
+// shows what was appended. So a trickle of records is delivered at once, and still fills a queue by records,
+// not by trickles.
 //
 // Threads: each function says which.
 #pragma once
@@ -56,8 +57,9 @@ class RecordBatch {
   std::array<SessionRecord, kCapacity> records_;
 };
 
-// Owns all batches of one producer. Batches are made when they are first needed, up to the limit, and then used over
-// and over, the one that came back last first: a healthy run keeps to a few that stay in the processor's cache.
+// Owns all batches of one producer. Batches are made when they are first needed, up to the limit, and then
+// used over and over, the one that came back last first: a healthy run keeps to a few that stay in the
+// processor's cache.
 class RecordBatchPool {
  public:
   explicit RecordBatchPool(std::size_t limit) : limit_(limit) { batches_.reserve(limit); }
@@ -65,7 +67,9 @@ class RecordBatchPool {
   // Producer. An empty batch with one reference, the caller's; null if `limit` batches are out.
   [[nodiscard]] RecordBatch* acquire();
   // Producer, on a batch that it holds a reference of.
-  static void add_reference(RecordBatch* batch) { batch->references_.fetch_add(1, std::memory_order_relaxed); }
+  static void add_reference(RecordBatch* batch) {
+    batch->references_.fetch_add(1, std::memory_order_relaxed);
+  }
   // Any thread. Gives one reference back; the caller must not touch the batch again.
   void release(RecordBatch* batch);
   // Producer. How many acquire() could give now.
@@ -77,7 +81,7 @@ class RecordBatchPool {
   const std::size_t limit_;
   std::vector<std::unique_ptr<RecordBatch>> batches_;
   std::vector<RecordBatch*> free_;
-  std::atomic<RecordBatch*> returned_{nullptr};  // a list through next_: readers push, the producer takes it whole
+  std::atomic<RecordBatch*> returned_{nullptr};  // a list through next_: readers push, the producer takes all
 };
 
 }  // namespace natsession

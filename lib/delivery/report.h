@@ -1,5 +1,7 @@
-// What delivery tells the program while it runs. The library does not log: the program gives it these callbacks.
-// Threads: calls come from the sinks' worker threads, one at a time; none comes after drain_and_stop() returned.
+// What delivery tells the program while it runs. The library does not log: the program gives it these
+// callbacks.
+// Threads: calls come from the sinks' worker threads, one at a time; none comes after drain_and_stop()
+// returned.
 #pragma once
 
 #include <chrono>
@@ -17,7 +19,8 @@ struct Report {
   enum class Kind {
     kTrouble,       // the sink takes nothing; it is tried again and again. why
     kTroubleOver,   // lasted, retries
-    kLeftBehind,    // its queue stayed full while others went on: new records are dropped for it. records: waiting
+    kLeftBehind,    // its queue stayed full while others went on: new records are dropped for it. records:
+                    // waiting
     kCaughtUp,      // it has a gap record in place of what was dropped, and goes on. records: dropped
     kRejected,      // it will never take one record, which was skipped. why
     kNotice,        // something went wrong beside the delivery (a rotation, a compression). why

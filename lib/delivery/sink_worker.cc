@@ -78,7 +78,8 @@ void SinkWorker::deliver(Lane& lane) {
   const Answer answer = state_.sink->deliver(records);
 
   using Kind = Answer::Kind;
-  const std::size_t taken = answer.kind == Kind::kDelivered ? records.size() : std::min(answer.taken, records.size());
+  const std::size_t taken =
+      answer.kind == Kind::kDelivered ? records.size() : std::min(answer.taken, records.size());
   state_.delivered.add(taken);
   settle(lane, taken);
   const bool rest = taken < records.size();

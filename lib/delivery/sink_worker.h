@@ -1,7 +1,9 @@
-// SinkWorker: what the thread of one sink does, step by step: serve the lanes of all producers in turn, try again what
-// was not taken, reopen and flush when it is time. It knows no thread and never sleeps: it says how its thread may.
+// SinkWorker: what the thread of one sink does, step by step: serve the lanes of all producers in turn, try
+// again what was not taken, reopen and flush when it is time. It knows no thread and never sleeps: it says
+// how its thread may.
 //
-// The rest of a batch is offered again before anything else, so order is kept and a half-written record is completed.
+// The rest of a batch is offered again before anything else, so order is kept and a half-written record is
+// completed.
 // Threads: one, the sink's worker thread (a test may be it).
 #pragma once
 
@@ -33,7 +35,7 @@ class SinkWorker {
   struct Next {
     enum class Kind { kStep, kSleep, kDone };
     Kind kind = Kind::kStep;
-    Doorbell::Sleep depth = Doorbell::Sleep::kLight;    // kSleep only
+    Doorbell::Sleep depth = Doorbell::Sleep::kLight;     // kSleep only
     std::optional<std::chrono::nanoseconds> limit = {};  // likewise
   };
 
@@ -65,8 +67,8 @@ class SinkWorker {
   const Clock& clock_;
   ReportDesk& desk_;
 
-  std::size_t turn_ = 0;   // the lane to serve next
-  Lane* owed_ = nullptr;   // the lane whose rest was not taken
+  std::size_t turn_ = 0;  // the lane to serve next
+  Lane* owed_ = nullptr;  // the lane whose rest was not taken
   Backoff backoff_;
   std::optional<std::chrono::nanoseconds> retry_at_;  // steady
   bool saw_stopping_ = false;

@@ -1,11 +1,6 @@
 #include "sink/compressor.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <zlib.h>
-#include <zstd.h>
 
 #include <array>
 #include <cerrno>
@@ -14,6 +9,11 @@
 #include <memory>
 #include <span>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #include "base/unique_fd.h"
 
@@ -98,7 +98,8 @@ bool write_all(int fd, Bytes bytes) {
   return true;
 }
 
-Result<void> copy_through(Stream& stream, int from, int to, const std::string& path, const std::string& target) {
+Result<void> copy_through(Stream& stream, int from, int to, const std::string& path,
+                          const std::string& target) {
   std::vector<unsigned char> in(kBlockBytes);
   std::vector<unsigned char> out;
   while (true) {
@@ -123,13 +124,15 @@ Result<void> write_compressed(const std::string& path, const std::string& target
   if (!to) return system_error("open " + target, errno);
   if (Result<void> copied = copy_through(stream, from.get(), to.get(), path, target); !copied) return copied;
   const std::array<timespec, 2> times{status.st_atim, status.st_mtim};
-  if (fchmod(to.get(), status.st_mode & 0777) != 0 || futimens(to.get(), times.data()) != 0 || fsync(to.get()) != 0) {
+  if (fchmod(to.get(), status.st_mode & 0777) != 0 || futimens(to.get(), times.data()) != 0 ||
+      fsync(to.get()) != 0) {
     return system_error("write " + target, errno);
   }
   return {};
 }
 
-// A name is on the disk only when its directory is. Not every file system can say so; that is no fault of this file.
+// A name is on the disk only when its directory is. Not every file system can say so; that is no fault of
+// this file.
 void sync_directory_of(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path().string();
   const UniqueFd fd(::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -18,9 +18,10 @@ enum class Compression { kNone, kGzip, kZstd };
 // What a compressed file's name ends in: ".gz", ".zst", or nothing.
 [[nodiscard]] std::string_view suffix_of(Compression compression);
 
-// Replaces `path` by `path` and the suffix. The new file is complete and on the disk before it gets its name, and only
-// then is the old one removed: a crash leaves the old file, the new one, or both, and perhaps a `.tmp`.
-// Shape:  mode and modification time are the old file's.
+// Replaces `path` by `path` and the suffix. The new file is complete and on the disk before it gets its name,
+// and only then is the old one removed: a crash leaves the old file, the new one, or both, and perhaps a
+// `.tmp`.
+// Shape: mode and modification time are the old file's.
 // Errors: kIo or kPermission, naming the file; the old one is still there, the `.tmp` is not.
 [[nodiscard]] Result<void> compress_file(const std::string& path, Compression compression);
 

@@ -21,9 +21,12 @@ std::optional<T> number(std::string_view text, int base) {
   return value;
 }
 
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string in_quotes(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
 
-// Empty if the option was understood, else what would do. Options that are not the file sink's are left alone.
+// Empty if the option was understood, else what would do. Options that are not the file sink's are left
+// alone.
 std::string put(FileSettings& settings, const SinkUrl::Option& option) {
   const std::string& value = option.value;
   if (option.key == "rotate_size") {

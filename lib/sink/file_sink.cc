@@ -1,13 +1,14 @@
 #include "sink/file_sink.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+
+#include <unistd.h>
 
 #include "sink/rotated_files.h"
 
@@ -56,13 +57,16 @@ FileSink::FileSink(std::string name, const FileSettings& settings, std::unique_p
                    const Clock& clock)
     : name_(std::move(name)), settings_(settings), clock_(clock), writer_(std::move(encoder)) {}
 
-FileSink::~FileSink() { leave_whole_lines(); }
+FileSink::~FileSink() {
+  leave_whole_lines();
+}
 
 Answer FileSink::deliver(std::span<const SessionRecord> records) {
   mend_if_deleted();
   rotate_if_period_is_over();
   std::size_t taken = 0;
   while (true) {
+    // A record that alone is larger than the limit gets a file for itself.
     const StreamWriter::Written written =
         writer_.write(file_.fd.get(), records.subspan(taken), room(), /*first_always=*/!has_records());
     taken += written.taken;
@@ -71,8 +75,7 @@ Answer FileSink::deliver(std::span<const SessionRecord> records) {
       return Answer::retry_later(taken, system_error(operation(), written.error_number).message);
     }
     if (taken == records.size()) break;
-    if (!has_records()) continue;  // one record alone is larger than the limit: it may pass
-    rotate();                      // on failure room() has no limit for a while
+    rotate();  // on failure room() has no limit for a while
   }
   Answer answer = Answer::delivered(taken);
   answer.why = take_notice();
@@ -108,11 +111,13 @@ std::int64_t FileSink::period_of(UnixNs time) const {
 void FileSink::start_in(LogFile file) {
   file_ = std::move(file);
   period_ = period_of(file_.size > 0 ? file_.last_written : clock_.now());
-  writer_.begin(file_.size == 0 ? writer_.header() : file_.torn ? std::string_view("\n") : std::string_view());
+  writer_.begin(file_.size == 0 ? writer_.header()
+                : file_.torn    ? std::string_view("\n")
+                                : std::string_view());
 }
 
-// Before the file is left: a record that is partly out is completed, or else its part is taken away again, and it will
-// be written as a whole where the log goes on.
+// Before the file is left: a record that is partly out is completed, or else its part is taken away again,
+// and it will be written as a whole where the log goes on.
 void FileSink::leave_whole_lines() {
   if (!writer_.record_under_way()) return;
   const StreamWriter::Written written = writer_.finish(file_.fd.get());
@@ -166,8 +171,8 @@ bool FileSink::rotate() {
 Result<void> FileSink::try_rotate() {
   // If PATH is another file by now, somebody else has rotated: then that one is gone on with.
   struct stat status {};
-  const bool still_there = stat(real_path_.c_str(), &status) == 0 && status.st_dev == file_.device &&
-                           status.st_ino == file_.inode;
+  const bool still_there =
+      stat(real_path_.c_str(), &status) == 0 && status.st_dev == file_.device && status.st_ino == file_.inode;
   if (!still_there) return reopen();
 
   std::unique_lock<std::mutex> undisturbed;

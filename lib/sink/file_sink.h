@@ -1,8 +1,9 @@
-// FileSink: records as lines appended to a file, with rotation by size or time. No line is torn: a rotation comes
-// between two records, the last line of a file that a crash cut is ended first, and a record that did not fit on the
-// disk is completed, or taken away again before the file is left.
+// FileSink: records as lines appended to a file, with rotation by size or time. No line is torn: a rotation
+// comes between two records, the last line of a file that a crash cut is ended first, and a record that did
+// not fit on the disk is completed, or taken away again before the file is left.
 //
-// Threads: as sink.h says. Compression and removal of rotated files run on a thread of their own (housekeeper.h).
+// Threads: as sink.h says. Compression and removal of rotated files run on a thread of their own
+// (housekeeper.h).
 #pragma once
 
 #include <chrono>
@@ -25,7 +26,8 @@ class FileSink final : public Sink {
   // `clock` outlives the sink.
   // Errors: as LogFile::open(), and kUsage if rotation is asked for and the path is no regular file.
   [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, const FileSettings& settings,
-                                                          std::unique_ptr<Encoder> encoder, const Clock& clock);
+                                                          std::unique_ptr<Encoder> encoder,
+                                                          const Clock& clock);
   // Whether open() would succeed, without a trace.
   [[nodiscard]] static Result<void> probe(const FileSettings& settings);
 
@@ -38,7 +40,8 @@ class FileSink final : public Sink {
   Result<void> flush() override;
 
  private:
-  FileSink(std::string name, const FileSettings& settings, std::unique_ptr<Encoder> encoder, const Clock& clock);
+  FileSink(std::string name, const FileSettings& settings, std::unique_ptr<Encoder> encoder,
+           const Clock& clock);
 
   [[nodiscard]] std::string operation() const { return "write " + settings_.path; }
   [[nodiscard]] bool has_records() const { return file_.size > writer_.header().size(); }
@@ -58,8 +61,8 @@ class FileSink final : public Sink {
   const Clock& clock_;
   StreamWriter writer_;
   LogFile file_;
-  std::string real_path_;     // without symbolic links: where rotated files lie
-  std::int64_t period_ = 0;   // of rotate_time, in which the file's records were written
+  std::string real_path_;    // without symbolic links: where rotated files lie
+  std::int64_t period_ = 0;  // of rotate_time, in which the file's records were written
   std::string notice_;
   std::chrono::nanoseconds look_again_at_{};    // steady: for the file's own disappearance
   std::chrono::nanoseconds rotate_again_at_{};  // steady: after a rotation that failed

@@ -1,14 +1,15 @@
 #include "sink/housekeeper.h"
 
-#include <pthread.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include <pthread.h>
+#include <unistd.h>
 
 #include "sink/rotated_files.h"
 

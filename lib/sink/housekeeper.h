@@ -1,7 +1,8 @@
-// Housekeeper: compresses and removes a file sink's rotated files, on a thread of its own, one after the other.
+// Housekeeper: compresses and removes a file sink's rotated files, on a thread of its own, one after the
+// other.
 //
-// Its queue is the directory: each look finds what there is to do, so what a crash left over is found too, and nothing
-// can overflow.
+// Its queue is the directory: each look finds what there is to do, so what a crash left over is found too,
+// and nothing can overflow.
 // Threads: start, calls and destruction by the sink's threads (sink.h); its own thread is inside.
 #pragma once
 

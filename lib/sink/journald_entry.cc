@@ -19,7 +19,9 @@ constexpr std::string_view kConstantFields =
     "SYSLOG_IDENTIFIER=natsessiond\n"
     "MESSAGE_ID=";
 
-constexpr char to_capital(char byte) { return byte >= 'a' && byte <= 'z' ? static_cast<char>(byte - 'a' + 'A') : byte; }
+constexpr char to_capital(char byte) {
+  return byte >= 'a' && byte <= 'z' ? static_cast<char>(byte - 'a' + 'A') : byte;
+}
 
 // "NATSESSION_PRI_IP", as one constant.
 template <Field kField>
@@ -100,7 +102,8 @@ struct JournalFormat {
 std::size_t max_fields_length(const SessionRecord& record) {
   static constexpr std::size_t kWithoutTexts = [] {
     std::size_t length = 8;  // what the text writers may overwrite behind their end
-    for (const FieldSpec& spec : kFields) length += kPrefix.size() + spec.name.size() + spec.max_length + kFraming;
+    for (const FieldSpec& spec : kFields)
+      length += kPrefix.size() + spec.name.size() + spec.max_length + kFraming;
     return length;
   }();
   return kWithoutTexts + record.origin->instance.size() + record.vpc_id.size() + record.origin->netns.size();

@@ -1,16 +1,17 @@
 #include "sink/journald_sink.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include "sink/journald_entry.h"
 
@@ -26,7 +27,8 @@ std::string with_path(const JournaldSettings& settings, std::string_view operati
 
 Error connect_error(const JournaldSettings& settings, int error_number) {
   Error error = system_error("journald: " + settings.socket_path, error_number, ErrorKind::kUnavailable);
-  if (error_number == ENOENT || error_number == ECONNREFUSED) error.message += ": is systemd-journald running?";
+  if (error_number == ENOENT || error_number == ECONNREFUSED)
+    error.message += ": is systemd-journald running?";
   return error;
 }
 
@@ -93,7 +95,8 @@ Answer JournaldSink::deliver(std::span<const SessionRecord> records) {
   while (taken < records.size()) {
     buffer_.clear();
     ends_.clear();
-    for (const SessionRecord& record : records.subspan(taken, std::min(kEntriesPerCall, records.size() - taken))) {
+    for (const SessionRecord& record :
+         records.subspan(taken, std::min(kEntriesPerCall, records.size() - taken))) {
       append_journal_entry(record, *message_, settings_.options, buffer_);
       ends_.push_back(buffer_.size());
     }
@@ -101,7 +104,8 @@ Answer JournaldSink::deliver(std::span<const SessionRecord> records) {
     const int error_number = send_some(sent);
     taken += sent;
     if (error_number == 0) continue;
-    if (error_number == EAGAIN) return Answer::retry_later(taken, with_path(settings_, "the queue is full at"));
+    if (error_number == EAGAIN)
+      return Answer::retry_later(taken, with_path(settings_, "the queue is full at"));
     if (journal_has_gone(error_number)) socket_.reset();
     return Answer::retry_later(taken, system_error(with_path(settings_, "send to"), error_number).message);
   }
@@ -142,12 +146,14 @@ int JournaldSink::send_some(std::size_t& sent) {
   return 0;
 }
 
-// An entry too large for a datagram goes as a sealed memory file, which the journal reads. Returns errno, or 0.
+// An entry too large for a datagram goes as a sealed memory file, which the journal reads. Returns errno, or
+// 0.
 int JournaldSink::send_large(std::string_view entry) {
   const UniqueFd file(memfd_create("natsession-entry", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return errno;
   if (const int error_number = write_all(file.get(), entry); error_number != 0) return error_number;
-  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) return errno;
+  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+    return errno;
 
   const int fd = file.get();
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(fd))> control{};

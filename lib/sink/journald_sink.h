@@ -1,6 +1,6 @@
-// JournaldSink: records as structured entries of systemd's journal, over its native socket. It never waits for a stuck
-// journal beyond a moment: what the journal does not take is tried again later. A journal that was restarted is found
-// again.
+// JournaldSink: records as structured entries of systemd's journal, over its native socket. It never waits
+// for a stuck journal beyond a moment: what the journal does not take is tried again later. A journal that
+// was restarted is found again.
 //
 // Threads: as sink.h says.
 #pragma once
@@ -20,7 +20,8 @@ namespace natsession {
 struct JournaldSettings {
   EncoderOptions options;  // of MESSAGE; times look alike in all fields
   std::string socket_path = "/run/systemd/journal/socket";
-  // A full queue is waited for so long at a time: the journal takes entries by the hundred, then needs a moment.
+  // A full queue is waited for so long at a time: the journal takes entries by the hundred, then needs a
+  // moment.
   std::chrono::milliseconds patience{100};
 };
 

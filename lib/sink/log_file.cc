@@ -1,11 +1,12 @@
 #include "sink/log_file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace natsession {
 namespace {
@@ -45,7 +46,8 @@ Error open_error(const std::string& path, int error_number) {
   }
 }
 
-// A FIFO can be opened for writing alone, without waiting, only while it has a reader. So for a moment it gets one.
+// A FIFO can be opened for writing alone, without waiting, only while it has a reader. So for a moment it
+// gets one.
 UniqueFd open_fifo(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), kFlags | O_NONBLOCK));
   if (fd || errno != ENXIO) return fd;
@@ -72,7 +74,8 @@ Result<LogFile> LogFile::open_as(const std::string& path, std::optional<mode_t> 
   if (!file.fd) return open_error(path, errno);
   if (fstat(file.fd.get(), &status) != 0) return open_error(path, errno);
   if (S_ISBLK(status.st_mode)) {
-    return Error{ErrorKind::kUsage, "open " + path + ": it is a disk, which a log would overwrite: name a file"};
+    return Error{ErrorKind::kUsage,
+                 "open " + path + ": it is a disk, which a log would overwrite: name a file"};
   }
   file.regular = S_ISREG(status.st_mode);
   file.device = status.st_dev;

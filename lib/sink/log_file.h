@@ -18,16 +18,18 @@ struct LogFile {
   UniqueFd fd;
   bool regular = false;  // else a FIFO, a terminal, /dev/null …
   std::uint64_t size = 0;
-  bool torn = false;     // it does not end in a newline: a crash cut its last line
+  bool torn = false;  // it does not end in a newline: a crash cut its last line
   UnixNs last_written;
   dev_t device = 0;
   ino_t inode = 0;
 
-  // Opens `path` to append to it, and makes it, with `mode`, if there is none. A FIFO that nobody reads is opened all the same; what
-  // is written to it then fails with EPIPE until somebody does.
-  // Errors: kUsage if the name cannot be that of a log (its directory does not exist, it is a directory, a disk, a
-  // socket), kPermission, or kIo.
-  [[nodiscard]] static Result<LogFile> open(const std::string& path, mode_t mode) { return open_as(path, mode); }
+  // Opens `path` to append to it, and makes it, with `mode`, if there is none. A FIFO that nobody reads is
+  // opened all the same; what is written to it then fails with EPIPE until somebody does.
+  // Errors: kUsage if the name cannot be that of a log (its directory does not exist, it is a directory, a
+  // disk, a socket), kPermission, or kIo.
+  [[nodiscard]] static Result<LogFile> open(const std::string& path, mode_t mode) {
+    return open_as(path, mode);
+  }
 
   // Whether open() would succeed, as far as can be told without making the file.
   // Errors: as open().

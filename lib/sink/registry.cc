@@ -1,9 +1,9 @@
 #include "sink/registry.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
+
+#include <unistd.h>
 
 #include "sink/file_settings.h"
 #include "sink/file_sink.h"
@@ -14,7 +14,8 @@ namespace natsession {
 namespace {
 
 Result<void> no_target(const SinkUrl& url) {
-  if (!url.target.empty()) return url.wrong("'" + url.target + "': " + url.scheme + " takes no path or address");
+  if (!url.target.empty())
+    return url.wrong("'" + url.target + "': " + url.scheme + " takes no path or address");
   return {};
 }
 
@@ -52,10 +53,12 @@ Result<std::unique_ptr<Sink>> open_stdout(const SinkUrl& url, const EncoderOptio
 // file
 
 constexpr std::array kFileOptions{
-    SinkOption{"rotate_size", "SIZE", "rotate before the file grows beyond SIZE (100M): PATH becomes PATH.20261121T143422Z"},
+    SinkOption{"rotate_size", "SIZE",
+               "rotate before the file grows beyond SIZE (100M): PATH becomes PATH.20261121T143422Z"},
     SinkOption{"rotate_time", "TIME", "rotate when the clock, in UTC, passes a multiple of TIME (1h, 1d)"},
     SinkOption{"compress", "gzip|zstd|none", "compress rotated files, in the background"},
-    SinkOption{"keep", "N", "keep the N newest rotated files and remove the others; 0, the default, keeps all"},
+    SinkOption{"keep", "N",
+               "keep the N newest rotated files and remove the others; 0, the default, keeps all"},
     SinkOption{"mode", "OCTAL", "permissions of a new file, less the umask; default 0640"},
 };
 
@@ -71,7 +74,8 @@ Result<void> probe_file(const SinkUrl& url) {
   return FileSink::probe(*settings);
 }
 
-Result<std::unique_ptr<Sink>> open_file(const SinkUrl& url, const EncoderOptions& options, const Clock& clock) {
+Result<std::unique_ptr<Sink>> open_file(const SinkUrl& url, const EncoderOptions& options,
+                                        const Clock& clock) {
   const auto settings = FileSettings::parse(url);
   if (!settings) return settings.error();
   return FileSink::open(url.text, *settings, make_encoder(options), clock);
@@ -79,7 +83,8 @@ Result<std::unique_ptr<Sink>> open_file(const SinkUrl& url, const EncoderOptions
 
 // journald
 
-// MESSAGE is for people to read in journalctl: all of a record, as logfmt, unless the URL itself says otherwise.
+// MESSAGE is for people to read in journalctl: all of a record, as logfmt, unless the URL itself says
+// otherwise.
 Result<JournaldSettings> journald_settings(const SinkUrl& url, const EncoderOptions& defaults) {
   EncoderOptions options = defaults;
   options.format = RecordFormat::kLogfmt;
@@ -115,15 +120,22 @@ Result<std::unique_ptr<Sink>> open_journald(const SinkUrl& url, const EncoderOpt
 
 constexpr std::array kKinds{
     SinkKind{"stdout", "stdout", "lines on standard output", {}, no_target, probe_stdout, open_stdout},
-    SinkKind{"file", "file:PATH", "lines appended to a file; SIGHUP reopens it", kFileOptions, check_file, probe_file, open_file},
-    SinkKind{"journald", "journald",
-             "structured entries in systemd's journal (NATSESSION_PRI_IP= ...); its rate limit drops entries: set "
-             "LogRateLimitIntervalSec=0 in the unit",
-             {}, check_journald, probe_journald, open_journald},
+    SinkKind{"file", "file:PATH", "lines appended to a file; SIGHUP reopens it", kFileOptions, check_file,
+             probe_file, open_file},
+    SinkKind{
+        "journald",
+        "journald",
+        "structured entries in systemd's journal (NATSESSION_PRI_IP= ...); its rate limit drops entries: set "
+        "LogRateLimitIntervalSec=0 in the unit",
+        {},
+        check_journald,
+        probe_journald,
+        open_journald},
 };
 
 constexpr std::array kCommonOptions{
-    SinkOption{"format", "json|csv|logfmt", "as --format, for this sink; journald: of MESSAGE, default logfmt"},
+    SinkOption{"format", "json|csv|logfmt",
+               "as --format, for this sink; journald: of MESSAGE, default logfmt"},
     SinkOption{"time_format", "unix|unix_ms|rfc3339", "as --time-format, for this sink"},
     SinkOption{"fields", "all|cloud", "as --fields, for this sink; journald: of MESSAGE, default all"},
 };
@@ -146,7 +158,8 @@ std::string known_keys(const SinkKind& kind) {
 }
 
 bool has_key(std::span<const SinkOption> options, std::string_view key) {
-  return std::any_of(options.begin(), options.end(), [&](const SinkOption& option) { return option.key == key; });
+  return std::any_of(options.begin(), options.end(),
+                     [&](const SinkOption& option) { return option.key == key; });
 }
 
 struct Checked {
@@ -164,8 +177,8 @@ Result<Checked> check(std::string_view text) {
   }
   for (const SinkUrl::Option& option : url->options) {
     if (!has_key(kCommonOptions, option.key) && !has_key(kind->options, option.key)) {
-      return url->wrong("unknown option '" + option.key + "' (value '" + option.value + "'): " + std::string(kind->scheme) +
-                        " has " + known_keys(*kind));
+      return url->wrong("unknown option '" + option.key + "' (value '" + option.value +
+                        "'): " + std::string(kind->scheme) + " has " + known_keys(*kind));
     }
   }
   if (const auto options = encoder_options(*url, {}); !options) return options.error();
@@ -180,12 +193,16 @@ Error about(const std::string& url, Error error) {
 }
 
 constexpr std::size_t kHelpWidth = 80;
-constexpr std::size_t kHelpColumn = 28;
+constexpr std::size_t kHelpColumn = 30;
 
 // `left` at `indent`, and `right` beside it, broken into lines.
 void append_help(std::string& out, std::size_t indent, std::string_view left, std::string_view right) {
   std::string line = std::string(indent, ' ') + std::string(left);
-  line.resize(std::max(line.size() + 1, kHelpColumn), ' ');
+  if (line.size() >= kHelpColumn) {
+    out += line + "\n";
+    line.clear();
+  }
+  line.resize(kHelpColumn, ' ');
   std::size_t words = 0;
   while (!right.empty()) {
     const std::string_view word = right.substr(0, right.find(' '));
@@ -209,8 +226,12 @@ void append_options(std::string& out, std::span<const SinkOption> options) {
 
 }  // namespace
 
-std::span<const SinkKind> sink_kinds() { return kKinds; }
-std::span<const SinkOption> common_sink_options() { return kCommonOptions; }
+std::span<const SinkKind> sink_kinds() {
+  return kKinds;
+}
+std::span<const SinkOption> common_sink_options() {
+  return kCommonOptions;
+}
 
 Result<void> check_sink_url(std::string_view url) {
   const auto checked = check(url);
@@ -226,7 +247,8 @@ Result<void> probe_sink(std::string_view url) {
   return {};
 }
 
-Result<std::unique_ptr<Sink>> open_sink(std::string_view url, const EncoderOptions& defaults, const Clock& clock) {
+Result<std::unique_ptr<Sink>> open_sink(std::string_view url, const EncoderOptions& defaults,
+                                        const Clock& clock) {
   const auto checked = check(url);
   if (!checked) return checked.error();
   const auto options = encoder_options(checked->url, defaults);
@@ -236,8 +258,8 @@ Result<std::unique_ptr<Sink>> open_sink(std::string_view url, const EncoderOptio
   return sink;
 }
 
-Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const std::string> urls, const EncoderOptions& defaults,
-                                                      const Clock& clock) {
+Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const std::string> urls,
+                                                      const EncoderOptions& defaults, const Clock& clock) {
   for (const std::string& url : urls) {
     if (auto probed = probe_sink(url); !probed) return probed.error();
   }
@@ -256,7 +278,8 @@ std::string sink_help() {
     append_help(out, 2, kind.usage, kind.help);
     append_options(out, kind.options);
   }
-  append_help(out, 2, "any sink", "may have options, as in 'file:/var/log/nat.json?rotate_size=100M&keep=14'");
+  append_help(out, 2, "any sink",
+              "may have options, as in 'file:/var/log/nat.json?rotate_size=100M&keep=14'");
   append_options(out, kCommonOptions);
   return out;
 }

@@ -1,4 +1,5 @@
-// The sinks that there are: one table, from the scheme of a URL to what makes the sink, with the help for each option.
+// The sinks that there are: one table, from the scheme of a URL to what makes the sink, with the help for
+// each option.
 // Threads: any; the functions keep no state.
 #pragma once
 
@@ -24,18 +25,20 @@ struct SinkOption {
 
 struct SinkKind {
   std::string_view scheme;
-  std::string_view usage;  // file:PATH
-  std::string_view help;   // one line
+  std::string_view usage;               // file:PATH
+  std::string_view help;                // one line
   std::span<const SinkOption> options;  // beyond those that every sink has
   Result<void> (*check)(const SinkUrl& url);
   Result<void> (*probe)(const SinkUrl& url);
-  Result<std::unique_ptr<Sink>> (*open)(const SinkUrl& url, const EncoderOptions& options, const Clock& clock);
+  Result<std::unique_ptr<Sink>> (*open)(const SinkUrl& url, const EncoderOptions& options,
+                                        const Clock& clock);
 };
 
 [[nodiscard]] std::span<const SinkKind> sink_kinds();
 [[nodiscard]] std::span<const SinkOption> common_sink_options();
 
-// Whether the URL names a sink that there is, with options that it has and values that would do. Touches nothing.
+// Whether the URL names a sink that there is, with options that it has and values that would do. Touches
+// nothing.
 // Errors: kUsage, naming the URL, the key, the value and what would do.
 [[nodiscard]] Result<void> check_sink_url(std::string_view url);
 
@@ -44,7 +47,8 @@ struct SinkKind {
 [[nodiscard]] Result<void> probe_sink(std::string_view url);
 
 // Opens a sink. Options in the URL go before `defaults`. `clock` outlives the sink.
-// Errors: as check_sink_url(); kUsage, kPermission, kUnavailable or kIo if it cannot be opened, naming what and why.
+// Errors: as check_sink_url(); kUsage, kPermission, kUnavailable or kIo if it cannot be opened, naming what
+// and why.
 [[nodiscard]] Result<std::unique_ptr<Sink>> open_sink(std::string_view url, const EncoderOptions& defaults,
                                                       const Clock& clock);
 

@@ -14,7 +14,8 @@
 namespace natsession {
 namespace {
 
-constexpr std::string_view kStampPattern = "dddddddd.dddddd.";  // what a stamp's characters are: 20261121T143422Z
+constexpr std::string_view kStampPattern =
+    "dddddddd.dddddd.";  // what a stamp's characters are: 20261121T143422Z
 
 // What stands between PATH and the suffix of a compressed file: its order is the order of the files.
 struct Turn {
@@ -66,7 +67,8 @@ Result<std::map<Turn, RotatedFile>> find_all(const std::string& path) {
   const std::filesystem::path directory = file.has_parent_path() ? file.parent_path() : ".";
   std::map<Turn, RotatedFile> found;
   std::error_code error;
-  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     if (!name.starts_with(prefix)) continue;
     std::string_view rest = std::string_view(name).substr(prefix.size());

@@ -1,6 +1,6 @@
-// Sink: where records go. One interface, one implementation a file, one table that names them all (registry.h).
-// Threads: open() and the destructor run on the thread that composes the program; deliver(), reopen() and flush() on
-//          the sink's one worker thread. A sink needs no lock.
+// Sink: where records go. One interface, one implementation a file, one table of them all (registry.h).
+// Threads: open() and the destructor run on the thread that composes the program; deliver(), reopen() and
+// flush() on the sink's one worker thread. A sink needs no lock.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,8 @@ enum class TargetCode {
   kShardWriteQuotaExceed,
 };
 
-// A sink's answer to a batch: what happened to it, and so what to do next. When to try again is not the sink's to say.
+// A sink's answer to a batch: what happened to it, and so what to do next. When to try again is not its to
+// say.
 struct Answer {
   enum class Kind {
     kDelivered,     // all of them
@@ -38,7 +39,8 @@ struct Answer {
   Kind kind = Kind::kDelivered;
   std::size_t taken = 0;  // so many records, from the front, are done; for kDelivered: all
   TargetCode code = TargetCode::kProjectNotExist;  // kTargetFailed only
-  std::string why;                                 // operation, object and cause, for people
+  // Operation, object and cause, for people. With kDelivered: empty, or a problem beside the delivery.
+  std::string why;
 
   [[nodiscard]] static Answer delivered(std::size_t all) { return {Kind::kDelivered, all, {}, {}}; }
   [[nodiscard]] static Answer retry_later(std::size_t taken, std::string why) {
@@ -62,9 +64,11 @@ class Sink {
   [[nodiscard]] virtual std::string_view name() const = 0;
   // Takes records, in order. May block on its destination, but not for ever without cause; never throws.
   virtual Answer deliver(std::span<const SessionRecord> records) = 0;
-  // SIGHUP: begins anew with what the name means now (a rotated file). On error the old destination stays in use.
+  // SIGHUP: begins anew with what the name means now (a rotated file). On error the old destination stays in
+  // use.
   virtual Result<void> reopen() { return {}; }
-  // Called when nothing has arrived for a while and at the end: time-driven work, and what is buffered goes out.
+  // Called when nothing has arrived for a while and at the end: time-driven work, and what is buffered goes
+  // out.
   virtual Result<void> flush() { return {}; }
 };
 

@@ -25,7 +25,8 @@ bool decode(std::string_view text, std::string& out) {
   return true;
 }
 
-constexpr std::string_view kBadEscape = "has a % that is not followed by two hexadecimal digits: write %25 for a % itself";
+constexpr std::string_view kBadEscape =
+    "has a % that is not followed by two hexadecimal digits: write %25 for a % itself";
 
 }  // namespace
 
@@ -37,7 +38,8 @@ Result<SinkUrl> SinkUrl::parse(std::string_view text) {
   const std::string_view place = text.substr(0, question);
   const std::size_t colon = place.find(':');
   url.scheme = place.substr(0, colon);
-  if (colon != std::string_view::npos && !decode(place.substr(colon + 1), url.target)) return url.wrong(kBadEscape);
+  if (colon != std::string_view::npos && !decode(place.substr(colon + 1), url.target))
+    return url.wrong(kBadEscape);
   if (question == std::string_view::npos) return url;
 
   std::string_view query = text.substr(question + 1);
@@ -54,7 +56,8 @@ Result<SinkUrl> SinkUrl::parse(std::string_view text) {
       return url.wrong(option, "'" + option.value + "' " + std::string(kBadEscape));
     }
     const auto is_same = [&](const Option& other) { return other.key == option.key; };
-    if (std::any_of(url.options.begin(), url.options.end(), is_same)) return url.wrong(option, "is given twice");
+    if (std::any_of(url.options.begin(), url.options.end(), is_same))
+      return url.wrong(option, "is given twice");
     url.options.push_back(std::move(option));
     if (ampersand == std::string_view::npos) return url;
     query.remove_prefix(ampersand + 1);

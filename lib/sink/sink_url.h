@@ -3,7 +3,8 @@
 //   url     = scheme [ ":" target ] [ "?" option *( "&" option ) ]
 //   option  = key "=" value
 //
-// Target and values may have %XX for any byte but NUL; a "?" in a path is %3F, a "%" is %25, a "&" in a value is %26.
+// Target and values may have %XX for any byte but NUL; a "?" in a path is %3F, a "%" is %25, a "&" in a value
+// is %26.
 // Threads: a plain value type.
 #pragma once
 
@@ -21,7 +22,7 @@ struct SinkUrl {
     std::string value;  // decoded
   };
 
-  std::string text;    // as it was given
+  std::string text;  // as it was given
   std::string scheme;
   std::string target;  // decoded; empty if there was none
   std::vector<Option> options;

@@ -1,9 +1,10 @@
 #include "sink/stdout_sink.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+
+#include <fcntl.h>
 
 namespace natsession {
 namespace {

@@ -1,4 +1,5 @@
-// StdoutSink: records as lines on the program's standard output. A pipe whose reader has gone ends the sink for good.
+// StdoutSink: records as lines on the program's standard output. A pipe whose reader has gone ends the sink
+// for good.
 // Threads: as sink.h says.
 #pragma once
 
@@ -15,7 +16,8 @@ class StdoutSink final : public Sink {
  public:
   // `fd` stays the caller's: 1, or a test's.
   // Errors: kUnavailable if it is not open.
-  [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, std::unique_ptr<Encoder> encoder, int fd);
+  [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, std::unique_ptr<Encoder> encoder,
+                                                          int fd);
 
   StdoutSink(std::string name, std::unique_ptr<Encoder> encoder, int fd);
 

@@ -1,17 +1,18 @@
 #include "sink/stream_writer.h"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
+
+#include <poll.h>
+#include <unistd.h>
 
 namespace natsession {
 namespace {
 
 // Large enough that a system call costs little for each record, small enough to stay in the cache.
 constexpr std::size_t kChunkBytes = 128 << 10;
-// A descriptor that does not block (a FIFO, a stdout that somebody else made so) is waited for so long at a time.
+// A descriptor that does not block (a FIFO, a stdout that somebody else made so) is waited for so long at a
+// time.
 constexpr int kPatienceMs = 20;
 
 }  // namespace
@@ -25,8 +26,8 @@ void StreamWriter::begin(std::string_view prologue) {
   rest_is_record_ = false;
 }
 
-StreamWriter::Written StreamWriter::write(int fd, std::span<const SessionRecord> records, std::uint64_t limit_bytes,
-                                          bool first_always) {
+StreamWriter::Written StreamWriter::write(int fd, std::span<const SessionRecord> records,
+                                          std::uint64_t limit_bytes, bool first_always) {
   Written written;
   if (records.empty()) return written;
   const bool completes_one = rest_is_record_;
@@ -34,9 +35,9 @@ StreamWriter::Written StreamWriter::write(int fd, std::span<const SessionRecord>
   if (written.error_number != 0) return written;
   written.taken = (completes_one ? 1 : 0) + std::exchange(ahead_, 0);
 
-  while (written.taken < records.size()) {
+  for (bool may_pass = first_always; written.taken < records.size(); may_pass = false) {
     const std::uint64_t left = limit_bytes - std::min(limit_bytes, written.bytes);
-    encode(records.subspan(written.taken), left, first_always && written.taken == 0);
+    encode(records.subspan(written.taken), left, may_pass);
     if (ends_.empty()) break;  // the next one does not fit
     std::size_t out = 0;
     written.error_number = write_all(fd, buffer_, out);
@@ -99,13 +100,14 @@ int StreamWriter::write_rest(int fd, std::uint64_t& bytes) {
   return error_number;
 }
 
-void StreamWriter::encode(std::span<const SessionRecord> records, std::uint64_t limit_bytes, bool first_always) {
+void StreamWriter::encode(std::span<const SessionRecord> records, std::uint64_t limit_bytes,
+                          bool first_may_pass) {
   buffer_.clear();
   ends_.clear();
   for (const SessionRecord& record : records) {
     const std::size_t before = buffer_.size();
     encoder_->append(record, buffer_);
-    if (buffer_.size() > limit_bytes && !(first_always && before == 0)) {
+    if (buffer_.size() > limit_bytes && !(first_may_pass && before == 0)) {
       buffer_.resize(before);
       return;
     }

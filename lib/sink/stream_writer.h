@@ -1,5 +1,5 @@
-// StreamWriter: records as lines of text into a file descriptor, in large writes. No line is torn or doubled: of a
-// record that is partly out the rest is kept, and goes out first when the same record is offered again.
+// StreamWriter: records as lines of text into a file descriptor, in large writes. No line is torn or doubled:
+// of a record that is partly out the rest is kept, and goes out first when the same record is offered again.
 //
 // Threads: one, the sink's.
 #pragma once
@@ -31,16 +31,17 @@ class StreamWriter {
 
   [[nodiscard]] std::string_view header() const { return encoder_->header(); }
 
-  // A new destination: `prologue` goes out before the next record. What was left of an old prologue is forgotten.
-  // Only while no record is under way.
+  // A new destination: `prologue` goes out before the next record. What was left of an old prologue is
+  // forgotten. Only while no record is under way.
   void begin(std::string_view prologue);
 
-  // Writes as many of `records` as fit into `limit_bytes`, but at least one if `first_always`. After an error the next
-  // call must offer the same records from the first that was not taken on.
-  [[nodiscard]] Written write(int fd, std::span<const SessionRecord> records, std::uint64_t limit_bytes = kNoLimit,
-                              bool first_always = false);
+  // Writes as many of `records` as fit into `limit_bytes`; with `first_always` the first that is written may
+  // pass it. After an error the next call must offer the same records from the first that was not taken on.
+  [[nodiscard]] Written write(int fd, std::span<const SessionRecord> records,
+                              std::uint64_t limit_bytes = kNoLimit, bool first_always = false);
 
-  // Writes what is left of the prologue or of a record under way. The record counts as taken in the next write().
+  // Writes what is left of the prologue or of a record under way. The record counts as taken in the next
+  // write().
   [[nodiscard]] Written finish(int fd);
 
   // A record is partly out, `bytes_under_way()` of it.
@@ -52,7 +53,7 @@ class StreamWriter {
  private:
   int write_all(int fd, std::string_view text, std::size_t& out);
   int write_rest(int fd, std::uint64_t& bytes);
-  void encode(std::span<const SessionRecord> records, std::uint64_t limit_bytes, bool first_always);
+  void encode(std::span<const SessionRecord> records, std::uint64_t limit_bytes, bool first_may_pass);
 
   const std::unique_ptr<Encoder> encoder_;
   std::string buffer_;

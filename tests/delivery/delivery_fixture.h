@@ -21,7 +21,9 @@ inline std::vector<std::uint32_t> numbers(std::uint32_t from, std::uint32_t to) 
 }
 
 // Sinks by their scripts: sinks({{}, {}}) are two that take everything.
-inline std::vector<FlakySink::Script> sinks(std::initializer_list<FlakySink::Script> scripts) { return scripts; }
+inline std::vector<FlakySink::Script> sinks(std::initializer_list<FlakySink::Script> scripts) {
+  return scripts;
+}
 
 class DeliveryFixture {
  public:

@@ -181,7 +181,7 @@ TEST_CASE("an idle worker wakes for a single record", "[delivery][threads]") {
   const SystemClock clock;
   Sinks sinks;
   sinks.good();
-  Delivery delivery(std::move(sinks.owned), {}, clock, {});
+  Delivery delivery(std::move(sinks.owned), {.idle_flush = 1h}, clock, {});
   Producer& producer = delivery.add_producer();
   REQUIRE(delivery.start());
   for (std::uint32_t number = 0; number < 200; ++number) {
@@ -196,12 +196,14 @@ TEST_CASE("an idle sink reopens at once when asked", "[delivery][threads]") {
   const SystemClock clock;
   Sinks sinks;
   sinks.good().good();
-  Delivery delivery(std::move(sinks.owned), {}, clock, {});
+  Delivery delivery(std::move(sinks.owned), {.idle_flush = 1h}, clock, {});
   delivery.add_producer();
   REQUIRE(delivery.start());
-  delivery.request_reopen();
-  for (const auto& capture : sinks.captures) {
-    wait_until([&] { return capture->seen().reopens == 1; });
+  for (int round = 1; round <= 200; ++round) {
+    delivery.request_reopen();
+    for (const auto& capture : sinks.captures) {
+      wait_until([&] { return capture->seen().reopens == round; });
+    }
   }
   CHECK(delivery.drain_and_stop(kLongEnough));
 }
@@ -261,11 +263,12 @@ TEST_CASE("a closed sink is told to the program while it runs", "[delivery][thre
   Sinks sinks;
   sinks.flaky({Answer::closed(0, "write stdout: Broken pipe")});
   std::atomic<bool> told{false};
-  Delivery delivery(std::move(sinks.owned), {}, clock, {{}, [&](std::string_view sink, const std::string& why) {
-                                                          CHECK(sink == "flaky");
-                                                          CHECK(why == "write stdout: Broken pipe");
-                                                          told.store(true);
-                                                        }});
+  Delivery delivery(std::move(sinks.owned), {}, clock,
+                    {{}, [&](std::string_view sink, const std::string& why) {
+                       CHECK(sink == "flaky");
+                       CHECK(why == "write stdout: Broken pipe");
+                       told.store(true);
+                     }});
   Producer& producer = delivery.add_producer();
   REQUIRE(delivery.start());
   producer.emit(numbered_record(0));

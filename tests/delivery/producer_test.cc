@@ -44,7 +44,8 @@ TEST_CASE("every sink gets every record", "[delivery][producer]") {
   }
 }
 
-TEST_CASE("a trickle does not use up a slow sink's queue: batches grow where they wait", "[delivery][producer]") {
+TEST_CASE("a trickle does not use up a slow sink's queue: batches grow where they wait",
+          "[delivery][producer]") {
   DeliveryFixture fixture(sinks({{}, {}}), {.queue_batches = 32});
   for (std::uint32_t number = 0; number < 3000; ++number) {
     REQUIRE(fixture.producer->has_room());
@@ -57,7 +58,8 @@ TEST_CASE("a trickle does not use up a slow sink's queue: batches grow where the
   CHECK(fixture.state(1).lanes[0]->queue.size() == 6);
 }
 
-TEST_CASE("there is no room while the queue is full, and for kRoom records whenever there is", "[delivery][producer]") {
+TEST_CASE("there is no room while the queue is full, and for kRoom records whenever there is",
+          "[delivery][producer]") {
   DeliveryFixture fixture(sinks({{}}), {.queue_batches = 32});
   const std::uint32_t emitted = fill(fixture, 0);
   CHECK(emitted >= 22 * 512);
@@ -69,8 +71,10 @@ TEST_CASE("there is no room while the queue is full, and for kRoom records whene
   CHECK(fixture.captures[0]->numbers() == numbers(0, emitted));
 }
 
-TEST_CASE("a single sink that takes nothing keeps up the pressure for ever, and loses nothing", "[delivery][producer]") {
-  DeliveryFixture fixture(sinks({testing::FlakySink::Script(1, Answer::retry_later(0, "no"))}), {.queue_batches = 32});
+TEST_CASE("a single sink that takes nothing keeps up the pressure for ever, and loses nothing",
+          "[delivery][producer]") {
+  DeliveryFixture fixture(sinks({testing::FlakySink::Script(1, Answer::retry_later(0, "no"))}),
+                          {.queue_batches = 32});
   const std::uint32_t emitted = fill(fixture, 0);
   fixture.run(0);
   for (int hour = 0; hour < 100; ++hour) {
@@ -95,7 +99,8 @@ TEST_CASE("batches are used again: a long run needs few", "[delivery][producer]"
   CHECK(fixture.captures[1]->numbers() == numbers(0, number));
 }
 
-TEST_CASE("a collector that never asks for room loses what does not fit, and the sink is told", "[delivery][producer]") {
+TEST_CASE("a collector that never asks for room loses what does not fit, and the sink is told",
+          "[delivery][producer]") {
   DeliveryFixture fixture(sinks({{}}), {.queue_batches = 32});
   fixture.emit(0, 36 * 512);
   fixture.producer->flush();

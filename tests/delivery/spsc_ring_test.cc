@@ -22,7 +22,8 @@ TEST_CASE("a ring gives back what was pushed, in order", "[base][spsc_ring]") {
   CHECK(ring.front() == nullptr);
 }
 
-TEST_CASE("a ring refuses what is beyond its capacity, also one that is no power of two", "[base][spsc_ring]") {
+TEST_CASE("a ring refuses what is beyond its capacity, also one that is no power of two",
+          "[base][spsc_ring]") {
   SpscRing<int> ring(3);
   CHECK(ring.push(1));
   CHECK(ring.push(2));
@@ -44,7 +45,8 @@ TEST_CASE("a ring lets go of a value that was popped", "[base][spsc_ring]") {
   CHECK(value.use_count() == 1);
 }
 
-TEST_CASE("two threads pass a million values through a small ring, none lost, none changed", "[base][spsc_ring]") {
+TEST_CASE("two threads pass a million values through a small ring, none lost, none changed",
+          "[base][spsc_ring]") {
   constexpr std::uint64_t kCount = 1'000'000;
   SpscRing<std::uint64_t> ring(8);
   std::thread producer([&] {

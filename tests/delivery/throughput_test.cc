@@ -1,4 +1,5 @@
-// How fast records go through delivery into sinks that do nothing. Printed, not asserted: it depends on the machine.
+// How fast records go through delivery into sinks that do nothing. Printed, not asserted: it depends on the
+// machine.
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -15,7 +16,9 @@ namespace {
 class NullSink final : public Sink {
  public:
   [[nodiscard]] std::string_view name() const override { return "null"; }
-  Answer deliver(std::span<const SessionRecord> records) override { return Answer::delivered(records.size()); }
+  Answer deliver(std::span<const SessionRecord> records) override {
+    return Answer::delivered(records.size());
+  }
 };
 
 }  // namespace
@@ -43,7 +46,8 @@ TEST_CASE("records go through delivery: how many a second", "[delivery][throughp
   }
   REQUIRE(delivery.drain_and_stop(std::chrono::seconds(60)));
   const std::chrono::duration<double> all = std::chrono::steady_clock::now() - begin;
-  std::printf("delivery into %u null sink(s): %.1f million records/s; the collector's side: %.1f ns a record\n", sink_count,
-              kCount / all.count() / 1e6, static_cast<double>(emitting.count()) / kCount);
+  std::printf(
+      "delivery into %u null sink(s): %.1f million records/s; the collector's side: %.1f ns a record\n",
+      sink_count, kCount / all.count() / 1e6, static_cast<double>(emitting.count()) / kCount);
   CHECK(delivery.status()[0].delivered == kCount);
 }

@@ -18,7 +18,8 @@ using natsession::testing::write_file;
 TEST_CASE("a file is replaced by its compressed self, with the same mode and time", "[sink][compress]") {
   const TempDir directory;
   const std::string path = directory.file("log.json.20261121T143422Z");
-  const std::string text = GENERATE(as<std::string>(), "", "one line\n", testing::text_of(testing::numbered_records(0, 5000)));
+  const std::string text =
+      GENERATE(as<std::string>(), "", "one line\n", testing::text_of(testing::numbered_records(0, 5000)));
   const auto compression = GENERATE(Compression::kGzip, Compression::kZstd);
   write_file(path, text);
   chmod(path.c_str(), 0604);
@@ -29,7 +30,8 @@ TEST_CASE("a file is replaced by its compressed self, with the same mode and tim
   if (!done) FAIL(done.error().message);
   const std::string packed = path + std::string(suffix_of(compression));
   CHECK(list_directory(directory.path()) == std::vector{std::filesystem::path(packed).filename().string()});
-  CHECK((compression == Compression::kGzip ? testing::read_gzip(packed) : testing::read_zstd(packed)) == text);
+  CHECK((compression == Compression::kGzip ? testing::read_gzip(packed) : testing::read_zstd(packed)) ==
+        text);
   if (text.size() > 1000) CHECK(read_file(packed).size() < text.size() / 5);
   struct stat status {};
   REQUIRE(stat(packed.c_str(), &status) == 0);

@@ -24,8 +24,8 @@ using natsession::testing::TempDir;
 
 namespace {
 
-// A rig is a sink whose destination takes a little, then nothing until give_room(). arrived() is what is there as a whole.
-// why_not() says why the rig cannot be had here.
+// A rig is a sink whose destination takes a little, then nothing until give_room(). arrived() is what is
+// there as a whole. why_not() says why the rig cannot be had here.
 
 class StdoutRig {
  public:
@@ -117,15 +117,15 @@ class JournaldRig {
 
  private:
   FakeJournal journal_;
-  std::unique_ptr<Sink> sink_ = std::move(
-      *JournaldSink::open("journald", {.options = {}, .socket_path = journal_.socket_path(), .patience = 0ms}));
+  std::unique_ptr<Sink> sink_ = std::move(*JournaldSink::open(
+      "journald", {.options = {}, .socket_path = journal_.socket_path(), .patience = 0ms}));
   std::vector<std::uint32_t> got_;
 };
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("every sink keeps order, takes no record twice and counts exactly", "[sink][conformance]", StdoutRig,
-                   FifoRig, LimitedFileRig, FullDiskRig, JournaldRig) {
+TEMPLATE_TEST_CASE("every sink keeps order, takes no record twice and counts exactly", "[sink][conformance]",
+                   StdoutRig, FifoRig, LimitedFileRig, FullDiskRig, JournaldRig) {
   TestType rig;
   if (!rig.why_not().empty()) {
     if (testing::must_not_skip()) FAIL("cannot be had here: " << rig.why_not());
@@ -157,8 +157,8 @@ TEMPLATE_TEST_CASE("every sink keeps order, takes no record twice and counts exa
   CHECK(refusals > 0);
 }
 
-TEMPLATE_TEST_CASE("every sink has the name of its URL, and can be flushed and reopened at any time", "[sink][conformance]",
-                   StdoutRig, FifoRig, LimitedFileRig, FullDiskRig, JournaldRig) {
+TEMPLATE_TEST_CASE("every sink has the name of its URL, and can be flushed and reopened at any time",
+                   "[sink][conformance]", StdoutRig, FifoRig, LimitedFileRig, FullDiskRig, JournaldRig) {
   TestType rig;
   if (!rig.why_not().empty()) return;
   CHECK_FALSE(rig.sink().name().empty());

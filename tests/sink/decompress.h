@@ -1,11 +1,11 @@
 // Reads compressed files back, whole.
 #pragma once
 
-#include <zlib.h>
-#include <zstd.h>
-
 #include <stdexcept>
 #include <string>
+
+#include <zlib.h>
+#include <zstd.h>
 
 #include "support/files.h"
 

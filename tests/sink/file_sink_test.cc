@@ -53,7 +53,8 @@ TEST_CASE_METHOD(FileFixture, "the mode that is asked for is the new file's", "[
   CHECK(mode_of(path) == 0604);
 }
 
-TEST_CASE_METHOD(FileFixture, "a last line that a crash cut is ended before the first record", "[sink][file]") {
+TEST_CASE_METHOD(FileFixture, "a last line that a crash cut is ended before the first record",
+                 "[sink][file]") {
   write_file(path, "whole\nto");
   open("");
   deliver(0, 2);
@@ -118,11 +119,19 @@ TEST_CASE_METHOD(FileFixture, "a name that cannot be a log's is refused with its
 TEST_CASE_METHOD(FileFixture, "a file that may not be written is a matter of permission", "[sink][file]") {
   write_file(path, "");
   chmod(path.c_str(), 0400);
+  chmod(directory.path().c_str(), 0555);
+  const std::string new_path = directory.file("new.json");
   if (geteuid() == 0) {
     REQUIRE(seteuid(65534) == 0);
     const auto opened = open_sink("file:" + path, {}, clock);
     const auto probed = probe_sink("file:" + path);
+    const auto new_opened = open_sink("file:" + new_path, {}, clock);
+    const auto new_probed = probe_sink("file:" + new_path);
     REQUIRE(seteuid(0) == 0);
+    REQUIRE_FALSE(new_probed);
+    REQUIRE_FALSE(new_opened);
+    CHECK(new_probed.error().kind == ErrorKind::kPermission);
+    CHECK(new_probed.error().message == new_opened.error().message);
     REQUIRE_FALSE(opened);
     CHECK(opened.error().kind == ErrorKind::kPermission);
     CHECK_THAT(opened.error().message, Contains(path) && Contains("Permission denied"));
@@ -152,7 +161,8 @@ TEST_CASE_METHOD(FileFixture, "/dev/null, /dev/stderr and a FIFO can be files of
   CHECK(numbers_in(testing::read_available(reader.get())) == numbers(0, 5));
 }
 
-TEST_CASE_METHOD(FileFixture, "after a rename the sink goes on in the old file until it is reopened", "[sink][file]") {
+TEST_CASE_METHOD(FileFixture, "after a rename the sink goes on in the old file until it is reopened",
+                 "[sink][file]") {
   open("");
   deliver(0, 1);
   std::filesystem::rename(path, path + ".old");
@@ -184,7 +194,22 @@ TEST_CASE_METHOD(FileFixture, "reopening a file that is still the same changes n
   CHECK(read_file(path) == std::string(make_encoder(csv)->header()) + text_of(numbered_records(0, 2), csv));
 }
 
-TEST_CASE_METHOD(FileFixture, "a record that a full disk cut is completed in the old file before the new one begins",
+TEST_CASE_METHOD(FileFixture,
+                 "reopening a file that is still the same, with a record cut by a full disk, tears nothing",
+                 "[sink][file]") {
+  open("");
+  const auto records = numbered_records(0, 3);
+  {
+    const FileSizeLimit full(text_of(records).size() - 10);
+    CHECK(sink->deliver(records).taken == 2);
+    REQUIRE(sink->reopen());
+  }
+  CHECK(sink->deliver(numbered_records(2, 5)).taken == 3);
+  CHECK(read_file(path) == text_of(numbered_records(0, 5)));
+}
+
+TEST_CASE_METHOD(FileFixture,
+                 "a record that a full disk cut is completed in the old file before the new one begins",
                  "[sink][file]") {
   open("");
   const auto records = numbered_records(0, 3);
@@ -203,8 +228,10 @@ TEST_CASE_METHOD(FileFixture, "a record that a full disk cut is completed in the
   CHECK(numbers_in(read_file(path)) == numbers(3, 5));
 }
 
-TEST_CASE_METHOD(FileFixture, "a record that cannot be completed in the old file is taken out of it, and whole in the new one",
-                 "[sink][file]") {
+TEST_CASE_METHOD(
+    FileFixture,
+    "a record that cannot be completed in the old file is taken out of it, and whole in the new one",
+    "[sink][file]") {
   open("");
   const auto records = numbered_records(0, 3);
   {
@@ -241,7 +268,8 @@ TEST_CASE_METHOD(FileFixture, "a file that somebody removed is made again within
   CHECK(numbers_in(read_file(path)) == numbers(1, 2));
 }
 
-TEST_CASE("a full disk: what is out is counted exactly, and the log goes on when there is room", "[sink][file][disk]") {
+TEST_CASE("a full disk: what is out is counted exactly, and the log goes on when there is room",
+          "[sink][file][disk]") {
   const SmallDisk disk(64);
   if (!disk.why_not().empty()) {
     if (testing::must_not_skip()) FAIL("needs root to mount a tmpfs: " << disk.why_not());

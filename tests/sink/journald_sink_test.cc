@@ -71,7 +71,8 @@ TEST_CASE_METHOD(JournaldFixture, "an entry has the record as text and as fields
   CHECK(kRecordMessageId.size() == 32);
 }
 
-TEST_CASE_METHOD(JournaldFixture, "fields that only some records have are there when they are", "[sink][journald]") {
+TEST_CASE_METHOD(JournaldFixture, "fields that only some records have are there when they are",
+                 "[sink][journald]") {
   SessionRecord record = numbered_record(0);
   record.has_orig_dst = true;
   record.orig_dst_ip = *IpAddress::parse("2001:db8::1");
@@ -85,6 +86,7 @@ TEST_CASE_METHOD(JournaldFixture, "fields that only some records have are there 
   CHECK(entry.at("NATSESSION_ZONE") == "3");
   CHECK(entry.at("NATSESSION_MARK") == "4294967295");
   CHECK(entry.at("NATSESSION_BYTES_FROM_PUB") == "0");
+  CHECK(entry.count("NATSESSION_VPC_ID") == 0);
   CHECK(entry.count("NATSESSION_NETNS") == 0);
   CHECK(entry.count("NATSESSION_EVENTS_LOST") == 0);
 }
@@ -127,7 +129,8 @@ TEST_CASE("a message with a newline in it arrives unchanged", "[sink][journald]"
   CHECK(entry.at("NATSESSION_PRI_IP") == "10.0.0.2");
 }
 
-TEST_CASE_METHOD(JournaldFixture, "times look as chosen, in the message and in the fields", "[sink][journald]") {
+TEST_CASE_METHOD(JournaldFixture, "times look as chosen, in the message and in the fields",
+                 "[sink][journald]") {
   settings.options.time_format = TimeFormat::kRfc3339;
   sink = std::move(*JournaldSink::open("journald", settings));
   const auto entry = deliver_one(numbered_record(0));
@@ -135,7 +138,8 @@ TEST_CASE_METHOD(JournaldFixture, "times look as chosen, in the message and in t
   CHECK_THAT(entry.at("MESSAGE"), Contains("start_time=1970-01-01T00:00:00.000Z"));
 }
 
-TEST_CASE_METHOD(JournaldFixture, "a journal whose queue is full is tried again, and gets each record once", "[sink][journald]") {
+TEST_CASE_METHOD(JournaldFixture, "a journal whose queue is full is tried again, and gets each record once",
+                 "[sink][journald]") {
   const auto records = numbered_records(0, 5000);
   std::size_t taken = 0;
   std::size_t refusals = 0;
@@ -156,7 +160,8 @@ TEST_CASE_METHOD(JournaldFixture, "a journal whose queue is full is tried again,
   }
 }
 
-TEST_CASE_METHOD(JournaldFixture, "a stuck journal is waited for no longer than a moment", "[sink][journald]") {
+TEST_CASE_METHOD(JournaldFixture, "a stuck journal is waited for no longer than a moment",
+                 "[sink][journald]") {
   const auto records = numbered_records(0, 5000);
   const Answer answer = sink->deliver(records);
   CHECK(answer.kind == Answer::Kind::kRetryLater);
@@ -166,7 +171,8 @@ TEST_CASE_METHOD(JournaldFixture, "a stuck journal is waited for no longer than 
   CHECK(patient->deliver(records).taken == 0);
 }
 
-TEST_CASE_METHOD(JournaldFixture, "an entry that is too large for a datagram goes as a sealed file", "[sink][journald]") {
+TEST_CASE_METHOD(JournaldFixture, "an entry that is too large for a datagram goes as a sealed file",
+                 "[sink][journald]") {
   const Origin origin{std::string(9 << 20, 'x'), ""};
   std::vector<SessionRecord> records = numbered_records(0, 3);
   records[1].origin = &origin;
@@ -182,8 +188,12 @@ TEST_CASE_METHOD(JournaldFixture, "an entry that is too large for a datagram goe
 TEST_CASE_METHOD(JournaldFixture, "a journal that is started anew is found again", "[sink][journald]") {
   const auto records = numbered_records(0, 4);
   CHECK(sink->deliver(std::span(records).first(1)).taken == 1);
-  SECTION("after a crash") { journal.crash(); }
-  SECTION("after its socket was removed") { journal.remove(); }
+  SECTION("after a crash") {
+    journal.crash();
+  }
+  SECTION("after its socket was removed") {
+    journal.remove();
+  }
   for (int attempt = 0; attempt < 2; ++attempt) {
     const Answer answer = sink->deliver(std::span(records).subspan(1));
     CHECK(answer.kind == Answer::Kind::kRetryLater);
@@ -210,8 +220,8 @@ TEST_CASE("an absent journal is an error that says so", "[sink][journald]") {
   const auto opened = JournaldSink::open("journald", settings);
   REQUIRE_FALSE(opened);
   CHECK(opened.error().kind == ErrorKind::kUnavailable);
-  CHECK_THAT(opened.error().message, Contains("journald") && Contains(settings.socket_path) && Contains(cause) &&
-                                         Contains("is systemd-journald running?"));
+  CHECK_THAT(opened.error().message, Contains("journald") && Contains(settings.socket_path) &&
+                                         Contains(cause) && Contains("is systemd-journald running?"));
   const auto probed = JournaldSink::probe(settings);
   REQUIRE_FALSE(probed);
   CHECK(probed.error().message == opened.error().message);

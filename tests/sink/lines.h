@@ -13,7 +13,9 @@
 
 namespace natsession::testing {
 
-inline std::unique_ptr<Encoder> json() { return make_encoder({}); }
+inline std::unique_ptr<Encoder> json() {
+  return make_encoder({});
+}
 
 inline std::vector<SessionRecord> numbered_records(std::uint32_t from, std::uint32_t to) {
   std::vector<SessionRecord> records;

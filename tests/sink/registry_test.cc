@@ -26,15 +26,16 @@ TEST_CASE("URLs of all sinks and options are accepted", "[sink][registry]") {
   const std::string url = GENERATE(
       "stdout", "stdout?format=csv&time_format=rfc3339&fields=cloud", "journald", "journald?format=json",
       "journald?time_format=unix_ms", "file:x", "file:/var/log/nat.json?format=logfmt",
-      "file:/a?rotate_size=100M&rotate_time=1h&compress=zstd&keep=14&mode=0600", "file:/a?rotate_time=1d&compress=gzip",
-      "file:/a?rotate_time=1s&compress=none&keep=0", "file:/a%20b");
+      "file:/a?rotate_size=100M&rotate_time=1h&compress=zstd&keep=14&mode=0600",
+      "file:/a?rotate_time=1d&compress=gzip", "file:/a?rotate_time=1s&compress=none&keep=0", "file:/a%20b");
   CAPTURE(url);
   const auto checked = check_sink_url(url);
   if (!checked) FAIL(checked.error().message);
   CHECK(checked);
 }
 
-TEST_CASE("a URL that means nothing is refused with its text, the key, the value and what would do", "[sink][registry]") {
+TEST_CASE("a URL that means nothing is refused with its text, the key, the value and what would do",
+          "[sink][registry]") {
   const auto [url, words] = GENERATE(table<std::string, std::vector<std::string>>({
       {"", {"stdout, file:PATH or journald"}},
       {"carrier-pigeon:coop", {"carrier-pigeon", "stdout, file:PATH or journald"}},
@@ -42,7 +43,8 @@ TEST_CASE("a URL that means nothing is refused with its text, the key, the value
       {"journald:/run/x", {"'/run/x'", "takes no path"}},
       {"file", {"file:PATH"}},
       {"file:", {"file:PATH"}},
-      {"file:/a?rotat=1", {"'rotat'", "'1'", "format, time_format, fields, rotate_size, rotate_time, compress, keep, mode"}},
+      {"file:/a?rotat=1",
+       {"'rotat'", "'1'", "format, time_format, fields, rotate_size, rotate_time, compress, keep, mode"}},
       {"stdout?keep=3", {"'keep'", "'3'", "stdout has format, time_format, fields"}},
       {"stdout?format=xml", {"format:", "'xml'", "json, csv or logfmt"}},
       {"stdout?time_format=iso", {"time_format:", "'iso'", "rfc3339"}},
@@ -108,8 +110,9 @@ TEST_CASE("a probe tells what opening would, and leaves nothing behind", "[sink]
   testing::write_file(directory.file("old.json"), "x\n");
   CHECK(probe_sink("file:" + directory.file("old.json")));
   CHECK(read_file(directory.file("old.json")) == "x\n");
-  for (const std::string& url : {"file:" + directory.file("no/such/log.json"), "file:" + directory.path().string(),
-                                 "file:" + directory.file("old.json") + "/x", std::string("file:/dev/null?rotate_size=1M")}) {
+  for (const std::string& url :
+       {"file:" + directory.file("no/such/log.json"), "file:" + directory.path().string(),
+        "file:" + directory.file("old.json") + "/x", std::string("file:/dev/null?rotate_size=1M")}) {
     CAPTURE(url);
     const auto probed = probe_sink(url);
     const auto opened = open_sink(url, {}, kClock);
@@ -142,7 +145,8 @@ TEST_CASE("the help has every sink and every option, in lines that fit a termina
     CHECK_THAT(help, Contains(std::string(kind.usage)));
     for (const SinkOption& option : kind.options) CHECK_THAT(help, Contains(std::string(option.key) + "="));
   }
-  for (const SinkOption& option : common_sink_options()) CHECK_THAT(help, Contains(std::string(option.key) + "="));
+  for (const SinkOption& option : common_sink_options())
+    CHECK_THAT(help, Contains(std::string(option.key) + "="));
   std::size_t longest = 0;
   for (std::size_t begin = 0; begin < help.size();) {
     const std::size_t end = help.find('\n', begin);

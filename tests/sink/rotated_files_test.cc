@@ -15,7 +15,8 @@ constexpr UnixNs kNow{std::chrono::seconds(1'795'271'662)};  // date -u -d 2026-
 
 }  // namespace
 
-TEST_CASE("a rotated file is named by its time, and numbered if there are several of a second", "[sink][rotated]") {
+TEST_CASE("a rotated file is named by its time, and numbered if there are several of a second",
+          "[sink][rotated]") {
   const TempDir directory;
   const std::string path = directory.file("log.json");
   const auto next = [&] { return name_rotated(path, kNow).value(); };
@@ -31,8 +32,8 @@ TEST_CASE("a rotated file is named by its time, and numbered if there are severa
 TEST_CASE("rotated files are listed from the oldest to the newest, each once", "[sink][rotated]") {
   const TempDir directory;
   const std::string path = directory.file("log.json");
-  for (const char* name : {".20261121T143422Z.10", ".20261121T143422Z.2.gz", ".20261121T143422Z.2", ".20261121T143422Z",
-                           ".20251231T235959Z.zst"}) {
+  for (const char* name : {".20261121T143422Z.10", ".20261121T143422Z.2.gz", ".20261121T143422Z.2",
+                           ".20261121T143422Z", ".20251231T235959Z.zst"}) {
     write_file(path + name, "");
   }
   const auto files = list_rotated(path);
@@ -52,9 +53,10 @@ TEST_CASE("rotated files are listed from the oldest to the newest, each once", "
 TEST_CASE("no other file is taken for a rotated one", "[sink][rotated]") {
   const TempDir directory;
   const std::string path = directory.file("log.json");
-  for (const char* name : {"", ".1", ".old", ".20261121", ".20261121T143422", ".20261121T143422Z.", ".20261121T143422Z.0",
-                           ".20261121T143422Z.01", ".20261121T143422Z.x", ".20261121T143422Z.gz.tmp", ".2026112xT143422Z",
-                           ".20261121T143422Z.1.2", ".20261121T143422Zgz", ".20261121-143422Z"}) {
+  for (const char* name :
+       {"", ".1", ".old", ".20261121", ".20261121T143422", ".20261121T143422Z.", ".20261121T143422Z.0",
+        ".20261121T143422Z.01", ".20261121T143422Z.x", ".20261121T143422Z.gz.tmp", ".2026112xT143422Z",
+        ".20261121T143422Z.1.2", ".20261121T143422Zgz", ".20261121-143422Z"}) {
     write_file(path + name, "");
   }
   write_file(directory.file("other.json.20261121T143422Z"), "");

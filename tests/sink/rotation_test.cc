@@ -44,7 +44,8 @@ class RotationFixture : public FileFixture {
 
 }  // namespace
 
-TEST_CASE_METHOD(RotationFixture, "a file is rotated before it grows beyond its size, between two records", "[sink][rotation]") {
+TEST_CASE_METHOD(RotationFixture, "a file is rotated before it grows beyond its size, between two records",
+                 "[sink][rotation]") {
   open("?rotate_size=10K");
   for (std::uint32_t number = 0; number < 1000; number += 50) deliver(number, number + 50);
   CHECK(whole_log() == text_of(numbered_records(0, 1000)));
@@ -62,11 +63,13 @@ TEST_CASE_METHOD(RotationFixture, "a file is rotated before it grows beyond its 
   CHECK(files[10].path == path + ".20261121T143422Z.10");
 }
 
-TEST_CASE_METHOD(RotationFixture, "a record that alone is larger than the limit gets a file for itself", "[sink][rotation]") {
+TEST_CASE_METHOD(RotationFixture, "a record that alone is larger than the limit gets a file for itself",
+                 "[sink][rotation]") {
   const Origin origin{std::string(3000, 'x'), ""};
   open("?rotate_size=1K");
   std::vector<SessionRecord> records;
-  for (std::uint32_t number = 0; number < 5; ++number) records.push_back(testing::numbered_record(number, origin));
+  for (std::uint32_t number = 0; number < 5; ++number)
+    records.push_back(testing::numbered_record(number, origin));
   CHECK(sink->deliver(records).taken == 5);
   CHECK(rotated().size() == 4);
   CHECK(whole_log() == text_of(records));
@@ -125,12 +128,14 @@ TEST_CASE_METHOD(RotationFixture, "the boundary is kept also when nothing comes"
   CHECK(rotated().size() == 1);  // there is no use in rotating an empty file
 }
 
-TEST_CASE_METHOD(RotationFixture, "a file of an earlier period is rotated before the first record after a restart",
+TEST_CASE_METHOD(RotationFixture,
+                 "a file of an earlier period is rotated before the first record after a restart",
                  "[sink][rotation]") {
   open("?rotate_time=1h");
   deliver(0, 1);
   finish();
-  const std::time_t written = std::chrono::floor<std::chrono::seconds>(clock.now()).time_since_epoch().count();
+  const std::time_t written =
+      std::chrono::floor<std::chrono::seconds>(clock.now()).time_since_epoch().count();
   const timespec times[2] = {{written, 0}, {written, 0}};
   utimensat(AT_FDCWD, path.c_str(), times, 0);
 
@@ -161,7 +166,8 @@ TEST_CASE_METHOD(RotationFixture, "rotated files are compressed in the backgroun
   CHECK(whole_log() == text_of(numbered_records(0, 300)));
 }
 
-TEST_CASE_METHOD(RotationFixture, "what a crash left uncompressed is compressed at the next start", "[sink][rotation]") {
+TEST_CASE_METHOD(RotationFixture, "what a crash left uncompressed is compressed at the next start",
+                 "[sink][rotation]") {
   write_file(path + ".20261120T000000Z", "old\n");
   write_file(path + ".20261120T000000Z.1", "older\n");
   write_file(path + ".20261120T000000Z.1.zst.tmp", "half");
@@ -169,8 +175,8 @@ TEST_CASE_METHOD(RotationFixture, "what a crash left uncompressed is compressed 
   open("?rotate_size=1M&compress=zstd");
   finish();
   CHECK(list_directory(directory.path()) ==
-        std::vector<std::string>{"log.json", "log.json.20261120T000000Z.1.zst", "log.json.20261120T000000Z.zst",
-                                 "log.json.not-ours"});
+        std::vector<std::string>{"log.json", "log.json.20261120T000000Z.1.zst",
+                                 "log.json.20261120T000000Z.zst", "log.json.not-ours"});
 }
 
 TEST_CASE_METHOD(RotationFixture, "only so many rotated files are kept, the newest", "[sink][rotation]") {
@@ -187,7 +193,8 @@ TEST_CASE_METHOD(RotationFixture, "only so many rotated files are kept, the newe
   CHECK(kept == std::vector(all.end() - static_cast<std::ptrdiff_t>(kept.size()), all.end()));
 }
 
-TEST_CASE_METHOD(RotationFixture, "a log behind a symbolic link is rotated where it lies", "[sink][rotation]") {
+TEST_CASE_METHOD(RotationFixture, "a log behind a symbolic link is rotated where it lies",
+                 "[sink][rotation]") {
   std::filesystem::create_directory(directory.file("disk"));
   std::filesystem::create_symlink(directory.file("disk/real.json"), path);
   open("?rotate_size=2K");
@@ -201,7 +208,8 @@ TEST_CASE_METHOD(RotationFixture, "a log behind a symbolic link is rotated where
   CHECK(text + read_file(path) == text_of(numbered_records(0, 10)));
 }
 
-TEST_CASE_METHOD(RotationFixture, "a rotation that fails is told, and no record is lost by it", "[sink][rotation]") {
+TEST_CASE_METHOD(RotationFixture, "a rotation that fails is told, and no record is lost by it",
+                 "[sink][rotation]") {
   if (geteuid() != 0) {
     WARN("skipped: needs root to take a directory's permission away from itself");
     return;
@@ -228,7 +236,22 @@ TEST_CASE_METHOD(RotationFixture, "a rotation that fails is told, and no record 
   CHECK(whole_log() == text_of(numbered_records(0, 70)));
 }
 
-TEST_CASE_METHOD(RotationFixture, "a log that somebody else has rotated meanwhile is not rotated again but followed",
+TEST_CASE_METHOD(RotationFixture, "a rotation that cannot open the new file is undone", "[sink][rotation]") {
+  const std::string real = directory.file("real.json");
+  std::filesystem::create_symlink(real, path);
+  open("?rotate_size=2K");
+  deliver(0, 1);
+  std::filesystem::remove(path);
+  std::filesystem::create_symlink(directory.file("no/such/log.json"), path);
+  const Answer answer = sink->deliver(numbered_records(1, 10));
+  CHECK(answer.kind == Answer::Kind::kDelivered);
+  CHECK_THAT(answer.why, Contains("rotate " + path));
+  CHECK(list_rotated(real).value().empty());
+  CHECK(read_file(real) == text_of(numbered_records(0, 10)));
+}
+
+TEST_CASE_METHOD(RotationFixture,
+                 "a log that somebody else has rotated meanwhile is not rotated again but followed",
                  "[sink][rotation]") {
   open("?rotate_size=2K");
   deliver(0, 1);
@@ -240,7 +263,8 @@ TEST_CASE_METHOD(RotationFixture, "a log that somebody else has rotated meanwhil
   CHECK(rotated().empty());
 }
 
-TEST_CASE_METHOD(RotationFixture, "a compression that fails is told, and the plain file stays", "[sink][rotation]") {
+TEST_CASE_METHOD(RotationFixture, "a compression that fails is told, and the plain file stays",
+                 "[sink][rotation]") {
   // A directory in the place of the unfinished file.
   std::filesystem::create_directory(path + ".20261121T143422Z.gz.tmp");
   open("?rotate_size=2K&compress=gzip");

@@ -44,7 +44,8 @@ TEST_CASE_METHOD(WriterFixture, "a writer writes a whole batch, large or small",
   CHECK(written.bytes == text_of(many).size());
 }
 
-TEST_CASE_METHOD(WriterFixture, "a record that is partly out is not taken, and completed when it is offered again",
+TEST_CASE_METHOD(WriterFixture,
+                 "a record that is partly out is not taken, and completed when it is offered again",
                  "[sink][stream]") {
   // Cut in the second line, at every place of it.
   const auto cut = GENERATE_COPY(range(std::size_t{0}, std::size_t{300}, std::size_t{37}));
@@ -78,7 +79,8 @@ TEST_CASE_METHOD(WriterFixture, "a record may need several tries to get out", "[
   CHECK(read_file(path) == text);
 }
 
-TEST_CASE_METHOD(WriterFixture, "a record that finish() completed is counted by the next write and not written again",
+TEST_CASE_METHOD(WriterFixture,
+                 "a record that finish() completed is counted by the next write and not written again",
                  "[sink][stream]") {
   {
     const FileSizeLimit full(line + 10);
@@ -92,7 +94,8 @@ TEST_CASE_METHOD(WriterFixture, "a record that finish() completed is counted by 
   CHECK(read_file(path) == text);
 }
 
-TEST_CASE_METHOD(WriterFixture, "a prologue goes out once, before the first record, also through a full disk", "[sink][stream]") {
+TEST_CASE_METHOD(WriterFixture, "a prologue goes out once, before the first record, also through a full disk",
+                 "[sink][stream]") {
   writer.begin("a header line\n");
   {
     const FileSizeLimit full(5);
@@ -114,7 +117,8 @@ TEST_CASE_METHOD(WriterFixture, "records go out up to a limit, which no record p
   CHECK(numbers_in(read_file(path)) == numbers(0, 4));
 }
 
-TEST_CASE("a descriptor that does not block and is full is waited for, then given up for now", "[sink][stream]") {
+TEST_CASE("a descriptor that does not block and is full is waited for, then given up for now",
+          "[sink][stream]") {
   testing::SmallPipe pipe;
   StreamWriter writer(json());
   const auto records = numbered_records(0, 200);

@@ -10,7 +10,8 @@
 
 namespace natsession::testing {
 
-// What came to a sink. Threads: any.
+// What came to a sink.
+// Threads: any.
 class Capture {
  public:
   struct Seen {
@@ -41,9 +42,15 @@ class Capture {
       seen.batches.push_back(records.size());
     });
   }
-  void flushed() { seen_.with([](Seen& seen) { ++seen.flushes; }); }
-  void reopened() { seen_.with([](Seen& seen) { ++seen.reopens; }); }
-  void destroyed() { seen_.with([](Seen& seen) { seen.destroyed = true; }); }
+  void flushed() {
+    seen_.with([](Seen& seen) { ++seen.flushes; });
+  }
+  void reopened() {
+    seen_.with([](Seen& seen) { ++seen.reopens; });
+  }
+  void destroyed() {
+    seen_.with([](Seen& seen) { seen.destroyed = true; });
+  }
 
  private:
   Guarded<Seen> seen_;
@@ -51,7 +58,8 @@ class Capture {
 
 class CaptureSink : public Sink {
  public:
-  CaptureSink(std::string name, std::shared_ptr<Capture> capture) : name_(std::move(name)), capture_(std::move(capture)) {}
+  CaptureSink(std::string name, std::shared_ptr<Capture> capture)
+      : name_(std::move(name)), capture_(std::move(capture)) {}
   ~CaptureSink() override { capture_->destroyed(); }
 
   [[nodiscard]] std::string_view name() const override { return name_; }

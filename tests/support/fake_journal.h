@@ -1,12 +1,10 @@
 // A journald that only listens: takes entries in the native protocol and shows their fields.
 #pragma once
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstdint>
@@ -17,6 +15,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/unique_fd.h"
 #include "support/temp_dir.h"
@@ -80,7 +81,8 @@ class FakeJournal {
         length |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
       }
       bytes.remove_prefix(sizeof(length));
-      if (bytes.size() < length + 1 || bytes[length] != '\n') throw std::runtime_error("a binary field without an end");
+      if (bytes.size() < length + 1 || bytes[length] != '\n')
+        throw std::runtime_error("a binary field without an end");
       put(entry, line, bytes.substr(0, length));
       bytes.remove_prefix(length + 1);
     }
@@ -89,7 +91,8 @@ class FakeJournal {
 
  private:
   static void put(Entry& entry, std::string_view name, std::string_view value) {
-    if (name.empty() || name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != std::string_view::npos) {
+    if (name.empty() ||
+        name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != std::string_view::npos) {
       throw std::runtime_error("not a field's name: " + std::string(name));
     }
     if (!entry.emplace(name, value).second) throw std::runtime_error("a field twice: " + std::string(name));
@@ -121,7 +124,8 @@ class FakeJournal {
     struct stat status {};
     fstat(file.get(), &status);
     std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
-    if (pread(file.get(), bytes.data(), bytes.size(), 0) != status.st_size) throw std::runtime_error("cannot read it");
+    if (pread(file.get(), bytes.data(), bytes.size(), 0) != status.st_size)
+      throw std::runtime_error("cannot read it");
     return bytes;
   }
 

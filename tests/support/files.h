@@ -1,9 +1,7 @@
 // Files and descriptors, for tests.
 #pragma once
 
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +12,9 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/unique_fd.h"
 
@@ -34,7 +35,8 @@ inline void write_file(const std::string& path, const std::string& text) {
 // The names in a directory, sorted.
 inline std::vector<std::string> list_directory(const std::filesystem::path& path) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(path)) names.push_back(entry.path().filename().string());
+  for (const auto& entry : std::filesystem::directory_iterator(path))
+    names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -64,7 +66,8 @@ struct SmallPipe {
   UniqueFd write;
 };
 
-// While it lives, no file of this process grows beyond a limit: a write() that would, is short, and the next fails.
+// While it lives, no file of this process grows beyond a limit: a write() that would, is short, and the next
+// fails.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {

@@ -16,6 +16,7 @@ class FlakySink final : public CaptureSink {
       : CaptureSink(std::move(name), std::move(capture)), script_(std::move(script)) {}
 
   Answer deliver(std::span<const SessionRecord> records) override {
+    if (on_deliver) on_deliver();
     if (script_.empty()) return CaptureSink::deliver(records);
     Answer answer = script_.front();
     script_.pop_front();
@@ -34,6 +35,7 @@ class FlakySink final : public CaptureSink {
     return {};
   }
 
+  std::function<void()> on_deliver;
   bool fail_reopen = false;
   bool fail_flush = false;
 

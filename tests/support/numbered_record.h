@@ -1,4 +1,4 @@
-// Records that a test can tell apart: number 0, 1, 2 … stands in seq, and in the times as seconds since 1970.
+// Records that a test can tell apart: number 0, 1, 2 … stands in seq, and in the times as a second of 1970.
 #pragma once
 
 #include <string>
@@ -12,7 +12,9 @@ inline const Origin& test_origin() {
   return origin;
 }
 
-inline UnixMs at_second(std::int64_t second) { return UnixMs(std::chrono::seconds(second)); }
+inline UnixMs at_second(std::int64_t second) {
+  return UnixMs(std::chrono::seconds(second));
+}
 
 inline SessionRecord numbered_record(std::uint32_t number, const Origin& origin = test_origin()) {
   SessionRecord record;

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <sys/mount.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
+
+#include <unistd.h>
 
 #include "support/temp_dir.h"
 

@@ -8,7 +8,8 @@
 
 namespace natsession::testing {
 
-// Closed at first. Threads: any.
+// Closed at first.
+// Threads: any.
 class Latch {
  public:
   void release() {
