@@ -66,6 +66,10 @@ run_tests() {
   fi
   all=$(count_of tests "$report") bad=$(count_of failures "$report") left=$(count_of skipped "$report")
   left=$((left + $(count_of disabled "$report")))
+  if [ "${CI-}" = true ] && [ "$left" != 0 ]; then
+    echo "in CI nothing is skipped: $left tests did not run"
+    bad=$((bad + left)) left=0
+  fi
   passed=$((passed + all - bad - left)) failed=$((failed + bad)) skipped=$((skipped + left))
   [ "$bad" = 0 ]
 }

@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 
-from netlab import missing
+from netlab import missing, wait_until
 
 MAX = "/proc/sys/net/netfilter/nf_conntrack_max"
 BUCKETS = "/proc/sys/net/netfilter/nf_conntrack_buckets"
@@ -35,12 +35,19 @@ class TableLimits:
             missing(f"the limits of the conntrack table: no {MAX}")
         self._lock = open(LOCK, "w", encoding="ascii")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            wait_until(self._locked, "another test still holds the limits of the conntrack table", 240)
             self._set()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _locked(self):
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _set(self):
         before = {path: read_number(path) for path in (MAX, BUCKETS)}
@@ -51,7 +58,7 @@ class TableLimits:
             return
         self._keeper = subprocess.Popen(
             ["sh", "-c", KEEPER, "sh", *(f"{path}={before[path]}" for path in changed)],
-            stdin=subprocess.PIPE, start_new_session=True)
+            stdin=subprocess.PIPE, start_new_session=True, pass_fds=[self._lock.fileno()])  # locked till then
         for path, value in changed.items():
             try:
                 with open(path, "w", encoding="ascii") as file:
