@@ -47,6 +47,14 @@ Result<void> CollectorThread::start() {
 }
 
 void CollectorThread::run() {
+  const State end = take_turns();
+  // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket, in a table
+  // that fills, for as long as the sinks take to finish.
+  source_.reset();
+  change_state(end);
+}
+
+CollectorThread::State CollectorThread::take_turns() {
   bool told_ready = false;
   for (;;) {
     if (relabelled_.exchange(false, std::memory_order_acquire)) {
@@ -62,13 +70,13 @@ void CollectorThread::run() {
     }
     if (!pace) {
       error_.with([&](std::optional<Error>& error) { error = pace.error(); });
-      return change_state(State::kFailed);
+      return State::kFailed;
     }
     if (!told_ready && collector_.ready()) {
       told_ready = true;
       change_state(State::kReady);
     }
-    if (*pace == Collector::Pace::kDone || abort_.load(std::memory_order_relaxed)) return change_state(State::kDone);
+    if (*pace == Collector::Pace::kDone || abort_.load(std::memory_order_relaxed)) return State::kDone;
     wait(*pace);
   }
 }

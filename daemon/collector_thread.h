@@ -70,6 +70,7 @@ class CollectorThread {
   };
 
   void run();
+  State take_turns();
   void wait(Collector::Pace pace);
   void publish();
   void change_state(State state);
@@ -78,7 +79,7 @@ class CollectorThread {
   const Clock& clock_;
   WakeFd& notice_;
   WakeFd wake_;
-  std::unique_ptr<ConntrackSource> source_;
+  std::unique_ptr<ConntrackSource> source_;  // closed when the thread ends; collector_ must not be turned after that
   Producer& output_;
   Tracker tracker_;
   Collector collector_;

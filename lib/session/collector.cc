@@ -121,6 +121,7 @@ void Collector::watch_losses(UnixMs now, std::size_t unreadable) {
   if (lost == 0) return;
   ++counters_.overruns;
   counters_.events_lost += lost;
+  losses_open_ = true;
   gap_.add(last_drained_, now, guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
   want_reconciliation(clock_.steady());
 }
@@ -164,7 +165,8 @@ void Collector::advance_pass(bool drained) {
     }
     case Step::kDrainAfter: {
       if (!drained) return;
-      tracker_.end_pass(whole_, guard_.reliable() && source_.dropped() != dropped_before_);
+      delayed_ = guard_.reliable() && source_.dropped() != dropped_before_;
+      tracker_.end_pass(whole_, delayed_);
       step_ = Step::kSweep;
       return;
     }
@@ -205,6 +207,11 @@ void Collector::pass_over() {
   if (step_ != Step::kNone) return;
   ready_ = true;
   pass_ended_ = clock_.steady();
+  if (!losses_open_) return;
+  // Sessions that this dump did not show are told apart by the next one, once nothing is on its way any more. After a
+  // loss that does not wait for the window.
+  losses_open_ = !whole_ || delayed_;
+  if (losses_open_) want_reconciliation(pass_ended_);
 }
 
 }  // namespace natsession

@@ -89,6 +89,7 @@ class Collector {
   DumpPurpose purpose_;                  // of the pass that runs
   std::optional<DumpPurpose> wanted_;    // the next one
   bool whole_ = false;                   // the dump of this pass was complete
+  bool delayed_ = false;                 // DESTROY events may have been on their way when it ended
   bool confirming_ = false;              // this pass looks again for sessions that the last one did not show
   int tries_ = 0;                        // of this pass, after interruptions
   std::uint64_t dropped_at_pass_ = 0;    // source_.dropped() when this pass began
@@ -101,6 +102,7 @@ class Collector {
   GapKeeper gap_;
   std::chrono::nanoseconds table_looked_at_{};
   std::uint64_t dropped_seen_ = 0;
+  bool losses_open_ = false;             // events were lost, and no dump has yet told what became of their sessions
   bool delaying_ = false;                // events did not fit since the queue was last empty
   UnixMs last_drained_{};                // until then nothing can be missing
   bool ready_ = false;

@@ -1,5 +1,6 @@
 #include "session/collector.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "support/manual_clock.h"
@@ -224,6 +225,29 @@ TEST_CASE("the guard: reliable mode goes off above 80 % while events are delayed
     CHECK(gap.events_lost == Count(30));
     CHECK(f.collector.counters().events_delayed == 500);
   }
+}
+
+TEST_CASE("after the guard sessions that went unseen are closed without waiting for the window", "[session][guard]") {
+  CollectorFixture f;
+  f.clock.advance(std::chrono::milliseconds(10));
+  f.run();
+  f.source.queue = {flow().id(1).created(), flow().id(2).created()};
+  f.live(std::chrono::milliseconds(100));
+  f.source.table = {flow().id(2).dumped()};
+  f.source.usage = {810'000, 1'000'000};
+  f.source.drop(5);
+  f.clock.advance(std::chrono::milliseconds(100));
+  f.run();
+  REQUIRE_FALSE(f.source.reliable);
+  f.source.drop(1);  // the DESTROY of the first, let go
+  f.source.usage = {0, 1'000'000};
+  f.live(std::chrono::seconds(5));
+  const auto records = f.take();
+  REQUIRE(records.size() == 2);
+  CHECK(f.source.reliable);
+  CHECK(std::any_of(records.begin(), records.end(), [](const SessionRecord& r) { return r.event == RecordEvent::kGap; }));
+  CHECK(std::any_of(records.begin(), records.end(), [](const SessionRecord& r) { return r.reason == RecordReason::kVanished; }));
+  CHECK(f.tracker.live() == 1);
 }
 
 TEST_CASE("reliable mode on never goes off, and off never goes on", "[session][guard]") {
