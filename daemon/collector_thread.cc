@@ -50,6 +50,7 @@ void CollectorThread::run() {
   const State end = take_turns();
   // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket, in a table
   // that fills, for as long as the sinks take to finish.
+  (void)source_->set_reliable(false);  // also where somebody else holds the socket, too
   source_.reset();
   change_state(end);
 }

@@ -15,6 +15,9 @@ constexpr std::chrono::milliseconds kTableInterval{50};
 constexpr std::chrono::seconds kReconcilePause{1};
 constexpr int kReconcileShare = 4;  // at most one part in this and one of the time
 
+// The kernel tries a delayed event again within a second: what it has not brought by then is not on its way.
+constexpr std::chrono::seconds kSettled{5};
+
 // Cells that one turn looks at after a dump. Each makes at most one record.
 constexpr std::uint32_t kSweepStep = 2048;
 
@@ -36,7 +39,7 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       clock_(clock),
       schedule_(settings.window, to_ms(clock.now())),
       guard_(settings.reliable, settings.guard_percent),
-      last_drained_(to_ms(clock.now())) {
+      complete_until_(to_ms(clock.now())) {
   want_pass({.close = {}, .final = false, .initial = true});
 }
 
@@ -67,8 +70,8 @@ Result<Collector::Pace> Collector::turn() {
   watch_table(steady);
   tell_gap(to_ms(now), received->drained);
   if (received->drained) {
-    last_drained_ = to_ms(now);
     delaying_ = false;
+    if (steady - missed_at_ >= (guard_.watches() ? kSettled : std::chrono::seconds(0))) complete_until_ = to_ms(now);
   }
 
   if (const auto close = schedule_.close_if_due(to_ms(now))) want_pass({.close = close, .final = false, .initial = false});
@@ -111,7 +114,10 @@ void Collector::watch_losses(UnixMs now, std::size_t unreadable) {
   const std::uint64_t dropped = source_.dropped();
   const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
-  if (missed > 0) delaying_ = true;
+  if (missed > 0) {
+    delaying_ = true;
+    missed_at_ = clock_.steady();
+  }
   std::uint64_t lost = unreadable;
   if (guard_.reliable()) {
     counters_.events_delayed += missed;
@@ -122,7 +128,7 @@ void Collector::watch_losses(UnixMs now, std::size_t unreadable) {
   ++counters_.overruns;
   counters_.events_lost += lost;
   losses_open_ = true;
-  gap_.add(last_drained_, now, guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
+  gap_.add(complete_until_, now, guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
   want_reconciliation(clock_.steady());
 }
 

@@ -104,7 +104,8 @@ class Collector {
   std::uint64_t dropped_seen_ = 0;
   bool losses_open_ = false;             // events were lost, and no dump has yet told what became of their sessions
   bool delaying_ = false;                // events did not fit since the queue was last empty
-  UnixMs last_drained_{};                // until then nothing can be missing
+  std::chrono::nanoseconds missed_at_ = std::chrono::hours(-1);  // when events last did not fit
+  UnixMs complete_until_{};              // until then nothing can be missing: the queue was empty, nothing was delayed
   bool ready_ = false;
   bool stopping_ = false;
   std::optional<Error> last_dump_error_;
