@@ -1,6 +1,7 @@
 #!/bin/bash
 # Completes command lines as bash would, and compares what is offered.
 set -u
+# shellcheck source=/dev/null
 source "$1" || exit 1
 failures=0
 folder=$(mktemp -d) || exit 1
@@ -16,7 +17,7 @@ expect() {
     got=$(printf '%s\n' "${COMPREPLY[@]-}" | sort)
     wanted=$(printf '%s\n' "$@" | sort)
     if [[ $got != "$wanted" ]]; then
-        echo "'$COMP_LINE' is completed with:" $got "instead of:" $wanted
+        echo "'$COMP_LINE' is completed with: $got instead of: $wanted"
         failures=$((failures + 1))
     fi
 }
