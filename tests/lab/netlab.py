@@ -92,6 +92,12 @@ def wait_until(condition, what, seconds=30.0):
         time.sleep(0.01)
 
 
+def next_moment():
+    """Until it is another millisecond than now: the resolution of the log."""
+    until = time.time() + 0.002
+    wait_until(lambda: time.time() > until, "the next millisecond")
+
+
 class Lab:
     """rules: names from RULES. sysctls: nf_conntrack_* of the NAT box, set before any traffic."""
 

@@ -1,10 +1,8 @@
 """Ports are used again: by the next session on the same 5-tuple, and by sessions to several peers at once."""
 
-import time
-
 from case import LabCase, main
 from compare import by_session
-from netlab import SERVER4, SERVER6, wait_until
+from netlab import SERVER4, SERVER6, next_moment
 from traffic import client_and_server
 from witness import Witness
 
@@ -37,8 +35,7 @@ class ReuseTest(LabCase):
         for _ in range(3):
             # After a reset the client may use the port at once: the kernel replaces the closed flow. But a
             # session's id is made of its tuples and its start in ms: these begin in different ones.
-            moment = time.time()
-            wait_until(lambda since=moment: time.time() > since + 0.002, "the next millisecond")
+            next_moment()
             self.client.session("tcp", SERVER4, 7000, source_port=30000, how="rst")
         self.lab.conntrack("-F")
         self.check(daemon, 3)

@@ -4,7 +4,7 @@ import signal
 import time
 
 from case import LabCase, main
-from netlab import SERVER4, wait_until
+from netlab import SERVER4, next_moment, wait_until
 from traffic import client_and_server
 from witness import Witness
 
@@ -69,6 +69,7 @@ class WindowsTest(LabCase):
         self.client.open("a", "tcp", SERVER4, 7000)
         for count in (1, 2):
             self.client.exchange("a", 500, 5000)
+            next_moment()  # a session that begins just then belongs to the window that opens
             daemon.send_signal(signal.SIGUSR1)
             daemon.wait_for_records(lambda rs, n=count: len(interims(rs)) == n, f"{count} interim records")
         # Nothing has moved since: no record.
