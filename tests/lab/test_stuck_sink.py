@@ -17,7 +17,6 @@ from traffic import client_and_server
 
 TABLE = 100_000
 AT_ONCE = 2_000
-MOST_SESSIONS = 3_000_000
 STOPS_WITHIN_SECONDS = 45  # its limits are 20 s for the collector and 20 s for the sinks
 REDIRECTED = ("sh", "-c", 'exec "$@" >"$0"')
 
@@ -46,7 +45,7 @@ class Traffic:
         deadline = time.monotonic() + seconds
         while not self.refused and not condition():
             self.step()
-            assert self.flood.made < MOST_SESSIONS and time.monotonic() < deadline, what
+            assert time.monotonic() < deadline, what
 
 
 class StuckSinkTest(LabCase):
