@@ -57,7 +57,7 @@ Result<Collector::Pace> Collector::turn() {
   const std::chrono::nanoseconds steady = clock_.steady();
   const UnixNs now = clock_.now();
   if (!output_.has_room()) {
-    watch_losses(to_ms(now), 0);
+    watch_losses(0);
     watch_table(steady);
     ++counters_.held_back_turns;
     return Pace::kTick;
@@ -66,7 +66,7 @@ Result<Collector::Pace> Collector::turn() {
   tracker_.set_now(now);
   const auto received = source_.receive(tracker_);
   if (!received) return received.error();
-  watch_losses(to_ms(now), received->unreadable);
+  watch_losses(received->unreadable);
   watch_table(steady);
   tell_gap(to_ms(now), received->drained);
   if (received->drained) {
@@ -110,7 +110,7 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
 
 // An overrun is data: it is counted, the log says so, and a dump tells what became of the sessions. In reliable mode
 // what did not fit comes again, or was a NEW or UPDATE, which harms no record: the next dump shows its session.
-void Collector::watch_losses(UnixMs now, std::size_t unreadable) {
+void Collector::watch_losses(std::size_t unreadable) {
   const std::uint64_t dropped = source_.dropped();
   const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
@@ -128,7 +128,8 @@ void Collector::watch_losses(UnixMs now, std::size_t unreadable) {
   ++counters_.overruns;
   counters_.events_lost += lost;
   losses_open_ = true;
-  gap_.add(complete_until_, now, guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
+  // The time is asked for after the count: this thread may have been stopped for long since the turn began.
+  gap_.add(complete_until_, to_ms(clock_.now()), guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
   want_reconciliation(clock_.steady());
 }
 

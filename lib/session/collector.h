@@ -71,7 +71,7 @@ class Collector {
 
   void want_pass(const DumpPurpose& purpose);
   void watch_table(std::chrono::nanoseconds steady);
-  void watch_losses(UnixMs now, std::size_t unreadable);
+  void watch_losses(std::size_t unreadable);
   void tell_gap(UnixMs now, bool drained);
   void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);

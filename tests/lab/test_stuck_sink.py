@@ -95,7 +95,7 @@ class StuckSinkTest(LabCase):
         self.assertGreater(int(told[1]), 100_000)
 
     def test_a_sink_that_recovers_gets_what_waited_and_the_gap(self):
-        daemon = self.begin("--sink", "file:" + self.fifo)
+        daemon = self.begin("--sink", "file:" + self.fifo, "--events", "destroy")  # so that each loss is an end
         self.assert_forwarding_does_not_suffer()
         log = Log(self.path("log.json"), choose=lambda r: r["event"] == "gap" or r["pri_ip"].startswith("10.0.0."))
         reader = self.read_the_fifo_into(log.path)

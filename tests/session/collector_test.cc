@@ -153,6 +153,21 @@ TEST_CASE("a loss becomes a gap record with the number of lost events, and the t
   CHECK(f.collector.counters().events_lost == 17);
 }
 
+TEST_CASE("a gap reaches to when the loss was seen, also when the thread was stopped within its turn", "[session][collector]") {
+  CollectorFixture f(ReliableMode::kOff);
+  f.run();
+  f.source.on_receive = [&] {
+    f.clock.advance(std::chrono::seconds(2));
+    f.source.drop(5);
+    f.source.on_receive = nullptr;
+  };
+  f.run();
+  f.live(std::chrono::seconds(3));
+  const SessionRecord gap = f.only();
+  CHECK(gap.start_time == ms(1'000'000));
+  CHECK(gap.end_time == ms(1'002'000));
+}
+
 TEST_CASE("losses that follow one another are one gap, and one that goes on is told in pieces", "[session][collector]") {
   CollectorFixture f(ReliableMode::kOff);
   f.run();

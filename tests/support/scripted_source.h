@@ -23,6 +23,8 @@ class ScriptedSource final : public EventSource {
   DumpState outcome = DumpState::kDone;
   std::optional<Error> dump_error;
   std::optional<Error> receive_error;
+  // Called before events are received: the moment at which the thread may be stopped.
+  std::function<void()> on_receive;
   // Called when a dump begins and before each part: the moment to change the queue under it.
   std::function<void()> on_dump_start;
   std::function<void(std::size_t shown)> on_dump_part;
@@ -36,6 +38,7 @@ class ScriptedSource final : public EventSource {
   void drop(std::uint64_t messages) { dropped_ += messages; }
 
   Result<Received> receive(Handler& handler) override {
+    if (on_receive) on_receive();
     if (receive_error) return *receive_error;
     Received received;
     received.unreadable = std::exchange(unreadable_next, 0);
