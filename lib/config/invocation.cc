@@ -32,6 +32,17 @@ Result<void> apply(const std::vector<Assignment>& assignments, const Environment
   return {};
 }
 
+// The default sink is for who has no ledger. Errors: kUsage if records would go nowhere.
+Result<void> settle_sinks(Invocation& result) {
+  Config& config = result.config;
+  const Option& sink = *find_setting("sink");
+  const std::string& source = result.sources[static_cast<std::size_t>(&sink - options().data())];
+  if (!config.ledger.empty() && source.empty()) config.sinks.clear();
+  if (!config.sinks.empty() || !config.ledger.empty()) return {};
+  return Error{ErrorKind::kUsage, source + ": sink: needs at least one, such as " + std::string(sink.example) +
+                                      ", where there is no ledger"};
+}
+
 Result<Action> action_of(const CommandLine& line) {
   if (line.help) return Action::kHelp;
   if (line.version) return Action::kVersion;
@@ -62,6 +73,7 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const E
   }
   if (auto applied = apply(line->settings, environment, result); !applied) return applied.error();
 
+  if (auto settled = settle_sinks(result); !settled) return settled.error();
   if (result.config.instance.empty()) {
     if (environment.hostname.empty()) {
       return Error{ErrorKind::kUsage,

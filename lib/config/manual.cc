@@ -23,10 +23,11 @@ struct Heading {
   std::string_view text;
 };
 
-constexpr std::array<Heading, 4> kHeadings{{
+constexpr std::array<Heading, 5> kHeadings{{
     {OptionGroup::kOutput, "Where records go, and how they are written"},
     {OptionGroup::kSessions, "Which sessions, and what is said of them"},
     {OptionGroup::kKernel, "The kernel"},
+    {OptionGroup::kLedger, "The ledger, and delivery to sinks"},
     {OptionGroup::kProgram, "The program"},
 }};
 
@@ -43,6 +44,10 @@ Examples
       To a file with rotation: a new one every 100 MiB, 14 old ones, compressed.
   natsessiond --sink journald --sink file:/var/log/nat.csv --format csv
       To the journal (journalctl NATSESSION_PRI_IP=10.1.2.3) and to a file.
+  natsessiond --ledger /var/lib/natsessiond/ledger --retention 90d
+      Into a ledger of three months; natsessionctl asks it.
+  natsessiond --ledger /var/lib/natsessiond/ledger --sink syslog+tcp://log.example.net
+      Through the ledger to a log host: what it cannot take now, it gets later.
   natsessiond --vpc-id 10.0.0.0/8=blue --vpc-id zone:7=green --vpc-id other
       With a vpc_id by private address, by conntrack zone, and for the rest.
   natsessiond --config /etc/natsessiond/natsessiond.toml

@@ -22,7 +22,7 @@ enum class OptionKind {
   kList,     // strings; the flag may be given several times
 };
 
-enum class OptionGroup { kOutput, kSessions, kKernel, kProgram };
+enum class OptionGroup { kOutput, kSessions, kKernel, kLedger, kProgram };
 
 struct Option {
   std::string_view name;  // the flag without its dashes

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "base/byte_count.h"
 #include "base/time.h"
@@ -33,6 +34,28 @@ std::string destination(std::string_view url) {
   return std::string(kFile) + path.lexically_normal().string();
 }
 
+// A time from `least` to `most`.
+Result<void> put_time(std::chrono::milliseconds& member, std::string_view value, std::chrono::milliseconds least,
+                      std::chrono::milliseconds most) {
+  const auto time = parse_duration(value);
+  if (!time) return time.error();
+  if (*time < least || *time > most) {
+    return usage(in_quotes(value) + " is out of range: " + format_duration(least) + " to " + format_duration(most));
+  }
+  member = *time;
+  return {};
+}
+
+Result<void> put_size(ByteCount& member, std::string_view value, ByteCount least, ByteCount most) {
+  const auto size = parse_byte_count(value);
+  if (!size) return size.error();
+  if (*size < least || *size > most) {
+    return usage(in_quotes(value) + " is out of range: " + format_byte_count(least) + " to " + format_byte_count(most));
+  }
+  member = *size;
+  return {};
+}
+
 bool match_the_same(const VpcRule& a, const VpcRule& b) {
   return a.kind == b.kind && a.prefix == b.prefix && a.zone == b.zone && a.mark == b.mark &&
          a.mark_mask == b.mark_mask;
@@ -41,7 +64,7 @@ bool match_the_same(const VpcRule& a, const VpcRule& b) {
 }  // namespace
 
 Result<void> put_sink(Config& config, std::string_view value, const Environment& environment) {
-  if (value.empty()) return usage("it is empty: stdout, file:PATH or journald");
+  if (value.empty()) return usage("it is empty: stdout, file:PATH, journald or another that --help lists");
   if (environment.check_sink) {
     if (auto checked = environment.check_sink(value); !checked) return checked;
   }
@@ -77,13 +100,7 @@ Result<void> put_records(Config& config, std::string_view value, const Environme
 }
 
 Result<void> put_window(Config& config, std::string_view value, const Environment&) {
-  const auto window = parse_duration(value);
-  if (!window) return window.error();
-  if (*window < kMinWindow || *window > kMaxWindow) {
-    return usage(in_quotes(value) + " is out of range: " + format_duration(kMinWindow) + " to 24h");
-  }
-  config.window = *window;
-  return {};
+  return put_time(config.window, value, kMinWindow, kMaxWindow);
 }
 
 Result<void> put_instance(Config& config, std::string_view value, const Environment&) {
@@ -127,14 +144,7 @@ Result<void> put_netns(Config& config, std::string_view value, const Environment
 }
 
 Result<void> put_rcvbuf(Config& config, std::string_view value, const Environment&) {
-  const auto size = parse_byte_count(value);
-  if (!size) return size.error();
-  if (*size < kMinRcvbuf || *size > kMaxRcvbuf) {
-    return usage(in_quotes(value) + " is out of range: " + format_byte_count(kMinRcvbuf) + " to " +
-                 format_byte_count(kMaxRcvbuf));
-  }
-  config.rcvbuf = *size;
-  return {};
+  return put_size(config.rcvbuf, value, kMinRcvbuf, kMaxRcvbuf);
 }
 
 Result<void> put_reliable(Config& config, std::string_view value, const Environment&) {
@@ -156,6 +166,77 @@ Result<void> put_guard(Config& config, std::string_view value, const Environment
 
 Result<void> put_tune(Config& config, std::string_view value, const Environment&) {
   return assign(config.tune, parse_switch(value));
+}
+
+Result<void> put_ledger(Config& config, std::string_view value, const Environment&) {
+  config.ledger = value;
+  return {};
+}
+
+Result<void> put_retention(Config& config, std::string_view value, const Environment&) {
+  return put_time(config.retention, value, kMinRetention, kMaxRetention);
+}
+
+Result<void> put_ledger_max(Config& config, std::string_view value, const Environment&) {
+  return put_size(config.ledger_max, value, kMinLedgerMax, ByteCount{std::numeric_limits<std::int64_t>::max()});
+}
+
+Result<void> put_sync(Config& config, std::string_view value, const Environment&) {
+  if (value != "always" && value != "never") {
+    std::chrono::milliseconds interval{};
+    if (auto put = put_time(interval, value, kMinSync, kMaxSync); !put) {
+      return usage(put.error().message + "; or always, or never");
+    }
+  }
+  config.sync = value;
+  return {};
+}
+
+Result<void> put_batch(Config& config, std::string_view value, const Environment&) {
+  std::size_t records = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), records);
+  if (error != std::errc() || end != value.data() + value.size() || records < 1 || records > kMaxBatch) {
+    return usage(in_quotes(value) + " is not a number of records: 1 to " + std::to_string(kMaxBatch));
+  }
+  config.batch = records;
+  return {};
+}
+
+Result<void> put_batch_bytes(Config& config, std::string_view value, const Environment&) {
+  return put_size(config.batch_bytes, value, kMinBatchBytes, kMaxBatchBytes);
+}
+
+Result<void> put_linger(Config& config, std::string_view value, const Environment&) {
+  return put_time(config.linger, value, std::chrono::milliseconds(0), kMaxLinger);
+}
+
+Result<void> put_suspend(Config& config, std::string_view value, const Environment&) {
+  return put_time(config.suspend, value, kMinSuspend, kMaxSuspend);
+}
+
+Result<void> put_control(Config& config, std::string_view value, const Environment&) {
+  constexpr std::size_t kMaxSocketPath = 107;  // sun_path, less the NUL
+  if (value.size() > kMaxSocketPath) {
+    return usage(in_quotes(value) + " has " + std::to_string(value.size()) + " bytes: the path of a socket has at most " +
+                 std::to_string(kMaxSocketPath));
+  }
+  config.control = value;
+  return {};
+}
+
+Result<void> put_metrics(Config& config, std::string_view value, const Environment&) {
+  const std::size_t colon = value.rfind(':');
+  unsigned port = 0;
+  if (colon != std::string_view::npos) {
+    const std::string_view digits = value.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (error != std::errc() || end != digits.data() + digits.size()) port = 0;
+  }
+  if (!value.empty() && (port < 1 || port > 65535)) {
+    return usage(in_quotes(value) + " is not HOST:PORT, such as 127.0.0.1:9469 or [::1]:9469");
+  }
+  config.metrics = value;
+  return {};
 }
 
 Result<void> put_state(Config& config, std::string_view value, const Environment&) {

@@ -28,6 +28,16 @@ Result<void> put_rcvbuf(Config& config, std::string_view value, const Environmen
 Result<void> put_reliable(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_guard(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_tune(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_ledger(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_retention(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_ledger_max(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_sync(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_batch(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_batch_bytes(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_linger(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_suspend(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_control(Config& config, std::string_view value, const Environment& environment);
+Result<void> put_metrics(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_state(Config& config, std::string_view value, const Environment& environment);
 Result<void> put_log_level(Config& config, std::string_view value, const Environment& environment);
 

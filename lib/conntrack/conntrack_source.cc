@@ -44,16 +44,29 @@ ConntrackSource::ConntrackSource(const ConntrackOptions& options, NetlinkSocket 
       table_(std::move(table)),
       granted_(granted) {}
 
+std::vector<unsigned> ConntrackSource::groups() const {
+  std::vector<unsigned> groups;
+  if (options_.groups.new_) groups.push_back(NFNLGRP_CONNTRACK_NEW);
+  if (options_.groups.update) groups.push_back(NFNLGRP_CONNTRACK_UPDATE);
+  if (options_.groups.destroy) groups.push_back(NFNLGRP_CONNTRACK_DESTROY);
+  return groups;
+}
+
 Result<void> ConntrackSource::subscribe() {
-  if (options_.groups.new_) {
-    if (auto joined = events_.join(NFNLGRP_CONNTRACK_NEW); !joined) return joined;
+  for (const unsigned group : groups()) {
+    if (auto joined = events_.join(group); !joined) return joined;
   }
-  if (options_.groups.update) {
-    if (auto joined = events_.join(NFNLGRP_CONNTRACK_UPDATE); !joined) return joined;
+  return {};
+}
+
+Result<void> ConntrackSource::unsubscribe() {
+  for (const unsigned group : groups()) {
+    if (auto left = events_.leave(group); !left) return left;
   }
-  if (options_.groups.destroy) {
-    if (auto joined = events_.join(NFNLGRP_CONNTRACK_DESTROY); !joined) return joined;
-  }
+  ReceiveRing::Round round;
+  do {
+    round = ring_.receive(events_.fd());
+  } while (round.count > 0 || round.error_number == ENOBUFS);
   return {};
 }
 

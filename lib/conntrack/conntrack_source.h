@@ -37,6 +37,8 @@ class ConntrackSource final : public EventSource {
 
   // Joins the groups that `options` names. Needs CAP_NET_ADMIN, as every dump does.
   Result<void> subscribe();
+  // Leaves them, and throws away what is queued: from here on this source costs the forwarding path nothing.
+  Result<void> unsubscribe();
 
   // One recvmmsg() of at most ReceiveRing::kSlots messages; drained if it was not full.
   Result<Received> receive(Handler& handler) override;
@@ -62,6 +64,9 @@ class ConntrackSource final : public EventSource {
     void on_event(const ConntrackEvent& event) override { events.push_back(event); }
     std::vector<ConntrackEvent> events;
   };
+
+  // The groups that `options` names.
+  [[nodiscard]] std::vector<unsigned> groups() const;
 
   ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
                   MemoryRegion region, TableGauge table, ByteCount granted);

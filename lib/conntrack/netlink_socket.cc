@@ -77,6 +77,14 @@ Result<void> NetlinkSocket::join(unsigned group) {
   return {};
 }
 
+Result<void> NetlinkSocket::leave(unsigned group) {
+  if (const int error = set_option(fd_.get(), SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, static_cast<int>(group));
+      error != 0) {
+    return system_error("leave conntrack event group " + std::to_string(group), error);
+  }
+  return {};
+}
+
 Result<void> NetlinkSocket::set_no_enobufs() {
   if (const int error = set_option(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, 1); error != 0) {
     return system_error("set NETLINK_NO_ENOBUFS on the conntrack socket", error);

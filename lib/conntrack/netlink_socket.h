@@ -34,6 +34,8 @@ class NetlinkSocket {
 
   // Joins a multicast group (enum nfnetlink_groups). Needs CAP_NET_ADMIN in the namespace's user namespace.
   Result<void> join(unsigned group);
+  // Leaves it; what is queued stays queued.
+  Result<void> leave(unsigned group);
 
   // NETLINK_NO_ENOBUFS: an overrun is not told by an error, and does not stop the queueing until the queue is
   // empty.

@@ -113,6 +113,10 @@ std::string_view to_string(RecordReason reason) {
       return "stopped";
     case RecordReason::kSinkStalled:
       return "sink_stalled";
+    case RecordReason::kLedgerFull:
+      return "ledger_full";
+    case RecordReason::kDamaged:
+      return "damaged";
   }
   return {};
 }

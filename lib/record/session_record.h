@@ -45,6 +45,8 @@ enum class RecordReason : std::uint8_t {
   kTableGuard,   // gap: reliable mode was off because the conntrack table was filling
   kStopped,      // gap: the logger was not running, as its state file tells
   kSinkStalled,  // gap: this sink took nothing for too long while others went on
+  kLedgerFull,   // gap: retention deleted records that this sink had not read yet
+  kDamaged,      // gap: records in the ledger cannot be read any more
 };
 
 // nf_conntrack's enum tcp_conntrack. kNone is also: not TCP, or not known.

@@ -37,9 +37,21 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       tracker_(tracker),
       output_(output),
       clock_(clock),
+      window_(settings.window),
       schedule_(settings.window, to_ms(clock.now())),
       guard_(settings.reliable, settings.guard_percent),
       complete_until_(to_ms(clock.now())) {
+  want_pass({.close = {}, .final = false, .initial = true});
+}
+
+void Collector::resume() {
+  const UnixMs now = to_ms(clock_.now());
+  schedule_ = WindowSchedule(window_, now);
+  dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_.dropped();
+  losses_open_ = delaying_ = false;
+  complete_until_ = now;
+  ready_ = stopping_ = false;
+  stop_requested_.store(false, std::memory_order_relaxed);
   want_pass({.close = {}, .final = false, .initial = true});
 }
 

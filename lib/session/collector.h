@@ -50,6 +50,10 @@ class Collector {
   // Errors: the source is broken for good.
   [[nodiscard]] Result<Pace> turn();
 
+  // After kDone: begins again, as a new collector with the same tracker and counters would. What the source told and
+  // dropped since is not looked at; sessions that are over vanish with the dump that now comes.
+  void resume();
+
   // The initial dump has been taken in: every session is known.
   [[nodiscard]] bool ready() const { return ready_; }
 
@@ -83,6 +87,7 @@ class Collector {
   Tracker& tracker_;
   RecordOutput& output_;
   const Clock& clock_;
+  const std::chrono::milliseconds window_;
   WindowSchedule schedule_;
 
   Step step_ = Step::kNone;

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
+#include "session/nat_side.h"
 #include "session/window_schedule.h"
 
 namespace natsession {
 namespace {
 
-constexpr std::uint8_t kIcmp = 1;
-constexpr std::uint8_t kIcmpV6 = 58;
 constexpr std::uint32_t kNoHistory = Slab<History>::kNone;
 
 // Destination NAT alone: the private side is the one that was connected to. With both kinds it is source NAT that
@@ -23,8 +22,7 @@ bool is_dnat_view(const Session<Family>& session) {
 template <typename Family>
 SessionRecord RecordMaker::describe(const Session<Family>& session) const {
   const FlowKey<Family>& key = session.key;
-  const bool icmp = key.protocol == kIcmp || key.protocol == kIcmpV6;
-  // ICMP has one id and one type and code a direction; see Tuple for where they stand.
+  const bool icmp = is_icmp(key.protocol);
   SessionRecord record;
   if (is_dnat_view(session)) {
     record.pri_ip = Family::load(key.reply_src);
@@ -38,8 +36,9 @@ SessionRecord RecordMaker::describe(const Session<Family>& session) const {
     record.pri_port = key.original_src_port;
     record.pub_ip = Family::load(key.reply_src);
     record.pub_port = icmp ? key.original_dst_port : key.reply_src_port;
-    record.nat_ip = Family::load(key.reply_dst);
-    record.nat_port = icmp ? key.reply_src_port : key.reply_dst_port;
+    const NatSide nat = nat_side(session);
+    record.nat_ip = nat.ip;
+    record.nat_port = nat.port;
     if ((session.nat_status & kStatusDstNat) != 0) {
       record.has_orig_dst = true;
       record.orig_dst_ip = Family::load(key.original_dst);

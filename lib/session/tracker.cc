@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "session/nat_side.h"
+
 namespace natsession {
 namespace {
 
@@ -317,6 +319,21 @@ void Tracker::sweep_one(Session<Family>& session) {
   }
   const bool in_closed_window = purpose_.close && session.begin < *purpose_.close;
   close_vanished(session, hash_key(session.key), in_closed_window ? *purpose_.close : to_ms(now_));
+}
+
+bool Tracker::count_ports(PortCensus& census, TableCursor& cursor, std::uint32_t count) {
+  const auto add = [&]<typename Family>(const Session<Family>& session) {
+    if ((session.nat_status & kStatusSrcNat) == 0) return;
+    const NatSide nat = nat_side(session);
+    census.add(nat.ip, session.key.protocol, nat.port);
+  };
+  if (!cursor.v6) {
+    cursor.at = v4_.scan(cursor.at, count, add);
+    if (cursor.at >= v4_.end()) cursor = {.v6 = true, .at = 0};
+    return false;
+  }
+  cursor.at = v6_.scan(cursor.at, count, add);
+  return cursor.at >= v6_.end();
 }
 
 template <typename Family>

@@ -12,6 +12,7 @@
 #include "record/record_output.h"
 #include "session/event_source.h"
 #include "session/flow_table.h"
+#include "session/port_census.h"
 #include "session/record_maker.h"
 #include "session/settings.h"
 #include "session/vpc_map.h"
@@ -85,6 +86,14 @@ class Tracker final : public EventSource::Handler {
   [[nodiscard]] std::size_t live() const { return v4_.size() + v6_.size(); }
   [[nodiscard]] std::size_t table_bytes() const { return v4_.bytes() + v6_.bytes() + maker_.bytes(); }
   [[nodiscard]] TrackerCounters counters() const;
+
+  // Counts the SNAT ports of the next `count` cells behind `cursor`. True when all were looked at. Sessions may come
+  // and go between calls.
+  struct TableCursor {
+    bool v6 = false;
+    std::uint32_t at = 0;
+  };
+  bool count_ports(PortCensus& census, TableCursor& cursor, std::uint32_t count);
 
   // A session and its history, for the file that outlives a restart.
   struct Saved {

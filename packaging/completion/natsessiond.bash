@@ -7,7 +7,8 @@ _natsessiond_files() {
 
 _natsessiond() {
     local flags='--sink --format --time-format --fields --nat --records --window --instance --vpc-id
-        --events --netns --rcvbuf --reliable --guard --tune --config --state --log-level --check --print-config --version --help'
+        --events --netns --rcvbuf --reliable --guard --tune --ledger --retention --ledger-max
+        --sync --batch --batch-bytes --linger --suspend --config --control --metrics --state --log-level --check --print-config --version --help'
     # bash splits words at '=' and ':', so "--sink=file:/var" is five of them: put together what belongs together.
     local line=${COMP_LINE:0:COMP_POINT}
     local words
@@ -32,6 +33,13 @@ _natsessiond() {
         --rcvbuf) COMPREPLY=($(compgen -W '16M 64M 256M' -- "$cur")) ;;
         --reliable) COMPREPLY=($(compgen -W 'auto on off' -- "$cur")) ;;
         --guard) COMPREPLY=($(compgen -W '70% 80% 90%' -- "$cur")) ;;
+        --retention) COMPREPLY=($(compgen -W '7d 30d 90d 180d' -- "$cur")) ;;
+        --ledger-max) COMPREPLY=($(compgen -W '10G 20G 100G' -- "$cur")) ;;
+        --sync) COMPREPLY=($(compgen -W '1s always never' -- "$cur")) ;;
+        --batch) COMPREPLY=($(compgen -W '100 1000 10000' -- "$cur")) ;;
+        --batch-bytes) COMPREPLY=($(compgen -W '256K 1M 4M' -- "$cur")) ;;
+        --linger) COMPREPLY=($(compgen -W '0s 200ms 1s' -- "$cur")) ;;
+        --suspend) COMPREPLY=($(compgen -W '1m 5m 30m' -- "$cur")) ;;
         --log-level) COMPREPLY=($(compgen -W 'error warning info debug' -- "$cur")) ;;
         --events)
             # After the last comma, what is not there yet.
@@ -48,7 +56,7 @@ _natsessiond() {
                 COMPREPLY=($(compgen -W "$(ls /run/netns 2>/dev/null)" -- "$cur"))
             fi
             ;;
-        --config | --state) _natsessiond_files "$cur" ;;
+        --config | --state | --control | --ledger) _natsessiond_files "$cur" ;;
         --sink)
             if [[ $cur == file:* ]]; then
                 # The part before ':' is a word of its own for readline, so only the path is replaced.
@@ -59,7 +67,7 @@ _natsessiond() {
                 [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == file: ]] && compopt -o nospace 2>/dev/null
             fi
             ;;
-        --instance | --vpc-id) ;;
+        --instance | --vpc-id | --metrics) ;;
         *) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
     esac
 }

@@ -50,6 +50,8 @@ TEST_CASE("events, reasons and TCP states have the names of the specification an
   CHECK(to_string(RecordReason::kTableGuard) == "table_guard");
   CHECK(to_string(RecordReason::kStopped) == "stopped");
   CHECK(to_string(RecordReason::kSinkStalled) == "sink_stalled");
+  CHECK(to_string(RecordReason::kLedgerFull) == "ledger_full");
+  CHECK(to_string(RecordReason::kDamaged) == "damaged");
 
   // Oracle: tcp_conntrack_names in net/netfilter/nf_conntrack_proto_tcp.c.
   CHECK(to_string(TcpState::kNone).empty());

@@ -322,5 +322,26 @@ TEST_CASE("a broken source is an error", "[session][collector]") {
   CHECK(pace.error().message == "receive: bad file descriptor");
 }
 
+TEST_CASE("a collector that is resumed dumps the table, and what was lost in between is not its affair", "[session][collector]") {
+  CollectorFixture f(ReliableMode::kOff);
+  f.source.table = {flow().id(1).dumped(), flow().id(2).dumped()};
+  f.run();
+  f.collector.request_stop();
+  while (f.run() != Pace::kDone) {
+  }
+  f.take();
+  f.source.drop(100);
+  f.source.table = {flow().id(2).dumped(), flow().id(3).dumped()};
+  f.clock.advance(std::chrono::minutes(1));
+  f.collector.resume();
+  CHECK_FALSE(f.collector.ready());
+  f.live(std::chrono::seconds(2));
+  CHECK(f.collector.ready());
+  CHECK(f.tracker.live() == 2);
+  const SessionRecord vanished = f.only();
+  CHECK(vanished.reason == RecordReason::kVanished);
+  CHECK(f.collector.counters().events_lost == 0);
+}
+
 }  // namespace
 }  // namespace natsession
