@@ -37,6 +37,12 @@ class TableDump {
   // Errors: the dump is over and failed.
   Result<EventSource::DumpState> step(EventSource::Handler& handler);
 
+  // Gives up the dump that is under way; what the kernel still has of it is thrown away by the next start()s.
+  void abandon() {
+    stale_ = stale_ || reader_.has_value();
+    reader_.reset();
+  }
+
   [[nodiscard]] int fd() const { return socket_.fd(); }
   [[nodiscard]] bool filters_in_kernel() const { return !passes_.empty(); }
   [[nodiscard]] const DumpCounters& counters() const { return counters_; }

@@ -88,6 +88,17 @@ char* write_json_escaped(char* out, char byte) {
   }
 }
 
+char* write_syslog_escaped(char* out, char byte) {
+  if (byte == '"' || byte == '\\' || byte == ']') {
+    *out++ = '\\';
+    return write_as_is(out, byte);
+  }
+  const auto code = static_cast<std::uint8_t>(byte);
+  if (code >= 0x20 && code != 0x7f) return write_as_is(out, byte);
+  *out++ = '\\';
+  return write_json_escaped(out, byte);
+}
+
 char* write_csv_escaped(char* out, char byte) {
   if (byte == '"') *out++ = '"';
   return write_as_is(out, byte);
@@ -98,6 +109,13 @@ char* write_csv_escaped(char* out, char byte) {
 char* write_json_string_slowly(char* out, std::string_view text) {
   *out++ = '"';
   out = write_utf8(out, text, write_json_escaped);
+  *out++ = '"';
+  return out;
+}
+
+char* write_syslog_value_slowly(char* out, std::string_view text) {
+  *out++ = '"';
+  out = write_utf8(out, text, write_syslog_escaped);
   *out++ = '"';
   return out;
 }

@@ -27,6 +27,11 @@ char* write_csv_text_slowly(char* out, std::string_view text);
 // As it is, or in quotes with the escapes of JSON.
 char* write_logfmt_text_slowly(char* out, std::string_view text);
 
+// In quotes, as a PARAM-VALUE of RFC 5424, 6.3.3: a backslash before ", \ and ]. Control characters, which a
+// receiver may take for the end of the message, become the escapes of JSON, whose backslash is one of the value.
+inline constexpr std::size_t kMaxSyslogEscapedPerByte = 7;  // \\u001f
+char* write_syslog_value_slowly(char* out, std::string_view text);
+
 namespace text_tables {
 
 // What a byte asks for.
@@ -34,15 +39,19 @@ inline constexpr std::uint8_t kEscapedInJson = 1;
 inline constexpr std::uint8_t kQuotedInCsv = 2;
 inline constexpr std::uint8_t kQuotedInLogfmt = 4;
 inline constexpr std::uint8_t kNotAscii = 8;
+inline constexpr std::uint8_t kEscapedInSyslog = 16;
 
 inline constexpr auto kByteNeeds = [] {
   std::array<std::uint8_t, 256> needs{};
   for (std::size_t byte = 0; byte < needs.size(); ++byte) {
-    if (byte < 0x20 || byte == 0x7f) needs[byte] = kEscapedInJson | kQuotedInCsv | kQuotedInLogfmt;
+    if (byte < 0x20 || byte == 0x7f) {
+      needs[byte] = kEscapedInJson | kQuotedInCsv | kQuotedInLogfmt | kEscapedInSyslog;
+    }
     if (byte >= 0x80) needs[byte] = kNotAscii;
   }
-  needs['"'] = kEscapedInJson | kQuotedInCsv | kQuotedInLogfmt;
-  needs['\\'] = kEscapedInJson;
+  needs['"'] = kEscapedInJson | kQuotedInCsv | kQuotedInLogfmt | kEscapedInSyslog;
+  needs['\\'] = kEscapedInJson | kEscapedInSyslog;
+  needs[']'] = kEscapedInSyslog;
   needs[','] = kQuotedInCsv;
   needs[' '] = kQuotedInLogfmt;
   needs['='] = kQuotedInLogfmt;
@@ -80,6 +89,16 @@ inline char* write_logfmt_text(char* out, std::string_view text) {
     return write_logfmt_text_slowly(out, text);
   }
   return write_text(out, text);
+}
+
+inline char* write_syslog_value(char* out, std::string_view text) {
+  if ((needs_of(text) & (text_tables::kEscapedInSyslog | text_tables::kNotAscii)) != 0) {
+    return write_syslog_value_slowly(out, text);
+  }
+  *out++ = '"';
+  out = write_text(out, text);
+  *out++ = '"';
+  return out;
 }
 
 }  // namespace natsession

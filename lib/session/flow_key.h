@@ -54,6 +54,13 @@ struct FlowKey {
                    0};
   }
 
+  [[nodiscard]] Tuple original() const {
+    return {Family::load(original_src), Family::load(original_dst), original_src_port, original_dst_port};
+  }
+  [[nodiscard]] Tuple reply() const {
+    return {Family::load(reply_src), Family::load(reply_dst), reply_src_port, reply_dst_port};
+  }
+
   friend bool operator==(const FlowKey& a, const FlowKey& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 };
 

@@ -14,22 +14,22 @@
 
 namespace natsession {
 
-struct PortUse {
-  IpAddress nat_ip;
-  std::uint8_t protocol = 0;  // IANA number
-  std::uint32_t ports = 0;    // distinct
-  std::uint64_t sessions = 0;
-};
-
 class PortCensus {
  public:
+  struct Use {
+    IpAddress nat_ip;
+    std::uint8_t protocol = 0;  // IANA number
+    std::uint32_t ports = 0;    // distinct
+    std::uint64_t sessions = 0;
+  };
+
   // Each takes 8 KiB while it is counted. Sessions of further ones are counted in left_out().
   static constexpr std::size_t kMaxPairs = 8192;
 
   void add(const IpAddress& nat_ip, std::uint8_t protocol, std::uint16_t nat_port);
 
   // By address, then protocol.
-  [[nodiscard]] std::vector<PortUse> uses() const;
+  [[nodiscard]] std::vector<Use> uses() const;
   [[nodiscard]] std::uint64_t left_out() const { return left_out_; }
 
  private:

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "session/nat_side.h"
+#include "session/nat_view.h"
 #include "session/window_schedule.h"
 
 namespace natsession {
@@ -10,41 +10,16 @@ namespace {
 
 constexpr std::uint32_t kNoHistory = Slab<History>::kNone;
 
-// Destination NAT alone: the private side is the one that was connected to. With both kinds it is source NAT that
-// the log describes.
-template <typename Family>
-bool is_dnat_view(const Session<Family>& session) {
-  return (session.nat_status & kStatusSrcNat) == 0;
-}
+// How far the receipt of a NEW may be from the kernel's own stamp of the same session.
+constexpr std::chrono::seconds kStampSlack{1};
 
 }  // namespace
 
 template <typename Family>
 SessionRecord RecordMaker::describe(const Session<Family>& session) const {
   const FlowKey<Family>& key = session.key;
-  const bool icmp = is_icmp(key.protocol);
   SessionRecord record;
-  if (is_dnat_view(session)) {
-    record.pri_ip = Family::load(key.reply_src);
-    record.pri_port = key.reply_src_port;
-    record.pub_ip = Family::load(key.original_src);
-    record.pub_port = icmp ? key.original_dst_port : key.original_src_port;
-    record.nat_ip = Family::load(key.original_dst);
-    record.nat_port = icmp ? key.original_src_port : key.original_dst_port;
-  } else {
-    record.pri_ip = Family::load(key.original_src);
-    record.pri_port = key.original_src_port;
-    record.pub_ip = Family::load(key.reply_src);
-    record.pub_port = icmp ? key.original_dst_port : key.reply_src_port;
-    const NatSide nat = nat_side(session);
-    record.nat_ip = nat.ip;
-    record.nat_port = nat.port;
-    if ((session.nat_status & kStatusDstNat) != 0) {
-      record.has_orig_dst = true;
-      record.orig_dst_ip = Family::load(key.original_dst);
-      record.orig_dst_port = key.original_dst_port;
-    }
-  }
+  set_nat_view(key.original(), key.reply(), key.protocol, session.nat_status, record);
   record.origin = origin_;
   record.vpc_id = vpcs_->find(record.pri_ip, key.zone, session.mark);
   record.protocol = key.protocol;
@@ -99,7 +74,7 @@ void RecordMaker::set_traffic(const ConntrackEvent& seen, const History* before,
 
 void RecordMaker::emit(SessionRecord& record) {
   record.session_id = derive_session_id(record);
-  ++records_;
+  ++records_[static_cast<std::size_t>(record.event)];
   output_.emit(record);
 }
 
@@ -120,7 +95,7 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   SessionRecord record = describe(session);
   record.event = RecordEvent::kInterim;
   set_slice(session, end, record);
-  if (shown != nullptr) set_traffic(*shown, before, is_dnat_view(session), record);
+  if (shown != nullptr) set_traffic(*shown, before, is_dnat_view(session.nat_status), record);
   const bool idle = record.pkts_from_vpc == Count(0) && record.pkts_from_pub == Count(0) &&
                     record.bytes_from_vpc == Count(0) && record.bytes_from_pub == Count(0);
   if (idle && !always) return;
@@ -141,7 +116,7 @@ void RecordMaker::end(Session<Family>& session, const ConntrackEvent* destroy, R
   record.event = RecordEvent::kEnd;
   record.reason = reason;
   set_slice(session, end, record);
-  if (destroy != nullptr) set_traffic(*destroy, history(session.history), is_dnat_view(session), record);
+  if (destroy != nullptr) set_traffic(*destroy, history(session.history), is_dnat_view(session.nat_status), record);
   emit(record);
   if (session.history != kNoHistory) histories_.release(session.history);
   session.history = kNoHistory;
@@ -155,8 +130,49 @@ void RecordMaker::gap(UnixMs start, UnixMs end, RecordReason reason, Count lost)
   record.start_time = std::min(start, end);
   record.end_time = end;
   record.events_lost = lost;
-  ++records_;
+  ++records_[static_cast<std::size_t>(record.event)];
   output_.emit(record);
+}
+
+template <typename Family>
+void RecordMaker::adopt(Session<Family>& session, OpenSessions& open) {
+  using S = Session<Family>;
+  const SessionRecord now = describe(session);
+  // A record may carry the time at which NEW was received; the kernel's own stamp is a little before that.
+  const auto same_start = [&](const OpenSession& known) {
+    const auto& told = known.last.session_start;
+    if (!told || !now.session_start) return told.has_value() == now.session_start.has_value();
+    return *now.session_start <= *told + kStampSlack && *told <= *now.session_start + kStampSlack;
+  };
+  const auto known = open.take(now, same_start);
+  if (!known) return;
+  if (known->last.session_start && *known->last.session_start != session.begin) {
+    session.begin = *known->last.session_start;
+    session.clear(S::kStartFromKernel);
+  }
+  session.set(S::kStartPinned | S::kStartReported);
+  const Counters vpc{known->pkts_from_vpc, known->bytes_from_vpc};
+  const Counters pub{known->pkts_from_pub, known->bytes_from_pub};
+  const bool dnat = is_dnat_view(session.nat_status);
+  session.history = add_history({.original = dnat ? pub : vpc,
+                                 .reply = dnat ? vpc : pub,
+                                 .reported_until = known->last.end_time,
+                                 .seq = known->last.seq + 1});
+}
+
+void RecordMaker::vanished(const OpenSession& open, UnixMs end) {
+  SessionRecord record = open.last;
+  const UnixMs reported_until = record.end_time;
+  record.origin = origin_;
+  record.vpc_id = vpcs_->find(record.pri_ip, record.zone, record.mark);
+  record.event = RecordEvent::kEnd;
+  record.reason = RecordReason::kVanished;
+  ++record.seq;
+  record.end_time = std::max(end, reported_until);
+  record.start_time = reported_until;
+  if (mode_ == RecordMode::kWindow) record.start_time = std::max(reported_until, window_of(record.end_time, window_));
+  record.bytes_from_pub = record.pkts_from_pub = record.bytes_from_vpc = record.pkts_from_vpc = Count();
+  emit(record);
 }
 
 const History* RecordMaker::history(std::uint32_t index) const {
@@ -169,6 +185,8 @@ std::uint32_t RecordMaker::add_history(const History& history) {
   return index;
 }
 
+template void RecordMaker::adopt(Session<V4>&, OpenSessions&);
+template void RecordMaker::adopt(Session<V6>&, OpenSessions&);
 template void RecordMaker::start(Session<V4>&);
 template void RecordMaker::start(Session<V6>&);
 template void RecordMaker::interim(Session<V4>&, const ConntrackEvent*, UnixMs, bool);

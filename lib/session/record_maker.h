@@ -2,8 +2,10 @@
 // Threads: one, the collector's.
 #pragma once
 
+#include <array>
 #include <optional>
 
+#include "record/open_sessions.h"
 #include "record/record_output.h"
 #include "session/session.h"
 #include "session/settings.h"
@@ -11,6 +13,9 @@
 #include "session/vpc_map.h"
 
 namespace natsession {
+
+// How many records were made, by RecordEvent.
+using RecordTally = std::array<std::uint64_t, 4>;
 
 class RecordMaker {
  public:
@@ -34,6 +39,12 @@ class RecordMaker {
 
   void gap(UnixMs start, UnixMs end, RecordReason reason, Count lost);
 
+  // The session is one that the log of an earlier run knows, if it is among `open`: it goes on from there.
+  template <typename Family>
+  void adopt(Session<Family>& session, OpenSessions& open);
+  // A session of an earlier run that is not there any more.
+  void vanished(const OpenSession& open, UnixMs end);
+
   void relabel(const Origin& origin, const VpcMap& vpcs) {
     origin_ = &origin;
     vpcs_ = &vpcs;
@@ -41,7 +52,7 @@ class RecordMaker {
   [[nodiscard]] const History* history(std::uint32_t index) const;  // null for Slab::kNone
   [[nodiscard]] std::uint32_t add_history(const History& history);
 
-  [[nodiscard]] std::uint64_t records() const { return records_; }
+  [[nodiscard]] const RecordTally& records() const { return records_; }
   [[nodiscard]] std::uint64_t counters_reset() const { return counters_reset_; }
   [[nodiscard]] std::size_t bytes() const { return histories_.bytes(); }
 
@@ -60,7 +71,7 @@ class RecordMaker {
   const VpcMap* vpcs_;
   RecordOutput& output_;
   Slab<History> histories_;
-  std::uint64_t records_ = 0;
+  RecordTally records_{};
   std::uint64_t counters_reset_ = 0;
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "session/nat_side.h"
+#include "session/nat_view.h"
 
 namespace natsession {
 namespace {
@@ -202,6 +202,7 @@ void Tracker::handle_destroy(const ConntrackEvent& event, const FlowKey<Family>&
   unseen.history = Slab<History>::kNone;
   unseen.begin = end;
   learn(unseen, event);
+  if (!open_before_.empty()) maker_.adopt(unseen, open_before_);
   maker_.end(unseen, &event, RecordReason::kDestroyed, end);
 }
 
@@ -264,6 +265,7 @@ void Tracker::handle_dump_entry(const ConntrackEvent& entry) {
     ++counters_.adopted;
     session->begin = to_ms(now_);
     learn(*session, entry);
+    if (!open_before_.empty()) maker_.adopt(*session, open_before_);
     if (mode_ == RecordMode::kStartEnd && !purpose_.initial) maker_.start(*session);
   } else {
     learn(*session, entry);
@@ -296,8 +298,21 @@ bool Tracker::sweep(std::uint32_t count) {
     sweep_cursor_ = 0;
     return false;
   }
-  sweep_cursor_ = v6_.scan(sweep_cursor_, count, [this](Session<V6>& session) { sweep_one(session); });
-  return sweep_cursor_ >= v6_.end();
+  if (sweep_cursor_ < v6_.end()) {
+    sweep_cursor_ = v6_.scan(sweep_cursor_, count, [this](Session<V6>& session) { sweep_one(session); });
+    return false;
+  }
+  return sweep_open_before(count);
+}
+
+// Whole dumps show every session that is there: what an earlier run left open and none has shown is over.
+bool Tracker::sweep_open_before(std::uint32_t count) {
+  if (!proves_absence_) return true;
+  for (; count > 0 && !open_before_.empty(); --count) {
+    ++counters_.vanished;
+    maker_.vanished(*open_before_.take_any(), to_ms(now_));
+  }
+  return open_before_.empty();
 }
 
 template <typename Family>
@@ -324,8 +339,9 @@ void Tracker::sweep_one(Session<Family>& session) {
 bool Tracker::count_ports(PortCensus& census, TableCursor& cursor, std::uint32_t count) {
   const auto add = [&]<typename Family>(const Session<Family>& session) {
     if ((session.nat_status & kStatusSrcNat) == 0) return;
-    const NatSide nat = nat_side(session);
-    census.add(nat.ip, session.key.protocol, nat.port);
+    const FlowKey<Family>& key = session.key;
+    census.add(Family::load(key.reply_dst), key.protocol,
+               is_icmp(key.protocol) ? key.reply_src_port : key.reply_dst_port);
   };
   if (!cursor.v6) {
     cursor.at = v4_.scan(cursor.at, count, add);
@@ -342,10 +358,8 @@ void Tracker::save_table(const std::function<void(const Saved&)>& visit) {
     const FlowKey<Family>& key = session.key;
     Saved saved;
     saved.flow.protocol = key.protocol;
-    saved.flow.original = {Family::load(key.original_src), Family::load(key.original_dst), key.original_src_port,
-                           key.original_dst_port};
-    saved.flow.reply = {Family::load(key.reply_src), Family::load(key.reply_dst), key.reply_src_port,
-                        key.reply_dst_port};
+    saved.flow.original = key.original();
+    saved.flow.reply = key.reply();
     saved.flow.id = key.id;
     saved.flow.zone = key.zone;
     saved.flow.mark = session.mark;

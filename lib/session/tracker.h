@@ -39,7 +39,7 @@ struct TrackerCounters {
   std::uint64_t reused = 0;             // a new session on the key of a live one, whose DESTROY was lost
   std::uint64_t not_followed = 0;       // beyond max_sessions
   std::uint64_t counters_reset = 0;     // a flow's counters went back: somebody zeroed them (conntrack -Z)
-  std::uint64_t records = 0;
+  RecordTally records{};
 };
 
 // What a dump is for.
@@ -108,6 +108,10 @@ class Tracker final : public EventSource::Handler {
   // Before the first event and the initial dump. A session that this dump does not show ends as vanished.
   void restore(const Saved& session);
 
+  // The same, from the log itself: sessions that had not ended in it. Those that the initial dump shows go on, the others
+  // end as vanished after it.
+  void restore(OpenSessions open) { open_before_ = std::move(open); }
+
  private:
   template <typename Family>
   FlowTable<Family>& table();
@@ -133,6 +137,7 @@ class Tracker final : public EventSource::Handler {
   void restore_one(const Saved& saved);
   template <typename Family>
   void save_table(const std::function<void(const Saved&)>& visit);
+  bool sweep_open_before(std::uint32_t count);
   [[nodiscard]] bool was_closed_as_vanished(const ConntrackEvent& event, std::uint64_t hash, bool by_stamp) const;
 
   RecordMode mode_;
@@ -142,6 +147,8 @@ class Tracker final : public EventSource::Handler {
 
   FlowTable<V4> v4_;
   FlowTable<V6> v6_;
+
+  OpenSessions open_before_;  // of an earlier run, and not seen yet
 
   // The pass that is under way.
   DumpPurpose purpose_;

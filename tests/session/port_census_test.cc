@@ -29,7 +29,7 @@ TEST_CASE("ports are counted for each address and protocol", "[session][census]"
   census.add(ip("2001:db8::1"), 6, 65535);
   const auto uses = census.uses();
   REQUIRE(uses.size() == 4);
-  CHECK(std::all_of(uses.begin(), uses.end(), [](const PortUse& use) { return use.ports == 1; }));
+  CHECK(std::all_of(uses.begin(), uses.end(), [](const PortCensus::Use& use) { return use.ports == 1; }));
 }
 
 TEST_CASE("addresses beyond the limit are left out, and counted", "[session][census]") {

@@ -1,0 +1,131 @@
+// A tracker that goes on from the log of an earlier run, which was killed.
+#include <catch2/catch.hpp>
+
+#include "support/tracker_fixture.h"
+
+namespace natsession {
+namespace {
+
+using namespace testing;  // NOLINT: a test's language
+
+OpenSessions open_in(const std::vector<SessionRecord>& log) {
+  OpenSessions open;
+  for (const SessionRecord& record : log) open.add(record);
+  return open;
+}
+
+// A flow that began at 1,000,000 and had 10 packets each way at the first boundary.
+Flow living() { return flow().stamped(at_ms(1'000'000)).traffic({10, 1000}, {10, 5000}); }
+Flow living_later() { return flow().stamped(at_ms(1'000'000)).traffic({15, 1500}, {18, 9000}); }
+
+std::vector<SessionRecord> first_run(RecordMode mode = RecordMode::kWindow) {
+  TrackerFixture f(mode);
+  f.initial_dump({});
+  f.event(living().created());
+  f.close_window(1'010'000, {living().dumped()});
+  return f.take();
+}
+
+TEST_CASE("after a kill a session goes on with its id, the next seq, and what was not reported yet", "[session][open-before]") {
+  const auto log = first_run();
+  REQUIRE(log.size() == 1);
+  TrackerFixture f;
+  f.tracker.restore(open_in(log));
+  f.now(1'013'000);
+  f.initial_dump({living_later().dumped()});
+  CHECK(f.take().empty());
+  f.event(living_later().destroyed(at_ms(1'015'000)));
+  const SessionRecord end = f.only();
+  CHECK(end.session_id == log[0].session_id);
+  CHECK(end.seq == 1);
+  CHECK(end.bytes_from_vpc == Count(500));
+  CHECK(end.pkts_from_pub == Count(8));
+  CHECK(end.start_time == ms(1'010'000));
+  CHECK(end.reason == RecordReason::kDestroyed);
+}
+
+TEST_CASE("a session that ended while nobody logged ends as vanished, once", "[session][open-before]") {
+  const auto log = first_run();
+  TrackerFixture f;
+  f.tracker.restore(open_in(log));
+  f.now(1'033'000);
+  f.initial_dump({});
+  const SessionRecord end = f.only();
+  CHECK(end.session_id == log[0].session_id);
+  CHECK(end.seq == 1);
+  CHECK(end.reason == RecordReason::kVanished);
+  CHECK_FALSE(end.bytes_from_vpc.known());
+  CHECK(end.start_time == ms(1'030'000));
+  CHECK(end.end_time == ms(1'033'000));
+  CHECK(end.origin != nullptr);
+  f.close_window(1'040'000, {});
+  CHECK(f.take().empty());
+}
+
+TEST_CASE("a dump that was not whole proves nothing of sessions of an earlier run", "[session][open-before]") {
+  TrackerFixture f;
+  f.tracker.restore(open_in(first_run()));
+  f.now(1'013'000);
+  f.dump({.close = {}, .final = false, .initial = true}, {}, false);
+  CHECK(f.take().empty());
+  f.dump({.close = {}, .final = false, .initial = false}, {living_later().dumped()});
+  f.event(living_later().destroyed(at_ms(1'015'000)));
+  CHECK(f.only().seq == 1);
+}
+
+TEST_CASE("a DESTROY that comes before the initial dump ends the session of the earlier run", "[session][open-before]") {
+  TrackerFixture f;
+  f.tracker.restore(open_in(first_run()));
+  f.now(1'013'000);
+  f.event(living_later().destroyed(at_ms(1'012'000)));
+  const SessionRecord end = f.only();
+  CHECK(end.seq == 1);
+  CHECK(end.bytes_from_vpc == Count(500));
+  f.initial_dump({});
+  CHECK(f.take().empty());
+}
+
+TEST_CASE("a new session on the same ports is not the one of the earlier run", "[session][open-before]") {
+  const auto log = first_run();
+  TrackerFixture f;
+  f.tracker.restore(open_in(log));
+  f.now(1'033'000);
+  f.initial_dump({flow().stamped(at_ms(1'031'000)).traffic({1, 100}, {1, 100}).dumped()});
+  const SessionRecord vanished = f.only();
+  CHECK(vanished.session_id == log[0].session_id);
+  f.event(flow().stamped(at_ms(1'031'000)).traffic({1, 100}, {1, 100}).destroyed(at_ms(1'034'000)));
+  const SessionRecord end = f.only();
+  CHECK(end.session_id != log[0].session_id);
+  CHECK(end.seq == 0);
+  CHECK(end.bytes_from_vpc == Count(100));
+}
+
+TEST_CASE("with start records too, the end of a session carries the id that its start had", "[session][open-before]") {
+  const auto log = first_run(RecordMode::kStartEnd);
+  REQUIRE(log.size() == 1);
+  REQUIRE(log[0].event == RecordEvent::kStart);
+  TrackerFixture f(RecordMode::kStartEnd);
+  f.tracker.restore(open_in(log));
+  // The kernel's stamp is a little before the receipt of NEW, which the start record carries.
+  const Flow seen = flow().stamped(at_ms(999'999)).traffic({15, 1500}, {18, 9000});
+  f.initial_dump({seen.dumped()});
+  CHECK(f.take().empty());
+  f.event(seen.destroyed(at_ms(1'015'000)));
+  const SessionRecord end = f.only();
+  CHECK(end.session_id == log[0].session_id);
+  CHECK(end.seq == 1);
+  CHECK(end.bytes_from_vpc == Count(1500));
+}
+
+TEST_CASE("what has ended in the log is not open", "[session][open-before]") {
+  TrackerFixture f;
+  f.initial_dump({});
+  f.event(living().created());
+  f.close_window(1'010'000, {living().dumped()});
+  f.event(living_later().destroyed(at_ms(1'015'000)));
+  f.event(flow().id(7).from("10.0.0.3", 1).stamped(at_ms(1'014'000)).destroyed(at_ms(1'016'000)));
+  CHECK(open_in(f.take()).empty());
+}
+
+}  // namespace
+}  // namespace natsession
