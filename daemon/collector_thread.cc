@@ -11,6 +11,9 @@ namespace {
 // In a burst records are handed on in full batches, and at least so often.
 constexpr std::chrono::milliseconds kFlushInterval{20};
 
+// Cells that one turn looks at while ports are counted: about a millisecond.
+constexpr std::uint32_t kCensusStep = 32'768;
+
 }  // namespace
 
 CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
@@ -23,6 +26,7 @@ CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSou
       output_(output),
       tracker_(tracking, origin, vpcs, output),
       collector_(*source_, tracker_, output, clock, collecting),
+      granted_(source_->granted_receive_buffer()),
       labels_(Labels{&origin, &vpcs}) {}
 
 CollectorThread::~CollectorThread() {
@@ -47,12 +51,76 @@ Result<void> CollectorThread::start() {
 }
 
 void CollectorThread::run() {
-  const State end = take_turns();
+  const State end = live();
   // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket, in a table
   // that fills, for as long as the sinks take to finish.
   (void)source_->set_reliable(false);  // also where somebody else holds the socket, too
   source_.reset();
   change_state(end);
+}
+
+CollectorThread::State CollectorThread::live() {
+  const auto failed = [this](const Error& cause) {
+    error_.with([&](std::optional<Error>& error) { error = cause; });
+    return State::kFailed;
+  };
+  for (;;) {
+    const State end = take_turns();
+    if (end != State::kPaused) return end;
+    if (auto paused = pause(); !paused) return failed(paused.error());
+    change_state(State::kPaused);
+    wait_while_paused();
+    if (stop_.load(std::memory_order_relaxed) || abort_.load(std::memory_order_relaxed)) return State::kDone;
+    if (auto resumed = resume(); !resumed) return failed(resumed.error());
+    change_state(State::kStarting);
+  }
+}
+
+Result<void> CollectorThread::pause() {
+  paused_at_ = to_ms(clock_.now());
+  if (auto set = source_->set_reliable(false); !set) return set;
+  auto left = source_->unsubscribe();
+  output_.flush();
+  publish();
+  // What is known of the table grows old from here on.
+  status_.live.store(0, std::memory_order_relaxed);
+  counting_.reset();
+  census_.with([](std::shared_ptr<const Census>& census) { census.reset(); });
+  return left;
+}
+
+Result<void> CollectorThread::resume() {
+  if (auto set = source_->set_reliable(collector_.reliable()); !set) return set;
+  if (auto subscribed = source_->subscribe(); !subscribed) return subscribed;
+  collector_.resume();
+  tracker_.set_now(clock_.now());
+  tracker_.emit_gap(paused_at_, to_ms(clock_.now()), RecordReason::kStopped, Count());
+  return {};
+}
+
+// The output is asked for room all the same: that is how a sink which was left behind comes back.
+void CollectorThread::wait_while_paused() {
+  while (!logging_.load(std::memory_order_relaxed) && !stop_.load(std::memory_order_relaxed) &&
+         !abort_.load(std::memory_order_relaxed)) {
+    output_.flush();
+    pollfd poller{wake_.fd(), POLLIN, 0};
+    if (::poll(&poller, 1, static_cast<int>(Collector::kIdleLimit.count())) > 0) wake_.clear();
+  }
+}
+
+// One step of it. Sessions come and go in between: the census is as exact as a moment that lasts as long as it takes.
+void CollectorThread::count_ports() {
+  if (counting_ == nullptr) {
+    counting_ = std::make_unique<PortCensus>();
+    counted_ = {};
+  }
+  if (!tracker_.count_ports(*counting_, counted_, kCensusStep)) return;
+  auto taken = std::make_shared<Census>();
+  taken->taken_at = clock_.steady();
+  taken->uses = counting_->uses();
+  taken->left_out = counting_->left_out();
+  counting_.reset();
+  census_.with([&](std::shared_ptr<const Census>& census) { census = std::move(taken); });
 }
 
 CollectorThread::State CollectorThread::take_turns() {
@@ -61,6 +129,8 @@ CollectorThread::State CollectorThread::take_turns() {
     if (relabelled_.exchange(false, std::memory_order_acquire)) {
       labels_.with([this](const Labels& labels) { tracker_.relabel(*labels.origin, *labels.vpcs); });
     }
+    if (!logging_.load(std::memory_order_relaxed) || stop_.load(std::memory_order_relaxed)) collector_.request_stop();
+    if (counting_ != nullptr || census_wanted_.exchange(false, std::memory_order_relaxed)) count_ports();
     const auto pace = collector_.turn();
     // Between the turns of one burst a batch may fill up, so that the sinks write much at a time.
     const std::chrono::nanoseconds now = clock_.steady();
@@ -73,12 +143,13 @@ CollectorThread::State CollectorThread::take_turns() {
       error_.with([&](std::optional<Error>& error) { error = pace.error(); });
       return State::kFailed;
     }
+    if (abort_.load(std::memory_order_relaxed)) return State::kDone;
+    if (*pace == Collector::Pace::kDone) return stop_.load(std::memory_order_relaxed) ? State::kDone : State::kPaused;
     if (!told_ready && collector_.ready()) {
       told_ready = true;
       change_state(State::kReady);
     }
-    if (*pace == Collector::Pace::kDone || abort_.load(std::memory_order_relaxed)) return State::kDone;
-    wait(*pace);
+    wait(*pace == Collector::Pace::kIdle && counting_ != nullptr ? Collector::Pace::kTick : *pace);
   }
 }
 
@@ -97,9 +168,14 @@ void CollectorThread::publish() {
   };
   const TrackerCounters tracked = tracker_.counters();
   set(status_.live, tracker_.live());
-  set(status_.records, tracked.records);
+  for (std::size_t i = 0; i < tracked.records.size(); ++i) set(status_.records[i], tracked.records[i]);
   set(status_.vanished, tracked.vanished);
   set(status_.not_followed, tracked.not_followed);
+  set(status_.events_new, tracked.events_new);
+  set(status_.events_update, tracked.events_update);
+  set(status_.events_destroy, tracked.events_destroy);
+  set(status_.gaps, collector_.counters().gaps);
+  status_.reliable.store(collector_.reliable(), std::memory_order_relaxed);
   set(status_.events_delayed, collector_.counters().events_delayed);
   set(status_.guard_trips, collector_.counters().guard_trips);
   set(status_.events_lost, collector_.counters().events_lost);
@@ -122,8 +198,22 @@ void CollectorThread::request_close() {
 }
 
 void CollectorThread::request_stop() {
-  collector_.request_stop();
+  stop_.store(true, std::memory_order_relaxed);
   wake_.wake();
+}
+
+void CollectorThread::set_logging(bool on) {
+  logging_.store(on, std::memory_order_relaxed);
+  wake_.wake();
+}
+
+void CollectorThread::request_census() {
+  census_wanted_.store(true, std::memory_order_relaxed);
+  wake_.wake();
+}
+
+std::shared_ptr<const CollectorThread::Census> CollectorThread::census() const {
+  return census_.with([](const std::shared_ptr<const Census>& census) { return census; });
 }
 
 void CollectorThread::request_abort() {

@@ -3,9 +3,12 @@
 // Threads: start() and join() on the thread that made it; the others from any.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/guarded.h"
 #include "conntrack/conntrack_source.h"
@@ -19,19 +22,36 @@ namespace natsession {
 // What the collector has seen so far, as of a moment ago.
 struct CollectorStatus {
   std::atomic<std::uint64_t> live{0};
-  std::atomic<std::uint64_t> records{0};
+  std::array<std::atomic<std::uint64_t>, 4> records{};  // by RecordEvent
+  std::atomic<std::uint64_t> events_new{0};
+  std::atomic<std::uint64_t> events_update{0};
+  std::atomic<std::uint64_t> events_destroy{0};
   std::atomic<std::uint64_t> events_lost{0};
   std::atomic<std::uint64_t> events_delayed{0};
+  std::atomic<std::uint64_t> gaps{0};
+  std::atomic<bool> reliable{false};
   std::atomic<std::uint64_t> guard_trips{0};
   std::atomic<std::uint64_t> vanished{0};
   std::atomic<std::uint64_t> not_followed{0};
   std::atomic<std::uint64_t> malformed{0};
   std::atomic<std::uint64_t> passes_failed{0};
+
+  [[nodiscard]] std::uint64_t all_records() const {
+    std::uint64_t sum = 0;
+    for (const auto& count : records) sum += count.load(std::memory_order_relaxed);
+    return sum;
+  }
 };
 
 class CollectorThread {
  public:
-  enum class State { kStarting, kReady, kDone, kFailed };
+  enum class State { kStarting, kReady, kPaused, kDone, kFailed };
+
+  struct Census {
+    std::chrono::nanoseconds taken_at{};  // steady
+    std::vector<PortCensus::Use> uses;
+    std::uint64_t left_out = 0;
+  };
 
   // All references outlive the thread and every record. `notice` is woken when the state changes. `netns` is how the
   // namespace is called in messages; empty for the daemon's own.
@@ -47,6 +67,12 @@ class CollectorThread {
 
   void request_close();
   void request_stop();
+  // Whether it logs. Off: what was seen is written, open sessions get an interim record, and the kernel is asked for
+  // nothing more. On again: as after a restart, with a gap record for the time in between.
+  void set_logging(bool on);
+  // Counts the SNAT ports in use; census() tells when it has.
+  void request_census();
+  [[nodiscard]] std::shared_ptr<const Census> census() const;
   // Ends the thread at once, whatever is still to be written.
   void request_abort();
   // Records from now on carry these; they outlive every record.
@@ -59,6 +85,7 @@ class CollectorThread {
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::optional<Error> error() const;
   [[nodiscard]] const CollectorStatus& status() const { return status_; }
+  [[nodiscard]] ByteCount granted_receive_buffer() const { return granted_; }
 
   // After join().
   Result<void> save_state(const std::string& path, std::string_view boot_id);
@@ -70,7 +97,12 @@ class CollectorThread {
   };
 
   void run();
+  State live();
   State take_turns();
+  Result<void> pause();
+  Result<void> resume();
+  void wait_while_paused();
+  void count_ports();
   void wait(Collector::Pace pace);
   void publish();
   void change_state(State state);
@@ -83,10 +115,18 @@ class CollectorThread {
   Producer& output_;
   Tracker tracker_;
   Collector collector_;
+  const ByteCount granted_;
   std::chrono::nanoseconds flushed_at_{};
+  UnixMs paused_at_{};
+  std::unique_ptr<PortCensus> counting_;  // while ports are counted
+  Tracker::TableCursor counted_;
   std::thread thread_;
   std::atomic<State> state_{State::kStarting};
   std::atomic<bool> abort_{false};
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> logging_{true};
+  std::atomic<bool> census_wanted_{false};
+  Guarded<std::shared_ptr<const Census>> census_;
   std::atomic<bool> relabelled_{false};
   Guarded<Labels> labels_;
   Guarded<std::optional<Error>> error_;

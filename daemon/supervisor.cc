@@ -236,7 +236,7 @@ int Supervisor::drain() {
     hung = hung || sink.hung;
   }
   std::uint64_t records = 0;
-  for (const auto& collector : collectors_) records += collector->status().records.load(std::memory_order_relaxed);
+  for (const auto& collector : collectors_) records += collector->status().all_records();
   const int status = failed_ || !drained ? 1 : 0;
   log_info(fmt::format("stopped: {} records written", records));
   if (hung) ::_exit(status);  // the thread that hangs still uses what would be destroyed
