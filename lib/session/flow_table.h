@@ -73,6 +73,7 @@ class FlowTable {
 
  private:
   static constexpr std::size_t kFirstSize = 1024;  // a power of two
+  using Heads = std::vector<std::uint32_t, HugePageAllocator<std::uint32_t>>;
 
   std::uint32_t& head(std::uint64_t hash) { return heads_[hash & (heads_.size() - 1)]; }
 
@@ -90,7 +91,7 @@ class FlowTable {
   }
 
   Slab<Cell> cells_;
-  std::vector<std::uint32_t> heads_ = std::vector<std::uint32_t>(kFirstSize, kNone);
+  Heads heads_ = Heads(kFirstSize, kNone);
   std::uint32_t end_ = 0;  // one behind the highest index that was ever used
 };
 

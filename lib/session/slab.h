@@ -1,12 +1,17 @@
 // Slab: objects of one type in chunks that never move, named by 32-bit indices, with a free list.
+// A chunk is as many as fit a huge page: in a table of a million sessions nearly every look is at another page.
 // Threads: one.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <type_traits>
 #include <vector>
+
+#include "base/huge_pages.h"
 
 namespace natsession {
 
@@ -17,13 +22,16 @@ class Slab {
  public:
   static constexpr std::uint32_t kNone = 0xffffffff;
 
-  // The index of a value-initialised object.
+  // The index of a value-initialised object. The lowest that was never used, if none was released.
   [[nodiscard]] std::uint32_t allocate() {
-    if (free_ == kNone) grow();
-    const std::uint32_t index = free_;
-    T& object = (*this)[index];
-    std::memcpy(&free_, &object, sizeof free_);
-    object = T{};
+    std::uint32_t index = free_;
+    if (index != kNone) {
+      std::memcpy(&free_, &(*this)[index], sizeof free_);
+    } else {
+      if (fresh_ == chunks_.size() * kChunkSize) grow();
+      index = fresh_++;
+    }
+    new (&(*this)[index]) T{};
     ++used_;
     return index;
   }
@@ -41,24 +49,24 @@ class Slab {
   }
 
   [[nodiscard]] std::size_t used() const { return used_; }
-  [[nodiscard]] std::size_t bytes() const { return chunks_.size() * kChunkSize * sizeof(T); }
+  [[nodiscard]] std::size_t bytes() const { return chunks_.size() * kHugePage; }
 
  private:
-  static constexpr std::uint32_t kChunkBits = 12;
+  static constexpr std::uint32_t kChunkBits = std::bit_width(kHugePage / sizeof(T)) - 1;
   static constexpr std::uint32_t kChunkSize = 1U << kChunkBits;
   static constexpr std::uint32_t kChunkMask = kChunkSize - 1;
 
-  void grow() {
-    const auto first = static_cast<std::uint32_t>(chunks_.size() * kChunkSize);
-    chunks_.push_back(std::make_unique<T[]>(kChunkSize));
-    for (std::uint32_t i = kChunkSize; i-- > 0;) {  // so that the lowest index is given out first
-      std::memcpy(static_cast<void*>(&chunks_.back()[i]), &free_, sizeof free_);
-      free_ = first + i;
-    }
-  }
+  using Allocator = HugePageAllocator<std::byte>;
+  struct Free {
+    void operator()(T* chunk) const { Allocator().deallocate(reinterpret_cast<std::byte*>(chunk), kHugePage); }
+  };
 
-  std::vector<std::unique_ptr<T[]>> chunks_;
+  // What was never used is never touched.
+  void grow() { chunks_.emplace_back(reinterpret_cast<T*>(Allocator().allocate(kHugePage))); }
+
+  std::vector<std::unique_ptr<T[], Free>> chunks_;
   std::uint32_t free_ = kNone;
+  std::uint32_t fresh_ = 0;  // the lowest index that was never given out
   std::size_t used_ = 0;
 };
 
