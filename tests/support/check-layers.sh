@@ -23,8 +23,10 @@ allow net base
 allow record base net
 allow session base net record
 allow conntrack base net record session
+allow ledger base net record
 allow sink base net record
-allow delivery base net record sink
+allow delivery base net record ledger sink
+allow control base net record
 allow config base net record session
 
 # only HEADER-PATTERN FOLDER...: where an outside library may be included.
@@ -45,9 +47,14 @@ only 'libnetfilter_conntrack/' lib/conntrack
 only 'linux/netfilter' lib/conntrack
 only 'toml\+\+' lib/config
 only 'CLI/' lib/config daemon/ctl
-only 'zstd' lib/sink
+only 'zstd' lib/sink lib/ledger
 only 'zlib' lib/sink
-only 'xxhash' lib/record lib/session
+only 'xxhash' lib/record lib/session lib/ledger
+only 'microhttpd' lib/control
+only 'httplib' lib/control daemon/ctl
+only 'nlohmann' lib/control daemon/ctl
+only 'curl/' lib/sink
+only 'openssl/' lib/sink
 
 while IFS= read -r file; do
   echo "lib/ does not know the daemon: $file"

@@ -1,6 +1,7 @@
 // A sink that answers by a script, and takes everything once the script is at its end.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 
@@ -21,6 +22,7 @@ class FlakySink final : public CaptureSink {
     Answer answer = script_.front();
     script_.pop_front();
     if (answer.kind == Answer::Kind::kDelivered) answer.taken = records.size();
+    answer.taken = std::min(answer.taken, records.size());
     capture().add(records.first(answer.taken));
     return answer;
   }

@@ -1,0 +1,48 @@
+// A block: some bytes, as small as zstd's entropy stage makes them, within a column.
+// Shape:  block := kind u8, then
+//           0 raw     the bytes
+//           1 repeat  one byte, which stands for all
+//           2 zstd    length varint, a zstd frame of that many bytes
+//         How many bytes a block stands for is known before it is read, and is never zero.
+// Threads: one for each object.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "ledger/frame_bytes.h"
+
+namespace natsession {
+
+class BlockWriter {
+ public:
+  explicit BlockWriter(int zstd_level);
+  BlockWriter(BlockWriter&&) noexcept;
+  BlockWriter& operator=(BlockWriter&&) noexcept;
+  ~BlockWriter();
+
+  void append(std::span<const std::uint8_t> bytes, std::string& out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+class BlockReader {
+ public:
+  BlockReader();
+  BlockReader(BlockReader&&) noexcept;
+  BlockReader& operator=(BlockReader&&) noexcept;
+  ~BlockReader();
+
+  // False if the block does not stand for exactly out.size() bytes; `out` then holds anything.
+  [[nodiscard]] bool read(ByteReader& in, std::span<std::uint8_t> out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace natsession

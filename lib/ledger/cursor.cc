@@ -1,0 +1,218 @@
+// The file, in FORMAT.md's words:
+//   cursor = slot padding slot padding      ; 8,192 bytes: a slot each 4,096, so that no write touches both
+//   slot   = magic version length required generation next delivered_to name_length name zeros checksum
+#include "ledger/cursor.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "ledger/crc32c.h"
+#include "ledger/ledger_directory.h"
+#include "ledger/segment_bytes.h"
+
+namespace natsession {
+namespace {
+
+constexpr std::string_view kMagic = "NSLCUR\r\n";
+constexpr std::string_view kSuffix = ".cursor";
+constexpr std::uint16_t kVersion = 1;
+constexpr std::size_t kSlotDistance = 4096;
+constexpr std::size_t kSlotBytes = 512;
+constexpr std::size_t kFileBytes = 2 * kSlotDistance;
+constexpr std::size_t kMaxCursors = 4096;
+
+constexpr std::size_t kVersionAt = 8;
+constexpr std::size_t kLengthAt = 10;
+constexpr std::size_t kRequiredAt = 12;
+constexpr std::size_t kGenerationAt = 16;
+constexpr std::size_t kNextAt = 24;
+constexpr std::size_t kDeliveredAt = 32;
+constexpr std::size_t kHashAt = 40;
+constexpr std::size_t kNameLengthAt = 48;
+constexpr std::size_t kNameAt = 50;
+constexpr std::size_t kChecksumAt = kSlotBytes - 4;
+constexpr std::size_t kMaxName = kChecksumAt - kNameAt;  // a longer one is cut; its hash tells it from others
+static_assert(kMaxName == kMaxCursorName);
+
+struct Slot {
+  std::uint64_t generation = 0;
+  CursorState state;
+  std::uint64_t hash = 0;
+  std::string name;
+};
+
+std::uint64_t hash_of(std::string_view name) {
+  return XXH3_64bits(name.data(), name.size());
+}
+
+std::string hexadecimal(std::uint64_t value) {
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text(16, '0');
+  for (auto digit = text.rbegin(); digit != text.rend(); ++digit, value >>= 4) *digit = kDigits[value & 15];
+  return text;
+}
+
+std::string file_name(std::string_view name) {
+  std::string text(name.substr(0, 48));
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) {
+        const bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+        return !plain;
+      },
+      '_');
+  return text + "-" + hexadecimal(hash_of(name)) + std::string(kSuffix);
+}
+
+std::array<std::byte, kSlotBytes> encode(const Slot& slot) {
+  std::array<std::byte, kSlotBytes> bytes{};
+  const std::string_view name = std::string_view(slot.name).substr(0, kMaxName);
+  std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
+  put_le(bytes, kVersionAt, kVersion);
+  put_le(bytes, kLengthAt, static_cast<std::uint16_t>(kSlotBytes));
+  put_le(bytes, kGenerationAt, slot.generation);
+  put_le(bytes, kNextAt, slot.state.next);
+  put_time(bytes, kDeliveredAt, slot.state.delivered_to);
+  put_le(bytes, kHashAt, slot.hash);
+  put_le(bytes, kNameLengthAt, static_cast<std::uint16_t>(name.size()));
+  std::memcpy(bytes.data() + kNameAt, name.data(), name.size());
+  put_le(bytes, kChecksumAt, crc32c(std::span(bytes).first(kChecksumAt)));
+  return bytes;
+}
+
+std::optional<Slot> decode(std::span<const std::byte, kSlotBytes> bytes) {
+  if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) return std::nullopt;
+  if (get_le<std::uint32_t>(bytes, kChecksumAt) != crc32c(bytes.first(kChecksumAt))) return std::nullopt;
+  if (get_le<std::uint16_t>(bytes, kVersionAt) > kVersion) return std::nullopt;
+  if (get_le<std::uint32_t>(bytes, kRequiredAt) != 0) return std::nullopt;
+  Slot slot;
+  slot.generation = get_le<std::uint64_t>(bytes, kGenerationAt);
+  slot.state.next = get_le<std::uint64_t>(bytes, kNextAt);
+  slot.state.delivered_to = get_time(bytes, kDeliveredAt);
+  slot.hash = get_le<std::uint64_t>(bytes, kHashAt);
+  const std::size_t name_length = get_le<std::uint16_t>(bytes, kNameLengthAt);
+  if (name_length > kMaxName || slot.state.next > kMaxCursor) return std::nullopt;
+  slot.name.assign(reinterpret_cast<const char*>(bytes.data()) + kNameAt, name_length);
+  return slot;
+}
+
+// The newer slot that is whole. `size` is the file's.
+Result<std::optional<Slot>> read_slots(int fd, const std::string& path) {
+  std::optional<Slot> newest;
+  for (std::size_t index = 0; index < 2; ++index) {
+    std::array<std::byte, kSlotBytes> bytes{};
+    ssize_t count = 0;
+    do {
+      count = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(index * kSlotDistance));
+    } while (count < 0 && errno == EINTR);
+    if (count < 0 && errno != EIO) return system_error("ledger: read " + path, errno);
+    if (count != ssize_t{kSlotBytes}) continue;
+    auto slot = decode(bytes);
+    if (slot && (!newest || slot->generation > newest->generation)) newest = std::move(slot);
+  }
+  return newest;
+}
+
+Result<void> write_all(int fd, std::span<const std::byte> bytes, std::size_t offset,
+                       const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return system_error("ledger: write " + path, count < 0 ? errno : ENOSPC);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::size_t>(count);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Cursor> Cursor::open(const std::string& directory, std::string_view name) {
+  const std::string folder = directory + "/cursors";
+  if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST) {
+    return system_error("ledger: make directory " + folder, errno);
+  }
+  auto folder_fd = open_directory(folder, /*follow_link=*/false);
+  if (!folder_fd) return folder_fd.error();
+
+  Cursor cursor;
+  cursor.name_ = name;
+  const std::string file = file_name(name);
+  cursor.path_ = folder + "/" + file;
+  auto fd = open_regular(folder_fd->get(), file, cursor.path_, O_RDWR | O_CREAT, 0640);
+  if (!fd) return fd.error();
+  cursor.fd_ = std::move(*fd);
+  cursor.folder_ = std::move(*folder_fd);
+
+  struct stat status {};
+  if (::fstat(cursor.fd_.get(), &status) != 0) return system_error("ledger: stat " + cursor.path_, errno);
+  if (status.st_size == 0) return cursor;
+  auto slot = read_slots(cursor.fd_.get(), cursor.path_);
+  if (!slot) return slot.error();
+  if (!*slot || (*slot)->hash != hash_of(name)) {
+    return Error{ErrorKind::kMalformed,
+                 "ledger: read " + cursor.path_ + ": neither slot of this cursor is whole"};
+  }
+  cursor.generation_ = (*slot)->generation;
+  cursor.state_ = (*slot)->state;
+  return cursor;
+}
+
+Result<void> Cursor::store(const CursorState& state, bool flush) {
+  const std::uint64_t generation = generation_ + 1;
+  const auto bytes = encode({generation, state, hash_of(name_), name_});
+  const std::size_t offset = generation % 2 == 1 ? 0 : kSlotDistance;
+  if (generation == 1) {
+    // Both slots get their room now, so that a disk that is full later does not stop the cursor. The slot
+    // stands in front: a write that is killed midway has written the front.
+    std::vector<std::byte> whole(kFileBytes);
+    std::copy(bytes.begin(), bytes.end(), whole.begin() + static_cast<std::ptrdiff_t>(offset));
+    if (auto written = write_all(fd_.get(), whole, 0, path_); !written) {
+      // Empty is new; half a file would be a damaged cursor.
+      static_cast<void>(::ftruncate(fd_.get(), 0));
+      return written;
+    }
+  } else if (auto written = write_all(fd_.get(), bytes, offset, path_); !written) {
+    return written;
+  }
+  generation_ = generation;
+  state_ = state;
+  if (!flush) return {};
+  if (::fdatasync(fd_.get()) != 0) return system_error("ledger: fdatasync " + path_, errno);
+  if (folder_) {
+    if (::fsync(folder_.get()) != 0) return system_error("ledger: fsync the directory of " + path_, errno);
+    folder_.reset();
+  }
+  return {};
+}
+
+std::vector<NamedCursor> list_cursors(const std::string& directory) {
+  std::vector<NamedCursor> cursors;
+  const std::string folder = directory + "/cursors";
+  const auto folder_fd = open_directory(folder, /*follow_link=*/false);
+  if (!folder_fd) return cursors;
+  const auto names = names_in(folder_fd->get(), folder);
+  if (!names) return cursors;
+  for (const std::string& name : *names) {
+    if (!name.ends_with(kSuffix) || cursors.size() >= kMaxCursors) continue;
+    const std::string path = folder + "/" + name;
+    const auto fd = open_regular(folder_fd->get(), name, path, O_RDONLY, 0);
+    if (!fd) continue;
+    auto slot = read_slots(fd->get(), path);
+    if (slot && *slot) cursors.push_back({std::move((*slot)->name), (*slot)->state});
+  }
+  std::sort(cursors.begin(), cursors.end(),
+            [](const NamedCursor& a, const NamedCursor& b) { return a.name < b.name; });
+  return cursors;
+}
+
+}  // namespace natsession

@@ -1,0 +1,56 @@
+// Cursor: how far one sink has come in a ledger, kept in DIRECTORY/cursors/. It survives kill -9 at any
+// moment (two slots with a checksum, written in turn), and the machine's fall with what was flushed. Threads:
+// one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/unique_fd.h"
+#include "ledger/record_block.h"
+
+namespace natsession {
+
+struct CursorState {
+  Ordinal next = 0;     // the record to deliver next
+  UnixMs delivered_to;  // end_time of the last record that was delivered; the epoch at the beginning
+};
+
+class Cursor {
+ public:
+  // Opens or makes the cursor of the sink called `name` (any text; the file's name is made from it).
+  // Errors: kPermission, kIo; kMalformed when the file is there and neither slot is whole: then nothing is
+  // known.
+  [[nodiscard]] static Result<Cursor> open(const std::string& directory, std::string_view name);
+  Cursor(Cursor&&) noexcept = default;
+  Cursor& operator=(Cursor&&) noexcept = default;
+
+  // nullopt for a new sink.
+  [[nodiscard]] const std::optional<CursorState>& state() const { return state_; }
+  // In the file when it returns. `flush`: on the disk.
+  Result<void> store(const CursorState& state, bool flush);
+
+ private:
+  Cursor() = default;
+  std::string path_;
+  std::string name_;
+  UniqueFd fd_;
+  UniqueFd folder_;  // until the file's name is on the disk
+  std::optional<CursorState> state_;
+  std::uint64_t generation_ = 0;
+};
+
+// All cursors in the ledger that can be read, by name; a longer name is cut to kMaxCursorName bytes.
+inline constexpr std::size_t kMaxCursorName = 458;
+struct NamedCursor {
+  std::string name;
+  CursorState state;
+};
+[[nodiscard]] std::vector<NamedCursor> list_cursors(const std::string& directory);
+
+}  // namespace natsession

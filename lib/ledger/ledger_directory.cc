@@ -1,0 +1,219 @@
+#include "ledger/ledger_directory.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <memory>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace natsession {
+namespace {
+
+constexpr std::string_view kOpen = ".open";
+constexpr std::string_view kSealed = ".sealed";
+constexpr std::string_view kTemporary = ".tmp";
+constexpr std::size_t kDigits = 16;
+constexpr std::int64_t kSecondNs = 1'000'000'000;
+
+// The stamps of a directory are no finer than the kernel's tick: a change within it could not be told.
+constexpr std::int64_t kStampSlackNs = kSecondNs / 5;
+
+std::int64_t in_ns(const timespec& time) {
+  return std::int64_t{time.tv_sec} * kSecondNs + time.tv_nsec;
+}
+
+std::int64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return in_ns(now);
+}
+
+Result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0750) == 0 || errno == EEXIST) return {};
+  return system_error("ledger: make directory " + path, errno);
+}
+
+}  // namespace
+
+std::string SegmentName::text() const {
+  std::string result(kDigits, '0');
+  char digits[kDigits];
+  const auto [end, error] = std::to_chars(digits, digits + kDigits, first, 16);
+  std::copy(digits, end, result.end() - (end - digits));
+  result += sealed ? kSealed : kOpen;
+  return result;
+}
+
+std::optional<SegmentName> SegmentName::parse(std::string_view text) {
+  if (text.size() <= kDigits) return std::nullopt;
+  SegmentName name;
+  const std::string_view suffix = text.substr(kDigits);
+  if (suffix != kOpen && suffix != kSealed) return std::nullopt;
+  name.sealed = suffix == kSealed;
+  const char* const end = text.data() + kDigits;
+  const auto [rest, error] = std::from_chars(text.data(), end, name.first, 16);
+  // What does not read back to the same text (upper case) is not ours.
+  if (error != std::errc() || rest != end || name.first > kMaxOrdinal || name.text() != text)
+    return std::nullopt;
+  return name;
+}
+
+Result<UniqueFd> open_directory(const std::string& path, bool follow_link) {
+  const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow_link ? 0 : O_NOFOLLOW);
+  UniqueFd fd(::open(path.c_str(), flags));
+  if (fd) return fd;
+  const int cause = errno;
+  const bool absent = cause == ENOENT || cause == ENOTDIR || cause == ELOOP;
+  return system_error("ledger: open directory " + path, cause,
+                      absent ? ErrorKind::kUnavailable : ErrorKind::kIo);
+}
+
+Result<std::vector<std::string>> names_in(int directory_fd, const std::string& path) {
+  // A descriptor of its own: the position in a directory belongs to the open file.
+  UniqueFd again(::openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!again) return system_error("ledger: open directory " + path, errno);
+  const auto close = [](DIR* stream) { ::closedir(stream); };
+  const std::unique_ptr<DIR, decltype(close)> stream(::fdopendir(again.get()), close);
+  if (!stream) return system_error("ledger: read directory " + path, errno);
+  static_cast<void>(again.release());
+
+  std::vector<std::string> names;
+  while (names.size() < LedgerDirectory::kMaxNames) {
+    errno = 0;
+    const dirent* const entry = ::readdir(stream.get());
+    if (entry == nullptr) {
+      if (errno != 0) return system_error("ledger: read directory " + path, errno);
+      break;
+    }
+    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  return names;
+}
+
+Result<UniqueFd> open_regular(int directory_fd, const std::string& name, const std::string& path, int flags,
+                              mode_t mode) {
+  // O_NONBLOCK: the open of a FIFO that somebody put there must not wait.
+  UniqueFd fd(
+      ::openat(directory_fd, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode));
+  if (!fd) {
+    const int cause = errno;
+    const ErrorKind kind = cause == ENOENT || cause == EEXIST                    ? ErrorKind::kUnavailable
+                           : cause == ELOOP || cause == ENXIO || cause == EISDIR ? ErrorKind::kMalformed
+                                                                                 : ErrorKind::kIo;
+    return system_error("ledger: open " + path, cause, kind);
+  }
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return system_error("ledger: stat " + path, errno);
+  if (!S_ISREG(status.st_mode)) {
+    return Error{ErrorKind::kMalformed, "ledger: open " + path + ": it is no regular file"};
+  }
+  return fd;
+}
+
+Result<LedgerDirectory> LedgerDirectory::open(const std::string& path) {
+  auto top = open_directory(path, /*follow_link=*/true);
+  if (!top) return top.error();
+  LedgerDirectory directory;
+  directory.path_ = path;
+  auto segments = open_directory(path + "/segments", /*follow_link=*/false);
+  if (!segments) return segments.error();
+  directory.segments_ = std::move(*segments);
+  return directory;
+}
+
+Result<LedgerDirectory> LedgerDirectory::make(const std::string& path) {
+  for (const char* below : {"", "/segments", "/cursors"}) {
+    if (auto made = make_directory(path + below); !made) return made.error();
+  }
+  return open(path);
+}
+
+Result<std::vector<SegmentName>> LedgerDirectory::segments() {
+  struct stat status {};
+  if (::fstat(segments_.get(), &status) != 0)
+    return system_error("ledger: stat " + path_ + "/segments", errno);
+  if (status.st_nlink == 0) {
+    return Error{ErrorKind::kUnavailable, "ledger: " + path_ + "/segments was removed"};
+  }
+  // A directory that is read while a name in it is replaced by another may show neither. That happens to a
+  // segment once, when it is sealed: so reading twice shows it.
+  std::vector<SegmentName> found;
+  bool quiet = false;
+  for (int reads = 0; reads < 2 && !quiet; ++reads) {
+    const std::int64_t begun = now_ns();
+    auto names = names_in(segments_.get(), path_ + "/segments");
+    if (!names) return names.error();
+    for (const std::string& text : *names) {
+      if (const auto name = SegmentName::parse(text)) found.push_back(*name);
+    }
+    struct stat after {};
+    quiet = ::fstat(segments_.get(), &after) == 0 && in_ns(after.st_mtim) == in_ns(status.st_mtim) &&
+            in_ns(after.st_mtim) < begun - kStampSlackNs;
+  }
+  std::sort(found.begin(), found.end(), [](const SegmentName& a, const SegmentName& b) {
+    return a.first != b.first ? a.first < b.first : a.sealed > b.sealed;
+  });
+  const auto same = [](const SegmentName& a, const SegmentName& b) { return a.first == b.first; };
+  found.erase(std::unique(found.begin(), found.end(), same), found.end());
+
+  listed_mtime_ns_ = in_ns(status.st_mtim);
+  listed_ = quiet;
+  names_ = found;
+  return found;
+}
+
+Result<const std::vector<SegmentName>*> LedgerDirectory::known_segments() {
+  struct stat status {};
+  if (listed_ && ::fstat(segments_.get(), &status) == 0 && in_ns(status.st_mtim) == listed_mtime_ns_) {
+    return &names_;
+  }
+  if (auto listed = segments(); !listed) return listed.error();
+  return &names_;
+}
+
+Result<std::vector<std::string>> LedgerDirectory::leftovers() {
+  auto names = names_in(segments_.get(), path_ + "/segments");
+  if (!names) return names.error();
+  std::sort(names->begin(), names->end());
+  std::vector<std::string> found;
+  for (const std::string& text : *names) {
+    if (text.ends_with(kTemporary)) {
+      const auto target =
+          SegmentName::parse(std::string_view(text).substr(0, text.size() - kTemporary.size()));
+      if (target) found.push_back(text);
+      continue;
+    }
+    const auto name = SegmentName::parse(text);
+    if (!name || name->sealed) continue;
+    const std::string sealed = SegmentName{name->first, true}.text();
+    if (std::binary_search(names->begin(), names->end(), sealed)) found.push_back(text);
+  }
+  return found;
+}
+
+Result<UniqueFd> LedgerDirectory::open_file(const std::string& name, int flags, mode_t mode) const {
+  return open_regular(segments_.get(), name, path_of(name), flags, mode);
+}
+
+Result<void> LedgerDirectory::rename(const std::string& from, const std::string& to) const {
+  if (::renameat(segments_.get(), from.c_str(), segments_.get(), to.c_str()) == 0) return {};
+  return system_error("ledger: rename " + path_of(from) + " to " + to, errno);
+}
+
+Result<void> LedgerDirectory::remove(const std::string& name) const {
+  if (::unlinkat(segments_.get(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
+  return system_error("ledger: remove " + path_of(name), errno);
+}
+
+Result<void> LedgerDirectory::sync() const {
+  if (::fsync(segments_.get()) == 0) return {};
+  return system_error("ledger: fsync " + path_ + "/segments", errno);
+}
+
+}  // namespace natsession

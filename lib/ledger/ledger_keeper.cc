@@ -1,0 +1,256 @@
+#include "ledger/ledger_keeper.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "base/guarded.h"
+#include "ledger/cursor.h"
+#include "ledger/ledger_catalog.h"
+#include "ledger/segment_sealer.h"
+
+namespace natsession {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr std::chrono::seconds kIdle{5};
+// What could not be sealed or deleted is left alone for so long.
+constexpr std::chrono::minutes kTryAgain{1};
+// So many segments that cannot be dealt with are remembered.
+constexpr std::size_t kMaxTroubles = 4096;
+
+}  // namespace
+
+class LedgerKeeper::Impl {
+ public:
+  Impl(LedgerSettings settings, const Clock& clock) : settings_(std::move(settings)), clock_(clock) {}
+
+  nanoseconds step();
+
+  LedgerSettings settings_;
+  std::vector<std::string> sinks_;
+  [[nodiscard]] LedgerStatus status() const {
+    return status_.with([](const LedgerStatus& status) { return status; });
+  }
+
+ private:
+  bool open();
+  bool clean_up();
+  nanoseconds seal_on();
+  bool delete_one();
+  bool begin_sealing();
+  bool remove(const CatalogEntry& entry, std::uint64_t unread);
+  [[nodiscard]] bool is_expired(const CatalogEntry& entry) const;
+  [[nodiscard]] std::optional<Ordinal> first_unread() const;
+  [[nodiscard]] bool is_in_trouble(Ordinal segment) const;
+  void trouble(Ordinal segment, const Error& error);
+  void publish();
+
+  const Clock& clock_;
+  std::optional<LedgerCatalog> catalog_;
+  bool clean_ = false;
+  std::unique_ptr<SegmentSealer> sealer_;
+  Ordinal sealing_ = 0;
+  struct Trouble {
+    nanoseconds until{};  // steady: the segment is left alone
+    std::string why;
+  };
+  std::map<Ordinal, Trouble> troubles_;
+  std::uint64_t deleted_segments_ = 0;
+  std::uint64_t deleted_unread_ = 0;
+  std::uint64_t damaged_ = 0;
+  std::string failure_;
+  Guarded<LedgerStatus> status_;
+};
+
+nanoseconds LedgerKeeper::Impl::step() {
+  failure_.clear();
+  nanoseconds again = kIdle;
+  if (sealer_) {
+    again = seal_on();
+  } else if (open()) {
+    if (auto fresh = catalog_->refresh(); !fresh) {
+      failure_ = fresh.error().message;
+      catalog_.reset();
+    } else if (clean_up() || delete_one() || begin_sealing()) {
+      again = nanoseconds(0);
+    }
+  }
+  publish();
+  return again;
+}
+
+bool LedgerKeeper::Impl::open() {
+  if (catalog_) return true;
+  auto directory = LedgerDirectory::open(settings_.directory);
+  if (!directory) {
+    failure_ = directory.error().message;
+    return false;
+  }
+  catalog_.emplace(std::move(*directory));
+  clean_ = false;
+  return true;
+}
+
+// What a crash, or sealing that failed, left behind. True if there was something.
+bool LedgerKeeper::Impl::clean_up() {
+  if (clean_) return false;
+  clean_ = true;
+  LedgerDirectory& directory = catalog_->directory();
+  const auto names = directory.leftovers();
+  if (!names) {
+    failure_ = names.error().message;
+    return false;
+  }
+  for (const std::string& text : *names) {
+    std::string useless = text;
+    if (const auto name = SegmentName::parse(text)) {
+      // Both forms are there. The sealed one was flushed before it got its name; should it be no segment all
+      // the same, then the open one holds the records.
+      const SegmentName sealed{name->first, true};
+      const auto file = SegmentFile::open(directory, sealed);
+      const auto trailer = file ? (*file)->trailer() : Result<SegmentTrailer>(file.error());
+      if (!trailer) useless = sealed.text();
+    }
+    if (auto removed = directory.remove(useless); !removed) failure_ = removed.error().message;
+  }
+  return !names->empty();
+}
+
+nanoseconds LedgerKeeper::Impl::seal_on() {
+  const auto progress = sealer_->step();
+  if (progress && *progress == SegmentSealer::Progress::kMore) return nanoseconds(0);
+  if (progress) {
+    damaged_ += sealer_->damaged_frames();
+    troubles_.erase(sealing_);
+  } else {
+    trouble(sealing_, progress.error());
+    clean_ = false;
+  }
+  sealer_.reset();
+  return nanoseconds(0);
+}
+
+bool LedgerKeeper::Impl::begin_sealing() {
+  for (const CatalogEntry& entry : catalog_->entries()) {
+    if (entry.last || entry.name.sealed || !entry.why.empty() || is_in_trouble(entry.name.first)) continue;
+    auto sealer = SegmentSealer::begin(catalog_->directory(), entry.name, entry.limit);
+    if (!sealer) {
+      trouble(entry.name.first, sealer.error());
+      continue;
+    }
+    sealer_ = std::move(*sealer);
+    sealing_ = entry.name.first;
+    return true;
+  }
+  return false;
+}
+
+// One segment, if one is to go: by age if all sinks have read it, by the byte limit in any case.
+bool LedgerKeeper::Impl::delete_one() {
+  const auto& entries = catalog_->entries();
+  std::uint64_t bytes = 0;
+  for (const CatalogEntry& entry : entries) bytes += entry.bytes;
+  const bool too_large = settings_.limit.bytes > 0 && bytes > settings_.limit.bytes;
+  const bool some_expired = std::any_of(entries.begin(), entries.end(),
+                                        [&](const CatalogEntry& entry) { return is_expired(entry); });
+  if (!too_large && !some_expired) return false;
+
+  const std::optional<Ordinal> unread = first_unread();
+  for (const CatalogEntry& entry : entries) {
+    if (entry.last || is_in_trouble(entry.name.first)) continue;
+    const Ordinal end = std::max(entry.bounds.end, entry.name.first);
+    const bool all_read = !unread || *unread >= end;
+    if (!too_large && !(is_expired(entry) && all_read)) continue;
+    std::uint64_t lost = 0;
+    if (!all_read) lost = std::min(entry.bounds.records, end - std::max(*unread, entry.name.first));
+    return remove(entry, lost);
+  }
+  return false;
+}
+
+bool LedgerKeeper::Impl::remove(const CatalogEntry& entry, std::uint64_t unread) {
+  const LedgerDirectory& directory = catalog_->directory();
+  auto removed = directory.remove(entry.name.text());
+  if (!removed) {
+    trouble(entry.name.first, removed.error());
+    return true;  // another may go instead
+  }
+  ++deleted_segments_;
+  deleted_unread_ += unread;
+  troubles_.erase(entry.name.first);
+  if (auto fresh = catalog_->refresh(); !fresh) failure_ = fresh.error().message;
+  return true;
+}
+
+bool LedgerKeeper::Impl::is_expired(const CatalogEntry& entry) const {
+  if (settings_.retention.count() <= 0 || entry.last) return false;
+  const UnixMs newest = entry.bounds.records > 0 ? entry.bounds.max_end : entry.changed;
+  return newest < to_ms(clock_.now()) - settings_.retention;
+}
+
+// The oldest ordinal that one of the sinks has yet to read; nullopt if none of them has a cursor.
+std::optional<Ordinal> LedgerKeeper::Impl::first_unread() const {
+  std::optional<Ordinal> first;
+  for (const NamedCursor& cursor : list_cursors(settings_.directory)) {
+    const bool counts = std::any_of(sinks_.begin(), sinks_.end(), [&](const std::string& sink) {
+      return cursor.name == std::string_view(sink).substr(0, kMaxCursorName);
+    });
+    if (counts) first = std::min(first.value_or(cursor.state.next), cursor.state.next);
+  }
+  return first;
+}
+
+bool LedgerKeeper::Impl::is_in_trouble(Ordinal segment) const {
+  const auto found = troubles_.find(segment);
+  return found != troubles_.end() && clock_.steady() < found->second.until;
+}
+
+void LedgerKeeper::Impl::trouble(Ordinal segment, const Error& error) {
+  if (troubles_.size() >= kMaxTroubles) troubles_.erase(troubles_.begin());
+  troubles_[segment] = {clock_.steady() + kTryAgain, error.message};
+}
+
+void LedgerKeeper::Impl::publish() {
+  status_.with([&](LedgerStatus& status) {
+    status.deleted_segments = deleted_segments_;
+    status.deleted_unread_records = deleted_unread_;
+    status.damaged_frames = damaged_;
+    status.failure = failure_.empty() && !troubles_.empty() ? troubles_.begin()->second.why : failure_;
+    if (!catalog_) return;
+    status.bytes = status.segments = status.sealed_segments = status.records = 0;
+    status.oldest = {};
+    for (const CatalogEntry& entry : catalog_->entries()) {
+      status.bytes += entry.bytes;
+      ++status.segments;
+      if (entry.name.sealed) ++status.sealed_segments;
+      if (status.records == 0 && entry.bounds.records > 0) status.oldest = entry.bounds.min_end;
+      status.records += entry.bounds.records;
+    }
+  });
+}
+
+LedgerKeeper::LedgerKeeper(LedgerSettings settings, const Clock& clock)
+    : impl_(std::make_unique<Impl>(std::move(settings), clock)) {}
+
+LedgerKeeper::~LedgerKeeper() = default;
+
+void LedgerKeeper::set_sinks(std::vector<std::string> names) {
+  impl_->sinks_ = std::move(names);
+}
+
+void LedgerKeeper::set_retention(std::chrono::milliseconds retention, ByteCount limit) {
+  impl_->settings_.retention = retention;
+  impl_->settings_.limit = limit;
+}
+
+nanoseconds LedgerKeeper::step() {
+  return impl_->step();
+}
+
+LedgerStatus LedgerKeeper::status() const {
+  return impl_->status();
+}
+
+}  // namespace natsession

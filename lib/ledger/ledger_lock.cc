@@ -1,0 +1,68 @@
+#include "ledger/ledger_lock.h"
+
+#include <sys/file.h>
+
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "ledger/ledger_directory.h"
+
+namespace natsession {
+namespace {
+
+constexpr std::string_view kPid = "pid ";
+constexpr std::string_view kClosed = "\nstate closed\n";
+// The file is always as long: so it needs no room when it changes, and is never half of one state, half of
+// the other.
+constexpr std::size_t kLength = 64;
+
+std::string pid_in(std::string_view text) {
+  if (!text.starts_with(kPid)) return "unknown";
+  const std::string_view rest = text.substr(kPid.size());
+  const std::string_view digits = rest.substr(0, rest.find_first_not_of("0123456789"));
+  return digits.empty() || digits.size() > 10 ? "unknown" : std::string(digits);
+}
+
+}  // namespace
+
+Result<LedgerLock> LedgerLock::take(const std::string& directory) {
+  const std::string path = directory + "/LOCK";
+  auto directory_fd = open_directory(directory, /*follow_link=*/true);
+  if (!directory_fd) return directory_fd.error();
+  auto fd = open_regular(directory_fd->get(), "LOCK", path, O_RDWR | O_CREAT, 0640);
+  if (!fd) return fd.error();
+  LedgerLock lock(std::move(*fd), path);
+
+  const bool locked = ::flock(lock.fd_.get(), LOCK_EX | LOCK_NB) == 0;
+  const int cause = locked ? 0 : errno;
+  std::array<char, kLength> bytes{};
+  const ssize_t count = ::pread(lock.fd_.get(), bytes.data(), bytes.size(), 0);
+  const std::string_view text(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+  if (cause == EWOULDBLOCK) {
+    return Error{ErrorKind::kUnavailable,
+                 "ledger " + directory + ": another process is writing it: pid " + pid_in(text)};
+  }
+  if (!locked) return system_error("ledger: lock " + path, cause);
+  lock.was_closed_ = text.find(kClosed) != std::string_view::npos;
+  return lock;
+}
+
+Result<void> LedgerLock::mark(const char* state) {
+  std::string text = std::string(kPid) + std::to_string(::getpid()) + "\nstate " + state + "\n";
+  text.resize(kLength - 1, ' ');
+  text += '\n';
+  ssize_t count = 0;
+  do {
+    count = ::pwrite(fd_.get(), text.data(), text.size(), 0);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return system_error("ledger: write " + path_, errno);
+  if (count != ssize_t{kLength}) return system_error("ledger: write " + path_, ENOSPC);
+  if (::fdatasync(fd_.get()) != 0) return system_error("ledger: fdatasync " + path_, errno);
+  return {};
+}
+
+}  // namespace natsession

@@ -1,0 +1,318 @@
+#include "ledger/ledger_writer.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "base/guarded.h"
+#include "ledger/ledger_lock.h"
+#include "ledger/ledger_pending.h"
+#include "ledger/ledger_recovery.h"
+#include "ledger/segment_appender.h"
+
+namespace natsession {
+namespace {
+
+using std::chrono::nanoseconds;
+
+// How soon what failed is tried again when nothing is appended meanwhile.
+constexpr std::chrono::seconds kRetry{1};
+
+}  // namespace
+
+class LedgerWriter::Impl {
+ public:
+  Impl(const LedgerSettings& settings, const Clock& clock, LedgerDirectory directory, LedgerLock lock)
+      : settings_(settings), clock_(clock), directory_(std::move(directory)), lock_(std::move(lock)) {}
+
+  Result<void> start();
+  void stop();
+  std::size_t append(std::span<const SessionRecord> records);
+  std::optional<nanoseconds> tick();
+  Result<void> sync();
+
+  std::function<void()> on_written_;
+  std::optional<UnixMs> torn_since_;
+  [[nodiscard]] WriterStatus status() const {
+    return status_.with([](const WriterStatus& status) { return status; });
+  }
+
+ private:
+  // A group of frames that is encoded and not yet written: of the oldest pending records.
+  struct Group {
+    std::size_t records = 0;
+    std::string bytes;
+  };
+
+  [[nodiscard]] bool due(nanoseconds now) const;
+  void write_due();
+  bool write_group(bool flush);
+  void encode_group();
+  Result<void> ready_segment();
+  [[nodiscard]] bool segment_is_over() const;
+  [[nodiscard]] std::chrono::milliseconds segment_age() const;
+  bool flush_segment();
+  bool fail(const Error& error);
+  void publish();
+
+  const LedgerSettings settings_;
+  const Clock& clock_;
+  LedgerDirectory directory_;
+  LedgerLock lock_;
+
+  std::optional<SegmentAppender> segment_;
+  nanoseconds segment_since_{};  // steady: when it was opened
+  FrameEncoder encoder_{Effort::kFast};
+  PendingRecords pending_;
+  nanoseconds pending_since_{};  // steady: of the oldest; only if there are any
+  Group group_;
+  Ordinal written_ = 0;
+  std::uint64_t appended_ = 0;
+  bool unflushed_ = false;
+  nanoseconds flushed_at_{};  // steady
+  std::string failure_;
+
+  std::vector<SessionRecord> apart_[2];  // short and long ones
+  std::vector<Ordinal> ordinals_[2];
+  Guarded<WriterStatus> status_;
+};
+
+Result<void> LedgerWriter::Impl::start() {
+  const bool crashed = !lock_.was_closed();
+  const auto tail = find_tail(directory_, crashed);
+  if (!tail) return tail.error();
+  written_ = tail->next;
+  const UnixMs now = to_ms(clock_.now());
+  if (crashed) {
+    if (tail->last_record) {
+      torn_since_ = std::min(*tail->last_record, now);
+    } else if (tail->segment) {
+      torn_since_ = std::min(tail->created, now);
+    }
+  }
+  flushed_at_ = segment_since_ = clock_.steady();
+  if (tail->segment) {
+    auto segment = SegmentAppender::reopen(directory_, *tail->segment, tail->created, tail->bytes);
+    if (!segment) return segment.error();
+    segment_ = std::move(*segment);
+  } else if (auto ready = ready_segment(); !ready && ready.error().kind == ErrorKind::kPermission) {
+    return ready
+        .error();  // what else fails (no room) may pass: it is tried again when there is something to write
+  }
+  if (auto marked = lock_.mark_open(); !marked) return marked.error();
+  for (const SessionRecord& record : tail->rescued.records) static_cast<void>(pending_.add(record));
+  if (!pending_.empty()) write_group(settings_.sync != SyncMode::kNever);
+  publish();
+  return {};
+}
+
+void LedgerWriter::Impl::stop() {
+  if (sync()) static_cast<void>(lock_.mark_closed());
+}
+
+std::size_t LedgerWriter::Impl::append(std::span<const SessionRecord> records) {
+  if (group_.records > 0) write_due();
+  if (pending_.empty()) pending_since_ = clock_.steady();
+  pending_.begin_span();
+  std::size_t taken = 0;
+  while (taken < records.size()) {
+    const bool full = pending_.size() >= group_.records + kMaxFrameRecords;
+    if (!full && pending_.add(records[taken])) {
+      ++taken;
+    } else if (pending_.empty() || !write_group(settings_.sync == SyncMode::kAlways)) {
+      break;
+    }
+  }
+  appended_ += taken;
+  write_due();
+  publish();
+  return taken;
+}
+
+std::optional<nanoseconds> LedgerWriter::Impl::tick() {
+  write_due();
+  if (pending_.empty() && segment_ && segment_is_over()) {
+    if (auto ready = ready_segment(); !ready) fail(ready.error());
+  }
+  publish();
+  const nanoseconds now = clock_.steady();
+  if (!failure_.empty()) return now + kRetry;
+  std::optional<nanoseconds> next;
+  const auto at = [&](nanoseconds time) { next = next ? std::min(*next, time) : time; };
+  if (!pending_.empty()) at(pending_since_ + settings_.sync_interval);
+  if (unflushed_ && settings_.sync != SyncMode::kNever) at(flushed_at_ + settings_.sync_interval);
+  if (segment_ && segment_->has_frames()) at(now + std::max(settings_.segment_span - segment_age(), {}));
+  return next;
+}
+
+Result<void> LedgerWriter::Impl::sync() {
+  while (!pending_.empty() && write_group(settings_.sync != SyncMode::kNever)) {
+  }
+  if (pending_.empty() && unflushed_ && settings_.sync != SyncMode::kNever) flush_segment();
+  publish();
+  if (failure_.empty()) return {};
+  return Error{ErrorKind::kIo, status().failure};
+}
+
+bool LedgerWriter::Impl::due(nanoseconds now) const {
+  return !pending_.empty() &&
+         (settings_.sync == SyncMode::kAlways || now >= pending_since_ + settings_.sync_interval);
+}
+
+void LedgerWriter::Impl::write_due() {
+  const nanoseconds now = clock_.steady();
+  // What failed is due at every call.
+  while (due(now) || group_.records > 0) {
+    if (!write_group(settings_.sync != SyncMode::kNever)) return;
+  }
+  const bool flush_due = settings_.sync != SyncMode::kNever && now >= flushed_at_ + settings_.sync_interval;
+  if (unflushed_ && flush_due) flush_segment();
+}
+
+bool LedgerWriter::Impl::write_group(bool flush) {
+  if (group_.records == 0) encode_group();
+  if (auto ready = ready_segment(); !ready && (!segment_ || segment_->deleted())) return fail(ready.error());
+  const nanoseconds now = clock_.steady();
+  flush = flush || (settings_.sync == SyncMode::kInterval && now >= flushed_at_ + settings_.sync_interval);
+  if (auto written = segment_->append(group_.bytes, flush); !written) return fail(written.error());
+
+  failure_.clear();
+  unflushed_ = !flush;
+  if (flush) flushed_at_ = now;
+  written_ += group_.records;
+  pending_.drop(group_.records);
+  // The rest was appended later, if not much later.
+  if (pending_.size() < kMaxFrameRecords) pending_since_ = now;
+  group_.records = 0;
+  publish();
+  if (on_written_) on_written_();
+  return true;
+}
+
+// The oldest records, at most a frame's worth. Where some last longer than a window they go to a second
+// frame; the one with the lower ordinal goes first.
+void LedgerWriter::Impl::encode_group() {
+  const auto records = pending_.records().first(std::min(pending_.size(), kMaxFrameRecords));
+  const auto is_long = [&](const SessionRecord& record) {
+    return record.end_time - record.start_time > settings_.window;
+  };
+  group_.bytes.clear();
+  group_.records = records.size();
+  for (auto& ordinals : ordinals_) ordinals.clear();
+  const bool first_is_long = is_long(records.front());
+  if (std::all_of(records.begin(), records.end(),
+                  [&](const SessionRecord& record) { return is_long(record) == first_is_long; })) {
+    ordinals_[0].resize(records.size());
+    std::iota(ordinals_[0].begin(), ordinals_[0].end(), written_);
+    encoder_.encode(records, ordinals_[0], first_is_long, group_.bytes);
+    return;
+  }
+  for (auto& apart : apart_) apart.clear();
+  for (std::size_t index = 0; index < records.size(); ++index) {
+    const std::size_t which = is_long(records[index]) ? 1 : 0;
+    apart_[which].push_back(records[index]);
+    ordinals_[which].push_back(written_ + index);
+  }
+  for (const bool which : {first_is_long, !first_is_long}) {
+    const std::size_t index = which ? 1 : 0;
+    encoder_.encode(apart_[index], ordinals_[index], which, group_.bytes);
+  }
+}
+
+// Goes over to a new segment where it is time. If that fails, what there is still serves.
+Result<void> LedgerWriter::Impl::ready_segment() {
+  if (segment_ && !segment_->deleted() && !segment_is_over()) return {};
+  const bool flush = settings_.sync != SyncMode::kNever;
+  if (segment_ && unflushed_ && flush) {
+    if (auto flushed = segment_->flush(); !flushed) return flushed;
+    unflushed_ = false;
+  }
+  auto made = SegmentAppender::make(directory_, written_, to_ms(clock_.now()), flush);
+  if (!made) return made.error();
+  segment_ = std::move(*made);
+  segment_since_ = clock_.steady();
+  return {};
+}
+
+bool LedgerWriter::Impl::segment_is_over() const {
+  return segment_->has_frames() && written_ > segment_->first() &&
+         (segment_->bytes() >= settings_.segment_limit.bytes || segment_age() >= settings_.segment_span);
+}
+
+// By the wall clock, across restarts; a clock that was set back does not make a segment last for ever.
+std::chrono::milliseconds LedgerWriter::Impl::segment_age() const {
+  const auto by_wall = to_ms(clock_.now()) - segment_->created();
+  const auto by_steady = std::chrono::floor<std::chrono::milliseconds>(clock_.steady() - segment_since_);
+  return std::max(by_wall, by_steady);
+}
+
+bool LedgerWriter::Impl::flush_segment() {
+  if (auto flushed = segment_->flush(); !flushed) return fail(flushed.error());
+  unflushed_ = false;
+  flushed_at_ = clock_.steady();
+  failure_.clear();
+  return true;
+}
+
+bool LedgerWriter::Impl::fail(const Error& error) {
+  constexpr std::string_view kPrefix = "ledger: ";
+  failure_ = error.message.starts_with(kPrefix) ? error.message.substr(kPrefix.size()) : error.message;
+  publish();
+  return false;
+}
+
+void LedgerWriter::Impl::publish() {
+  status_.with([&](WriterStatus& status) {
+    status.appended = appended_;
+    status.written = written_;
+    status.pending = pending_.size();
+    if (failure_.empty()) {
+      status.failure.clear();
+    } else {
+      status.failure = "ledger " + settings_.directory + ": " + failure_ + "; " +
+                       std::to_string(pending_.size()) + " records wait in memory";
+    }
+  });
+}
+
+Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerSettings& settings, const Clock& clock) {
+  auto directory = LedgerDirectory::make(settings.directory);
+  if (!directory) return directory.error();
+  auto lock = LedgerLock::take(settings.directory);
+  if (!lock) return lock.error();
+  auto impl = std::make_unique<Impl>(settings, clock, std::move(*directory), std::move(*lock));
+  if (auto started = impl->start(); !started) return started.error();
+  return std::unique_ptr<LedgerWriter>(new LedgerWriter(std::move(impl)));
+}
+
+LedgerWriter::LedgerWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+LedgerWriter::~LedgerWriter() {
+  impl_->stop();
+}
+
+std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
+  return impl_->append(records);
+}
+
+std::optional<nanoseconds> LedgerWriter::tick() {
+  return impl_->tick();
+}
+
+Result<void> LedgerWriter::sync() {
+  return impl_->sync();
+}
+
+void LedgerWriter::on_written(std::function<void()> call) {
+  impl_->on_written_ = std::move(call);
+}
+
+std::optional<UnixMs> LedgerWriter::torn_since() const {
+  return impl_->torn_since_;
+}
+
+WriterStatus LedgerWriter::status() const {
+  return impl_->status();
+}
+
+}  // namespace natsession

@@ -1,0 +1,53 @@
+// SegmentAppender: the segment that is being written. What is appended is there as a whole or not at all.
+// Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/unique_fd.h"
+#include "ledger/ledger_directory.h"
+
+namespace natsession {
+
+class SegmentAppender {
+ public:
+  // Makes a segment that begins with the ordinal `first`. `flush`: it, and its name, are on the disk.
+  // Errors: kPermission, kIo; nothing is left behind.
+  [[nodiscard]] static Result<SegmentAppender> make(const LedgerDirectory& directory, Ordinal first,
+                                                    UnixMs now, bool flush);
+  // Goes on with an open segment whose frames end at `size`: what stands behind is cut.
+  // Errors: kPermission, kIo.
+  [[nodiscard]] static Result<SegmentAppender> reopen(const LedgerDirectory& directory,
+                                                      const SegmentName& name, UnixMs created,
+                                                      std::uint64_t size);
+
+  // `flush`: the bytes are on the disk, and so is what was appended before.
+  // Errors: kIo, with the cause; the segment is as it was before.
+  [[nodiscard]] Result<void> append(std::string_view bytes, bool flush);
+  [[nodiscard]] Result<void> flush();
+
+  [[nodiscard]] Ordinal first() const { return name_.first; }
+  [[nodiscard]] UnixMs created() const { return created_; }
+  [[nodiscard]] std::uint64_t bytes() const { return size_; }
+  [[nodiscard]] bool has_frames() const;
+  // Somebody deleted the file: what is written to it, nobody can ever read.
+  [[nodiscard]] bool deleted() const;
+
+ private:
+  SegmentAppender(UniqueFd fd, SegmentName name, std::string path)
+      : fd_(std::move(fd)), name_(name), path_(std::move(path)) {}
+  [[nodiscard]] Result<void> cut();
+
+  UniqueFd fd_;
+  SegmentName name_;
+  std::string path_;
+  UnixMs created_;
+  std::uint64_t size_ = 0;
+  bool torn_ = false;  // there may be bytes behind size_
+};
+
+}  // namespace natsession

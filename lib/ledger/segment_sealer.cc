@@ -1,0 +1,267 @@
+#include "ledger/segment_sealer.h"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace natsession {
+namespace {
+
+constexpr std::uint64_t kCopyStep = std::uint64_t{4} << 20;
+// Groups are merged as long as what they were is no larger: so the frame they become cannot be too large.
+constexpr std::uint64_t kMaxGatheredBytes = kMaxFrameBytes / 2;
+
+// Sealing may wait; the writer may not. It leaves the disk as much room as it takes.
+Result<void> check_room(const LedgerDirectory& directory, std::uint64_t bytes) {
+  struct statvfs disk {};
+  if (::fstatvfs(directory.segments_fd(), &disk) != 0) {
+    return system_error("ledger: statvfs " + directory.path(), errno);
+  }
+  const std::uint64_t room = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (room / 2 >= bytes) return {};
+  return Error{ErrorKind::kUnavailable, "ledger: seal in " + directory.path() +
+                                            ": the disk has no room for it: " + std::to_string(room) +
+                                            " bytes are free, " + std::to_string(2 * bytes) + " would do"};
+}
+
+std::uint64_t records_in(const std::vector<FrameGroup>& groups) {
+  std::uint64_t records = 0;
+  for (const FrameGroup& group : groups) records += group.records();
+  return records;
+}
+
+bool same_sessions(const RecordBlock& a, std::span<const SessionRecord> records) {
+  return std::equal(a.records.begin(), a.records.end(), records.begin(), records.end(),
+                    [](const SessionRecord& left, const SessionRecord& right) {
+                      return left.session_id == right.session_id && left.seq == right.seq &&
+                             left.end_time == right.end_time && left.start_time == right.start_time &&
+                             left.bytes_from_pub == right.bytes_from_pub &&
+                             left.bytes_from_vpc == right.bytes_from_vpc && left.vpc_id == right.vpc_id &&
+                             left.origin->instance == right.origin->instance &&
+                             left.origin->netns == right.origin->netns;
+                    });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SegmentSealer>> SegmentSealer::begin(const LedgerDirectory& directory,
+                                                            const SegmentName& name, Ordinal limit) {
+  auto file = SegmentFile::open(directory, name);
+  if (!file) return file.error();
+  const auto header = (*file)->header();
+  if (!header) {
+    return Error{header.error().kind, "ledger: seal " + (*file)->path() + ": " + header.error().message};
+  }
+  const auto size = (*file)->size();
+  if (!size) return size.error();
+  if (auto room = check_room(directory, *size); !room) return room.error();
+
+  const std::string temporary = SegmentName{name.first, true}.temporary();
+  if (auto removed = directory.remove(temporary); !removed) return removed.error();
+  auto out = directory.open_file(temporary, O_RDWR | O_CREAT | O_EXCL);
+  if (!out) return out.error();
+  std::unique_ptr<SegmentSealer> sealer(
+      new SegmentSealer(directory, std::move(*file), std::move(*out), limit));
+  const auto bytes = encode_segment_header(*header);
+  if (auto written = sealer->write({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); !written) {
+    return written.error();
+  }
+  return sealer;
+}
+
+SegmentSealer::SegmentSealer(const LedgerDirectory& directory, std::shared_ptr<const SegmentFile> file,
+                             UniqueFd out, Ordinal limit)
+    : directory_(directory),
+      file_(std::move(file)),
+      sealed_{file_->name().first, true},
+      out_(std::move(out)),
+      groups_(walk_segment(file_, limit)) {}
+
+SegmentSealer::~SegmentSealer() {
+  if (phase_ <= Phase::kRename) static_cast<void>(directory_.remove(sealed_.temporary()));
+}
+
+Result<SegmentSealer::Progress> SegmentSealer::step() {
+  Result<void> done;
+  switch (phase_) {
+    case Phase::kMerge:
+      done = copy_left_ > 0 ? copy_some() : merge();
+      break;
+    case Phase::kTail:
+      done = copy_some();
+      if (done && copy_left_ == 0) phase_ = Phase::kFinish;
+      break;
+    case Phase::kFinish:
+      done = finish();
+      if (done) phase_ = Phase::kRename;
+      break;
+    case Phase::kRename:
+      done = directory_.rename(sealed_.temporary(), sealed_.text());
+      if (!done) break;
+      phase_ = Phase::kRemove;
+      done = directory_.sync();
+      break;
+    case Phase::kRemove:
+      done = directory_.remove(file_->name().text());
+      if (done) phase_ = Phase::kDone;
+      break;
+    case Phase::kDone:
+      break;
+  }
+  if (!done) return done.error();
+  return phase_ == Phase::kDone ? Progress::kDone : Progress::kMore;
+}
+
+// Takes groups until some are written.
+Result<void> SegmentSealer::merge() {
+  const std::size_t before = index_.size();
+  while (index_.size() == before && copy_left_ == 0) {
+    const auto step = groups_.next(/*final=*/true);
+    if (!step) return step.error();
+    if (step->kind == StepKind::kFrames) {
+      if (auto taken = take(step->frames); !taken) return taken;
+      continue;
+    }
+    if (auto written = write_gathered(); !written) return written;
+    copy_later(step->offset, step->bytes);
+    if (step->kind == StepKind::kDamage) {
+      ++damaged_;
+    } else {
+      phase_ = Phase::kTail;
+      return {};
+    }
+  }
+  return {};
+}
+
+Result<void> SegmentSealer::take(const FrameGroup& group) {
+  std::uint64_t bytes = 0;
+  for (std::size_t index = 0; index < group.count; ++index) bytes += group.frames[index].info.bytes;
+
+  const bool follows = gathered_.empty() || group.first() == gathered_.back().last() + 1;
+  const bool fits = records_in(gathered_) + group.records() <= kMaxFrameRecords &&
+                    gathered_bytes_ + bytes <= kMaxGatheredBytes;
+  if (!follows || !fits || !group.whole()) {
+    if (auto written = write_gathered(); !written) return written;
+  }
+  if (!group.whole()) return copy_frames(group);
+
+  const std::size_t sizes[2] = {parts_[0].records.size(), parts_[1].records.size()};
+  for (std::size_t index = 0; index < group.count; ++index) {
+    const FramePlace& frame = group.frames[index];
+    const auto why = decoder_.add(*file_, frame, parts_[frame.info.long_sessions ? 1 : 0]);
+    if (!why) return why.error();
+    if (why->empty()) continue;
+    ++damaged_;
+    for (std::size_t part = 0; part < 2; ++part) {
+      parts_[part].records.resize(sizes[part]);
+      parts_[part].ordinals.resize(sizes[part]);
+    }
+    if (auto written = write_gathered(); !written) return written;
+    return copy_frames(group);
+  }
+  gathered_.push_back(group);
+  gathered_bytes_ += bytes;
+  return {};
+}
+
+Result<void> SegmentSealer::write_gathered() {
+  if (gathered_.empty()) return {};
+  const auto encoded = encode_gathered();
+  if (!encoded) return encoded.error();
+  if (!*encoded) {
+    for (const FrameGroup& group : gathered_) {
+      if (auto copied = copy_frames(group); !copied) return copied;
+    }
+  }
+  gathered_.clear();
+  gathered_bytes_ = 0;
+  for (RecordBlock& part : parts_) part.clear();
+  return {};
+}
+
+// False if the result is not as it should be: too large, or it does not read back. The records are about to
+// be deleted where they stand; nothing is believed that was not seen.
+Result<bool> SegmentSealer::encode_gathered() {
+  std::string bytes;
+  std::vector<FramePlace> frames;
+  FrameDecoder check;
+  const bool long_first =
+      parts_[0].ordinals.empty() ||
+      (!parts_[1].ordinals.empty() && parts_[1].ordinals.front() < parts_[0].ordinals.front());
+  for (const bool is_long : {long_first, !long_first}) {
+    const RecordBlock& part = parts_[is_long ? 1 : 0];
+    if (part.records.empty()) continue;
+    const std::size_t begin = bytes.size();
+    const FrameInfo info = encoder_.encode(part.records, part.ordinals, is_long, bytes);
+    RecordBlock back;
+    const auto frame = std::as_bytes(std::span(bytes)).subspan(begin);
+    const bool good = info.bytes <= kMaxFrameBytes && check.decode(frame, back) &&
+                      back.ordinals == part.ordinals && same_sessions(back, part.records);
+    if (!good) return false;
+    frames.push_back({info, size_ + begin});
+  }
+  if (auto written = write(bytes); !written) return written.error();
+  index_.insert(index_.end(), frames.begin(), frames.end());
+  return true;
+}
+
+Result<void> SegmentSealer::copy_frames(const FrameGroup& group) {
+  std::string bytes;
+  for (std::size_t index = 0; index < group.count; ++index) {
+    const FramePlace& frame = group.frames[index];
+    bytes.resize(frame.info.bytes);
+    const auto count = file_->read_at(frame.offset, std::as_writable_bytes(std::span(bytes)));
+    if (!count) return count.error();
+    index_.push_back({frame.info, size_});
+    if (auto written = write(std::string_view(bytes).substr(0, *count)); !written) return written;
+  }
+  return {};
+}
+
+void SegmentSealer::copy_later(std::uint64_t offset, std::uint64_t bytes) {
+  copy_from_ = offset;
+  copy_left_ = bytes;
+}
+
+Result<void> SegmentSealer::copy_some() {
+  std::string bytes(std::min(copy_left_, kCopyStep), '\0');
+  const auto count = file_->read_at(copy_from_, std::as_writable_bytes(std::span(bytes)));
+  if (!count) return count.error();
+  bytes.resize(*count);
+  if (auto written = write(bytes); !written) return written;
+  copy_from_ += *count;
+  copy_left_ = bytes.empty() ? 0 : copy_left_ - *count;
+  return {};
+}
+
+Result<void> SegmentSealer::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pwrite(out_.get(), bytes.data(), bytes.size(), static_cast<off_t>(size_));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      return system_error("ledger: write " + directory_.path_of(sealed_.temporary()),
+                          count < 0 ? errno : ENOSPC);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+    size_ += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
+
+Result<void> SegmentSealer::finish() {
+  if (index_.size() > kMaxIndexEntries) {
+    return Error{ErrorKind::kMalformed, "ledger: seal " + file_->path() + ": it has too many frames"};
+  }
+  if (auto written = write(encode_footer(sealed_.first, size_, index_)); !written) return written;
+  if (::fdatasync(out_.get()) != 0) {
+    return system_error("ledger: fdatasync " + directory_.path_of(sealed_.temporary()), errno);
+  }
+  return {};
+}
+
+}  // namespace natsession

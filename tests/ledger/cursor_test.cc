@@ -1,0 +1,167 @@
+#include "ledger/cursor.h"
+
+#include <catch2/catch.hpp>
+
+#include "ledger_fixture.h"
+#include "support/small_disk.h"
+
+namespace natsession::testing {
+namespace {
+
+Cursor open_cursor(const std::string& directory, const std::string& name = "syslog+tcp://10.0.0.1:514?x=y") {
+  auto cursor = Cursor::open(directory, name);
+  if (!cursor) throw std::runtime_error(cursor.error().message);
+  return std::move(*cursor);
+}
+
+std::string cursor_file(const std::string& directory) {
+  return directory + "/cursors/" + list_directory(directory + "/cursors").at(0);
+}
+
+TEST_CASE("a cursor is new, and then what was stored", "[ledger][cursor]") {
+  TempDir directory;
+  const std::string path = directory.path().string();
+  CHECK_FALSE(open_cursor(path).state());
+  CHECK_FALSE(open_cursor(path).state());
+  for (const bool flush : {true, false}) {
+    Cursor cursor = open_cursor(path);
+    for (std::uint32_t next = 1; next < 20; ++next) {
+      REQUIRE(cursor.store({next, at_second(next)}, flush));
+      CHECK(cursor.state()->next == next);
+      const Cursor other = open_cursor(path);
+      REQUIRE(other.state());
+      CHECK(other.state()->next == next);
+      CHECK(other.state()->delivered_to == at_second(next));
+    }
+  }
+}
+
+TEST_CASE("cursors of different names are apart, whatever the names", "[ledger][cursor]") {
+  TempDir directory;
+  const std::string path = directory.path().string();
+  const std::vector<std::string> names = {"file:/a/b",
+                                          "file:/a_b",
+                                          "file:/a.b",
+                                          "",
+                                          "../../etc/passwd",
+                                          std::string(3000, 'x'),
+                                          std::string(3001, 'x'),
+                                          std::string("nul\0in", 6),
+                                          "ü"};
+  for (std::size_t index = 0; index < names.size(); ++index) {
+    Cursor cursor = open_cursor(path, names[index]);
+    CHECK_FALSE(cursor.state());
+    REQUIRE(cursor.store({index, {}}, false));
+  }
+  for (std::size_t index = 0; index < names.size(); ++index) {
+    CHECK(open_cursor(path, names[index]).state()->next == index);
+  }
+  const auto all = list_cursors(path);
+  REQUIRE(all.size() == names.size());
+  for (const NamedCursor& cursor : all) {
+    CHECK(cursor.name == names[cursor.state.next].substr(0, kMaxCursorName));
+  }
+  CHECK(list_directory(directory.path()) == std::vector<std::string>{"cursors"});
+}
+
+TEST_CASE("a store that was cut anywhere leaves the state before it", "[ledger][cursor]") {
+  TempDir directory;
+  const std::string path = directory.path().string();
+  {
+    Cursor cursor = open_cursor(path);
+    REQUIRE(cursor.store({10, at_second(10)}, false));
+    REQUIRE(cursor.store({11, at_second(11)}, false));
+  }
+  const std::string before = read_file(cursor_file(path));
+  {
+    Cursor cursor = open_cursor(path);
+    REQUIRE(cursor.store({12, at_second(12)}, false));
+  }
+  const std::string after = read_file(cursor_file(path));
+  for (std::size_t length = 0; length <= 600; ++length) {
+    std::string file = before;
+    std::copy_n(after.begin(), length, file.begin());
+    write_file(cursor_file(path), file);
+    const Cursor cursor = open_cursor(path);
+    REQUIRE(cursor.state());
+    REQUIRE(cursor.state()->next == (file == after ? 12 : 11));
+  }
+}
+
+TEST_CASE("a cursor whose slots are both damaged is told of, and never guessed", "[ledger][cursor]") {
+  TempDir directory;
+  const std::string path = directory.path().string();
+  {
+    Cursor cursor = open_cursor(path);
+    REQUIRE(cursor.store({10, at_second(10)}, false));
+    REQUIRE(cursor.store({11, at_second(11)}, false));
+  }
+  const std::string good = read_file(cursor_file(path));
+  REQUIRE(good.size() == 8192);
+  for (std::size_t at = 0; at < 512; ++at) {
+    std::string file = good;
+    file[at] = static_cast<char>(file[at] ^ 0x10);
+    write_file(cursor_file(path), file);
+    REQUIRE(open_cursor(path).state()->next == 11);  // the other slot
+    file[4096 + at] = static_cast<char>(file[4096 + at] ^ 0x10);
+    write_file(cursor_file(path), file);
+    const auto cursor = Cursor::open(path, "syslog+tcp://10.0.0.1:514?x=y");
+    REQUIRE_FALSE(cursor);
+    REQUIRE(cursor.error().kind == ErrorKind::kMalformed);
+    REQUIRE(list_cursors(path).empty());
+  }
+}
+
+TEST_CASE("a cursor file of any length and content is refused or read", "[ledger][cursor]") {
+  TempDir directory;
+  const std::string path = directory.path().string();
+  static_cast<void>(open_cursor(path));
+  for (const std::size_t length : {1U, 511U, 512U, 4096U, 8192U, 100'000U}) {
+    for (const char fill : {'\0', 'N', '\xff'}) {
+      write_file(cursor_file(path), std::string(length, fill));
+      const auto cursor = Cursor::open(path, "syslog+tcp://10.0.0.1:514?x=y");
+      REQUIRE_FALSE(cursor);
+      REQUIRE(cursor.error().kind == ErrorKind::kMalformed);
+    }
+  }
+}
+
+TEST_CASE("a cursor is not read through a symbolic link", "[ledger][cursor]") {
+  TempDir directory;
+  const std::string path = directory.path().string();
+  static_cast<void>(open_cursor(path));
+  const std::string file = cursor_file(path);
+  std::filesystem::rename(file, directory.file("elsewhere"));
+  std::filesystem::create_symlink(directory.file("elsewhere"), file);
+  CHECK_FALSE(Cursor::open(path, "syslog+tcp://10.0.0.1:514?x=y"));
+  CHECK(list_cursors(path).empty());
+  std::filesystem::remove_all(directory.file("cursors"));
+  std::filesystem::create_directory(directory.file("target"));
+  std::filesystem::create_directory_symlink(directory.file("target"), directory.file("cursors"));
+  CHECK_FALSE(Cursor::open(path, "x"));
+  CHECK(list_directory(directory.path() / "target").empty());
+}
+
+TEST_CASE("a disk that is full stops no cursor that was there before", "[ledger][cursor]") {
+  const SmallDisk disk(64);
+  if (!disk.why_not().empty() && !must_not_skip()) return;
+  REQUIRE(disk.why_not().empty());
+  const std::string path = disk.file("");
+  Cursor old = open_cursor(path, "old");
+  REQUIRE(old.store({1, {}}, true));
+  write_file(disk.file("ballast"), std::string(100'000, 'x'));
+  REQUIRE(old.store({2, {}}, true));
+  REQUIRE(old.store({3, {}}, true));
+  CHECK(open_cursor(path, "old").state()->next == 3);
+  auto fresh = Cursor::open(path, "new");
+  if (fresh) {
+    CHECK_FALSE(fresh->store({1, {}}, true));
+    CHECK_FALSE(fresh->state());
+    std::filesystem::remove(disk.file("ballast"));
+    REQUIRE(fresh->store({1, {}}, true));
+    CHECK(open_cursor(path, "new").state()->next == 1);
+  }
+}
+
+}  // namespace
+}  // namespace natsession::testing

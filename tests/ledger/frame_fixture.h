@@ -1,0 +1,150 @@
+// A small language for tests of frames: encode, decode, compare; and records of every legal kind, by chance.
+#pragma once
+
+#include <limits>
+#include <random>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "ledger/frame.h"
+#include "ledger/frame_columns.h"
+
+namespace natsession::testing {
+
+inline std::span<const std::byte> bytes_of(const std::string& frame) { return std::as_bytes(std::span(frame)); }
+
+inline std::vector<Ordinal> ordinals_from(Ordinal first, std::size_t count) {
+  std::vector<Ordinal> ordinals;
+  for (std::size_t i = 0; i < count; ++i) ordinals.push_back(first + i);
+  return ordinals;
+}
+
+inline std::string frame_of(std::span<const SessionRecord> records, Effort effort = Effort::kFast,
+                            Ordinal first = 1000) {
+  std::string frame;
+  FrameEncoder(effort).encode(records, ordinals_from(first, records.size()), false, frame);
+  return frame;
+}
+
+// All that a record says, texts by their bytes.
+inline auto said_by(const SessionRecord& record) {
+  const auto count = [](Count value) { return value.known() ? std::optional(value.value()) : std::nullopt; };
+  return std::tuple(record.origin->instance, record.origin->netns, std::string(record.vpc_id), record.pri_ip,
+                    record.pub_ip, record.nat_ip, record.has_orig_dst, record.orig_dst_ip, record.orig_dst_port,
+                    record.pri_port, record.pub_port, record.nat_port,
+                    std::tuple(count(record.bytes_from_pub), count(record.pkts_from_pub),
+                               count(record.bytes_from_vpc), count(record.pkts_from_vpc), count(record.events_lost)),
+                    std::tuple(record.start_time, record.end_time, record.session_start),
+                    std::tuple(record.session_id, record.seq, record.mark, record.zone, record.protocol,
+                               record.event, record.reason, record.tcp_state));
+}
+
+inline bool same_records(std::span<const SessionRecord> left, std::span<const SessionRecord> right) {
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [](const SessionRecord& a, const SessionRecord& b) { return said_by(a) == said_by(b); });
+}
+
+// Makes records that are legal and nothing else: what is likely, what is rare, and what stands at the limits.
+class RecordDice {
+ public:
+  explicit RecordDice(std::uint64_t seed) : random_(seed) {
+    for (int i = 0; i < 5; ++i) {
+      origins_.push_back({"instance-" + std::to_string(i), i % 2 == 0 ? "" : "netns \0 " + std::to_string(i)});
+      vpcs_.push_back(i == 0 ? "" : std::string(static_cast<std::size_t>(i * i * 40), 'v'));
+    }
+    for (int i = 0; i < 40; ++i) addresses_.push_back(any_address());
+  }
+
+  // `strange`: of 100 values, how many are at the limits or anything at all.
+  SessionRecord roll(unsigned strange) {
+    strange_ = strange;
+    SessionRecord record;
+    record.origin = &origins_[pick(odd() ? origins_.size() : 1)];
+    record.vpc_id = vpcs_[pick(odd() ? vpcs_.size() : 2)];
+    if (odd() && one_in(4)) return gap(record);
+    record.pri_ip = address();
+    record.pub_ip = address();
+    record.nat_ip = address();
+    record.pri_port = static_cast<std::uint16_t>(number(0xffff));
+    record.pub_port = odd() ? static_cast<std::uint16_t>(number(0xffff)) : std::uint16_t{443};
+    record.nat_port = one_in(3) ? static_cast<std::uint16_t>(number(0xffff)) : record.pri_port;
+    record.pkts_from_vpc = count(100'000);
+    record.pkts_from_pub = count(100'000);
+    record.bytes_from_vpc = count(1U << 30);
+    record.bytes_from_pub = count(1U << 30);
+    record.end_time = time(now_ += static_cast<std::int64_t>(pick(3)));
+    record.start_time = time(now_ - static_cast<std::int64_t>(pick(600'000)));
+    if (!odd()) record.session_start = one_in(5) ? time(now_ - 5'000'000) : record.start_time;
+    record.protocol = odd() ? static_cast<std::uint8_t>(number(255)) : one_in(2) ? std::uint8_t{6} : std::uint8_t{17};
+    record.event = one_in(6) ? RecordEvent::kInterim : one_in(20) ? RecordEvent::kStart : RecordEvent::kEnd;
+    if (record.event == RecordEvent::kEnd) {
+      record.reason = odd() ? RecordReason::kVanished : RecordReason::kDestroyed;
+    }
+    if (record.protocol == 6) record.tcp_state = static_cast<TcpState>(pick(10));
+    record.seq = odd() ? static_cast<std::uint32_t>(number(0xffff'ffff)) : 0;
+    record.zone = odd() ? static_cast<std::uint16_t>(number(0xffff)) : std::uint16_t{0};
+    record.mark = odd() ? static_cast<std::uint32_t>(number(0xffff'ffff)) : 0;
+    if (odd()) {
+      record.has_orig_dst = true;
+      record.orig_dst_ip = address();
+      record.orig_dst_port = static_cast<std::uint16_t>(number(0xffff));
+    }
+    record.session_id = derive_session_id(record);
+    return record;
+  }
+
+  std::vector<SessionRecord> roll_many(std::size_t count_of_records, unsigned strange) {
+    std::vector<SessionRecord> records;
+    for (std::size_t i = 0; i < count_of_records; ++i) records.push_back(roll(strange));
+    return records;
+  }
+
+  std::uint64_t pick(std::uint64_t below) { return random_() % below; }
+  bool one_in(std::uint64_t many) { return pick(many) == 0; }
+
+ private:
+  bool odd() { return pick(100) < strange_; }
+
+  std::uint64_t number(std::uint64_t limit) {
+    if (!odd()) return pick(limit) + (one_in(2) ? 1 : 0);
+    const std::uint64_t values[] = {0, 1, limit - 1, limit, limit / 2, random_() % limit};
+    return values[pick(6)];
+  }
+  Count count(std::uint64_t usual) {
+    if (!odd()) return Count(one_in(2) ? pick(usual) : pick(20));
+    const Count values[] = {Count(), Count(0), Count(1), Count(std::numeric_limits<std::uint64_t>::max() - 1),
+                            Count(random_() >> pick(64)), Count(std::uint64_t{1} << 63)};
+    return values[pick(6)];
+  }
+  UnixMs time(std::int64_t ms) {
+    const std::int64_t values[] = {0, -1, std::numeric_limits<std::int64_t>::min(),
+                                   std::numeric_limits<std::int64_t>::max(), static_cast<std::int64_t>(random_())};
+    return UnixMs(std::chrono::milliseconds(odd() && one_in(3) ? values[pick(5)] : ms));
+  }
+  IpAddress any_address() {
+    if (one_in(2)) return IpAddress::from_v4(static_cast<std::uint32_t>(random_()));
+    std::array<std::uint8_t, 16> bytes;
+    for (auto& byte : bytes) byte = static_cast<std::uint8_t>(one_in(3) ? 0 : random_());
+    return IpAddress::from_v6(bytes);
+  }
+  IpAddress address() { return odd() ? any_address() : addresses_[pick(addresses_.size())]; }
+  SessionRecord gap(SessionRecord record) {
+    record.event = RecordEvent::kGap;
+    record.reason = static_cast<RecordReason>(3 + pick(6));
+    record.start_time = time(now_ - 1000);
+    record.end_time = time(now_);
+    record.events_lost = count(1000);
+    return record;
+  }
+
+  std::mt19937_64 random_;
+  unsigned strange_ = 0;
+  std::int64_t now_ = 1'795'263'662'108;
+  std::deque<Origin> origins_;
+  std::deque<std::string> vpcs_;
+  std::vector<IpAddress> addresses_;
+};
+
+}  // namespace natsession::testing

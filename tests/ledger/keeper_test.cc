@@ -1,0 +1,338 @@
+#include <catch2/catch.hpp>
+
+#include "ledger/cursor.h"
+#include "ledger_fixture.h"
+#include "support/small_disk.h"
+
+namespace natsession::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Frames of `each` records, some of them longer than a window, in a segment that is then closed.
+void fill_segment(LedgerFixture& ledger, std::uint32_t first, std::uint32_t frames, std::uint32_t each) {
+  for (std::uint32_t frame = 0; frame < frames; ++frame) {
+    std::vector<SessionRecord> records;
+    for (std::uint32_t index = 0; index < each; ++index) {
+      const std::uint32_t number = first + frame * each + index;
+      records.push_back(numbered_record(number));
+      if (number % 5 == 3) records.back().start_time = at_second(-100'000);
+    }
+    REQUIRE(ledger.writer->append(records) == each);
+    REQUIRE(ledger.writer->sync());
+  }
+  ledger.next_segment();
+}
+
+void set_cursor(const LedgerFixture& ledger, const std::string& sink, Ordinal next) {
+  auto cursor = Cursor::open(ledger.directory(), sink);
+  REQUIRE(cursor);
+  REQUIRE(cursor->store({next, {}}, false));
+}
+
+TEST_CASE("a closed segment is sealed, and its small frames merged", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  fill_segment(ledger, 0, 50, 20);
+  const auto size_before = std::filesystem::file_size(ledger.path(0));
+  ledger.keep();
+  CHECK(ledger.segment_files() == std::vector<std::string>{segment_name(0, true), segment_name(1000, false)});
+  CHECK(std::filesystem::file_size(ledger.path(0, true)) < size_before / 5);
+  CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 1000));
+
+  const auto snapshot = LedgerSnapshot::take(ledger.directory());
+  REQUIRE(snapshot);
+  const auto segment = snapshot->open(snapshot->segments().at(0));
+  REQUIRE(segment);
+  REQUIRE(segment->frames.size() == 2);
+  CHECK(segment->frames[0].info.records == 800);
+  CHECK_FALSE(segment->frames[0].info.long_sessions);
+  CHECK(segment->frames[1].info.records == 200);
+  CHECK(segment->frames[1].info.long_sessions);
+  CHECK(segment->damaged_bytes == 0);
+
+  const LedgerStatus status = ledger.keeper.status();
+  CHECK(status.segments == 2);
+  CHECK(status.sealed_segments == 1);
+  CHECK(status.records == 1000);
+  CHECK(status.oldest == at_second(1));
+  CHECK(status.failure.empty());
+  CHECK(status.bytes == std::filesystem::file_size(ledger.path(0, true)) + kSegmentHeaderBytes);
+}
+
+TEST_CASE("merged frames hold no more records than a frame may", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  for (std::uint32_t frame = 0; frame < 9; ++frame) ledger.frame(frame * 5000, 5000);
+  ledger.next_segment();
+  ledger.keep();
+  const auto snapshot = LedgerSnapshot::take(ledger.directory());
+  const auto segment = snapshot->open(snapshot->segments().at(0));
+  REQUIRE(segment);
+  CHECK(segment->frames.size() == 3);
+  CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 45'000));
+}
+
+TEST_CASE("the segment that is written is neither sealed nor deleted", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  ledger.frame(0, 10);
+  ledger.keeper.set_retention(1ms, ByteCount{1});
+  ledger.clock.advance(24h);
+  ledger.keep();
+  CHECK(ledger.segment_files() == std::vector<std::string>{segment_name(0, false)});
+  CHECK(ledger.keeper.status().records == 10);
+}
+
+TEST_CASE("a reader loses, doubles and reorders nothing wherever sealing has come", "[ledger][keeper]") {
+  // The reader takes `before` reads, sealing takes `steps` steps, the reader goes on.
+  for (int before = 0; before < 10; ++before) {
+    for (int steps = 0;; ++steps) {
+      LedgerFixture ledger;
+      fill_segment(ledger, 0, 6, 10);
+      fill_segment(ledger, 60, 3, 10);
+      ledger.frame(90, 10);
+      const auto reader = open_reader(ledger.directory());
+      Reading reading;
+      for (int count = 0; count < before; ++count) read_once(*reader, reading);
+      bool done = false;
+      for (int count = 0; count < steps && !done; ++count) {
+        done = ledger.keeper.step() != std::chrono::nanoseconds(0);
+      }
+      // One that comes now, at the same place, as after a restart.
+      CHECK(read_ledger(ledger.directory(), reader->place()).complete(reader->place(), 100));
+      while (read_once(*reader, reading)) {
+      }
+      INFO("reads " << before << " steps " << steps);
+      REQUIRE(reading.numbers == numbers(0, 100));
+      REQUIRE(reading.skipped.empty());
+      if (done) break;
+      REQUIRE(steps < 100);
+    }
+  }
+}
+
+TEST_CASE("a reader that reads between all steps of sealing reads all", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  for (std::uint32_t segment = 0; segment < 6; ++segment) fill_segment(ledger, segment * 60, 6, 10);
+  const auto reader = open_reader(ledger.directory());
+  Reading reading;
+  for (int turn = 0; turn < 500; ++turn) {
+    if (turn % 3 == 0) read_once(*reader, reading);
+    ledger.keeper.step();
+  }
+  while (read_once(*reader, reading)) {
+  }
+  CHECK(reading.numbers == numbers(0, 360));
+  CHECK(reading.skipped.empty());
+}
+
+TEST_CASE("a crash in any step of sealing loses nothing, and what it leaves is cleaned up",
+          "[ledger][keeper]") {
+  LedgerFixture ledger;
+  fill_segment(ledger, 0, 6, 10);
+  ledger.frame(60, 10);
+  for (int step = 0; step < 100; ++step) {
+    const bool done = ledger.keeper.step() != std::chrono::nanoseconds(0);
+    LedgerSettings settings = ledger.settings;
+    settings.directory = ledger.crashed_copy();
+    CHECK(read_ledger(settings.directory).numbers == numbers(0, 70));
+    {
+      const auto writer = LedgerWriter::open(settings, ledger.clock);
+      REQUIRE(writer);
+      CHECK((*writer)->status().written == 70);
+      LedgerKeeper keeper(settings, ledger.clock);
+      while (keeper.step() == std::chrono::nanoseconds(0)) {
+      }
+      CHECK(keeper.status().failure.empty());
+    }
+    CHECK(list_directory(settings.directory + "/segments") ==
+          std::vector<std::string>{segment_name(0, true), segment_name(60, false)});
+    CHECK(read_ledger(settings.directory).numbers == numbers(0, 70));
+    if (done) return;
+  }
+  FAIL("sealing does not end");
+}
+
+TEST_CASE("where a sealed file is none, the open one is kept and sealed again", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  fill_segment(ledger, 0, 6, 10);
+  write_file(ledger.path(0, true), "rubbish");
+  ledger.keep();
+  CHECK(ledger.segment_files() == std::vector<std::string>{segment_name(0, true), segment_name(60, false)});
+  CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 60));
+}
+
+TEST_CASE("what is damaged is sealed as it is, and the rest is merged around it", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  for (std::uint32_t frame = 0; frame < 9; ++frame) ledger.frame(frame * 10, 10);
+  ledger.next_segment();
+  const auto snapshot = LedgerSnapshot::take(ledger.directory());
+  const auto frames = snapshot->open(snapshot->segments().at(0))->frames;
+  std::string file = read_file(ledger.path(0));
+  const FramePlace& body = frames[2];
+  const FramePlace& header = frames[6];
+  file[body.offset + body.info.bytes - 1] = static_cast<char>(file[body.offset + body.info.bytes - 1] ^ 1);
+  file[header.offset] = '?';
+  write_file(ledger.path(0), file);
+  const Reading before = read_ledger(ledger.directory());
+  CHECK(before.complete(0, 90));
+  CHECK(before.missing() == 20);
+
+  ledger.keep();
+  const Reading after = read_ledger(ledger.directory());
+  CHECK(after.numbers == before.numbers);
+  CHECK(after.complete(0, 90));
+  CHECK(after.missing() == 20);
+  CHECK(ledger.keeper.status().damaged_frames == 2);
+  const std::string sealed = read_file(ledger.path(0, true));
+  CHECK(sealed.find(file.substr(body.offset, body.info.bytes)) != std::string::npos);
+  CHECK(sealed.find(file.substr(header.offset, header.info.bytes)) != std::string::npos);
+  const auto again = LedgerSnapshot::take(ledger.directory());
+  CHECK(again->open(again->segments().at(0))->frames.size() == 4);
+}
+
+TEST_CASE("a segment whose tail is torn is sealed with its tail", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  for (std::uint32_t frame = 0; frame < 3; ++frame) ledger.frame(frame * 10, 10);
+  ledger.next_segment();
+  std::filesystem::resize_file(ledger.path(0), std::filesystem::file_size(ledger.path(0)) - 7);
+  ledger.keep();
+  CHECK(ledger.segment_files().at(0) == segment_name(0, true));
+  const Reading reading = read_ledger(ledger.directory());
+  CHECK(reading.numbers == numbers(0, 20));
+  CHECK(reading.complete(0, 30));
+}
+
+TEST_CASE("segments older than the retention go, when all sinks have read them", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  ledger.clock.step_to(UnixNs(0s));
+  ledger.reopen();
+  for (std::uint32_t segment = 0; segment < 4; ++segment) fill_segment(ledger, segment * 10, 1, 10);
+  ledger.keep();
+  REQUIRE(ledger.segment_files().size() == 5);
+  set_cursor(ledger, "slow", 10);
+  set_cursor(ledger, "fast", 40);
+  set_cursor(ledger, "gone", 0);
+  ledger.keeper.set_sinks({"slow", "fast", "new"});
+
+  ledger.clock.step_to(UnixNs(10s) + ledger.settings.retention);
+  ledger.keep();
+  CHECK(ledger.segment_files().size() == 5);
+  ledger.clock.step_to(UnixNs(11s) + ledger.settings.retention);
+  ledger.keep();
+  CHECK(ledger.segment_files().at(0) == segment_name(10, true));
+  CHECK(ledger.segment_files().size() == 4);
+
+  // Old enough, all of them; but one sink has read the first alone.
+  ledger.clock.step_to(UnixNs(1000s) + ledger.settings.retention);
+  ledger.keep();
+  CHECK(ledger.segment_files().size() == 4);
+  CHECK(ledger.keeper.status().deleted_unread_records == 0);
+  set_cursor(ledger, "slow", 25);
+  ledger.keep();
+  CHECK(ledger.segment_files().at(0) == segment_name(20, true));
+  ledger.keeper.set_sinks({"fast"});
+  ledger.keep();
+  CHECK(ledger.segment_files() == std::vector<std::string>{segment_name(40, false)});
+  CHECK(ledger.keeper.status().deleted_segments == 4);
+  CHECK(ledger.keeper.status().deleted_unread_records == 0);
+}
+
+TEST_CASE("beyond the byte limit the oldest segments go, and what a sink had not read is counted",
+          "[ledger][keeper]") {
+  LedgerFixture ledger;
+  for (std::uint32_t segment = 0; segment < 5; ++segment) fill_segment(ledger, segment * 10, 1, 10);
+  ledger.keep();
+  set_cursor(ledger, "sink", 3);
+  set_cursor(ledger, "ahead", 50);
+  ledger.keeper.set_sinks({"sink", "ahead"});
+  const std::uint64_t bytes = ledger.keeper.status().bytes;
+  ledger.keeper.set_retention(ledger.settings.retention, ByteCount{bytes - 1});
+  ledger.keep();
+  CHECK(ledger.segment_files().at(0) == segment_name(10, true));
+  CHECK(ledger.keeper.status().deleted_unread_records == 7);
+  CHECK(ledger.keeper.status().deleted_segments == 1);
+  const Reading reading = read_ledger(ledger.directory(), 3);
+  CHECK(reading.complete(3, 50));
+  REQUIRE(reading.skipped.size() == 1);
+  CHECK(reading.skipped[0].reason == RecordReason::kLedgerFull);
+  CHECK(reading.skipped[0].records() == 7);
+
+  ledger.keeper.set_retention(ledger.settings.retention, ByteCount{1});
+  ledger.keep();
+  CHECK(ledger.segment_files() == std::vector<std::string>{segment_name(50, false)});
+  CHECK(ledger.keeper.status().deleted_unread_records == 47);
+}
+
+TEST_CASE("a clock that is set back deletes nothing", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  for (std::uint32_t segment = 0; segment < 3; ++segment)
+    fill_segment(ledger, 1'000'000 + segment * 10, 1, 10);
+  ledger.clock.step_to(UnixNs(-100h));
+  ledger.keep();
+  CHECK(ledger.keeper.status().deleted_segments == 0);
+  CHECK(read_ledger(ledger.directory()).numbers == numbers(1'000'000, 30));
+}
+
+TEST_CASE("without room for a second copy a segment is not sealed until there is", "[ledger][keeper]") {
+  const SmallDisk disk(192);
+  if (!disk.why_not().empty() && !must_not_skip()) return;
+  REQUIRE(disk.why_not().empty());
+  LedgerFixture ledger;
+  ledger.close();
+  ledger.settings.directory = disk.file("ledger");
+  ledger.open();
+  fill_segment(ledger, 0, 50, 10);
+  LedgerKeeper keeper(ledger.settings, ledger.clock);
+  const std::uintmax_t free = std::filesystem::space(disk.file("")).available;
+  write_file(disk.file("ballast"), std::string(free - 8192, 'x'));
+  for (int step = 0; step < 20; ++step) keeper.step();
+  CHECK(ledger.segment_files().at(0) == segment_name(0, false));
+  CHECK(keeper.status().failure.find("room") != std::string::npos);
+  CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 500));
+  std::filesystem::remove(disk.file("ballast"));
+  ledger.clock.advance(2min);
+  while (keeper.step() == std::chrono::nanoseconds(0)) {
+  }
+  CHECK(ledger.segment_files().at(0) == segment_name(0, true));
+  CHECK(keeper.status().failure.empty());
+  CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 500));
+  ledger.close();
+}
+
+TEST_CASE("a snapshot's segments stay readable when they are deleted or sealed", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  fill_segment(ledger, 0, 3, 10);
+  fill_segment(ledger, 30, 3, 10);
+  const auto snapshot = LedgerSnapshot::take(ledger.directory());
+  REQUIRE(snapshot);
+  REQUIRE(snapshot->segments().size() == 3);
+  CHECK(snapshot->segments()[1].bounds.records == 30);
+  CHECK(snapshot->segments()[1].bounds.min_end == at_second(31));
+  CHECK(snapshot->segments()[1].bounds.max_end == at_second(60));
+  const auto before = snapshot->open(snapshot->segments()[0]);
+  REQUIRE(before);
+  ledger.keep();
+  const auto sealed = snapshot->open(snapshot->segments()[1]);
+  REQUIRE(sealed);
+  CHECK(sealed->file->name().sealed);
+  std::filesystem::remove(ledger.path(0, true));
+  const auto gone = snapshot->open(snapshot->segments()[0]);
+  REQUIRE_FALSE(gone);
+  CHECK(gone.error().kind == ErrorKind::kUnavailable);
+
+  std::uint64_t records = 0;
+  FrameDecoder decoder;
+  RecordBlock block;
+  for (const auto& segment : {*before, *sealed}) {
+    for (const FramePlace& frame : segment.frames) {
+      std::vector<std::byte> bytes(frame.info.bytes);
+      REQUIRE(segment.file->read_at(frame.offset, bytes));
+      REQUIRE(decoder.decode(bytes, block));
+      records += frame.info.records;
+    }
+  }
+  CHECK(records == 60);
+  CHECK(block.records.size() == 60);
+}
+
+}  // namespace
+}  // namespace natsession::testing

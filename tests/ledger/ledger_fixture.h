@@ -1,0 +1,190 @@
+// A ledger in a folder of its own, with a clock that a test moves, and short words for what is done to it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ledger/ledger_keeper.h"
+#include "ledger/ledger_reader.h"
+#include "ledger/ledger_snapshot.h"
+#include "ledger/ledger_writer.h"
+#include "support/files.h"
+#include "support/manual_clock.h"
+#include "support/numbered_record.h"
+#include "support/temp_dir.h"
+
+namespace natsession::testing {
+
+inline constexpr std::chrono::seconds kTestStart{1'000'000};
+
+// What a reader was given from its place to the end: the records' numbers, and what was missing between them.
+struct Reading {
+  std::vector<Ordinal> ordinals;
+  std::vector<std::uint32_t> numbers;  // seq
+  std::vector<Skipped> skipped;
+
+  [[nodiscard]] std::uint64_t missing() const {
+    return std::accumulate(skipped.begin(), skipped.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const Skipped& one) { return sum + one.records(); });
+  }
+  // Each ordinal once, in order, as a record or as missing.
+  [[nodiscard]] bool complete(Ordinal from, Ordinal to) const {
+    std::size_t record = 0;
+    std::size_t hole = 0;
+    while (from < to) {
+      if (record < ordinals.size() && ordinals[record] == from) {
+        ++record;
+        ++from;
+      } else if (hole < skipped.size() && skipped[hole].first == from) {
+        from = skipped[hole++].last + 1;
+      } else {
+        return false;
+      }
+    }
+    return from == to && record == ordinals.size() && hole == skipped.size();
+  }
+};
+
+// Adds one read() to `reading`. False at the end.
+inline bool read_once(LedgerReader& reader, Reading& reading) {
+  RecordBlock block;
+  const auto outcome = reader.read(block);
+  if (!outcome) throw std::runtime_error("read: " + outcome.error().message);
+  if (outcome->skipped) reading.skipped.push_back(*outcome->skipped);
+  for (std::size_t index = 0; index < block.records.size(); ++index) {
+    reading.ordinals.push_back(block.ordinals[index]);
+    reading.numbers.push_back(block.records[index].seq);
+  }
+  return outcome->skipped || !block.records.empty();
+}
+
+inline Reading read_to_end(LedgerReader& reader) {
+  Reading reading;
+  while (read_once(reader, reading)) {
+  }
+  return reading;
+}
+
+inline std::unique_ptr<LedgerReader> open_reader(const std::string& directory, Ordinal place = 0) {
+  auto reader = LedgerReader::open(directory);
+  if (!reader) throw std::runtime_error(reader.error().message);
+  (*reader)->seek(place);
+  return std::move(*reader);
+}
+
+inline Reading read_ledger(const std::string& directory, Ordinal place = 0) {
+  return read_to_end(*open_reader(directory, place));
+}
+
+inline std::vector<std::uint32_t> numbers(std::uint32_t first, std::uint32_t count) {
+  std::vector<std::uint32_t> result(count);
+  std::iota(result.begin(), result.end(), first);
+  return result;
+}
+
+inline std::string segment_name(Ordinal first, bool sealed) {
+  return SegmentName{first, sealed}.text();
+}
+
+// As TempDir, in memory where there is such a place: fdatasync() costs nothing there.
+class MemoryDir {
+ public:
+  MemoryDir() {
+    std::error_code ignored;
+    const std::filesystem::path base = std::filesystem::is_directory("/dev/shm", ignored)
+                                           ? "/dev/shm"
+                                           : std::filesystem::temp_directory_path();
+    std::string name = (base / "natsession-test.XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+    path_ = name;
+  }
+  MemoryDir(const MemoryDir&) = delete;
+  MemoryDir& operator=(const MemoryDir&) = delete;
+  ~MemoryDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+class LedgerFixture {
+ public:
+  LedgerFixture() {
+    settings.directory = temp_.file("ledger");
+    open();
+  }
+
+  void open() {
+    auto opened = LedgerWriter::open(settings, clock);
+    if (!opened) throw std::runtime_error(opened.error().message);
+    writer = std::move(*opened);
+  }
+  void close() { writer.reset(); }
+  void reopen() {
+    close();
+    open();
+  }
+
+  std::size_t append(std::uint32_t first, std::uint32_t count) {
+    std::vector<SessionRecord> records;
+    for (std::uint32_t number = first; number < first + count; ++number)
+      records.push_back(numbered_record(number));
+    return writer->append(records);
+  }
+  // The records become one frame.
+  void frame(std::uint32_t first, std::uint32_t count) {
+    append(first, count);
+    if (auto synced = writer->sync(); !synced) throw std::runtime_error(synced.error().message);
+  }
+  // What is written next goes to a new segment.
+  void next_segment() {
+    clock.advance(settings.segment_span);
+    writer->tick();
+  }
+  // Until there is nothing to do.
+  void keep() {
+    for (int steps = 0; keeper.step() == std::chrono::nanoseconds(0); ++steps) {
+      if (steps > 10'000) throw std::runtime_error("the keeper does not come to rest");
+    }
+  }
+
+  [[nodiscard]] std::string directory() const { return settings.directory; }
+  [[nodiscard]] std::string path(Ordinal first, bool sealed = false) const {
+    return settings.directory + "/segments/" + segment_name(first, sealed);
+  }
+  [[nodiscard]] std::vector<std::string> segment_files() const {
+    return list_directory(settings.directory + "/segments");
+  }
+  // The ledger as it is now, as if the machine had stopped: nobody has closed it.
+  std::string crashed_copy() {
+    const std::string copy = temp_.file("copy" + std::to_string(copies_++));
+    std::filesystem::copy(settings.directory, copy, std::filesystem::copy_options::recursive);
+    return copy;
+  }
+  [[nodiscard]] std::string file(const std::string& name) const { return temp_.file(name); }
+
+ private:
+  MemoryDir temp_;
+  int copies_ = 0;
+
+ public:
+  ManualClock clock{UnixNs(kTestStart)};
+  LedgerSettings settings;
+  std::unique_ptr<LedgerWriter> writer;
+  LedgerKeeper keeper{with_directory(), clock};
+
+ private:
+  LedgerSettings with_directory() {
+    settings.directory = temp_.file("ledger");
+    return settings;
+  }
+};
+
+}  // namespace natsession::testing

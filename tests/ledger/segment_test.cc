@@ -1,0 +1,334 @@
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+
+#include "ledger/segment_sealer.h"
+#include "ledger/segment_walker.h"
+#include "ledger_fixture.h"
+#include "segment_bytes_of.h"
+
+namespace natsession::testing {
+namespace {
+
+// A ledger of three segments: the middle one, of several frames, is what a test damages.
+class Damaged {
+ public:
+  explicit Damaged(bool sealed) : sealed_(sealed) {
+    ledger_.frame(0, 2);
+    ledger_.next_segment();
+    ledger_.frame(2, 3);
+    ledger_.frame(5, 4);
+    // Two frames whose ordinals lie between each other's.
+    std::vector<SessionRecord> records;
+    for (std::uint32_t number = 9; number < 14; ++number) {
+      records.push_back(numbered_record(number));
+      if (number % 2 == 0) records.back().start_time = at_second(-100'000);
+    }
+    ledger_.writer->append(records);
+    if (!ledger_.writer->sync()) throw std::runtime_error("sync");
+    ledger_.frame(14, 3);
+    ledger_.next_segment();
+    ledger_.frame(17, 2);
+    if (sealed) seal();
+    good_ = read_file(path());
+    const auto snapshot = LedgerSnapshot::take(ledger_.directory());
+    frames_ = snapshot->open(snapshot->segments().at(1))->frames;
+  }
+
+  static constexpr Ordinal kEnd = 19;
+
+  [[nodiscard]] std::string path() const { return ledger_.path(2, sealed_); }
+  [[nodiscard]] const std::string& good() const { return good_; }
+  [[nodiscard]] const std::vector<FramePlace>& frames() const { return frames_; }
+  [[nodiscard]] std::uint64_t end_of_frames() const {
+    return frames_.back().offset + frames_.back().info.bytes;
+  }
+
+  Reading with(const std::string& file) {
+    write_file(path(), file);
+    return read_ledger(ledger_.directory());
+  }
+  // How many records the frames hold that [begin, end) of the file touches.
+  [[nodiscard]] std::uint64_t touched(std::uint64_t begin, std::uint64_t end) const {
+    std::uint64_t records = 0;
+    for (const FramePlace& frame : frames_) {
+      if (begin < frame.offset + frame.info.bytes && end > frame.offset) records += frame.info.records;
+    }
+    return records;
+  }
+
+ private:
+  // Without merging: each frame by itself, as if each were full.
+  void seal() {
+    std::string file = read_file(ledger_.path(2));
+    const auto snapshot = LedgerSnapshot::take(ledger_.directory());
+    const auto segment = snapshot->open(snapshot->segments().at(1));
+    file += encode_footer(2, file.size(), segment->frames);
+    write_file(ledger_.path(2, true), file);
+    std::filesystem::remove(ledger_.path(2));
+  }
+
+  bool sealed_;
+  LedgerFixture ledger_;
+  std::string good_;
+  std::vector<FramePlace> frames_;
+};
+
+// Every record is what it was or is missing: the right number stands at each ordinal.
+bool no_wrong_record(const Reading& reading) {
+  for (std::size_t index = 0; index < reading.ordinals.size(); ++index) {
+    if (reading.ordinals[index] != reading.numbers[index]) return false;
+  }
+  return true;
+}
+
+TEST_CASE("any byte of a segment that is flipped costs the records of its frame, which are counted",
+          "[ledger][segment]") {
+  const bool sealed = GENERATE(false, true);
+  Damaged ledger(sealed);
+  for (std::size_t at = 0; at < ledger.good().size(); ++at) {
+    std::string file = ledger.good();
+    file[at] = static_cast<char>(file[at] ^ (1 << (at % 8)));
+    const Reading reading = ledger.with(file);
+    INFO("byte " << at);
+    REQUIRE(no_wrong_record(reading));
+    REQUIRE(reading.complete(0, Damaged::kEnd));
+    // (The version in the segment's header has a checksum too, so it costs nothing.)
+    REQUIRE(reading.missing() == ledger.touched(at, at + 1));
+    for (const Skipped& skipped : reading.skipped) {
+      REQUIRE(skipped.reason == RecordReason::kDamaged);
+      INFO(skipped.why);
+      REQUIRE(skipped.why.find(ledger.path()) != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a segment that is cut anywhere costs the records of the frames that are not whole any more",
+          "[ledger][segment]") {
+  const bool sealed = GENERATE(false, true);
+  Damaged ledger(sealed);
+  for (std::size_t length = 0; length < ledger.good().size(); ++length) {
+    const Reading reading = ledger.with(ledger.good().substr(0, length));
+    INFO("length " << length);
+    REQUIRE(no_wrong_record(reading));
+    REQUIRE(reading.complete(0, Damaged::kEnd));
+    REQUIRE(reading.missing() == ledger.touched(length, ledger.good().size()));
+  }
+}
+
+TEST_CASE("a run of zeros anywhere in a segment costs the frames that it touches", "[ledger][segment]") {
+  const bool sealed = GENERATE(false, true);
+  Damaged ledger(sealed);
+  for (std::size_t at = 0; at < ledger.good().size(); at += 5) {
+    std::string file = ledger.good();
+    const std::size_t count = std::min<std::size_t>(300, file.size() - at);
+    // A byte of zeros may be zero already.
+    if (std::all_of(file.begin() + static_cast<std::ptrdiff_t>(at),
+                    file.begin() + static_cast<std::ptrdiff_t>(at + count), [](char c) { return c == 0; })) {
+      continue;
+    }
+    std::fill_n(file.begin() + static_cast<std::ptrdiff_t>(at), count, '\0');
+    const Reading reading = ledger.with(file);
+    INFO("from " << at);
+    REQUIRE(no_wrong_record(reading));
+    REQUIRE(reading.complete(0, Damaged::kEnd));
+    REQUIRE(reading.missing() <= ledger.touched(at, at + count));
+  }
+}
+
+TEST_CASE("bytes that do not belong between two frames cost no record", "[ledger][segment]") {
+  Damaged ledger(false);
+  const std::string rubbish = GENERATE(std::string("x"), std::string(1000, '\0'), std::string(50, 'N'),
+                                       std::string("NSFrNSFrNSFr"), std::string(300'000, 'F'));
+  for (const FramePlace& frame : ledger.frames()) {
+    std::string file = ledger.good();
+    file.insert(frame.offset, rubbish);
+    const Reading reading = ledger.with(file);
+    CHECK(reading.complete(0, Damaged::kEnd));
+    // Two frames of one group that something came between are not known to belong together; those that lack
+    // no ordinal are not concerned.
+    CHECK(no_wrong_record(reading));
+    if (frame.offset != ledger.frames()[3].offset) CHECK(reading.missing() == 0);
+  }
+}
+
+TEST_CASE("a frame that stands twice, or in the wrong segment, gives no record twice", "[ledger][segment]") {
+  Damaged ledger(false);
+  const auto frame_bytes = [&](std::size_t index) {
+    return ledger.good().substr(ledger.frames()[index].offset, ledger.frames()[index].info.bytes);
+  };
+  for (std::size_t which = 0; which < ledger.frames().size(); ++which) {
+    for (std::size_t before = 0; before < ledger.frames().size(); ++before) {
+      std::string file = ledger.good();
+      file.insert(ledger.frames()[before].offset, frame_bytes(which));
+      const Reading reading = ledger.with(file);
+      REQUIRE(no_wrong_record(reading));
+      REQUIRE(reading.complete(0, Damaged::kEnd));
+    }
+  }
+}
+
+TEST_CASE("an index that lies is not believed", "[ledger][segment]") {
+  Damaged ledger(true);
+  const std::size_t index_at = ledger.end_of_frames();
+  const std::size_t trailer_at = ledger.good().size() - kTrailerBytes;
+  std::string file = ledger.good();
+  const auto bytes = std::as_writable_bytes(std::span(file));
+  SECTION("more entries than there is room for") {
+    put_le(bytes, trailer_at + 40, std::uint32_t{0xffffffff});
+  }
+  SECTION("no entries") {
+    put_le(bytes, trailer_at + 40, std::uint32_t{0});
+  }
+  SECTION("an index beyond the file") {
+    put_le(bytes, trailer_at + 32, std::uint64_t{1} << 60);
+  }
+  SECTION("an index before the frames") {
+    put_le(bytes, trailer_at + 32, std::uint64_t{0});
+  }
+  SECTION("an end that overflows") {
+    put_le(bytes, trailer_at + 24, ~std::uint64_t{0});
+  }
+  SECTION("entries outside the frames") {
+    put_le(bytes, index_at, std::uint64_t{1} << 50);
+    correct_checksum(file, index_at, index_at);
+    put_le(bytes, trailer_at + 84, crc32c(bytes.subspan(index_at, trailer_at - index_at)));
+  }
+  SECTION("entries of frames that are larger than all there is") {
+    put_le(bytes, index_at + 28, ~std::uint32_t{0});
+    put_le(bytes, trailer_at + 84, crc32c(bytes.subspan(index_at, trailer_at - index_at)));
+  }
+  correct_trailer(file);
+  const Reading reading = ledger.with(file);
+  CHECK(reading.complete(0, Damaged::kEnd));
+  CHECK(reading.missing() == 0);
+}
+
+TEST_CASE("a header with impossible numbers is damage, also when its checksum is right",
+          "[ledger][segment]") {
+  Damaged ledger(false);
+  const FramePlace& frame = ledger.frames()[1];
+  std::string file = ledger.good();
+  const auto bytes = std::as_writable_bytes(std::span(file));
+  const std::size_t at = frame.offset;
+  SECTION("no records") {
+    put_le(bytes, at + 20, std::uint32_t{0});
+  }
+  SECTION("too many records") {
+    put_le(bytes, at + 20, std::uint32_t{1} << 31);
+  }
+  SECTION("more records than ordinals") {
+    put_le(bytes, at + 20, std::uint32_t{5});
+  }
+  SECTION("an end before the beginning") {
+    put_le(bytes, at + 24, std::uint64_t{8}), put_le(bytes, at + 32, std::uint64_t{7});
+  }
+  SECTION("ordinals of the next segment") {
+    put_le(bytes, at + 24, std::uint64_t{17}), put_le(bytes, at + 32, std::uint64_t{20});
+  }
+  SECTION("the highest ordinal") {
+    put_le(bytes, at + 32, ~std::uint64_t{0});
+  }
+  SECTION("a length beyond the file") {
+    put_le(bytes, at + 8, std::uint32_t{7'000'000});
+  }
+  SECTION("a length of nothing") {
+    put_le(bytes, at + 8, std::uint32_t{0});
+  }
+  SECTION("a length within the header") {
+    put_le(bytes, at + 8, std::uint32_t{95});
+  }
+  correct_frame_header(file, at);
+  const Reading reading = ledger.with(file);
+  CHECK(no_wrong_record(reading));
+  CHECK(reading.complete(0, Damaged::kEnd));
+  CHECK(reading.missing() == frame.info.records);
+}
+
+TEST_CASE("a frame that claims the ordinals of others comes in their place or not at all",
+          "[ledger][segment]") {
+  Damaged ledger(false);
+  const std::size_t at = ledger.frames()[1].offset;
+  std::string file = ledger.good();
+  const auto bytes = std::as_writable_bytes(std::span(file));
+  const Ordinal first = GENERATE(2U, 3U, 6U, 9U, 11U, 13U);
+  put_le(bytes, at + 24, first);
+  put_le(bytes, at + 32, first + 3);
+  correct_frame_header(file, at);
+  CHECK(ledger.with(file).complete(0, Damaged::kEnd));
+}
+
+TEST_CASE("header and footer of a segment read back", "[ledger][segment]") {
+  const auto header = encode_segment_header({0x1234, at_second(77)});
+  const auto back = decode_segment_header(header);
+  REQUIRE(back);
+  CHECK(back->first == 0x1234);
+  CHECK(back->created == at_second(77));
+
+  FramePlace frame;
+  frame.offset = 64;
+  frame.info.first = 10;
+  frame.info.last = 19;
+  frame.info.records = 10;
+  frame.info.bytes = 500;
+  frame.info.min_start = at_second(1);
+  frame.info.max_start = at_second(2);
+  frame.info.min_end = at_second(3);
+  frame.info.max_end = at_second(4);
+  frame.info.long_sessions = true;
+  const std::string footer = encode_footer(10, 564, std::vector{frame});
+  const auto bytes = std::as_bytes(std::span(footer));
+  const auto trailer = decode_trailer(bytes.last(kTrailerBytes), 564 + footer.size());
+  REQUIRE(trailer);
+  CHECK(trailer->first == 10);
+  CHECK(trailer->bounds.end == 20);
+  CHECK(trailer->bounds.records == 10);
+  CHECK(trailer->bounds.min_start == at_second(1));
+  CHECK(trailer->bounds.max_end == at_second(4));
+  const auto index = decode_index(bytes.first(footer.size() - kTrailerBytes), *trailer);
+  REQUIRE(index);
+  REQUIRE(index->size() == 1);
+  CHECK((*index)[0].offset == 64);
+  CHECK((*index)[0].info.last == 19);
+  CHECK((*index)[0].info.long_sessions);
+  CHECK((*index)[0].info.max_start == at_second(2));
+}
+
+TEST_CASE("the header in FORMAT.md is what is written", "[ledger][segment]") {
+  std::ifstream page(NATSESSION_LEDGER_FORMAT_PAGE);
+  std::vector<unsigned> bytes;
+  bool within = false;
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with("```")) {
+      within = line == "```segment";
+      continue;
+    }
+    std::istringstream words(within ? line : "");
+    for (std::string word;
+         words >> word && word.find_first_not_of("0123456789abcdef") == std::string::npos;) {
+      bytes.push_back(static_cast<unsigned>(std::stoul(word, nullptr, 16)));
+    }
+  }
+  std::vector<unsigned> written;
+  for (const std::byte byte : encode_segment_header({0, UnixMs(kTestStart)})) {
+    written.push_back(std::to_integer<unsigned>(byte));
+  }
+  CHECK(bytes == written);
+}
+
+TEST_CASE("segment names are read back, and others refused", "[ledger][segment]") {
+  CHECK(SegmentName{0xabc, false}.text() == "0000000000000abc.open");
+  CHECK(SegmentName{1, true}.text() == "0000000000000001.sealed");
+  CHECK(SegmentName::parse("0000000000000abc.open") == SegmentName{0xabc, false});
+  CHECK(SegmentName::parse("0000000000000001.sealed") == SegmentName{1, true});
+  for (const char* text :
+       {"", "0000000000000abc", "0000000000000ABC.open", "abc.open", "0000000000000abc.open ",
+        "000000000000-abc.open", "ffffffffffffffff.open", "0000000000000abc.opem"}) {
+    CHECK_FALSE(SegmentName::parse(text));
+  }
+}
+
+}  // namespace
+}  // namespace natsession::testing
