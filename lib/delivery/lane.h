@@ -1,5 +1,5 @@
-// Lane: the queue of batches from one producer to one sink. SinkState: what the producers, the worker of one
-// sink and the status share about it.
+// Lane: the queue of batches from one producer to one receiver. Receiver: where producers hand records to,
+// the worker of a sink or the writer of the ledger. LaneReader: its side of the lanes.
 //
 // Threads: stated for each member. A counter has one writer and any readers.
 #pragma once
@@ -11,11 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "base/guarded.h"
 #include "base/spsc_ring.h"
 #include "delivery/doorbell.h"
 #include "delivery/record_batch.h"
-#include "sink/sink.h"
 
 namespace natsession {
 
@@ -53,45 +51,62 @@ struct Lane {
   SpscRing<RecordBatch*> queue;
 
   Counter handed;        // records, written by the producer
-  Counter dropped;       // likewise: records that were kept from this sink
-  Counter taken;         // records that the sink is done with, written by the worker
-  std::size_t read = 0;  // worker: so many records of the first batch are done
+  Counter dropped;       // likewise: records that were kept from this receiver
+  Counter taken;         // records that the receiver is done with, written by it
+  std::size_t read = 0;  // receiver: so many records of the first batch are behind it
 };
 
-struct SinkState {
-  explicit SinkState(std::unique_ptr<Sink> owned) : name(owned->name()), sink(std::move(owned)) {}
+struct Receiver {
+  explicit Receiver(std::string called) : name(std::move(called)) {}
 
-  [[nodiscard]] std::uint64_t progress() const { return delivered.value() + rejected.value(); }
-  [[nodiscard]] std::uint64_t waiting() const {
-    std::uint64_t sum = 0;
-    for (const auto& lane : lanes) sum += lane->waiting();
-    return sum;
-  }
-  [[nodiscard]] std::uint64_t dropped() const {
-    std::uint64_t sum = discarded.value();
-    for (const auto& lane : lanes) sum += lane->dropped.value();
-    return sum;
+  // Any thread. Records that it is done with.
+  [[nodiscard]] std::uint64_t progress() const { return sum(&Lane::taken); }
+  [[nodiscard]] std::uint64_t handed() const { return sum(&Lane::handed); }
+  // Records that were kept from it.
+  [[nodiscard]] std::uint64_t kept_from_it() const { return sum(&Lane::dropped); }
+  [[nodiscard]] std::uint64_t queued() const {
+    std::uint64_t all = 0;
+    for (const auto& lane : lanes) all += lane->waiting();
+    return all;
   }
 
   const std::string name;
-  std::unique_ptr<Sink> sink;                // the worker's while it runs
-  std::vector<std::unique_ptr<Lane>> lanes;  // one for each producer; complete before any worker runs
-  Doorbell doorbell;                         // the worker's
+  std::vector<std::unique_ptr<Lane>> lanes;  // one for each producer; complete before any thread runs
+  Doorbell doorbell;                         // the receiver's
 
-  std::atomic<bool> closed{false};             // written by the worker
-  std::atomic<bool> in_trouble{false};         // likewise
-  std::atomic<bool> finished{false};           // likewise: its last act
-  std::atomic<bool> reopen_wanted{false};      // any thread asks, the worker answers
+  std::atomic<bool> closed{false};             // written by the receiver: nothing more is to be handed to it
   std::atomic<std::uint32_t> lanes_behind{0};  // written by the producers
+  std::atomic<std::uint64_t> kept_when_left{0};  // written by the producer that leaves it behind first
+  std::atomic<bool> told_behind{false};          // written under the report desk's lock
 
-  Counter delivered;  // records; these four are written by the worker
-  Counter retried;    // how often a rest was offered again
-  Counter rejected;   // records
-  Counter discarded;  // records that were waiting when the sink closed, or came behind that
-  Guarded<std::string> last_failure;
+ private:
+  [[nodiscard]] std::uint64_t sum(Counter Lane::*counter) const {
+    std::uint64_t all = 0;
+    for (const auto& lane : lanes) all += ((*lane).*counter).value();
+    return all;
+  }
+};
 
-  std::atomic<std::uint64_t> dropped_when_left{0};  // written by the producer that leaves it behind first
-  std::atomic<bool> told_behind{false};             // written under the report desk's lock
+// Threads: one, the receiver's.
+class LaneReader {
+ public:
+  explicit LaneReader(Receiver& receiver) : receiver_(receiver) {}
+
+  // Unread records from the front of one lane; empty when no lane has any. Lanes take turns: the next is
+  // looked at when what was shown of one is behind the reader.
+  [[nodiscard]] std::span<const SessionRecord> front();
+  // The lane of what front() showed.
+  [[nodiscard]] Lane& lane() const { return *lane_; }
+  // `count` records more are behind the reader. They stay good until front() is called again.
+  void advance(std::size_t count);
+
+ private:
+  static bool ready(Lane& lane);
+
+  Receiver& receiver_;
+  std::size_t turn_ = 0;   // the lane to look at next
+  Lane* lane_ = nullptr;   // of what was shown last
+  std::size_t shown_ = 0;  // so many of it are unread
 };
 
 }  // namespace natsession

@@ -18,41 +18,18 @@ std::size_t queue_limit(const DeliverySettings& settings) {
 
 }  // namespace
 
-void Producer::Gap::add(std::span<const SessionRecord> records) {
-  for (const SessionRecord& record : records) {
-    origin_ = record.origin;
-    first_ = std::min(first_, record.start_time);
-    last_ = std::max(last_, record.end_time);
-    // A gap record that is dropped stands for the events of its own gap.
-    const Count weight = record.event == RecordEvent::kGap ? record.events_lost : Count(1);
-    lost_ = lost_.known() && weight.known() ? Count(lost_.value() + weight.value()) : Count();
-  }
-}
-
-SessionRecord Producer::Gap::record() const {
-  SessionRecord record;
-  record.origin = origin_;
-  record.event = RecordEvent::kGap;
-  record.reason = RecordReason::kSinkStalled;
-  record.start_time = first_;
-  record.end_time = last_;
-  record.events_lost = lost_;
-  return record;
-}
-
 // The pool's limit is what all queues together can hold, and the open batch: it is never the first to be
 // exhausted.
-Producer::Producer(std::span<const std::unique_ptr<SinkState>> sinks, const DeliverySettings& settings,
-                   const Clock& clock)
+Producer::Producer(std::span<Receiver* const> receivers, const DeliverySettings& settings, const Clock& clock)
     : stall_limit_(settings.stall_limit),
       clock_(clock),
-      pool_(sinks.size() * (queue_limit(settings) + 1) + 1) {
-  outlets_.reserve(sinks.size());
-  for (const auto& sink : sinks) {
-    sink->lanes.push_back(std::make_unique<Lane>(pool_, queue_limit(settings)));
+      pool_(receivers.size() * (queue_limit(settings) + 1) + 1) {
+  outlets_.reserve(receivers.size());
+  for (Receiver* const receiver : receivers) {
+    receiver->lanes.push_back(std::make_unique<Lane>(pool_, queue_limit(settings)));
     Outlet& outlet = outlets_.emplace_back();
-    outlet.sink = sink.get();
-    outlet.lane = sink->lanes.back().get();
+    outlet.receiver = receiver;
+    outlet.lane = receiver->lanes.back().get();
   }
 }
 
@@ -70,7 +47,7 @@ bool Producer::has_room() {
   bool anyone_open = false;
   bool all_have_room = true;
   for (Outlet& outlet : outlets_) {
-    if (outlet.behind || outlet.sink->closed.load(std::memory_order_relaxed)) continue;
+    if (outlet.behind || outlet.receiver->closed.load(std::memory_order_relaxed)) continue;
     anyone_open = true;
     if (outlet.lane->room() < kRoomBatches) {
       all_have_room = false;
@@ -100,7 +77,7 @@ bool Producer::open_batch() {
   if (open_ == nullptr) return false;
   for (Outlet& outlet : outlets_) {
     outlet.has_open = false;
-    if (outlet.behind || outlet.sink->closed.load(std::memory_order_relaxed)) continue;
+    if (outlet.behind || outlet.receiver->closed.load(std::memory_order_relaxed)) continue;
     if (outlet.lane->room() == 0) {  // more was emitted than has_room() had promised
       leave_behind(outlet);
       continue;
@@ -119,7 +96,7 @@ void Producer::publish() {
   for (Outlet& outlet : outlets_) {
     if (outlet.has_open) {
       outlet.lane->handed.add(fresh.size());
-      outlet.sink->doorbell.ring();
+      outlet.receiver->doorbell.ring();
       continue;
     }
     outlet.lane->dropped.add(fresh.size());
@@ -147,17 +124,17 @@ void Producer::drop(const SessionRecord& record) {
 // stuck (one full disk under two files), the first to recover must not cost the others their records.
 void Producer::watch_for_stalls() {
   const bool another_goes_on = std::any_of(outlets_.begin(), outlets_.end(), [](const Outlet& outlet) {
-    return !outlet.behind && !outlet.sink->closed.load(std::memory_order_relaxed) &&
+    return !outlet.behind && !outlet.receiver->closed.load(std::memory_order_relaxed) &&
            outlet.lane->room() >= kRoomBatches;
   });
   const std::chrono::nanoseconds now = clock_.steady();
   for (Outlet& outlet : outlets_) {
-    if (outlet.behind || outlet.sink->closed.load(std::memory_order_relaxed)) continue;
+    if (outlet.behind || outlet.receiver->closed.load(std::memory_order_relaxed)) continue;
     if (!another_goes_on || outlet.lane->room() >= kRoomBatches) {
       outlet.full_since.reset();
       continue;
     }
-    const std::uint64_t progress = outlet.sink->progress();
+    const std::uint64_t progress = outlet.receiver->progress();
     if (!outlet.full_since || progress != outlet.progress_then) {
       outlet.full_since = now;
       outlet.progress_then = progress;
@@ -174,10 +151,10 @@ void Producer::leave_behind(Outlet& outlet) {
   outlet.gap = {};
   outlet.full_since.reset();
   ++behind_count_;
-  if (outlet.sink->lanes_behind.load(std::memory_order_acquire) == 0) {
-    outlet.sink->dropped_when_left.store(outlet.sink->dropped(), std::memory_order_relaxed);
+  if (outlet.receiver->lanes_behind.load(std::memory_order_acquire) == 0) {
+    outlet.receiver->kept_when_left.store(outlet.receiver->kept_from_it(), std::memory_order_relaxed);
   }
-  outlet.sink->lanes_behind.fetch_add(1, std::memory_order_acq_rel);
+  outlet.receiver->lanes_behind.fetch_add(1, std::memory_order_acq_rel);
 }
 
 void Producer::take_back(Outlet& outlet) {
@@ -185,7 +162,7 @@ void Producer::take_back(Outlet& outlet) {
   if (!outlet.gap.empty()) {
     RecordBatch* const batch = pool_.acquire();
     if (batch == nullptr) return;  // no memory: the next call tries again
-    batch->append(outlet.gap.record());
+    batch->append(outlet.gap.record(RecordReason::kSinkStalled));
     batch->seal();
     if (!outlet.lane->queue.push(batch)) {
       pool_.release(batch);
@@ -195,8 +172,8 @@ void Producer::take_back(Outlet& outlet) {
   }
   outlet.behind = false;
   --behind_count_;
-  outlet.sink->lanes_behind.fetch_sub(1, std::memory_order_acq_rel);
-  outlet.sink->doorbell.ring();
+  outlet.receiver->lanes_behind.fetch_sub(1, std::memory_order_acq_rel);
+  outlet.receiver->doorbell.ring();
 }
 
 void Producer::take_back_those_with_room() {

@@ -1,9 +1,11 @@
-// Producer: one collector's way into delivery. It fills batches and hands them to the queue of every sink.
+// Producer: one collector's way into delivery. It fills batches and hands them to the queue of every
+// receiver: of every sink, or, where there is a ledger, of the ledger's writer alone.
 //
-// Pressure: has_room() is false while any healthy sink's queue is full; the collector then leaves its events
-// in the kernel, which holds them. A sink that has taken nothing for the stall limit while another goes on is
-// left behind: it counts no more, what it misses is dropped and counted for it alone, and when half its queue
-// is empty again it gets one gap record that says so, and then goes on.
+// Pressure: has_room() is false while any healthy receiver's queue is full; the collector then leaves its
+// events in the kernel, which holds them. A sink that has taken nothing for the stall limit while another
+// goes on is left behind: it counts no more, what it misses is dropped and counted for it alone, and when
+// half its queue is empty again it gets one gap record that says so, and then goes on. A receiver that is
+// alone is never left behind.
 //
 // Threads: one, the collector's. No lock, no allocation in the steady state; a system call only to wake a
 // sleeper.
@@ -17,6 +19,7 @@
 #include "base/time.h"
 #include "delivery/lane.h"
 #include "delivery/record_batch.h"
+#include "delivery/record_gap.h"
 #include "delivery/settings.h"
 #include "record/record_output.h"
 
@@ -24,9 +27,8 @@ namespace natsession {
 
 class Producer final : public RecordOutput {
  public:
-  // Adds a lane to each sink. `sinks` and `clock` outlive the producer.
-  Producer(std::span<const std::unique_ptr<SinkState>> sinks, const DeliverySettings& settings,
-           const Clock& clock);
+  // Adds a lane to each receiver. `receivers` and `clock` outlive the producer.
+  Producer(std::span<Receiver* const> receivers, const DeliverySettings& settings, const Clock& clock);
 
   void emit(const SessionRecord& record) override;
   [[nodiscard]] bool has_room() override;
@@ -37,27 +39,13 @@ class Producer final : public RecordOutput {
   void finish();
 
  private:
-  // The records that one sink missed.
-  class Gap {
-   public:
-    void add(std::span<const SessionRecord> records);
-    [[nodiscard]] bool empty() const { return origin_ == nullptr; }
-    [[nodiscard]] SessionRecord record() const;
-
-   private:
-    const Origin* origin_ = nullptr;
-    UnixMs first_ = UnixMs::max();
-    UnixMs last_ = UnixMs::min();
-    Count lost_{0};
-  };
-
-  // This producer's view of one sink.
+  // This producer's view of one receiver.
   struct Outlet {
-    SinkState* sink = nullptr;
+    Receiver* receiver = nullptr;
     Lane* lane = nullptr;
     bool has_open = false;  // the open batch is in its queue
     bool behind = false;
-    Gap gap;
+    RecordGap gap;                                       // what it missed
     std::optional<std::chrono::nanoseconds> full_since;  // steady; while another sink went on
     std::uint64_t progress_then = 0;
   };

@@ -1,7 +1,6 @@
 // What delivery tells the program while it runs. The library does not log: the program gives it these
 // callbacks.
-// Threads: calls come from the sinks' worker threads, one at a time; none comes after drain_and_stop()
-// returned.
+// Threads: calls come from delivery's own threads, one at a time; none comes after drain_and_stop() returned.
 #pragma once
 
 #include <chrono>
@@ -17,22 +16,41 @@ namespace natsession {
 // Only changes are reported. A fault that lasts is one kTrouble and, when it has passed, one kTroubleOver.
 struct Report {
   enum class Kind {
-    kTrouble,       // the sink takes nothing; it is tried again and again. why
-    kTroubleOver,   // lasted, retries
-    kLeftBehind,    // its queue stayed full while others went on: new records are dropped for it. records:
-                    // waiting
-    kCaughtUp,      // it has a gap record in place of what was dropped, and goes on. records: dropped
-    kRejected,      // it will never take one record, which was skipped. why
-    kNotice,        // something went wrong beside the delivery (a rotation, a compression). why
+    kTrouble,      // the sink takes nothing; it is tried again and again. why
+    kTroubleOver,  // lasted, retries
+    kLeftBehind,   // its queue stayed full while others went on: new records are dropped for it. records:
+                   // waiting
+    kCaughtUp,     // it has a gap record in place of what was dropped, and goes on. records: dropped
+    kRejected,     // it will never take `records` records, which were passed over. Told at once, then at most
+                   // once a second. why: of the last
+    kNotice,       // something went wrong beside the delivery (a rotation, a compression). why
     kReopenFailed,  // the old destination stays in use. why
     kFlushFailed,   // why
+
+    kSuspended,  // a target failure, or the test after one failed: nothing is sent for `lasted`. code, why
+    kTestBatch,  // the time is over and there is new data: one batch is sent as a test. code: of the
+                 // suspension
+    kResumed,    // the test succeeded. code: of the suspension; lasted, retries
+
+    kSkipped,  // records are not in the ledger any more, or damaged: a gap record says so. records, why
+    kDeadLetterTrouble,  // what the sink rejects is not kept. why
+    kDeadLetterTroubleOver,
+    kCursorTrouble,  // the sink's place cannot be stored: a restart would repeat what was delivered. why
+    kCursorTroubleOver,
+
+    // These are about the ledger: `sink` is its directory.
+    kLedgerTrouble,      // nothing can be written; the collectors are held back when memory is full. why
+    kLedgerTroubleOver,  // lasted
+    kKeeperTrouble,      // sealing or retention fails. why
+    kKeeperTroubleOver,
   };
   Kind kind = Kind::kTrouble;
-  std::string_view sink;  // its name
-  std::string why;
+  std::string_view sink = {};  // its name
+  std::string why = {};
   std::chrono::nanoseconds lasted{};
   std::uint64_t retries = 0;
   std::uint64_t records = 0;
+  std::string code = {};  // of the specification: ProjectNotExist …
 };
 
 struct DeliveryCallbacks {

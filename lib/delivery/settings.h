@@ -1,14 +1,20 @@
-// How patient delivery is and how much it holds.
-// Threads: a plain value type.
+// How patient delivery is and how much it holds; and what is asked for of one sink.
+// Threads: plain value types; a SinkSpec owns its sink.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/byte_count.h"
+#include "sink/sink.h"
 
 namespace natsession {
 
 struct DeliverySettings {
-  // From one producer to one sink, at most, in batches of RecordBatch::kCapacity records; at least
+  // From one producer to one receiver, at most, in batches of RecordBatch::kCapacity records; at least
   // kMinQueueBatches.
   std::size_t queue_batches = 256;
   // A sink that takes nothing for so long, with its queue full, is left behind while another goes on.
@@ -20,8 +26,39 @@ struct DeliverySettings {
   // that what is driven by time (a rotation on the hour) happens without traffic too.
   std::chrono::nanoseconds idle_flush = std::chrono::seconds(1);
   std::chrono::nanoseconds idle_flush_again = std::chrono::seconds(10);
+  // A sink's place in the ledger is in its file after every batch, and on the disk so often.
+  std::chrono::nanoseconds cursor_flush = std::chrono::seconds(1);
+  // A file of dead letters, and its predecessor FILE.1, grow no larger.
+  ByteCount dead_letter_limit{std::uint64_t{16} << 20};
 };
 
 inline constexpr std::size_t kMinQueueBatches = 32;
+
+// When a batch is full, and how long one that is not may wait for more.
+struct BatchLimits {
+  std::size_t records = 1000;               // at least 1
+  ByteCount bytes{std::uint64_t{1} << 20};  // as estimated (batch.h); one record alone may be more
+  // Since the first of its records could be read. Zero: what there is goes out at once, as is right for local
+  // sinks.
+  std::chrono::nanoseconds linger{};
+};
+
+inline constexpr std::chrono::seconds kRemoteLinger{1};
+
+// One sink, and how it is to be served. The sink's name() is its name in status and set_enabled().
+struct SinkSpec {
+  std::unique_ptr<Sink> sink;
+  BatchLimits batch = {};
+  // After a target failure nothing is sent for so long; then, once there is new data, one batch as a test.
+  std::chrono::nanoseconds suspend = std::chrono::minutes(5);
+  // A sink that the ledger does not know yet begins with the oldest record, not behind the newest.
+  bool from_start = false;
+  // As configured. One that was disabled at run time stays so over a restart, where there is a ledger.
+  bool enabled = true;
+  std::string destination = {};  // for status, without credentials; empty: the name
+  // Where records go that it refuses for good. Empty: DIR/dead-letters/ in the ledger; without one they are
+  // counted and told, and not kept.
+  std::string dead_letters = {};
+};
 
 }  // namespace natsession

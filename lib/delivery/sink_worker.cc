@@ -1,211 +1,244 @@
 #include "delivery/sink_worker.h"
 
 #include <algorithm>
-#include <functional>
+
+#include "delivery/batch.h"
+#include "delivery/left_behind.h"
 
 namespace natsession {
+namespace {
 
-SinkWorker::SinkWorker(SinkState& state, std::span<const std::unique_ptr<SinkState>> all, const RunState& run,
-                       const DeliverySettings& settings, const Clock& clock, ReportDesk& desk)
-    : state_(state),
-      all_(all),
-      run_(run),
-      settings_(settings),
-      clock_(clock),
-      desk_(desk),
-      backoff_(settings.retry_first, settings.retry_limit,
-               static_cast<std::uint32_t>(std::hash<std::string>()(state.name))) {}
+constexpr std::chrono::seconds kRejectedTellInterval{1};
+// A sink in trouble for so long is not expected to recover while a stop waits for it.
+constexpr std::chrono::seconds kLastingTrouble{5};
 
-SinkWorker::Next SinkWorker::step() {
-  if (run_.abandoned.load(std::memory_order_acquire)) return {Next::Kind::kDone};
-  tell_who_is_left_behind();
-  if (state_.reopen_wanted.exchange(false, std::memory_order_acq_rel)) {
+}  // namespace
+
+SinkWorker::SinkWorker(SinkShare& share, std::unique_ptr<Intake> intake, DeadLetters dead_letters,
+                       const WorkerScene& scene)
+    : share_(share),
+      intake_(std::move(intake)),
+      dead_letters_(std::move(dead_letters)),
+      scene_(scene),
+      health_(share, scene.settings, scene.clock, scene.desk) {}
+
+Turn SinkWorker::step() {
+  if (scene_.run.abandoned.load(std::memory_order_acquire)) {
+    intake_->finish();
+    return {Turn::Kind::kDone};
+  }
+  tell_who_is_left_behind(scene_.receivers, scene_.desk);
+  const Time now = scene_.clock.steady();
+  due_ = intake_->tick(now);
+  if (share_.reopen_wanted.exchange(false, std::memory_order_acq_rel)) {
     reopen();
-    retry_at_.reset();  // the new destination may be well
+    health_.try_now();  // the new destination may be well
   }
-  if (state_.closed.load(std::memory_order_relaxed)) {
-    discard();
-    if (run_.stopping.load(std::memory_order_acquire)) return {Next::Kind::kDone};
-    return {Next::Kind::kSleep};
+  comply();
+  if (share_.closed.load(std::memory_order_relaxed) || share_.disabled.load(std::memory_order_relaxed)) {
+    return pass_by();
   }
-  if (!saw_stopping_ && run_.stopping.load(std::memory_order_acquire)) {
-    saw_stopping_ = true;
-    backoff_.reset();
-    retry_at_.reset();  // there may be no time for a later try
+  if (note_stop() && in_vain()) return leave();
+  if (const std::optional<Time> wait = health_.wait(now)) return sleep(Doorbell::Sleep::kDeep, wait);
+  return offer(now);
+}
+
+void SinkWorker::comply() {
+  const bool enabled = share_.enabled_wanted.load(std::memory_order_acquire);
+  if (enabled != share_.disabled.load(std::memory_order_relaxed)) return;
+  if (enabled) {
+    intake_->resume();
+    health_.try_now();
   }
-  if (retry_at_) {
-    const std::chrono::nanoseconds wait = *retry_at_ - clock_.steady();
-    if (wait > std::chrono::nanoseconds::zero()) return {Next::Kind::kSleep, Doorbell::Sleep::kDeep, wait};
-    retry_at_.reset();
+  share_.disabled.store(!enabled, std::memory_order_release);
+}
+
+// Whether the program is stopping. Its first sight is the time for a last try: there may be no later one.
+// What is kept has one, so a target that refuses is not asked once more.
+bool SinkWorker::note_stop() {
+  if (stopping_ || !scene_.run.stopping.load(std::memory_order_acquire)) return stopping_;
+  stopping_ = true;
+  last_try_ = health_.in_trouble_for() >= kLastingTrouble;
+  if (!intake_->keeps() || !health_.suspended()) health_.try_now();
+  return true;
+}
+
+// No use to hold up the stop: the target refuses, or was in lasting trouble and what waits is kept. Another
+// fault may pass, until the time limit.
+bool SinkWorker::in_vain() const {
+  const bool kept = intake_->keeps();
+  return (health_.suspended() && (kept || tried_)) || (kept && last_try_ && tried_ && health_.in_trouble());
+}
+
+Turn SinkWorker::offer(Time now) {
+  const bool complete = intake_->complete();  // before the look: then nothing comes behind it
+  const BatchLimits& limits = share_.spec.batch;
+  const Intake::Offer offered = intake_->offer(limits, slept_lightly_ ? now : looked_at_);
+  looked_at_ = now;
+  slept_lightly_ = false;
+  if (!offered.trouble.empty()) {
+    health_.fail(Answer::retry_later(0, offered.trouble), intake_->frontier());
+    return stopping_ ? leave() : Turn{};
   }
-  Lane* const lane = owed_ != nullptr ? owed_ : next_ready();
-  if (lane == nullptr) return idle();
+  if (offered.records.empty()) {
+    share_.oldest_waiting.clear();
+    if (!complete) return idle(now);
+    flush();
+    return leave();
+  }
+  share_.oldest_waiting.set(offered.records.front().end_time);
+
+  const SinkHealth::Permit permit = health_.permit(now, intake_->frontier());
+  if (permit == SinkHealth::Permit::kWaitForData) return sleep(Doorbell::Sleep::kLight, std::nullopt);
+  const Batch batch = cut_batch(offered.records, limits);
+  const Time waited = now - offered.since;
+  if (!batch.full && waited < limits.linger && !stopping_ && !owed_ && permit == SinkHealth::Permit::kSend) {
+    return sleep(Doorbell::Sleep::kLight, limits.linger - waited);
+  }
   flush_at_.reset();
-  deliver(*lane);
-  return {Next::Kind::kStep};
+  if (permit == SinkHealth::Permit::kTest) health_.begin_test();
+  deliver(offered.records.first(batch.count));
+  return {};
 }
 
-// Whether the lane has records to read. Gives batches back that are read to their end.
-bool SinkWorker::ready(Lane& lane) {
-  while (RecordBatch** const front = lane.queue.front()) {
-    RecordBatch* const batch = *front;
-    const RecordBatch::View view = batch->view();
-    if (lane.read < view.count) return true;
-    if (!view.sealed) return false;
-    lane.read = 0;
-    lane.queue.pop();
-    lane.pool.release(batch);
+void SinkWorker::deliver(std::span<const SessionRecord> records) {
+  if (owed_) {
+    share_.retried.add(1);
+    health_.note_retry();
   }
-  return false;
+  const std::uint64_t frontier = intake_->frontier();
+  Answer answer = share_.spec.sink->deliver(records);
+  if (answer.kind == Answer::Kind::kDelivered) answer.taken = records.size();
+  answer.taken = std::min(answer.taken, records.size());
+  // Also if the sink has hung for so long that the program has gone on without it: its place is still this
+  // worker's alone.
+  settle(records, answer);
+  intake_->commit();
+  if (scene_.run.abandoned.load(std::memory_order_acquire)) return;  // nobody listens any more
+  tried_ = stopping_;
+  judge(answer, answer.taken, frontier);
 }
 
-Lane* SinkWorker::next_ready() {
-  for (std::size_t tried = 0; tried < state_.lanes.size(); ++tried) {
-    Lane& lane = *state_.lanes[turn_];
-    turn_ = (turn_ + 1) % state_.lanes.size();
-    if (ready(lane)) return &lane;
-  }
-  return nullptr;
-}
-
-void SinkWorker::deliver(Lane& lane) {
-  const RecordBatch& batch = **lane.queue.front();
-  const std::span<const SessionRecord> records = batch.records(lane.read, batch.view().count);
-  if (owed_ != nullptr) {
-    state_.retried.add(1);
-    ++trouble_retries_;
-  }
-  const Answer answer = state_.sink->deliver(records);
-
+void SinkWorker::settle(std::span<const SessionRecord> records, const Answer& answer) {
   using Kind = Answer::Kind;
-  const std::size_t taken =
-      answer.kind == Kind::kDelivered ? records.size() : std::min(answer.taken, records.size());
-  state_.delivered.add(taken);
-  settle(lane, taken);
-  const bool rest = taken < records.size();
-  const bool again = answer.kind == Kind::kRetryLater || answer.kind == Kind::kTargetFailed;
-  owed_ = rest && again ? &lane : nullptr;
-  if (answer.kind == Kind::kRejected && rest) {
-    state_.rejected.add(1);
-    settle(lane, 1);
-  }
-  // The sink may have hung for so long that the program has gone on without it.
-  if (run_.abandoned.load(std::memory_order_acquire)) return;
+  share_.delivered.add(answer.taken);
+  if (answer.taken > 0) share_.last_delivery.set(to_ms(scene_.clock.now()));
+  const bool rest = answer.taken < records.size();
+  owed_ = rest && (answer.kind == Kind::kRetryLater || answer.kind == Kind::kTargetFailed);
+  const bool rejected = rest && answer.kind == Kind::kRejected;
+  if (rejected) bury(records[answer.taken], answer.why);
+  intake_->settle(answer.taken + (rejected ? 1 : 0));
+}
 
+void SinkWorker::judge(const Answer& answer, std::size_t taken, std::uint64_t frontier) {
+  using Kind = Answer::Kind;
   switch (answer.kind) {
     case Kind::kDelivered:
-      recover();
-      if (!answer.why.empty()) desk_.report({Report::Kind::kNotice, state_.name, answer.why});
-      break;
-    case Kind::kRetryLater:
-    case Kind::kTargetFailed:
-      if (taken > 0) {
-        backoff_.reset();  // it goes on, if slowly: the rest is offered at once
-      } else {
-        fail(answer);
+      health_.well();
+      if (!answer.why.empty()) {
+        scene_.desk.report({.kind = Report::Kind::kNotice, .sink = share_.name, .why = answer.why});
       }
       break;
+    case Kind::kRetryLater:
+      if (taken > 0) health_.went_on();
+      // What goes on, if slowly, is offered the rest at once, unless it asked for a pause.
+      if (taken == 0 || answer.throttled_by || answer.after) health_.fail(answer, frontier);
+      break;
+    case Kind::kTargetFailed:
+      health_.fail(answer, frontier);
+      break;
     case Kind::kRejected:
-      recover();
-      desk_.report({Report::Kind::kRejected, state_.name, answer.why});
+      health_.well();
+      tell_rejected();
       break;
     case Kind::kClosed:
-      close(answer);
+      health_.close(answer);
       break;
   }
 }
 
-// `count` records more of the lane's first batch are done with.
-void SinkWorker::settle(Lane& lane, std::size_t count) {
-  lane.read += count;
-  lane.taken.add(count);
+// Counted, and kept where it can be.
+void SinkWorker::bury(const SessionRecord& record, const std::string& why) {
+  share_.rejected.add(1);
+  ++untold_rejected_;
+  rejected_why_ = why;
+  if (!dead_letters_.kept()) return;
+  const std::uint64_t before = dead_letters_.overwritten();
+  const Result<void> added = dead_letters_.add(record, why);
+  share_.dead_letters_lost.add(dead_letters_.overwritten() - before + (added ? 0 : 1));
+  if (added) share_.dead_lettered.add(1);
+  if (burial_fails_ == !added) return;
+  burial_fails_ = !added;
+  scene_.desk.report({.kind = added ? Report::Kind::kDeadLetterTroubleOver : Report::Kind::kDeadLetterTrouble,
+                      .sink = share_.name,
+                      .why = added ? std::string() : added.error().message});
 }
 
-void SinkWorker::fail(const Answer& answer) {
-  const std::chrono::nanoseconds now = clock_.steady();
-  retry_at_ = now + backoff_.next();
-  state_.last_failure.with([&](std::string& text) { text = answer.why; });
-  if (trouble_since_) return;
-  trouble_since_ = now;
-  trouble_retries_ = 0;
-  state_.in_trouble.store(true, std::memory_order_release);
-  desk_.report({Report::Kind::kTrouble, state_.name, answer.why});
-}
-
-void SinkWorker::recover() {
-  backoff_.reset();
-  if (!trouble_since_) return;
-  const std::chrono::nanoseconds lasted = clock_.steady() - *trouble_since_;
-  trouble_since_.reset();
-  state_.in_trouble.store(false, std::memory_order_release);
-  desk_.report({Report::Kind::kTroubleOver, state_.name, {}, lasted, trouble_retries_});
-}
-
-void SinkWorker::close(const Answer& answer) {
-  state_.last_failure.with([&](std::string& text) { text = answer.why; });
-  state_.closed.store(true, std::memory_order_release);
-  desk_.closed(state_.name, answer.why);
-}
-
-// What is queued for a closed sink, and what comes still, goes nowhere.
-void SinkWorker::discard() {
-  for (const auto& lane : state_.lanes) {
-    while (ready(*lane)) {
-      const std::size_t count = (*lane->queue.front())->view().count - lane->read;
-      state_.discarded.add(count);
-      settle(*lane, count);
-    }
-  }
+void SinkWorker::tell_rejected() {
+  const Time now = scene_.clock.steady();
+  if (untold_rejected_ == 0 || (rejected_told_at_ && now - *rejected_told_at_ < kRejectedTellInterval))
+    return;
+  rejected_told_at_ = now;
+  scene_.desk.report({.kind = Report::Kind::kRejected,
+                      .sink = share_.name,
+                      .why = rejected_why_,
+                      .records = untold_rejected_});
+  untold_rejected_ = 0;
 }
 
 void SinkWorker::reopen() {
-  const Result<void> reopened = state_.sink->reopen();
-  if (!reopened) desk_.report({Report::Kind::kReopenFailed, state_.name, reopened.error().message});
+  const Result<void> reopened = share_.spec.sink->reopen();
+  if (reopened) return;
+  scene_.desk.report(
+      {.kind = Report::Kind::kReopenFailed, .sink = share_.name, .why = reopened.error().message});
 }
 
 void SinkWorker::flush() {
-  const Result<void> flushed = state_.sink->flush();
+  const Result<void> flushed = share_.spec.sink->flush();
   const std::string failure = flushed ? std::string() : flushed.error().message;
   if (failure == flush_failure_) return;
   flush_failure_ = failure;
-  if (!failure.empty()) desk_.report({Report::Kind::kFlushFailed, state_.name, failure});
+  if (failure.empty()) return;
+  scene_.desk.report({.kind = Report::Kind::kFlushFailed, .sink = share_.name, .why = failure});
 }
 
-SinkWorker::Next SinkWorker::idle() {
-  if (run_.stopping.load(std::memory_order_acquire)) {
-    if (next_ready() != nullptr) return {Next::Kind::kStep};  // it came before the stop, and after the look
-    flush();
-    return {Next::Kind::kDone};
+// Disabled, or closed for good.
+Turn SinkWorker::pass_by() {
+  const bool complete = intake_->complete();
+  const bool closed = share_.closed.load(std::memory_order_relaxed);
+  owed_ = owed_ && !closed;
+  intake_->pass_by(owed_);
+  if (complete || (intake_->keeps() && scene_.run.stopping.load(std::memory_order_acquire))) return leave();
+  const auto waiting = intake_->offer({.records = 1}, scene_.clock.steady()).records;
+  if (waiting.empty()) {
+    share_.oldest_waiting.clear();
+  } else {
+    share_.oldest_waiting.set(waiting.front().end_time);
   }
-  const std::chrono::nanoseconds now = clock_.steady();
-  if (!flush_at_) flush_at_ = now + settings_.idle_flush;
+  return sleep(Doorbell::Sleep::kLight, std::nullopt);
+}
+
+Turn SinkWorker::idle(Time now) {
+  tell_rejected();
+  if (!flush_at_) flush_at_ = now + scene_.settings.idle_flush;
   if (now >= *flush_at_) {
     flush();
-    flush_at_ = now + settings_.idle_flush_again;
+    flush_at_ = now + scene_.settings.idle_flush_again;
   }
-  return {Next::Kind::kSleep, Doorbell::Sleep::kLight, *flush_at_ - now};
+  return sleep(Doorbell::Sleep::kLight, *flush_at_ - now);
 }
 
-// A worker that hangs cannot tell of itself, so every worker tells of all.
-void SinkWorker::tell_who_is_left_behind() {
-  for (const auto& sink : all_) {
-    const auto changed = [&] {
-      const bool behind = sink->lanes_behind.load(std::memory_order_acquire) != 0;
-      return behind != sink->told_behind.load(std::memory_order_relaxed);
-    };
-    if (!changed()) continue;
-    desk_.report_with([&](const auto& report) {
-      if (!changed()) return;  // another worker was quicker
-      const bool behind = !sink->told_behind.load(std::memory_order_relaxed);
-      sink->told_behind.store(behind, std::memory_order_relaxed);
-      if (behind) {
-        report(Report{Report::Kind::kLeftBehind, sink->name, {}, {}, 0, sink->waiting()});
-      } else {
-        const std::uint64_t before = sink->dropped_when_left.load(std::memory_order_relaxed);
-        report(Report{Report::Kind::kCaughtUp, sink->name, {}, {}, 0, sink->dropped() - before});
-      }
-    });
-  }
+Turn SinkWorker::sleep(Doorbell::Sleep depth, std::optional<Time> limit) {
+  slept_lightly_ = depth == Doorbell::Sleep::kLight;
+  if (due_ && (!limit || *due_ < *limit)) limit = due_;
+  return {Turn::Kind::kSleep, depth, limit};
+}
+
+Turn SinkWorker::leave() {
+  rejected_told_at_.reset();
+  tell_rejected();
+  intake_->finish();
+  return {Turn::Kind::kDone};
 }
 
 }  // namespace natsession

@@ -1,13 +1,12 @@
-// SinkWorker: what the thread of one sink does, step by step: serve the lanes of all producers in turn, try
-// again what was not taken, reopen and flush when it is time. It knows no thread and never sleeps: it says
-// how its thread may.
+// SinkWorker: what the thread of one sink does, step by step: make batches of what its intake offers, deliver
+// them, try again what was not taken, keep what is rejected, comply when it is enabled or disabled, reopen
+// and flush when it is time. It knows no thread and never sleeps: it says how its thread may.
 //
 // The rest of a batch is offered again before anything else, so order is kept and a half-written record is
-// completed.
+// completed. The intake's place moves only behind what was delivered, or rejected and counted.
 // Threads: one, the sink's worker thread (a test may be it).
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -16,66 +15,73 @@
 #include <string>
 
 #include "base/time.h"
-#include "delivery/backoff.h"
-#include "delivery/doorbell.h"
-#include "delivery/lane.h"
+#include "delivery/dead_letters.h"
+#include "delivery/intake.h"
 #include "delivery/report.h"
 #include "delivery/settings.h"
+#include "delivery/sink_health.h"
+#include "delivery/sink_share.h"
+#include "delivery/turn.h"
 
 namespace natsession {
 
-// How a run ends. Written by the thread that stops it.
-struct RunState {
-  std::atomic<bool> stopping{false};   // nothing comes any more: deliver what is queued, then finish
-  std::atomic<bool> abandoned{false};  // finish now, touch nothing outside
+// What all workers of a program have in common. All references outlive them.
+struct WorkerScene {
+  std::span<Receiver* const> receivers;  // of the producers
+  const RunState& run;
+  const DeliverySettings& settings;
+  const Clock& clock;
+  ReportDesk& desk;
 };
 
 class SinkWorker {
  public:
-  struct Next {
-    enum class Kind { kStep, kSleep, kDone };
-    Kind kind = Kind::kStep;
-    Doorbell::Sleep depth = Doorbell::Sleep::kLight;     // kSleep only
-    std::optional<std::chrono::nanoseconds> limit = {};  // likewise
-  };
+  using Next = Turn;
 
-  // `all` are the sinks of the program, this one among them. All references outlive the worker.
-  SinkWorker(SinkState& state, std::span<const std::unique_ptr<SinkState>> all, const RunState& run,
-             const DeliverySettings& settings, const Clock& clock, ReportDesk& desk);
+  SinkWorker(SinkShare& share, std::unique_ptr<Intake> intake, DeadLetters dead_letters,
+             const WorkerScene& scene);
 
   // At most one delivery. The tally of the doorbell is to be taken before.
-  Next step();
+  Turn step();
 
  private:
-  bool ready(Lane& lane);
-  Lane* next_ready();
-  void deliver(Lane& lane);
-  void settle(Lane& lane, std::size_t count);
-  void fail(const Answer& answer);
-  void recover();
-  void close(const Answer& answer);
-  void discard();
+  using Time = std::chrono::nanoseconds;  // steady
+
+  void comply();
+  bool note_stop();
+  [[nodiscard]] bool in_vain() const;
+  Turn offer(Time now);
+  void deliver(std::span<const SessionRecord> records);
+  void settle(std::span<const SessionRecord> records, const Answer& answer);
+  void judge(const Answer& answer, std::size_t taken, std::uint64_t frontier);
+  void bury(const SessionRecord& record, const std::string& why);
+  void tell_rejected();
   void reopen();
   void flush();
-  Next idle();
-  void tell_who_is_left_behind();
+  Turn pass_by();
+  Turn idle(Time now);
+  Turn sleep(Doorbell::Sleep depth, std::optional<Time> limit);
+  Turn leave();
 
-  SinkState& state_;
-  const std::span<const std::unique_ptr<SinkState>> all_;
-  const RunState& run_;
-  const DeliverySettings& settings_;
-  const Clock& clock_;
-  ReportDesk& desk_;
+  SinkShare& share_;
+  const std::unique_ptr<Intake> intake_;
+  DeadLetters dead_letters_;
+  const WorkerScene scene_;
+  SinkHealth health_;
 
-  std::size_t turn_ = 0;  // the lane to serve next
-  Lane* owed_ = nullptr;  // the lane whose rest was not taken
-  Backoff backoff_;
-  std::optional<std::chrono::nanoseconds> retry_at_;  // steady
-  bool saw_stopping_ = false;
-  std::optional<std::chrono::nanoseconds> trouble_since_;  // steady
-  std::uint64_t trouble_retries_ = 0;
-  std::optional<std::chrono::nanoseconds> flush_at_;  // steady; set while idle
-  std::string flush_failure_;                         // the last one told
+  bool owed_ = false;             // the sink has seen the first record, perhaps a part of it is out
+  bool stopping_ = false;         // seen
+  bool last_try_ = false;         // the stop came in lasting trouble
+  bool tried_ = false;            // since the stop
+  bool slept_lightly_ = true;     // before this step: what is there now has come just now
+  Time looked_at_{};              // when the intake was looked at last
+  std::optional<Time> due_;       // the intake wants to be called again within that
+  std::optional<Time> flush_at_;  // steady; set while idle
+  std::string flush_failure_;     // the last one told
+  bool burial_fails_ = false;     // told
+  std::uint64_t untold_rejected_ = 0;
+  std::optional<Time> rejected_told_at_;
+  std::string rejected_why_;  // of the last one
 };
 
 }  // namespace natsession

@@ -1,10 +1,13 @@
 // Delivery without threads: the test is the collector and each worker in turn, on a clock of its own.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <catch2/catch.hpp>
 
 #include "delivery/delivery_core.h"
 #include "support/capture_sink.h"
@@ -27,17 +30,21 @@ inline std::vector<FlakySink::Script> sinks(std::initializer_list<FlakySink::Scr
 
 class DeliveryFixture {
  public:
-  using Kind = SinkWorker::Next::Kind;
+  using Kind = Turn::Kind;
+  // Says how a sink is to be served, by its number.
+  using Wishes = std::function<void(std::size_t, SinkSpec&)>;
 
   // Names them a, b, c …
-  explicit DeliveryFixture(std::vector<FlakySink::Script> scripts, DeliverySettings settings = {}) {
-    std::vector<std::unique_ptr<Sink>> owned;
+  explicit DeliveryFixture(std::vector<FlakySink::Script> scripts, DeliverySettings settings = {},
+                           const Wishes& wishes = {}) {
+    std::vector<SinkSpec> owned;
     for (auto& script : scripts) {
       captures.push_back(std::make_shared<Capture>());
       const std::string name(1, static_cast<char>('a' + owned.size()));
       auto sink = std::make_unique<FlakySink>(name, captures.back(), std::move(script));
       flaky.push_back(sink.get());
-      owned.push_back(std::move(sink));
+      owned.push_back({.sink = std::move(sink)});
+      if (wishes) wishes(owned.size() - 1, owned.back());
     }
     core = std::make_unique<DeliveryCore>(
         std::move(owned), settings, clock,
@@ -50,18 +57,20 @@ class DeliveryFixture {
                             closings.push_back(std::string(sink) + ": " + why);
                           }});
     producer = &core->add_producer();
+    REQUIRE(core->open());
   }
 
   void emit(std::uint32_t from, std::uint32_t to) {
     for (std::uint32_t number = from; number < to; ++number) producer->emit(numbered_record(number));
   }
   // The worker's steps until it would sleep.
-  SinkWorker::Next run(std::size_t sink) {
-    SinkWorker::Next next = core->worker(sink).step();
+  Turn run(std::size_t sink) {
+    Turn next = core->worker(sink).step();
     while (next.kind == Kind::kStep) next = core->worker(sink).step();
     return next;
   }
-  SinkState& state(std::size_t sink) { return core->sink(sink); }
+  SinkShare& state(std::size_t sink) { return core->sink(sink); }
+  SinkStatus status(std::size_t sink) const { return core->status()[sink]; }
   std::vector<Report::Kind> report_kinds() const {
     std::vector<Report::Kind> kinds;
     for (const Report& report : reports) kinds.push_back(report.kind);

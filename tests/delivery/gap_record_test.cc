@@ -76,7 +76,7 @@ TEST_CASE("at the end a sink that was left behind gets its gap record, however f
   fixture.turn(100);
   fixture.producer->finish();
   fixture.core->run().stopping.store(true);
-  CHECK(fixture.run(kHung).kind == SinkWorker::Next::Kind::kDone);
+  CHECK(fixture.run(kHung).kind == Turn::Kind::kDone);
   const auto seen = fixture.captures[kHung]->seen().records;
   REQUIRE(seen.size() == fixture.in_queue + 1);
   CHECK(seen.back().event == RecordEvent::kGap);

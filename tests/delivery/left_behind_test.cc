@@ -51,7 +51,7 @@ TEST_CASE("the healthy sink misses nothing while another is left behind", "[deli
   for (int i = 0; i < 100; ++i) fixture.turn(4096);
   CHECK(fixture.captures[kHealthy]->numbers() == numbers(0, fixture.next));
   CHECK(fixture.state(kHung).dropped() == fixture.next - fixture.in_queue);
-  CHECK(fixture.state(kHung).waiting() == fixture.in_queue);
+  CHECK(fixture.state(kHung).queued() == fixture.in_queue);
 }
 
 TEST_CASE("a sink that was left behind gets its queue, one gap record, and goes on",
@@ -63,7 +63,7 @@ TEST_CASE("a sink that was left behind gets its queue, one gap record, and goes 
   const std::uint32_t after_dropped = fixture.next;
 
   // It recovers, batch by batch. Until half its queue is empty it stays behind.
-  SinkState& hung = fixture.state(kHung);
+  SinkShare& hung = fixture.state(kHung);
   int steps = 0;
   while (hung.lanes_behind.load() == 1) {
     fixture.core->worker(kHung).step();

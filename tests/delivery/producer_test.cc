@@ -54,7 +54,7 @@ TEST_CASE("a trickle does not use up a slow sink's queue: batches grow where the
     fixture.run(0);
   }
   CHECK(fixture.captures[0]->numbers() == numbers(0, 3000));
-  CHECK(fixture.state(1).waiting() == 3000);
+  CHECK(fixture.state(1).queued() == 3000);
   CHECK(fixture.state(1).lanes[0]->queue.size() == 6);
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("there is no room while the queue is full, and for kRoom records whene
   const std::uint32_t emitted = fill(fixture, 0);
   CHECK(emitted >= 22 * 512);
   CHECK(emitted <= 32 * 512);
-  CHECK(fixture.state(0).waiting() == emitted);
+  CHECK(fixture.state(0).queued() == emitted);
   CHECK(fixture.state(0).dropped() == 0);
   fixture.run(0);
   CHECK(fixture.producer->has_room());
@@ -104,7 +104,7 @@ TEST_CASE("a collector that never asks for room loses what does not fit, and the
   DeliveryFixture fixture(sinks({{}}), {.queue_batches = 32});
   fixture.emit(0, 36 * 512);
   fixture.producer->flush();
-  CHECK(fixture.state(0).waiting() == 32 * 512);
+  CHECK(fixture.state(0).queued() == 32 * 512);
   CHECK(fixture.state(0).dropped() == 4 * 512);
   fixture.run(0);
   fixture.producer->flush();

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 using natsession::testing::DeliveryFixture;
 using natsession::testing::numbers;
 using natsession::testing::sinks;
-using Kind = SinkWorker::Next::Kind;
+using Kind = Turn::Kind;
 using RKind = Report::Kind;
 
 TEST_CASE("a worker delivers what was flushed, in order, and then sleeps until it is time to flush",
@@ -21,12 +21,12 @@ TEST_CASE("a worker delivers what was flushed, in order, and then sleeps until i
   fixture.producer->flush();
   fixture.emit(3, 1000);
   fixture.producer->flush();
-  const SinkWorker::Next next = fixture.run(0);
+  const Turn next = fixture.run(0);
   CHECK(fixture.captures[0]->numbers() == numbers(0, 1000));
   CHECK(next.depth == Doorbell::Sleep::kLight);
   CHECK(next.limit == std::chrono::nanoseconds(1s));
   CHECK(fixture.state(0).delivered.value() == 1000);
-  CHECK(fixture.state(0).waiting() == 0);
+  CHECK(fixture.state(0).queued() == 0);
   CHECK(fixture.reports.empty());
 }
 
@@ -41,7 +41,7 @@ TEST_CASE("a sink that takes nothing is tried again later and later, and gets th
   std::chrono::nanoseconds step = 100ms;
   std::chrono::nanoseconds total{};
   for (int attempt = 0; attempt < 3; ++attempt) {
-    const SinkWorker::Next next = fixture.run(0);
+    const Turn next = fixture.run(0);
     REQUIRE(next.kind == Kind::kSleep);
     CHECK(next.depth == Doorbell::Sleep::kDeep);
     REQUIRE(next.limit.has_value());
@@ -65,8 +65,7 @@ TEST_CASE("a sink that takes nothing is tried again later and later, and gets th
   CHECK(fixture.reports[0].why == "write x: no room");
   CHECK(fixture.reports[1].lasted == total);
   CHECK(fixture.reports[1].retries == 3);
-  CHECK(fixture.state(0).last_failure.with([](const std::string& text) { return text; }) ==
-        "write x: still none");
+  CHECK(fixture.status(0).message == "write x: still none");
 }
 
 TEST_CASE("the time between tries does not grow beyond its limit", "[delivery][worker]") {
@@ -75,7 +74,7 @@ TEST_CASE("the time between tries does not grow beyond its limit", "[delivery][w
   fixture.producer->flush();
   std::chrono::nanoseconds longest{};
   for (int attempt = 0; attempt < 20; ++attempt) {
-    const SinkWorker::Next next = fixture.run(0);
+    const Turn next = fixture.run(0);
     longest = std::max(longest, *next.limit);
     fixture.clock.advance(*next.limit);
   }
@@ -88,7 +87,7 @@ TEST_CASE("a sink that took a part is offered the rest at once, and that is no t
   DeliveryFixture fixture(sinks({{Answer::retry_later(3, "full"), Answer::retry_later(2, "full")}}));
   fixture.emit(0, 10);
   fixture.producer->flush();
-  const SinkWorker::Next next = fixture.run(0);
+  const Turn next = fixture.run(0);
   CHECK(fixture.captures[0]->numbers() == numbers(0, 10));
   CHECK(fixture.captures[0]->seen().batches == std::vector<std::size_t>{3, 2, 5});
   CHECK(next.depth == Doorbell::Sleep::kLight);
@@ -125,16 +124,6 @@ TEST_CASE("producers are served in turn", "[delivery][worker]") {
   CHECK(got[1536] == 5512);
 }
 
-TEST_CASE("a target failure is tried again like any other", "[delivery][worker]") {
-  DeliveryFixture fixture(sinks({{Answer::target_failed(0, TargetCode::kUnauthorized, "401")}}));
-  fixture.emit(0, 2);
-  fixture.producer->flush();
-  CHECK(fixture.run(0).depth == Doorbell::Sleep::kDeep);
-  fixture.clock.advance(1s);
-  fixture.run(0);
-  CHECK(fixture.captures[0]->numbers() == numbers(0, 2));
-}
-
 TEST_CASE("a record that is rejected is counted, told and skipped alone", "[delivery][worker]") {
   DeliveryFixture fixture(sinks({{Answer::rejected(2, "too large"), Answer::rejected(0, "too odd")}}));
   fixture.emit(0, 6);
@@ -143,8 +132,14 @@ TEST_CASE("a record that is rejected is counted, told and skipped alone", "[deli
   CHECK(fixture.captures[0]->numbers() == std::vector<std::uint32_t>{0, 1, 4, 5});
   CHECK(fixture.state(0).rejected.value() == 2);
   CHECK(fixture.state(0).delivered.value() == 4);
-  CHECK(fixture.state(0).waiting() == 0);
-  CHECK(fixture.report_kinds() == std::vector{RKind::kRejected, RKind::kRejected});
+  CHECK(fixture.state(0).queued() == 0);
+  REQUIRE(fixture.report_kinds() == std::vector{RKind::kRejected});
+  CHECK(fixture.reports[0].why == "too large");
+  CHECK(fixture.reports[0].records == 1);
+  fixture.clock.advance(1s);
+  fixture.run(0);
+  REQUIRE(fixture.report_kinds() == std::vector{RKind::kRejected, RKind::kRejected});
+  CHECK(fixture.reports[1].why == "too odd");
 }
 
 TEST_CASE("a closed sink is told once, and what comes for it is counted as dropped", "[delivery][worker]") {
@@ -159,7 +154,7 @@ TEST_CASE("a closed sink is told once, and what comes for it is counted as dropp
   fixture.run(0);
   fixture.run(1);
   CHECK(fixture.closings.size() == 1);
-  CHECK(fixture.state(0).waiting() == 0);
+  CHECK(fixture.state(0).queued() == 0);
   CHECK(fixture.state(0).dropped() == 1998);
   CHECK(fixture.captures[1]->numbers() == numbers(0, 2000));
   CHECK(fixture.producer->has_room());

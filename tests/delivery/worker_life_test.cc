@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 using natsession::testing::DeliveryFixture;
 using natsession::testing::numbers;
 using natsession::testing::sinks;
-using Kind = SinkWorker::Next::Kind;
+using Kind = Turn::Kind;
 using RKind = Report::Kind;
 
 TEST_CASE("an idle sink is flushed once after a second, and then every ten", "[delivery][worker]") {
@@ -102,7 +102,7 @@ TEST_CASE("when stopping, a sink in trouble is tried at once and then goes on tr
   fixture.run(0);
   fixture.producer->finish();
   fixture.core->run().stopping.store(true);
-  const SinkWorker::Next next = fixture.run(0);
+  const Turn next = fixture.run(0);
   CHECK(fixture.state(0).retried.value() == before + 2);
   REQUIRE(next.kind == Kind::kSleep);
   CHECK(*next.limit <= 100ms);
@@ -117,7 +117,7 @@ TEST_CASE("an abandoned worker is done, whatever waits", "[delivery][worker]") {
   fixture.producer->flush();
   fixture.core->run().abandoned.store(true);
   CHECK(fixture.run(0).kind == Kind::kDone);
-  CHECK(fixture.state(0).waiting() == 3);
+  CHECK(fixture.state(0).queued() == 3);
 }
 
 TEST_CASE("a sink that comes back after it was abandoned is told about no more", "[delivery][worker]") {
@@ -128,5 +128,5 @@ TEST_CASE("a sink that comes back after it was abandoned is told about no more",
   fixture.flaky[0]->on_deliver = [&] { fixture.core->run().abandoned.store(true); };
   CHECK(fixture.run(0).kind == Kind::kDone);
   CHECK(fixture.reports.empty());
-  CHECK(fixture.state(0).waiting() == 2);
+  CHECK(fixture.state(0).queued() == 2);
 }

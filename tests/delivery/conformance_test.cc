@@ -1,0 +1,229 @@
+// What delivery promises, whether records come from memory or from a ledger.
+#include <catch2/catch.hpp>
+
+#include "delivery/rigs.h"
+
+using namespace natsession;
+using namespace std::chrono_literals;
+using natsession::testing::batches_of;
+using natsession::testing::FlakySink;
+using natsession::testing::LedgerRig;
+using natsession::testing::MemoryRig;
+using natsession::testing::numbers;
+using natsession::testing::sinks;
+using Kind = Turn::Kind;
+
+TEMPLATE_TEST_CASE("every sink gets every record once and in order", "[delivery][conformance]", MemoryRig,
+                   LedgerRig) {
+  TestType rig(sinks({{}, {}}));
+  for (std::uint32_t number = 0; number < 5000; number += 250) {
+    rig.write(number, number + 250);
+    rig.run(0);
+  }
+  rig.run(1);
+  for (std::size_t sink = 0; sink < 2; ++sink) {
+    CHECK(rig.delivered(sink) == numbers(0, 5000));
+    CHECK(rig.status(sink).delivered == 5000);
+    CHECK(rig.status(sink).waiting == 0);
+    CHECK(rig.status(sink).retried == 0);
+    CHECK(rig.status(sink).state == DeliveryState::kSuccess);
+    CHECK_FALSE(rig.status(sink).oldest_waiting);
+  }
+  CHECK(rig.reports.empty());
+}
+
+TEMPLATE_TEST_CASE("faults of all passing kinds leave order and number as they were",
+                   "[delivery][conformance]", MemoryRig, LedgerRig) {
+  const auto linger = GENERATE(0ms, 1000ms);
+  FlakySink::Script script;
+  for (std::size_t i = 0; i < 60; ++i) {
+    script.push_back(Answer::retry_later(i % 7, "busy"));
+    if (i % 3 == 0) script.push_back(Answer::delivered(0));
+    if (i % 5 == 0)
+      script.push_back(Answer::throttled(i % 2, TargetCode::kWriteQuotaExceed, "slow down", 2s));
+    if (i % 11 == 0) script.push_back(Answer::target_failed(i % 3, TargetCode::kUnauthorized, "401"));
+  }
+  TestType rig(sinks({std::move(script)}), batches_of({.records = 100, .linger = linger}));
+  std::uint32_t next = 0;
+  for (int round = 0; round < 300; ++round) {
+    rig.write(next, next + 40);
+    next += 40;
+    rig.run(0);
+    rig.clock.advance(round % 10 == 0 ? 6min : 1s);
+  }
+  rig.clock.advance(6min);
+  rig.write(next, next + 1);
+  rig.run(0);
+  rig.clock.advance(2s);
+  rig.run(0);
+  CHECK(rig.delivered(0) == numbers(0, next + 1));
+  CHECK(rig.status(0).delivered == next + 1);
+  CHECK(rig.status(0).dropped == 0);
+  CHECK(rig.status(0).retried > 0);
+}
+
+TEMPLATE_TEST_CASE("a batch is sent when it is full", "[delivery][conformance][batch]", MemoryRig,
+                   LedgerRig) {
+  TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1s}));
+  rig.write(0, 999);
+  const Turn turn = rig.run(0);
+  CHECK(rig.delivered(0).empty());
+  CHECK(turn.kind == Kind::kSleep);
+  CHECK(turn.depth == Doorbell::Sleep::kLight);
+  REQUIRE(turn.limit.has_value());
+  CHECK(*turn.limit <= std::chrono::nanoseconds(1s));
+  rig.write(999, 1005);
+  rig.run(0);
+  CHECK(rig.captures[0]->seen().batches == std::vector<std::size_t>{1000});
+  rig.write(1005, 3100);
+  rig.run(0);
+  CHECK(rig.captures[0]->seen().batches == std::vector<std::size_t>{1000, 1000, 1000});
+  CHECK(rig.delivered(0) == numbers(0, 3000));
+}
+
+TEMPLATE_TEST_CASE("a batch that is not full is sent when its first record has waited",
+                   "[delivery][conformance][batch]", MemoryRig, LedgerRig) {
+  TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1s}));
+  rig.write(0, 3);
+  rig.run(0);
+  rig.clock.advance(600ms);
+  rig.write(3, 5);
+  CHECK(rig.run(0).limit == std::chrono::nanoseconds(400ms));
+  rig.clock.advance(400ms - 1ns);
+  rig.run(0);
+  CHECK(rig.delivered(0).empty());
+  rig.clock.advance(1ns);
+  rig.run(0);
+  CHECK(rig.delivered(0) == numbers(0, 5));
+  rig.write(5, 6);
+  CHECK(rig.run(0).limit == std::chrono::nanoseconds(1s));
+}
+
+TEMPLATE_TEST_CASE("a batch ends where its bytes do", "[delivery][conformance][batch]", MemoryRig,
+                   LedgerRig) {
+  const std::uint64_t one = 600;
+  TestType rig(sinks({{}}), batches_of({.records = 1000, .bytes = {10 * one}, .linger = 1s}));
+  rig.write(0, 40);
+  rig.run(0);
+  const auto batches = rig.captures[0]->seen().batches;
+  REQUIRE(batches.size() >= 3);
+  for (const std::size_t count : batches) CHECK((count >= 9 && count <= 11));
+}
+
+TEMPLATE_TEST_CASE("with no linger a record is delivered at once", "[delivery][conformance][batch]",
+                   MemoryRig, LedgerRig) {
+  TestType rig(sinks({{}}));
+  for (std::uint32_t number = 0; number < 100; ++number) {
+    rig.write(number, number + 1);
+    rig.run(0);
+    REQUIRE(rig.delivered(0) == numbers(0, number + 1));
+  }
+}
+
+TEMPLATE_TEST_CASE("what came while a sink was busy has waited already", "[delivery][conformance][batch]",
+                   MemoryRig, LedgerRig) {
+  TestType rig(sinks({{}}), batches_of({.records = 10, .linger = 1s}));
+  rig.flaky[0]->on_deliver = [&] { rig.clock.advance(3s); };
+  rig.write(0, 10);
+  static_cast<void>(rig.core->worker(0).step());
+  rig.flaky[0]->on_deliver = {};
+  rig.write(10, 13);
+  rig.run(0);
+  CHECK(rig.delivered(0) == numbers(0, 13));
+}
+
+TEMPLATE_TEST_CASE("what is owed does not linger", "[delivery][conformance][batch]", MemoryRig, LedgerRig) {
+  TestType rig(sinks({{Answer::retry_later(8, "busy")}}), batches_of({.records = 10, .linger = 1h}));
+  rig.write(0, 10);
+  rig.run(0);
+  CHECK(rig.delivered(0) == numbers(0, 10));
+}
+
+TEMPLATE_TEST_CASE("an orderly stop delivers what lingers", "[delivery][conformance][stop]", MemoryRig,
+                   LedgerRig) {
+  TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1h}));
+  rig.write(0, 30);
+  rig.run(0);
+  rig.emit(30, 50);
+  rig.stop();
+  CHECK(rig.run(0).kind == Kind::kDone);
+  CHECK(rig.delivered(0) == numbers(0, 50));
+  CHECK(rig.captures[0]->seen().flushes > 0);
+  CHECK(rig.core->outcome().undelivered.empty());
+  CHECK(rig.core->outcome().kept.empty());
+}
+
+TEMPLATE_TEST_CASE("a stop waits for a fault that came with it", "[delivery][conformance][stop]", MemoryRig,
+                   LedgerRig) {
+  TestType rig(sinks({{Answer::retry_later(0, "busy"), Answer::retry_later(0, "busy")}}));
+  rig.write(0, 30);
+  rig.stop();
+  Turn turn = rig.run(0);
+  for (int i = 0; i < 10 && turn.kind == Kind::kSleep; ++i) {
+    rig.clock.advance(5s);
+    turn = rig.run(0);
+  }
+  CHECK(turn.kind == Kind::kDone);
+  CHECK(rig.delivered(0) == numbers(0, 30));
+}
+
+TEMPLATE_TEST_CASE("a throttled sink is left alone for as long as it asks, and its code is shown",
+                   "[delivery][conformance]", MemoryRig, LedgerRig) {
+  TestType rig(sinks({{Answer::throttled(0, TargetCode::kShardWriteQuotaExceed, "PUT: 429", 30s)}}));
+  rig.write(0, 3);
+  const Turn turn = rig.run(0);
+  CHECK(turn.depth == Doorbell::Sleep::kDeep);
+  const SinkStatus status = rig.status(0);
+  CHECK(status.state == DeliveryState::kFailed);
+  CHECK(failure_text(status) == "ShardWriteQuotaExceed: PUT: 429");
+  CHECK(status.breaker == Breaker::State::kClosed);
+  CHECK_FALSE(status.suspended_until);
+  rig.clock.advance(30s - 1ns);
+  rig.run(0);
+  CHECK(rig.delivered(0).empty());
+  rig.clock.advance(1ns);
+  rig.run(0);
+  CHECK(rig.delivered(0) == numbers(0, 3));
+  CHECK(rig.status(0).state == DeliveryState::kSuccess);
+}
+
+TEMPLATE_TEST_CASE("no pause that a destination asks for is longer than a suspension",
+                   "[delivery][conformance]", MemoryRig, LedgerRig) {
+  TestType rig(sinks({{Answer::throttled(0, TargetCode::kWriteQuotaExceed, "429", 24h)}}));
+  rig.write(0, 3);
+  rig.run(0);
+  rig.clock.advance(5min);
+  rig.run(0);
+  CHECK(rig.delivered(0) == numbers(0, 3));
+}
+
+TEMPLATE_TEST_CASE("one sink's trouble does not delay another", "[delivery][conformance]", MemoryRig,
+                   LedgerRig) {
+  TestType rig(
+      sinks({FlakySink::Script(50, Answer::target_failed(0, TargetCode::kProjectForbidden, "403")), {}}));
+  for (std::uint32_t number = 0; number < 2000; number += 100) {
+    rig.write(number, number + 100);
+    rig.run(0);
+    rig.run(1);
+    CHECK(rig.delivered(1) == numbers(0, number + 100));
+  }
+  CHECK(rig.delivered(0).empty());
+  CHECK(rig.status(0).waiting == 2000);
+  CHECK(rig.status(1).state == DeliveryState::kSuccess);
+}
+
+TEMPLATE_TEST_CASE("a closed sink is told once and does not hold up a stop", "[delivery][conformance]",
+                   MemoryRig, LedgerRig) {
+  TestType rig(sinks({{Answer::closed(1, "write stdout: Broken pipe")}}));
+  rig.write(0, 10);
+  rig.run(0);
+  rig.write(10, 20);
+  rig.run(0);
+  CHECK(rig.closings == std::vector<std::string>{"a: write stdout: Broken pipe"});
+  CHECK(rig.status(0).closed);
+  CHECK(rig.status(0).state == DeliveryState::kFailed);
+  CHECK(rig.status(0).message == "write stdout: Broken pipe");
+  CHECK(rig.status(0).waiting == (TestType::kKeeps ? 19 : 0));
+  rig.stop();
+  CHECK(rig.run(0).kind == Kind::kDone);
+}
