@@ -160,6 +160,28 @@ std::string_view suffix_of(Compression compression) {
   return "";
 }
 
+Result<void> gzip_text(std::string_view text, std::string& out) {
+  z_stream state{};
+  if (deflateInit2(&state, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+    return Error{ErrorKind::kIo, "gzip: out of memory"};
+  }
+  out.resize(deflateBound(&state, text.size()));
+  state.next_in =
+      reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));  // zlib's interface is older than const
+  state.avail_in = static_cast<uInt>(text.size());
+  state.next_out = reinterpret_cast<Bytef*>(out.data());
+  state.avail_out = static_cast<uInt>(out.size());
+  const int result = deflate(&state, Z_FINISH);
+  out.resize(out.size() - state.avail_out);
+  deflateEnd(&state);
+  if (result != Z_STREAM_END) return Error{ErrorKind::kIo, "gzip: failed"};
+  return {};
+}
+
+std::uint32_t crc32_of(std::string_view text) {
+  return static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size()));
+}
+
 Result<void> compress_file(const std::string& path, Compression compression) {
   const std::string target = path + std::string(suffix_of(compression));
   const std::string unfinished = target + ".tmp";

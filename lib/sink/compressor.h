@@ -1,7 +1,8 @@
-// Compresses whole files with gzip or zstd. The one place of the sinks that knows zlib and libzstd.
-// Threads: any.
+// Compresses whole files with gzip or zstd, and texts with gzip. The one place of the sinks that knows zlib
+// and libzstd. Threads: any.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,5 +25,12 @@ enum class Compression { kNone, kGzip, kZstd };
 // Shape: mode and modification time are the old file's.
 // Errors: kIo or kPermission, naming the file; the old one is still there, the `.tmp` is not.
 [[nodiscard]] Result<void> compress_file(const std::string& path, Compression compression);
+
+// Sets `out` to `text` as a gzip member, quickly rather than small. The same text gives the same bytes.
+// Errors: kIo for want of memory.
+[[nodiscard]] Result<void> gzip_text(std::string_view text, std::string& out);
+
+// CRC-32 as in gzip and IEEE 802.3.
+[[nodiscard]] std::uint32_t crc32_of(std::string_view text);
 
 }  // namespace natsession

@@ -13,40 +13,25 @@
 #include "base/time.h"
 #include "record/encoder.h"
 #include "sink/sink.h"
+#include "sink/sink_kind.h"
 #include "sink/sink_url.h"
 
 namespace natsession {
-
-struct SinkOption {
-  std::string_view key;
-  std::string_view values;  // as in a manual: gzip|zstd|none, SIZE
-  std::string_view help;
-};
-
-struct SinkKind {
-  std::string_view scheme;
-  std::string_view usage;               // file:PATH
-  std::string_view help;                // one line
-  std::span<const SinkOption> options;  // beyond those that every sink has
-  Result<void> (*check)(const SinkUrl& url);
-  Result<void> (*probe)(const SinkUrl& url);
-  Result<std::unique_ptr<Sink>> (*open)(const SinkUrl& url, const EncoderOptions& options,
-                                        const Clock& clock);
-};
 
 [[nodiscard]] std::span<const SinkKind> sink_kinds();
 [[nodiscard]] std::span<const SinkOption> common_sink_options();
 
 // Whether the URL names a sink that there is, with options that it has and values that would do. Touches
 // nothing.
-// Errors: kUsage, naming the URL, the key, the value and what would do.
+// Errors: kUsage, naming the URL, the key, the value and what would do. A secret is not repeated.
 [[nodiscard]] Result<void> check_sink_url(std::string_view url);
 
 // check_sink_url(), and whether the sink could be opened now, as far as can be told without leaving a trace.
 // Errors: as check_sink_url() and open_sink().
 [[nodiscard]] Result<void> probe_sink(std::string_view url);
 
-// Opens a sink. Options in the URL go before `defaults`. `clock` outlives the sink.
+// Opens a sink. Options in the URL go before `defaults`. `clock` outlives the sink. What is behind a network
+// or another program is not asked for here: its absence is a delivery's answer, and it may come later.
 // Errors: as check_sink_url(); kUsage, kPermission, kUnavailable or kIo if it cannot be opened, naming what
 // and why.
 [[nodiscard]] Result<std::unique_ptr<Sink>> open_sink(std::string_view url, const EncoderOptions& defaults,

@@ -6,28 +6,19 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "record/session_record.h"
+#include "sink/target_code.h"
 
 namespace natsession {
 
-// Why a target refuses, in the codes of the log's specification (Delivery).
-enum class TargetCode {
-  kProjectNotExist,
-  kLogStoreNotExist,
-  kProjectForbidden,
-  kInvalidAccessKeyId,
-  kUnauthorized,
-  kWriteQuotaExceed,
-  kShardWriteQuotaExceed,
-};
-
 // A sink's answer to a batch: what happened to it, and so what to do next. When to try again is not its to
-// say.
+// say; it may pass on what the destination asked for.
 struct Answer {
   enum class Kind {
     kDelivered,     // all of them
@@ -41,10 +32,17 @@ struct Answer {
   TargetCode code = TargetCode::kProjectNotExist;  // kTargetFailed only
   // Operation, object and cause, for people. With kDelivered: empty, or a problem beside the delivery.
   std::string why;
+  std::optional<TargetCode> throttled_by = {};          // kRetryLater only: the destination throttles
+  std::optional<std::chrono::milliseconds> after = {};  // likewise: it asks to be left alone for so long
 
   [[nodiscard]] static Answer delivered(std::size_t all) { return {Kind::kDelivered, all, {}, {}}; }
   [[nodiscard]] static Answer retry_later(std::size_t taken, std::string why) {
     return {Kind::kRetryLater, taken, {}, std::move(why)};
+  }
+  // A passing fault with a code: kWriteQuotaExceed or kShardWriteQuotaExceed.
+  [[nodiscard]] static Answer throttled(std::size_t taken, TargetCode code, std::string why,
+                                        std::optional<std::chrono::milliseconds> after = {}) {
+    return {Kind::kRetryLater, taken, {}, std::move(why), code, after};
   }
   [[nodiscard]] static Answer target_failed(std::size_t taken, TargetCode code, std::string why) {
     return {Kind::kTargetFailed, taken, code, std::move(why)};
@@ -60,7 +58,7 @@ struct Answer {
 class Sink {
  public:
   virtual ~Sink() = default;
-  // The URL it was made from, for messages and status.
+  // The URL it was made from, without its options: for messages, status and its place in a ledger.
   [[nodiscard]] virtual std::string_view name() const = 0;
   // Takes records, in order. May block on its destination, but not for ever without cause; never throws.
   virtual Answer deliver(std::span<const SessionRecord> records) = 0;

@@ -1,6 +1,7 @@
 #include "sink/sink_url.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace natsession {
@@ -65,11 +66,53 @@ Result<SinkUrl> SinkUrl::parse(std::string_view text) {
 }
 
 Error SinkUrl::wrong(std::string_view why) const {
-  return Error{ErrorKind::kUsage, "sink '" + text + "': " + std::string(why)};
+  return Error{ErrorKind::kUsage, "sink '" + without_secrets(text) + "': " + std::string(why)};
 }
 
 Error SinkUrl::wrong(const Option& option, std::string_view why) const {
   return wrong(option.key + ": " + std::string(why));
+}
+
+const std::string* SinkUrl::find(std::string_view key) const {
+  for (const Option& option : options) {
+    if (option.key == key) return &option.value;
+  }
+  return nullptr;
+}
+
+Result<void> SinkUrl::has_no_target() const {
+  if (!target.empty()) return wrong("'" + target + "': " + scheme + " takes no path or address");
+  return {};
+}
+
+bool is_secret_key(std::string_view key) {
+  static constexpr std::array<std::string_view, 12> kKeys{
+      "header", "headers",  "authorization", "auth", "token",   "bearer",
+      "user",   "username", "password",      "pass", "api_key", "credentials"};
+  return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
+}
+
+std::string without_secrets(std::string_view url) {
+  const std::size_t question = url.find('?');
+  std::string text(url.substr(0, question));
+  const std::size_t slashes = text.find("//");
+  const std::size_t at = text.rfind('@');
+  if (slashes != std::string::npos && at != std::string::npos && at > slashes) {
+    const std::size_t colon = text.find(':', slashes);
+    const std::size_t begin = colon < at ? colon + 1 : slashes + 2;
+    text.replace(begin, at - begin, "***");
+  }
+  if (question == std::string_view::npos) return text;
+  std::string_view query = url.substr(question + 1);
+  for (char before = '?';; before = '&') {
+    const std::size_t ampersand = query.find('&');
+    const std::string_view pair = query.substr(0, ampersand);
+    const std::string_view key = pair.substr(0, pair.find('='));
+    text += before;
+    text += is_secret_key(key) && key.size() < pair.size() ? std::string(key) + "=***" : std::string(pair);
+    if (ampersand == std::string_view::npos) return text;
+    query.remove_prefix(ampersand + 1);
+  }
 }
 
 }  // namespace natsession

@@ -30,9 +30,26 @@ struct SinkUrl {
   // Errors: kUsage, naming the URL and the part of it that is wrong. No key may stand twice.
   [[nodiscard]] static Result<SinkUrl> parse(std::string_view text);
 
-  // A kUsage error about this URL, or about one of its options; `why` says what would do.
+  // What the sink is called: the URL without its options. So its place in a ledger stays when an option
+  // changes; no two sinks have one destination.
+  [[nodiscard]] std::string name() const { return text.substr(0, text.find('?')); }
+
+  // A kUsage error about this URL, or about one of its options; `why` says what would do. What looks like a
+  // secret in the URL is not shown.
   [[nodiscard]] Error wrong(std::string_view why) const;
   [[nodiscard]] Error wrong(const Option& option, std::string_view why) const;
+
+  // The option's value, or null if it is not given.
+  [[nodiscard]] const std::string* find(std::string_view key) const;
+  // Errors: kUsage if there is a target: for a sink that needs none.
+  [[nodiscard]] Result<void> has_no_target() const;
 };
+
+// `url` with its secrets as ***: a password before @, and the values of options such as token= and password=,
+// which no sink has because a command line is seen by all.
+[[nodiscard]] std::string without_secrets(std::string_view url);
+
+// Whether an option with this key would hold a secret.
+[[nodiscard]] bool is_secret_key(std::string_view key);
 
 }  // namespace natsession

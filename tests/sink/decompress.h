@@ -25,6 +25,22 @@ inline std::string read_gzip(const std::string& path) {
   return text;
 }
 
+// A whole gzip member in memory.
+inline std::string gunzip(std::string packed) {
+  z_stream state{};
+  if (inflateInit2(&state, 15 + 16) != Z_OK) throw std::runtime_error("inflateInit2 failed");
+  std::string text(packed.size() * 1100, '\0');  // more than deflate can pack
+  state.next_in = reinterpret_cast<Bytef*>(packed.data());
+  state.avail_in = static_cast<uInt>(packed.size());
+  state.next_out = reinterpret_cast<Bytef*>(text.data());
+  state.avail_out = static_cast<uInt>(text.size());
+  const int result = inflate(&state, Z_FINISH);
+  text.resize(state.total_out);
+  inflateEnd(&state);
+  if (result != Z_STREAM_END || state.avail_in != 0) throw std::runtime_error("not a whole gzip member");
+  return text;
+}
+
 inline std::string read_zstd(const std::string& path) {
   const std::string packed = read_file(path);
   std::string text(64 << 20, '\0');

@@ -37,7 +37,15 @@ inline std::string text_of(const std::vector<SessionRecord>& records, const Enco
   return text;
 }
 
+// Texts that try to end a line, a field or a message, and to be another record.
+inline const Origin& hostile_origin() {
+  using namespace std::string_literals;
+  static const Origin origin{"a\nb\r\n\"\\]} [x@1 seq=\"77\"] \0\x1f\x7f\xff\xc3 \"seq\":77,"s, ""};
+  return origin;
+}
+
 // The numbers of the lines that are whole; a line that is not exactly what its record should be is an error.
+// A record may be of the hostile origin.
 inline std::vector<std::uint32_t> numbers_in(std::string_view text) {
   constexpr std::string_view kKey = "\"seq\":";
   std::vector<std::uint32_t> found;
@@ -49,7 +57,10 @@ inline std::vector<std::uint32_t> numbers_in(std::string_view text) {
     const std::size_t at = line.find(kKey);
     if (at == std::string::npos) throw std::runtime_error("a torn line: " + line);
     const auto number = static_cast<std::uint32_t>(std::stoul(line.substr(at + kKey.size())));
-    if (line != text_of({numbered_record(number)})) throw std::runtime_error("a wrong line: " + line);
+    if (line != text_of({numbered_record(number)}) &&
+        line != text_of({numbered_record(number, hostile_origin())})) {
+      throw std::runtime_error("a wrong line: " + line);
+    }
     found.push_back(number);
   }
 }

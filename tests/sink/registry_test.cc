@@ -20,6 +20,18 @@ namespace {
 
 const ManualClock kClock{UnixNs(std::chrono::seconds(1'795'263'662))};
 
+// What a build without a library says of a URL that needs it; empty if it is there.
+std::string why_not_built(const std::string& url) {
+#ifndef NATSESSION_TEST_HTTP
+  if (url.starts_with("http")) return "NATSESSION_SINK_HTTP";
+#endif
+#ifndef NATSESSION_TEST_TLS
+  if (url.starts_with("syslog+tls")) return "NATSESSION_SINK_TLS";
+#endif
+  static_cast<void>(url);
+  return {};
+}
+
 }  // namespace
 
 TEST_CASE("URLs of all sinks and options are accepted", "[sink][registry]") {
@@ -27,9 +39,24 @@ TEST_CASE("URLs of all sinks and options are accepted", "[sink][registry]") {
       "stdout", "stdout?format=csv&time_format=rfc3339&fields=cloud", "journald", "journald?format=json",
       "journald?time_format=unix_ms", "file:x", "file:/var/log/nat.json?format=logfmt",
       "file:/a?rotate_size=100M&rotate_time=1h&compress=zstd&keep=14&mode=0600",
-      "file:/a?rotate_time=1d&compress=gzip", "file:/a?rotate_time=1s&compress=none&keep=0", "file:/a%20b");
+      "file:/a?rotate_time=1d&compress=gzip", "file:/a?rotate_time=1s&compress=none&keep=0", "file:/a%20b",
+      "stdout?batch=100&batch_bytes=1M&linger=0s&suspend=1m&from=start",
+      "syslog:", "syslog:/run/log?format=json",
+      "syslog:?facility=local7&severity=debug&max_message=65507&timeout=100ms&fields=cloud",
+      "syslog+udp://host", "syslog+udp://[2001:db8::1]:5514?facility=daemon",
+      "syslog+tcp://10.0.0.1:601?framing=newline",
+      "syslog+tls://host?ca=/a&cert=/b&key=/c&servername=log.example&framing=octet",
+      "syslog+tls://host?verify=off", "http://host",
+      "http://host:8080/a/b%3Fc=d?compress=none&timeout=5m&headers_file=/a&format=json",
+      "https://[::1]/?credentials_file=/a&ca=/b&verify=on", "https://h/?user_env=A&password_env=B",
+      "http://h?token_env=A", "exec:cat", "exec:gzip >/a?format=csv&timeout=1m");
   CAPTURE(url);
   const auto checked = check_sink_url(url);
+  if (const std::string why = why_not_built(url); !why.empty()) {
+    REQUIRE_FALSE(checked);
+    CHECK_THAT(checked.error().message, Contains(why));
+    return;
+  }
   if (!checked) FAIL(checked.error().message);
   CHECK(checked);
 }
@@ -37,15 +64,62 @@ TEST_CASE("URLs of all sinks and options are accepted", "[sink][registry]") {
 TEST_CASE("a URL that means nothing is refused with its text, the key, the value and what would do",
           "[sink][registry]") {
   const auto [url, words] = GENERATE(table<std::string, std::vector<std::string>>({
-      {"", {"stdout, file:PATH or journald"}},
-      {"carrier-pigeon:coop", {"carrier-pigeon", "stdout, file:PATH or journald"}},
+      {"", {"stdout, file:PATH, journald, syslog:[PATH], ", " or exec:COMMAND"}},
+      {"carrier-pigeon:coop", {"carrier-pigeon", "stdout, file:PATH, journald"}},
       {"stdout:x", {"'x'", "takes no path"}},
       {"journald:/run/x", {"'/run/x'", "takes no path"}},
       {"file", {"file:PATH"}},
       {"file:", {"file:PATH"}},
       {"file:/a?rotat=1",
-       {"'rotat'", "'1'", "format, time_format, fields, rotate_size, rotate_time, compress, keep, mode"}},
+       {"'rotat'", "'1'",
+        "file has rotate_size, rotate_time, compress, keep, mode, format, time_format, fields"}},
       {"stdout?keep=3", {"'keep'", "'3'", "stdout has format, time_format, fields"}},
+      {"stdout?batch=0", {"batch:", "'0'", "1 to 100000"}},
+      {"stdout?batch=many", {"batch:", "'many'"}},
+      {"stdout?batch=99999999999999999999", {"batch:", "out of range"}},
+      {"stdout?batch_bytes=1", {"batch_bytes:", "'1'", "1K to 64M"}},
+      {"stdout?linger=2h", {"linger:", "'2h'", "1h"}},
+      {"stdout?suspend=0s", {"suspend:", "'0s'", "1s to 1d"}},
+      {"stdout?from=middle", {"from:", "'middle'", "start nor end"}},
+      {"syslog:log", {"'log'", "/dev/log", "syslog+tcp://"}},
+      {"syslog://host", {"'//host'", "syslog+udp://"}},
+      {"syslog:?facility=local8", {"facility:", "'local8'", "local7"}},
+      {"syslog:?severity=bad", {"severity:", "'bad'", "info"}},
+      {"syslog:?max_message=1024", {"max_message:", "'1024'", "2048 to 65507"}},
+      {"syslog:?timeout=1h", {"timeout:", "'1h'", "5m"}},
+      {"syslog:?format=csv", {"format:", "logfmt or json"}},
+      {"syslog:?framing=octet", {"'framing'", "syslog has facility, severity"}},
+      {"syslog+udp:host", {"host is missing", "syslog+udp://HOST:PORT"}},
+      {"syslog+udp://", {"host is missing"}},
+      {"syslog+udp://host?framing=octet", {"'framing'"}},
+      {"syslog+tcp://host:0", {"':0'", "1 to 65535"}},
+      {"syslog+tcp://host:65536", {"':65536'"}},
+      {"syslog+tcp://host:port", {"':port'"}},
+      {"syslog+tcp://host/path", {"'host/path'"}},
+      {"syslog+tcp://2001:db8::1", {"1 to 65535"}},
+      {"syslog+tcp://[2001:db8::1", {"]"}},
+      {"syslog+tcp://[::1]514", {"'514'"}},
+      {"syslog+tcp://a b", {"'a b'"}},
+      {"syslog+tcp://host?framing=lines", {"framing:", "'lines'", "octet or newline"}},
+      {"syslog+tcp://host?ca=/a", {"'ca'", "framing"}},
+      {"syslog+tls://host?key=/a", {"key:", "cert"}},
+      {"syslog+tls://host?ca=", {"ca:", "a file"}},
+      {"syslog+tls://host?verify=no", {"verify:", "'no'", "off or on"}},
+      {"syslog+tls://host?verify=off&ca=/a", {"verify", "ca="}},
+      {"http:", {"host is missing"}},
+      {"http:///path", {"host is missing"}},
+      {"http://host/a%20b", {"%2520"}},
+      {"http://host/?compress=zstd", {"compress:", "'zstd'", "gzip or none"}},
+      {"http://host/?format=csv", {"format:", "'csv'", "json"}},
+      {"http://host/?user_env=A", {"user_env and password_env"}},
+      {"http://host/?token_env=A&credentials_file=/b", {"exclude one another"}},
+      {"http://host/?token_env=", {"token_env:", "variable"}},
+      {"http://host/?ca=/a", {"'ca'", "headers_file"}},
+      {"exec:", {"command is missing"}},
+      {"exec", {"command is missing"}},
+      {"exec:%20", {"command is missing"}},
+      {"exec:cat?timeout=1ms", {"timeout:", "'1ms'"}},
+      {"file:/a?token=sesame", {"'token'", "'***'"}},
       {"stdout?format=xml", {"format:", "'xml'", "json, csv or logfmt"}},
       {"stdout?time_format=iso", {"time_format:", "'iso'", "rfc3339"}},
       {"stdout?fields=some", {"fields:", "'some'", "cloud"}},
@@ -63,10 +137,12 @@ TEST_CASE("a URL that means nothing is refused with its text, the key, the value
       {"file:/a?keep=3", {"keep:", "rotate_size or rotate_time"}},
   }));
   CAPTURE(url);
+  if (!why_not_built(url).empty()) return;
   const auto checked = check_sink_url(url);
   REQUIRE_FALSE(checked);
   CHECK(checked.error().kind == ErrorKind::kUsage);
-  CHECK_THAT(checked.error().message, Contains("'" + url + "'"));
+  if (url.find("sesame") == std::string::npos) CHECK_THAT(checked.error().message, Contains("'" + url + "'"));
+  CHECK_THAT(checked.error().message, !Contains("sesame"));
   for (const std::string& word : words) CHECK_THAT(checked.error().message, Contains(word));
 
   const auto opened = open_sink(url, {}, kClock);
@@ -91,7 +167,7 @@ TEST_CASE("the defaults of the encoder hold unless the URL says otherwise", "[si
   }
   auto sink = open_sink("file:" + directory.file("log") + options, defaults, kClock);
   REQUIRE(sink);
-  CHECK((*sink)->name() == "file:" + directory.file("log") + options);
+  CHECK((*sink)->name() == "file:" + directory.file("log"));
   const auto records = numbered_records(0, 3);
   CHECK((*sink)->deliver(records).kind == Answer::Kind::kDelivered);
   CHECK(read_file(directory.file("log")) == testing::text_of(records, expected));

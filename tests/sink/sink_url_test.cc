@@ -59,3 +59,20 @@ TEST_CASE("a URL that is malformed is refused, and the message says where", "[si
   CHECK(url.error().kind == ErrorKind::kUsage);
   CHECK_THAT(url.error().message, Contains("'" + text + "'") && Contains(part));
 }
+
+TEST_CASE("a message shows a URL without its secrets", "[sink][url]") {
+  const auto [url, shown] = GENERATE(table<std::string, std::string>({
+      {"file:/a?mode=0600", "file:/a?mode=0600"},
+      {"http://host/a@b", "http://***@b"},
+      {"http://user:pass@host/x?compress=none", "http://user:***@host/x?compress=none"},
+      {"http://user:p:a@ss@host/", "http://user:***@host/"},
+      {"http://token@host/", "http://***@host/"},
+      {"http://host/?token=a&compress=none&password=b", "http://host/?token=***&compress=none&password=***"},
+      {"http://host/?token", "http://host/?token"},
+      {"http://host/?token_env=NAME", "http://host/?token_env=NAME"},
+      {"exec:a@b", "exec:a@b"},
+      {"", ""},
+      {"?", "?"},
+  }));
+  CHECK(without_secrets(url) == shown);
+}

@@ -1,0 +1,154 @@
+#include "sink/exec_sink.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "sink/deadline.h"
+
+namespace natsession {
+namespace {
+
+constexpr std::size_t kTurnBytes = 256 << 10;
+// A batch that goes on, if slowly, has so many times the patience; then what is done of it is answered.
+constexpr int kPatienceForAll = 6;
+// Between the end of the reading and the end of the process.
+constexpr std::chrono::milliseconds kEndsSoon{200};
+
+}  // namespace
+
+ExecSink::ExecSink(std::string name, ExecSettings settings)
+    : name_(std::move(name)), settings_(std::move(settings)), encoder_(make_encoder(settings_.options)) {}
+
+ExecSink::~ExecSink() {
+  stop();
+}
+
+Answer ExecSink::deliver(std::span<const SessionRecord> records) {
+  if (child_ && child_->end_within({})) forget();
+  std::size_t taken = 0;
+  while (taken < records.size()) {
+    if (!child_) {
+      if (auto failed = start()) return *failed;
+    }
+    encode(records.subspan(taken));
+    Answer answer = feed();
+    if (!child_) return answer;  // it ended: all of them again
+    taken += answer.taken;
+    answer.taken = taken;
+    if (answer.kind != Answer::Kind::kDelivered) return answer;
+  }
+  return Answer::delivered(taken);
+}
+
+Result<void> ExecSink::reopen() {
+  stop();
+  return {};
+}
+
+Result<void> ExecSink::flush() {
+  if (child_ && child_->end_within({})) forget();
+  return {};
+}
+
+std::optional<Answer> ExecSink::start() {
+  auto started = ChildProcess::start(settings_.command);
+  if (!started)
+    return Answer::retry_later(0, "start '" + settings_.command + "': " + started.error().message);
+  child_.emplace(std::move(*started));
+  text_ = encoder_->header();
+  prefix_ = text_.size();
+  return std::nullopt;
+}
+
+// Fills text_ and ends_. What is in the pipe already, of the same records, is not written again; of other
+// records the line under way is completed.
+void ExecSink::encode(std::span<const SessionRecord> records) {
+  std::string lines;
+  std::vector<std::size_t> ends;
+  for (const SessionRecord& record : records) {
+    encoder_->append(record, lines);
+    ends.push_back(lines.size());
+    if (lines.size() >= kTurnBytes) break;
+  }
+  const std::size_t in_pipe = written_ - std::min(written_, prefix_);
+  if (lines.compare(0, in_pipe, text_, prefix_, in_pipe) == 0) {
+    text_.resize(prefix_);
+  } else {
+    const std::size_t end = *std::lower_bound(ends_.begin(), ends_.end(), written_);
+    text_ = text_.substr(written_, end - written_);
+    prefix_ = text_.size();
+    written_ = 0;
+  }
+  text_ += lines;
+  for (std::size_t& place : ends) place += prefix_;
+  ends_ = std::move(ends);
+}
+
+// Writes, and waits until the command has read it all.
+Answer ExecSink::feed() {
+  const Deadline overall(settings_.timeout * kPatienceForAll);
+  Deadline progress(settings_.timeout);
+  Pauses pauses;
+  std::size_t read = 0;
+  while (true) {
+    std::size_t written = 0;
+    const int error_number = child_->write(std::string_view(text_).substr(written_), written);
+    written_ += written;
+    if (error_number != 0) return ended();
+    const std::size_t now = written_ - std::min(written_, child_->unread());
+    if (now > read) {
+      read = now;
+      progress.restart();
+      pauses.restart();
+    }
+    const std::optional<ChildProcess::End> end = child_->end_within({});
+    if (read == text_.size() && (!end || end->well())) return Answer::delivered(settle(read));
+    if (end) return ended();
+    if (progress.passed() || overall.passed()) {
+      return Answer::retry_later(settle(read), "'" + settings_.command + "' reads nothing more");
+    }
+    child_->wait(written_ < text_.size(), std::min(pauses.next(), progress.left()));
+  }
+}
+
+// The records whose lines were read are done with: returns how many. The rest stays under way.
+std::size_t ExecSink::settle(std::size_t read) {
+  const auto first_left = std::upper_bound(ends_.begin(), ends_.end(), read);
+  const auto count = static_cast<std::size_t>(first_left - ends_.begin());
+  if (count == 0) return 0;
+  const std::size_t done = ends_[count - 1];
+  text_.erase(0, done);
+  ends_.erase(ends_.begin(), first_left);
+  for (std::size_t& place : ends_) place -= done;
+  written_ -= std::min(written_, done);
+  prefix_ = 0;
+  return count;
+}
+
+// Nobody reads the pipe any more.
+Answer ExecSink::ended() {
+  std::optional<ChildProcess::End> end = child_->end_within(kEndsSoon);
+  const bool lives_on = !end;
+  if (lives_on)
+    end = child_->stop({.after_end_of_input = {}, .after_sigterm = settings_.patience.after_sigterm});
+  forget();
+  const std::string why = "'" + settings_.command + "' " +
+                          (lives_on ? "closed its standard input, and was ended" : end->to_string());
+  if (!lives_on && end->not_found()) return Answer::target_failed(0, TargetCode::kProjectNotExist, why);
+  return Answer::retry_later(0, why);
+}
+
+void ExecSink::stop() {
+  if (child_) child_->stop(settings_.patience);
+  forget();
+}
+
+void ExecSink::forget() {
+  child_.reset();
+  text_.clear();
+  ends_.clear();
+  prefix_ = 0;
+  written_ = 0;
+}
+
+}  // namespace natsession

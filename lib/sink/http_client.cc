@@ -1,0 +1,195 @@
+#include "sink/http_client.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+
+#include <curl/curl.h>
+
+namespace natsession {
+namespace {
+
+constexpr std::size_t kShownBytes = 200;
+// A server may talk for so long before it is cut off.
+constexpr std::size_t kMaxBodyBytes = 1 << 20;
+constexpr std::chrono::milliseconds kMaxConnectTime{10'000};
+constexpr std::chrono::hours kMaxRetryAfter{1};
+
+struct FreeList {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using List = std::unique_ptr<curl_slist, FreeList>;
+
+void append(List& list, const std::string& text) {
+  curl_slist* const longer = curl_slist_append(list.get(), text.c_str());
+  if (longer == nullptr) return;  // out of memory: as good as not answered, so the batch comes again
+  static_cast<void>(list.release());
+  list.reset(longer);
+}
+
+bool initialised() {
+  static const bool kDone = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  return kDone;
+}
+
+bool is_certificate_error(CURLcode code) {
+  static constexpr std::array kCodes{CURLE_PEER_FAILED_VERIFICATION,
+                                     CURLE_SSL_CERTPROBLEM,
+                                     CURLE_SSL_ISSUER_ERROR,
+                                     CURLE_SSL_INVALIDCERTSTATUS,
+                                     CURLE_SSL_PINNEDPUBKEYNOTMATCH,
+                                     CURLE_SSL_CACERT_BADFILE,
+                                     CURLE_SSL_CLIENTCERT};
+  return std::find(kCodes.begin(), kCodes.end(), code) != kCodes.end();
+}
+
+// The server's alert about our certificate has no code of its own, only OpenSSL's words.
+bool tells_of_certificate_alert(std::string_view text) {
+  return text.find("alert") != std::string_view::npos &&
+         (text.find("certificate") != std::string_view::npos ||
+          text.find("unknown ca") != std::string_view::npos ||
+          text.find("handshake failure") != std::string_view::npos);
+}
+
+class CurlClient final : public HttpClient {
+ public:
+  CurlClient(const HttpSettings& settings, const HttpSecrets& secrets, CURL* handle)
+      : settings_(settings), secrets_(secrets), handle_(handle) {}
+  CurlClient(const CurlClient&) = delete;
+  CurlClient& operator=(const CurlClient&) = delete;
+  ~CurlClient() override { curl_easy_cleanup(handle_); }
+
+  void set_up() {
+    set(CURLOPT_ERRORBUFFER, error_.data());
+    set(CURLOPT_URL, settings_.url.c_str());
+    set(CURLOPT_PROTOCOLS_STR, settings_.url.starts_with("https:") ? "https" : "http");
+    set(CURLOPT_POST, 1L);
+    set(CURLOPT_USERAGENT, "natsessiond");
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_FOLLOWLOCATION, 0L);
+    set(CURLOPT_TCP_KEEPALIVE, 1L);
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(settings_.timeout.count()));
+    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::min(settings_.timeout, kMaxConnectTime).count()));
+    set(CURLOPT_WRITEFUNCTION, &CurlClient::on_body);
+    set(CURLOPT_WRITEDATA, this);
+    set(CURLOPT_HEADERFUNCTION, &CurlClient::on_header);
+    set(CURLOPT_HEADERDATA, this);
+    set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    const TlsSettings& tls = settings_.tls;
+    set(CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
+    set(CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
+    if (!tls.ca_file.empty()) {
+      set(CURLOPT_CAINFO, tls.ca_file.c_str());
+      set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
+    }
+    if (!tls.cert_file.empty()) {
+      set(CURLOPT_SSLCERT, tls.cert_file.c_str());
+      set(CURLOPT_SSLKEY, tls.key_file.empty() ? tls.cert_file.c_str() : tls.key_file.c_str());
+      set(CURLOPT_KEYPASSWD, "");  // a key with a passphrase is an error, not a question on the terminal
+    }
+    if (secrets_.has_user) {
+      set(CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+      set(CURLOPT_USERNAME, secrets_.user.c_str());
+      set(CURLOPT_PASSWORD, secrets_.password.c_str());
+    } else if (!secrets_.token.empty()) {
+      set(CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
+      set(CURLOPT_XOAUTH2_BEARER, secrets_.token.c_str());
+    }
+  }
+
+  HttpReply post(std::string_view body, const std::string& batch) override {
+    List headers;
+    append(headers, "Content-Type: application/x-ndjson");
+    append(headers, "Expect:");  // no question whether the body may come
+    if (settings_.compress == Compression::kGzip) append(headers, "Content-Encoding: gzip");
+    append(headers, "X-NatSession-Batch: " + batch);
+    for (const std::string& header : secrets_.headers) append(headers, header);
+    set(CURLOPT_HTTPHEADER, headers.get());
+    set(CURLOPT_POSTFIELDS, body.data());
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+    error_[0] = '\0';
+    shown_.clear();
+    body_bytes_ = 0;
+    head_is_whole_ = false;
+    const CURLcode code = curl_easy_perform(handle_);
+    set(CURLOPT_HTTPHEADER, static_cast<curl_slist*>(nullptr));
+    return reply(code);
+  }
+
+ private:
+  template <typename Value>
+  void set(CURLoption option, Value value) {
+    curl_easy_setopt(handle_, option, value);
+  }
+
+  static std::size_t on_body(const char* data, std::size_t one, std::size_t size, void* client) {
+    return static_cast<CurlClient*>(client)->take({data, one * size});
+  }
+
+  // A connection that is closed within the head is not an error to libcurl, but the end of the head.
+  static std::size_t on_header(const char* data, std::size_t one, std::size_t size, void* client) {
+    const std::string_view line(data, one * size);
+    static_cast<CurlClient*>(client)->head_is_whole_ = line == "\r\n" || line == "\n";
+    return line.size();
+  }
+
+  std::size_t take(std::string_view part) {
+    for (const char byte : part.substr(0, kShownBytes - std::min(kShownBytes, shown_.size()))) {
+      shown_ += byte > ' ' && byte < '\x7f' ? byte : ' ';
+    }
+    body_bytes_ += part.size();
+    return body_bytes_ > kMaxBodyBytes ? 0 : part.size();
+  }
+
+  HttpReply reply(CURLcode code) {
+    HttpReply reply;
+    long status = 0;
+    curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
+    const bool talks_too_long = code == CURLE_WRITE_ERROR && body_bytes_ > kMaxBodyBytes;
+    if (code != CURLE_OK && !talks_too_long) {
+      reply.error = error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
+      reply.refused = is_certificate_error(code) || tells_of_certificate_alert(reply.error);
+      return reply;
+    }
+    if (!head_is_whole_) {
+      reply.error = "the answer was cut";
+      return reply;
+    }
+    reply.status = static_cast<int>(status);
+    reply.body = shown_.substr(0, shown_.find_last_not_of(' ') + 1);
+    const char* location = nullptr;
+    if (curl_easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &location) == CURLE_OK && location != nullptr) {
+      reply.location = location;
+    }
+    curl_off_t seconds = 0;
+    if (curl_easy_getinfo(handle_, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0) {
+      reply.retry_after = std::min<std::chrono::milliseconds>(
+          kMaxRetryAfter, std::chrono::seconds(std::min<curl_off_t>(seconds, 1'000'000)));
+    }
+    return reply;
+  }
+
+  const HttpSettings settings_;
+  const HttpSecrets secrets_;
+  CURL* const handle_;
+  std::array<char, CURL_ERROR_SIZE> error_{};
+  std::string shown_;
+  std::size_t body_bytes_ = 0;
+  bool head_is_whole_ = false;
+};
+
+}  // namespace
+
+const bool HttpClient::kBuiltIn = true;
+
+Result<std::unique_ptr<HttpClient>> HttpClient::create(const HttpSettings& settings,
+                                                       const HttpSecrets& secrets) {
+  if (auto readable = settings.tls.probe(); !readable) return readable.error();
+  CURL* const handle = initialised() ? curl_easy_init() : nullptr;
+  if (handle == nullptr) return Error{ErrorKind::kUnavailable, "libcurl cannot be started"};
+  auto client = std::make_unique<CurlClient>(settings, secrets, handle);
+  client->set_up();
+  return std::unique_ptr<HttpClient>(std::move(client));
+}
+
+}  // namespace natsession

@@ -1,0 +1,139 @@
+#include "sink/http_secrets.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+
+namespace natsession {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = 64 << 10;
+
+Result<std::string> read_small_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return system_error("open " + path, errno, ErrorKind::kUsage);
+  std::string text(kMaxFileBytes + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("read " + path, errno, ErrorKind::kUsage);
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  if (size > kMaxFileBytes) return Error{ErrorKind::kUsage, "read " + path + ": it is larger than 64 KiB"};
+  text.resize(size);
+  return text;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r";
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(kSpace)));
+  return text.substr(0, text.find_last_not_of(kSpace) + 1);
+}
+
+bool is_control(char byte) {
+  return (byte >= 0 && byte < ' ' && byte != '\t') || byte == '\x7f';
+}
+
+// RFC 9110, 5.6.2.
+bool is_token(std::string_view text) {
+  static constexpr std::string_view kBeside = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           kBeside.find(byte) != std::string_view::npos;
+  });
+}
+
+Result<std::vector<std::string>> read_headers(const std::string& path) {
+  const auto text = read_small_file(path);
+  if (!text) return text.error();
+  std::vector<std::string> headers;
+  std::string_view rest = *text;
+  for (int number = 1; !rest.empty(); ++number) {
+    const std::string_view line = trimmed(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(
+        std::min(rest.size(), rest.find('\n') == std::string_view::npos ? rest.size() : rest.find('\n') + 1));
+    if (line.empty() || line.starts_with('#')) continue;
+    const std::size_t colon = line.find(':');
+    const std::string_view name = line.substr(0, colon);
+    if (colon == std::string_view::npos || !is_token(name) ||
+        std::any_of(line.begin(), line.end(), is_control)) {
+      return Error{ErrorKind::kUsage,
+                   path + ":" + std::to_string(number) + ": not a header: write Name: value"};
+    }
+    headers.push_back(std::string(name) + ": " + std::string(trimmed(line.substr(colon + 1))));
+  }
+  return headers;
+}
+
+Result<std::string> read_variable(const std::string& name) {
+  const char* const value = std::getenv(name.c_str());
+  if (value == nullptr || *value == '\0') {
+    return Error{ErrorKind::kUsage, "the environment variable " + name + " is not set"};
+  }
+  const std::string_view text(value);
+  if (std::any_of(text.begin(), text.end(), is_control)) {
+    return Error{ErrorKind::kUsage, "the environment variable " + name + " has a control character"};
+  }
+  return std::string(text);
+}
+
+Result<void> read_credentials(const std::string& path, HttpSecrets& secrets) {
+  const auto text = read_small_file(path);
+  if (!text) return text.error();
+  const std::string_view line = trimmed(std::string_view(*text).substr(0, text->find('\n')));
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos || colon == 0 || std::any_of(line.begin(), line.end(), is_control)) {
+    return Error{ErrorKind::kUsage, path + ":1: not credentials: write USER:PASSWORD"};
+  }
+  secrets.user = line.substr(0, colon);
+  secrets.password = line.substr(colon + 1);
+  secrets.has_user = true;
+  return {};
+}
+
+}  // namespace
+
+bool HttpSecrets::identify() const {
+  static constexpr std::string_view kName = "authorization:";
+  return has_user || !token.empty() ||
+         std::any_of(headers.begin(), headers.end(), [](const std::string& header) {
+           return ::strncasecmp(header.c_str(), kName.data(), kName.size()) == 0;
+         });
+}
+
+Result<HttpSecrets> HttpSecrets::read(const HttpSettings& settings) {
+  HttpSecrets secrets;
+  if (!settings.headers_file.empty()) {
+    auto headers = read_headers(settings.headers_file);
+    if (!headers) return headers.error();
+    secrets.headers = std::move(*headers);
+  }
+  if (!settings.credentials_file.empty()) {
+    if (auto read = read_credentials(settings.credentials_file, secrets); !read) return read.error();
+  }
+  if (!settings.token_env.empty()) {
+    auto token = read_variable(settings.token_env);
+    if (!token) return token.error();
+    secrets.token = std::move(*token);
+  }
+  if (!settings.user_env.empty()) {
+    auto user = read_variable(settings.user_env);
+    if (!user) return user.error();
+    auto password = read_variable(settings.password_env);
+    if (!password) return password.error();
+    secrets.user = std::move(*user);
+    secrets.password = std::move(*password);
+    secrets.has_user = true;
+  }
+  return secrets;
+}
+
+}  // namespace natsession

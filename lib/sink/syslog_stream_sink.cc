@@ -1,0 +1,131 @@
+#include "sink/syslog_stream_sink.h"
+
+#include <algorithm>
+
+namespace natsession {
+namespace {
+
+// What is under way at once. More keeps a far receiver busy; less lets a slow one get on within its time.
+constexpr std::size_t kLargestWindow = 1 << 20;
+constexpr std::size_t kSmallestWindow = 4 << 10;
+// What a receiver's kernel may hold unread, as far as this sink remembers it.
+constexpr std::size_t kRecentBytes = 1 << 20;
+
+}  // namespace
+
+Result<std::unique_ptr<Sink>> SyslogStreamSink::open(std::string name, Endpoint endpoint,
+                                                     const SyslogSettings& settings,
+                                                     std::optional<TlsSettings> tls) {
+  std::unique_ptr<SyslogStreamSink> sink(
+      new SyslogStreamSink(std::move(name), std::move(endpoint), settings, std::move(tls)));
+  if (auto loaded = sink->load_tls(); !loaded) return loaded.error();
+  return std::unique_ptr<Sink>(std::move(sink));
+}
+
+SyslogStreamSink::SyslogStreamSink(std::string name, Endpoint endpoint, const SyslogSettings& settings,
+                                   std::optional<TlsSettings> tls)
+    : name_(std::move(name)),
+      tls_(std::move(tls)),
+      batch_(settings),
+      target_{.endpoint = std::move(endpoint), .tls = {}, .timeout = settings.timeout},
+      window_bytes_(kLargestWindow) {}
+
+Answer SyslogStreamSink::deliver(std::span<const SessionRecord> records) {
+  // A receiver that closed an idle connection is no fault: the next one is as good.
+  if (connection_ != nullptr && !connection_->is_open()) leave();
+  std::size_t taken = 0;
+  while (taken < records.size()) {
+    batch_.fill(records.subspan(taken), window_bytes_);
+    if (batch_.ends().empty()) return Answer::rejected(taken, batch_.refusal());
+    std::optional<Answer> failed = catch_up();
+    if (!failed) {
+      Answer answer = send(batch_.text());
+      if (answer.kind != Answer::Kind::kDelivered) failed = std::move(answer);
+    }
+    if (failed) {
+      failed->taken = taken;
+      return *failed;
+    }
+    remember(batch_.text());
+    taken += batch_.ends().size();
+  }
+  return Answer::delivered(taken);
+}
+
+Result<void> SyslogStreamSink::reopen() {
+  if (auto loaded = load_tls(); !loaded) return loaded;
+  if (connection_ == nullptr) return {};
+  if (connection_->is_open()) {
+    // It ends in good order, so the receiver will read what it has.
+    recent_.erase(recent_.begin(), recent_.begin() + static_cast<std::ptrdiff_t>(confirmed_));
+    recent_bytes_ = 0;
+    for (const std::string& text : recent_) recent_bytes_ += text.size();
+    confirmed_ = 0;
+    connection_.reset();
+  } else {
+    leave();
+  }
+  return {};
+}
+
+Result<void> SyslogStreamSink::flush() {
+  if (connection_ != nullptr && !connection_->is_open()) leave();
+  if (confirmed_ == recent_.size()) return {};
+  if (const auto failed = catch_up()) return Error{ErrorKind::kIo, failed->why};
+  return {};
+}
+
+// Connects if need be, and sends what may have been lost with the connection before.
+std::optional<Answer> SyslogStreamSink::catch_up() {
+  if (connection_ == nullptr) {
+    if (auto failed = StreamConnection::open(target_, connection_)) return failed;
+  }
+  while (confirmed_ < recent_.size()) {
+    Answer answer = send(recent_[confirmed_]);
+    if (answer.kind != Answer::Kind::kDelivered) return answer;
+    ++confirmed_;
+  }
+  return std::nullopt;
+}
+
+Answer SyslogStreamSink::send(std::string_view text) {
+  Answer answer = connection_->send(text);
+  if (answer.kind == Answer::Kind::kDelivered) {
+    window_bytes_ = std::min(window_bytes_ * 2, kLargestWindow);
+  } else {
+    window_bytes_ = std::max(window_bytes_ / 2, kSmallestWindow);
+    leave();
+  }
+  return answer;
+}
+
+void SyslogStreamSink::remember(std::string_view text) {
+  recent_.emplace_back(text);
+  recent_bytes_ += text.size();
+  ++confirmed_;
+  while (recent_bytes_ - recent_.front().size() >= kRecentBytes) {
+    recent_bytes_ -= recent_.front().size();
+    recent_.pop_front();
+    --confirmed_;
+  }
+}
+
+// The connection is of no more use.
+void SyslogStreamSink::leave() {
+  if (connection_->ended_well()) {
+    recent_.clear();
+    recent_bytes_ = 0;
+  }
+  confirmed_ = 0;
+  connection_.reset();
+}
+
+Result<void> SyslogStreamSink::load_tls() {
+  if (!tls_) return {};
+  auto context = TlsContext::create(*tls_);
+  if (!context) return context.error();
+  target_.tls = std::move(*context);
+  return {};
+}
+
+}  // namespace natsession
