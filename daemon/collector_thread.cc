@@ -40,6 +40,12 @@ void CollectorThread::restore(const SessionState& state) {
   tracker_.emit_gap(state.stopped, to_ms(clock_.now()), RecordReason::kStopped, Count());
 }
 
+void CollectorThread::restore(OpenSessions open, UnixMs since) {
+  tracker_.set_now(clock_.now());
+  tracker_.restore(std::move(open));
+  tracker_.emit_gap(since, to_ms(clock_.now()), RecordReason::kStopped, Count());
+}
+
 Result<void> CollectorThread::start() {
   if (!wake_.valid()) return system_error("eventfd", errno);
   try {

@@ -62,6 +62,8 @@ class CollectorThread {
 
   // Before start(): what a predecessor left, and the time in between as a gap.
   void restore(const SessionState& state);
+  // Likewise, from the ledger of one that was killed: nothing is known of what happened from `since` on.
+  void restore(OpenSessions open, UnixMs since);
   // Errors: no thread could be had.
   Result<void> start();
 

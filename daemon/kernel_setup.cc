@@ -38,6 +38,9 @@ Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns
   auto source = ConntrackSource::open(source_options(config));
   if (!source) return source.error();
   setup.source = std::move(*source);
+  auto table = LiveSessions::open(config.nat, netns);
+  if (!table) return table.error();
+  setup.table = std::move(*table);
   setup.findings = check_kernel({.probe = *probe,
                                  .release = kernel_release(),
                                  .buffer_asked = config.rcvbuf,

@@ -9,11 +9,13 @@
 #include "config/config.h"
 #include "conntrack/conntrack_source.h"
 #include "conntrack/kernel_check.h"
+#include "live_sessions.h"
 
 namespace natsession {
 
 struct KernelSetup {
   std::unique_ptr<ConntrackSource> source;  // not subscribed yet
+  std::unique_ptr<LiveSessions> table;      // for questions about what is there now
   std::vector<Finding> findings;
   std::vector<SysctlChange> tuned;
   std::string boot_id;  // see state_file.h

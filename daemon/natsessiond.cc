@@ -1,4 +1,4 @@
-// natsessiond: the composition root. Parse, open the sockets, drop privileges, open the sinks, restore, subscribe,
+// natsessiond: the composition root. Parse, open the sockets, drop privileges, subscribe, open ledger and sinks, restore,
 // loop.
 #include <fmt/format.h>
 #include <unistd.h>
@@ -11,9 +11,14 @@
 #include "collector_thread.h"
 #include "config/invocation.h"
 #include "config/manual.h"
+#include "control/control_server.h"
+#include "control_service.h"
+#include "delivery_setup.h"
 #include "kernel_setup.h"
+#include "legacy.h"
 #include "messages.h"
 #include "privileges.h"
+#include "reports.h"
 #include "sink/registry.h"
 #include "supervisor.h"
 
@@ -79,64 +84,12 @@ void tell_setup(const std::string& netns, const KernelSetup& setup) {
   }
 }
 
-// The predecessor's file counts once: left in place, it would be believed after a crash, too.
-void take_over(const std::string& path, std::string_view boot_id, CollectorThread& collector) {
-  if (path.empty()) return;
-  const auto state = read_state_file(path, boot_id);
-  if (!state) {
-    log_warning(fmt::format("{}; sessions that were open at the last stop are reported from their beginning again",
-                            state.error().message));
-  } else if (*state) {
-    collector.restore(**state);
-    log_info(fmt::format("state file {}: {} sessions were open at the last stop", path, (*state)->sessions.size()));
-  }
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-    log_warning(system_error("state file " + path + ": unlink", errno).message);
-  }
-}
-
 std::string ready_text(const Config& config, const KernelSetup& setup) {
+  std::string text = fmt::format("receive buffer {}", format_byte_count(setup.source->granted_receive_buffer()));
+  if (!config.ledger.empty()) text += "; ledger " + config.ledger;
   std::string sinks;
   for (const std::string& sink : config.sinks) sinks += (sinks.empty() ? "" : ", ") + sink;
-  return fmt::format("receive buffer {}; sinks: {}", format_byte_count(setup.source->granted_receive_buffer()), sinks);
-}
-
-void tell_report(const Report& report) {
-  const double seconds = std::chrono::duration<double>(report.lasted).count();
-  switch (report.kind) {
-    case Report::Kind::kTrouble:
-      return log_warning(fmt::format("sink {}: {}; trying again", report.sink, report.why));
-    case Report::Kind::kTroubleOver:
-      return log_info(fmt::format("sink {}: takes records again after {:.1f} s and {} tries", report.sink, seconds, report.retries));
-    case Report::Kind::kLeftBehind:
-      return log_error(fmt::format("sink {}: takes nothing: left behind with {} records waiting, new ones are dropped for it",
-                                   report.sink, report.records));
-    case Report::Kind::kCaughtUp:
-      return log_warning(fmt::format("sink {}: goes on; {} records were dropped for it, and a gap record says so",
-                                     report.sink, report.records));
-    case Report::Kind::kRejected:
-      return log_error(fmt::format("sink {}: refused a record for good: {}", report.sink, report.why));
-    case Report::Kind::kNotice:
-    case Report::Kind::kFlushFailed:
-      return log_warning(fmt::format("sink {}: {}", report.sink, report.why));
-    case Report::Kind::kReopenFailed:
-      return log_error(fmt::format("sink {}: reopening failed, the old file stays in use: {}", report.sink, report.why));
-  }
-}
-
-EncoderOptions encoder_options(const Config& config) {
-  return {.format = config.format,
-          .time_format = config.time_format,
-          .fields = config.fields,
-          .with_netns = config.netns.size() > 1};
-}
-
-// Each namespace has a state file of its own: FILE, or FILE.NAME when there are several.
-std::string state_path(const Config& config, const std::string& netns) {
-  if (config.state_file.empty() || config.netns.size() < 2) return config.state_file;
-  std::string suffix = netns;
-  std::replace(suffix.begin(), suffix.end(), '/', '_');
-  return config.state_file + "." + suffix;
+  return sinks.empty() ? text : text + "; sinks: " + sinks;
 }
 
 Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
@@ -150,6 +103,15 @@ Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
   return setups;
 }
 
+ControlSettings control_settings(const Config& config) {
+  ControlSettings settings;
+  settings.socket_path = config.control;
+  if (!config.metrics.empty()) {
+    if (const auto where = parse_host_port(config.metrics)) settings.metrics = *where;
+  }
+  return settings;
+}
+
 int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   block_signals();
   static const SystemClock clock;  // outlives a sink's thread that hangs
@@ -158,6 +120,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   const std::vector<std::string> namespaces = watched_namespaces(config);
   auto setups = set_up_kernels(config);
   if (!setups) return fail(setups.error());
+  ControlServer control(control_settings(config));
+  if (auto listening = control.listen(); !listening) return fail(listening.error());
   if (auto dropped = keep_only_net_admin(); !dropped) return fail(dropped.error());
   if (!config.events.destroy) {
     log_warning("events: without destroy a session's end is seen only when a dump does not show it any more");
@@ -168,7 +132,14 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   for (const KernelSetup& setup : *setups) {
     if (auto subscribed = setup.source->subscribe(); !subscribed) return fail(subscribed.error());
   }
-  auto sinks = open_sinks(config.sinks, encoder_options(config), clock);
+  LedgerSetup ledger;
+  if (!config.ledger.empty()) {
+    auto port = open_ledger(ledger_settings(config), clock);
+    if (!port) return fail(port.error());
+    ledger = {std::move(*port), config.instance};
+  }
+  Legacy legacy(config, ledger.port.get());
+  auto sinks = make_sinks(config, clock);
   if (!sinks) return fail(sinks.error());
 
   WakeFd notice;
@@ -178,27 +149,33 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     log_error(fmt::format("sink {}: {}", sink, why));
     if (Supervisor* const told = supervisor.load()) told->sink_closed();
   };
-  Delivery delivery(std::move(*sinks), DeliverySettings{}, clock, {.report = tell_report, .on_closed = on_closed});
+  Delivery delivery(std::move(*sinks), DeliverySettings{}, clock, {.report = tell_report, .on_closed = on_closed},
+                    std::move(ledger));
   Collectors collectors;
+  std::vector<std::unique_ptr<LiveSessions>> tables;
+  legacy.read(*setups, (*labels)->origins);
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
         namespaces[i], std::move(setup.source), TrackerSettings{.records = config.records, .window = config.window},
         CollectorSettings{.window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
         (*labels)->origins[i], (*labels)->vpcs, delivery.add_producer(), clock, notice));
-    take_over(state_path(config, namespaces[i]), setup.boot_id, *collectors.back());
+    legacy.hand_to(*collectors.back(), i);
+    tables.push_back(std::move(setup.table));
   }
-  Supervisor main_loop(config, reload, collectors, delivery, notice);
+  ControlService service(config, collectors, delivery, std::move(tables), clock);
+  Supervisor main_loop(config, reload, collectors, delivery, service, notice);
   supervisor = &main_loop;
   if (auto started = delivery.start(); !started) return fail(started.error());
+  if (auto started = control.start(service); !started) return fail(started.error());
   for (const auto& collector : collectors) {
     if (auto started = collector->start(); !started) return fail(started.error());
   }
 
   int status = main_loop.run(ready);
-  for (std::size_t i = 0; i < collectors.size() && !config.state_file.empty(); ++i) {
-    auto saved = collectors[i]->save_state(state_path(config, namespaces[i]), (*setups)[i].boot_id);
-    if (!saved) status = fail(saved.error());
+  control.stop();
+  for (std::size_t i = 0; i < collectors.size(); ++i) {
+    if (auto saved = legacy.save(*collectors[i], i); !saved) status = fail(saved.error());
   }
   return status;
 }

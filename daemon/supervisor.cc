@@ -59,11 +59,13 @@ Result<std::unique_ptr<Labels>> make_labels(const Config& config) {
   return labels;
 }
 
-Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery, WakeFd& notice)
+Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery, ControlService& service,
+                       WakeFd& notice)
     : config_(std::move(config)),
       reload_(std::move(reload)),
       collectors_(collectors),
       delivery_(delivery),
+      service_(service),
       notice_(notice),
       told_(collectors.size()) {}
 
@@ -86,6 +88,7 @@ int Supervisor::run(const std::string& ready_text) {
     notice_.clear();
     handle_signals();
     watch_collectors();
+    service_.tick();
   }
   return stop();
 }

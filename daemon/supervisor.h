@@ -8,6 +8,7 @@
 
 #include "collector_thread.h"
 #include "config/config.h"
+#include "control_service.h"
 #include "delivery/delivery.h"
 
 namespace natsession {
@@ -21,8 +22,6 @@ struct Labels {
   VpcMap vpcs;
 };
 
-using Collectors = std::vector<std::unique_ptr<CollectorThread>>;
-
 // Errors: kUsage for a bad vpc rule.
 [[nodiscard]] Result<std::unique_ptr<Labels>> make_labels(const Config& config);
 
@@ -31,7 +30,8 @@ class Supervisor {
   using Reload = std::function<Result<Config>()>;
 
   // All outlive the supervisor.
-  Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery, WakeFd& notice);
+  Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery, ControlService& service,
+             WakeFd& notice);
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
@@ -63,6 +63,7 @@ class Supervisor {
   Reload reload_;
   Collectors& collectors_;
   Delivery& delivery_;
+  ControlService& service_;
   WakeFd& notice_;
   SystemClock clock_;
   UniqueFd signals_;

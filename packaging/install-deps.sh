@@ -8,12 +8,12 @@ set -euo pipefail
 
 build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntrack-dev libfmt-dev catch2
   libcli11-dev libtomlplusplus-dev libxxhash-dev libcap-dev robin-map-dev libzstd-dev zlib1g-dev
-  nlohmann-json3-dev python3)
+  libmicrohttpd-dev libcpp-httplib-dev libssl-dev libcurl4-openssl-dev nlohmann-json3-dev python3)
 # The traffic of the lab is made by its own Python programs; conntrack looks at the kernel's table.
 lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base: formats the
-# manual pages.
-test_packages=(tcpdump systemd zstd groff-base shellcheck)
+# manual pages. rsyslog, openssl: a real server for the syslog sinks. prometheus: its promtool checks the metrics.
+test_packages=(tcpdump systemd zstd groff-base shellcheck rsyslog rsyslog-openssl openssl prometheus)
 
 wanted=("${build_packages[@]}")
 for argument; do

@@ -1,7 +1,7 @@
 // natsessionctl check: what this kernel and process allow, without the daemon.
-#include <fmt/format.h>
+#include <memory>
 
-#include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "command.h"
 #include "kernel_setup.h"
@@ -9,54 +9,57 @@
 namespace natsession::ctl {
 namespace {
 
-std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
+std::string_view name_of(Finding::Level level) {
+  switch (level) {
+    case Finding::Level::kOk:
+      return "ok";
+    case Finding::Level::kWarning:
+      return "warning";
+    case Finding::Level::kFailure:
+      break;
   }
-  return out + '"';
+  return "failure";
 }
 
 std::string findings_json(const std::vector<Finding>& findings) {
-  std::string out = "[";
+  using Json = nlohmann::ordered_json;
+  Json list = Json::array();
   for (const Finding& finding : findings) {
-    const std::string_view level = finding.level == Finding::Level::kOk        ? "ok"
-                                   : finding.level == Finding::Level::kWarning ? "warning"
-                                                                               : "failure";
-    if (out.size() > 1) out += ",\n ";
-    out += fmt::format(R"({{"name":{},"value":{},"wanted":{},"level":"{}","meaning":{},"remedy":{}}})",
-                       json_string(finding.name), json_string(finding.value), json_string(finding.wanted), level,
-                       json_string(finding.meaning), json_string(finding.remedy));
+    list.push_back({{"name", finding.name},
+                    {"value", finding.value},
+                    {"wanted", finding.wanted},
+                    {"level", name_of(finding.level)},
+                    {"meaning", finding.meaning},
+                    {"remedy", finding.remedy}});
   }
-  return out + "]\n";
+  return list.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-int check(const Global& global, const std::string& netns) {
+int run(const Global& global, const std::string& netns) {
   const auto findings = examine_kernel(Config{}, netns);
   if (!findings) {
-    fmt::print(stderr, "natsessionctl: check: {}\n", findings.error().message);
-    return findings.error().kind == ErrorKind::kUsage ? 2 : 3;
+    const Error& error = findings.error();
+    return fail("check", {error.kind == ErrorKind::kUsage ? ErrorKind::kUsage : ErrorKind::kUnavailable,
+                          error.message});
   }
-  const std::string text = global.json ? findings_json(*findings) : findings_text(*findings);
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (const int status = print(global.json ? findings_json(*findings) : findings_text(*findings));
+      status != kDone)
+    return status;
   for (const Finding& finding : *findings) {
-    if (finding.level != Finding::Level::kOk) return 3;
+    if (finding.level != Finding::Level::kOk) return kMissing;
   }
-  return 0;
+  return kDone;
 }
 
 }  // namespace
 
-void add_check(CLI::App& app, const Global& global, int& status) {
-  CLI::App* const command = app.add_subcommand("check", "Say whether this kernel and process allow a full log");
+void add_check(CLI::App& app, const Global& global, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("check", "Say whether this kernel and process allow a full log");
   const auto netns = std::make_shared<std::string>();
   command->add_option("--netns", *netns, "Look at this network namespace")->type_name("NAME");
-  command->callback([&global, &status, netns] { status = check(global, *netns); });
+  command->footer("Examples:\n  natsessionctl check\n  natsessionctl check --netns nat-box");
+  command->callback([&global, &action, netns] { action = [&global, netns] { return run(global, *netns); }; });
 }
 
 }  // namespace natsession::ctl

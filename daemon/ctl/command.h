@@ -2,16 +2,48 @@
 // Threads: one.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include <CLI/CLI.hpp>
+
+#include "base/result.h"
 
 namespace natsession::ctl {
 
-// What every command may be given before its name.
+// What every command may be given, before or behind its name.
 struct Global {
+  std::string control = "/run/natsessiond/control.sock";
+  std::string ledger;  // empty: the daemon's own
   bool json = false;
 };
 
-// Adds the command to `app`. When it was called, `status` is what the program exits with.
-void add_check(CLI::App& app, const Global& global, int& status);
+enum ExitStatus {
+  kDone = 0,
+  kFailed = 1,   // what was asked for could not be done; verify: the ledger is damaged
+  kUsage = 2,    // the command line, or what it names is not there
+  kMissing = 3,  // the daemon, the ledger, a permission or something of the kernel
+};
+
+// What was asked for: runs it and returns the exit status.
+using Action = std::function<int()>;
+
+// Adds the command to `app`. When it was named, `action` is set; it refers to `global`.
+void add_check(CLI::App& app, const Global& global, Action& action);
+void add_status(CLI::App& app, const Global& global, Action& action);
+void add_sessions(CLI::App& app, const Global& global, Action& action);
+void add_tail(CLI::App& app, const Global& global, Action& action);
+void add_verify(CLI::App& app, const Global& global, Action& action);
+void add_enable(CLI::App& app, const Global& global, Action& action);
+void add_disable(CLI::App& app, const Global& global, Action& action);
+
+// Says on stderr what went wrong with `command`; returns the exit status that goes with it.
+[[nodiscard]] int fail(std::string_view command, const Error& error);
+
+// Writes to stdout at once; returns kFailed when nobody takes it.
+[[nodiscard]] int print(std::string_view text);
+
+// Whether stdout is a terminal that people read in colours.
+[[nodiscard]] bool colours_wanted();
 
 }  // namespace natsession::ctl

@@ -1,23 +1,73 @@
 // natsessionctl: asks and steers natsessiond. A table of commands; each is a file.
 #include <cstdio>
 
+#include <fmt/format.h>
+
 #include "command.h"
 
-int main(int argc, char** argv) {
-  using namespace natsession::ctl;  // NOLINT: the program's own names
+namespace natsession::ctl {
+namespace {
+
+using AddCommand = void (*)(CLI::App& app, const Global& global, Action& action);
+
+constexpr AddCommand kCommands[] = {add_status,  add_sessions, add_tail,  add_enable,
+                                    add_disable, add_check,    add_verify};
+
+std::string command_names(CLI::App& app) {
+  std::string names;
+  for (const CLI::App* const command : app.get_subcommands({}))
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  return names;
+}
+
+int usage_error(const std::string& what) {
+  fmt::print(stderr, "natsessionctl: {}; natsessionctl --help tells more\n", what);
+  return kUsage;
+}
+
+// What no command took.
+int refuse(CLI::App& app, const std::string& word) {
+  if (word.starts_with('-')) return usage_error(fmt::format("unknown option '{}'", word));
+  if (app.get_subcommands().empty()) {
+    return usage_error(fmt::format("unknown command '{}'; there are {}", word, command_names(app)));
+  }
+  return usage_error(fmt::format("{} does not take '{}'", app.get_subcommands().front()->get_name(), word));
+}
+
+int run(int argc, char** argv) {
   CLI::App app("Asks and steers natsessiond.", "natsessionctl");
-  app.footer("Example: natsessionctl check --netns nat-box\n"
-             "Exit status: 0 all is well, 2 usage, 3 the kernel or a permission is missing, or something could be better.");
+  app.footer(
+      "Examples:\n  natsessionctl status\n  natsessionctl tail -f\n  natsessionctl sessions --pri 10.0.0.5\n"
+      "  natsessionctl check --netns nat-box\n\n"
+      "Exit status: 0 all is well; 1 it could not be done, or the ledger is damaged; 2 usage; 3 the daemon, "
+      "the ledger,\n"
+      "the kernel or a permission is missing, or something could be better (check).");
   app.set_version_flag("--version", "natsessionctl " NATSESSION_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
+  app.allow_extras();
   Global global;
+  app.add_option("--control", global.control, "The daemon's control socket; default " + global.control)
+      ->type_name("PATH");
+  app.add_option("--ledger", global.ledger, "The ledger to read; default: the daemon's")->type_name("DIR");
   app.add_flag("--json", global.json, "Answer in JSON");
-  int status = 0;
-  add_check(app, global, status);
+
+  Action action;
+  for (const AddCommand add : kCommands) add(app, global, action);
+  for (CLI::App* const command : app.get_subcommands({})) command->fallthrough();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return usage_error(error.what());
   }
-  return status;
+  if (!app.remaining().empty()) return refuse(app, app.remaining().front());
+  if (!action) return usage_error("a command is missing; there are " + command_names(app));
+  return action();
+}
+
+}  // namespace
+}  // namespace natsession::ctl
+
+int main(int argc, char** argv) {
+  return natsession::ctl::run(argc, argv);
 }

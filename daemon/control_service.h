@@ -1,0 +1,60 @@
+// ControlService: what the control socket and the metrics are told of this daemon, and what they can change.
+// Threads: tick() on the main one; the handler's functions on the server's threads.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/guarded.h"
+#include "collector_thread.h"
+#include "config/config.h"
+#include "control/control_handler.h"
+#include "control/rate_meter.h"
+#include "delivery/delivery.h"
+#include "live_sessions.h"
+
+namespace natsession {
+
+using Collectors = std::vector<std::unique_ptr<CollectorThread>>;
+
+class ControlService final : public ControlHandler {
+ public:
+  // All outlive the service. `tables` are one for each collector, or none.
+  ControlService(const Config& config, Collectors& collectors, Delivery& delivery,
+                 std::vector<std::unique_ptr<LiveSessions>> tables, const Clock& clock);
+
+  // Once a second or so: how fast things grow.
+  void tick();
+
+  [[nodiscard]] Status status() override;
+  Result<void> enable(const std::optional<std::string>& sink) override { return set_enabled(sink, true); }
+  Result<void> disable(const std::optional<std::string>& sink) override { return set_enabled(sink, false); }
+  [[nodiscard]] Result<SessionsAnswer> sessions(const SessionFilter& filter) override;
+  [[nodiscard]] Result<std::vector<PortUse>> port_use() override;
+
+ private:
+  struct Rates {
+    RateMeter events;
+    RateMeter records;
+  };
+
+  Result<void> set_enabled(const std::optional<std::string>& sink, bool enabled);
+  void report_collectors(Status& status);
+  void report_sinks(Status& status) const;
+  void report_ledger(Status& status) const;
+  [[nodiscard]] bool wait_for_census(const CollectorThread& collector, std::chrono::nanoseconds since,
+                                     std::chrono::nanoseconds deadline) const;
+
+  const Config& config_;
+  Collectors& collectors_;
+  Delivery& delivery_;
+  const std::vector<std::unique_ptr<LiveSessions>> tables_;
+  const Clock& clock_;
+  const UnixMs started_;
+  std::atomic<bool> logging_{true};
+  Guarded<std::vector<Rates>> rates_;  // of each collector
+};
+
+}  // namespace natsession

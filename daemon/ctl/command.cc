@@ -1,0 +1,39 @@
+#include "command.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace natsession::ctl {
+
+int fail(std::string_view command, const Error& error) {
+  fmt::print(stderr, "natsessionctl: {}: {}\n", command, error.message);
+  switch (error.kind) {
+    case ErrorKind::kUsage:
+      return kUsage;
+    case ErrorKind::kPermission:
+    case ErrorKind::kUnavailable:
+      return kMissing;
+    case ErrorKind::kIo:
+    case ErrorKind::kMalformed:
+      break;
+  }
+  return kFailed;
+}
+
+int print(std::string_view text) {
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  return written ? kDone : kFailed;
+}
+
+bool colours_wanted() {
+  const char* const terminal = std::getenv("TERM");
+  const char* const refused = std::getenv("NO_COLOR");  // no-color.org
+  return ::isatty(STDOUT_FILENO) != 0 && terminal != nullptr && std::string_view(terminal) != "dumb" &&
+         (refused == nullptr || *refused == '\0');
+}
+
+}  // namespace natsession::ctl

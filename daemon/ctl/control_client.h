@@ -1,0 +1,34 @@
+// ControlClient: asks the daemon over its control socket.
+// Threads: one.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "control/session_filter.h"
+
+namespace natsession::ctl {
+
+class ControlClient {
+ public:
+  explicit ControlClient(std::string socket_path) : path_(std::move(socket_path)) {}
+
+  // The body of the daemon's answer.
+  // Errors: kUnavailable if no daemon is there, kPermission if the socket or the change is not for this user,
+  // both with
+  //         the way out; kUsage if the daemon finds the question wrong; kIo if it cannot do it or does not
+  //         answer.
+  [[nodiscard]] Result<std::string> get(std::string_view path, const QueryArguments& arguments = {}) const;
+  [[nodiscard]] Result<std::string> post(std::string_view path, const QueryArguments& arguments = {}) const;
+
+ private:
+  enum class Method { kGet, kPost };
+  [[nodiscard]] Result<std::string> ask(Method method, std::string_view path,
+                                        const QueryArguments& arguments) const;
+  [[nodiscard]] Error why_no_answer(const std::string& reason) const;
+
+  std::string path_;
+};
+
+}  // namespace natsession::ctl

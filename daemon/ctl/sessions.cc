@@ -1,0 +1,79 @@
+// natsessionctl sessions: the sessions that are open now.
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "command.h"
+#include "control/session_filter.h"
+#include "control/status_json.h"
+#include "control_client.h"
+#include "endpoint.h"
+#include "status_text.h"
+
+namespace natsession::ctl {
+namespace {
+
+struct Options {
+  std::string pri, nat, pub;
+  std::string protocol;
+  std::string netns;
+  std::string limit;
+};
+
+QueryArguments query_of(const Options& options) {
+  QueryArguments query;
+  const auto add = [&query](const std::string& name, const std::string& value) {
+    if (!value.empty()) query.emplace_back(name, value);
+  };
+  const auto add_end = [&](const std::string& which, const std::string& text) {
+    const Endpoint end = split_endpoint(text);
+    add(which + "_ip", end.address);
+    add(which + "_port", end.port);
+  };
+  add_end("pri", options.pri);
+  add_end("nat", options.nat);
+  add_end("pub", options.pub);
+  add("protocol", options.protocol);
+  add("netns", options.netns);
+  add("limit", options.limit);
+  return query;
+}
+
+int run(const Global& global, const Options& options) {
+  const QueryArguments query = query_of(options);
+  if (const auto filter = parse_session_filter(query); !filter) return fail("sessions", filter.error());
+  const auto body = ControlClient(global.control).get("/sessions", query);
+  if (!body) return fail("sessions", body.error());
+  if (global.json) return print(*body);
+  const auto answer = read_sessions_json(*body);
+  if (!answer) return fail("sessions", answer.error());
+  const int status = print(sessions_text(*answer, colours_wanted()));
+  if (answer->more) {
+    fmt::print(stderr, "natsessionctl: sessions: these are the first {}; --limit N shows more\n",
+               answer->sessions.size());
+  }
+  return status;
+}
+
+}  // namespace
+
+void add_sessions(CLI::App& app, const Global& global, Action& action) {
+  CLI::App* const command = app.add_subcommand("sessions", "List the sessions that are open now");
+  const auto options = std::make_shared<Options>();
+  command->add_option("--pri", options->pri, "Private end: address, prefix, address:port or :port")
+      ->type_name("END");
+  command->add_option("--nat", options->nat, "Translated end, likewise")->type_name("END");
+  command->add_option("--pub", options->pub, "Public end, likewise")->type_name("END");
+  command->add_option("-p,--protocol", options->protocol, "tcp, udp, icmp … or a number")
+      ->type_name("PROTOCOL");
+  command->add_option("--netns", options->netns, "Of this network namespace")->type_name("NAME");
+  command->add_option("-n,--limit", options->limit, "At most so many; default 1000")->type_name("N");
+  command->footer(
+      "Examples:\n  natsessionctl sessions --pri 10.0.0.0/8 --protocol tcp\n"
+      "  natsessionctl sessions --nat 203.0.113.7:40123\n  natsessionctl sessions --pub '[2001:db8::1]:443'");
+  command->callback(
+      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+}
+
+}  // namespace natsession::ctl

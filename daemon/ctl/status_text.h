@@ -1,0 +1,14 @@
+// The daemon's answers as tables for people.
+// Threads: one; pure functions but for the time zone.
+#pragma once
+
+#include <string>
+
+#include "control/status.h"
+
+namespace natsession::ctl {
+
+[[nodiscard]] std::string status_text(const Status& status, bool colours);
+[[nodiscard]] std::string sessions_text(const SessionsAnswer& answer, bool colours);
+
+}  // namespace natsession::ctl

@@ -1,0 +1,87 @@
+// natsessionctl tail: the newest records of a ledger, and those that follow. It reads the files itself: also
+// while the daemon is down.
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "command.h"
+#include "ledger/ledger_reader.h"
+#include "ledger_place.h"
+#include "tail_printer.h"
+#include "words.h"
+
+namespace natsession::ctl {
+namespace {
+
+// A frame is written once a second by default.
+constexpr std::chrono::milliseconds kLookInterval{200};
+
+struct Options {
+  bool follow = false;
+  std::uint64_t count = 10;
+  std::string format = "json";
+  std::string time_format = "unix";
+};
+
+// Prints up to `end`, or for ever.
+int copy(LedgerReader& reader, Ordinal end, bool follow, TailPrinter& printer) {
+  RecordBlock block;
+  std::string out;
+  while (follow || reader.place() < end) {
+    const auto outcome = reader.read(block);
+    if (!outcome) return fail("tail", outcome.error());
+    out.clear();
+    if (outcome->skipped) {
+      printer.append(*outcome->skipped, out);
+      fmt::print(stderr, "natsessionctl: tail: {} records are missing: {}\n", outcome->skipped->records(),
+                 printable(outcome->skipped->why));
+    } else if (block.records.empty()) {
+      if (!follow) return kDone;
+      std::this_thread::sleep_for(kLookInterval);
+      continue;
+    }
+    printer.append(block, out);
+    if (print(out) != kDone) return kFailed;
+  }
+  return kDone;
+}
+
+int run(const Global& global, const Options& options) {
+  const auto format = parse_record_format(options.format);
+  if (!format) return fail("tail", {format.error().kind, "--format: " + format.error().message});
+  const auto time_format = parse_time_format(options.time_format);
+  if (!time_format)
+    return fail("tail", {time_format.error().kind, "--time-format: " + time_format.error().message});
+  const auto directory = ledger_directory(global);
+  if (!directory) return fail("tail", directory.error());
+  const auto reader = LedgerReader::open(*directory);
+  if (!reader) return fail("tail", reader.error());
+
+  const Ordinal end = (*reader)->end();
+  const Ordinal begin = std::min((*reader)->begin(), end);
+  (*reader)->seek(end - std::min<Ordinal>(options.count, end - begin));
+  TailPrinter printer(*format, *time_format);
+  return copy(**reader, end, options.follow, printer);
+}
+
+}  // namespace
+
+void add_tail(CLI::App& app, const Global& global, Action& action) {
+  CLI::App* const command = app.add_subcommand("tail", "Show the newest records of the ledger");
+  const auto options = std::make_shared<Options>();
+  command->add_flag("-f,--follow", options->follow, "Go on with those that are yet to come");
+  command->add_option("-n,--lines", options->count, "So many; default 10")->type_name("N");
+  command->add_option("--format", options->format, "json, csv or logfmt; default json")->type_name("FORMAT");
+  command->add_option("--time-format", options->time_format, "unix, unix_ms or rfc3339; default unix")
+      ->type_name("FORMAT");
+  command->footer(
+      "Examples:\n  natsessionctl tail -f\n  natsessionctl tail -n 1000 --format csv\n"
+      "  natsessionctl --ledger /var/lib/natsessiond/ledger tail -f --format logfmt");
+  command->callback(
+      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+}
+
+}  // namespace natsession::ctl

@@ -1,0 +1,65 @@
+#include "words.h"
+
+#include <array>
+#include <ctime>
+
+#include <fmt/format.h>
+
+namespace natsession::ctl {
+
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
+std::string bytes_in_words(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 5> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (bytes < 1024) return std::to_string(bytes) + " B";
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  while (value >= 1023.95 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string time_in_words(UnixMs time) {
+  const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  std::tm parts{};
+  std::array<char, 64> text{};
+  if (::localtime_r(&seconds, &parts) == nullptr) return "?";
+  return {text.data(), std::strftime(text.data(), text.size(), "%F %T", &parts)};
+}
+
+std::string span_in_words(std::chrono::milliseconds length) {
+  const std::int64_t ms = length.count() < 0 ? 0 : length.count();
+  const std::int64_t seconds = ms / 1000;
+  const std::int64_t minutes = seconds / 60;
+  const std::int64_t hours = minutes / 60;
+  if (ms < 10'000) return fmt::format("{}.{}s", seconds, ms % 1000 / 100);
+  if (minutes < 1) return fmt::format("{}s", seconds);
+  if (hours < 1) return fmt::format("{}m {}s", minutes, seconds % 60);
+  if (hours < 24) return fmt::format("{}h {}m", hours, minutes % 60);
+  return fmt::format("{}d {}h", hours / 24, hours % 24);
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool c1 = byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (c1) ++i;  // the control characters beyond ASCII
+    if (byte == '\n' || byte == '\r' || byte == '\t') {
+      out += ' ';
+    } else if (byte < 0x20 || byte == 0x7f || c1) {
+      out += '?';
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace natsession::ctl

@@ -1,0 +1,112 @@
+#include "live_sessions.h"
+
+#include <poll.h>
+
+#include "conntrack/nat_status.h"
+#include "session/nat_view.h"
+
+namespace natsession {
+namespace {
+
+// Between two looks at the clock.
+constexpr std::chrono::milliseconds kPatience{200};
+
+LiveSession describe(const ConntrackEvent& entry, const std::string& netns, UnixMs now) {
+  SessionRecord view;
+  set_nat_view(entry.original, entry.reply, entry.protocol, entry.status, view);
+  const bool dnat = is_dnat_view(entry.status);
+  const auto& vpc = dnat ? entry.reply_counters : entry.original_counters;
+  const auto& pub = dnat ? entry.original_counters : entry.reply_counters;
+  LiveSession session;
+  session.netns = netns;
+  session.pri_ip = view.pri_ip;
+  session.pub_ip = view.pub_ip;
+  session.nat_ip = view.nat_ip;
+  session.pri_port = view.pri_port;
+  session.pub_port = view.pub_port;
+  session.nat_port = view.nat_port;
+  session.protocol = entry.protocol;
+  session.tcp_state = entry.tcp_state;
+  session.zone = entry.zone;
+  session.mark = entry.mark;
+  session.since = entry.start ? to_ms(*entry.start) : now;
+  session.since_exact = entry.start.has_value();
+  if (vpc) {
+    session.bytes_from_vpc = Count(vpc->bytes);
+    session.pkts_from_vpc = Count(vpc->packets);
+  }
+  if (pub) {
+    session.bytes_from_pub = Count(pub->bytes);
+    session.pkts_from_pub = Count(pub->packets);
+  }
+  return session;
+}
+
+class Matcher final : public EventSource::Handler {
+ public:
+  Matcher(const SessionFilter& filter, const std::string& netns, SessionsAnswer& answer)
+      : filter_(filter), netns_(netns), answer_(answer) {}
+
+  void on_event(const ConntrackEvent& entry) override {
+    LiveSession session = describe(entry, netns_, answer_.now);
+    if (!filter_.matches(session)) return;
+    if (answer_.sessions.size() < filter_.limit) {
+      answer_.sessions.push_back(std::move(session));
+    } else {
+      answer_.more = true;
+    }
+  }
+
+ private:
+  const SessionFilter& filter_;
+  const std::string& netns_;
+  SessionsAnswer& answer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LiveSessions>> LiveSessions::open(NatSelection nat, std::string netns) {
+  auto socket = NetlinkSocket::open();
+  if (!socket) return socket.error();
+  TableDump dump(*std::move(socket), nat_status_mask(nat), TableDump::passes_of(nat));
+  return std::unique_ptr<LiveSessions>(new LiveSessions(std::move(dump), std::move(netns)));
+}
+
+Result<void> LiveSessions::show(EventSource::Handler& handler, const std::function<bool()>& enough) {
+  const std::lock_guard lock(mutex_);
+  const auto deadline = std::chrono::steady_clock::now() + kLimit;
+  const auto late = [&] { return std::chrono::steady_clock::now() >= deadline; };
+  for (auto started = dump_.start(); !started; started = dump_.start()) {
+    // Kept while a dump that was given up is thrown away.
+    if (started.error().kind != ErrorKind::kUnavailable || late()) return started;
+  }
+  for (;;) {
+    const auto state = dump_.step(handler);
+    if (!state) return state.error();
+    if (*state != EventSource::DumpState::kMore) return {};  // an interrupted one may lack some, as any moment does
+    if (enough() || late()) break;
+    pollfd poller{dump_.fd(), POLLIN, 0};
+    ::poll(&poller, 1, static_cast<int>(kPatience.count()));
+  }
+  dump_.abandon();
+  if (enough()) return {};
+  return Error{ErrorKind::kUnavailable, "the conntrack table is not shown within 10 s"};
+}
+
+Result<void> LiveSessions::collect(const SessionFilter& filter, SessionsAnswer& answer) {
+  Matcher matcher(filter, netns_, answer);
+  return show(matcher, [&] { return answer.more; });
+}
+
+Result<std::optional<UnixMs>> LiveSessions::oldest_start() {
+  struct Oldest final : EventSource::Handler {
+    void on_event(const ConntrackEvent& entry) override {
+      if (entry.start && (!start || to_ms(*entry.start) < *start)) start = to_ms(*entry.start);
+    }
+    std::optional<UnixMs> start;
+  } oldest;
+  if (auto shown = show(oldest, [] { return false; }); !shown) return shown.error();
+  return oldest.start;
+}
+
+}  // namespace natsession

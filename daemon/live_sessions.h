@@ -1,0 +1,45 @@
+// LiveSessions: answers who uses what now, by a dump of the kernel's table on a socket of its own. The collector is not
+// asked, so a question never takes it away from events.
+// Threads: open() on one; collect() from any, one at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "conntrack/table_dump.h"
+#include "control/session_filter.h"
+#include "control/status.h"
+
+namespace natsession {
+
+class LiveSessions {
+ public:
+  // A table of a million flows is shown in some three seconds.
+  static constexpr std::chrono::seconds kLimit{10};
+
+  // In the network namespace of the calling thread. `netns` is how it is called in answers.
+  // Errors: kUnavailable, kPermission, naming the step.
+  [[nodiscard]] static Result<std::unique_ptr<LiveSessions>> open(NatSelection nat, std::string netns);
+
+  // Adds those that match to `answer`, up to the filter's limit.
+  // Errors: the kernel's; kUnavailable when it takes longer than kLimit.
+  Result<void> collect(const SessionFilter& filter, SessionsAnswer& answer);
+
+  // When the session began that is the oldest now; nullopt if there is none whose beginning the kernel knows.
+  [[nodiscard]] Result<std::optional<UnixMs>> oldest_start();
+
+  [[nodiscard]] const std::string& netns() const { return netns_; }
+
+ private:
+  LiveSessions(TableDump dump, std::string netns) : dump_(std::move(dump)), netns_(std::move(netns)) {}
+
+  Result<void> show(EventSource::Handler& handler, const std::function<bool()>& enough);
+
+  std::mutex mutex_;  // of the dump
+  TableDump dump_;
+  const std::string netns_;
+};
+
+}  // namespace natsession

@@ -1,0 +1,50 @@
+#include "control/control_server.h"
+
+#include "control/peer.h"
+
+namespace natsession {
+
+ControlServer::ControlServer(ControlSettings settings) : settings_(std::move(settings)) {}
+
+Result<void> ControlServer::listen() {
+  if (settings_.metrics) {
+    auto listener = listen_tcp(*settings_.metrics);
+    if (!listener) return listener.error();
+    metrics_listener_ = std::move(*listener);
+  }
+  if (!settings_.socket_path.empty()) {
+    auto listener = UnixListener::open(settings_.socket_path, settings_.group);
+    if (!listener) {
+      metrics_listener_.reset();
+      return listener.error();
+    }
+    control_listener_ = std::move(*listener);
+  }
+  return {};
+}
+
+Result<void> ControlServer::start(ControlHandler& handler) {
+  if (control_listener_) {
+    control_.emplace(settings_.limits,
+                     [&handler, group = control_listener_->group()](HttpRequest& request, int fd) {
+                       request.may_change = peer_may_change(fd, group);
+                       return answer_control(request, handler);
+                     });
+    if (auto started = control_->start(control_listener_->fd()); !started) return started;
+  }
+  if (metrics_listener_) {
+    metrics_.emplace(settings_.limits,
+                     [&handler](HttpRequest& request, int) { return answer_metrics_only(request, handler); });
+    if (auto started = metrics_->start(metrics_listener_.get()); !started) return started;
+  }
+  return {};
+}
+
+void ControlServer::stop() {
+  control_.reset();
+  metrics_.reset();
+  control_listener_.reset();
+  metrics_listener_.reset();
+}
+
+}  // namespace natsession

@@ -1,0 +1,231 @@
+#include "control/listen_socket.h"
+
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
+#include <unistd.h>
+
+namespace natsession {
+namespace {
+
+constexpr int kBacklog = 128;
+
+std::string name_of(const std::string& path) {
+  return "control socket " + path;
+}
+
+const sockaddr* as_sockaddr(const sockaddr_un& address) {
+  return reinterpret_cast<const sockaddr*>(&address);  // NOLINT: the socket API's own cast
+}
+
+// Who listens at `address`: its pid, 0 if it will not say; nullopt if nobody does.
+std::optional<pid_t> listener_at(const sockaddr_un& address) {
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) return 0;  // not known: nothing is replaced
+  // EAGAIN: somebody listens, and has much to do.
+  if (::connect(probe.get(), as_sockaddr(address), sizeof address) != 0 && errno != EAGAIN) {
+    if (errno == ECONNREFUSED || errno == ENOENT) return std::nullopt;
+    return 0;
+  }
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return ::getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+// Two daemons that start at once must not both replace a stale socket. The lock is on the folder, and only
+// for the moment; where it cannot be had, the start goes on without.
+UniqueFd lock_folder_of(const std::string& path) {
+  UniqueFd fd(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fd;
+  for (int tries = 0; tries < 100 && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+       ++tries) {
+    ::usleep(10'000);
+  }
+  return fd;
+}
+
+// Binds with mode 0660. Returns errno, or 0.
+int bind_safely(int fd, const sockaddr_un& address) {
+  const mode_t before = ::umask(0117);
+  const int error = ::bind(fd, as_sockaddr(address), sizeof address) == 0 ? 0 : errno;
+  ::umask(before);
+  return error;
+}
+
+// Makes room for a new socket where a dead one is.
+Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) != 0) {
+    if (errno == ENOENT) return {};
+    return system_error(name_of(path) + ": lstat", errno);
+  }
+  if (!S_ISSOCK(there.st_mode)) {
+    return Error{ErrorKind::kUsage,
+                 name_of(path) + ": there is something else than a socket; it is left alone"};
+  }
+  if (const auto pid = listener_at(address)) {
+    const std::string who = *pid > 0 ? "process " + std::to_string(*pid) : "another process";
+    return Error{
+        ErrorKind::kUnavailable,
+        name_of(path) + ": " + who + " listens there: stop it, or give this daemon another --control PATH"};
+  }
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error(name_of(path) + ": unlink", errno);
+  return {};
+}
+
+std::optional<gid_t> find_group(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  std::vector<char> buffer(4096);
+  group entry{};
+  group* found = nullptr;
+  int error = 0;
+  while ((error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found)) == ERANGE &&
+         buffer.size() < (std::size_t{1} << 20)) {
+    buffer.resize(buffer.size() * 2);  // a group of many members
+  }
+  return error == 0 && found != nullptr ? std::optional(entry.gr_gid) : std::nullopt;
+}
+
+}  // namespace
+
+Result<UnixListener> UnixListener::open(const std::string& path, const std::string& group) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return Error{ErrorKind::kUsage, name_of(path) + ": a path of 1 to " +
+                                        std::to_string(sizeof address.sun_path - 1) + " bytes is needed"};
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+
+  UnixListener listener;
+  listener.fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener.fd_) return system_error(name_of(path) + ": socket", errno);
+  // As /run/natsessiond, when no service manager has made it.
+  if (::mkdir(folder_of(path).c_str(), 0755) != 0 && errno != EEXIST) {
+    return system_error(name_of(path) + ": mkdir", errno);
+  }
+  {
+    const UniqueFd lock = lock_folder_of(path);
+    if (auto removed = remove_stale(path, address); !removed) return removed.error();
+    if (const int error = bind_safely(listener.fd_.get(), address); error != 0) {
+      return system_error(name_of(path) + ": bind", error);
+    }
+    struct stat made {};
+    if (::lstat(path.c_str(), &made) != 0) return system_error(name_of(path) + ": lstat", errno);
+    listener.path_ = path;
+    listener.device_ = made.st_dev;
+    listener.inode_ = made.st_ino;
+    if (::listen(listener.fd_.get(), kBacklog) != 0) return system_error(name_of(path) + ": listen", errno);
+  }
+  // A daemon that may not give it away still serves its own user.
+  const auto gid = find_group(group);
+  if (gid && ::lchown(path.c_str(), static_cast<uid_t>(-1), *gid) == 0) listener.group_ = gid;
+  return listener;
+}
+
+UnixListener::UnixListener(UnixListener&& other) noexcept {
+  *this = std::move(other);
+}
+
+UnixListener& UnixListener::operator=(UnixListener&& other) noexcept {
+  if (this == &other) return *this;
+  remove();
+  fd_ = std::move(other.fd_);
+  path_ = std::exchange(other.path_, {});
+  device_ = other.device_;
+  inode_ = other.inode_;
+  group_ = other.group_;
+  return *this;
+}
+
+UnixListener::~UnixListener() {
+  remove();
+}
+
+void UnixListener::remove() {
+  if (path_.empty()) return;
+  struct stat there {};
+  if (::lstat(path_.c_str(), &there) == 0 && there.st_dev == device_ && there.st_ino == inode_) {
+    ::unlink(path_.c_str());
+  }
+  path_.clear();
+}
+
+Result<HostPort> parse_host_port(std::string_view text) {
+  const Error bad{ErrorKind::kUsage, "'" + std::string(text) +
+                                         "' is not HOST:PORT, such as 127.0.0.1:9435, [::1]:9435 or :9435"};
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return bad;
+  HostPort result;
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+    if (host.empty()) return bad;
+  } else if (host.find_first_of(":[]") != std::string_view::npos) {
+    return bad;
+  }
+  result.host = host;
+  const std::string_view port = text.substr(colon + 1);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), result.port);
+  if (error != std::errc() || end != port.data() + port.size()) return bad;
+  return result;
+}
+
+Result<UniqueFd> listen_tcp(const HostPort& where) {
+  const std::string name =
+      "metrics at " + (where.host.empty() ? "*" : where.host) + ":" + std::to_string(where.port);
+  addrinfo wanted{};
+  wanted.ai_family = where.host.empty() ? AF_INET6 : AF_UNSPEC;  // "::" takes IPv4, too
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int failure = ::getaddrinfo(where.host.empty() ? "::" : where.host.c_str(),
+                                    std::to_string(where.port).c_str(), &wanted, &found);
+  if (failure != 0) return Error{ErrorKind::kUsage, name + ": " + ::gai_strerror(failure)};
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+
+  UniqueFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd && where.host.empty()) return listen_tcp({"0.0.0.0", where.port});  // a kernel without IPv6
+  if (!fd) return system_error(name + ": socket", errno);
+  const int on = 1;
+  const int off = 0;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (where.host.empty()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+    return system_error(name + ": bind", errno, ErrorKind::kUnavailable);
+  }
+  return fd;
+}
+
+std::uint16_t bound_port(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return 0;  // NOLINT: the socket API's own
+  in_port_t port = 0;
+  if (address.ss_family == AF_INET) {
+    port = reinterpret_cast<const sockaddr_in*>(&address)->sin_port;  // NOLINT
+  } else if (address.ss_family == AF_INET6) {
+    port = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port;  // NOLINT
+  }
+  return ntohs(port);
+}
+
+}  // namespace natsession

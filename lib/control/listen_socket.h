@@ -1,0 +1,62 @@
+// ListenSocket: where the control socket and the metrics are reached.
+// Threads: one; UnixListener::open() changes the process's umask for a moment, so it is called while there is
+// no other.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace natsession {
+
+// A listening unix socket of mode 0660. The file is removed with the object, unless somebody has put another
+// one there.
+class UnixListener {
+ public:
+  // Replaces what a daemon that died left behind. `group`, when there is one of this name, owns the socket.
+  // Errors: kUnavailable if a process listens there, naming its pid; kUsage if the path is too long or there
+  // is
+  //         something else than a socket; kPermission, kIo with the path.
+  [[nodiscard]] static Result<UnixListener> open(const std::string& path, const std::string& group);
+
+  UnixListener(UnixListener&& other) noexcept;
+  UnixListener& operator=(UnixListener&& other) noexcept;
+  ~UnixListener();
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  // The group that owns the socket; nullopt if there is none of the name, or it could not be given away.
+  [[nodiscard]] const std::optional<gid_t>& group() const { return group_; }
+
+ private:
+  UnixListener() = default;
+  void remove();
+
+  UniqueFd fd_;
+  std::string path_;  // empty after a move
+  dev_t device_{};
+  ino_t inode_{};
+  std::optional<gid_t> group_;
+};
+
+// "127.0.0.1:9435", "[::1]:9435", "localhost:9435", ":9435" for every address.
+struct HostPort {
+  std::string host;  // empty: every address
+  std::uint16_t port = 0;
+};
+// Errors: kUsage, naming the text. Port 0 lets the kernel choose.
+[[nodiscard]] Result<HostPort> parse_host_port(std::string_view text);
+
+// A listening TCP socket.
+// Errors: kUsage for an unknown host; kUnavailable if the address is in use or not this machine's.
+[[nodiscard]] Result<UniqueFd> listen_tcp(const HostPort& where);
+
+// The port that a TCP socket is bound to; 0 if it is none.
+[[nodiscard]] std::uint16_t bound_port(int fd);
+
+}  // namespace natsession

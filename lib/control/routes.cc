@@ -1,0 +1,149 @@
+#include "control/routes.h"
+
+#include "control/metrics.h"
+#include "control/status_json.h"
+
+namespace natsession {
+namespace {
+
+constexpr std::string_view kJson = "application/json";
+
+HttpAnswer json_answer(std::string body) {
+  return {200, kJson, std::move(body) + "\n", {}};
+}
+
+HttpAnswer refusal(unsigned status, std::string_view message) {
+  return {status, kJson, error_json(message) + "\n", {}};
+}
+
+HttpAnswer refusal(const Error& error) {
+  switch (error.kind) {
+    case ErrorKind::kUsage:
+      return refusal(400, error.message);
+    case ErrorKind::kPermission:
+      return refusal(403, error.message);
+    case ErrorKind::kUnavailable:
+      return refusal(503, error.message);
+    case ErrorKind::kIo:
+    case ErrorKind::kMalformed:
+      break;
+  }
+  return refusal(500, error.message);
+}
+
+Result<void> refuse_arguments(const HttpRequest& request) {
+  if (request.query.empty()) return {};
+  return Error{ErrorKind::kUsage,
+               "unknown argument '" + request.query.front().first + "'; there are none here"};
+}
+
+HttpAnswer answer_status(const HttpRequest& request, ControlHandler& handler) {
+  if (auto fit = refuse_arguments(request); !fit) return refusal(fit.error());
+  return json_answer(status_json(handler.status()));
+}
+
+HttpAnswer answer_sessions(const HttpRequest& request, ControlHandler& handler) {
+  const auto filter = parse_session_filter(request.query);
+  if (!filter) return refusal(filter.error());
+  const auto answer = handler.sessions(*filter);
+  return answer ? json_answer(sessions_json(*answer)) : refusal(answer.error());
+}
+
+// Arguments are passed over: a scraper may be told to send some.
+HttpAnswer answer_metrics(const HttpRequest& /*request*/, ControlHandler& handler) {
+  const auto ports = handler.port_use();
+  return {200,
+          "text/plain; version=0.0.4; charset=utf-8",
+          metrics_text(handler.status(), ports ? *ports : std::vector<PortUse>()),
+          {}};
+}
+
+HttpAnswer change(const HttpRequest& request, ControlHandler& handler,
+                  Result<void> (ControlHandler::*make)(const std::optional<std::string>&)) {
+  if (!request.may_change) {
+    return refusal(403,
+                   "changes are for root, the daemon's own user and members of the control socket's group");
+  }
+  std::optional<std::string> sink;
+  for (const auto& [name, value] : request.query) {
+    if (name != "sink") return refusal(400, "unknown argument '" + name + "'; there is: sink");
+    if (sink) return refusal(400, "argument 'sink' is given twice");
+    if (value.empty()) return refusal(400, "argument 'sink' is empty; without it all logging is meant");
+    sink = value;
+  }
+  if (auto made = (handler.*make)(sink); !made) return refusal(made.error());
+  return json_answer(status_json(handler.status()));
+}
+
+HttpAnswer answer_enable(const HttpRequest& request, ControlHandler& handler) {
+  return change(request, handler, &ControlHandler::enable);
+}
+
+HttpAnswer answer_disable(const HttpRequest& request, ControlHandler& handler) {
+  return change(request, handler, &ControlHandler::disable);
+}
+
+HttpAnswer answer_list(const HttpRequest& request, ControlHandler& handler);
+
+struct Route {
+  std::string_view method;
+  std::string_view path;
+  HttpAnswer (*answer)(const HttpRequest& request, ControlHandler& handler);
+  std::string_view what;
+};
+
+constexpr Route kRoutes[] = {
+    {"GET", "/", answer_list, "this list"},
+    {"GET", "/status", answer_status, "logging, collectors, sinks and the ledger, as JSON"},
+    {"GET", "/sessions", answer_sessions,
+     "live sessions, as JSON; arguments: netns, protocol, pri_ip, nat_ip, pub_ip (address or prefix), "
+     "pri_port, nat_port, pub_port, "
+     "limit"},
+    {"GET", "/metrics", answer_metrics, "metrics for Prometheus"},
+    {"POST", "/enable", answer_enable, "enable a sink (argument: sink), or all logging; answers the status"},
+    {"POST", "/disable", answer_disable,
+     "disable a sink (argument: sink), or all logging; answers the status"},
+};
+
+HttpAnswer answer_list(const HttpRequest& /*request*/, ControlHandler& /*handler*/) {
+  std::string text;
+  for (const Route& route : kRoutes) {
+    text.append(route.method).append(" ").append(route.path).append("\t").append(route.what).append("\n");
+  }
+  return {200, "text/plain; charset=utf-8", std::move(text), {}};
+}
+
+HttpAnswer unknown_path(std::string_view path) {
+  constexpr std::size_t kShown = 100;  // of a path that may be as long as a request
+  return refusal(404,
+                 "nothing is at '" + std::string(path.substr(0, kShown)) + "'; GET / lists what there is");
+}
+
+HttpAnswer dispatch(const Route& route, const HttpRequest& request, ControlHandler& handler) {
+  const bool head = route.method == "GET" && request.method == "HEAD";  // the server leaves the body out
+  if (request.method != route.method && !head) {
+    HttpAnswer answer = refusal(405, std::string(route.path) + " is asked by " + std::string(route.method));
+    answer.allow = route.method;
+    return answer;
+  }
+  return route.answer(request, handler);
+}
+
+}  // namespace
+
+HttpAnswer answer_control(const HttpRequest& request, ControlHandler& handler) {
+  for (const Route& route : kRoutes) {
+    if (route.path == request.path) return dispatch(route, request, handler);
+  }
+  return unknown_path(request.path);
+}
+
+HttpAnswer answer_metrics_only(const HttpRequest& request, ControlHandler& handler) {
+  for (const Route& route : kRoutes) {
+    if (route.path == request.path && route.answer == answer_metrics)
+      return dispatch(route, request, handler);
+  }
+  return refusal(404, "nothing but /metrics is served here");
+}
+
+}  // namespace natsession

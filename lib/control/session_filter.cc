@@ -1,0 +1,150 @@
+#include "control/session_filter.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+namespace natsession {
+namespace {
+
+struct Protocol {
+  std::uint8_t number;
+  std::string_view name;
+};
+
+// What conntrack has a tracker of its own for.
+constexpr std::array<Protocol, 8> kProtocols{{{1, "icmp"},
+                                              {6, "tcp"},
+                                              {17, "udp"},
+                                              {33, "dccp"},
+                                              {47, "gre"},
+                                              {58, "icmpv6"},
+                                              {132, "sctp"},
+                                              {136, "udplite"}}};
+
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
+
+template <typename Number>
+std::optional<Number> parse_number(std::string_view text, Number least, Number most) {
+  Number value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most)
+    return std::nullopt;
+  return value;
+}
+
+Result<void> set_port(std::optional<std::uint16_t>& to, std::string_view text) {
+  to = parse_number<std::uint16_t>(text, 0, std::numeric_limits<std::uint16_t>::max());
+  if (!to) return Error{ErrorKind::kUsage, quoted(text) + " is not a port: 0 to 65535"};
+  return {};
+}
+
+Result<void> set_prefix(std::optional<Prefix>& to, std::string_view text) {
+  auto prefix = Prefix::parse(text);
+  if (!prefix) return prefix.error();
+  to = *prefix;
+  return {};
+}
+
+Result<void> set_protocol(std::optional<std::uint8_t>& to, std::string_view text) {
+  const auto protocol = parse_protocol(text);
+  if (!protocol) return protocol.error();
+  to = *protocol;
+  return {};
+}
+
+Result<void> set_limit(std::size_t& to, std::string_view text) {
+  const auto limit = parse_number<std::size_t>(text, 1, SessionFilter::kMaxLimit);
+  if (!limit) {
+    return Error{ErrorKind::kUsage,
+                 quoted(text) + " is not a limit: 1 to " + std::to_string(SessionFilter::kMaxLimit)};
+  }
+  to = *limit;
+  return {};
+}
+
+struct Argument {
+  std::string_view name;
+  Result<void> (*set)(SessionFilter& filter, std::string_view text);
+};
+
+const std::array<Argument, 9> kArguments{{
+    {"netns",
+     [](SessionFilter& filter, std::string_view text) -> Result<void> {
+       filter.netns = std::string(text);
+       return {};
+     }},
+    {"protocol",
+     [](SessionFilter& filter, std::string_view text) { return set_protocol(filter.protocol, text); }},
+    {"pri_ip", [](SessionFilter& filter, std::string_view text) { return set_prefix(filter.pri_ip, text); }},
+    {"nat_ip", [](SessionFilter& filter, std::string_view text) { return set_prefix(filter.nat_ip, text); }},
+    {"pub_ip", [](SessionFilter& filter, std::string_view text) { return set_prefix(filter.pub_ip, text); }},
+    {"pri_port",
+     [](SessionFilter& filter, std::string_view text) { return set_port(filter.pri_port, text); }},
+    {"nat_port",
+     [](SessionFilter& filter, std::string_view text) { return set_port(filter.nat_port, text); }},
+    {"pub_port",
+     [](SessionFilter& filter, std::string_view text) { return set_port(filter.pub_port, text); }},
+    {"limit", [](SessionFilter& filter, std::string_view text) { return set_limit(filter.limit, text); }},
+}};
+
+std::string argument_names() {
+  std::string names;
+  for (const Argument& argument : kArguments) {
+    if (!names.empty()) names += ", ";
+    names += argument.name;
+  }
+  return names;
+}
+
+}  // namespace
+
+bool SessionFilter::matches(const LiveSession& session) const {
+  return (!netns || *netns == session.netns) && (!protocol || *protocol == session.protocol) &&
+         (!pri_port || *pri_port == session.pri_port) && (!nat_port || *nat_port == session.nat_port) &&
+         (!pub_port || *pub_port == session.pub_port) && (!pri_ip || pri_ip->contains(session.pri_ip)) &&
+         (!nat_ip || nat_ip->contains(session.nat_ip)) && (!pub_ip || pub_ip->contains(session.pub_ip));
+}
+
+Result<SessionFilter> parse_session_filter(const QueryArguments& arguments) {
+  SessionFilter filter;
+  std::array<bool, kArguments.size()> given{};
+  for (const auto& [name, text] : arguments) {
+    const auto found =
+        std::find_if(kArguments.begin(), kArguments.end(),
+                     [&name = name](const Argument& argument) { return argument.name == name; });
+    if (found == kArguments.end()) {
+      return Error{ErrorKind::kUsage, "unknown argument " + quoted(name) + "; there are " + argument_names()};
+    }
+    bool& twice = given[static_cast<std::size_t>(found - kArguments.begin())];
+    if (twice) return Error{ErrorKind::kUsage, "argument " + quoted(name) + " is given twice"};
+    twice = true;
+    if (auto set = found->set(filter, text); !set) {
+      return Error{ErrorKind::kUsage, "argument " + quoted(name) + ": " + set.error().message};
+    }
+  }
+  return filter;
+}
+
+std::string_view protocol_name(std::uint8_t protocol) {
+  for (const Protocol& known : kProtocols) {
+    if (known.number == protocol) return known.name;
+  }
+  return {};
+}
+
+Result<std::uint8_t> parse_protocol(std::string_view text) {
+  for (const Protocol& known : kProtocols) {
+    if (known.name == text) return known.number;
+  }
+  if (const auto number = parse_number<std::uint8_t>(text, 0, std::numeric_limits<std::uint8_t>::max()))
+    return *number;
+  std::string names;
+  for (const Protocol& known : kProtocols) names.append(known.name).append(", ");
+  return Error{ErrorKind::kUsage, quoted(text) + " is not a protocol: " + names + "or a number up to 255"};
+}
+
+}  // namespace natsession

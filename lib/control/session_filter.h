@@ -1,0 +1,47 @@
+// SessionFilter: which live sessions are asked for. Every condition that is set must hold.
+// Threads: a plain value type and pure functions.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.h"
+#include "control/status.h"
+
+namespace natsession {
+
+struct SessionFilter {
+  static constexpr std::size_t kDefaultLimit = 1000;
+  static constexpr std::size_t kMaxLimit = 100'000;  // 40 MB of JSON
+
+  std::optional<std::string> netns;
+  std::optional<std::uint8_t> protocol;
+  std::optional<Prefix> pri_ip;
+  std::optional<Prefix> nat_ip;
+  std::optional<Prefix> pub_ip;
+  std::optional<std::uint16_t> pri_port;
+  std::optional<std::uint16_t> nat_port;
+  std::optional<std::uint16_t> pub_port;
+  std::size_t limit = kDefaultLimit;  // 1 to kMaxLimit
+
+  [[nodiscard]] bool matches(const LiveSession& session) const;
+};
+
+using QueryArguments = std::vector<std::pair<std::string, std::string>>;
+
+// Reads the arguments of GET /sessions: the members' names, with addresses or prefixes, numbers, and for the
+// protocol a name or a number. Errors: kUsage, naming the argument, its value and what would do; also for one
+// that is unknown or given twice.
+[[nodiscard]] Result<SessionFilter> parse_session_filter(const QueryArguments& arguments);
+
+// "tcp" for 6, and so on; empty for a protocol that has no name here.
+[[nodiscard]] std::string_view protocol_name(std::uint8_t protocol);
+// Reads a name of protocol_name() or a number up to 255.
+// Errors: kUsage, naming the text.
+[[nodiscard]] Result<std::uint8_t> parse_protocol(std::string_view text);
+
+}  // namespace natsession

@@ -1,0 +1,307 @@
+#include "control/status_json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <stdexcept>
+
+#include <nlohmann/json.hpp>
+
+#include "record/encoder.h"
+
+namespace natsession {
+
+std::string_view to_string(SinkState state) {
+  switch (state) {
+    case SinkState::kSuccess:
+      return "Success";
+    case SinkState::kModifying:
+      return "Modifying";
+    case SinkState::kFailed:
+      break;
+  }
+  return "Failed";
+}
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The members of each struct and their names, once for writing and reading.
+template <typename T>
+struct Members;
+
+template <typename T>
+concept Object = requires {
+  sizeof(Members<T>);
+};
+
+template <>
+struct Members<EventCounts> {
+  static void visit(auto& events, auto member) {
+    member("new", events.added);
+    member("update", events.updated);
+    member("destroy", events.destroyed);
+  }
+};
+
+template <>
+struct Members<RecordCounts> {
+  static void visit(auto& records, auto member) {
+    member("start", records.starts);
+    member("interim", records.interims);
+    member("end", records.ends);
+    member("gap", records.gaps);
+  }
+};
+
+template <>
+struct Members<CollectorReport> {
+  static void visit(auto& collector, auto member) {
+    member("netns", collector.netns);
+    member("ready", collector.ready);
+    member("live_sessions", collector.live);
+    member("events", collector.events);
+    member("records", collector.records);
+    member("events_per_second", collector.events_per_second);
+    member("records_per_second", collector.records_per_second);
+    member("events_delayed", collector.events_delayed);
+    member("events_lost", collector.events_lost);
+    member("gaps", collector.gaps);
+    member("reliable", collector.reliable);
+    member("guard_tripped", collector.guard_tripped);
+    member("guard_trips", collector.guard_trips);
+    member("vanished", collector.vanished);
+    member("not_followed", collector.not_followed);
+    member("malformed", collector.malformed);
+    member("dumps_failed", collector.dumps_failed);
+    member("receive_buffer_bytes", collector.receive_buffer_bytes);
+  }
+};
+
+template <>
+struct Members<SinkReport> {
+  static void visit(auto& sink, auto member) {
+    member("name", sink.name);
+    member("destination", sink.destination);
+    member("enabled", sink.enabled);
+    member("state", sink.state);
+    member("code", sink.code);
+    member("message", sink.message);
+    member("last_failure_at", sink.last_failure_at);
+    member("delivered", sink.delivered);
+    member("retried", sink.retried);
+    member("waiting", sink.waiting);
+    member("dropped", sink.dropped);
+    member("rejected", sink.rejected);
+    member("oldest_waiting_seconds", sink.oldest_waiting);
+    member("suspended_until", sink.suspended_until);
+  }
+};
+
+template <>
+struct Members<LedgerReport> {
+  static void visit(auto& ledger, auto member) {
+    member("directory", ledger.directory);
+    member("bytes", ledger.bytes);
+    member("limit_bytes", ledger.limit_bytes);
+    member("segments", ledger.segments);
+    member("sealed_segments", ledger.sealed_segments);
+    member("records", ledger.records);
+    member("oldest", ledger.oldest);
+    member("retention_seconds", ledger.retention);
+    member("appended", ledger.appended);
+    member("pending", ledger.pending);
+    member("append_failures", ledger.append_failures);
+    member("dropped", ledger.dropped);
+    member("deleted_segments", ledger.deleted_segments);
+    member("deleted_unread_records", ledger.deleted_unread_records);
+    member("damaged_frames", ledger.damaged_frames);
+    member("failure", ledger.failure);
+  }
+};
+
+template <>
+struct Members<Status> {
+  static void visit(auto& status, auto member) {
+    member("version", status.version);
+    member("build", status.build);
+    member("started", status.started);
+    member("now", status.now);
+    member("logging_enabled", status.logging);
+    member("collectors", status.collectors);
+    member("sinks", status.sinks);
+    member("ledger", status.ledger);
+  }
+};
+
+template <>
+struct Members<LiveSession> {
+  static void visit(auto& session, auto member) {
+    member("netns", session.netns);
+    member("protocol", session.protocol);
+    member("pri_ip", session.pri_ip);
+    member("pri_port", session.pri_port);
+    member("pub_ip", session.pub_ip);
+    member("pub_port", session.pub_port);
+    member("nat_ip", session.nat_ip);
+    member("nat_port", session.nat_port);
+    member("tcp_state", session.tcp_state);
+    member("zone", session.zone);
+    member("mark", session.mark);
+    member("since", session.since);
+    member("since_exact", session.since_exact);
+    member("bytes_from_vpc", session.bytes_from_vpc);
+    member("pkts_from_vpc", session.pkts_from_vpc);
+    member("bytes_from_pub", session.bytes_from_pub);
+    member("pkts_from_pub", session.pkts_from_pub);
+  }
+};
+
+template <>
+struct Members<SessionsAnswer> {
+  static void visit(auto& answer, auto member) {
+    member("now", answer.now);
+    member("more", answer.more);
+    member("sessions", answer.sessions);
+  }
+};
+
+struct Writer {
+  template <typename T>
+  requires std::integral<T> || std::floating_point<T> || std::same_as<T, std::string>
+  static Json write(const T& value) { return value; }
+  // A double holds milliseconds since 1970 exactly for the next 280,000 years.
+  static Json write(std::chrono::milliseconds value) { return static_cast<double>(value.count()) / 1000; }
+  static Json write(UnixMs value) { return write(value.time_since_epoch()); }
+  static Json write(SinkState value) { return to_string(value); }
+  static Json write(TcpState value) {
+    return value == TcpState::kNone ? Json(nullptr) : Json(to_string(value));
+  }
+  static Json write(Count value) { return value.known() ? Json(value.value()) : Json(nullptr); }
+  static Json write(const IpAddress& value) { return value.to_string(); }
+  template <typename T>
+  static Json write(const std::optional<T>& value) {
+    return value ? write(*value) : Json(nullptr);
+  }
+  template <typename T>
+  static Json write(const std::vector<T>& values) {
+    Json list = Json::array();
+    for (const T& value : values) list.push_back(write(value));
+    return list;
+  }
+  template <Object T>
+  static Json write(const T& value) {
+    Json object = Json::object();
+    Members<T>::visit(value, [&](const char* name, const auto& member) { object[name] = write(member); });
+    return object;
+  }
+};
+
+// Thrown and caught in this file, as the JSON library's own are.
+struct Unfit : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Absent and null members leave the value as it is.
+struct Reader {
+  template <typename T>
+  requires std::integral<T> || std::floating_point<T> || std::same_as<T, std::string>
+  static void read(const Json& json, T& to) { json.get_to(to); }
+  static void read(const Json& json, std::chrono::milliseconds& to) {
+    constexpr double kMost = 9e15;  // exact in a double
+    to = std::chrono::milliseconds(std::llround(std::clamp(json.get<double>() * 1000, -kMost, kMost)));
+  }
+  static void read(const Json& json, UnixMs& to) {
+    std::chrono::milliseconds since{};
+    read(json, since);
+    to = UnixMs(since);
+  }
+  static void read(const Json& json, SinkState& to) {
+    const auto text = json.get<std::string>();
+    for (const SinkState state : {SinkState::kSuccess, SinkState::kModifying, SinkState::kFailed}) {
+      if (text == to_string(state)) to = state;
+    }
+  }
+  static void read(const Json& json, TcpState& to) {
+    const auto text = json.get<std::string>();
+    for (int number = 0; number <= static_cast<int>(TcpState::kSynSent2); ++number) {
+      if (text == to_string(static_cast<TcpState>(number))) to = static_cast<TcpState>(number);
+    }
+  }
+  static void read(const Json& json, Count& to) { to = Count(json.get<std::uint64_t>()); }
+  static void read(const Json& json, IpAddress& to) {
+    const auto address = IpAddress::parse(json.get<std::string>());
+    if (!address) throw Unfit(address.error().message);
+    to = *address;
+  }
+  template <typename T>
+  static void read(const Json& json, std::optional<T>& to) {
+    read(json, to.emplace());
+  }
+  template <typename T>
+  static void read(const Json& json, std::vector<T>& to) {
+    for (const Json& item : json) read(item, to.emplace_back());
+  }
+  template <Object T>
+  static void read(const Json& json, T& to) {
+    if (!json.is_object()) throw Unfit("not an object");
+    Members<T>::visit(to, [&](const char* name, auto& member) {
+      const auto found = json.find(name);
+      if (found != json.end() && !found->is_null()) read(*found, member);
+    });
+  }
+};
+
+std::string dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+template <typename T>
+Result<T> parse(std::string_view text, const char* what) {
+  try {
+    T value;
+    Reader::read(Json::parse(text), value);
+    return value;
+  } catch (const std::exception& unfit) {
+    return Error{ErrorKind::kMalformed, std::string(what) + ": " + unfit.what()};
+  }
+}
+
+}  // namespace
+
+std::string status_json(const Status& status) {
+  return dump(Writer::write(status));
+}
+
+std::string sessions_json(const SessionsAnswer& answer) {
+  Json json = Writer::write(answer);
+  for (std::size_t i = 0; i < answer.sessions.size(); ++i) {
+    json["sessions"][i]["age_seconds"] = Writer::write(std::max(answer.now - answer.sessions[i].since, {}));
+  }
+  return dump(json);
+}
+
+std::string error_json(std::string_view message) {
+  Json json;
+  json["error"] = message;
+  return dump(json);
+}
+
+Result<Status> read_status_json(std::string_view text) {
+  return parse<Status>(text, "status");
+}
+
+Result<SessionsAnswer> read_sessions_json(std::string_view text) {
+  return parse<SessionsAnswer>(text, "sessions");
+}
+
+std::string read_error_json(std::string_view text) {
+  try {
+    return Json::parse(text).at("error").get<std::string>();
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+}  // namespace natsession

@@ -1,0 +1,56 @@
+#!/bin/bash
+# Completes command lines as bash would, and compares what is offered.
+set -u
+# shellcheck source=/dev/null
+source "$1" || exit 1
+failures=0
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" && touch control.sock && mkdir ledger || exit 1
+
+# In place of the program: what its status says of sinks, with the socket that it was asked for.
+# shellcheck disable=SC2317
+natsessionctl() {
+    [[ $* == '--json status' || $* == '--control other.sock --json status' ]] || return 3
+    printf '{\n "collectors": [{"name": "no"}],\n  "sinks": [\n    {\n      "name": "file:/var/log/a.json",\n'
+    printf '      "state": "Success"\n    },\n    {\n      "name": "stdout",\n    }\n  ],\n  "ledger": null\n}\n'
+}
+
+# expect LINE OFFERED...: what is offered at the end of LINE.
+expect() {
+    local COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY=()
+    shift
+    _natsessionctl
+    local got wanted
+    got=$(printf '%s\n' "${COMPREPLY[@]-}" | sort)
+    wanted=$(printf '%s\n' "$@" | sort)
+    if [[ $got != "$wanted" ]]; then
+        echo "'$COMP_LINE' is completed with: $got instead of: $wanted"
+        failures=$((failures + 1))
+    fi
+}
+
+expect 'natsessionctl st' status
+expect 'natsessionctl --js' --json
+expect 'natsessionctl --control c' control.sock
+expect 'natsessionctl --ledger=l' ledger
+expect 'natsessionctl --control other.sock ver' verify
+expect 'natsessionctl status --w' --watch
+expect 'natsessionctl tail --fo' --follow --format
+expect 'natsessionctl tail --format ' json csv logfmt
+expect 'natsessionctl tail --time-format=r' rfc3339
+expect 'natsessionctl sessions --p' --pri --pub --protocol
+expect 'natsessionctl sessions -p t' tcp
+expect 'natsessionctl sessions --nat ' ''
+expect 'natsessionctl tail --format x' ''
+expect 'natsessionctl enable ' file:/var/log/a.json stdout
+expect 'natsessionctl disable s' stdout
+expect 'natsessionctl --control other.sock disable s' stdout
+expect 'natsessionctl --control wrong.sock disable s' ''
+expect 'natsessionctl enable file:/v' /var/log/a.json
+expect 'natsessionctl enable --j' --json
+COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
+expect 'natsessionctl enable file:/v' file:/var/log/a.json
+
+complete -p natsessionctl >/dev/null || failures=$((failures + 1))
+exit $((failures > 0))

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# What natsessionctl says and returns when it is used wrongly, or nothing is there. $1: the program.
+set -u
+program=$1
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect STATUS TEXT ARGUMENT...: what is told, on either output, contains TEXT.
+expect() {
+    local status=$1 text=$2 told got
+    shift 2
+    told=$("$program" "$@" 2>&1 </dev/null)
+    got=$?
+    if [[ $got != "$status" || $told != *"$text"* ]]; then
+        printf 'natsessionctl %s\n  should return %s and say: %s\n  returned %s and said: %s\n' \
+            "$*" "$status" "$text" "$got" "$told"
+        failures=$((failures + 1))
+    fi
+}
+
+all='there are status, sessions, tail, enable, disable, check, verify'
+expect 2 "unknown command 'bogus'; $all" bogus
+expect 2 "unknown command 'bogus'" --json bogus
+expect 2 "unknown option '--bogus'" --bogus
+expect 2 "unknown option '--bogus'" status --bogus
+expect 2 "status does not take 'more'" status more
+expect 2 "enable does not take 'two'" enable one two
+expect 2 "a command is missing; $all"
+expect 2 'control' --control
+expect 0 'natsessionctl ' --version
+expect 0 'Exit status: 0 all is well' --help
+for command in status sessions tail enable disable check verify; do
+    expect 0 'Example' "$command" --help
+done
+
+absent=$folder/control.sock
+for command in status sessions enable disable 'enable x' tail verify; do
+    # shellcheck disable=SC2086
+    expect 3 "control socket $absent: it is not there: natsessiond does not run" --control "$absent" $command
+done
+expect 3 "$absent" status --json --control "$absent"
+
+expect 2 "'70000' is not a port" sessions --nat 203.0.113.1:70000
+expect 2 "'nowhere' is not an address" sessions --pri nowhere
+expect 2 "'tpc' is not a protocol" sessions --protocol tpc
+expect 2 "'0' is not a limit" sessions --limit 0
+expect 2 '--format' --ledger "$folder" tail --format xml
+expect 2 '--time-format' --ledger "$folder" tail --time-format sundial
+expect 2 '--lines = many' --ledger "$folder" tail -n many
+expect 3 "$folder/nothing" --ledger "$folder/nothing" tail
+expect 3 "$folder/nothing" --ledger "$folder/nothing" verify
+
+exit $((failures > 0))

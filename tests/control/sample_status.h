@@ -1,0 +1,133 @@
+// A status in which every field has a value of its own, so that none can be mistaken for another.
+#pragma once
+
+#include "control/status.h"
+
+namespace natsession::testing {
+
+inline UnixMs at(std::int64_t milliseconds) {
+  return UnixMs(std::chrono::milliseconds(milliseconds));
+}
+inline IpAddress ip(std::string_view text) {
+  return *IpAddress::parse(text);
+}
+
+inline CollectorReport sample_collector(std::string netns) {
+  CollectorReport collector;
+  collector.netns = std::move(netns);
+  collector.ready = true;
+  collector.reliable = true;
+  collector.live = 12345;
+  collector.events = {101, 102, 103};
+  collector.records = {201, 202, 203, 204};
+  collector.events_per_second = 20000.5;
+  collector.records_per_second = 301.25;
+  collector.events_delayed = 401;
+  collector.events_lost = 402;
+  collector.gaps = 403;
+  collector.guard_trips = 404;
+  collector.vanished = 405;
+  collector.not_followed = 406;
+  collector.malformed = 407;
+  collector.dumps_failed = 408;
+  collector.receive_buffer_bytes = 67108864;
+  return collector;
+}
+
+inline SinkReport sample_sink() {
+  SinkReport sink;
+  sink.name = "file:/var/log/nat.json";
+  sink.destination = "/var/log/nat.json";
+  sink.delivered = 501;
+  sink.retried = 502;
+  sink.waiting = 503;
+  sink.dropped = 504;
+  sink.rejected = 505;
+  sink.oldest_waiting = std::chrono::milliseconds(1500);
+  return sink;
+}
+
+inline SinkReport sample_failed_sink() {
+  SinkReport sink;
+  sink.name = "syslog+tls://log.example.net:6514";
+  sink.destination = "log.example.net:6514";
+  sink.state = SinkState::kFailed;
+  sink.code = "Unauthorized";
+  sink.message = "certificate \"nat\" was refused\nby the peer";
+  sink.last_failure_at = at(1'795'263'600'250);
+  sink.delivered = 601;
+  sink.retried = 602;
+  sink.waiting = 603;
+  sink.oldest_waiting = std::chrono::minutes(4);
+  sink.suspended_until = at(1'795'263'900'250);
+  return sink;
+}
+
+inline LedgerReport sample_ledger() {
+  LedgerReport ledger;
+  ledger.directory = "/var/lib/natsessiond/ledger";
+  ledger.bytes = 1'288'490'189;
+  ledger.limit_bytes = 21'474'836'480;
+  ledger.segments = 40;
+  ledger.sealed_segments = 38;
+  ledger.records = 120'345'678;
+  ledger.oldest = at(1'793'000'000'000);
+  ledger.retention = std::chrono::hours(24 * 30);
+  ledger.appended = 701;
+  ledger.pending = 702;
+  ledger.append_failures = 703;
+  ledger.dropped = 704;
+  ledger.deleted_segments = 705;
+  ledger.deleted_unread_records = 706;
+  ledger.damaged_frames = 707;
+  return ledger;
+}
+
+inline Status sample_status() {
+  Status status;
+  status.version = "0.1.0";
+  status.build = "GNU 12.2.0 Release";
+  status.started = at(1'795'000'000'125);
+  status.now = at(1'795'263'662'108);
+  status.collectors = {sample_collector("")};
+  status.sinks = {sample_sink(), sample_failed_sink()};
+  status.ledger = sample_ledger();
+  return status;
+}
+
+inline LiveSession sample_session() {
+  LiveSession session;
+  session.pri_ip = ip("10.0.0.5");
+  session.pri_port = 40000;
+  session.pub_ip = ip("198.51.100.7");
+  session.pub_port = 443;
+  session.nat_ip = ip("203.0.113.1");
+  session.nat_port = 1024;
+  session.protocol = 6;
+  session.tcp_state = TcpState::kEstablished;
+  session.zone = 7;
+  session.mark = 42;
+  session.since = at(1'795'263'600'000);
+  session.since_exact = true;
+  session.bytes_from_vpc = Count(1500);
+  session.pkts_from_vpc = Count(3);
+  session.bytes_from_pub = Count(150'000);
+  session.pkts_from_pub = Count(104);
+  return session;
+}
+
+inline LiveSession sample_session6() {
+  LiveSession session;
+  session.netns = "blue";
+  session.pri_ip = ip("fd64::2");
+  session.pri_port = 53000;
+  session.pub_ip = ip("2001:db8:113::80");
+  session.pub_port = 53;
+  session.nat_ip = ip("2001:db8:113::1");
+  session.nat_port = 53000;
+  session.protocol = 17;
+  session.since = at(1'795'263'660'000);
+  return session;
+}
+
+}  // namespace natsession::testing

@@ -1,0 +1,71 @@
+#include "control/status_json.h"
+
+#include <catch2/catch.hpp>
+
+#include "control/golden.h"
+#include "control/sample_status.h"
+
+namespace natsession {
+namespace {
+
+using namespace testing;  // NOLINT: the tests' own language
+
+TEST_CASE("the status as JSON has every field under its name", "[control][json]") {
+  CHECK(status_json(sample_status()) + "\n" == golden("status.json"));
+}
+
+TEST_CASE("sessions as JSON have every field, null where unknown", "[control][json]") {
+  const SessionsAnswer answer{
+      .sessions = {sample_session(), sample_session6()}, .more = true, .now = at(1'795'263'662'108)};
+  CHECK(sessions_json(answer) + "\n" == golden("sessions.json"));
+}
+
+TEST_CASE("what was written is read back the same", "[control][json]") {
+  Status status = sample_status();
+  CHECK(*read_status_json(status_json(status)) == status);
+  status.logging = false;
+  status.ledger.reset();
+  status.collectors.push_back(sample_collector("blue"));
+  status.collectors.back().guard_tripped = true;
+  status.sinks[0].state = SinkState::kModifying;
+  status.sinks[0].enabled = false;
+  CHECK(*read_status_json(status_json(status)) == status);
+  const SessionsAnswer answer{
+      .sessions = {sample_session(), sample_session6()}, .more = true, .now = at(1'795'263'662'108)};
+  CHECK(*read_sessions_json(sessions_json(answer)) == answer);
+}
+
+TEST_CASE("the status of another version is read as far as it goes", "[control][json]") {
+  const auto status = read_status_json(
+      R"({"version": "9", "new": [1], "sinks": [{"name": "a", "state": "Odd"}], "ledger": null})");
+  REQUIRE(status);
+  CHECK(status->version == "9");
+  CHECK(status->sinks[0].name == "a");
+  CHECK_FALSE(status->ledger);
+}
+
+TEST_CASE("what is no status is refused and never thrown", "[control][json]") {
+  for (const char* const text :
+       {"", "{", "[]", "3", R"({"sinks": 3})", R"({"sinks": [3]})", R"({"version": 3})",
+        R"({"started": "x"})", R"({"collectors": [{"events": []}]})"}) {
+    INFO(text);
+    const auto status = read_status_json(text);
+    REQUIRE_FALSE(status);
+    CHECK(status.error().kind == ErrorKind::kMalformed);
+  }
+  CHECK_FALSE(read_sessions_json(R"({"sessions": [{"pri_ip": "nowhere"}]})"));
+  CHECK(read_status_json(R"({"started": 1e300})"));  // a time that cannot be is cut, not wrapped
+}
+
+TEST_CASE("texts that are not UTF-8 do not break the JSON", "[control][json]") {
+  Status status;
+  status.sinks = {sample_sink()};
+  status.sinks[0].message = "bad \xff\xfe bytes \x01";
+  const auto back = read_status_json(status_json(status));
+  REQUIRE(back);
+  CHECK(back->sinks[0].message == "bad \xEF\xBF\xBD\xEF\xBF\xBD bytes \x01");
+  CHECK(read_error_json(error_json("no \"way\"\n\xff")) == "no \"way\"\n\xEF\xBF\xBD");
+}
+
+}  // namespace
+}  // namespace natsession
