@@ -1,6 +1,7 @@
 // flood: makes source-NATed conntrack entries in the current network namespace, as fast as the kernel can.
 //
 // Usage: flood insert COUNT [TIMEOUT_SECONDS]   COUNT UDP sessions, each with addresses and ports of its own
+//        flood steady RATE SECONDS              RATE sessions a second, each deleted after two seconds
 //        flood flush                            deletes the whole table
 //        flood pulse SECONDS                    for so long keeps a few thousand sessions that end soon
 // insert prints how many were made a second, flush how long it took. nf_conntrack_max must leave room for
@@ -13,6 +14,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -28,6 +30,8 @@ namespace {
 
 constexpr std::size_t kBatchBytes = 60'000;
 constexpr std::uint32_t kPortsPerHost = 50'000;
+constexpr std::chrono::milliseconds kSteadyStep{20};
+constexpr std::uint32_t kSteadyLifeSeconds = 2;
 constexpr std::uint32_t kPulseSessions = 4'000;
 constexpr std::uint32_t kPulseTimeout = 2;
 
@@ -58,12 +62,22 @@ void put_tuple(nlmsghdr* header, std::uint16_t type, std::uint32_t src, std::uin
   mnl_attr_nest_end(header, tuple);
 }
 
+constexpr std::uint32_t kPub = 0xc6336407;  // 198.51.100.7
+
+std::uint32_t pri_of(std::uint32_t number) { return 0x0a000002 + number / kPortsPerHost; }  // 10.0.0.2 and on
+std::uint16_t port_of(std::uint32_t number) { return static_cast<std::uint16_t>(1024 + number % kPortsPerHost); }
+
+std::size_t put_end(char* at, std::uint32_t number) {
+  nlmsghdr* const header = begin_message(at, IPCTNL_MSG_CT_DELETE, 0);
+  put_tuple(header, CTA_TUPLE_ORIG, pri_of(number), kPub, port_of(number), 53);
+  return header->nlmsg_len;
+}
+
 std::size_t put_session(char* at, std::uint32_t number, std::uint32_t timeout) {
-  const std::uint32_t host = number / kPortsPerHost;
-  const auto port = static_cast<std::uint16_t>(1024 + number % kPortsPerHost);
-  const std::uint32_t pri = 0x0a000002 + host;  // 10.0.0.2 and on
-  const std::uint32_t pub = 0xc6336407;         // 198.51.100.7
-  const std::uint32_t nat = 0xcb007101 + host;  // 203.0.113.1 and on
+  const std::uint16_t port = port_of(number);
+  const std::uint32_t pri = pri_of(number);
+  const std::uint32_t pub = kPub;
+  const std::uint32_t nat = 0xcb007101 + number / kPortsPerHost;  // 203.0.113.1 and on
   nlmsghdr* const header = begin_message(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL);
   put_tuple(header, CTA_TUPLE_ORIG, pri, pub, port, 53);
   put_tuple(header, CTA_TUPLE_REPLY, pub, pri, 53, port);
@@ -134,6 +148,35 @@ int insert(mnl_socket* socket, std::uint32_t count, std::uint32_t timeout) {
   return 1;
 }
 
+// Sessions come and go evenly. What is alive at the end is deleted, too.
+int steady(mnl_socket* socket, std::uint32_t rate, std::uint32_t seconds) {
+  const std::uint32_t all = rate * seconds;
+  const std::uint32_t alive = rate * kSteadyLifeSeconds;
+  std::vector<char> batch(kBatchBytes + 1024);
+  Errors errors;
+  std::uint32_t begun = 0;
+  std::uint32_t ended = 0;
+  const auto start = Clock::now();
+  while (ended < all) {
+    const double passed = since(start);
+    const auto begin_to = std::min(all, static_cast<std::uint32_t>(passed * rate));
+    const std::uint32_t end_to = passed >= seconds ? all : begin_to - std::min(begin_to, alive);
+    while (begun < begin_to || ended < std::min(end_to, begun)) {
+      std::size_t used = 0;
+      while (begun < begin_to && used < kBatchBytes) used += put_session(batch.data() + used, begun++, 600);
+      while (ended < std::min(end_to, begun) && used < kBatchBytes) used += put_end(batch.data() + used, ended++);
+      if (mnl_socket_sendto(socket, batch.data(), used) < 0) {
+        std::perror("flood: send");
+        return 1;
+      }
+      read_errors(socket, errors);
+    }
+    std::this_thread::sleep_for(kSteadyStep);
+  }
+  std::printf("steady %u sessions in %.2f s, %lu requests refused\n", all, since(start), errors.count);
+  return errors.count == 0 ? 0 : 1;
+}
+
 int flush(mnl_socket* socket) {
   std::vector<char> buffer(4096);
   nlmsghdr* const header = begin_message(buffer.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
@@ -175,8 +218,12 @@ int main(int argc, char** argv) {
     const auto timeout = static_cast<std::uint32_t>(argc > 3 ? std::atoi(argv[3]) : 600);
     return insert(socket, static_cast<std::uint32_t>(std::atoi(argv[2])), timeout);
   }
+  if (command == "steady" && argc > 3) {
+    return steady(socket, static_cast<std::uint32_t>(std::atoi(argv[2])), static_cast<std::uint32_t>(std::atoi(argv[3])));
+  }
   if (command == "flush") return flush(socket);
   if (command == "pulse" && argc > 2) return pulse(socket, std::atoi(argv[2]));
-  std::fprintf(stderr, "usage: flood insert COUNT [TIMEOUT_SECONDS] | flood flush | flood pulse SECONDS\n");
+  std::fprintf(stderr, 
+               "usage: flood insert COUNT [TIMEOUT_SECONDS] | flood steady RATE SECONDS | flood flush | flood pulse SECONDS\n");
   return 2;
 }

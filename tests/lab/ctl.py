@@ -1,0 +1,32 @@
+"""natsessionctl, asked beside a lab."""
+
+import json
+import os
+import subprocess
+
+
+def program():
+    return os.path.join(os.path.dirname(os.path.abspath(os.environ["NATSESSION"])), "natsessionctl")
+
+
+def ask(*arguments, status=0):
+    """The output of natsessionctl; it must end with `status`."""
+    done = subprocess.run([program(), *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, f"{arguments}: status {done.returncode}: {done.stdout[-500:]} {done.stderr[-1000:]}"
+    return done.stdout
+
+
+def status(control):
+    return json.loads(ask("--control", control, "--json", "status"))
+
+
+def sink(control, name):
+    """What the status says of the sink whose name begins with `name`."""
+    found = [s for s in status(control)["sinks"] if s["name"].startswith(name)]
+    assert len(found) == 1, f"sinks called {name}: {found}"
+    return found[0]
+
+
+def ledger_lines(directory):
+    """All records of a ledger, as lines of JSON."""
+    return ask("--ledger", directory, "tail", "-n", 1_000_000_000).splitlines()

@@ -1,0 +1,123 @@
+"""HttpServer: a receiver for the http sink, in the NAT box's namespace, that misbehaves when it is told to.
+
+As a program: what it was started as there. It keeps the lines that it answered with 2xx in a file, and tells each
+request in another.
+"""
+
+import gzip
+import http.server
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+
+from untracked import leave_untracked
+
+PORT = 8181
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    settings = {}
+    plan = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        deed = self.plan.pop(0) if self.plan else "200"
+        with open(self.settings["requests"], "a", encoding="utf-8") as file:
+            file.write(json.dumps({"path": self.path, "headers": dict(self.headers.items()), "deed": deed,
+                                   "lines": body.count(b"\n")}) + "\n")
+        getattr(self, "do_" + deed, self.do_status)(deed, body)
+
+    def do_status(self, deed, body):
+        if deed.startswith("2"):
+            with open(self.settings["lines"], "ab") as file:
+                file.write(body)
+        self.send_response(int(deed))
+        if deed in ("429", "503"):
+            self.send_header("Retry-After", "1")
+        if deed == "301":
+            self.send_header("Location", "http://127.0.0.1:9/")
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"said\n")
+
+    def do_close(self, *_):
+        self.close_connection = True
+
+    def do_half(self, *_):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+        self.close_connection = True
+
+    def do_garbage(self, *_):
+        self.wfile.write(os.urandom(300))
+        self.close_connection = True
+
+    def do_silence(self, *_):
+        time.sleep(3)
+        self.close_connection = True
+
+    def do_kept_but_not_said(self, _, body):
+        """The answer is lost on the way: the batch will come again, and is the same."""
+        with open(self.settings["lines"], "ab") as file:
+            file.write(body)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+def serve(settings):
+    Handler.settings = settings
+    Handler.plan = settings["plan"]
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
+    if settings["certificate"]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings["certificate"], settings["key"])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    print("ready", flush=True)
+    server.serve_forever()
+
+
+class HttpServer:
+    """Listens when the constructor returns. plan: what to do with the first requests, then all are well."""
+
+    def __init__(self, lab, folder, plan=(), certificates=None):
+        self._lab = lab
+        self._settings = {
+            "lines": os.path.join(folder, "http.jsonl"), "requests": os.path.join(folder, "requests.jsonl"),
+            "plan": list(plan), "certificate": certificates and certificates.crt("server"),
+            "key": certificates and certificates.key("server")}
+        self.lines_path = self._settings["lines"]
+        self._process = None
+        leave_untracked(lab)
+        self.start()
+        lab.adopt(self)
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [*self._lab.enter(self._lab.nat), sys.executable, "-B", os.path.abspath(__file__)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        self._process.stdin.write(json.dumps(self._settings))
+        self._process.stdin.close()
+        assert self._process.stdout.readline() == "ready\n", "the HTTP server does not start"
+
+    def requests(self):
+        if not os.path.exists(self._settings["requests"]):
+            return []
+        with open(self._settings["requests"], encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def close(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+if __name__ == "__main__":
+    serve(json.load(sys.stdin))
