@@ -188,7 +188,7 @@ int run(int argc, const char* const* argv) {
   set_message_level(invocation->config.log_level);
   switch (invocation->action) {
     case Action::kHelp:
-      return print(help_text());
+      return print(help_text(sink_help()));
     case Action::kVersion:
       return print(version_text());
     case Action::kPrintConfig:

@@ -119,7 +119,7 @@ void append_help(std::string& out, const Option& option) {
 
 }  // namespace
 
-std::string help_text() {
+std::string help_text(std::string_view sinks) {
   std::string text(kUsage);
   for (const Heading& heading : kHeadings) {
     text += "\n" + std::string(heading.text) + "\n";
@@ -127,6 +127,7 @@ std::string help_text() {
       if (option.group == heading.group) append_help(text, option);
     }
   }
+  if (!sinks.empty()) text += "\nSinks\n" + std::string(sinks);
   return text + std::string(kRest);
 }
 

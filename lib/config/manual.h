@@ -3,12 +3,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "config/invocation.h"
 
 namespace natsession {
 
-[[nodiscard]] std::string help_text();
+// `sinks` is the part about sinks and their options, which the registry knows.
+[[nodiscard]] std::string help_text(std::string_view sinks = {});
 [[nodiscard]] std::string version_text();  // "natsessiond 0.1.0\n"
 
 // The effective configuration as a file that --config reads back to the same; each key says its default and

@@ -170,7 +170,7 @@ void UnixListener::remove() {
 
 Result<HostPort> parse_host_port(std::string_view text) {
   const Error bad{ErrorKind::kUsage, "'" + std::string(text) +
-                                         "' is not HOST:PORT, such as 127.0.0.1:9435, [::1]:9435 or :9435"};
+                                         "' is not HOST:PORT, such as 127.0.0.1:9469, [::1]:9469 or :9469"};
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return bad;
   HostPort result;

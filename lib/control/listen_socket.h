@@ -44,7 +44,7 @@ class UnixListener {
   std::optional<gid_t> group_;
 };
 
-// "127.0.0.1:9435", "[::1]:9435", "localhost:9435", ":9435" for every address.
+// "127.0.0.1:9469", "[::1]:9469", "localhost:9469", ":9469" for every address.
 struct HostPort {
   std::string host;  // empty: every address
   std::uint16_t port = 0;

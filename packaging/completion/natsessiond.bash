@@ -63,8 +63,8 @@ _natsessiond() {
                 _natsessiond_files "${cur#file:}"
                 [[ $COMP_WORDBREAKS == *:* ]] || COMPREPLY=("${COMPREPLY[@]/#/file:}")
             else
-                COMPREPLY=($(compgen -W 'stdout file: journald' -- "$cur"))
-                [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == file: ]] && compopt -o nospace 2>/dev/null
+                COMPREPLY=($(compgen -W 'stdout file: journald syslog: exec:' -- "$cur"))
+                [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace 2>/dev/null
             fi
             ;;
         --instance | --vpc-id | --metrics) ;;

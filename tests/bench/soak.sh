@@ -30,7 +30,7 @@ syslog_port=10514 http_port=10080
 start_syslog() {
   cat >"$dir/rsyslog.conf" <<END
 global(workDirectory="$dir" maxMessageSize="8k")
-module(load="imtcp" SupportOctetCountedFraming="on")
+module(load="imtcp")
 template(name="raw" type="string" string="%structured-data%\n")
 input(type="imtcp" address="127.0.0.1" port="$syslog_port" ruleset="all")
 ruleset(name="all" queue.type="linkedList" queue.size="200000") {
@@ -42,7 +42,7 @@ END
 }
 
 start_http() {
-  start plain "$dir/http.log" "$dir/http.err" python3 -u - "$http_port" "$dir/http.out" <<'END'
+  cat >"$dir/http_collector.py" <<'END'
 import gzip, http.server, sys
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,6 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 out = open(sys.argv[2], "ab")
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 END
+  start plain "$dir/http.log" "$dir/http.err" python3 "$dir/http_collector.py" "$http_port" "$dir/http.out"
   http_pid=$started_pid
 }
 
@@ -87,7 +88,7 @@ lab_open 500000
 ip -n "$stem-plain" link set lo up
 start_syslog
 start_http
-for port in $syslog_port $http_port; do wait_for 20 port_open "$port" || die "nothing listens on port $port"; done
+for port in $syslog_port $http_port; do wait_for 20 port_open "$port" || die "nothing listens on port $port: $(cat "$dir"/*.err)"; done
 
 start plain /dev/null "$dir/err" "$natsessiond" --ledger "$dir/ledger" --window 24h \
   --sink "file:$dir/file.out" --sink "syslog+tcp://127.0.0.1:$syslog_port" --sink "http://127.0.0.1:$http_port/log"

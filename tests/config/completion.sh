@@ -32,7 +32,7 @@ expect 'natsessiond --log-level w' warning
 expect 'natsessiond --events d' destroy
 expect 'natsessiond --events new,' new,update new,destroy
 expect 'natsessiond --events=new,update,' new,update,destroy
-expect 'natsessiond --sink ' stdout file: journald
+expect 'natsessiond --sink ' stdout file: journald syslog: exec:
 expect 'natsessiond --sink j' journald
 expect 'natsessiond --sink file:o' other.json
 expect 'natsessiond --sink=file:nat' 'nat log.json'

@@ -15,8 +15,6 @@ REST = "2s"  # after a target failure
 
 
 class LedgerTest(LabCase):
-    needs = ("curl",)
-
     def begin(self, *arguments, events="new,update,destroy"):
         self.lab = self.make_lab()
         self.client, _ = client_and_server(self.lab)

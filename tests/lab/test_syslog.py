@@ -132,7 +132,7 @@ class SyslogTest(LabCase):
         for round_ in range(5):
             self.make_sessions(10000 + 300 * round_, 300)
         flows = self.witness.flows()
-        wait_until(lambda: len(self.log()) == len(flows), "the records in the file")
+        wait_until(lambda: len(self.log()) == len(flows), lambda: f"{len(self.log())} of {len(flows)} in the file; " + daemon.message_text())
         self.assertLess(len(self.rsyslog.messages()), len(self.log()))
         self.rsyslog.thaw()
         self.assert_has_log(self.rsyslog.wait_for(len(self.log())), self.log(), exactly=False)
