@@ -296,11 +296,3 @@ TEST_CASE("the ledger's keeper works beside, and its trouble is told", "[deliver
   CHECK(delivery.drain_and_stop(kLongEnough));
   CHECK(troubles.load() == 1);
 }
-
-TEST_CASE("a ledger has one writer", "[delivery][ledger]") {
-  World world(true);
-  LedgerSetup first = world.ledger();
-  const auto second = open_ledger({.directory = world.directory.file("ledger")}, world.clock);
-  REQUIRE_FALSE(second);
-  CHECK(second.error().kind == ErrorKind::kUnavailable);
-}
