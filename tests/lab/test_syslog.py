@@ -130,7 +130,7 @@ class SyslogTest(LabCase):
         self.rsyslog.wait_for(40)
         self.rsyslog.freeze()
         for round_ in range(5):
-            self.make_sessions(10000 + 300 * round_, 300)
+            self.make_sessions(10000 + 100 * round_)
         flows = self.witness.flows()
         wait_until(lambda: len(self.log()) == len(flows), lambda: f"{len(self.log())} of {len(flows)} in the file; " + daemon.message_text())
         self.assertLess(len(self.rsyslog.messages()), len(self.log()))
