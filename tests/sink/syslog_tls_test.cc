@@ -1,5 +1,6 @@
 #include <csignal>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "sink/lines.h"
@@ -127,9 +128,12 @@ TEST_CASE("a peer that closes the connection is connected to again", "[sink][sys
     const auto records = numbered_records(number, number + 1);
     CHECK(eventually([&] { return sink->deliver(records).kind == Answer::Kind::kDelivered; }));
   }
+  // A peer that closes with unread data loses it: that is seen, and sent again, with the next delivery.
+  const auto next = numbered_records(3, 4);
   CHECK(eventually([&] {
+    static_cast<void>(sink->deliver(next));
     const auto got = numbers_of(split_octets(peer.got()));
-    return !got.empty() && got.back() == 2;
+    return std::find(got.begin(), got.end(), 2) != got.end();
   }));
 }
 
