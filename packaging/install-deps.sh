@@ -12,8 +12,9 @@ build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntra
 # The traffic of the lab is made by its own Python programs; conntrack looks at the kernel's table.
 lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base: formats the
-# manual pages. rsyslog, openssl: a real server for the syslog sinks. prometheus: its promtool checks the metrics.
-test_packages=(tcpdump systemd zstd groff-base shellcheck rsyslog rsyslog-openssl openssl prometheus)
+# manual pages. rsyslog, openssl: a real server for the syslog sinks. prometheus: its promtool checks the metrics. jq, sqlite3,
+# nfdump: what query.sh compares answers with.
+test_packages=(tcpdump systemd zstd groff-base shellcheck rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump)
 
 wanted=("${build_packages[@]}")
 for argument; do

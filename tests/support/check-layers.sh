@@ -24,6 +24,7 @@ allow record base net
 allow session base net record
 allow conntrack base net record session
 allow ledger base net record
+allow query base net record ledger
 allow sink base net record
 allow delivery base net record ledger sink
 allow control base net record
@@ -54,6 +55,7 @@ only 'microhttpd' lib/control
 only 'httplib' lib/control daemon/ctl
 only 'nlohmann' lib/control daemon/ctl
 only 'curl/' lib/sink
+only 'sqlite3' lib/query
 only 'openssl/' lib/sink
 
 while IFS= read -r file; do

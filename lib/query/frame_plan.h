@@ -1,0 +1,82 @@
+// FramePlan: the frames that a query has to read, in the order of the ledger, found segment by segment as
+// they are asked for, so that a month's worth costs no memory. Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ledger/segment_walker.h"
+#include "query/ledger_view.h"
+#include "query/query.h"
+#include "query/scan_report.h"
+
+namespace natsession {
+
+struct FrameTask {
+  std::shared_ptr<const SegmentFile> file;
+  FramePlace place;
+  Ordinal from = 0;  // records with lower ordinals have been in frames before
+};
+
+class FramePlan {
+ public:
+  // `newest_first`: segments and the frames in them from the end to the beginning (segments of more than
+  // kMaxPlanned frames in parts of so many).
+  static constexpr std::size_t kMaxPlanned = std::size_t{1} << 18;
+  FramePlan(const LedgerView& ledger, const Query& query, bool newest_first);
+
+  // Nothing at the end. What cannot be read is told to report().
+  [[nodiscard]] std::optional<FrameTask> next();
+
+  // Of all segments that the query's times may meet, as far as is known.
+  [[nodiscard]] std::uint64_t frames_expected() const { return expected_; }
+  [[nodiscard]] std::uint64_t frames_passed() const { return passed_; }
+  [[nodiscard]] ScanReport& report() { return report_; }
+  // kPermission: what ended the plan before its time.
+  [[nodiscard]] const Result<void>& error() const { return error_; }
+  // Adds a trouble if the records that it may have cost could be ones that the query asks for.
+  void tell(Trouble trouble);
+
+ private:
+  // A segment without an index is walked over, some frames at a time.
+  struct Walk {
+    std::shared_ptr<const SegmentFile> file;
+    SegmentWalker walker;
+    Ordinal limit = 0;
+    bool grows = false;                  // it is the newest segment, and open
+    std::uint64_t doubted = UINT64_MAX;  // the place of damage that was seen once
+  };
+
+  [[nodiscard]] bool in_a_moment(UnixMs lowest, UnixMs highest) const;
+  bool enter();
+  bool plan_by_index(const SegmentEntry& entry, const std::shared_ptr<const SegmentFile>& file);
+  void walk_on();
+  void walked_over_damage(const SegmentWalker::Step& step);
+  void tell_missing(const SegmentFile& file, Ordinal next, std::optional<UnixMs> until);
+  void leave(const SegmentFile& file, Ordinal limit);
+  void add(const std::shared_ptr<const SegmentFile>& file, FramePlace place);
+
+  std::shared_ptr<LedgerDirectory> directory_;
+  std::vector<SegmentEntry> entries_;
+  TimeRange start_;
+  TimeRange end_;
+  std::vector<TimeRange> moments_;
+  bool newest_first_;
+  std::size_t next_entry_ = 0;
+
+  std::vector<FrameTask> tasks_;  // of the segment that was entered last, or some of them
+  std::size_t next_task_ = 0;
+  Ordinal seen_ = 0;  // ordinals of this segment below it were in frames
+  std::optional<FrameInfo> before_;
+  std::optional<Walk> walk_;
+  std::optional<std::string> damage_;  // what was found that is no frame, since the last one
+
+  std::uint64_t expected_ = 0;
+  std::uint64_t passed_ = 0;
+  ScanReport report_;
+  Result<void> error_;
+};
+
+}  // namespace natsession

@@ -1,0 +1,246 @@
+#include "query/group_table.h"
+
+#include <cstring>
+
+namespace natsession {
+namespace {
+
+constexpr std::size_t kFirstSlots = 1024;
+
+std::uint64_t mixed(std::uint64_t value) {  // splitmix64's
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+  return value ^ (value >> 31);
+}
+
+}  // namespace
+
+void GroupKey::set_number(std::size_t part, std::uint64_t number) {
+  kinds[part] = kNumber;
+  words[2 * part] = 0;
+  words[2 * part + 1] = number;
+}
+
+void GroupKey::set_address(std::size_t part, const IpAddress& address) {
+  kinds[part] = kAddress;
+  std::memcpy(&words[2 * part], address.bytes().data(), 16);
+}
+
+void GroupKey::set_text(std::size_t part, std::uint32_t id) {
+  set_number(part, id);
+  kinds[part] = kText;
+}
+
+std::uint64_t GroupKey::hash() const {
+  // Each word by itself first: a processor does that at once, and this is done for most records.
+  static constexpr std::array<std::uint64_t, 2 * kMaxGroupFields> kOdd{
+      0x9e3779b97f4a7c15, 0xd6e8feb86659fd93, 0xa0761d6478bd642f, 0xe7037ed1a0b428db};
+  std::uint64_t hash = 0;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::uint64_t product = words[i] * kOdd[i];
+    hash += product ^ (product >> 32);
+  }
+  for (const Kind kind : kinds) hash = hash * 31 + kind;
+  return mixed(hash);
+}
+
+std::uint32_t TextIds::id_of(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  std::string key(text);
+  if (ids_.size() >= kMaxTexts && ids_.find(key) == ids_.end()) key = "(others)";
+  const auto [place, is_new] = ids_.try_emplace(std::move(key), static_cast<std::uint32_t>(texts_.size()));
+  if (is_new) texts_.push_back(&place->first);
+  return place->second;
+}
+
+std::string TextIds::text_of(std::uint32_t id) const {
+  const std::lock_guard lock(mutex_);
+  return *texts_[id];
+}
+
+GroupTable::GroupTable(std::size_t max_groups, unsigned parts, unsigned part)
+    : max_groups_(max_groups), parts_(parts), part_(part), slots_(kFirstSlots) {}
+
+std::uint32_t GroupTable::place_of(const GroupKey& key, std::uint64_t hash) {
+  if (parts_ > 1 && (hash >> 40) % parts_ != part_) return kElsewhere;
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t slot = hash & mask;; slot = (slot + 1) & mask) {
+    const std::uint32_t place = slots_[slot];
+    if (place == 0) {
+      if (size_ == max_groups_) return kFull;
+      if (size_ % kChunk == 0) chunks_.push_back(std::make_unique<Group[]>(kChunk));
+      chunks_.back()[size_ % kChunk].key = key;
+      slots_[slot] = static_cast<std::uint32_t>(++size_);
+      if (size_ * 2 > slots_.size()) grow();
+      return static_cast<std::uint32_t>(size_ - 1);
+    }
+    if (this->key(place - 1) == key) return place - 1;
+  }
+}
+
+void GroupTable::grow() {
+  std::vector<std::uint32_t> slots(slots_.size() * 2);
+  const std::size_t mask = slots.size() - 1;
+  for (std::uint32_t place = 0; place < size_; ++place) {
+    std::size_t slot = key(place).hash() & mask;
+    while (slots[slot] != 0) slot = (slot + 1) & mask;
+    slots[slot] = place + 1;
+  }
+  slots_ = std::move(slots);
+}
+
+KeyMaker::KeyMaker(std::vector<Field> fields, TextIds& texts) : fields_(std::move(fields)), texts_(&texts) {}
+
+bool KeyMaker::may_group_by(Field field) {
+  switch (field) {
+    case Field::kBytesFromPub:
+    case Field::kPktsFromPub:
+    case Field::kBytesFromVpc:
+    case Field::kPktsFromVpc:
+    case Field::kStartTime:
+    case Field::kEndTime:
+    case Field::kSessionStart:
+    case Field::kSeq:
+    case Field::kEventsLost:
+    case Field::kLogStatus:
+      return false;
+    default:
+      return true;
+  }
+}
+
+Columns KeyMaker::columns() const {
+  Columns columns;
+  for (const Field field : fields_) columns.add(field);
+  return columns;
+}
+
+bool KeyMaker::find_groups(const ScanBatch& batch, GroupTable& table, std::vector<std::uint32_t>& groups) {
+  groups.resize(batch.size());
+  last_text_ = {};
+  if (fields_.size() == 1 && !batch.addresses(fields_[0]).distinct.empty()) {
+    return find_by_address(batch, table, groups);
+  }
+  bool room = true;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    GroupKey key;
+    for (std::size_t part = 0; part < fields_.size(); ++part) set_part(batch, i, part, key);
+    groups[i] = table.place_of(key);
+    room = room && groups[i] != GroupTable::kFull;
+  }
+  return room;
+}
+
+bool KeyMaker::find_by_address(const ScanBatch& batch, GroupTable& table,
+                               std::vector<std::uint32_t>& groups) {
+  constexpr std::uint32_t kNotYet = GroupTable::kElsewhere - 1;
+  bool room = true;
+  const AddressColumn column = batch.addresses(fields_[0]);
+  place_of_address_.assign(column.distinct.size(), kNotYet);
+  const auto rows = batch.rows();
+  GroupKey key;
+  hash_of_address_.clear();
+  for (const IpAddress& address : column.distinct) {
+    key.set_address(0, address);
+    hash_of_address_.push_back(key.hash());
+  }
+  for (const std::uint64_t hash : hash_of_address_) table.expect(hash);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const std::size_t index = column.index[rows[i]];
+    std::uint32_t& place = place_of_address_[index];
+    if (place == kNotYet) {
+      key.set_address(0, column.distinct[index]);
+      place = table.place_of(key, hash_of_address_[index]);
+      room = room && place != GroupTable::kFull;
+    }
+    groups[i] = place;
+  }
+  return room;
+}
+
+void KeyMaker::set_part(const ScanBatch& batch, std::size_t i, std::size_t part, GroupKey& key) {
+  const Field field = fields_[part];
+  const std::uint32_t row = batch.rows()[i];
+  if (const AddressColumn column = batch.addresses(field); !column.distinct.empty()) {
+    key.set_address(part, column.distinct[column.index[row]]);
+  } else if (const auto ports = batch.ports(field); !ports.empty()) {
+    key.set_number(part, ports[row]);
+  } else if (const auto small = batch.small(field); !small.empty()) {
+    const bool none = small[row] == 0 && (field == Field::kTcpState || field == Field::kReason);
+    if (!none) key.set_number(part, small[row]);
+  } else if (const SessionRecord* const record = batch.record(i)) {
+    set_from_record(*record, part, key);
+  }
+}
+
+void KeyMaker::set_from_record(const SessionRecord& record, std::size_t part, GroupKey& key) {
+  switch (fields_[part]) {
+    case Field::kInstance:
+      return set_text(record.origin->instance, part, key);
+    case Field::kNetns:
+      return set_text(record.origin->netns, part, key);
+    case Field::kVpcId:
+      return set_text(record.vpc_id, part, key);
+    case Field::kSessionId:
+      return key.set_number(part, record.session_id);
+    case Field::kOrigDstIp:
+      if (record.has_orig_dst) key.set_address(part, record.orig_dst_ip);
+      return;
+    case Field::kOrigDstPort:
+      if (record.has_orig_dst) key.set_number(part, record.orig_dst_port);
+      return;
+    case Field::kZone:
+      if (record.zone != 0) key.set_number(part, record.zone);
+      return;
+    case Field::kMark:
+      if (record.mark != 0) key.set_number(part, record.mark);
+      return;
+    default:
+      return;
+  }
+}
+
+void KeyMaker::set_text(std::string_view text, std::size_t part, GroupKey& key) {
+  std::string_view& last = last_text_[part];
+  if (text.data() != last.data() || text.size() != last.size()) {
+    last_id_[part] = texts_->id_of(text);
+    last = text;
+  }
+  key.set_text(part, last_id_[part]);
+}
+
+std::vector<GroupValue> KeyMaker::values_of(const GroupKey& key) const {
+  std::vector<GroupValue> values;
+  for (std::size_t part = 0; part < fields_.size(); ++part) {
+    switch (key.kinds[part]) {
+      case GroupKey::kNone:
+        values.emplace_back();
+        break;
+      case GroupKey::kNumber:
+        values.emplace_back(key.words[2 * part + 1]);
+        break;
+      case GroupKey::kText:
+        values.emplace_back(texts_->text_of(static_cast<std::uint32_t>(key.words[2 * part + 1])));
+        break;
+      case GroupKey::kAddress: {
+        std::array<std::uint8_t, 16> bytes;
+        std::memcpy(bytes.data(), &key.words[2 * part], 16);
+        values.emplace_back(IpAddress::from_v6(bytes));
+        break;
+      }
+    }
+  }
+  return values;
+}
+
+GroupKey KeyMaker::key_of(const std::vector<GroupValue>& values) const {
+  GroupKey key;
+  for (std::size_t part = 0; part < values.size(); ++part) {
+    if (const auto* number = std::get_if<std::uint64_t>(&values[part])) key.set_number(part, *number);
+    if (const auto* address = std::get_if<IpAddress>(&values[part])) key.set_address(part, *address);
+    if (const auto* text = std::get_if<std::string>(&values[part])) key.set_text(part, texts_->id_of(*text));
+  }
+  return key;
+}
+
+}  // namespace natsession

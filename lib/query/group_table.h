@@ -1,0 +1,118 @@
+// GroupTable: groups by their keys, each with its sums, in a hash table of bounded size; and KeyMaker, which
+// finds the group of each record of a batch. Threads: one for each object, but TextIds: any.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "query/group.h"
+#include "query/scan_batch.h"
+
+namespace natsession {
+
+// The values of a group's fields, in a form that can be compared and hashed.
+struct GroupKey {
+  enum Kind : std::uint8_t { kNone, kNumber, kAddress, kText };
+  std::array<std::uint64_t, 2 * kMaxGroupFields> words{};
+  std::array<Kind, kMaxGroupFields> kinds{};
+  friend bool operator==(const GroupKey&, const GroupKey&) = default;
+
+  void set_number(std::size_t part, std::uint64_t number);
+  void set_address(std::size_t part, const IpAddress& address);
+  void set_text(std::size_t part, std::uint32_t id);
+  [[nodiscard]] std::uint64_t hash() const;
+};
+
+// Texts that are keys, each with a number that all workers share.
+class TextIds {
+ public:
+  static constexpr std::size_t kMaxTexts = 100'000;  // further ones are one
+
+  [[nodiscard]] std::uint32_t id_of(std::string_view text);
+  [[nodiscard]] std::string text_of(std::uint32_t id) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, std::uint32_t> ids_;
+  std::vector<const std::string*> texts_;
+};
+
+class GroupTable {
+ public:
+  static constexpr std::uint32_t kFull = UINT32_MAX;
+  static constexpr std::uint32_t kElsewhere = kFull - 1;
+
+  // At most `max_groups`. Only keys whose hash is `part` of `parts` belong to this table.
+  GroupTable(std::size_t max_groups, unsigned parts, unsigned part);
+
+  // The key's place; kFull if there is no room for it, kElsewhere if it belongs to another part.
+  [[nodiscard]] std::uint32_t place_of(const GroupKey& key) { return place_of(key, key.hash()); }
+  [[nodiscard]] std::uint32_t place_of(const GroupKey& key, std::uint64_t hash);
+  // Says that a key with this hash will be asked for soon: what it needs may come from memory meanwhile.
+  void expect(std::uint64_t hash) const {
+    const std::uint32_t place = slots_[hash & (slots_.size() - 1)];
+    if (place == 0) return;
+    const Group& group = chunks_[(place - 1) / kChunk][(place - 1) % kChunk];
+    __builtin_prefetch(&group.key);
+    __builtin_prefetch(&group.sums);
+  }
+
+  void set_limit(std::size_t max_groups) { max_groups_ = max_groups; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] const GroupKey& key(std::uint32_t place) const {
+    return chunks_[place / kChunk][place % kChunk].key;
+  }
+  [[nodiscard]] Sums& sums(std::uint32_t place) { return chunks_[place / kChunk][place % kChunk].sums; }
+
+ private:
+  struct Group {
+    GroupKey key;
+    Sums sums;
+  };
+  static constexpr std::size_t kChunk = 4096;
+
+  void grow();
+
+  std::size_t max_groups_;
+  unsigned parts_;
+  unsigned part_;
+  std::size_t size_ = 0;
+  std::vector<std::unique_ptr<Group[]>> chunks_;
+  std::vector<std::uint32_t> slots_;  // place + 1, or 0
+};
+
+class KeyMaker {
+ public:
+  KeyMaker(std::vector<Field> fields, TextIds& texts);
+
+  // Whether records can be grouped by a field: not by times, counters and what differs in each record.
+  [[nodiscard]] static bool may_group_by(Field field);
+  // What a batch must have.
+  [[nodiscard]] Columns columns() const;
+
+  // The group of each of the batch's rows; kFull and kElsewhere as place_of() has them. False if there is a
+  // kFull.
+  bool find_groups(const ScanBatch& batch, GroupTable& table, std::vector<std::uint32_t>& groups);
+  [[nodiscard]] std::vector<GroupValue> values_of(const GroupKey& key) const;
+  [[nodiscard]] GroupKey key_of(const std::vector<GroupValue>& values) const;
+
+ private:
+  bool find_by_address(const ScanBatch& batch, GroupTable& table, std::vector<std::uint32_t>& groups);
+  void set_part(const ScanBatch& batch, std::size_t i, std::size_t part, GroupKey& key);
+  void set_from_record(const SessionRecord& record, std::size_t part, GroupKey& key);
+  void set_text(std::string_view text, std::size_t part, GroupKey& key);
+
+  std::vector<Field> fields_;
+  TextIds* texts_;
+  std::vector<std::uint64_t> hash_of_address_;
+  std::vector<std::uint32_t> place_of_address_;
+  std::array<std::string_view, kMaxGroupFields> last_text_;  // and the number it has, for the next record
+  std::array<std::uint32_t, kMaxGroupFields> last_id_{};
+};
+
+}  // namespace natsession

@@ -1,0 +1,297 @@
+#include "query/scan.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "query/frame_filter.h"
+#include "query/frame_plan.h"
+#include "query/scan_batch_state.h"
+
+namespace natsession {
+namespace {
+
+constexpr unsigned kAlone = 2;
+
+unsigned thread_count(unsigned wanted) {
+  const unsigned threads = wanted != 0 ? wanted : std::thread::hardware_concurrency();
+  return std::clamp(threads, 1U, Scan::kMaxThreads);
+}
+
+}  // namespace
+
+double ScanProgress::share() const {
+  if (frames == 0) return 1;
+  return std::min(1.0, static_cast<double>(frames_done) / static_cast<double>(frames));
+}
+
+class Scan::Impl {
+ public:
+  Impl(const LedgerView& ledger, Query query, ScanControl control, Order order)
+      : query_(std::move(query)),
+        control_(std::move(control)),
+        filter_(query_),
+        threads_(thread_count(control_.threads)),
+        plan_(ledger, query_, order == Order::kNewestFirst) {
+    frames_ = plan_.frames_expected();
+  }
+  ~Impl() { stop(); }
+
+  const ScanBatch* next();
+  void run(const std::function<void(unsigned, const ScanBatch&)>& use);
+  void stop();
+  void give_up() {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+
+  [[nodiscard]] unsigned threads() const { return threads_; }
+  [[nodiscard]] ScanProgress progress() const { return {frames_done_, frames_, records_}; }
+  [[nodiscard]] ScanReport& report() { return plan_.report(); }
+  [[nodiscard]] Result<void> error() const { return plan_.error(); }
+
+ private:
+  // A place for a batch on its way to next(). Frame number n goes through slot n % slots.
+  struct Slot {
+    ScanBatch batch;
+    bool done = false;
+    bool has_rows = false;
+  };
+
+  void begin();
+  void work();
+  void work_for(unsigned worker, const std::function<void(unsigned, const ScanBatch&)>& use);
+  std::optional<FrameTask> take();
+  bool read(const FrameTask& task, ScanBatch::State& batch, std::vector<KnownGap>& gaps, std::string& why);
+  bool handle(const FrameTask& task, ScanBatch& batch);
+  void finish();
+
+  const Query query_;
+  const ScanControl control_;
+  const FrameFilter filter_;
+  const unsigned threads_;
+
+  std::mutex mutex_;  // of what follows, up to the blank line
+  FramePlan plan_;
+  std::uint64_t taken_ = 0;  // frames that workers have begun with
+  std::uint64_t given_ = 0;  // frames that next() is done with
+  unsigned working_ = 0;     // threads that have not ended
+  bool stopped_ = false;
+  bool exhausted_ = false;  // no frame is left to take
+
+  std::condition_variable room_;   // for workers: a slot is free
+  std::condition_variable ready_;  // for next(): a slot is done
+  std::vector<Slot> slots_;
+  ScanBatch first_;     // while there are no threads
+  unsigned alone_ = 0;  // frames that next() has handled itself
+  std::vector<std::thread> pool_;
+  bool begun_ = false;
+  bool holding_ = false;  // the caller of next() has the slot of given_
+  std::mutex progress_mutex_;
+  std::atomic<std::uint64_t> frames_done_ = 0;
+  std::atomic<std::uint64_t> frames_ = 0;
+  std::atomic<std::uint64_t> records_ = 0;
+};
+
+// Under the lock.
+std::optional<FrameTask> Scan::Impl::take() {
+  if (stopped_ || exhausted_) return std::nullopt;
+  if (control_.cancelled()) {
+    plan_.report().cancelled = true;
+    exhausted_ = true;
+    return std::nullopt;
+  }
+  auto task = plan_.next();
+  frames_ = plan_.frames_expected();
+  if (!task) exhausted_ = true;
+  return task;
+}
+
+bool Scan::Impl::read(const FrameTask& task, ScanBatch::State& batch, std::vector<KnownGap>& gaps,
+                      std::string& why) {
+  const FrameInfo& info = task.place.info;
+  batch.clear();
+  batch.bytes.resize(info.bytes);
+  const auto count = task.file->read_at(task.place.offset, batch.bytes);
+  Result<void> done;
+  if (!count) {
+    done = count.error();
+  } else if (*count < batch.bytes.size()) {
+    done = Error{ErrorKind::kMalformed, "the frame is cut off"};
+  } else {
+    done = batch.columns.open(batch.bytes);
+  }
+  if (done) {
+    const FrameInfo& found = batch.columns.info();
+    if (found.first != info.first || found.last != info.last || found.records != info.records) {
+      done = Error{ErrorKind::kMalformed, "the frame is not the one that the index tells of"};
+    }
+  }
+  if (done) done = filter_.select(task.from, batch, gaps);
+  if (done && !batch.rows.empty()) done = batch.load(query_.columns);
+  if (done) return true;
+  why = task.file->path() + ", offset " + std::to_string(task.place.offset) + ": " + done.error().message;
+  batch.clear();
+  gaps.clear();
+  return false;
+}
+
+// Whether the batch has rows.
+bool Scan::Impl::handle(const FrameTask& task, ScanBatch& batch) {
+  const FrameInfo& info = task.place.info;
+  std::vector<KnownGap> gaps;
+  std::string why;
+  const bool good = read(task, batch.state(), gaps, why);
+  {
+    const std::lock_guard lock(mutex_);
+    ScanReport& report = plan_.report();
+    if (good) {
+      ++report.frames_read;
+      report.records_read += info.records;
+      report.rows += batch.size();
+      report.gap_count += gaps.size();
+      for (KnownGap& gap : gaps) {
+        if (report.gaps.size() < ScanReport::kMaxTold) report.gaps.push_back(std::move(gap));
+      }
+    } else {
+      plan_.tell({TroubleKind::kDamaged, {info.min_end, info.max_end}, info.records, std::move(why)});
+    }
+  }
+  ++frames_done_;
+  records_ += info.records;
+  if (control_.progress && progress_mutex_.try_lock()) {
+    const std::lock_guard lock(progress_mutex_, std::adopt_lock);
+    control_.progress(progress());
+  }
+  return batch.size() > 0;
+}
+
+void Scan::Impl::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    room_.wait(lock, [&] { return stopped_ || exhausted_ || taken_ < given_ + slots_.size(); });
+    const auto task = take();
+    if (!task) break;
+    Slot& slot = slots_[taken_++ % slots_.size()];
+    lock.unlock();
+    const bool has_rows = handle(*task, slot.batch);
+    lock.lock();
+    slot.has_rows = has_rows;
+    slot.done = true;
+    ready_.notify_one();
+  }
+  --working_;
+  room_.notify_all();
+  ready_.notify_one();
+}
+
+void Scan::Impl::begin() {
+  begun_ = true;
+  slots_ = std::vector<Slot>(std::size_t{2} * threads_);
+  working_ = threads_;
+  for (unsigned i = 0; i < threads_; ++i) pool_.emplace_back([this] { work(); });
+}
+
+const ScanBatch* Scan::Impl::next() {
+  // Threads are worth it for more than a few frames: the inner loop of a join may be a scan of two.
+  while (threads_ == 1 || alone_ < kAlone) {
+    ++alone_;
+    std::unique_lock lock(mutex_);
+    const auto task = take();
+    lock.unlock();
+    if (!task) {
+      finish();
+      return nullptr;
+    }
+    if (handle(*task, first_)) return &first_;
+  }
+  if (!begun_) begin();
+  std::unique_lock lock(mutex_);
+  const auto release = [&] {
+    slots_[given_ % slots_.size()].done = false;
+    ++given_;
+    room_.notify_one();
+  };
+  if (holding_) release();
+  holding_ = false;
+  while (true) {
+    Slot& slot = slots_[given_ % slots_.size()];
+    ready_.wait(lock, [&] { return stopped_ || slot.done || (working_ == 0 && given_ == taken_); });
+    if (stopped_ || !slot.done) break;
+    if (slot.has_rows) {
+      holding_ = true;
+      return &slot.batch;
+    }
+    release();
+  }
+  lock.unlock();
+  finish();
+  return nullptr;
+}
+
+void Scan::Impl::work_for(unsigned worker, const std::function<void(unsigned, const ScanBatch&)>& use) {
+  ScanBatch batch;
+  while (true) {
+    std::unique_lock lock(mutex_);
+    const auto task = take();
+    lock.unlock();
+    if (!task) return;
+    if (handle(*task, batch)) use(worker, batch);
+  }
+}
+
+void Scan::Impl::run(const std::function<void(unsigned, const ScanBatch&)>& use) {
+  begun_ = true;
+  for (unsigned worker = 1; worker < threads_; ++worker) {
+    pool_.emplace_back([this, worker, &use] { work_for(worker, use); });
+  }
+  work_for(0, use);
+  finish();
+}
+
+void Scan::Impl::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  room_.notify_all();
+  finish();
+}
+
+void Scan::Impl::finish() {
+  for (std::thread& thread : pool_) thread.join();
+  pool_.clear();
+  report().sort();
+}
+
+Scan::Scan(const LedgerView& ledger, Query query, ScanControl control, Order order)
+    : impl_(std::make_unique<Impl>(ledger, std::move(query), std::move(control), order)) {}
+Scan::~Scan() = default;
+const ScanBatch* Scan::next() {
+  return impl_->next();
+}
+void Scan::run(const std::function<void(unsigned, const ScanBatch&)>& use) {
+  impl_->run(use);
+}
+unsigned Scan::threads() const {
+  return impl_->threads();
+}
+void Scan::stop() {
+  impl_->stop();
+}
+void Scan::give_up() {
+  impl_->give_up();
+}
+ScanProgress Scan::progress() const {
+  return impl_->progress();
+}
+const ScanReport& Scan::report() const {
+  return impl_->report();
+}
+Result<void> Scan::error() const {
+  return impl_->error();
+}
+
+}  // namespace natsession

@@ -1,0 +1,92 @@
+// Scan: runs a Query over a ledger, several frames at once on several cores, and hands on what it finds in
+// batches, one for each frame that has something. The ledger may be written, sealed and deleted from
+// meanwhile: a scan sees the segments that were there when it began, each once, and says what it could not
+// see (ScanReport).
+//
+//   auto ledger = LedgerView::open("/var/lib/natsession/ledger");
+//   Scan scan(*ledger, query, {});
+//   while (auto batch = scan.next()) ...          // on this thread, in the order of the ledger
+//   scan.report();                                // damage, gaps and what else the answer must mention
+// or, for sums and counts, which need no order:
+//   scan.run([&](unsigned worker, const ScanBatch& batch) { ... });   // on the workers, each with its own
+//   number
+//
+// Memory: 4 to 7 MB for each worker's frame and each batch that waits; they are 3 * threads together at most.
+// Threads: one for each object, the owner's; progress() from any.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "query/ledger_view.h"
+#include "query/query.h"
+#include "query/scan_batch.h"
+#include "query/scan_report.h"
+
+namespace natsession {
+
+struct ScanProgress {
+  std::uint64_t frames_done = 0;
+  std::uint64_t frames = 0;   // of all segments that may hold an answer; grows where an open segment does
+  std::uint64_t records = 0;  // looked at
+  // 0 to 1.
+  [[nodiscard]] double share() const;
+};
+
+// What every question has in common. Copied; what it points to must outlive the question.
+struct ScanControl {
+  unsigned threads = 0;  // 0: one for each core, at most 8
+  // When this is set, or this time has come, the question ends soon, and ScanReport::cancelled says so.
+  const std::atomic<bool>* cancel = nullptr;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  std::function<void(const ScanProgress&)>
+      progress;  // called often, from one thread at a time, not always the same
+
+  [[nodiscard]] bool cancelled() const {
+    return (cancel != nullptr && cancel->load(std::memory_order_relaxed)) ||
+           (deadline && std::chrono::steady_clock::now() >= *deadline);
+  }
+};
+
+class Scan {
+ public:
+  static constexpr unsigned kMaxThreads = 8;
+
+  enum class Order { kOldestFirst, kNewestFirst };  // of the ledger's frames, for next()
+
+  Scan(const LedgerView& ledger, Query query, ScanControl control, Order order = Order::kOldestFirst);
+  ~Scan();
+
+  // The next batch in the order of the ledger, or null at the end, when it was cancelled or when an error
+  // ended it (see error()). Where sessions longer than a window stand in a frame of their own, that frame
+  // goes as a whole before or behind the others that were written with it. The batch is good until the next
+  // call.
+  [[nodiscard]] const ScanBatch* next();
+
+  // Hands every batch to `use`, in no order, from several threads at once; never twice at once with the same
+  // worker number, which is below threads(). Returns when all is done. Not together with next().
+  void run(const std::function<void(unsigned worker, const ScanBatch& batch)>& use);
+  [[nodiscard]] unsigned threads() const;
+
+  // Ends it early: next() returns null from then on.
+  void stop();
+  // The same for run(), from within `use`: no further frame is begun with.
+  void give_up();
+
+  [[nodiscard]] ScanProgress progress() const;
+  // Complete when next() has returned null, or run() has returned.
+  [[nodiscard]] const ScanReport& report() const;
+  // What ended it before its time: kIo, kPermission. Damage is no error. ScanReport::cancelled is none
+  // either.
+  [[nodiscard]] Result<void> error() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace natsession

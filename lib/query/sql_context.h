@@ -1,0 +1,73 @@
+// SqlContext: what a session's table and functions share, for the statement that runs.
+// Threads: one, the session's.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "query/scan.h"
+
+namespace natsession {
+
+// Texts that SQLite may point to until the statement ends: an address is made into text once, however many
+// rows it is in.
+class TextPool {
+ public:
+  static constexpr std::size_t kMaxTexts = 400'000;
+
+  // Null when the pool is full.
+  [[nodiscard]] const std::string* address(const IpAddress& address);
+  [[nodiscard]] const std::string* text(std::string_view text);
+  void clear() {
+    addresses_.clear();
+    texts_.clear();
+  }
+
+ private:
+  struct Hash {
+    [[nodiscard]] std::size_t operator()(const IpAddress& address) const {
+      return std::hash<std::string_view>()(
+          {reinterpret_cast<const char*>(address.bytes().data()), address.bytes().size()});
+    }
+  };
+  std::unordered_map<IpAddress, std::string, Hash> addresses_;
+  std::unordered_map<std::string_view, std::unique_ptr<const std::string>> texts_;
+};
+
+// The text of date_trunc() for the times of one minute.
+struct KeptTimeText {
+  std::int64_t minute = -1;
+  int unit = 0;
+  std::string text;
+};
+
+struct SqlContext {
+  // Each has memory of its own, which SQLite does not count.
+  static constexpr unsigned kMaxScans = 12;
+  static constexpr unsigned kScansWithThreads = 2;  // further ones, the inner loops, read on the caller's
+
+  explicit SqlContext(LedgerView view) : ledger(std::move(view)) {}
+
+  LedgerView ledger;
+  ScanControl control;
+  bool utc = false;
+
+  // Of the statement that runs.
+  bool other_collations = false;  // it has the word COLLATE in it
+  TextPool texts;
+  std::array<KeptTimeText, 256> time_texts;
+  unsigned scans = 0;  // under way
+  ScanReport report;
+  std::optional<Error> error;  // what SQLite's codes cannot say
+  UnixMs now;                  // for the functions: the same in the whole statement
+
+  void begin_statement(std::string_view sql, UnixMs time);
+};
+
+}  // namespace natsession

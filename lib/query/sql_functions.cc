@@ -1,0 +1,219 @@
+#include "query/sql_functions.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+
+#include "query/local_time.h"
+#include "query/time_text.h"
+
+namespace natsession {
+namespace {
+
+constexpr std::array<std::string_view, 8> kUnits{"second", "minute", "hour",    "day",
+                                                 "week",   "month",  "quarter", "year"};
+constexpr double kLatestSeconds = 253'402'300'799;  // the end of 9999
+constexpr double kEarliestSeconds = -62'135'596'800;
+
+SqlContext& context_of(sqlite3_context* result) {
+  return *static_cast<SqlContext*>(sqlite3_user_data(result));
+}
+
+std::string_view text_of(sqlite3_value* value) {
+  const auto* const text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+  return text == nullptr ? std::string_view()
+                         : std::string_view(text, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+}
+
+void give_text(const std::string& text, sqlite3_context* result) {
+  sqlite3_result_text64(result, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+void give_error(const std::string& message, sqlite3_context* result) {
+  sqlite3_result_error(result, message.data(), static_cast<int>(std::min<std::size_t>(message.size(), 1000)));
+}
+
+// Rounded down, but for what is a whole millisecond, as a double has it.
+std::int64_t whole_ms(double seconds) {
+  const double nearest = std::round(seconds * 1000);
+  return static_cast<std::int64_t>(nearest / 1000 == seconds ? nearest : std::floor(seconds * 1000));
+}
+
+// A time as a function's argument. Nothing if it is NULL, or none, which has been told then.
+std::optional<UnixMs> time_of(sqlite3_value* value, sqlite3_context* result) {
+  switch (sqlite3_value_type(value)) {
+    case SQLITE_NULL:
+      return std::nullopt;
+    case SQLITE_INTEGER:
+    case SQLITE_FLOAT: {
+      const double seconds = sqlite3_value_double(value);
+      if (!(seconds >= kEarliestSeconds && seconds <= kLatestSeconds)) {
+        give_error("a time must be Unix seconds", result);
+        return std::nullopt;
+      }
+      return UnixMs(std::chrono::milliseconds(whole_ms(seconds)));
+    }
+    default: {
+      const auto reading = parse_time_text(text_of(value), context_of(result).now);
+      if (reading) return reading->time;
+      give_error(reading.error().message, result);
+      return std::nullopt;
+    }
+  }
+}
+
+CivilTime truncated(TimeUnit unit, CivilTime civil) {
+  civil.ms = 0;
+  if (unit >= TimeUnit::kMinute) civil.second = 0;
+  if (unit >= TimeUnit::kHour) civil.minute = 0;
+  if (unit >= TimeUnit::kDay) civil.hour = 0;
+  if (unit == TimeUnit::kWeek) {
+    const std::int64_t unix_day = from_utc(civil).time_since_epoch().count() / 86'400'000;
+    civil.day -= static_cast<int>((unix_day % 7 + 7 + 3) % 7);  // 1970-01-01 was a Thursday
+    return to_utc(from_utc(civil));
+  }
+  if (unit >= TimeUnit::kMonth) civil.day = 1;
+  if (unit == TimeUnit::kQuarter) civil.month = (civil.month - 1) / 3 * 3 + 1;
+  if (unit == TimeUnit::kYear) civil.month = 1;
+  return civil;
+}
+
+std::string rfc3339(const CivilTime& civil, std::chrono::seconds offset, bool with_ms) {
+  return date_text(civil) + "T" + clock_text(civil, with_ms) +
+         (offset.count() == 0 ? "Z" : offset_text(offset));
+}
+
+void date_trunc_function(sqlite3_context* result, int, sqlite3_value** values) {
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL) return;
+  const auto unit = parse_time_unit(text_of(values[0]));
+  if (!unit)
+    return give_error("date_trunc: the unit must be second, minute, hour, day, week, month, quarter or year",
+                      result);
+  const auto time = time_of(values[1], result);
+  if (!time) return;
+  const bool utc = context_of(result).utc;
+  const std::int64_t ms = time->time_since_epoch().count();
+  if (*unit == TimeUnit::kSecond || ms < 0) return give_text(truncated_time_text(*unit, *time, utc), result);
+  // Rows come in the order of time, more or less: what a minute's texts are is kept.
+  const std::int64_t minute = ms / 60'000;
+  auto& kept = context_of(result).time_texts;
+  KeptTimeText& text = kept[static_cast<std::size_t>(minute) % kept.size()];
+  const int number = static_cast<int>(*unit);
+  if (text.minute != minute || text.unit != number)
+    text = {minute, number, truncated_time_text(*unit, *time, utc)};
+  give_text(text.text, result);
+}
+
+void to_unixtime_function(sqlite3_context* result, int, sqlite3_value** values) {
+  const auto time = time_of(values[0], result);
+  if (time) sqlite3_result_double(result, static_cast<double>(time->time_since_epoch().count()) / 1000);
+}
+
+void from_unixtime_function(sqlite3_context* result, int, sqlite3_value** values) {
+  const auto time = time_of(values[0], result);
+  if (!time) return;
+  if (context_of(result).utc) return give_text(rfc3339(to_utc(*time), {}, /*with_ms=*/true), result);
+  give_text(format_local_rfc3339(*time), result);
+}
+
+// The length of the character that a text begins with, as SQLite takes UTF-8.
+std::size_t first_length(std::string_view text) {
+  std::size_t length = 1;
+  if (static_cast<unsigned char>(text[0]) < 0xc0) return length;
+  while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) ++length;
+  return length;
+}
+
+enum TrimSides : int { kLeft = 1, kRight = 2 };
+
+// trim(), ltrim() and rtrim() of two arguments. SQLite's own take time that goes with the product of the
+// lengths, and nothing stops them on the way.
+template <int Sides>
+void trim_function(sqlite3_context* result, int, sqlite3_value** values) {
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
+  std::string_view text = text_of(values[0]);
+  std::set<std::string_view> characters;
+  std::size_t longest = 0;
+  for (std::string_view rest = text_of(values[1]); !rest.empty();) {
+    const std::size_t length = first_length(rest);
+    characters.insert(rest.substr(0, length));
+    longest = std::max(longest, length);
+    rest.remove_prefix(length);
+  }
+  constexpr std::size_t kLongestCharacter = 16;  // others are no characters
+  longest = std::min(longest, kLongestCharacter);
+  const auto found_at = [&](bool left) {  // how long; 0 if there is none
+    for (std::size_t length = 1; length <= std::min(longest, text.size()); ++length) {
+      if (characters.count(text.substr(left ? 0 : text.size() - length, length)) > 0) return length;
+    }
+    return std::size_t{0};
+  };
+  if ((Sides & kLeft) != 0) {
+    while (const std::size_t length = found_at(true)) text.remove_prefix(length);
+  }
+  if ((Sides & kRight) != 0) {
+    while (const std::size_t length = found_at(false)) text.remove_suffix(length);
+  }
+  give_text(std::string(text), result);
+}
+
+}  // namespace
+
+std::optional<TimeUnit> parse_time_unit(std::string_view name) {
+  for (std::size_t i = 0; i < kUnits.size(); ++i) {
+    if (name.size() == kUnits[i].size() &&
+        sqlite3_strnicmp(name.data(), kUnits[i].data(), static_cast<int>(name.size())) == 0) {
+      return static_cast<TimeUnit>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+std::string truncated_time_text(TimeUnit unit, UnixMs time, bool utc) {
+  if (utc) return rfc3339(truncated(unit, to_utc(time)), {}, /*with_ms=*/false);
+  const LocalTime local = to_local(time);
+  const CivilTime civil = truncated(unit, local.civil);
+  // The beginning of an hour has the hour's own offset, also in the one that the clocks show twice.
+  if (unit <= TimeUnit::kHour) return rfc3339(civil, local.utc_offset, /*with_ms=*/false);
+  return rfc3339(civil, to_local(from_local(civil).time).utc_offset, /*with_ms=*/false);
+}
+
+void in_prefix_function(sqlite3_context* result, int, sqlite3_value** values) {
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
+  auto* prefix = static_cast<Prefix*>(sqlite3_get_auxdata(result, 1));
+  std::optional<Prefix> parsed;
+  if (prefix == nullptr) {
+    const auto read = Prefix::parse(text_of(values[1]));
+    if (!read) return give_error("in_prefix: " + read.error().message, result);
+    parsed = *read;
+    // Kept for the next row if the prefix is a constant.
+    sqlite3_set_auxdata(result, 1, new Prefix(*parsed),
+                        [](void* kept) { delete static_cast<Prefix*>(kept); });
+    prefix = &*parsed;
+  }
+  const auto address = IpAddress::parse(text_of(values[0]));
+  sqlite3_result_int(result, address && prefix->contains(*address) ? 1 : 0);
+}
+
+int add_functions(sqlite3* database, SqlContext& context) {
+  struct Function {
+    const char* name;
+    int arguments;
+    void (*call)(sqlite3_context*, int, sqlite3_value**);
+  };
+  for (const Function& function :
+       {Function{"trim", 2, trim_function<kLeft | kRight>}, Function{"ltrim", 2, trim_function<kLeft>},
+        Function{"rtrim", 2, trim_function<kRight>}, Function{"date_trunc", 2, date_trunc_function},
+        Function{"in_prefix", 2, in_prefix_function}, Function{"to_unixtime", 1, to_unixtime_function},
+        Function{"from_unixtime", 1, from_unixtime_function}}) {
+    // Within a statement they are constant, `now` too.
+    const int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY | SQLITE_DETERMINISTIC;
+    const int code = sqlite3_create_function_v2(database, function.name, function.arguments, flags, &context,
+                                                function.call, nullptr, nullptr, nullptr);
+    if (code != SQLITE_OK) return code;
+  }
+  return SQLITE_OK;
+}
+
+}  // namespace natsession

@@ -1,0 +1,201 @@
+#include "query/sql_session.h"
+
+#include <limits>
+
+#include <sqlite3.h>
+
+#include "query/log_table.h"
+#include "query/sql_functions.h"
+#include "query/sql_guard.h"
+#include "query/sql_printf.h"
+
+namespace natsession {
+namespace {
+
+constexpr int kStepsBetweenChecks = 100;
+constexpr std::size_t kMaxStatementBytes = 1'000'000;
+
+struct Close {
+  void operator()(sqlite3* database) const { sqlite3_close(database); }
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Database = std::unique_ptr<sqlite3, Close>;
+using Statement = std::unique_ptr<sqlite3_stmt, Close>;
+
+Error usage(std::string message) {
+  return Error{ErrorKind::kUsage, "SQL: " + std::move(message)};
+}
+
+// "…, near line 3, column 7"
+std::string place_of(std::string_view sql, int offset) {
+  if (offset < 0 || static_cast<std::size_t>(offset) > sql.size()) return {};
+  std::size_t line = 1;
+  std::size_t column = 1;
+  for (const char byte : sql.substr(0, static_cast<std::size_t>(offset))) {
+    column = byte == '\n' ? 1 : column + 1;
+    line += byte == '\n' ? 1U : 0U;
+  }
+  return ", at line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
+SqlValue value_of(sqlite3_stmt* statement, int column) {
+  const auto bytes = [&](const void* data) {
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, column));
+    return data == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(data), size);
+  };
+  switch (sqlite3_column_type(statement, column)) {
+    case SQLITE_INTEGER:
+      return std::int64_t{sqlite3_column_int64(statement, column)};
+    case SQLITE_FLOAT:
+      return sqlite3_column_double(statement, column);
+    case SQLITE_TEXT:
+      return bytes(sqlite3_column_text(statement, column));
+    case SQLITE_BLOB:
+      return SqlBlob{bytes(sqlite3_column_blob(statement, column))};
+    default:
+      return std::monostate();
+  }
+}
+
+}  // namespace
+
+class SqlSession::Impl {
+ public:
+  Impl(LedgerView ledger, SqlOptions options)
+      : options_(std::move(options)), heap_(options_.memory), context_(std::move(ledger)) {
+    context_.utc = options_.utc;
+  }
+
+  Result<void> open();
+  Result<SqlResult> run(std::string_view sql, const Consumer& consumer);
+
+ private:
+  Result<Statement> prepare(std::string_view sql);
+  Result<void> step_all(sqlite3_stmt* statement, const Consumer& consumer, SqlResult& result);
+  [[nodiscard]] Error failure(int code, std::string_view sql) const;
+
+  SqlOptions options_;
+  HeapLimit heap_;  // lives longer than the connection
+  SqlContext context_;
+  Database database_;
+};
+
+Result<void> SqlSession::Impl::open() {
+  sqlite3* raw = nullptr;
+  const int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+  int code = sqlite3_open_v2(":memory:", &raw, flags, nullptr);
+  database_.reset(raw);
+  if (code == SQLITE_OK) code = add_log_table(raw, context_);
+  if (code == SQLITE_OK) code = add_functions(raw, context_);
+  if (code == SQLITE_OK) code = add_printf(raw);
+  if (code == SQLITE_OK) code = lock_down(raw, std::min(options_.max_statement_bytes, kMaxStatementBytes));
+  if (code != SQLITE_OK) {
+    return Error{ErrorKind::kIo, std::string("SQL: set up SQLite: ") + sqlite3_errstr(code)};
+  }
+  const auto stopped = [](void* context) {
+    return static_cast<SqlContext*>(context)->control.cancelled() ? 1 : 0;
+  };
+  sqlite3_progress_handler(raw, kStepsBetweenChecks, stopped, &context_);
+  return {};
+}
+
+Error SqlSession::Impl::failure(int code, std::string_view sql) const {
+  if (context_.error) return *context_.error;
+  switch (code & 0xff) {
+    case SQLITE_NOMEM:
+      return Error{ErrorKind::kIo,
+                   "SQL: the statement needs more memory than " + format_byte_count(options_.memory) +
+                       ": GROUP BY, ORDER BY and DISTINCT keep all the rows that WHERE leaves"};
+    case SQLITE_INTERRUPT: {
+      const bool late =
+          context_.control.deadline && std::chrono::steady_clock::now() >= *context_.control.deadline;
+      return Error{ErrorKind::kUnavailable,
+                   late ? "SQL: the statement took longer than " + format_duration(options_.time_limit)
+                        : std::string("SQL: cancelled")};
+    }
+    case SQLITE_AUTH:
+      return usage(std::string("only reading the table log is allowed: ") + sqlite3_errmsg(database_.get()));
+    default:
+      return usage(sqlite3_errmsg(database_.get()) + place_of(sql, sqlite3_error_offset(database_.get())));
+  }
+}
+
+Result<Statement> SqlSession::Impl::prepare(std::string_view sql) {
+  if (sql.size() > options_.max_statement_bytes || sql.size() > kMaxStatementBytes) {
+    return usage("the statement is longer than " + std::to_string(options_.max_statement_bytes) + " bytes");
+  }
+  if (sql.find('\0') != std::string_view::npos) return usage("the statement has a NUL in it");
+  Statement statement;
+  std::string_view rest = sql;
+  while (!rest.empty()) {
+    sqlite3_stmt* raw = nullptr;
+    const char* tail = nullptr;
+    const int code =
+        sqlite3_prepare_v3(database_.get(), rest.data(), static_cast<int>(rest.size()), 0, &raw, &tail);
+    Statement prepared(raw);
+    if (code != SQLITE_OK) return failure(code, rest);
+    if (prepared && statement) return usage("there is more than one statement");
+    if (prepared) statement = std::move(prepared);
+    rest.remove_prefix(static_cast<std::size_t>(tail - rest.data()));
+  }
+  if (!statement) return usage("there is no statement");
+  if (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0) {
+    return usage("only reading the table log is allowed");
+  }
+  return statement;
+}
+
+Result<SqlResult> SqlSession::Impl::run(std::string_view sql, const Consumer& consumer) {
+  context_.begin_statement(sql, to_ms(SystemClock().now()));
+  context_.control = options_.control;
+  if (options_.time_limit.count() > 0) {
+    const auto deadline = std::chrono::steady_clock::now() + options_.time_limit;
+    context_.control.deadline = std::min(context_.control.deadline.value_or(deadline), deadline);
+  }
+  if (auto seen = context_.ledger.refresh(); !seen) return seen.error();
+  auto statement = prepare(sql);
+  if (!statement) return statement.error();
+  SqlResult result;
+  for (int column = 0; column < sqlite3_column_count(statement->get()); ++column) {
+    const char* const name = sqlite3_column_name(statement->get(), column);
+    if (name == nullptr) return failure(SQLITE_NOMEM, sql);
+    result.columns.emplace_back(name);
+  }
+  if (consumer.on_columns) consumer.on_columns(result.columns);
+  auto stepped = step_all(statement->get(), consumer, result);
+  statement->reset();  // ends its scans: they report
+  if (!stepped) return stepped.error();
+  result.report = context_.report;
+  return result;
+}
+
+Result<void> SqlSession::Impl::step_all(sqlite3_stmt* statement, const Consumer& consumer,
+                                        SqlResult& result) {
+  std::vector<SqlValue> row(result.columns.size());
+  while (true) {
+    const int code = sqlite3_step(statement);
+    if (code == SQLITE_DONE) return {};
+    if (code != SQLITE_ROW) return failure(code, {});
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      row[column] = value_of(statement, static_cast<int>(column));
+    }
+    ++result.rows;
+    if (consumer.on_row && !consumer.on_row(row)) return {};
+  }
+}
+
+SqlSession::SqlSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SqlSession::~SqlSession() = default;
+
+Result<std::unique_ptr<SqlSession>> SqlSession::open(LedgerView ledger, SqlOptions options) {
+  auto impl = std::make_unique<Impl>(std::move(ledger), std::move(options));
+  if (auto opened = impl->open(); !opened) return opened.error();
+  return std::unique_ptr<SqlSession>(new SqlSession(std::move(impl)));
+}
+
+Result<SqlResult> SqlSession::run(std::string_view sql, const Consumer& consumer) {
+  return impl_->run(sql, consumer);
+}
+
+}  // namespace natsession

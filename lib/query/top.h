@@ -1,0 +1,48 @@
+// Top: who has the most. Groups the records of a question by up to two fields and returns the largest groups,
+// exactly, in bounded memory: where there are more groups than fit, the ledger is read again for each part of
+// them.
+//
+//   TopQuestion question;
+//   question.query = Query::ended_within(from, until);
+//   question.by = {Field::kPriIp};
+//   question.sum = SumField::kBytesFromVpc;
+//   auto result = find_top(*ledger, question, {});
+//
+// Threads: find_top() from any; it uses ScanControl::threads of its own.
+#pragma once
+
+#include "query/group.h"
+#include "query/scan.h"
+
+namespace natsession {
+
+struct TopQuestion {
+  static constexpr std::size_t kMaxCount = 100'000;
+
+  Query query;            // its columns are set by find_top()
+  std::vector<Field> by;  // 0 to kMaxGroupFields; not times, counters or seq
+  SumField sum = SumField::kBytesFromVpc;
+  std::size_t count = 10;  // up to kMaxCount
+  bool all_sums = true;    // false: only `sum` and records are summed up, and the answer comes sooner
+  std::size_t max_groups = 1'000'000;  // in memory at once
+};
+
+struct TopGroup {
+  std::vector<GroupValue> key;  // as TopQuestion::by
+  Sums sums;
+};
+
+struct TopResult {
+  std::vector<TopGroup> groups;  // the largest first; of the same size, by key
+  Sums total;                    // of all groups
+  std::uint64_t group_count = 0;
+  unsigned passes = 1;        // how often the ledger was read
+  bool sessions_cut = false;  // there were more than kMaxStraddlers
+  ScanReport report;
+};
+
+// Errors: kUsage for fields or a count that cannot be; kIo, kPermission.
+[[nodiscard]] Result<TopResult> find_top(const LedgerView& ledger, const TopQuestion& question,
+                                         const ScanControl& control);
+
+}  // namespace natsession

@@ -1,0 +1,181 @@
+#include "query/trace.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "query/trace_finder.h"
+
+namespace natsession {
+namespace {
+
+bool meets(const Span& a, const Span& b) {
+  return a.from <= b.until && a.until >= b.from;
+}
+
+// Sessions of which nothing is said at the time asked for have no value.
+std::optional<TraceCandidate> judge(const TraceFinder& finder, const TraceQuestion& question,
+                                    const FoundSession& found) {
+  const Span time{ms_of(question.from), ms_of(std::max(question.from, question.until))};
+  TraceCandidate candidate;
+  candidate.record = found.best;
+  candidate.first_seen = UnixMs(std::chrono::milliseconds(found.seen.from));
+  candidate.last_seen = UnixMs(std::chrono::milliseconds(found.seen.until));
+  candidate.ended = found.ended;
+  candidate.live = found.live;
+  candidate.records = found.records;
+  if (found.distance == 0) {
+    candidate.match = TimeMatch::kTraffic;
+  } else if (meets(found.seen, time)) {
+    candidate.match = TimeMatch::kOpen;
+  } else {
+    const bool behind = found.seen.until < time.from;
+    candidate.distance =
+        std::chrono::milliseconds(behind ? time.from - found.seen.until : time.until - found.seen.from);
+    candidate.match = TimeMatch::kNear;
+    const bool goes_on = !found.ended && behind && finder.near_the_end(question);
+    if (goes_on) {
+      candidate.match = TimeMatch::kOpen;
+      candidate.unended = true;
+      candidate.distance = {};
+    } else if (std::chrono::abs(candidate.distance) > question.slack) {
+      return std::nullopt;
+    }
+  }
+  const PeerMatch peer = match_peer(question, found.best);
+  candidate.pub_ip_matches = peer.address;
+  candidate.pub_port_matches = peer.port;
+  candidate.pub_differs = peer.differs;
+  return candidate;
+}
+
+bool better(const TraceCandidate& a, const TraceCandidate& b) {
+  const auto rank = [](const TraceCandidate& candidate) {
+    return std::tuple(candidate.pub_differs, candidate.match, candidate.unended,
+                      std::chrono::abs(candidate.distance));
+  };
+  if (rank(a) != rank(b)) return rank(a) < rank(b);
+  if (a.last_seen != b.last_seen) return a.last_seen > b.last_seen;
+  return a.record.session_id < b.record.session_id;
+}
+
+void add_warnings(const TraceFinder& finder, const TraceQuestion& question, const ScanReport& report,
+                  const std::vector<Trouble>& lost, TraceAnswer& answer) {
+  const Span wanted = finder.wanted(question);
+  for (const KnownGap& gap : report.gaps) {
+    if (meets({ms_of(gap.from), ms_of(gap.until)}, wanted)) answer.gaps.push_back(gap);
+  }
+  // Records that tell of this time were written up to a window behind it.
+  const UnixMs latest(std::chrono::milliseconds(plus(wanted.until, kLookBack)));
+  for (const Trouble& trouble : report.troubles) {
+    if (trouble.time.meets(UnixMs(std::chrono::milliseconds(wanted.from)), latest))
+      answer.troubles.push_back(trouble);
+  }
+  for (const Trouble& trouble : lost) {
+    const auto& told = answer.troubles;
+    if (std::find(told.begin(), told.end(), trouble) == told.end()) answer.troubles.push_back(trouble);
+  }
+}
+
+// Records of sessions that are open are written when their window ends: until then only the daemon knows of
+// them.
+constexpr std::chrono::milliseconds kUsualWindow = std::chrono::minutes(10);
+
+TraceVerdict verdict_of(const TraceQuestion& question, const TraceOptions& options, const LedgerSpan& span,
+                        const ScanReport& report, const TraceAnswer& answer) {
+  if (!answer.candidates.empty()) return TraceVerdict::kFound;
+  if (!answer.gaps.empty() || !answer.troubles.empty() || report.cancelled) return TraceVerdict::kUncertain;
+  const bool begun = span.records > 0 && question.until >= span.oldest_start;
+  const bool written = plus(ms_of(question.until), kUsualWindow) <= ms_of(span.newest_end);
+  const bool live = options.live_at > UnixMs() && question.until <= options.live_at;
+  return begun && (written || live) ? TraceVerdict::kNoSession : TraceVerdict::kNotCovered;
+}
+
+void answer_question(TraceFinder& finder, const TraceQuestion& question, std::size_t number,
+                     std::size_t limit, TraceAnswer& answer) {
+  for (const FoundSession& found : finder.found(number)) {
+    if (auto candidate = judge(finder, question, found)) answer.candidates.push_back(std::move(*candidate));
+  }
+  std::sort(answer.candidates.begin(), answer.candidates.end(), better);
+  if (!answer.candidates.empty() && !answer.candidates.front().pub_differs) {
+    std::erase_if(answer.candidates, [](const TraceCandidate& candidate) { return candidate.pub_differs; });
+  }
+  answer.more = finder.left_out(number);
+  if (answer.candidates.size() > limit) {
+    answer.more += answer.candidates.size() - limit;
+    answer.candidates.resize(limit);
+  }
+}
+
+std::string seconds_text(std::chrono::milliseconds duration) {
+  return fmt::format("{:.1f} s", static_cast<double>(duration.count()) / 1000);
+}
+
+}  // namespace
+
+std::string_view to_string(TraceVerdict verdict) {
+  switch (verdict) {
+    case TraceVerdict::kFound:
+      return "found";
+    case TraceVerdict::kNoSession:
+      return "no session";
+    case TraceVerdict::kUncertain:
+      return "uncertain";
+    case TraceVerdict::kNotCovered:
+      break;
+  }
+  return "not covered";
+}
+
+std::vector<std::string> TraceCandidate::reasons() const {
+  std::vector<std::string> reasons;
+  if (match == TimeMatch::kTraffic) {
+    reasons.emplace_back("it moved traffic in this window");
+  } else if (unended) {
+    reasons.emplace_back("it had not ended in its last record");
+  } else if (match == TimeMatch::kOpen) {
+    reasons.emplace_back("it was open at this time");
+  } else {
+    reasons.push_back(distance.count() < 0 ? "it began " + seconds_text(-distance) + " later"
+                                           : "it ended " + seconds_text(distance) + " before");
+  }
+  if (live) reasons.emplace_back("it is open now");
+  if (pub_ip_matches && pub_port_matches) {
+    reasons.emplace_back("the peer's address and port match");
+  } else if (pub_ip_matches) {
+    reasons.emplace_back("the peer's address matches");
+  } else if (pub_port_matches) {
+    reasons.emplace_back("the peer's port matches");
+  }
+  if (pub_differs) reasons.emplace_back("the peer is another one");
+  return reasons;
+}
+
+Result<TraceResult> trace(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
+                          const TraceOptions& options, const ScanControl& control) {
+  if (questions.size() > kMaxTraceQuestions) {
+    return Error{ErrorKind::kUsage, "at most " + std::to_string(kMaxTraceQuestions) + " questions at once"};
+  }
+  const auto span = ledger.span();
+  if (!span) return span.error();
+  TraceResult result;
+  result.span = *span;
+  TraceFinder finder(ledger, questions, options, control, result.span);
+  if (auto looked = finder.look_around(); !looked) return looked.error();
+  finder.add_live();
+  if (!finder.report().cancelled) {
+    if (auto looked = finder.look_ahead(); !looked) return looked.error();
+  }
+  result.answers.resize(questions.size());
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    TraceAnswer& answer = result.answers[i];
+    answer_question(finder, questions[i], i, options.max_candidates, answer);
+    add_warnings(finder, questions[i], finder.report(), finder.lost(i), answer);
+    answer.verdict = verdict_of(questions[i], options, result.span, finder.report(), answer);
+  }
+  result.report = finder.report();
+  result.keeps = finder.texts();
+  return result;
+}
+
+}  // namespace natsession

@@ -1,0 +1,115 @@
+// Trace: which private host was behind this NAT address and port at that time? One question, or thousands in
+// one pass over the ledger.
+//
+//   TraceQuestion question;
+//   question.nat_ip = *IpAddress::parse("203.0.113.7");
+//   question.nat_port = 40123;
+//   question.from = question.until = time;
+//   auto answer = trace(*ledger, question, {}, {});
+//
+// A candidate is one session, however many records it has. Frames are chosen by time: a session that moved
+// traffic at `from` has a record that ends within the window behind it. A session that was open but silent in
+// that window shows only in a later record, by its session_start: when nothing else is found, records up to
+// TraceOptions::look_ahead behind are looked at, too. A session that has not ended when the ledger ends is
+// found by its last record, if that is not older than kLookBack; others are the daemon's to tell
+// (TraceOptions::live).
+//
+// Threads: trace() from any.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "query/scan.h"
+
+namespace natsession {
+
+struct TraceQuestion {
+  IpAddress nat_ip;
+  std::optional<std::uint16_t> nat_port;
+  std::optional<std::uint8_t> protocol;
+  UnixMs from, until;  // the time asked for; the same for a point of time; both ends belong to it
+  std::chrono::milliseconds slack{5'000};  // clocks differ: how far outside its time a session may have been
+  std::optional<IpAddress> pub_ip;         // matches also where the host meant to go (orig_dst)
+  std::optional<std::uint16_t> pub_port;
+};
+
+// How a session's time and the time asked for stand to each other; the smaller the better.
+enum class TimeMatch : std::uint8_t {
+  kTraffic,  // within a slice of it: it moved traffic in that window
+  kOpen,  // between its beginning and its end, but in no slice that was read: it was open and silent, or is
+          // open still
+  kNear,  // outside by no more than the slack
+};
+
+struct TraceCandidate {
+  SessionRecord
+      record;  // of its records the one nearest to the time; what it points to lives as long as TraceResult
+  UnixMs first_seen;   // session_start, or the start of the earliest record that was read
+  UnixMs last_seen;    // the end of the latest record that was read, or of the session
+  bool ended = false;  // its end record was read
+  bool live = false;   // the daemon says that it is open
+  bool unended =
+      false;  // kOpen, as its last record says that it goes on, and the ledger ends soon behind that
+  std::uint32_t records = 0;  // of this session, that were read: not all it has
+  TimeMatch match = TimeMatch::kNear;
+  std::chrono::milliseconds
+      distance{};  // kNear: the time is so much behind its end; less than 0: before its beginning
+  bool pub_ip_matches = false;  // the question named it, and it is this one's
+  bool pub_port_matches = false;
+  bool pub_differs =
+      false;  // the question named it, and it is another: shown only when no other candidate matches
+
+  // What speaks for it, in words: "traffic at this time", "open at this time", "2.4 s after its end", "the
+  // peer matches" …
+  [[nodiscard]] std::vector<std::string> reasons() const;
+};
+
+enum class TraceVerdict : std::uint8_t {
+  kFound,
+  kNoSession,   // the log is complete for this time, and there was none
+  kUncertain,   // none was found, but a gap, damage or deletion overlaps this time: see the report
+  kNotCovered,  // the time lies before the oldest record, or so near to the newest one that sessions of this
+                // time may not have been written yet, and TraceOptions::live does not reach to it
+};
+[[nodiscard]] std::string_view to_string(TraceVerdict verdict);  // found, no session, uncertain, not covered
+
+struct TraceAnswer {
+  TraceVerdict verdict = TraceVerdict::kNoSession;
+  std::vector<TraceCandidate> candidates;  // best first
+  std::uint64_t more = 0;                  // records of candidates beyond TraceOptions::max_candidates
+  std::vector<KnownGap> gaps;              // that overlap the time asked for
+  std::vector<Trouble> troubles;           // likewise
+};
+
+struct TraceOptions {
+  std::size_t max_candidates = 100;  // per question
+  std::chrono::milliseconds look_ahead = std::chrono::hours(24);
+  // Sessions that are open now, as records: event interim, start_time when the session began, end_time when
+  // the daemon was asked (live_at); what they point to must outlive the result. session_id may be 0 where it
+  // is not known: then they are told apart by their addresses, ports and zone.
+  std::vector<SessionRecord> live;
+  UnixMs live_at;
+};
+
+struct TraceResult {
+  std::vector<TraceAnswer> answers;  // one for each question, in their order
+  LedgerSpan span;                   // what the ledger holds
+  ScanReport report;
+  std::shared_ptr<const void> keeps;  // the texts that candidates' records point to
+};
+
+inline constexpr std::size_t kMaxTraceQuestions = 1'000'000;
+inline constexpr std::chrono::milliseconds kLookBack = std::chrono::minutes(20);
+
+// Answers all questions in one pass over the frames that they need (and a second one for those that found
+// nothing). Errors: kUsage for too many questions; kIo, kPermission.
+[[nodiscard]] Result<TraceResult> trace(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
+                                        const TraceOptions& options, const ScanControl& control);
+
+}  // namespace natsession

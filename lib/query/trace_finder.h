@@ -1,0 +1,101 @@
+// TraceFinder: finds the records that answer many trace questions in one pass, and puts together those of one
+// session. Threads: one; its scans have workers of their own.
+#pragma once
+
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "query/record_texts.h"
+#include "query/trace_match.h"
+
+namespace natsession {
+
+// One session, as far as it has been read, for one question.
+struct FoundSession {
+  SessionRecord best;         // of its records the one nearest to the time
+  Span seen;                  // from its beginning to its last end
+  std::int64_t distance = 0;  // of `best`'s slice
+  std::uint32_t records = 0;
+  bool ended = false;
+  bool live = false;
+};
+
+class TraceFinder {
+ public:
+  static constexpr std::size_t kMaxSessions = 200'000;  // of all questions together
+
+  TraceFinder(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
+              const TraceOptions& options, const ScanControl& control, const LedgerSpan& span);
+
+  // Records around each question's time.
+  Result<void> look_around();
+  // Records behind the time, for the questions that have found no session that was open.
+  Result<void> look_ahead();
+  void add_live();
+
+  // Of each question, in no order.
+  [[nodiscard]] std::vector<FoundSession>& found(std::size_t question) { return sessions_[question].found; }
+  [[nodiscard]] std::uint64_t left_out(std::size_t question) const { return sessions_[question].left_out; }
+  // Damage that hides records of which only this is known: they answer the question.
+  [[nodiscard]] const std::vector<Trouble>& lost(std::size_t question) const {
+    return sessions_[question].lost;
+  }
+  [[nodiscard]] const ScanReport& report() const { return report_; }
+  [[nodiscard]] std::shared_ptr<const void> texts() const { return texts_; }
+  // The time of which a question wants to know, with its slack.
+  [[nodiscard]] Span wanted(const TraceQuestion& question) const;
+  // Whether sessions that have not ended by then may be open at the question's time.
+  [[nodiscard]] bool near_the_end(const TraceQuestion& question) const;
+
+ private:
+  struct Sessions {
+    std::vector<FoundSession> found;
+    std::unordered_map<std::uint64_t, std::size_t> by_id;
+    std::uint64_t left_out = 0;
+    std::vector<Trouble> lost;
+  };
+  // Which questions may be about a record: by nat_ip and nat_port, or nat_ip alone.
+  struct Target {
+    IpAddress nat_ip;
+    std::uint32_t port = 0;  // kAnyPort
+    friend bool operator==(const Target&, const Target&) = default;
+  };
+  struct TargetHash {
+    [[nodiscard]] std::size_t operator()(const Target& target) const;
+  };
+  static constexpr std::uint32_t kAnyPort = 65536;
+
+  // Records of a batch, and which question each may answer.
+  struct Matches {
+    std::vector<std::uint32_t> rows;
+    std::vector<std::size_t> questions;
+  };
+
+  void aim(const std::vector<std::size_t>& questions);
+  Result<void> look(const std::vector<std::size_t>& questions, const std::vector<Span>& moments);
+  void handle(const ScanBatch& batch);
+  void offer_all(const ScanBatch& batch, Matches& matches);
+  void tell_lost(const ScanBatch& batch, const Matches& matches, const Error& error);
+  void offer(std::size_t question, const SessionRecord& record, bool live);
+  [[nodiscard]] bool may_answer(const TraceQuestion& question, const Span& session, bool ended) const;
+  [[nodiscard]] const std::vector<std::size_t>* questions_about(const IpAddress& nat_ip,
+                                                                std::uint32_t port) const;
+
+  const LedgerView& ledger_;
+  const std::vector<TraceQuestion>& questions_;
+  const TraceOptions& options_;
+  const ScanControl& control_;
+  const LedgerSpan& span_;
+
+  std::unordered_map<Target, std::vector<std::size_t>, TargetHash> targets_;
+  std::vector<std::uint64_t>
+      likely_;        // a bit for each hash of a target: nearly all records are sorted out by it
+  std::mutex mutex_;  // of what follows, while a scan runs
+  std::vector<Sessions> sessions_;
+  std::size_t session_count_ = 0;
+  std::shared_ptr<RecordTexts> texts_;
+  ScanReport report_;
+};
+
+}  // namespace natsession

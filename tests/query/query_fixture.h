@@ -1,0 +1,221 @@
+// A small language for tests of queries: ledgers of random but likely traffic, what a slow and simple reader
+// would answer, and words for asking.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ledger/ledger_keeper.h"
+#include "ledger/ledger_writer.h"
+#include "query/scan.h"
+#include "query/traffic_dice.h"
+#include "support/files.h"
+#include "support/manual_clock.h"
+#include "support/temp_dir.h"
+
+namespace natsession::testing {
+
+// How often a test of random questions asks: fewer times where a sanitizer makes each of them slow.
+constexpr int rounds(int all) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return all / 4;
+#else
+  return all;
+#endif
+}
+
+// A ledger that is written in frames and segments as small as the test likes.
+class QueryLedger {
+ public:
+  QueryLedger() {
+    settings.directory = temp_.file("ledger");
+    settings.sync = SyncMode::kNever;
+    keeper = std::make_unique<LedgerKeeper>(settings, clock);
+    open();
+  }
+  void open() {
+    auto opened = LedgerWriter::open(settings, clock);
+    if (!opened) throw std::runtime_error(opened.error().message);
+    writer = std::move(*opened);
+  }
+
+  // One frame (or two: long sessions).
+  void frame(std::span<const SessionRecord> records) {
+    if (writer->append(records) != records.size()) throw std::runtime_error("append took too few");
+    sync();
+    for (const SessionRecord& record : records) all.push_back(record);
+  }
+  void sync() {
+    if (auto synced = writer->sync(); !synced) throw std::runtime_error(synced.error().message);
+  }
+  void next_segment() {
+    clock.advance(settings.segment_span);
+    writer->tick();
+  }
+  void seal() {
+    for (int steps = 0; keeper->step() == std::chrono::nanoseconds(0); ++steps) {
+      if (steps > 10'000) throw std::runtime_error("the keeper does not come to rest");
+    }
+  }
+  // Frames of `frame_records`, segments of `segment_frames`; all but the last few of them sealed.
+  void fill(std::span<const SessionRecord> records, std::size_t frame_records, std::size_t segment_frames) {
+    std::size_t frames = 0;
+    for (std::size_t at = 0; at < records.size(); at += frame_records) {
+      frame(records.subspan(at, std::min(frame_records, records.size() - at)));
+      if (++frames % segment_frames == 0) {
+        next_segment();
+        if (frames % (4 * segment_frames) == 0) seal();
+      }
+    }
+  }
+
+  [[nodiscard]] LedgerView view() const {
+    auto view = LedgerView::open(settings.directory);
+    if (!view) throw std::runtime_error(view.error().message);
+    return std::move(*view);
+  }
+  [[nodiscard]] std::vector<std::string> segment_files() const {
+    std::vector<std::string> paths;
+    for (const std::string& name : list_directory(settings.directory + "/segments")) {
+      paths.push_back(settings.directory + "/segments/" + name);
+    }
+    return paths;
+  }
+
+  std::vector<SessionRecord> all;  // what was written, in its order
+  LedgerSettings settings;
+  ManualClock clock{UnixNs(std::chrono::milliseconds(kDayBegin))};
+  std::unique_ptr<LedgerWriter> writer;
+  std::unique_ptr<LedgerKeeper> keeper;
+
+ private:
+  TempDir temp_;
+};
+
+// What identifies a record in tests.
+inline std::pair<std::uint64_t, std::uint32_t> name_of_record(const SessionRecord& record) {
+  if (record.event == RecordEvent::kGap) {
+    return {static_cast<std::uint64_t>(record.end_time.time_since_epoch().count()), 0xffff'ffff};
+  }
+  return {record.session_id, record.seq};
+}
+
+// The value of a field that has one, as a number; addresses and texts as they are.
+inline std::optional<std::uint64_t> number_in(const SessionRecord& record, Field field) {
+  const bool gap = record.event == RecordEvent::kGap;
+  const auto count = [](Count value) { return value.known() ? std::optional(value.value()) : std::nullopt; };
+  const auto unless_zero = [](std::uint64_t value) {
+    return value != 0 ? std::optional(value) : std::nullopt;
+  };
+  if (gap && !kFields[static_cast<std::size_t>(field)].in_gap) return std::nullopt;
+  switch (field) {
+    case Field::kProtocol:
+      return record.protocol;
+    case Field::kPriPort:
+      return record.pri_port;
+    case Field::kPubPort:
+      return record.pub_port;
+    case Field::kNatPort:
+      return record.nat_port;
+    case Field::kBytesFromPub:
+      return count(record.bytes_from_pub);
+    case Field::kPktsFromPub:
+      return count(record.pkts_from_pub);
+    case Field::kBytesFromVpc:
+      return count(record.bytes_from_vpc);
+    case Field::kPktsFromVpc:
+      return count(record.pkts_from_vpc);
+    case Field::kEvent:
+      return static_cast<std::uint64_t>(record.event);
+    case Field::kSessionId:
+      return record.session_id;
+    case Field::kSeq:
+      return record.seq;
+    case Field::kTcpState:
+      return unless_zero(static_cast<std::uint64_t>(record.tcp_state));
+    case Field::kReason:
+      return unless_zero(static_cast<std::uint64_t>(record.reason));
+    case Field::kOrigDstPort:
+      return record.has_orig_dst ? std::optional<std::uint64_t>(record.orig_dst_port) : std::nullopt;
+    case Field::kZone:
+      return unless_zero(record.zone);
+    case Field::kMark:
+      return unless_zero(record.mark);
+    case Field::kEventsLost:
+      return gap ? count(record.events_lost) : std::nullopt;
+    default:
+      return std::nullopt;
+  }
+}
+inline std::optional<IpAddress> address_in(const SessionRecord& record, Field field) {
+  if (record.event == RecordEvent::kGap) return std::nullopt;
+  if (field == Field::kPriIp) return record.pri_ip;
+  if (field == Field::kPubIp) return record.pub_ip;
+  if (field == Field::kNatIp) return record.nat_ip;
+  return record.has_orig_dst ? std::optional(record.orig_dst_ip) : std::nullopt;
+}
+inline std::optional<std::string> text_in(const SessionRecord& record, Field field) {
+  if (field == Field::kInstance) return record.origin->instance;
+  if (field == Field::kNetns) return record.origin->netns;
+  if (field == Field::kVpcId) return std::string(record.vpc_id);
+  return record.event == RecordEvent::kGap ? std::optional<std::string>("SKIPDATA") : std::nullopt;
+}
+
+// What a query means, said as simply as it can be.
+inline bool passes(const SessionRecord& record, const Query& query) {
+  if (record.event == RecordEvent::kGap && !query.gap_records) return false;
+  if (!query.start.contains(record.start_time) || !query.end.contains(record.end_time)) return false;
+  return std::all_of(query.where.begin(), query.where.end(), [&](const FieldTest& test) {
+    switch (kind_of(test.field)) {
+      case FieldKind::kAddress: {
+        const auto address = address_in(record, test.field);
+        return address && (std::count(test.addresses.begin(), test.addresses.end(), *address) > 0 ||
+                           std::any_of(test.prefixes.begin(), test.prefixes.end(),
+                                       [&](const Prefix& p) { return p.contains(*address); }));
+      }
+      case FieldKind::kText: {
+        const auto text = text_in(record, test.field);
+        return text && std::count(test.texts.begin(), test.texts.end(), *text) > 0;
+      }
+      default: {
+        const auto number = number_in(record, test.field);
+        return number && std::any_of(test.numbers.begin(), test.numbers.end(), [&](const NumberRange& range) {
+                 return *number >= range.lowest && *number <= range.highest;
+               });
+      }
+    }
+  });
+}
+
+using RecordNames = std::multiset<std::pair<std::uint64_t, std::uint32_t>>;
+
+inline RecordNames expected_names(const std::vector<SessionRecord>& all, const Query& query) {
+  RecordNames names;
+  for (const SessionRecord& record : all) {
+    if (passes(record, query)) names.insert(name_of_record(record));
+  }
+  return names;
+}
+
+inline RecordNames scanned_names(Scan& scan) {
+  RecordNames names;
+  while (const ScanBatch* batch = scan.next()) {
+    for (const SessionRecord& record : batch->records()) names.insert(name_of_record(record));
+  }
+  return names;
+}
+
+inline ScanControl with_threads(unsigned threads) {
+  ScanControl control;
+  control.threads = threads;
+  return control;
+}
+
+}  // namespace natsession::testing

@@ -1,0 +1,299 @@
+#include "query/trace.h"
+
+#include <set>
+
+#include <catch2/catch.hpp>
+
+#include "query/query_dice.h"
+
+namespace natsession::testing {
+namespace {
+
+using Ids = std::set<std::uint64_t>;
+
+Ids ids_of(const TraceAnswer& answer) {
+  Ids ids;
+  for (const TraceCandidate& candidate : answer.candidates) ids.insert(candidate.record.session_id);
+  return ids;
+}
+
+// Sessions that were open at some time in [from, until], as far as all records tell.
+Ids slow_trace(const std::vector<SessionRecord>& all, const TraceQuestion& question) {
+  Ids ids;
+  for (const SessionRecord& record : all) {
+    if (record.event == RecordEvent::kGap || record.nat_ip != question.nat_ip) continue;
+    if (question.nat_port && record.nat_port != *question.nat_port) continue;
+    if (question.protocol && record.protocol != *question.protocol) continue;
+    if (record.start_time <= question.until + question.slack &&
+        record.end_time >= question.from - question.slack) {
+      ids.insert(record.session_id);
+    }
+  }
+  return ids;
+}
+
+TraceQuestion question_about(const SessionRecord& record, UnixMs time) {
+  TraceQuestion question;
+  question.nat_ip = record.nat_ip;
+  question.nat_port = record.nat_port;
+  question.from = question.until = time;
+  return question;
+}
+
+struct Fixture {
+  Fixture() {
+    auto records = dice.traffic(4000, at_minute(0), at_minute(240), 0);
+    records.push_back(dice.gap(at_minute(400), at_minute(401)));
+    ledger.fill(records, 200, 4);
+  }
+  const SessionRecord& any_record() {
+    while (true) {
+      const SessionRecord& record = ledger.all[dice.pick(ledger.all.size())];
+      if (record.event != RecordEvent::kGap) return record;
+    }
+  }
+  TraceResult ask(const std::vector<TraceQuestion>& questions, const TraceOptions& options = {}) {
+    auto result = trace(ledger.view(), questions, options, with_threads(2));
+    REQUIRE(result);
+    return std::move(*result);
+  }
+  TrafficDice dice{51};
+  QueryLedger ledger;
+};
+
+TEST_CASE_METHOD(Fixture, "every session with traffic at the time is a candidate", "[query][trace]") {
+  std::vector<TraceQuestion> questions;
+  for (int i = 0; i < rounds(1000); ++i) {
+    const SessionRecord& record = any_record();
+    TraceQuestion question =
+        question_about(record, record.end_time - std::chrono::milliseconds(dice.pick(20'000)));
+    if (dice.one_in(3)) question.protocol = record.protocol;
+    if (dice.one_in(5)) question.until = question.from + std::chrono::milliseconds(dice.pick(300'000));
+    if (dice.one_in(20)) question.nat_port.reset();
+    question.slack = std::chrono::milliseconds(dice.pick(10'000));
+    questions.push_back(question);
+  }
+  TraceOptions options;
+  options.max_candidates = 1000;
+  const TraceResult together = ask(questions, options);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const Ids expected = slow_trace(ledger.all, questions[i]);
+    const Ids found = ids_of(together.answers[i]);
+    // What is found beyond was open, or began soon, and was silent at the time; each of them says so.
+    REQUIRE(std::includes(found.begin(), found.end(), expected.begin(), expected.end()));
+    for (const TraceCandidate& candidate : together.answers[i].candidates) {
+      if (expected.count(candidate.record.session_id) > 0) continue;
+      REQUIRE(candidate.match != TimeMatch::kTraffic);
+      REQUIRE(candidate.first_seen <= questions[i].until + questions[i].slack);
+    }
+    const bool any = !expected.empty() || !found.empty();
+    REQUIRE((together.answers[i].verdict == TraceVerdict::kFound) == any);
+    if (i % 20 == 0) {
+      const TraceResult alone = ask({questions[i]}, options);
+      REQUIRE(ids_of(alone.answers[0]) == found);
+    }
+  }
+}
+
+TEST_CASE("candidates come best first, with what speaks for each", "[query][trace]") {
+  TrafficDice dice(52);
+  QueryLedger ledger;
+  const auto make = [&](const std::string& host, const std::string& peer, int from_s, int until_s) {
+    SessionRecord record = dice.session(at_minute(0)).front();
+    record.pri_ip = ip(host);
+    record.pub_ip = ip(peer);
+    record.pub_port = 443;
+    record.nat_ip = ip("203.0.113.7");
+    record.nat_port = 40123;
+    record.protocol = 6;
+    record.has_orig_dst = false;
+    record.session_start = record.start_time = at_ms(kDayBegin + from_s * 1000);
+    record.end_time = at_ms(kDayBegin + until_s * 1000);
+    record.event = RecordEvent::kEnd;
+    record.seq = 0;
+    record.session_id = derive_session_id(record);
+    return record;
+  };
+  SessionRecord silent = make("10.0.0.4", "198.51.100.9", 500, 650);
+  silent.session_start = at_ms(kDayBegin + 10'000);  // was silent from 10 s to 500 s
+  silent.session_id = derive_session_id(silent);
+  const std::vector<SessionRecord> records = {
+      make("10.0.0.1", "198.51.100.1", 100, 296), make("10.0.0.2", "198.51.100.2", 250, 350),
+      make("10.0.0.3", "198.51.100.3", 303, 400), silent, make("10.0.0.5", "198.51.100.5", 320, 400)};
+  ledger.frame(records);
+  ledger.frame(std::vector<SessionRecord>{make("10.0.0.6", "198.51.100.6", 7000, 7100)});
+  TraceQuestion question;
+  question.nat_ip = ip("203.0.113.7");
+  question.nat_port = 40123;
+  question.from = question.until = at_ms(kDayBegin + 300'000);
+  const auto result = trace(ledger.view(), {question}, {}, with_threads(1));
+  REQUIRE(result);
+  const TraceAnswer& answer = result->answers[0];
+  CHECK(answer.verdict == TraceVerdict::kFound);
+  REQUIRE(answer.candidates.size() == 4);
+  CHECK(answer.candidates[0].record.pri_ip == ip("10.0.0.2"));
+  CHECK(answer.candidates[0].match == TimeMatch::kTraffic);
+  CHECK(answer.candidates[1].record.pri_ip == ip("10.0.0.4"));
+  CHECK(answer.candidates[1].match == TimeMatch::kOpen);
+  CHECK(answer.candidates[2].record.pri_ip == ip("10.0.0.3"));
+  CHECK(answer.candidates[2].reasons() == std::vector<std::string>{"it began 3.0 s later"});
+  CHECK(answer.candidates[3].record.pri_ip == ip("10.0.0.1"));
+  CHECK(answer.candidates[3].reasons() == std::vector<std::string>{"it ended 4.0 s before"});
+
+  question.pub_ip = ip("198.51.100.3");
+  const auto with_peer = trace(ledger.view(), {question}, {}, with_threads(1));
+  REQUIRE(with_peer->answers[0].candidates.size() == 1);
+  CHECK(with_peer->answers[0].candidates[0].pub_ip_matches);
+
+  question.pub_ip = ip("192.0.2.1");
+  const auto other_peer = trace(ledger.view(), {question}, {}, with_threads(1));
+  REQUIRE(other_peer->answers[0].candidates.size() == 4);
+  CHECK(other_peer->answers[0].candidates[0].pub_differs);
+}
+
+TEST_CASE("the records of a session are one candidate", "[query][trace]") {
+  TrafficDice dice(53);
+  QueryLedger ledger;
+  std::vector<SessionRecord> records;
+  while (records.size() < 4) {
+    records = dice.session(at_minute(3));
+    if (!records.front().session_start) records.clear();
+  }
+  for (const SessionRecord& record : records) ledger.frame(std::vector<SessionRecord>{record});
+  const SessionRecord& last = records.back();
+  TraceQuestion question = question_about(last, at_minute(5));
+  question.until = last.end_time;
+  const auto result = trace(ledger.view(), {question}, {}, with_threads(1));
+  REQUIRE(result);
+  REQUIRE(result->answers[0].candidates.size() == 1);
+  const TraceCandidate& candidate = result->answers[0].candidates[0];
+  CHECK(candidate.records == records.size());
+  CHECK(candidate.ended);
+  CHECK(candidate.first_seen == at_minute(3));
+  CHECK(candidate.last_seen == last.end_time);
+  CHECK(candidate.record.origin->instance == last.origin->instance);
+  CHECK(candidate.record.vpc_id == last.vpc_id);
+}
+
+TEST_CASE("a session that was silent at the time is found behind it", "[query][trace]") {
+  TrafficDice dice(54);
+  QueryLedger ledger;
+  SessionRecord record = dice.session(at_minute(0)).front();
+  record.nat_ip = ip("203.0.113.7");
+  record.session_start = at_minute(0);
+  record.start_time = at_minute(300);
+  record.end_time = at_minute(301);
+  record.event = RecordEvent::kEnd;
+  record.session_id = derive_session_id(record);
+  ledger.frame(dice.traffic(100, at_minute(0), at_minute(30)));
+  ledger.frame(std::vector<SessionRecord>{record});
+  const TraceQuestion question = question_about(record, at_minute(100));
+  const auto found = trace(ledger.view(), {question}, {}, with_threads(1));
+  REQUIRE(found->answers[0].candidates.size() == 1);
+  CHECK(found->answers[0].candidates[0].match == TimeMatch::kOpen);
+  TraceOptions near;
+  near.look_ahead = std::chrono::minutes(30);
+  CHECK(trace(ledger.view(), {question}, near, with_threads(1))->answers[0].verdict ==
+        TraceVerdict::kNoSession);
+}
+
+TEST_CASE("a silent session with the peer that was asked for is looked for behind another's traffic",
+          "[query][trace]") {
+  TrafficDice dice(57);
+  QueryLedger ledger;
+  SessionRecord busy = dice.session(at_minute(0)).front();
+  busy.nat_ip = ip("203.0.113.7");
+  busy.protocol = 6;
+  busy.has_orig_dst = false;
+  busy.pub_ip = ip("198.51.100.1");
+  busy.session_start = busy.start_time = at_minute(99);
+  busy.end_time = at_minute(101);
+  busy.session_id = derive_session_id(busy);
+  SessionRecord silent = busy;
+  silent.pub_ip = ip("198.51.100.2");
+  silent.session_start = at_minute(0);
+  silent.start_time = at_minute(300);
+  silent.end_time = at_minute(301);
+  silent.event = RecordEvent::kEnd;
+  silent.session_id = derive_session_id(silent);
+  ledger.frame(std::vector<SessionRecord>{busy});
+  ledger.frame(std::vector<SessionRecord>{silent});
+  TraceQuestion question = question_about(busy, at_minute(100));
+  question.pub_ip = silent.pub_ip;
+  const auto found = trace(ledger.view(), {question}, {}, with_threads(1));
+  REQUIRE(found->answers[0].candidates.size() == 1);
+  CHECK(found->answers[0].candidates[0].record.session_id == silent.session_id);
+  CHECK(found->answers[0].candidates[0].pub_ip_matches);
+}
+
+TEST_CASE("a session that has not ended is found by its last record, and by the daemon", "[query][trace]") {
+  TrafficDice dice(55);
+  QueryLedger ledger;
+  SessionRecord record = dice.session(at_minute(1)).front();
+  record.session_start = record.start_time = at_minute(1);
+  record.end_time = at_minute(10);
+  record.event = RecordEvent::kInterim;
+  record.session_id = derive_session_id(record);
+  ledger.frame(std::vector<SessionRecord>{record});
+  const TraceQuestion question = question_about(record, at_minute(14));
+  const auto found = trace(ledger.view(), {question}, {}, with_threads(1));
+  REQUIRE(found->answers[0].candidates.size() == 1);
+  CHECK(found->answers[0].candidates[0].unended);
+  CHECK_FALSE(found->answers[0].candidates[0].live);
+
+  TraceOptions options;
+  options.live_at = at_minute(15);
+  SessionRecord live = record;
+  live.start_time = at_minute(1);
+  live.end_time = at_minute(15);
+  live.session_id = 0;
+  SessionRecord other = live;
+  other.pri_ip = ip("10.9.9.9");
+  other.pub_ip = ip("192.0.2.200");
+  other.start_time = at_minute(13);
+  other.session_start = at_minute(13);
+  options.live = {live, other};
+  const auto with_live = trace(ledger.view(), {question}, options, with_threads(1));
+  REQUIRE(with_live->answers[0].candidates.size() == 2);
+  for (const TraceCandidate& candidate : with_live->answers[0].candidates) {
+    CHECK(candidate.live);
+    CHECK(candidate.match == TimeMatch::kOpen);
+  }
+  CHECK(with_live->answers[0].candidates[0].record.session_id !=
+        with_live->answers[0].candidates[1].record.session_id);
+}
+
+TEST_CASE("sessions on both sides of a clock that was set back are found", "[query][trace]") {
+  TrafficDice dice(58);
+  QueryLedger ledger;
+  ledger.fill(dice.traffic(200, at_minute(100), at_minute(160)), 50, 3);
+  ledger.fill(dice.traffic(200, at_minute(80), at_minute(140)), 50, 3);
+  const LedgerView view = ledger.view();
+  for (const SessionRecord& record : ledger.all) {
+    const auto found = trace(view, {question_about(record, record.end_time)}, {}, with_threads(1));
+    REQUIRE(ids_of(found->answers[0]).count(record.session_id) == 1);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "no session, not covered and uncertain are told apart", "[query][trace]") {
+  TraceQuestion question;
+  question.nat_ip = ip("203.0.113.99");
+  question.nat_port = 1;
+  question.from = question.until = at_minute(100);
+  CHECK(ask({question}).answers[0].verdict == TraceVerdict::kNoSession);
+  question.from = question.until = at_minute(-600);
+  CHECK(ask({question}).answers[0].verdict == TraceVerdict::kNotCovered);
+  question.from = question.until = at_minute(6000);
+  CHECK(ask({question}).answers[0].verdict == TraceVerdict::kNotCovered);
+  question.from = question.until = at_minute(400);
+  const TraceResult uncertain = ask({question});
+  CHECK(uncertain.answers[0].verdict == TraceVerdict::kUncertain);
+  REQUIRE(uncertain.answers[0].gaps.size() == 1);
+  CHECK(uncertain.answers[0].gaps[0].reason == RecordReason::kOverrun);
+  CHECK(ask({}).answers.empty());
+  const QueryLedger empty;
+  CHECK(trace(empty.view(), {question}, {}, {})->answers[0].verdict == TraceVerdict::kNotCovered);
+}
+
+}  // namespace
+}  // namespace natsession::testing
