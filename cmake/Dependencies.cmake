@@ -17,3 +17,10 @@ pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
 find_package(nlohmann_json REQUIRED)
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+
+# libcsv has neither a CMake package nor a .pc file.
+find_path(CSV_INCLUDE_DIR csv.h REQUIRED)
+find_library(CSV_LIBRARY csv REQUIRED)
+add_library(CSV::CSV INTERFACE IMPORTED)
+target_include_directories(CSV::CSV INTERFACE ${CSV_INCLUDE_DIR})
+target_link_libraries(CSV::CSV INTERFACE ${CSV_LIBRARY})

@@ -36,6 +36,12 @@ void add_tail(CLI::App& app, const Global& global, Action& action);
 void add_verify(CLI::App& app, const Global& global, Action& action);
 void add_enable(CLI::App& app, const Global& global, Action& action);
 void add_disable(CLI::App& app, const Global& global, Action& action);
+void add_trace(CLI::App& app, const Global& global, Action& action);
+void add_top(CLI::App& app, const Global& global, Action& action);
+void add_timeline(CLI::App& app, const Global& global, Action& action);
+void add_ports(CLI::App& app, const Global& global, Action& action);
+void add_sql(CLI::App& app, const Global& global, Action& action);
+void add_export(CLI::App& app, const Global& global, Action& action);
 
 // Says on stderr what went wrong with `command`; returns the exit status that goes with it.
 [[nodiscard]] int fail(std::string_view command, const Error& error);

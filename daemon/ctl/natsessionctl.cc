@@ -10,8 +10,9 @@ namespace {
 
 using AddCommand = void (*)(CLI::App& app, const Global& global, Action& action);
 
-constexpr AddCommand kCommands[] = {add_status,  add_sessions, add_tail,  add_enable,
-                                    add_disable, add_check,    add_verify};
+constexpr AddCommand kCommands[] = {add_status,   add_sessions, add_tail,  add_trace,  add_top,
+                                    add_timeline, add_ports,    add_sql,   add_export, add_enable,
+                                    add_disable,  add_check,    add_verify};
 
 std::string command_names(CLI::App& app) {
   std::string names;
@@ -38,6 +39,8 @@ int run(int argc, char** argv) {
   CLI::App app("Asks and steers natsessiond.", "natsessionctl");
   app.footer(
       "Examples:\n  natsessionctl status\n  natsessionctl tail -f\n  natsessionctl sessions --pri 10.0.0.5\n"
+      "  natsessionctl trace --nat 203.0.113.7:40123 --at '2026-11-21 14:57:03'\n"
+      "  natsessionctl top --since -1h\n"
       "  natsessionctl check --netns nat-box\n\n"
       "Exit status: 0 all is well; 1 it could not be done, or the ledger is damaged; 2 usage; 3 the daemon, "
       "the ledger,\n"

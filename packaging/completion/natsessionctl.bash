@@ -16,7 +16,7 @@ _natsessionctl_sinks() {
 }
 
 _natsessionctl() {
-    local commands='status sessions tail enable disable check verify'
+    local commands='status sessions tail trace top timeline ports sql export enable disable check verify'
     # bash splits words at '=' and ':': put together what belongs together.
     local line=${COMP_LINE:0:COMP_POINT}
     local words
@@ -37,15 +37,24 @@ _natsessionctl() {
         [[ -z $command && " $commands " == *" $word "* ]] && command=$word
     done
 
+    local fields='instance vpc_id protocol pri_ip pri_port pub_ip pub_port nat_ip nat_port event tcp_state reason zone mark netns'
+    local sums='bytes_from_vpc bytes_from_pub pkts_from_vpc pkts_from_pub bytes pkts sessions records'
     COMPREPLY=()
     case $prev in
         --control) _natsessionctl_files -f "$cur"; return ;;
         --ledger) _natsessionctl_files -d "$cur"; return ;;
         --format) COMPREPLY=($(compgen -W 'json csv logfmt' -- "$cur")); return ;;
         --time-format) COMPREPLY=($(compgen -W 'unix unix_ms rfc3339' -- "$cur")); return ;;
-        -p | --protocol) COMPREPLY=($(compgen -W 'tcp udp icmp icmpv6 sctp gre dccp udplite' -- "$cur")); return ;;
+        -p | --protocol | --proto) COMPREPLY=($(compgen -W 'tcp udp icmp icmpv6 sctp gre dccp udplite' -- "$cur")); return ;;
         --netns) COMPREPLY=($(compgen -W "$(ls /run/netns 2>/dev/null)" -- "$cur")); return ;;
-        -n | --lines | --limit | --pri | --nat | --pub) return ;;
+        -b | --by) COMPREPLY=($(compgen -W "$fields" -- "$cur")); return ;;
+        -s | --sum) COMPREPLY=($(compgen -W "$sums" -- "$cur")); return ;;
+        -w | --where) COMPREPLY=($(compgen -W "$fields" -S = -- "$cur")); compopt -o nospace 2>/dev/null; return ;;
+        --fields) COMPREPLY=($(compgen -W 'all cloud' -- "$cur")); return ;;
+        --since | --until | --at) COMPREPLY=($(compgen -W 'now today yesterday -1h -1d' -- "$cur")); return ;;
+        --file | --svg | -o | --output) _natsessionctl_files -f "$cur"; return ;;
+        -n | --lines | --limit | --pri | --nat | --pub | --slack | --candidates | --count | --series) return ;;
+        --bucket | --step | --range | --nat-ip | --destinations | --time-limit | --memory) return ;;
     esac
 
     local flags='--control --ledger --json --help'
@@ -54,6 +63,18 @@ _natsessionctl() {
         status) COMPREPLY=($(compgen -W "$flags --watch" -- "$cur")) ;;
         sessions) COMPREPLY=($(compgen -W "$flags --pri --nat --pub --protocol --netns --limit" -- "$cur")) ;;
         tail) COMPREPLY=($(compgen -W "$flags --follow --lines --format --time-format" -- "$cur")) ;;
+        trace) COMPREPLY=($(compgen -W "$flags --nat --at --since --until --pub --proto --slack --candidates --file" -- "$cur")) ;;
+        top) COMPREPLY=($(compgen -W "$flags --by --sum --count --where --since --until --csv" -- "$cur")) ;;
+        timeline)
+            COMPREPLY=($(compgen -W "$flags --bucket --by --sum --series --at-end --svg --where --since --until --csv" -- "$cur"))
+            ;;
+        ports)
+            COMPREPLY=($(compgen -W "$flags --nat-ip --range --step --destinations --where --since --until --csv" -- "$cur"))
+            ;;
+        sql) COMPREPLY=($(compgen -W "$flags --time-limit --memory --utc --csv" -- "$cur")) ;;
+        export)
+            COMPREPLY=($(compgen -W "$flags --since --until --where --format --time-format --fields --output" -- "$cur"))
+            ;;
         check) COMPREPLY=($(compgen -W "$flags --netns" -- "$cur")) ;;
         enable | disable)
             if [[ $cur == -* ]]; then

@@ -43,6 +43,13 @@ expect 'natsessionctl sessions --p' --pri --pub --protocol
 expect 'natsessionctl sessions -p t' tcp
 expect 'natsessionctl sessions --nat ' ''
 expect 'natsessionctl tail --format x' ''
+expect 'natsessionctl tra' trace
+expect 'natsessionctl top --by pri_' pri_ip pri_port
+expect 'natsessionctl timeline --sum=sess' sessions
+expect 'natsessionctl trace --nat 203.0.113.7:40123 --a' --at
+expect 'natsessionctl ports --nat-ip ' ''
+expect 'natsessionctl export --where nat_i' nat_ip=
+expect 'natsessionctl sql --ut' --utc
 expect 'natsessionctl enable ' file:/var/log/a.json stdout
 expect 'natsessionctl disable s' stdout
 expect 'natsessionctl --control other.sock disable s' stdout

@@ -19,7 +19,7 @@ expect() {
     fi
 }
 
-all='there are status, sessions, tail, enable, disable, check, verify'
+all='there are status, sessions, tail, trace, top, timeline, ports, sql, export, enable, disable, check, verify'
 expect 2 "unknown command 'bogus'; $all" bogus
 expect 2 "unknown command 'bogus'" --json bogus
 expect 2 "unknown option '--bogus'" --bogus
@@ -30,7 +30,7 @@ expect 2 "a command is missing; $all"
 expect 2 'control' --control
 expect 0 'natsessionctl ' --version
 expect 0 'Exit status: 0 all is well' --help
-for command in status sessions tail enable disable check verify; do
+for command in status sessions tail trace top timeline ports sql export enable disable check verify; do
     expect 0 'Example' "$command" --help
 done
 
@@ -50,5 +50,26 @@ expect 2 '--time-format' --ledger "$folder" tail --time-format sundial
 expect 2 '--lines = many' --ledger "$folder" tail -n many
 expect 3 "$folder/nothing" --ledger "$folder/nothing" tail
 expect 3 "$folder/nothing" --ledger "$folder/nothing" verify
+
+# Questions: what is wrong with them is told before any ledger is looked for.
+expect 2 '--nat: which address and port?' trace --at now
+expect 2 "--nat: '203.0.113' is not an IPv4 or IPv6 address" trace --nat 203.0.113 --at now
+expect 2 "--nat: '70000' is not a port" trace --nat 203.0.113.7:70000 --at now
+expect 2 '--at: at what time?' trace --nat 203.0.113.7:40123
+expect 2 '--at: give one time, or --since and --until' trace --nat 203.0.113.7 --at now --since -1h
+expect 2 "--at: 'noonish'" trace --nat 203.0.113.7 --at noonish
+expect 2 '--file has the questions' trace --file - --nat 203.0.113.7
+expect 2 "--file $folder/none: No such file" trace --file "$folder/none"
+expect 2 "--where: there is no field 'colour'; there are" top --where colour=red
+expect 2 '--by: ' top --by colour
+expect 2 '--sum: ' timeline --sum beauty
+expect 2 'is not behind its beginning' top --since now --until -1h
+expect 2 '--json and --csv' --json top --csv
+expect 2 "--bucket: '0s' must be above zero" timeline --bucket 0s
+expect 2 "--range: '5' is not a range of ports" ports --range 5
+expect 2 '--format: ' export --since -1h --format xml
+expect 3 "$folder/nothing" --ledger "$folder/nothing" trace --nat 203.0.113.7:40123 --at -2h
+expect 3 "$folder/nothing" --ledger "$folder/nothing" sql 'SELECT 1'
+expect 3 "$absent" --control "$absent" top
 
 exit $((failures > 0))

@@ -1,10 +1,13 @@
 """What quickstart.sh shows: a NAT lab, traffic through it, and the records that natsessiond writes."""
 
+import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 
+import ctl
 from daemon import Daemon
 from netlab import CLIENT4, CLIENT6, INNER4, INNER6, OUTER4, OUTER6, SERVER4, SERVER6, Lab
 from traffic import client_and_server
@@ -47,14 +50,23 @@ def make_traffic(client):
         print(f"client: ping to {server}: 3 requests with id 4711, 3 answers")
 
 
+def trace(ledger, record):
+    """Asks the log what the owner of the peer would ask."""
+    question = ["trace", "--nat", endpoint(record, "nat"), "--at", str(record["end_time"])]
+    print("\nWho was it? The peer knows the translated address, the port and the time:\n")
+    print(f"  natsessionctl --ledger LEDGER {' '.join(question)}\n", flush=True)
+    subprocess.run([ctl.program(), "--ledger", ledger, *question], check=True, stderr=subprocess.DEVNULL)
+
+
 def main():
     # So that the lab is removed then too.
     signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
     print(SCENE)
     with tempfile.TemporaryDirectory(prefix="natlab-") as folder, Lab(("random", "random6")) as lab:
         client, _ = client_and_server(lab)
-        daemon = Daemon(lab, folder)
-        print("natsessiond runs in the NAT box and writes to its standard output.\n")
+        ledger = os.path.join(folder, "ledger")
+        daemon = Daemon(lab, folder, "--ledger", ledger, "--sink", "stdout")
+        print("natsessiond runs in the NAT box and writes to its standard output and a ledger.\n")
         make_traffic(client)
         print("\nWaiting for the sessions to end (here the kernel forgets a closed one after a second) …")
         started = time.monotonic()
@@ -66,6 +78,7 @@ def main():
             print(told(record))
         print("\nThe records as natsessiond wrote them:\n")
         print(daemon.output(), end="")
+        trace(ledger, records[0])
     print("\nThe lab is removed. To log this machine's own NAT: ./packaging/quickstart.sh --host")
 
 

@@ -56,6 +56,7 @@ only 'httplib' lib/control daemon/ctl
 only 'nlohmann' lib/control daemon/ctl
 only 'curl/' lib/sink
 only 'sqlite3' lib/query
+only 'csv\.h' daemon/ctl
 only 'openssl/' lib/sink
 
 while IFS= read -r file; do

@@ -1,0 +1,212 @@
+#include "ask/answer_printer.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "ask/report_notes.h"
+#include "command.h"
+#include "query/time_text.h"
+#include "record/escape.h"
+#include "text_table.h"
+#include "words.h"
+
+namespace natsession::ctl {
+namespace {
+
+constexpr std::size_t kWritten = std::size_t{1} << 16;
+constexpr std::size_t kRowsTogether = 500;  // of a table: as wide as the widest of these
+
+// Without what only one of the forms has: NULL.
+struct PlainText {
+  std::string operator()(std::monostate) const { return {}; }
+  std::string operator()(std::int64_t number) const { return std::to_string(number); }
+  std::string operator()(std::uint64_t number) const { return std::to_string(number); }
+  std::string operator()(double number) const { return fmt::format("{}", number); }
+  std::string operator()(const std::string& text) const { return text; }
+  std::string operator()(UnixMs time) const { return format_local_rfc3339(time); }
+};
+
+std::string table_text(const AnswerValue& value, Unit unit) {
+  if (std::holds_alternative<std::monostate>(value)) return "-";
+  if (const auto* const time = std::get_if<UnixMs>(&value)) return format_local_time(*time);
+  if (const auto* const number = std::get_if<std::uint64_t>(&value)) {
+    if (unit == Unit::kBytes) return bytes_in_words(*number);
+    if (unit == Unit::kCount) return grouped(*number);
+  }
+  if (const auto* const number = std::get_if<double>(&value)) {
+    return unit == Unit::kShare ? fmt::format("{:.1f} %", *number * 100) : fmt::format("{:.12g}", *number);
+  }
+  return printable(std::visit(PlainText(), value));
+}
+
+nlohmann::ordered_json json_value(const AnswerValue& value) {
+  using Json = nlohmann::ordered_json;
+  if (const auto* const number = std::get_if<std::int64_t>(&value)) return *number;
+  if (const auto* const number = std::get_if<std::uint64_t>(&value)) return *number;
+  if (const auto* const number = std::get_if<double>(&value)) return *number;
+  if (std::holds_alternative<std::monostate>(value)) return Json(nullptr);
+  return std::visit(PlainText(), value);
+}
+
+std::string dump(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+void append_csv(std::string_view text, std::string& out) {
+  const std::size_t before = out.size();
+  out.resize(before + max_escaped_length(text.size()));
+  const char* const end = write_csv_text(out.data() + before, text);
+  out.resize(static_cast<std::size_t>(end - out.data()));
+}
+
+}  // namespace
+
+class AnswerPrinter::Form {
+ public:
+  virtual ~Form() = default;
+  virtual void fact(std::string_view, const AnswerValue&, std::string&) {}
+  virtual void remark(std::string_view, std::string&) {}
+  virtual void begin(std::vector<AnswerColumn> columns, std::string& out) = 0;
+  virtual void row(std::vector<AnswerValue> values, std::string& out) = 0;
+  virtual void finish(const ScanReport& report, std::string& out) = 0;
+};
+
+class AnswerPrinter::TableForm final : public Form {
+ public:
+  explicit TableForm(bool colours) : colours_(colours) {}
+  void remark(std::string_view line, std::string& out) override {
+    flush(out);
+    out += printable(line) + "\n";
+  }
+  void begin(std::vector<AnswerColumn> columns, std::string& out) override {
+    flush(out);
+    columns_ = std::move(columns);
+  }
+  void row(std::vector<AnswerValue> values, std::string& out) override {
+    rows_.push_back(std::move(values));
+    if (rows_.size() == kRowsTogether) flush(out);
+  }
+  void finish(const ScanReport&, std::string& out) override { flush(out); }
+
+ private:
+  void flush(std::string& out) {
+    if (rows_.empty()) return;
+    std::vector<TextTable::Column> titles;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const AnswerValue& first = rows_.front()[i];
+      const bool text = std::holds_alternative<std::string>(first) || std::holds_alternative<UnixMs>(first);
+      titles.push_back(
+          {printable(columns_[i].name), text ? TextTable::Align::kLeft : TextTable::Align::kRight});
+    }
+    TextTable table(std::move(titles));
+    for (const std::vector<AnswerValue>& row : rows_) {
+      std::vector<TextTable::Cell> cells;
+      for (std::size_t i = 0; i < row.size(); ++i) cells.emplace_back(table_text(row[i], columns_[i].unit));
+      table.add_row(std::move(cells));
+    }
+    out += table.text(colours_);
+    rows_.clear();
+  }
+
+  bool colours_;
+  std::vector<AnswerColumn> columns_;
+  std::vector<std::vector<AnswerValue>> rows_;
+};
+
+class AnswerPrinter::JsonForm final : public Form {
+ public:
+  void fact(std::string_view name, const AnswerValue& value, std::string& out) override {
+    out +=
+        fmt::format("{}  {}: {},\n", opened_ ? "" : "{\n", dump(std::string(name)), dump(json_value(value)));
+    opened_ = true;
+  }
+  void begin(std::vector<AnswerColumn> columns, std::string& out) override {
+    columns_ = std::move(columns);
+    out += fmt::format("{}  \"rows\": [", opened_ ? "" : "{\n");
+    opened_ = begun_ = true;
+  }
+  void row(std::vector<AnswerValue> values, std::string& out) override {
+    nlohmann::ordered_json object = nlohmann::ordered_json::object();
+    for (std::size_t i = 0; i < values.size(); ++i) object[columns_[i].name] = json_value(values[i]);
+    out += (first_ ? "\n    " : ",\n    ") + dump(object);
+    first_ = false;
+  }
+  void finish(const ScanReport& report, std::string& out) override {
+    if (!begun_) begin({}, out);
+    out += first_ ? "],\n" : "\n  ],\n";
+    out += report_members_json(report) + "}\n";
+  }
+
+ private:
+  std::vector<AnswerColumn> columns_;
+  bool opened_ = false;
+  bool begun_ = false;
+  bool first_ = true;
+};
+
+class AnswerPrinter::CsvForm final : public Form {
+ public:
+  void begin(std::vector<AnswerColumn> columns, std::string& out) override {
+    for (const AnswerColumn& column : columns) add(column.name, out);
+    end_line(out);
+  }
+  void row(std::vector<AnswerValue> values, std::string& out) override {
+    for (const AnswerValue& value : values) add(std::visit(PlainText(), value), out);
+    end_line(out);
+  }
+  void finish(const ScanReport&, std::string&) override {}
+
+ private:
+  void add(std::string_view text, std::string& out) {
+    if (!first_) out += ',';
+    append_csv(text, out);
+    first_ = false;
+  }
+  void end_line(std::string& out) {
+    out += '\n';
+    first_ = true;
+  }
+  bool first_ = true;
+};
+
+AnswerPrinter::AnswerPrinter(Shape shape, bool colours)
+    : AnswerPrinter(shape, colours, [](std::string_view text) { return print(text) == kDone; }) {}
+
+AnswerPrinter::AnswerPrinter(Shape shape, bool colours, Write write) : write_(std::move(write)) {
+  if (shape == Shape::kJson) form_ = std::make_unique<JsonForm>();
+  if (shape == Shape::kCsv) form_ = std::make_unique<CsvForm>();
+  if (shape == Shape::kTable) form_ = std::make_unique<TableForm>(colours);
+}
+AnswerPrinter::~AnswerPrinter() = default;
+
+void AnswerPrinter::fact(std::string_view name, const AnswerValue& value) {
+  form_->fact(name, value, out_);
+}
+
+void AnswerPrinter::remark(std::string_view line) {
+  form_->remark(line, out_);
+}
+
+void AnswerPrinter::begin(std::vector<AnswerColumn> columns) {
+  form_->begin(std::move(columns), out_);
+}
+
+bool AnswerPrinter::row(std::vector<AnswerValue> values) {
+  form_->row(std::move(values), out_);
+  write_some(kWritten);
+  return !broken_;
+}
+
+int AnswerPrinter::finish(const ScanReport& report) {
+  form_->finish(report, out_);
+  write_some(0);
+  return broken_ ? kFailed : kDone;
+}
+
+void AnswerPrinter::write_some(std::size_t at_least) {
+  if (broken_ || out_.size() < at_least) return;
+  broken_ = !write_(out_);
+  out_.clear();
+}
+
+}  // namespace natsession::ctl

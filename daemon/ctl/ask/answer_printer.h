@@ -1,0 +1,68 @@
+// AnswerPrinter: the rows of an answer while they come: as a table for people, as JSON or as CSV.
+//
+// JSON is one object: the facts, "rows" (an array of objects) and, behind them, what the ledger could not
+// tell: "complete", "gaps", "damage". CSV is a header line and the rows alone. Tables come in parts, each as
+// wide as it needs.
+// Units: times are shown in the zone of the process, with it; shares are 0 to 1, and percent in tables.
+// Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+#include "query/scan_report.h"
+
+namespace natsession::ctl {
+
+enum class Shape : std::uint8_t { kTable, kJson, kCsv };
+
+// How people read a column's numbers.
+enum class Unit : std::uint8_t { kNone, kCount, kBytes, kShare };
+
+struct AnswerColumn {
+  std::string name;
+  Unit unit = Unit::kNone;
+};
+
+using AnswerValue = std::variant<std::monostate, std::int64_t, std::uint64_t, double, std::string, UnixMs>;
+
+class AnswerPrinter {
+ public:
+  // Takes a piece of the answer; false when nobody wants more.
+  using Write = std::function<bool(std::string_view)>;
+
+  AnswerPrinter(Shape shape, bool colours);  // to stdout
+  AnswerPrinter(Shape shape, bool colours, Write write);
+  ~AnswerPrinter();
+
+  // Before the first begin(): a member of the JSON object; nothing in tables and CSV.
+  void fact(std::string_view name, const AnswerValue& value);
+  // A line of its own in tables; nothing else where.
+  void remark(std::string_view line);
+  // The columns of the rows that follow. In a table several lists may follow each other.
+  void begin(std::vector<AnswerColumn> columns);
+  // As many values as there are columns. False when nobody takes the output any more.
+  [[nodiscard]] bool row(std::vector<AnswerValue> values);
+  // Writes what is left; returns the exit status.
+  [[nodiscard]] int finish(const ScanReport& report);
+
+ private:
+  class Form;
+  class TableForm;
+  class JsonForm;
+  class CsvForm;
+  void write_some(std::size_t at_least);
+
+  std::unique_ptr<Form> form_;
+  Write write_;
+  std::string out_;
+  bool broken_ = false;
+};
+
+}  // namespace natsession::ctl

@@ -1,0 +1,126 @@
+#include "ask/log_options.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "words.h"
+
+namespace natsession::ctl {
+namespace {
+
+Error about(std::string_view option, const Error& error) {
+  return {error.kind, fmt::format("{}: {}", option, error.message)};
+}
+
+}  // namespace
+
+void add_time_options(CLI::App& command, LogOptions& options, std::string_view unsaid) {
+  command
+      .add_option(
+          "--since", options.since,
+          fmt::format("From this time on: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds; {}", unsaid))
+      ->type_name("TIME");
+  command.add_option("--until", options.until, "Up to this time; default now")->type_name("TIME");
+}
+
+void add_where_option(CLI::App& command, LogOptions& options) {
+  command
+      .add_option("-w,--where", options.where,
+                  "Only records with this: pri_ip=10.0.0.0/8, pub_port=80,443, nat_port=1024-2047, "
+                  "protocol=tcp …; repeated: all of them")
+      ->type_name("FIELD=VALUE")
+      ->allow_extra_args(false);
+}
+
+void add_csv_option(CLI::App& command, LogOptions& options) {
+  command.add_flag("--csv", options.csv, "Answer in CSV");
+}
+
+Result<Shape> shape_of(const Global& global, const LogOptions& options) {
+  if (global.json && options.csv) return Error{ErrorKind::kUsage, "--json and --csv: one or the other"};
+  return global.json ? Shape::kJson : options.csv ? Shape::kCsv : Shape::kTable;
+}
+
+Result<TimeReading> read_time(std::string_view command, std::string_view option, std::string_view text,
+                              UnixMs now) {
+  auto reading = parse_time_text(text, now);
+  if (!reading) return about(option, reading.error());
+  if (reading->again || reading->skipped) {
+    fmt::print(stderr, "natsessionctl: {}: warning: {} '{}' is {}\n", command, option, printable(text),
+               describe(*reading));
+  }
+  return reading;
+}
+
+Result<AskedTime> read_times(std::string_view command, const LogOptions& options,
+                             std::chrono::milliseconds length) {
+  const UnixMs now = now_ms();
+  AskedTime time{now, now, options.since.empty() && options.until.empty()};
+  if (!options.until.empty()) {
+    const auto until = read_time(command, "--until", options.until, now);
+    if (!until) return until.error();
+    time.until = until->time;
+  }
+  time.from = time.until - length;
+  if (!options.since.empty()) {
+    const auto since = read_time(command, "--since", options.since, now);
+    if (!since) return since.error();
+    time.from = since->time;
+  }
+  if (time.from < time.until) return time;
+  return Error{ErrorKind::kUsage, fmt::format("the end of the time, {}, is not behind its beginning, {}",
+                                              format_local_time(time.until), format_local_time(time.from))};
+}
+
+Result<AskedTime> within_ledger(const AskedTime& time, const LedgerView& ledger) {
+  if (!time.unsaid) return time;
+  const auto span = ledger.span();
+  if (!span) return span.error();
+  if (span->records == 0 || span->newest_end >= time.from) return time;
+  const UnixMs end = span->newest_end + std::chrono::milliseconds(1);
+  return AskedTime{end - (time.until - time.from), end, true};
+}
+
+std::string range_text(const AskedTime& time) {
+  return fmt::format("{} to {}, zone {}", format_local_time(time.from), format_local_time(time.until),
+                     local_zone_text(time.until));
+}
+
+Result<std::vector<FieldTest>> read_where(const LogOptions& options) {
+  std::vector<FieldTest> tests;
+  for (const std::string& text : options.where) {
+    auto test = parse_field_test(text);
+    if (!test) return about("--where", test.error());
+    tests.push_back(std::move(*test));
+  }
+  return tests;
+}
+
+Result<std::vector<Field>> read_fields(std::string_view option, const std::vector<std::string>& texts) {
+  std::vector<Field> fields;
+  for (const std::string& text : texts) {
+    std::size_t at = 0;
+    while (at <= text.size()) {
+      const std::size_t comma = std::min(text.find(',', at), text.size());
+      const auto field = parse_field(std::string_view(text).substr(at, comma - at));
+      if (!field) return about(option, field.error());
+      fields.push_back(*field);
+      at = comma + 1;
+    }
+  }
+  return fields;
+}
+
+Result<std::chrono::milliseconds> read_length(std::string_view option, std::string_view text) {
+  const auto length = parse_duration(text);
+  if (!length) return about(option, length.error());
+  if (length->count() > 0) return *length;
+  return Error{ErrorKind::kUsage, fmt::format("{}: '{}' must be above zero", option, text)};
+}
+
+UnixMs now_ms() {
+  return to_ms(SystemClock().now());
+}
+
+}  // namespace natsession::ctl

@@ -1,0 +1,62 @@
+// What the commands that ask the log have in common on the command line.
+// Threads: one; times are in the zone of the process.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ask/answer_printer.h"
+#include "base/result.h"
+#include "command.h"
+#include "query/ledger_view.h"
+#include "query/query.h"
+#include "query/time_text.h"
+
+namespace natsession::ctl {
+
+struct LogOptions {
+  std::string since;
+  std::string until;
+  std::vector<std::string> where;
+  bool csv = false;
+};
+
+// --since, --until; --where; --csv. `unsaid` tells in --help which time is taken where none is given.
+void add_time_options(CLI::App& command, LogOptions& options, std::string_view unsaid);
+void add_where_option(CLI::App& command, LogOptions& options);
+void add_csv_option(CLI::App& command, LogOptions& options);
+
+// Errors: kUsage if both --json and --csv are given.
+[[nodiscard]] Result<Shape> shape_of(const Global& global, const LogOptions& options);
+
+// Reads one time; says on stderr if the clocks showed it twice or never. Errors: kUsage, with the option.
+[[nodiscard]] Result<TimeReading> read_time(std::string_view command, std::string_view option,
+                                            std::string_view text, UnixMs now);
+
+struct AskedTime {
+  UnixMs from, until;
+  bool unsaid = false;  // neither --since nor --until was given
+};
+// Without --until it is now; without --since, `length` before the end.
+// Errors: kUsage, with the option, also if the end is not behind the beginning.
+[[nodiscard]] Result<AskedTime> read_times(std::string_view command, const LogOptions& options,
+                                           std::chrono::milliseconds length);
+// If no time was given and the ledger has been at rest for longer than that: as long a time before its end.
+// Errors: as LedgerView::span().
+[[nodiscard]] Result<AskedTime> within_ledger(const AskedTime& time, const LedgerView& ledger);
+// "2026-11-21 14:00:00.000 CET to 2026-11-21 15:00:00.000 CET, zone CET (UTC+01:00)"
+[[nodiscard]] std::string range_text(const AskedTime& time);
+
+// Errors: kUsage, with the option.
+[[nodiscard]] Result<std::vector<FieldTest>> read_where(const LogOptions& options);
+// Reads "FIELD" or "FIELD,FIELD". Errors: kUsage, with the option.
+[[nodiscard]] Result<std::vector<Field>> read_fields(std::string_view option,
+                                                     const std::vector<std::string>& texts);
+// Reads a duration, which must be above zero. Errors: kUsage, with the option.
+[[nodiscard]] Result<std::chrono::milliseconds> read_length(std::string_view option, std::string_view text);
+
+[[nodiscard]] UnixMs now_ms();
+
+}  // namespace natsession::ctl

@@ -1,0 +1,28 @@
+// A timeline as bars in a terminal: a line for each bucket, stacked by series.
+// Threads: one; times are in the zone of the process.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "query/timeline.h"
+
+namespace natsession::ctl {
+
+// What a chart is made from, whatever draws it.
+struct ChartLabels {
+  std::vector<std::string> series;  // a name for each
+  SumField sum = SumField::kBytesFromVpc;
+};
+
+// "1.2 GiB", "12,345": as the sum's kind wants it.
+[[nodiscard]] std::string amount_text(SumField sum, std::uint64_t amount);
+
+// `columns`: how wide lines may be. In colours blocks, else characters of ASCII.
+[[nodiscard]] std::string timeline_chart(const TimelineResult& timeline, const ChartLabels& labels,
+                                         std::size_t columns, bool colours);
+
+// The width of the terminal on stdout; 100 where it is none.
+[[nodiscard]] std::size_t terminal_columns();
+
+}  // namespace natsession::ctl

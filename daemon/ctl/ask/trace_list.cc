@@ -1,0 +1,207 @@
+#include "ask/trace_list.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include <csv.h>
+#include <fmt/format.h>
+
+#include "ask/report_notes.h"
+#include "ask/trace_question.h"
+#include "ask/trace_text.h"
+#include "query/time_text.h"
+#include "record/escape.h"
+
+namespace natsession::ctl {
+namespace {
+
+constexpr std::array<std::string_view, 6> kUsualColumns{"nat_ip",   "nat_port", "time",
+                                                        "protocol", "pub_ip",   "pub_port"};
+constexpr std::array<std::string_view, 13> kAnswerColumns{
+    "verdict",  "rank",       "pri_ip",    "pri_port", "answer_protocol", "answer_nat_port", "peer", "vpc_id",
+    "instance", "first_seen", "last_seen", "why",      "warnings"};
+
+struct Row {
+  std::vector<std::string> cells;
+  std::uint64_t line = 0;
+};
+
+// What libcsv calls back.
+struct Rows {
+  std::vector<Row> rows;
+  std::vector<std::string> cells;
+  std::uint64_t line = 1;
+
+  static void on_cell(void* bytes, std::size_t length, void* self) {
+    static_cast<Rows*>(self)->cells.emplace_back(static_cast<const char*>(bytes), length);
+  }
+  static void on_line(int end, void* self) {
+    auto& rows = *static_cast<Rows*>(self);
+    if (!rows.cells.empty()) rows.rows.push_back({std::move(rows.cells), rows.line});
+    rows.cells.clear();
+    if (end != '\r') ++rows.line;
+  }
+};
+
+Result<std::vector<Row>> read_rows(std::string_view csv) {
+  csv_parser parser{};
+  if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_REPALL_NL) != 0)
+    return Error{ErrorKind::kIo, "--file: no memory"};
+  Rows rows;
+  const bool read =
+      csv_parse(&parser, csv.data(), csv.size(), Rows::on_cell, Rows::on_line, &rows) == csv.size() &&
+      csv_fini(&parser, Rows::on_cell, Rows::on_line, &rows) == 0;
+  const std::string why = read ? "" : csv_strerror(csv_error(&parser));
+  csv_free(&parser);
+  if (read) return std::move(rows.rows);
+  return Error{ErrorKind::kUsage, fmt::format("--file: line {} is not CSV: {}", rows.line, why)};
+}
+
+bool is_head(const Row& row) {
+  return std::any_of(row.cells.begin(), row.cells.end(), [](const std::string& cell) {
+    return cell == "nat" || cell == "time" ||
+           std::find(kUsualColumns.begin(), kUsualColumns.end(), cell) != kUsualColumns.end();
+  });
+}
+
+Result<void> check_head(const std::vector<std::string>& columns) {
+  const auto has = [&](std::string_view name) { return std::count(columns.begin(), columns.end(), name); };
+  for (const std::string_view name :
+       {"nat", "nat_ip", "nat_port", "time", "protocol", "pub_ip", "pub_port"}) {
+    if (has(name) > 1)
+      return Error{ErrorKind::kUsage, fmt::format("--file: the first line has the column {} twice", name)};
+  }
+  if (has("nat_ip") + has("nat") == 0 || has("time") == 0) {
+    return Error{ErrorKind::kUsage,
+                 "--file: the first line names columns, but not both nat_ip (or nat) and time"};
+  }
+  return {};
+}
+
+TraceWords words_of(const std::vector<std::string>& columns, const std::vector<std::string>& cells) {
+  std::map<std::string_view, std::string_view> values;
+  for (std::size_t i = 0; i < std::min(columns.size(), cells.size()); ++i) values[columns[i]] = cells[i];
+  const auto end = [&](std::string_view ip, std::string_view port) {
+    const std::string address(values[ip]);
+    if (values[port].empty()) return address;
+    const bool bare_v6 = address.find(':') != std::string::npos && !address.starts_with('[');
+    return fmt::format("{}:{}", bare_v6 ? "[" + address + "]" : address, values[port]);
+  };
+  TraceWords words;
+  words.nat = values["nat"].empty() ? end("nat_ip", "nat_port") : std::string(values["nat"]);
+  words.pub = end("pub_ip", "pub_port");
+  words.protocol = values["protocol"];
+  words.at = values["time"];
+  return words;
+}
+
+void add_cell(std::string_view text, std::string& line) {
+  if (!line.empty()) line += ',';
+  const std::size_t before = line.size();
+  line.resize(before + max_escaped_length(text.size()));
+  line.resize(static_cast<std::size_t>(write_csv_text(line.data() + before, text) - line.data()));
+}
+
+std::string start_of_line(const std::vector<std::string>& cells, std::size_t columns) {
+  std::string line;
+  for (std::size_t i = 0; i < columns; ++i) {
+    const std::string_view cell = i < cells.size() ? std::string_view(cells[i]) : std::string_view();
+    if (i == 0 && cell.empty()) {
+      line = "\"\"";  // an empty first cell, which still wants its comma
+    } else {
+      add_cell(cell, line);
+    }
+  }
+  return line;
+}
+
+void add_line(std::string line, const std::array<std::string, kAnswerColumns.size()>& cells,
+              std::string& out) {
+  for (const std::string& cell : cells) add_cell(cell, line);
+  out += line + "\n";
+}
+
+std::string warnings_of(const TraceAnswer& answer) {
+  std::string text;
+  for (const std::string& note :
+       notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size())) {
+    text += (text.empty() ? "" : "; ") + note;
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack, UnixMs now) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // as spreadsheets write it
+  if (csv.starts_with(kByteOrderMark)) csv.remove_prefix(kByteOrderMark.size());
+  auto rows = read_rows(csv);
+  if (!rows) return rows.error();
+  TraceList list;
+  std::size_t first = 0;
+  if (!rows->empty() && is_head(rows->front())) {
+    list.columns = std::move(rows->front().cells);
+    if (auto checked = check_head(list.columns); !checked) return checked.error();
+    first = 1;
+  } else {
+    list.columns.assign(kUsualColumns.begin(), kUsualColumns.end());
+  }
+  if (rows->size() - first > kMaxTraceQuestions) {
+    return Error{ErrorKind::kUsage, fmt::format("--file: {} questions; at most {} at once",
+                                                rows->size() - first, kMaxTraceQuestions)};
+  }
+  for (std::size_t i = first; i < rows->size(); ++i) {
+    ListedQuestion listed{std::move((*rows)[i].cells), (*rows)[i].line, {}, {}};
+    TraceWords words = words_of(list.columns, listed.cells);
+    words.slack = slack;
+    auto question = read_question(words, now);
+    if (listed.cells.size() > list.columns.size()) {
+      listed.wrong = fmt::format("{} values for {} columns", listed.cells.size(), list.columns.size());
+    } else if (!question) {
+      listed.wrong = question.error().message;
+    } else {
+      listed.question = *question;
+    }
+    list.questions.push_back(std::move(listed));
+  }
+  return list;
+}
+
+std::string trace_list_csv(const TraceList& list, const TraceResult& result) {
+  std::string head;
+  for (const std::string& column : list.columns) add_cell(column, head);
+  for (const std::string_view column : kAnswerColumns) add_cell(column, head);
+  std::string out = head + "\n";
+  std::size_t asked = 0;
+  for (const ListedQuestion& listed : list.questions) {
+    const std::string start = start_of_line(listed.cells, list.columns.size());
+    if (!listed.wrong.empty()) {
+      add_line(start, {"bad question", "", "", "", "", "", "", "", "", "", "", listed.wrong, ""}, out);
+      continue;
+    }
+    const TraceAnswer& answer = result.answers[asked++];
+    const std::string verdict(to_string(answer.verdict));
+    const std::string warnings = warnings_of(answer);
+    if (answer.candidates.empty()) {
+      add_line(start,
+               {verdict, "", "", "", "", "", "", "", "", "", "", verdict_text(answer, result.span), warnings},
+               out);
+    }
+    std::size_t rank = 0;
+    for (const TraceCandidate& candidate : answer.candidates) {
+      const SessionRecord& record = candidate.record;
+      add_line(start,
+               {verdict, std::to_string(++rank), record.pri_ip.to_string(), std::to_string(record.pri_port),
+                protocol_text(record.protocol), std::to_string(record.nat_port),
+                endpoint_text(record.pub_ip, record.pub_port), std::string(record.vpc_id),
+                record.origin == nullptr ? "" : record.origin->instance,
+                format_local_rfc3339(candidate.first_seen), format_local_rfc3339(candidate.last_seen),
+                reasons_text(candidate), warnings},
+               out);
+    }
+  }
+  return out;
+}
+
+}  // namespace natsession::ctl

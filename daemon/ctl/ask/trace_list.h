@@ -1,0 +1,41 @@
+// A list of trace questions as an abuse desk gets them: CSV in, CSV out.
+//
+// In: a line for each question. If the first line names columns, these are taken: nat_ip, nat_port (or nat,
+// "IP:PORT"), time, protocol, pub_ip, pub_port; others (a ticket's number) are handed on. Without such a
+// line: nat_ip, nat_port, time and, if there are more, protocol, pub_ip, pub_port. Out: the question's
+// columns as they came, then verdict, rank, the session and why; a line for each candidate, and one for a
+// question without any. A question that cannot be read gets its line, too. Units: at most kMaxListBytes of
+// input. Threads: one.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "query/trace.h"
+
+namespace natsession::ctl {
+
+inline constexpr std::size_t kMaxListBytes = std::size_t{256} << 20;
+
+struct ListedQuestion {
+  std::vector<std::string> cells;  // of its line
+  std::uint64_t line = 0;          // from 1
+  std::string wrong;               // why it cannot be asked; else empty
+  TraceQuestion question;
+};
+
+struct TraceList {
+  std::vector<std::string> columns;
+  std::vector<ListedQuestion> questions;
+};
+
+// `slack` is every question's. Errors: kUsage for CSV that is none, a head without nat_ip or time, and too
+// many questions; with the line.
+[[nodiscard]] Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack, UnixMs now);
+
+// `answers` has one for each question that can be asked, in their order.
+[[nodiscard]] std::string trace_list_csv(const TraceList& list, const TraceResult& result);
+
+}  // namespace natsession::ctl

@@ -1,0 +1,168 @@
+// natsessionctl export: the records of a time, as json, csv or logfmt.
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "ask/log_access.h"
+#include "ask/log_options.h"
+#include "ask/report_notes.h"
+#include "command.h"
+#include "record/encoder.h"
+#include "words.h"
+
+namespace natsession::ctl {
+namespace {
+
+struct Options {
+  LogOptions log;
+  std::string format = "json";
+  std::string time_format = "unix";
+  std::string fields = "all";
+  std::string output;
+};
+
+constexpr std::chrono::years kAllOfIt{100};
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+Result<EncoderOptions> read_encoding(const Options& options) {
+  const auto about = [](std::string_view option, const Error& error) {
+    return Error{error.kind, fmt::format("{}: {}", option, error.message)};
+  };
+  const auto format = parse_record_format(options.format);
+  if (!format) return about("--format", format.error());
+  const auto time_format = parse_time_format(options.time_format);
+  if (!time_format) return about("--time-format", time_format.error());
+  const auto fields = parse_field_set(options.fields);
+  if (!fields) return about("--fields", fields.error());
+  return EncoderOptions{.format = *format, .time_format = *time_format, .fields = *fields};
+}
+
+// Copies what a query finds to a stream. Whether records say their namespace is decided by the first.
+class Exporter {
+ public:
+  Exporter(EncoderOptions encoding, std::FILE* out) : encoding_(encoding), out_(out) {}
+
+  [[nodiscard]] bool write(const ScanBatch& batch) {
+    for (const SessionRecord& record : batch.records()) {
+      if (!encoder_) begin(!record.origin->netns.empty());
+      encoder_->append(record, text_);
+      ++records_;
+      if (text_.size() >= kWritten && !flush()) return false;
+    }
+    return flush();
+  }
+  [[nodiscard]] bool finish() {
+    if (!encoder_) begin(/*with_netns=*/false);
+    return flush() && std::fflush(out_) == 0;
+  }
+  [[nodiscard]] std::uint64_t records() const { return records_; }
+
+ private:
+  static constexpr std::size_t kWritten = std::size_t{1} << 18;
+
+  void begin(bool with_netns) {
+    encoding_.with_netns = with_netns;
+    encoder_ = make_encoder(encoding_);
+    text_ += encoder_->header();
+  }
+  bool flush() {
+    const bool written = std::fwrite(text_.data(), 1, text_.size(), out_) == text_.size();
+    text_.clear();
+    return written;
+  }
+
+  EncoderOptions encoding_;
+  std::FILE* out_;
+  std::unique_ptr<Encoder> encoder_;
+  std::string text_;
+  std::uint64_t records_ = 0;
+};
+
+Result<File> open_output(const std::string& path) {
+  // Whoever asks for the evidence may keep it from others: as the umask has it. No file is written over.
+  File file(std::fopen(path.c_str(), "wxe"));
+  if (file) return file;
+  const int error = errno;
+  if (error == EEXIST) {
+    return Error{ErrorKind::kUsage,
+                 fmt::format("--output {}: there is such a file already; remove it, or take "
+                             "another name",
+                             path)};
+  }
+  return system_error("--output " + path, error, ErrorKind::kUsage);
+}
+
+int copy(LogAccess& log, Query query, const EncoderOptions& encoding, std::FILE* out, bool told) {
+  query.columns = Columns::all();
+  query.gap_records = true;
+  Scan scan(log.ledger(), std::move(query), log.control());
+  Exporter exporter(encoding, out);
+  bool written = true;
+  while (written) {
+    const ScanBatch* const batch = scan.next();
+    if (batch == nullptr) break;
+    written = exporter.write(*batch);
+  }
+  if (!written) scan.stop();
+  written = written && exporter.finish();
+  const int error = errno;
+  log.end_progress();
+  if (!written) return fail("export", system_error("writing", error));
+  if (auto read = scan.error(); !read) return fail("export", read.error());
+  warn("export", scan.report());
+  if (scan.report().cancelled) return log.interrupted("export");
+  if (told) fmt::print(stderr, "natsessionctl: export: {} records\n", grouped(exporter.records()));
+  return kDone;
+}
+
+int run(const Global& global, const Options& options) {
+  const auto encoding = read_encoding(options);
+  if (!encoding) return fail("export", encoding.error());
+  const auto time =
+      read_times("export", options.log, std::chrono::duration_cast<std::chrono::milliseconds>(kAllOfIt));
+  if (!time) return fail("export", time.error());
+  auto where = read_where(options.log);
+  if (!where) return fail("export", where.error());
+  const auto log = LogAccess::open(global);
+  if (!log) return fail("export", log.error());
+  Query query = Query::overlapping(time->from, time->until);
+  query.where = std::move(*where);
+  if (options.output.empty()) return copy(**log, std::move(query), *encoding, stdout, /*told=*/false);
+  const auto file = open_output(options.output);
+  if (!file) return fail("export", file.error());
+  return copy(**log, std::move(query), *encoding, file->get(), /*told=*/true);
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, const Global& global, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("export", "Write the records of a time as json, csv or logfmt");
+  const auto options = std::make_shared<Options>();
+  add_time_options(*command, options->log, "default all that there is");
+  add_where_option(*command, options->log);
+  command->add_option("--format", options->format, "json, csv or logfmt; default json")->type_name("FORMAT");
+  command->add_option("--time-format", options->time_format, "unix, unix_ms or rfc3339; default unix")
+      ->type_name("FORMAT");
+  command->add_option("--fields", options->fields, "all, or cloud for the fifteen of the cloud schema")
+      ->type_name("SET");
+  command->add_option("-o,--output", options->output, "To this new file instead of standard output")
+      ->type_name("FILE");
+  command->footer(
+      "All records that have something in common with the time, in the order of the ledger; gap records, "
+      "too.\n\n"
+      "Examples:\n  natsessionctl export --since today --format csv >today.csv\n"
+      "  natsessionctl export --since '2026-11-20' --until '2026-11-21' --where pri_ip=10.0.0.5 --format "
+      "logfmt\n"
+      "  natsessionctl --ledger /mnt/evidence/ledger export -o all.json");
+  command->callback(
+      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+}
+
+}  // namespace natsession::ctl

@@ -1,0 +1,127 @@
+// natsessionctl sql: a SELECT over the table `log`.
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "ask/log_access.h"
+#include "ask/log_options.h"
+#include "command.h"
+#include "query/sql_session.h"
+
+namespace natsession::ctl {
+namespace {
+
+struct Options {
+  LogOptions log;
+  std::string statement;
+  std::string time_limit = "10m";
+  std::string memory = "192M";
+  bool utc = false;
+};
+
+Result<std::string> read_statement(const std::string& word) {
+  if (word != "-") return word;
+  std::string text;
+  std::string part(std::size_t{1} << 16, '\0');
+  while (text.size() <= SqlOptions().max_statement_bytes) {
+    const std::size_t got = std::fread(part.data(), 1, part.size(), stdin);
+    if (got == 0) break;
+    text.append(part, 0, got);
+  }
+  return text;
+}
+
+Result<SqlOptions> read_limits(const Options& options, LogAccess& log) {
+  SqlOptions limits;
+  const auto time = parse_duration(options.time_limit);
+  if (!time) return Error{time.error().kind, "--time-limit: " + time.error().message};
+  limits.time_limit = *time;
+  const auto memory = parse_byte_count(options.memory);
+  if (!memory) return Error{memory.error().kind, "--memory: " + memory.error().message};
+  limits.memory = *memory;
+  limits.utc = options.utc;
+  limits.control = log.control();
+  return limits;
+}
+
+struct ToAnswer {
+  AnswerValue operator()(std::monostate) const { return std::monostate(); }
+  AnswerValue operator()(std::int64_t number) const { return number; }
+  AnswerValue operator()(double number) const { return number; }
+  AnswerValue operator()(std::string_view text) const { return std::string(text); }
+  AnswerValue operator()(const SqlBlob& blob) const {
+    std::string text = "x'";
+    for (const char byte : blob.bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    return text + "'";
+  }
+};
+
+int run(const Global& global, const Options& options) {
+  const auto shape = shape_of(global, options.log);
+  if (!shape) return fail("sql", shape.error());
+  const auto statement = read_statement(options.statement);
+  if (!statement) return fail("sql", statement.error());
+  const auto log = LogAccess::open(global);
+  if (!log) return fail("sql", log.error());
+  const auto limits = read_limits(options, **log);
+  if (!limits) return fail("sql", limits.error());
+  const auto session = SqlSession::open((*log)->take_ledger(), *limits);
+  if (!session) return fail("sql", session.error());
+
+  AnswerPrinter answer(*shape, colours_wanted());
+  bool taken = true;
+  SqlSession::Consumer consumer;
+  consumer.on_columns = [&](const std::vector<std::string>& names) {
+    std::vector<AnswerColumn> columns;
+    for (const std::string& name : names) columns.push_back({name});
+    answer.begin(std::move(columns));
+  };
+  consumer.on_row = [&](std::span<const SqlValue> values) {
+    std::vector<AnswerValue> row;
+    for (const SqlValue& value : values) row.push_back(std::visit(ToAnswer(), value));
+    (*log)->end_progress();
+    taken = answer.row(std::move(row));
+    return taken;
+  };
+  const auto result = (*session)->run(*statement, consumer);
+  (*log)->end_progress();
+  if (!taken) return kFailed;
+  if (!result) {
+    if (Interrupt::asked()) return (*log)->interrupted("sql");
+    return fail("sql", result.error());
+  }
+  return (*log)->finish("sql", answer, result->report);
+}
+
+}  // namespace
+
+void add_sql(CLI::App& app, const Global& global, Action& action) {
+  CLI::App* const command = app.add_subcommand("sql", "Ask the table log with SQL (SELECT only)");
+  const auto options = std::make_shared<Options>();
+  command->add_option("statement", options->statement, "A SELECT; - reads it from standard input")
+      ->type_name("STATEMENT")
+      ->required();
+  command->add_option("--time-limit", options->time_limit, "End it after this time; 0s: never; default 10m")
+      ->type_name("DURATION");
+  command->add_option("--memory", options->memory, "End it when SQLite needs more; default 192M")
+      ->type_name("BYTES");
+  command->add_flag("--utc", options->utc, "date_trunc() and from_unixtime() in UTC");
+  add_csv_option(*command, options->log);
+  command->footer(
+      "The table log has the fields of the records, and __time__: the end_time in whole Unix seconds.\n"
+      "Beside SQLite's functions: date_trunc(unit, time), in_prefix(ip, 'prefix'), to_unixtime(text), "
+      "from_unixtime(time).\n\n"
+      "Examples:\n"
+      "  natsessionctl sql \"SELECT pri_ip, sum(bytes_from_vpc) AS bytes FROM log WHERE pub_ip = "
+      "'198.51.100.157'\n"
+      "      AND __time__ >= to_unixtime('yesterday 14:50') GROUP BY pri_ip ORDER BY bytes DESC\"\n"
+      "  natsessionctl sql \"SELECT date_trunc('hour', __time__) AS hour, count(*) FROM log\n"
+      "      WHERE in_prefix(pri_ip, '10.1.0.0/16') GROUP BY hour\"\n"
+      "  natsessionctl --json sql - <statement.sql");
+  command->callback(
+      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+}
+
+}  // namespace natsession::ctl

@@ -1,0 +1,199 @@
+// natsessionctl timeline: traffic over time, in the terminal or as a picture.
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "ask/log_access.h"
+#include "ask/log_options.h"
+#include "ask/report_notes.h"
+#include "ask/timeline_chart.h"
+#include "ask/timeline_svg.h"
+#include "command.h"
+
+namespace natsession::ctl {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Options {
+  LogOptions log;
+  std::string bucket;
+  std::string by;
+  std::string sum = "bytes_from_vpc";
+  std::size_t series = 8;
+  bool at_end = false;
+  std::string svg;
+};
+
+constexpr std::chrono::hours kUsualLength{1};
+constexpr std::int64_t kMostBuckets = 60;  // that are chosen without being asked for
+
+// As many as a terminal shows well.
+milliseconds usual_bucket(const AskedTime& time) {
+  using namespace std::chrono_literals;
+  constexpr std::array<milliseconds, 15> kLengths{1s,    2s,    5s, 10s, 30s, 1min, 2min, 5min,
+                                                  10min, 30min, 1h, 2h,  6h,  12h,  24h};
+  for (const milliseconds length : kLengths) {
+    if ((time.until - time.from) / length <= kMostBuckets) return length;
+  }
+  return kLengths.back() * ((time.until - time.from) / kLengths.back() / kMostBuckets + 1);
+}
+
+// Down to where a bucket begins by the clocks of this zone.
+UnixMs aligned(UnixMs time, milliseconds bucket) {
+  const auto reading = parse_time_text("now", time);
+  const milliseconds offset = reading ? milliseconds(reading->utc_offset) : milliseconds(0);
+  const milliseconds local = time.time_since_epoch() + offset;
+  return time - ((local % bucket) + bucket) % bucket;
+}
+
+// But for the time.
+Result<TimelineQuestion> read_timeline(const Options& options) {
+  TimelineQuestion question;
+  if (!options.bucket.empty()) {
+    const auto bucket = read_length("--bucket", options.bucket);
+    if (!bucket) return bucket.error();
+    question.bucket = *bucket;
+  }
+  auto where = read_where(options.log);
+  if (!where) return where.error();
+  question.where = std::move(*where);
+  if (!options.by.empty()) {
+    const auto by = read_fields("--by", {options.by});
+    if (!by) return by.error();
+    if (by->size() != 1) return Error{ErrorKind::kUsage, "--by: one field, not '" + options.by + "'"};
+    question.by = by->front();
+  }
+  const auto sum = parse_sum_field(options.sum);
+  if (!sum) return Error{sum.error().kind, "--sum: " + sum.error().message};
+  question.sum = *sum;
+  question.series = options.series;
+  question.spread = options.at_end ? Spread::kAtEnd : Spread::kOverSlice;
+  return question;
+}
+
+ChartLabels labels_of(const TimelineQuestion& question, const TimelineResult& result) {
+  ChartLabels labels{{}, question.sum};
+  for (const TimelineSeries& series : result.series) {
+    labels.series.push_back(series.rest   ? "all others"
+                            : question.by ? to_text(*question.by, series.key)
+                                          : std::string(to_string(question.sum)));
+  }
+  return labels;
+}
+
+std::string title_of(const TimelineQuestion& question) {
+  return fmt::format("{}{} in {} from {}", to_string(question.sum),
+                     question.by ? fmt::format(" by {}", name_of(*question.by)) : "",
+                     format_duration(question.bucket), range_text({question.from, question.until}));
+}
+
+int show_rows(Shape shape, const TimelineQuestion& question, const TimelineResult& result,
+              const ChartLabels& labels, LogAccess& log) {
+  AnswerPrinter answer(shape, /*colours=*/false);
+  answer.fact("from", question.from);
+  answer.fact("until", question.until);
+  answer.fact("bucket", format_duration(question.bucket));
+  std::vector<AnswerColumn> columns{{"time"}};
+  if (question.by) columns.push_back({std::string(name_of(*question.by))});
+  constexpr std::array kSums{SumField::kBytesFromVpc, SumField::kPktsFromVpc, SumField::kBytesFromPub,
+                             SumField::kPktsFromPub,  SumField::kSessions,    SumField::kRecords};
+  for (const SumField sum : kSums) columns.push_back({std::string(to_string(sum))});
+  answer.begin(std::move(columns));
+  for (std::size_t i = 0; i < result.buckets; ++i) {
+    for (std::size_t s = 0; s < result.series.size(); ++s) {
+      std::vector<AnswerValue> row{result.from + result.bucket * static_cast<std::int64_t>(i)};
+      if (question.by) row.emplace_back(labels.series[s]);
+      for (const SumField sum : kSums) row.emplace_back(result.series[s].buckets[i].of(sum));
+      if (!answer.row(std::move(row))) return kFailed;
+    }
+  }
+  return log.finish("timeline", answer, result.report);
+}
+
+Result<void> write_picture(const std::string& path, const std::string& svg) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "we"), std::fclose);
+  if (!file) return system_error("--svg " + path, errno, ErrorKind::kUsage);
+  if (std::fwrite(svg.data(), 1, svg.size(), file.get()) == svg.size() && std::fflush(file.get()) == 0)
+    return {};
+  return system_error("writing " + path, errno);
+}
+
+int show(Shape shape, const Options& options, const TimelineQuestion& question, const TimelineResult& result,
+         LogAccess& log) {
+  const ChartLabels labels = labels_of(question, result);
+  if (!options.svg.empty()) {
+    const auto written = write_picture(options.svg, timeline_svg(result, labels, title_of(question)));
+    if (!written) return fail("timeline", written.error());
+  }
+  if (shape != Shape::kTable) return show_rows(shape, question, result, labels, log);
+  int status = kDone;
+  if (options.svg.empty()) {
+    status = print(title_of(question) + "\n" +
+                   timeline_chart(result, labels, terminal_columns(), colours_wanted()));
+  } else {
+    fmt::print(stderr, "natsessionctl: timeline: the picture is in {}\n", options.svg);
+  }
+  warn("timeline", result.report);
+  return status;
+}
+
+int run(const Global& global, const Options& options) {
+  const auto shape = shape_of(global, options.log);
+  if (!shape) return fail("timeline", shape.error());
+  auto time = read_times("timeline", options.log, kUsualLength);
+  if (!time) return fail("timeline", time.error());
+  auto question = read_timeline(options);
+  if (!question) return fail("timeline", question.error());
+  const auto log = LogAccess::open(global);
+  if (!log) return fail("timeline", log.error());
+  time = within_ledger(*time, (*log)->ledger());
+  if (!time) return fail("timeline", time.error());
+  if (options.bucket.empty()) question->bucket = usual_bucket(*time);
+  question->from = aligned(time->from, question->bucket);
+  question->until = time->until;
+  const auto result = find_timeline((*log)->ledger(), *question, (*log)->control());
+  (*log)->end_progress();
+  if (!result) return fail("timeline", result.error());
+  if (result->report.cancelled) return (*log)->interrupted("timeline");
+  return show(*shape, options, *question, *result, **log);
+}
+
+}  // namespace
+
+void add_timeline(CLI::App& app, const Global& global, Action& action) {
+  CLI::App* const command = app.add_subcommand("timeline", "Show traffic or sessions over time");
+  const auto options = std::make_shared<Options>();
+  command->add_option("--bucket", options->bucket, "How long each bar is: 1m, 10s, 1h; default: what fits")
+      ->type_name("DURATION");
+  command->add_option("-b,--by", options->by, "Stacked by this field: pri_ip, pub_ip, protocol …")
+      ->type_name("FIELD");
+  command
+      ->add_option(
+          "-s,--sum", options->sum,
+          "What is summed up: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, pkts, "
+          "sessions, records; default bytes_from_vpc")
+      ->type_name("SUM");
+  command->add_option("-n,--series", options->series, "The so many largest of --by; default 8")
+      ->type_name("N")
+      ->check(CLI::Range(std::size_t{1}, TimelineQuestion::kMaxSeries));
+  command->add_flag(
+      "--at-end", options->at_end,
+      "Count a record where it ends, as date_trunc(unit, __time__) does, instead of spread over its time");
+  command->add_option("--svg", options->svg, "Draw a picture to this file")->type_name("FILE");
+  add_where_option(*command, options->log);
+  add_time_options(*command, options->log, "default an hour before --until");
+  add_csv_option(*command, options->log);
+  command->footer(
+      "Examples:\n  natsessionctl timeline --since -2h\n"
+      "  natsessionctl timeline --where pub_ip=198.51.100.157 --by pri_ip --since 14:55 --until 15:05 "
+      "--bucket 1m\n"
+      "  natsessionctl timeline --since yesterday --until today --by protocol --svg yesterday.svg");
+  command->callback(
+      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+}
+
+}  // namespace natsession::ctl

@@ -1,0 +1,147 @@
+// natsessionctl top: who has the most.
+#include "query/top.h"
+
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "ask/log_access.h"
+#include "ask/log_options.h"
+#include "command.h"
+#include "words.h"
+
+namespace natsession::ctl {
+namespace {
+
+struct Options {
+  LogOptions log;
+  std::vector<std::string> by;
+  std::string sum = "bytes_from_vpc";
+  std::size_t count = 10;
+};
+
+constexpr std::chrono::hours kUsualLength{1};
+
+Result<TopQuestion> read_top(const Options& options) {
+  TopQuestion question;
+  auto where = read_where(options.log);
+  if (!where) return where.error();
+  question.query.where = std::move(*where);
+  question.by = {Field::kPriIp};
+  if (!options.by.empty()) {
+    auto by = read_fields("--by", options.by);
+    if (!by) return by.error();
+    question.by = std::move(*by);
+  }
+  const auto sum = parse_sum_field(options.sum);
+  if (!sum) return Error{sum.error().kind, "--sum: " + sum.error().message};
+  question.sum = *sum;
+  question.count = options.count;
+  return question;
+}
+
+AnswerValue key_value(Field field, const GroupValue& value) {
+  if (std::holds_alternative<std::monostate>(value)) return std::monostate();
+  const auto* const number = std::get_if<std::uint64_t>(&value);
+  if (number != nullptr && kind_of(field) == FieldKind::kNumber) return *number;
+  return to_text(field, value);
+}
+
+int show(Shape shape, const TopQuestion& question, const AskedTime& time, const TopResult& result,
+         LogAccess& log) {
+  AnswerPrinter answer(shape, colours_wanted());
+  answer.fact("from", time.from);
+  answer.fact("until", time.until);
+  answer.fact("sum", std::string(to_string(question.sum)));
+  answer.fact("groups", result.group_count);
+  answer.fact("total", result.total.of(question.sum));
+  answer.remark(range_text(time));
+  const std::uint64_t total = result.total.of(question.sum);
+  answer.remark(fmt::format("{} of {} groups with the most {}, of {} together", grouped(result.groups.size()),
+                            grouped(result.group_count), to_string(question.sum), grouped(total)));
+  std::vector<AnswerColumn> columns;
+  for (const Field field : question.by) columns.push_back({std::string(name_of(field))});
+  columns.push_back({"share", Unit::kShare});
+  columns.push_back({"bytes_from_vpc", Unit::kBytes});
+  columns.push_back({"pkts_from_vpc", Unit::kCount});
+  columns.push_back({"bytes_from_pub", Unit::kBytes});
+  columns.push_back({"pkts_from_pub", Unit::kCount});
+  columns.push_back({"sessions", Unit::kCount});
+  columns.push_back({"records", Unit::kCount});
+  answer.begin(std::move(columns));
+  for (const TopGroup& group : result.groups) {
+    std::vector<AnswerValue> row;
+    for (std::size_t i = 0; i < question.by.size(); ++i)
+      row.push_back(key_value(question.by[i], group.key[i]));
+    row.emplace_back(
+        total == 0 ? 0.0 : static_cast<double>(group.sums.of(question.sum)) / static_cast<double>(total));
+    for (const SumField field : {SumField::kBytesFromVpc, SumField::kPktsFromVpc, SumField::kBytesFromPub,
+                                 SumField::kPktsFromPub, SumField::kSessions, SumField::kRecords}) {
+      row.emplace_back(group.sums.of(field));
+    }
+    if (!answer.row(std::move(row))) return kFailed;
+  }
+  if (result.total.unknown != 0) {
+    answer.remark(fmt::format("{} records have counters that are not known", grouped(result.total.unknown)));
+  }
+  if (result.sessions_cut) {
+    answer.remark(
+        fmt::format("more than {} sessions were open at the beginning: the sessions are counted too low",
+                    grouped(kMaxStraddlers)));
+  }
+  return log.finish("top", answer, result.report);
+}
+
+int run(const Global& global, const Options& options) {
+  const auto shape = shape_of(global, options.log);
+  if (!shape) return fail("top", shape.error());
+  auto time = read_times("top", options.log, kUsualLength);
+  if (!time) return fail("top", time.error());
+  auto question = read_top(options);
+  if (!question) return fail("top", question.error());
+  const auto log = LogAccess::open(global);
+  if (!log) return fail("top", log.error());
+  time = within_ledger(*time, (*log)->ledger());
+  if (!time) return fail("top", time.error());
+  question->query.end = {time->from, time->until};
+  const auto result = find_top((*log)->ledger(), *question, (*log)->control());
+  (*log)->end_progress();
+  if (!result) return fail("top", result.error());
+  if (result->report.cancelled) return (*log)->interrupted("top");
+  return show(*shape, *question, *time, *result, **log);
+}
+
+}  // namespace
+
+void add_top(CLI::App& app, const Global& global, Action& action) {
+  CLI::App* const command = app.add_subcommand("top", "Who has the most traffic or sessions?");
+  const auto options = std::make_shared<Options>();
+  command
+      ->add_option(
+          "-b,--by", options->by,
+          "Group by this field, or by two: pri_ip, pub_ip, pub_port, nat_ip, vpc_id …; default pri_ip")
+      ->type_name("FIELD")
+      ->allow_extra_args(false);
+  command
+      ->add_option(
+          "-s,--sum", options->sum,
+          "By what they are ordered: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, "
+          "pkts, sessions, records; default bytes_from_vpc")
+      ->type_name("SUM");
+  command->add_option("-n,--count", options->count, "So many; default 10")
+      ->type_name("N")
+      ->check(CLI::Range(std::size_t{1}, TopQuestion::kMaxCount));
+  add_where_option(*command, options->log);
+  add_time_options(*command, options->log, "default an hour before --until");
+  add_csv_option(*command, options->log);
+  command->footer(
+      "A record belongs to the time in which it ends.\n\n"
+      "Examples:\n  natsessionctl top\n"
+      "  natsessionctl top --where pub_ip=198.51.100.157 --since '14:55' --until '15:05'\n"
+      "  natsessionctl top --by pri_ip --by pub_port --sum sessions --since today -n 20\n"
+      "  natsessionctl --json top --by vpc_id --since -1d");
+  command->callback(
+      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+}
+
+}  // namespace natsession::ctl

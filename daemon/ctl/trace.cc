@@ -1,0 +1,199 @@
+// natsessionctl trace: which private host was behind this address and port at that time?
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "ask/live_log.h"
+#include "ask/log_access.h"
+#include "ask/log_options.h"
+#include "ask/report_notes.h"
+#include "ask/trace_list.h"
+#include "ask/trace_question.h"
+#include "ask/trace_text.h"
+#include "command.h"
+#include "words.h"
+
+namespace natsession::ctl {
+namespace {
+
+struct Options {
+  TraceWords words;
+  std::string file;
+  std::size_t candidates = 20;
+};
+
+Result<std::string> read_input(const std::string& path) {
+  std::string text;
+  const auto take = [&](std::FILE* file) {
+    std::string part(std::size_t{1} << 16, '\0');
+    while (text.size() <= kMaxListBytes) {
+      const std::size_t got = std::fread(part.data(), 1, part.size(), file);
+      if (got == 0) break;
+      text.append(part, 0, got);
+    }
+    return std::ferror(file) == 0;
+  };
+  if (path == "-") {
+    if (!take(stdin)) return Error{ErrorKind::kIo, "--file: standard input cannot be read"};
+  } else {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
+    if (!file) return system_error("--file " + path, errno, ErrorKind::kUsage);
+    if (!take(file.get())) return system_error("--file " + path, errno);
+  }
+  if (text.size() <= kMaxListBytes) return text;
+  return Error{ErrorKind::kUsage,
+               fmt::format("--file: more than {}: ask in parts", bytes_in_words(kMaxListBytes))};
+}
+
+// How far behind its end records of a session may be that was open.
+constexpr std::chrono::hours kRecent{1};
+
+// Sessions that are open now, if one of the questions may be about them.
+LiveLog live_for(const Global& global, const std::vector<TraceQuestion>& questions, UnixMs now) {
+  const bool recent = std::any_of(questions.begin(), questions.end(), [&](const TraceQuestion& question) {
+    return question.until + kRecent >= now;
+  });
+  QueryArguments arguments;
+  if (questions.size() == 1) {
+    arguments.emplace_back("nat_ip", questions[0].nat_ip.to_string());
+    if (questions[0].nat_port) arguments.emplace_back("nat_port", std::to_string(*questions[0].nat_port));
+    if (questions[0].protocol) arguments.emplace_back("protocol", std::to_string(*questions[0].protocol));
+  }
+  LiveLog live = ask_live(global, std::move(arguments));
+  if (recent && !live.told) {
+    fmt::print(
+        stderr,
+        "natsessionctl: trace: warning: sessions that are open are known by their last records only, as the "
+        "daemon cannot be asked: {}\n",
+        printable(live.why));
+  }
+  if (live.more) {
+    fmt::print(stderr,
+               "natsessionctl: trace: warning: more sessions are open than the daemon tells at once, {}\n",
+               grouped(live.records.size()));
+  }
+  return live;
+}
+
+Result<TraceResult> ask(LogAccess& log, const std::vector<TraceQuestion>& questions, const Options& options,
+                        const LiveLog& live) {
+  TraceOptions how;
+  how.max_candidates = options.candidates;
+  how.live = live.records;
+  if (live.told) how.live_at = live.at;
+  auto result = trace(log.ledger(), questions, how, log.control());
+  log.end_progress();
+  return result;
+}
+
+int answer_one(const Global& global, const Options& options, UnixMs now) {
+  const auto question = read_question(options.words, now);
+  if (!question) return fail("trace", question.error());
+  const auto log = LogAccess::open(global);
+  if (!log) return fail("trace", log.error());
+  const LiveLog live = live_for(global, {*question}, now);
+  const auto result = ask(**log, {*question}, options, live);
+  if (!result) return fail("trace", result.error());
+  if (result->report.cancelled) return (*log)->interrupted("trace");
+  const TraceAnswer& answer = result->answers.front();
+  warn("trace", notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size()));
+  const int status = print(global.json ? trace_json(*question, answer, result->span) + "\n"
+                                       : trace_text(*question, answer, result->span, colours_wanted()));
+  if (status != kDone) return status;
+  return answer.verdict == TraceVerdict::kFound ? kDone : kFailed;
+}
+
+std::string list_json(const TraceList& list, const TraceResult& result) {
+  std::string out = "[\n";
+  std::size_t asked = 0;
+  for (const ListedQuestion& listed : list.questions) {
+    if (!listed.wrong.empty()) continue;
+    if (asked != 0) out += ",\n";
+    out += trace_json(listed.question, result.answers[asked++], result.span);
+  }
+  return out + "\n]\n";
+}
+
+int answer_list(const Global& global, const Options& options, UnixMs now) {
+  const TraceWords& words = options.words;
+  if (!words.nat.empty() || !words.at.empty() || !words.since.empty() || !words.until.empty() ||
+      !words.pub.empty() || !words.protocol.empty()) {
+    return fail("trace",
+                {ErrorKind::kUsage,
+                 "--file has the questions: --nat, --at, --since, --until, --pub and --proto do not go "
+                 "with it"});
+  }
+  const auto text = read_input(options.file);
+  if (!text) return fail("trace", text.error());
+  const auto list = read_trace_list(*text, words.slack, now);
+  if (!list) return fail("trace", list.error());
+  const auto log = LogAccess::open(global);
+  if (!log) return fail("trace", log.error());
+  std::vector<TraceQuestion> questions;
+  std::size_t bad = 0;
+  for (const ListedQuestion& listed : list->questions) {
+    if (listed.wrong.empty()) {
+      questions.push_back(listed.question);
+    } else {
+      ++bad;
+      fmt::print(stderr, "natsessionctl: trace: {} line {}: {}\n", options.file, listed.line,
+                 printable(listed.wrong));
+    }
+  }
+  const LiveLog live = live_for(global, questions, now);
+  const auto result = ask(**log, questions, options, live);
+  if (!result) return fail("trace", result.error());
+  if (result->report.cancelled) return (*log)->interrupted("trace");
+  const int status = print(global.json ? list_json(*list, *result) : trace_list_csv(*list, *result));
+  const auto found =
+      std::count_if(result->answers.begin(), result->answers.end(),
+                    [](const TraceAnswer& answer) { return answer.verdict == TraceVerdict::kFound; });
+  fmt::print(stderr, "natsessionctl: trace: {} questions: {} found, {} not{}\n",
+             grouped(list->questions.size()), grouped(static_cast<std::uint64_t>(found)),
+             grouped(questions.size() - static_cast<std::uint64_t>(found)),
+             bad == 0 ? "" : fmt::format(", {} that cannot be read", grouped(bad)));
+  return status != kDone ? status : bad == 0 ? kDone : kFailed;
+}
+
+int run(const Global& global, const Options& options) {
+  const UnixMs now = now_ms();
+  return options.file.empty() ? answer_one(global, options, now) : answer_list(global, options, now);
+}
+
+}  // namespace
+
+void add_trace(CLI::App& app, const Global& global, Action& action) {
+  CLI::App* const command = app.add_subcommand("trace", "Who was behind this address and port at that time?");
+  const auto options = std::make_shared<Options>();
+  TraceWords& words = options->words;
+  command->add_option("--nat", words.nat, "The translated end: address, or address:port")->type_name("END");
+  command->add_option("--at", words.at, "When: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds")
+      ->type_name("TIME");
+  command->add_option("--since", words.since, "Instead of --at: at any time from this")->type_name("TIME");
+  command->add_option("--until", words.until, "to this; default now")->type_name("TIME");
+  command->add_option("--pub", words.pub, "The peer: address, address:port or :port")->type_name("END");
+  command->add_option("-p,--proto", words.protocol, "tcp, udp, icmp … or a number")->type_name("PROTOCOL");
+  command->add_option("--slack", words.slack, "How far clocks may differ; default 5s")->type_name("DURATION");
+  command->add_option("-n,--candidates", options->candidates, "At most so many for a question; default 20")
+      ->type_name("N")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}));
+  command
+      ->add_option("-f,--file", options->file,
+                   "A list of questions in CSV, - for standard input: nat_ip,nat_port,time[,protocol[,pub_ip"
+                   "[,pub_port]]]; answers in CSV")
+      ->type_name("FILE");
+  command->footer(
+      "Examples:\n  natsessionctl trace --nat 203.0.113.7:40123 --at '2026-11-21 14:57:03'\n"
+      "  natsessionctl trace --nat 203.0.113.7:40123 --proto tcp --at 'yesterday 14:57' --pub "
+      "198.51.100.9:443\n"
+      "  natsessionctl trace --nat '[2001:db8::7]:40123' --since -2h\n"
+      "  natsessionctl --ledger /mnt/evidence/ledger trace --file questions.csv >answers.csv\n\n"
+      "Exit status: 0 found; 1 no such session, or questions that cannot be read; 130 interrupted.");
+  command->callback(
+      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+}
+
+}  // namespace natsession::ctl

@@ -1,0 +1,118 @@
+#include "ask/answer_printer.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "command.h"
+#include "ctl/in_utc.h"
+#include "ctl/sample_answer.h"
+
+namespace natsession::ctl {
+namespace {
+
+using namespace testing;  // NOLINT: the tests' own language
+
+struct Printed : InUtc {
+  AnswerPrinter printer(Shape shape) {
+    return {shape, /*colours=*/false, [this](std::string_view text) {
+              if (taken) out += text;
+              return taken;
+            }};
+  }
+  std::string of(Shape shape, const ScanReport& report = {}) {
+    AnswerPrinter answer = printer(shape);
+    answer.fact("from", at_second(0));
+    answer.remark("a remark");
+    answer.begin({{"host"}, {"bytes", Unit::kBytes}, {"share", Unit::kShare}, {"at"}});
+    REQUIRE(answer.row({std::string("a,\"b\""), std::uint64_t{2048}, 0.25, at_second(0)}));
+    REQUIRE(answer.row({AnswerValue(), std::uint64_t{1}, 0.5, AnswerValue()}));
+    CHECK(answer.finish(report) == kDone);
+    return out;
+  }
+  std::string out;
+  bool taken = true;
+};
+
+TEST_CASE_METHOD(Printed, "a table has a line for each row, as people read numbers", "[ctl][answer]") {
+  CHECK(of(Shape::kTable) ==
+        "a remark\n"
+        "host     bytes   share  at\n"
+        "a,\"b\"  2.0 KiB  25.0 %  2026-11-21 12:20:00.000 UTC\n"
+        "-          1 B  50.0 %  -\n");
+}
+
+TEST_CASE_METHOD(Printed, "CSV has a head, quotes where it must, and nothing but the rows", "[ctl][answer]") {
+  CHECK(of(Shape::kCsv) ==
+        "host,bytes,share,at\n"
+        "\"a,\"\"b\"\"\",2048,0.25,2026-11-21T12:20:00.000Z\n"
+        ",1,0.5,\n");
+}
+
+TEST_CASE_METHOD(Printed, "JSON has the facts, the rows and what is missing", "[ctl][answer]") {
+  ScanReport report;
+  report.gaps = {sample_gap()};
+  report.gap_count = 1;
+  report.troubles = {{TroubleKind::kDamaged, {at_second(0), std::nullopt}, 7, "segment x"}};
+  report.trouble_count = 1;
+  const auto json = nlohmann::json::parse(of(Shape::kJson, report));
+  CHECK(json["from"] == "2026-11-21T12:20:00.000Z");
+  REQUIRE(json["rows"].size() == 2);
+  CHECK(json["rows"][0]["host"] == "a,\"b\"");
+  CHECK(json["rows"][0]["bytes"] == 2048);
+  CHECK(json["rows"][1]["host"].is_null());
+  CHECK(json["complete"] == false);
+  CHECK(json["gaps"][0]["reason"] == "overrun");
+  CHECK(json["gaps"][0]["events_lost"] == 1200);
+  CHECK(json["damage"][0]["records"] == 7);
+  CHECK(json["damage"][0]["until"].is_null());
+}
+
+TEST_CASE_METHOD(Printed, "an answer without rows is JSON, too", "[ctl][answer]") {
+  AnswerPrinter answer = printer(Shape::kJson);
+  CHECK(answer.finish({}) == kDone);
+  const auto json = nlohmann::json::parse(out);
+  CHECK(json["rows"].empty());
+  CHECK(json["complete"] == true);
+}
+
+TEST_CASE_METHOD(Printed, "texts from elsewhere move no cursor and break no JSON", "[ctl][answer]") {
+  AnswerPrinter table = printer(Shape::kTable);
+  table.begin({{"x"}});
+  REQUIRE(table.row({std::string("\x1b[2Jevil\n")}));
+  CHECK(table.finish({}) == kDone);
+  CHECK(out == "x\n?[2Jevil\n");
+  out.clear();
+  AnswerPrinter json = printer(Shape::kJson);
+  json.begin({{"x"}});
+  REQUIRE(json.row({std::string("\xff\"")}));
+  CHECK(json.finish({}) == kDone);
+  CHECK(nlohmann::json::parse(out)["rows"][0]["x"] == "\xef\xbf\xbd\"");
+}
+
+TEST_CASE_METHOD(Printed, "long answers go out while they come, and stop when nobody takes them",
+                 "[ctl][answer]") {
+  AnswerPrinter answer = printer(Shape::kCsv);
+  answer.begin({{"x"}});
+  std::size_t rows = 0;
+  while (out.empty() && rows < 100'000 && answer.row({std::string("12345678")})) ++rows;
+  CHECK(rows < 100'000);
+  taken = false;
+  while (rows < 200'000 && answer.row({std::string("12345678")})) ++rows;
+  CHECK(rows < 100'000);
+  CHECK(answer.finish({}) == kFailed);
+}
+
+TEST_CASE_METHOD(Printed, "a table of thousands of rows keeps all of them", "[ctl][answer]") {
+  AnswerPrinter answer = printer(Shape::kTable);
+  answer.begin({{"n"}});
+  for (std::int64_t i = 0; i < 1234; ++i) REQUIRE(answer.row({i}));
+  CHECK(answer.finish({}) == kDone);
+  std::size_t numbers = 0;
+  for (std::size_t at = 0; at < out.size(); at = out.find('\n', at) + 1) {
+    if (out[at] != 'n' && out.substr(at, out.find('\n', at) - at).find('n') == std::string::npos) ++numbers;
+  }
+  CHECK(numbers == 1234);
+}
+
+}  // namespace
+}  // namespace natsession::ctl

@@ -1,0 +1,210 @@
+"""Asking the log: who was behind an address and port, and who sent that surge? The story of the cloud's document on
+traffic tracing: of twenty hosts one makes a surge to one public address, whose owner knows no more than the translated
+address and the time."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+
+import ctl
+from case import LabCase, main
+from daemon import ends
+from netlab import SERVER4, run, wait_until
+from traffic import client_and_server
+
+HOSTS = [f"10.64.0.{100 + i}" for i in range(20)]
+SURGER = HOSTS[13]
+PORT = 7000
+VICTIM = "203.0.113.157"
+SURGE_SESSIONS, SURGE_BYTES = 40, 20_000
+
+BY_MINUTE = f"""
+    select
+        sum(bytes_from_vpc) as total_bytes, /* Core field for analyzing the cause of the failure */
+        date_trunc('minute', __time__) as ts_min /* Statistics by minute */
+    from
+        log
+    where
+        pub_ip = '{VICTIM}' /* Filter by specific destination IP */
+    group by
+        ts_min
+"""
+BY_HOST = f"""
+    select
+        pri_ip,
+        sum(bytes_from_vpc) as total_bytes, /* Core field for analyzing the cause of the failure */
+        date_trunc('minute', __time__) as ts_min /* Statistics by minute */
+    from
+        log
+    where
+        pub_ip = '{VICTIM}' /* Filter by specific destination IP */
+    group by
+        ts_min, pri_ip
+"""
+
+
+class QueryTest(LabCase):
+    def begin(self, *arguments):
+        self.lab = self.make_lab()
+        for address in HOSTS:
+            run("ip", "-n", self.lab.client, "addr", "add", f"{address}/32", "dev", "eth0")
+        run("ip", "-n", self.lab.server, "addr", "add", f"{VICTIM}/32", "dev", "eth0")
+        run("ip", "-n", self.lab.nat, "route", "add", f"{VICTIM}/32", "via", SERVER4)
+        self.client, self.server = client_and_server(self.lab, PORT)
+        self.server.ask("serve", protocol="tcp", address=VICTIM, port=PORT)
+        self.ledger, self.control = self.path("ledger"), self.path("control.sock")
+        self.daemon = self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--sync", "100ms",
+                                 *arguments)
+
+    def open(self, name, host, peer):
+        return self.client.ask("open", name=name, protocol="tcp", source=host, source_port=0, destination=peer, port=PORT)
+
+    def session(self, host, peer, send):
+        self.open("one", host, peer)
+        self.client.exchange("one", send, 100)
+        self.client.shut("one")
+
+    def records(self):
+        return [json.loads(line) for line in ctl.ledger_lines(self.ledger)]
+
+    def make_the_surge(self):
+        for host in HOSTS:
+            self.session(host, SERVER4, 50_000)
+            self.session(host, VICTIM, 400)
+        for _ in range(SURGE_SESSIONS):
+            self.session(SURGER, VICTIM, SURGE_BYTES)
+        self.lab.conntrack("-D", "-p", "tcp")
+        made = 2 * len(HOSTS) + SURGE_SESSIONS
+        return wait_until(lambda: [r for r in ends(self.records())] if len(ends(self.records())) >= made else None,
+                          f"{made} sessions in the ledger")
+
+    def ask(self, *words, status=0):
+        return ctl.ask("--ledger", self.ledger, "--control", self.control, *words, status=status)
+
+    def ask_json(self, *words, status=0):
+        return json.loads(self.ask("--json", *words, status=status))
+
+    def test_each_question_names_the_host_that_made_the_surge(self):
+        self.begin()
+        records = self.make_the_surge()
+        to_victim = [r for r in records if r["pub_ip"] == VICTIM]
+        sent = {host: sum(r["bytes_from_vpc"] for r in to_victim if r["pri_ip"] == host) for host in HOSTS}
+
+        by_minute = self.ask_json("sql", BY_MINUTE)["rows"]
+        self.assertEqual(sum(row["total_bytes"] for row in by_minute), sum(sent.values()))
+        by_host = self.ask_json("sql", BY_HOST)["rows"]
+        totals = {}
+        for row in by_host:
+            totals[row["pri_ip"]] = totals.get(row["pri_ip"], 0) + row["total_bytes"]
+        self.assertEqual(totals, sent)
+        self.assertEqual(max(totals, key=totals.get), SURGER)
+
+        top = self.ask_json("top", "--where", f"pub_ip={VICTIM}", "--since", "-1h")
+        self.assertEqual(top["rows"][0]["pri_ip"], SURGER)
+        self.assertEqual(top["rows"][0]["bytes_from_vpc"], sent[SURGER])
+        self.assertEqual(top["groups"], len(HOSTS))
+        self.assertTrue(top["complete"])
+
+        timeline = self.ask_json("timeline", "--where", f"pub_ip={VICTIM}", "--by", "pri_ip", "--since", "-1h")
+        series = {}
+        for row in timeline["rows"]:
+            series[row["pri_ip"]] = series.get(row["pri_ip"], 0) + row["bytes_from_vpc"]
+        self.assertEqual(max(series, key=series.get), SURGER)
+        self.assertEqual(series[SURGER], sent[SURGER])
+        chart = self.ask("timeline", "--where", f"pub_ip={VICTIM}", "--by", "pri_ip", "--since", "-1h")
+        self.assertIn(SURGER, chart)
+
+        # What the owner of the address can say: an address, a port and a time.
+        seen = [r for r in to_victim if r["pri_ip"] == SURGER][SURGE_SESSIONS // 2]
+        answer = self.ask_json("trace", "--nat", f"{seen['nat_ip']}:{seen['nat_port']}", "--proto", "tcp",
+                               "--pub", f"{VICTIM}:{PORT}", "--at", seen["end_time"])
+        self.assertEqual(answer["verdict"], "found")
+        best = answer["candidates"][0]
+        self.assertEqual((best["pri_ip"], best["pri_port"], best["session_id"]),
+                         (SURGER, seen["pri_port"], seen["session_id"]))
+
+    def test_a_list_of_questions_is_answered_in_csv_line_by_line(self):
+        self.begin()
+        records = self.make_the_surge()
+        asked = self.path("questions.csv")
+        with open(asked, "w", encoding="utf-8") as file:
+            file.write("ticket,nat_ip,nat_port,time\n")
+            for number, r in enumerate(records):
+                file.write(f"T{number},{r['nat_ip']},{r['nat_port']},{r['end_time']}\n")
+            file.write("odd,nowhere,1,2026-01-01\n")
+        answers = list(csv.DictReader(io.StringIO(self.ask("trace", "--file", asked, status=1))))
+        best = {a["ticket"]: a for a in answers if a["rank"] in ("", "1")}
+        self.assertEqual(best["odd"]["verdict"], "bad question")
+        for number, r in enumerate(records):
+            hosts = {(a["pri_ip"], int(a["pri_port"])) for a in answers if a["ticket"] == f"T{number}"}
+            self.assertIn((r["pri_ip"], r["pri_port"]), hosts)
+
+    def test_a_session_that_is_open_is_known_from_the_daemon_and_without_it_from_its_last_record(self):
+        self.begin("--window", "1s")
+        self.open("long", HOSTS[3], VICTIM)
+        self.client.exchange("long", 1000, 100)
+        record = wait_until(lambda: next(iter(self.records()), None), "an interim record")
+        end = f"{record['nat_ip']}:{record['nat_port']}"
+        answer = self.ask_json("trace", "--nat", end, "--at", "now")
+        self.assertEqual(answer["candidates"][0]["pri_ip"], HOSTS[3])
+        self.assertTrue(answer["candidates"][0]["open_now"])
+        ports = self.ask_json("ports", "--since", "-1m")
+        self.assertEqual([row["now"] for row in ports["rows"]][:1], [1])
+
+        self.daemon.stop(signal.SIGTERM)
+        answer = self.ask_json("trace", "--nat", end, "--at", "now")
+        self.assertEqual(answer["candidates"][0]["pri_ip"], HOSTS[3])
+        self.assertFalse(answer["candidates"][0]["open_now"])
+        self.assertFalse(answer["candidates"][0]["ended"])
+
+    def test_what_was_not_is_said_clearly_and_a_gap_is_a_warning(self):
+        self.begin()
+        records = self.make_the_surge()
+        used = {r["nat_port"] for r in records}
+        free = next(port for port in range(1024, 65535) if port not in used)
+        nat_ip = records[0]["nat_ip"]
+        self.assertIn("no such session", self.ask("trace", "--nat", f"{nat_ip}:{free}", "--at", "now", status=1))
+        long_ago = self.ask_json("trace", "--nat", f"{nat_ip}:{free}", "--at", "2001-01-01", status=1)
+        self.assertEqual(long_ago["verdict"], "not covered")
+        # A kill leaves a gap: what ended then may be missing.
+        self.daemon.send_signal(signal.SIGKILL)
+        self.daemon.close()
+        self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--sync", "100ms")
+        gap = wait_until(lambda: next((r for r in self.records() if r["event"] == "gap"), None), "a gap record")
+        answer = self.ask_json("trace", "--nat", f"{nat_ip}:{free}", "--at", gap["end_time"], status=1)
+        self.assertEqual(answer["verdict"], "uncertain")
+        self.assertEqual(answer["gaps"][0]["reason"], "stopped")
+
+    def test_a_statement_that_takes_for_ever_ends_at_ctrl_c_and_at_its_time_limit(self):
+        self.begin()
+        self.make_the_surge()
+        endless = ["sql", "SELECT count(*) FROM log a, log b, log c, log d, log e, log f"]
+        process = subprocess.Popen([ctl.program(), "--ledger", self.ledger, *endless], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.kill)
+
+        def caught():  # the signals that it handles
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+                mask = next(line.split()[1] for line in file if line.startswith("SigCgt"))
+            return int(mask, 16) & (1 << (signal.SIGINT - 1))
+        wait_until(caught, "it is under way")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 130, told)
+        self.assertIn("interrupted", told)
+        self.ask(*endless, "--time-limit", "300ms", status=3)
+
+    def test_what_is_exported_is_what_the_ledger_has(self):
+        self.begin()
+        records = self.make_the_surge()
+        lines = [json.loads(line) for line in self.ask("export", "--since", "-1h").splitlines()]
+        self.assertEqual([r["session_id"] for r in lines], [r["session_id"] for r in self.records()])
+        table = list(csv.DictReader(io.StringIO(self.ask("export", "--since", "-1h", "--format", "csv", "--where",
+                                                         f"pri_ip={SURGER}"))))
+        self.assertEqual(len(table), len([r for r in records if r["pri_ip"] == SURGER]))
+
+
+if __name__ == "__main__":
+    main()
