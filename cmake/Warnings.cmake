@@ -10,7 +10,8 @@ if(NATSESSION_WERROR)
 endif()
 if(NATSESSION_SANITIZE)
   # The sanitizers' own code makes g++ 12 see uninitialised members in std::function and std::regex.
-  target_compile_options(natsession_options INTERFACE -fno-omit-frame-pointer -Wno-maybe-uninitialized)
+  target_compile_options(natsession_options INTERFACE -fno-omit-frame-pointer
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   add_compile_options(-fsanitize=${NATSESSION_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${NATSESSION_SANITIZE})
 endif()
