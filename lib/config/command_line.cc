@@ -32,16 +32,21 @@ std::vector<std::string> arguments(int argc, const char* const* argv) {
   return result;
 }
 
+// What stands where it does not belong may be a URL with a password in it.
+std::string shown(const std::string& argument) {
+  if (argument.find('@') == std::string::npos) return in_quotes(argument);
+  return in_quotes(argument.substr(0, argument.find_first_of(":@")) + "***");
+}
+
 std::string unknown(const std::string& argument) {
   if (!argument.starts_with('-') || argument == "-") {
-    return "unexpected argument " + in_quotes(argument) + ": all options begin with --; " +
-           std::string(kTryHelp);
+    return "unexpected argument " + shown(argument) + ": all options begin with --; " + std::string(kTryHelp);
   }
   const std::string flag = argument.substr(0, argument.find('='));
   std::vector<std::string> flags;
   for (const Option& option : options()) flags.push_back(option.flag());
   const std::string_view meant = nearest(flag, flags);
-  return "unknown option " + in_quotes(flag) +
+  return "unknown option " + shown(flag) +
          (meant.empty() ? "; " + std::string(kTryHelp) : ": did you mean " + std::string(meant) + "?");
 }
 
@@ -53,9 +58,10 @@ Result<void> take(const Option& option, const std::vector<std::string>& texts, C
   if (option.is_setting()) {
     Assignment assignment{&option, "command line", flag, {}};
     for (const std::string& text : texts) {
-      const std::string shown =
+      const std::string whole =
           option.takes_value() ? flag + " " + (text.empty() ? "''" : text) : flag + "=" + text;
-      assignment.values.push_back({text, check_text(text) ? shown : flag});
+      const bool showable = !option.may_be_secret && check_text(text);
+      assignment.values.push_back({text, showable ? whole : flag});
     }
     line.settings.push_back(std::move(assignment));
     return {};

@@ -23,7 +23,11 @@ Result<void> apply(const std::vector<Assignment>& assignments, const Environment
     }
     if (option.clear != nullptr) option.clear(result.config);
     for (const GivenValue& value : assignment.values) {
-      if (auto fit = check_text(value.text); !fit) return at(value.where, fit.error());
+      if (auto fit = check_text(value.text); !fit) {
+        if (option.may_be_secret)
+          fit = Error{ErrorKind::kUsage, "it is not UTF-8, or has a control character"};
+        return at(value.where, fit.error());
+      }
       if (auto put = option.put(result.config, value.text, environment); !put)
         return at(value.where, put.error());
     }
@@ -39,8 +43,8 @@ Result<void> settle_sinks(Invocation& result) {
   const std::string& source = result.sources[static_cast<std::size_t>(&sink - options().data())];
   if (!config.ledger.empty() && source.empty()) config.sinks.clear();
   if (!config.sinks.empty() || !config.ledger.empty()) return {};
-  return Error{ErrorKind::kUsage, source + ": sink: needs at least one, such as " + std::string(sink.example) +
-                                      ", where there is no ledger"};
+  return Error{ErrorKind::kUsage, source + ": sink: needs at least one, such as " +
+                                      std::string(sink.example) + ", where there is no ledger"};
 }
 
 Result<Action> action_of(const CommandLine& line) {

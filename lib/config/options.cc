@@ -20,12 +20,14 @@ constexpr std::array<Option, 32> kOptions{{
      .group = kOutput,
      .kind = kList,
      .value_name = "URL",
-     .help = "Where records go: stdout, file:PATH, journald and others, listed below. May be given several times; with a "
+     .help = "Where records go: stdout, file:PATH, journald and others, listed below. May be given several "
+             "times; with a "
              "ledger there need be none.",
      .example = R"("file:/var/log/natsession.json")",
      .default_told = "",
      .put = setters::put_sink,
      .clear = [](Config& config) { config.sinks.clear(); },
+     .may_be_secret = true,
      .values = [](const Config& config) { return config.sinks; }},
     {.name = "format",
      .group = kOutput,
@@ -120,8 +122,9 @@ constexpr std::array<Option, 32> kOptions{{
      .group = kKernel,
      .kind = kList,
      .value_name = "NAME",
-     .help = "Network namespace to watch, by its name in 'ip netns' or by its path. May be given several times; "
-             "records then say which.",
+     .help =
+         "Network namespace to watch, by its name in 'ip netns' or by its path. May be given several times; "
+         "records then say which.",
      .example = R"("nat")",
      .default_told = "the daemon's own",
      .put = setters::put_netns,
@@ -140,7 +143,8 @@ constexpr std::array<Option, 32> kOptions{{
      .group = kKernel,
      .kind = kText,
      .value_name = "MODE",
-     .help = "Whether the kernel keeps ends of sessions that do not fit the buffer and sends them again: on, off, "
+     .help = "Whether the kernel keeps ends of sessions that do not fit the buffer and sends them again: on, "
+             "off, "
              "or auto: on, but off while that fills the conntrack table (see guard).",
      .example = R"("auto")",
      .default_told = "",
@@ -150,8 +154,9 @@ constexpr std::array<Option, 32> kOptions{{
      .group = kKernel,
      .kind = kText,
      .value_name = "PERCENT",
-     .help = "With --reliable auto: off above this share of nf_conntrack_max while events are delayed, on again "
-             "below three quarters of it.",
+     .help =
+         "With --reliable auto: off above this share of nf_conntrack_max while events are delayed, on again "
+         "below three quarters of it.",
      .example = R"("80%")",
      .default_told = "",
      .put = setters::put_guard,
@@ -169,7 +174,8 @@ constexpr std::array<Option, 32> kOptions{{
      .group = kLedger,
      .kind = kText,
      .value_name = "DIR",
-     .help = "Keep all records in DIR, the ledger, and deliver them to the sinks from there. natsessionctl asks it.",
+     .help = "Keep all records in DIR, the ledger, and deliver them to the sinks from there. natsessionctl "
+             "asks it.",
      .example = R"("/var/lib/natsessiond/ledger")",
      .default_told = "none: a bounded queue in memory",
      .put = setters::put_ledger,
@@ -187,7 +193,8 @@ constexpr std::array<Option, 32> kOptions{{
      .group = kLedger,
      .kind = kSize,
      .value_name = "SIZE",
-     .help = "How large the ledger may grow. Beyond it the oldest records go, also those that a sink has yet to get.",
+     .help = "How large the ledger may grow. Beyond it the oldest records go, also those that a sink has yet "
+             "to get.",
      .example = R"("20G")",
      .default_told = "",
      .put = setters::put_ledger_max,
@@ -196,7 +203,8 @@ constexpr std::array<Option, 32> kOptions{{
      .group = kLedger,
      .kind = kText,
      .value_name = "WHEN",
-     .help = "How often what arrived is written to the ledger and forced to disk: a time, always, or never (written each second, not forced).",
+     .help = "How often what arrived is written to the ledger and forced to disk: a time, always, or never "
+             "(written each second, not forced).",
      .example = R"("1s")",
      .default_told = "",
      .put = setters::put_sync,

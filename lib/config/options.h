@@ -39,6 +39,8 @@ struct Option {
   Result<void> (*put)(Config& config, std::string_view value, const Environment& environment) = nullptr;
   void (*clear)(Config& config) = nullptr;  // kList only: to no values
   bool needs_one = false;                   // kList only: no values at all is an error
+  // A value that is wrong may hold a password: only put(), which knows what in it may be seen, shows it.
+  bool may_be_secret = false;
   std::vector<std::string> (*values)(const Config& config) = nullptr;  // as put() takes them
 
   [[nodiscard]] bool is_setting() const { return put != nullptr; }

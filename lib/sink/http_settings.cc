@@ -39,15 +39,9 @@ std::span<const SinkOption> http_option_table() {
 }
 
 Result<void> HttpSettings::screen(const SinkUrl& url) {
-  static constexpr std::string_view kWayOut =
-      "would show a secret to everybody who can list processes: use credentials_file=FILE, "
-      "headers_file=FILE, "
-      "token_env=NAME or user_env=NAME&password_env=NAME";
-  if (authority_of(url.target).find('@') != std::string_view::npos) {
-    return url.wrong("a user or password before the host " + std::string(kWayOut));
-  }
   for (const SinkUrl::Option& option : url.options) {
-    if (is_secret_key(option.key)) return url.wrong("the option " + option.key + " " + std::string(kWayOut));
+    if (is_secret_key(option.key))
+      return url.wrong("the option " + option.key + " " + std::string(kWhyNoSecrets));
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "record/text_writer.h"
+#include "sink/sink_url.h"
 
 namespace natsession {
 namespace {
@@ -112,7 +113,12 @@ Answer HttpSink::failure(const HttpReply& reply) const {
   const int status = reply.status;
   const auto failed = [&](TargetCode code) { return Answer::target_failed(0, code, why); };
   if (status == 0) return reply.refused ? failed(TargetCode::kUnauthorized) : Answer::retry_later(0, why);
-  if (status == 429) return Answer::throttled(0, TargetCode::kWriteQuotaExceed, why, reply.retry_after);
+  if (status == 429) {
+    // The clouds' log services name what is exhausted in the body.
+    const bool part = reply.body.find(to_string(TargetCode::kShardWriteQuotaExceed)) != std::string::npos;
+    return Answer::throttled(0, part ? TargetCode::kShardWriteQuotaExceed : TargetCode::kWriteQuotaExceed,
+                             why, reply.retry_after);
+  }
   if (status == 401 || status == 407) return failed(TargetCode::kInvalidAccessKeyId);
   if (status == 403) return failed(identified_ ? TargetCode::kUnauthorized : TargetCode::kProjectForbidden);
   if (status == 404 || status == 405 || status == 410) return failed(TargetCode::kLogStoreNotExist);
@@ -127,7 +133,8 @@ std::string HttpSink::told(const HttpReply& reply) const {
   const std::string begin = "post to " + settings_.url + ": ";
   if (reply.status == 0) return begin + reply.error;
   std::string text = begin + "status " + std::to_string(reply.status);
-  if (!reply.location.empty()) text += ": it has moved to " + reply.location + ", which is not followed";
+  if (!reply.location.empty())
+    text += ": it has moved to " + without_secrets(reply.location) + ", which is not followed";
   if (!reply.body.empty()) text += ": " + reply.body;
   return text;
 }

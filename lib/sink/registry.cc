@@ -89,7 +89,9 @@ Result<Checked> check(std::string_view text) {
 
 // An error that names what is wrong, but perhaps not the URL that it came from.
 Error about(const std::string& url, Error error) {
-  if (error.message.find(url) == std::string::npos) error.message = "sink '" + url + "': " + error.message;
+  const std::string shown = without_secrets(url);
+  if (error.message.find(shown) == std::string::npos)
+    error.message = "sink '" + shown + "': " + error.message;
   return error;
 }
 

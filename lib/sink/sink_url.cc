@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
 
 namespace natsession {
 namespace {
@@ -26,6 +27,63 @@ bool decode(std::string_view text, std::string& out) {
   return true;
 }
 
+// Sinks of this machine: an @ in what stands behind them is one of a path or a command.
+bool is_local(std::string_view scheme) {
+  static constexpr std::array<std::string_view, 5> kSchemes{"stdout", "file", "journald", "syslog", "exec"};
+  return std::find(kSchemes.begin(), kSchemes.end(), scheme) != kSchemes.end();
+}
+
+// HOST or [ADDRESS], with a port or without.
+bool is_plain_authority(std::string_view text) {
+  const bool brackets = text.starts_with('[');
+  const std::size_t host_end = brackets ? text.find(']') : std::min(text.find(':'), text.size());
+  if (host_end == std::string_view::npos) return false;
+  std::string_view port = text.substr(host_end + (brackets ? 1 : 0));
+  if (port.starts_with(':')) port.remove_prefix(1);
+  return std::all_of(port.begin(), port.end(), [](char byte) { return byte >= '0' && byte <= '9'; });
+}
+
+struct Part {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+// What stands before the last @ (or %40) of a URL of another machine, if that may be a user and a password:
+// people forget slashes, escape too much or nothing at all, and what they wrote must not be shown for it.
+std::optional<Part> credentials_in(std::string_view url) {
+  const std::size_t colon = url.find(':');
+  if (is_local(url.substr(0, colon))) return std::nullopt;
+  const std::size_t slashes = url.find("//");
+  Part part;
+  if (slashes != std::string_view::npos && (colon == std::string_view::npos || slashes < colon)) {
+    part.begin = slashes;
+  } else if (colon != std::string_view::npos) {
+    part.begin = colon + 1;
+  }
+  while (url.substr(part.begin).starts_with('/')) ++part.begin;
+  while (url.substr(part.begin).starts_with("%2F") || url.substr(part.begin).starts_with("%2f"))
+    part.begin += 3;
+  const auto last = [&](std::string_view sign) {
+    const std::size_t at = url.rfind(sign);
+    return at == std::string_view::npos || at < part.begin ? part.begin : at;
+  };
+  part.end = std::max(last("@"), last("%40"));
+  if (!url.substr(part.end).starts_with('@') && !url.substr(part.end).starts_with("%40")) return std::nullopt;
+  const std::string_view behind = url.substr(part.begin);
+  const std::string_view authority = behind.substr(0, behind.find_first_of("/?"));
+  const bool has_at =
+      authority.find('@') != std::string_view::npos || authority.find("%40") != std::string_view::npos;
+  if (!has_at && is_plain_authority(authority)) return std::nullopt;
+  return part;
+}
+
+// The user may be seen, unless what stands there is a secret alone.
+void hide(std::string& text, Part part) {
+  const std::size_t colon = text.find(':', part.begin);
+  if (colon < part.end) part.begin = colon + 1;
+  text.replace(part.begin, part.end - part.begin, "***");
+}
+
 constexpr std::string_view kBadEscape =
     "has a % that is not followed by two hexadecimal digits: write %25 for a % itself";
 
@@ -35,6 +93,8 @@ Result<SinkUrl> SinkUrl::parse(std::string_view text) {
   SinkUrl url;
   url.text = text;
   if (text.find('\0') != std::string_view::npos) return url.wrong("has a NUL byte");
+  if (credentials_in(text))
+    return url.wrong("a user or password before the host " + std::string(kWhyNoSecrets));
   const std::size_t question = text.find('?');
   const std::string_view place = text.substr(0, question);
   const std::size_t colon = place.find(':');
@@ -86,24 +146,28 @@ Result<void> SinkUrl::has_no_target() const {
 }
 
 bool is_secret_key(std::string_view key) {
-  static constexpr std::array<std::string_view, 12> kKeys{
-      "header", "headers",  "authorization", "auth", "token",   "bearer",
-      "user",   "username", "password",      "pass", "api_key", "credentials"};
-  return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
+  static constexpr std::array<std::string_view, 13> kWords{
+      "header", "auth",   "token",      "bearer", "user",   "login",  "pass",
+      "pwd",    "secret", "credential", "cookie", "apikey", "api_key"};
+  if (key.ends_with("_file") || key.ends_with("_env")) return false;
+  std::string lower(key);
+  for (char& byte : lower) {
+    if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte - 'A' + 'a');
+  }
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view word) { return lower.find(word) != std::string::npos; });
 }
 
 std::string without_secrets(std::string_view url) {
-  const std::size_t question = url.find('?');
-  std::string text(url.substr(0, question));
+  std::string whole(url);
+  if (const auto part = credentials_in(url)) hide(whole, *part);
+  const std::size_t question = whole.find('?');
+  std::string text = whole.substr(0, question);
   const std::size_t slashes = text.find("//");
   const std::size_t at = text.rfind('@');
-  if (slashes != std::string::npos && at != std::string::npos && at > slashes) {
-    const std::size_t colon = text.find(':', slashes);
-    const std::size_t begin = colon < at ? colon + 1 : slashes + 2;
-    text.replace(begin, at - begin, "***");
-  }
-  if (question == std::string_view::npos) return text;
-  std::string_view query = url.substr(question + 1);
+  if (slashes != std::string::npos && at != std::string::npos && at > slashes) hide(text, {slashes + 2, at});
+  if (question == std::string::npos) return text;
+  std::string_view query = std::string_view(whole).substr(question + 1);
   for (char before = '?';; before = '&') {
     const std::size_t ampersand = query.find('&');
     const std::string_view pair = query.substr(0, ampersand);

@@ -27,7 +27,9 @@ struct SinkUrl {
   std::string target;  // decoded; empty if there was none
   std::vector<Option> options;
 
-  // Errors: kUsage, naming the URL and the part of it that is wrong. No key may stand twice.
+  // Errors: kUsage, naming the URL and the part of it that is wrong. No key may stand twice. A user or
+  // password
+  //         before the host is refused before anything else is, and not repeated.
   [[nodiscard]] static Result<SinkUrl> parse(std::string_view text);
 
   // What the sink is called: the URL without its options. So its place in a ledger stays when an option
@@ -45,9 +47,15 @@ struct SinkUrl {
   [[nodiscard]] Result<void> has_no_target() const;
 };
 
-// `url` with its secrets as ***: a password before @, and the values of options such as token= and password=,
-// which no sink has because a command line is seen by all.
+// `url` with its secrets as ***: a password before @, however it is spelled, and the values of options such
+// as token= and password=, which no sink has because a command line is seen by all. It hides too much rather
+// than too little: an @ in a path may be hidden too.
 [[nodiscard]] std::string without_secrets(std::string_view url);
+
+// Behind the name of what would be a secret in a URL: why it is refused, and what to do instead.
+inline constexpr std::string_view kWhyNoSecrets =
+    "would show a secret to everybody who can list processes: use credentials_file=FILE, headers_file=FILE, "
+    "token_env=NAME or user_env=NAME&password_env=NAME, where the sink has them";
 
 // Whether an option with this key would hold a secret.
 [[nodiscard]] bool is_secret_key(std::string_view key);

@@ -8,8 +8,9 @@ namespace {
 // What is under way at once. More keeps a far receiver busy; less lets a slow one get on within its time.
 constexpr std::size_t kLargestWindow = 1 << 20;
 constexpr std::size_t kSmallestWindow = 4 << 10;
-// What a receiver's kernel may hold unread, as far as this sink remembers it.
+// What a receiver's kernel may hold unread, as far as this sink remembers it, and in what parts.
 constexpr std::size_t kRecentBytes = 1 << 20;
+constexpr std::size_t kRecentPart = 64 << 10;
 
 }  // namespace
 
@@ -56,11 +57,7 @@ Result<void> SyslogStreamSink::reopen() {
   if (auto loaded = load_tls(); !loaded) return loaded;
   if (connection_ == nullptr) return {};
   if (connection_->is_open()) {
-    // It ends in good order, so the receiver will read what it has.
-    recent_.erase(recent_.begin(), recent_.begin() + static_cast<std::ptrdiff_t>(confirmed_));
-    recent_bytes_ = 0;
-    for (const std::string& text : recent_) recent_bytes_ += text.size();
-    confirmed_ = 0;
+    forget_confirmed();  // it ends in good order, so the receiver will read what it has
     connection_.reset();
   } else {
     leave();
@@ -99,23 +96,32 @@ Answer SyslogStreamSink::send(std::string_view text) {
   return answer;
 }
 
+// Called when all that is recent has gone out on the present connection.
 void SyslogStreamSink::remember(std::string_view text) {
-  recent_.emplace_back(text);
+  // Each part is waited for when it is sent again: few of them, also after many small batches.
+  if (!recent_.empty() && recent_.back().size() + text.size() <= kRecentPart) {
+    recent_.back() += text;
+  } else {
+    recent_.emplace_back(text);
+  }
   recent_bytes_ += text.size();
-  ++confirmed_;
   while (recent_bytes_ - recent_.front().size() >= kRecentBytes) {
     recent_bytes_ -= recent_.front().size();
     recent_.pop_front();
-    --confirmed_;
+  }
+  confirmed_ = recent_.size();
+}
+
+void SyslogStreamSink::forget_confirmed() {
+  for (; confirmed_ > 0; --confirmed_) {
+    recent_bytes_ -= recent_.front().size();
+    recent_.pop_front();
   }
 }
 
 // The connection is of no more use.
 void SyslogStreamSink::leave() {
-  if (connection_->ended_well()) {
-    recent_.clear();
-    recent_bytes_ = 0;
-  }
+  if (connection_->ended_well()) forget_confirmed();
   confirmed_ = 0;
   connection_.reset();
 }

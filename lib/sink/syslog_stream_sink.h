@@ -56,6 +56,7 @@ class SyslogStreamSink final : public Sink {
   std::optional<Answer> catch_up();
   Answer send(std::string_view text);
   void remember(std::string_view text);
+  void forget_confirmed();
   void leave();
 
   const std::string name_;

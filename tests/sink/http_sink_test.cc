@@ -174,6 +174,11 @@ TEST_CASE("a server that is asked too much says how long to wait", "[sink][http]
   CHECK((answer.throttled_by == TargetCode::kWriteQuotaExceed) == (status == 429));
 }
 
+TEST_CASE("a server whose partition is asked too much may name it", "[sink][http]") {
+  const HttpPeer peer(always(HttpAnswer::status(429, "", R"({"errorCode":"ShardWriteQuotaExceed"})")));
+  CHECK(open(peer.url())->deliver(numbered_records(0, 5)).throttled_by == TargetCode::kShardWriteQuotaExceed);
+}
+
 TEST_CASE("a batch that is too large for the server goes in parts, and the size is remembered",
           "[sink][http]") {
   const HttpPeer::Handler at_most_10 = [](const HttpRequest& request) {

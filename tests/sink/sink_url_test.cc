@@ -68,6 +68,18 @@ TEST_CASE("a message shows a URL without its secrets", "[sink][url]") {
       {"http://user:p:a@ss@host/", "http://user:***@host/"},
       {"http://token@host/", "http://***@host/"},
       {"http://host/?token=a&compress=none&password=b", "http://host/?token=***&compress=none&password=***"},
+      {"http:/user:pass@host/", "http:/user:***@host/"},
+      {"http:user:pass@host", "http:user:***@host"},
+      {"https//user:pass@host/", "https//user:***@host/"},
+      {"http:%2F%2Fuser:pass@host/", "http:%2F%2Fuser:***@host/"},
+      {"http://user%3Apass%40host/", "http://***%40host/"},
+      {"http://user:pa?ss@host/", "http://user:***@host/"},
+      {"http://user:pa/ss@host/", "http://user:***@host/"},
+      {"syslog+tcp://user:pass@host", "syslog+tcp://user:***@host"},
+      {"user:pass@host", "user:***@host"},
+      {"http://host/?passwd=a&X-Auth-Token=b", "http://host/?passwd=***&X-Auth-Token=***"},
+      {"http://host:80/?headers_file=/a@b", "http://host:80/?headers_file=/a@b"},
+      {"file:/a@b?keep=1", "file:/a@b?keep=1"},
       {"http://host/?token", "http://host/?token"},
       {"http://host/?token_env=NAME", "http://host/?token_env=NAME"},
       {"exec:a@b", "exec:a@b"},
@@ -75,4 +87,26 @@ TEST_CASE("a message shows a URL without its secrets", "[sink][url]") {
       {"?", "?"},
   }));
   CHECK(without_secrets(url) == shown);
+}
+
+TEST_CASE("a user or password in a URL is refused, and in no message", "[sink][url]") {
+  const std::string text =
+      GENERATE(as<std::string>(), "http://me:sesame@host/", "https://sesame@host", "http:/me:sesame@host/",
+               "http:me:sesame@host", "https//me:sesame@host/", "http:%2F%2Fme:sesame@host/",
+               "http://me%3Asesame%40host/", "http://me:sesame?x=1@host/", "http://me:x?sesame@host/",
+               "http://me:x/sesame@host/", "HTTP://me:sesame@host/", "syslog+tls://me:sesame@host:6514",
+               "syslog+udp://me:sesame@host?facility=none", "me:sesame@host", "http://me:ses%zz@host/?x=%zz");
+  CAPTURE(text);
+  const auto url = SinkUrl::parse(text);
+  REQUIRE_FALSE(url);
+  CHECK(url.error().kind == ErrorKind::kUsage);
+  CHECK_THAT(url.error().message, Contains("a user or password") && !Contains("sesame") && !Contains("ses%"));
+}
+
+TEST_CASE("an @ elsewhere in a URL is no secret", "[sink][url]") {
+  for (const std::string text : {"file:/var/log/a@b", "exec:mail -s nat root@host", "http://host/a@b",
+                                 "https://[::1]:8443/?ca=/etc/a@b", "syslog+tls://host?servername=a@b"}) {
+    CAPTURE(text);
+    CHECK(SinkUrl::parse(text));
+  }
 }
