@@ -1,11 +1,11 @@
 #include "control_service.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <thread>
+
+#include <fmt/format.h>
 
 namespace natsession {
 namespace {
@@ -24,7 +24,8 @@ std::string build_text() {
 }
 
 EventCounts events_of(const CollectorStatus& status) {
-  return {status.events_new.load(std::memory_order_relaxed), status.events_update.load(std::memory_order_relaxed),
+  return {status.events_new.load(std::memory_order_relaxed),
+          status.events_update.load(std::memory_order_relaxed),
           status.events_destroy.load(std::memory_order_relaxed)};
 }
 
@@ -67,8 +68,12 @@ Status ControlService::status() {
 void ControlService::report_collectors(Status& status) {
   for (const auto& collector : collectors_) {
     const CollectorStatus& seen = collector->status();
-    const auto get = [](const std::atomic<std::uint64_t>& value) { return value.load(std::memory_order_relaxed); };
-    const auto records = [&](RecordEvent event) { return get(seen.records[static_cast<std::size_t>(event)]); };
+    const auto get = [](const std::atomic<std::uint64_t>& value) {
+      return value.load(std::memory_order_relaxed);
+    };
+    const auto records = [&](RecordEvent event) {
+      return get(seen.records[static_cast<std::size_t>(event)]);
+    };
     CollectorReport report;
     report.netns = collector->netns();
     report.ready = collector->state() == CollectorThread::State::kReady;
@@ -76,8 +81,8 @@ void ControlService::report_collectors(Status& status) {
     report.guard_tripped = config_.reliable == ReliableMode::kAuto && report.ready && !report.reliable;
     report.live = get(seen.live);
     report.events = events_of(seen);
-    report.records = {records(RecordEvent::kStart), records(RecordEvent::kInterim), records(RecordEvent::kEnd),
-                      records(RecordEvent::kGap)};
+    report.records = {records(RecordEvent::kStart), records(RecordEvent::kInterim),
+                      records(RecordEvent::kEnd), records(RecordEvent::kGap)};
     report.events_delayed = get(seen.events_delayed);
     report.events_lost = get(seen.events_lost);
     report.gaps = get(seen.gaps);
@@ -140,7 +145,8 @@ void ControlService::report_ledger(Status& status) const {
   report.deleted_segments = seen->keeper.deleted_segments;
   report.deleted_unread_records = seen->keeper.deleted_unread_records;
   report.damaged_frames = seen->keeper.damaged_frames;
-  report.failure = seen->writer.failure.empty() ? seen->keeper.failure : seen->writer.failure;
+  report.failure = seen->writer.failure;
+  report.upkeep_failure = seen->keeper.failure;
   status.ledger = std::move(report);
 }
 

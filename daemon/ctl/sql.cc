@@ -111,6 +111,8 @@ void add_sql(CLI::App& app, const Global& global, Action& action) {
   add_csv_option(*command, options->log);
   command->footer(
       "The table log has the fields of the records, and __time__: the end_time in whole Unix seconds.\n"
+      "GROUP BY and ORDER BY keep their rows in memory, up to --memory; top and timeline answer over any "
+      "time.\n"
       "Beside SQLite's functions: date_trunc(unit, time), in_prefix(ip, 'prefix'), to_unixtime(text), "
       "from_unixtime(time).\n\n"
       "Examples:\n"

@@ -148,6 +148,9 @@ std::string ledger_text(const LedgerReport& ledger, UnixMs now, bool colours) {
                      grouped(ledger.append_failures)),
          Paint::kBad);
   }
+  if (!ledger.upkeep_failure.empty()) {
+    line("sealing and retention: " + printable(ledger.upkeep_failure), Paint::kBad);
+  }
   const auto note = [&](std::uint64_t number, std::string_view what) {
     if (number != 0) line(grouped(number) + " " + std::string(what), Paint::kBad);
   };

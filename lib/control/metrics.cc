@@ -158,6 +158,8 @@ void add_ledger(MetricText& text, const LedgerReport& ledger, UnixMs now) {
   gauge("natsession_ledger_writable",
         "1 if the ledger can be written, 0 if the last try failed, as on a full disk.",
         flag(ledger.failure.empty()));
+  gauge("natsession_ledger_upkeep_ok", "1 if segments are sealed and deleted as they should be.",
+        flag(ledger.upkeep_failure.empty()));
   gauge("natsession_ledger_pending_records", "Records in memory that are not on disk yet.", ledger.pending);
   counter("natsession_ledger_appended_records_total", "Records that the ledger took.", ledger.appended);
   counter("natsession_ledger_append_failures_total", "Failed tries to write to the ledger.",

@@ -98,7 +98,8 @@ struct LedgerReport {
   std::uint64_t deleted_segments = 0;
   std::uint64_t deleted_unread_records = 0;  // by the byte limit, before a sink had read them
   std::uint64_t damaged_frames = 0;
-  std::string failure;  // why nothing can be written now; empty when all is well
+  std::string failure;         // why nothing can be written now; empty when all is well
+  std::string upkeep_failure;  // why segments are not sealed or deleted as they should be; likewise
   friend bool operator==(const LedgerReport&, const LedgerReport&) = default;
 };
 

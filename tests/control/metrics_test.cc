@@ -91,5 +91,13 @@ TEST_CASE("a failure of the ledger shows in its metrics", "[control][metrics]") 
   CHECK(metrics_text(status, {}).find("natsession_ledger_writable 0\n") != std::string::npos);
 }
 
+TEST_CASE("a ledger that cannot be sealed or cut can be written all the same", "[control][metrics]") {
+  Status status = sample_status();
+  status.ledger->upkeep_failure = "no room to seal";
+  const std::string text = metrics_text(status, {});
+  CHECK(text.find("natsession_ledger_writable 1\n") != std::string::npos);
+  CHECK(text.find("natsession_ledger_upkeep_ok 0\n") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace natsession
