@@ -62,6 +62,9 @@ Result<void> DeadLetters::add(const SessionRecord& record, std::string_view why)
   encoder_->append(record, line);
   line.insert(line.size() - 1, "}");  // before the record's newline
 
+  struct stat status {};
+  if (fd_ && (::fstat(fd_.get(), &status) != 0 || status.st_nlink == 0))
+    fd_.reset();  // somebody removed the file
   if (!fd_) {
     if (auto opened = open(); !opened) return opened;
   }
@@ -74,6 +77,7 @@ Result<void> DeadLetters::add(const SessionRecord& record, std::string_view why)
 Result<void> DeadLetters::open() {
   const std::filesystem::path parent = std::filesystem::path(path_).parent_path();
   if (!parent.empty() && ::mkdir(parent.c_str(), 0750) != 0 && errno != EEXIST) return error("mkdir", errno);
+  unsynced_names_ = true;
   UniqueFd fd(
       ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640));
   if (!fd) return error("open", errno);
@@ -88,11 +92,43 @@ Result<void> DeadLetters::open() {
 
 Result<void> DeadLetters::rotate() {
   const std::string old = path_ + ".1";
+  if (auto synced = sync_file(); !synced) return synced;
   const std::uint64_t gone = count_lines(old);
   if (::rename(path_.c_str(), old.c_str()) != 0) return error("rename", errno);
   overwritten_ += gone;
   fd_.reset();
   return open();
+}
+
+Result<void> DeadLetters::sync() {
+  if (path_.empty()) return {};
+  Result<void> synced = sync_file();
+  if (synced) synced = sync_names();
+  return synced;
+}
+
+Result<void> DeadLetters::sync_file() {
+  if (!unsynced_) return {};
+  unsynced_ = false;
+  if (!fd_) {
+    if (auto opened = open(); !opened) return opened;
+  }
+  if (::fdatasync(fd_.get()) == 0) return {};
+  const int error_number = errno;
+  fd_.reset();
+  return error("fdatasync", error_number);
+}
+
+// The file in its folder, and the folder, which may be new, in its own.
+Result<void> DeadLetters::sync_names() {
+  if (!unsynced_names_) return {};
+  unsynced_names_ = false;
+  const std::filesystem::path folder = std::filesystem::absolute(path_).parent_path();
+  for (const std::filesystem::path& place : {folder, folder.parent_path()}) {
+    const UniqueFd fd(::open(place.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd || ::fsync(fd.get()) != 0) return error("fsync the directory", errno);
+  }
+  return {};
 }
 
 Result<void> DeadLetters::write(std::string_view line) {
@@ -110,6 +146,7 @@ Result<void> DeadLetters::write(std::string_view line) {
     written += static_cast<std::size_t>(count);
   }
   size_bytes_ += line.size();
+  unsynced_ = true;
   return {};
 }
 

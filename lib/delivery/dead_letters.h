@@ -27,10 +27,15 @@ class DeadLetters {
 
   [[nodiscard]] bool kept() const { return !path_.empty(); }
 
-  // Adds a letter. Its bytes are the kernel's when it returns, so they survive a kill.
-  // Errors: kPermission, kIo with the path: this letter is not kept, and the file is as it was. The next call
+  // Adds a letter. Its bytes are the kernel's when it returns, so they survive a kill; the machine's fall
+  // they survive after sync(). Errors: kPermission, kIo with the path: this letter is not kept, and the file
+  // is as it was. The next call
   //         begins anew.
   Result<void> add(const SessionRecord& record, std::string_view why);
+
+  // All letters so far are on the disk, under their file's name. Errors: kPermission, kIo with the path:
+  // those since the last call may not be there after the machine's fall. It does not try for them again.
+  Result<void> sync();
 
   // Letters that made room for others since this object was made.
   [[nodiscard]] std::uint64_t overwritten() const { return overwritten_; }
@@ -38,6 +43,8 @@ class DeadLetters {
  private:
   Result<void> open();
   Result<void> rotate();
+  Result<void> sync_file();
+  Result<void> sync_names();
   Result<void> write(std::string_view line);
   [[nodiscard]] Error error(std::string_view operation, int error_number) const;
 
@@ -49,6 +56,8 @@ class DeadLetters {
   UniqueFd fd_;
   std::uint64_t size_bytes_ = 0;
   std::uint64_t overwritten_ = 0;
+  bool unsynced_ = false;        // letters
+  bool unsynced_names_ = false;  // a file was made or renamed
 };
 
 // A file name that is this sink's alone: readable, and safe whatever the sink is called.

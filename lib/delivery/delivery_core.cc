@@ -82,7 +82,7 @@ Result<std::unique_ptr<Intake>> DeliveryCore::open_intake(SinkShare& share) {
   if (!output) return output.error();
   auto cursor = ledger_->open_cursor(share.name);
   if (!cursor) return cursor.error();
-  const LedgerScene scene{run_, ledger_->input(), origin_, desk_, settings_.cursor_flush};
+  const LedgerScene scene{run_, ledger_->input(), origin_, desk_, clock_, settings_.cursor_flush};
   return LedgerIntake::open(share, scene, std::move(*output), std::move(*cursor));
 }
 

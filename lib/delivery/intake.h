@@ -32,7 +32,7 @@ class Intake {
   virtual Offer offer(const BatchLimits& limits, Time arrived) = 0;
   // The first `count` of what was offered are done with: delivered, or rejected and counted.
   virtual void settle(std::size_t count) = 0;
-  // Called after each batch: what is settled will not come again after a restart.
+  // Called after batches: what is settled will not come again after a restart.
   virtual void commit() {}
 
   // What is due by time. Returns when to call again, at the latest.

@@ -32,7 +32,7 @@ class RealOutput final : public LedgerOutput {
   explicit RealOutput(std::unique_ptr<LedgerReader> reader) : reader_(std::move(reader)) {}
   [[nodiscard]] Ordinal begin() override { return reader_->begin(); }
   [[nodiscard]] Ordinal end() override { return reader_->end(); }
-  void seek(Ordinal place) override { reader_->seek(place); }
+  void seek(Ordinal place, UnixMs ended) override { reader_->seek(place, ended); }
   [[nodiscard]] Ordinal place() const override { return reader_->place(); }
   [[nodiscard]] Result<LedgerReader::Outcome> read(RecordBlock& out) override { return reader_->read(out); }
 

@@ -9,15 +9,18 @@ Result<std::unique_ptr<Intake>> LedgerIntake::open(SinkShare& share, const Ledge
                                                    std::unique_ptr<CursorPort> cursor) {
   const std::optional<CursorState> known = cursor->state();
   const Ordinal end = output->end();
-  CursorState place = known.value_or(CursorState{share.spec.from_start ? output->begin() : end, UnixMs()});
+  // What was before a new sink's beginning is not missing in it.
+  const CursorState beginning = share.spec.from_start ? CursorState{output->begin(), UnixMs()}
+                                                      : CursorState{end, to_ms(scene.clock.now())};
+  CursorState place = known.value_or(beginning);
   place.next = std::min(place.next, end);
   if (!known || known->next != place.next) {
     // Also if nothing is ever delivered, a restart must not move a new sink's beginning.
     if (auto stored = cursor->store(place, true); !stored) return stored.error();
   }
-  output->seek(place.next);
+  output->seek(place.next, place.delivered_to);
   std::unique_ptr<LedgerIntake> intake(new LedgerIntake(share, scene, std::move(output), std::move(cursor)));
-  intake->place_ = place;
+  intake->place_ = intake->reached_ = place;
   share.position.store(place.next, std::memory_order_release);
   return std::unique_ptr<Intake>(std::move(intake));
 }
@@ -83,12 +86,15 @@ void LedgerIntake::settle(std::size_t count) {
   if (count == 0) return;
   head_ += count;
   settled_ += count;
-  place_ = {next_[head_ - 1], records_[head_ - 1].end_time};
-  dirty_ = true;
+  reached_ = {next_[head_ - 1], records_[head_ - 1].end_time};
   while (!texts_.empty() && texts_.front().last <= settled_) texts_.pop_front();
 }
 
 void LedgerIntake::commit() {
+  if (place_.next != reached_.next) {
+    place_ = reached_;
+    dirty_ = true;
+  }
   if (!dirty_) return;
   share_.position.store(place_.next, std::memory_order_release);
   store(false);

@@ -22,6 +22,7 @@ struct LedgerScene {
   const LedgerInput& input;
   const Origin& origin;  // of gap records that are made here
   ReportDesk& desk;
+  const Clock& clock;
   std::chrono::nanoseconds cursor_flush;
 };
 
@@ -78,7 +79,8 @@ class LedgerIntake final : public Intake {
   std::uint64_t settled_ = 0;  // records, since the start
   Time held_since_{};
 
-  CursorState place_;       // behind what is settled
+  CursorState reached_;     // behind what is settled
+  CursorState place_;       // the same as of the last commit(): only that is stored
   bool dirty_ = false;      // not in the cursor's file
   bool unflushed_ = false;  // not on the disk
   Time flushed_at_{};

@@ -40,7 +40,8 @@ class LedgerOutput {
   virtual ~LedgerOutput() = default;
   [[nodiscard]] virtual Ordinal begin() = 0;
   [[nodiscard]] virtual Ordinal end() = 0;
-  virtual void seek(Ordinal place) = 0;
+  // `ended`: of the record before it; the epoch if that is not known.
+  virtual void seek(Ordinal place, UnixMs ended) = 0;
   [[nodiscard]] virtual Ordinal place() const = 0;
   [[nodiscard]] virtual Result<LedgerReader::Outcome> read(RecordBlock& out) = 0;
 };

@@ -11,6 +11,8 @@ namespace {
 constexpr std::chrono::seconds kRejectedTellInterval{1};
 // A sink in trouble for so long is not expected to recover while a stop waits for it.
 constexpr std::chrono::seconds kLastingTrouble{5};
+// So many records that are rejected in a row go to the disk at once: it would be slow for each of them.
+constexpr std::uint64_t kMaxLetters = 100;
 
 }  // namespace
 
@@ -23,7 +25,14 @@ SinkWorker::SinkWorker(SinkShare& share, std::unique_ptr<Intake> intake, DeadLet
       health_(share, scene.settings, scene.clock, scene.desk) {}
 
 Turn SinkWorker::step() {
+  const Turn turn = work();
+  if (turn.kind == Turn::Kind::kSleep) commit();
+  return turn;
+}
+
+Turn SinkWorker::work() {
   if (scene_.run.abandoned.load(std::memory_order_acquire)) {
+    commit();
     intake_->finish();
     return {Turn::Kind::kDone};
   }
@@ -113,7 +122,9 @@ void SinkWorker::deliver(std::span<const SessionRecord> records) {
   // Also if the sink has hung for so long that the program has gone on without it: its place is still this
   // worker's alone.
   settle(records, answer);
-  intake_->commit();
+  uncommitted_ = true;
+  const bool only_rejected = answer.kind == Answer::Kind::kRejected && answer.taken == 0;
+  if (!only_rejected || letters_ >= kMaxLetters) commit();
   if (scene_.run.abandoned.load(std::memory_order_acquire)) return;  // nobody listens any more
   tried_ = stopping_;
   judge(answer, answer.taken, frontier);
@@ -128,6 +139,18 @@ void SinkWorker::settle(std::span<const SessionRecord> records, const Answer& an
   const bool rejected = rest && answer.kind == Kind::kRejected;
   if (rejected) bury(records[answer.taken], answer.why);
   intake_->settle(answer.taken + (rejected ? 1 : 0));
+}
+
+void SinkWorker::commit() {
+  if (!uncommitted_) return;
+  uncommitted_ = false;
+  if (letters_ > 0) {
+    const Result<void> synced = intake_->keeps() ? dead_letters_.sync() : Result<void>();
+    (synced ? share_.dead_lettered : share_.dead_letters_lost).add(letters_);
+    letters_ = 0;
+    tell_burial(synced);
+  }
+  intake_->commit();
 }
 
 void SinkWorker::judge(const Answer& answer, std::size_t taken, std::uint64_t frontier) {
@@ -166,12 +189,17 @@ void SinkWorker::bury(const SessionRecord& record, const std::string& why) {
   const std::uint64_t before = dead_letters_.overwritten();
   const Result<void> added = dead_letters_.add(record, why);
   share_.dead_letters_lost.add(dead_letters_.overwritten() - before + (added ? 0 : 1));
-  if (added) share_.dead_lettered.add(1);
-  if (burial_fails_ == !added) return;
-  burial_fails_ = !added;
-  scene_.desk.report({.kind = added ? Report::Kind::kDeadLetterTroubleOver : Report::Kind::kDeadLetterTrouble,
-                      .sink = share_.name,
-                      .why = added ? std::string() : added.error().message});
+  if (added) ++letters_;
+  tell_burial(added);
+}
+
+void SinkWorker::tell_burial(const Result<void>& buried) {
+  if (burial_fails_ == !buried) return;
+  burial_fails_ = !buried;
+  scene_.desk.report(
+      {.kind = buried ? Report::Kind::kDeadLetterTroubleOver : Report::Kind::kDeadLetterTrouble,
+       .sink = share_.name,
+       .why = buried ? std::string() : buried.error().message});
 }
 
 void SinkWorker::tell_rejected() {
@@ -237,6 +265,7 @@ Turn SinkWorker::sleep(Doorbell::Sleep depth, std::optional<Time> limit) {
 Turn SinkWorker::leave() {
   rejected_told_at_.reset();
   tell_rejected();
+  commit();
   intake_->finish();
   return {Turn::Kind::kDone};
 }

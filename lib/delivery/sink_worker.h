@@ -3,8 +3,9 @@
 // and flush when it is time. It knows no thread and never sleeps: it says how its thread may.
 //
 // The rest of a batch is offered again before anything else, so order is kept and a half-written record is
-// completed. The intake's place moves only behind what was delivered, or rejected and counted.
-// Threads: one, the sink's worker thread (a test may be it).
+// completed. The intake's place moves only behind what was delivered, or rejected and counted: where the
+// place outlives the program, dead letters are on the disk before it moves behind them. Threads: one, the
+// sink's worker thread (a test may be it).
 #pragma once
 
 #include <chrono>
@@ -47,6 +48,7 @@ class SinkWorker {
  private:
   using Time = std::chrono::nanoseconds;  // steady
 
+  Turn work();
   void comply();
   bool note_stop();
   [[nodiscard]] bool in_vain() const;
@@ -54,7 +56,9 @@ class SinkWorker {
   void deliver(std::span<const SessionRecord> records);
   void settle(std::span<const SessionRecord> records, const Answer& answer);
   void judge(const Answer& answer, std::size_t taken, std::uint64_t frontier);
+  void commit();
   void bury(const SessionRecord& record, const std::string& why);
+  void tell_burial(const Result<void>& buried);
   void tell_rejected();
   void reopen();
   void flush();
@@ -79,6 +83,8 @@ class SinkWorker {
   std::optional<Time> flush_at_;  // steady; set while idle
   std::string flush_failure_;     // the last one told
   bool burial_fails_ = false;     // told
+  std::uint64_t letters_ = 0;     // dead, since the last commit
+  bool uncommitted_ = false;      // the intake's place is to move
   std::uint64_t untold_rejected_ = 0;
   std::optional<Time> rejected_told_at_;
   std::string rejected_why_;  // of the last one

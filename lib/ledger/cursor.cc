@@ -145,6 +145,7 @@ Result<Cursor> Cursor::open(const std::string& directory, std::string_view name)
   if (!folder_fd) return folder_fd.error();
 
   Cursor cursor;
+  cursor.directory_ = directory;
   cursor.name_ = name;
   const std::string file = file_name(name);
   cursor.path_ = folder + "/" + file;
@@ -167,7 +168,17 @@ Result<Cursor> Cursor::open(const std::string& directory, std::string_view name)
   return cursor;
 }
 
+bool Cursor::removed() const {
+  struct stat status {};
+  return ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 0;
+}
+
 Result<void> Cursor::store(const CursorState& state, bool flush) {
+  if (removed()) {
+    auto again = open(directory_, std::string(name_));
+    if (!again) return again.error();
+    *this = std::move(*again);
+  }
   const std::uint64_t generation = generation_ + 1;
   const auto bytes = encode({generation, state, hash_of(name_), name_});
   const std::size_t offset = generation % 2 == 1 ? 0 : kSlotDistance;

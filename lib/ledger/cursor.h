@@ -18,7 +18,8 @@ namespace natsession {
 
 struct CursorState {
   Ordinal next = 0;     // the record to deliver next
-  UnixMs delivered_to;  // end_time of the last record that was delivered; the epoch at the beginning
+  UnixMs delivered_to;  // end_time of the last record that was delivered; before it, when the sink came; or
+                        // the epoch
 };
 
 class Cursor {
@@ -32,11 +33,13 @@ class Cursor {
 
   // nullopt for a new sink.
   [[nodiscard]] const std::optional<CursorState>& state() const { return state_; }
-  // In the file when it returns. `flush`: on the disk.
+  // In the file when it returns. `flush`: on the disk. A file that somebody removed is made anew.
   Result<void> store(const CursorState& state, bool flush);
 
  private:
   Cursor() = default;
+  [[nodiscard]] bool removed() const;
+  std::string directory_;
   std::string path_;
   std::string name_;
   UniqueFd fd_;

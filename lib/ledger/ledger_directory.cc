@@ -135,12 +135,14 @@ Result<LedgerDirectory> LedgerDirectory::make(const std::string& path) {
 }
 
 Result<std::vector<SegmentName>> LedgerDirectory::segments() {
+  if (removed()) {
+    auto now_there = open(path_);
+    if (!now_there) return now_there.error();
+    segments_ = std::move(now_there->segments_);
+  }
   struct stat status {};
   if (::fstat(segments_.get(), &status) != 0)
     return system_error("ledger: stat " + path_ + "/segments", errno);
-  if (status.st_nlink == 0) {
-    return Error{ErrorKind::kUnavailable, "ledger: " + path_ + "/segments was removed"};
-  }
   // A directory that is read while a name in it is replaced by another may show neither. That happens to a
   // segment once, when it is sealed: so reading twice shows it.
   std::vector<SegmentName> found;
@@ -170,7 +172,8 @@ Result<std::vector<SegmentName>> LedgerDirectory::segments() {
 
 Result<const std::vector<SegmentName>*> LedgerDirectory::known_segments() {
   struct stat status {};
-  if (listed_ && ::fstat(segments_.get(), &status) == 0 && in_ns(status.st_mtim) == listed_mtime_ns_) {
+  if (listed_ && ::fstat(segments_.get(), &status) == 0 && status.st_nlink > 0 &&
+      in_ns(status.st_mtim) == listed_mtime_ns_) {
     return &names_;
   }
   if (auto listed = segments(); !listed) return listed.error();
@@ -209,6 +212,11 @@ Result<void> LedgerDirectory::rename(const std::string& from, const std::string&
 Result<void> LedgerDirectory::remove(const std::string& name) const {
   if (::unlinkat(segments_.get(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
   return system_error("ledger: remove " + path_of(name), errno);
+}
+
+bool LedgerDirectory::removed() const {
+  struct stat status {};
+  return ::fstat(segments_.get(), &status) == 0 && status.st_nlink == 0;
 }
 
 Result<void> LedgerDirectory::sync() const {

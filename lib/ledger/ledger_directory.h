@@ -43,8 +43,8 @@ class LedgerDirectory {
   // Errors: kPermission, kIo.
   [[nodiscard]] static Result<LedgerDirectory> make(const std::string& path);
 
-  // By first ordinal. Of a segment that is there open and sealed, only the sealed file.
-  // Errors: kIo, kUnavailable if the directory was removed.
+  // By first ordinal. Of a segment that is there open and sealed, only the sealed file. If the directory was
+  // removed, the one is taken that is at its path by now. Errors: kIo, kUnavailable if there is none.
   [[nodiscard]] Result<std::vector<SegmentName>> segments();
   // As before, but looks at the disk only if the directory changed since the last call.
   [[nodiscard]] Result<const std::vector<SegmentName>*> known_segments();
@@ -63,6 +63,9 @@ class LedgerDirectory {
   [[nodiscard]] Result<void> remove(const std::string& name) const;
   // Names that were made, renamed or removed are on the disk then.
   [[nodiscard]] Result<void> sync() const;
+
+  // Somebody removed it: what is made in it, nobody can ever read.
+  [[nodiscard]] bool removed() const;
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/segments/" + name; }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/guarded.h"
+#include "ledger/age_clock.h"
 #include "ledger/cursor.h"
 #include "ledger/ledger_catalog.h"
 #include "ledger/segment_sealer.h"
@@ -19,6 +20,12 @@ constexpr std::chrono::seconds kIdle{5};
 constexpr std::chrono::minutes kTryAgain{1};
 // So many segments that cannot be dealt with are remembered.
 constexpr std::size_t kMaxTroubles = 4096;
+// By such a part of the retention the clock may go ahead at once.
+constexpr int kToleratedPart = 8;
+
+UnixMs newest_of(const CatalogEntry& entry) {
+  return entry.bounds.records > 0 ? entry.bounds.max_end : entry.changed;
+}
 
 }  // namespace
 
@@ -41,7 +48,9 @@ class LedgerKeeper::Impl {
   bool delete_one();
   bool begin_sealing();
   bool remove(const CatalogEntry& entry, std::uint64_t unread);
-  [[nodiscard]] bool is_expired(const CatalogEntry& entry) const;
+  void tell_time();
+  [[nodiscard]] bool is_older(const CatalogEntry& entry, UnixMs now) const;
+  [[nodiscard]] bool is_expired(const CatalogEntry& entry) const { return is_older(entry, now_); }
   [[nodiscard]] std::optional<Ordinal> first_unread() const;
   [[nodiscard]] bool is_in_trouble(Ordinal segment) const;
   void trouble(Ordinal segment, const Error& error);
@@ -49,6 +58,9 @@ class LedgerKeeper::Impl {
 
   const Clock& clock_;
   std::optional<LedgerCatalog> catalog_;
+  std::optional<AgeClock> age_clock_;
+  UnixMs now_;              // as age is measured
+  bool held_back_ = false;  // something would be deleted now if the clock were believed
   bool clean_ = false;
   std::unique_ptr<SegmentSealer> sealer_;
   Ordinal sealing_ = 0;
@@ -73,8 +85,9 @@ nanoseconds LedgerKeeper::Impl::step() {
     if (auto fresh = catalog_->refresh(); !fresh) {
       failure_ = fresh.error().message;
       catalog_.reset();
-    } else if (clean_up() || delete_one() || begin_sealing()) {
-      again = nanoseconds(0);
+    } else {
+      tell_time();
+      if (clean_up() || delete_one() || begin_sealing()) again = nanoseconds(0);
     }
   }
   publish();
@@ -184,10 +197,27 @@ bool LedgerKeeper::Impl::remove(const CatalogEntry& entry, std::uint64_t unread)
   return true;
 }
 
-bool LedgerKeeper::Impl::is_expired(const CatalogEntry& entry) const {
+void LedgerKeeper::Impl::tell_time() {
+  const UnixMs wall = to_ms(clock_.now());
+  const auto& entries = catalog_->entries();
+  if (!age_clock_) {
+    age_clock_.emplace();
+    UnixMs known = UnixMs::min();
+    for (const CatalogEntry& entry : entries) {
+      if (entry.bounds.records > 0) known = std::max(known, entry.bounds.max_end);
+    }
+    if (known != UnixMs::min()) age_clock_->begin(std::min(known, wall), clock_.steady());
+  }
+  now_ = age_clock_->now(wall, clock_.steady(), settings_.retention / kToleratedPart);
+  const auto would_go = [&](const CatalogEntry& entry) {
+    return !is_expired(entry) && is_older(entry, wall);
+  };
+  held_back_ = age_clock_->doubts() && std::any_of(entries.begin(), entries.end(), would_go);
+}
+
+bool LedgerKeeper::Impl::is_older(const CatalogEntry& entry, UnixMs now) const {
   if (settings_.retention.count() <= 0 || entry.last) return false;
-  const UnixMs newest = entry.bounds.records > 0 ? entry.bounds.max_end : entry.changed;
-  return newest < to_ms(clock_.now()) - settings_.retention;
+  return newest_of(entry) < now - settings_.retention;
 }
 
 // The oldest ordinal that one of the sinks has yet to read; nullopt if none of them has a cursor.
@@ -218,6 +248,11 @@ void LedgerKeeper::Impl::publish() {
     status.deleted_unread_records = deleted_unread_;
     status.damaged_frames = damaged_;
     status.failure = failure_.empty() && !troubles_.empty() ? troubles_.begin()->second.why : failure_;
+    if (status.failure.empty() && held_back_) {
+      status.failure =
+          "ledger " + settings_.directory +
+          ": the clock went far ahead at once: nothing is deleted by it before it has stood for a day";
+    }
     if (!catalog_) return;
     status.bytes = status.segments = status.sealed_segments = status.records = 0;
     status.oldest = {};

@@ -1,6 +1,7 @@
 #include "ledger/ledger_lock.h"
 
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
@@ -49,6 +50,11 @@ Result<LedgerLock> LedgerLock::take(const std::string& directory) {
   if (!locked) return system_error("ledger: lock " + path, cause);
   lock.was_closed_ = text.find(kClosed) != std::string_view::npos;
   return lock;
+}
+
+bool LedgerLock::removed() const {
+  struct stat status {};
+  return ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 0;
 }
 
 Result<void> LedgerLock::mark(const char* state) {

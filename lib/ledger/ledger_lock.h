@@ -20,6 +20,9 @@ class LedgerLock {
   // How the last writer left the ledger; not closed also when there was none.
   [[nodiscard]] bool was_closed() const { return was_closed_; }
 
+  // Somebody removed the file: another writer would not see that it is held.
+  [[nodiscard]] bool removed() const;
+
   // On the disk when it returns.
   [[nodiscard]] Result<void> mark_open() { return mark("open"); }
   [[nodiscard]] Result<void> mark_closed() { return mark("closed"); }

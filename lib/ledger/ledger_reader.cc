@@ -25,7 +25,7 @@ class LedgerReader::Impl {
 
   Ordinal begin();
   Ordinal end();
-  void seek(Ordinal place);
+  void seek(Ordinal place, UnixMs ended);
   Result<Outcome> read(RecordBlock& out);
   std::optional<UnixMs> oldest_waiting();
   [[nodiscard]] Ordinal place() const { return track_.place(); }
@@ -83,8 +83,8 @@ Ordinal LedgerReader::Impl::end() {
   }
 }
 
-void LedgerReader::Impl::seek(Ordinal place) {
-  track_.seek(place);
+void LedgerReader::Impl::seek(Ordinal place, UnixMs ended) {
+  track_.seek(place, ended);
   serving_ = false;
 }
 
@@ -179,8 +179,8 @@ Ordinal LedgerReader::end() {
   return impl_->end();
 }
 
-void LedgerReader::seek(Ordinal place) {
-  impl_->seek(place);
+void LedgerReader::seek(Ordinal place, UnixMs ended) {
+  impl_->seek(place, ended);
 }
 
 Ordinal LedgerReader::place() const {

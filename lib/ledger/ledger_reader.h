@@ -18,8 +18,10 @@ struct Skipped {
   Ordinal last = 0;                           // inclusive
   RecordReason reason = RecordReason::kNone;  // kLedgerFull: deleted by the byte limit or by age before this
                                               // reader came; kDamaged
-  UnixMs from, until;  // the uncertain time, as far as the frames around tell
-  std::string why;     // for people: which file, where, what
+  // The uncertain time, as far as the frames around and seek() tell. Where nothing tells when it begins,
+  // `from` is when the segment was made that the records should be in, or, if that is gone too, the epoch.
+  UnixMs from, until;
+  std::string why;  // for people: which file, where, what
   [[nodiscard]] std::uint64_t records() const { return last - first + 1; }
   // The gap record that says so. It points to `origin`.
   [[nodiscard]] SessionRecord gap(const Origin& origin) const;
@@ -34,8 +36,9 @@ class LedgerReader {
   [[nodiscard]] Ordinal begin();  // the oldest record that is there
   [[nodiscard]] Ordinal end();    // one behind the newest that is written; looks at the disk
 
-  // The next read() begins with the record `place`, or the first behind it.
-  void seek(Ordinal place);
+  // The next read() begins with the record `place`, or the first behind it. `ended`: when the one before it
+  // did, if that is known: what is missing from there on is missing since then.
+  void seek(Ordinal place, UnixMs ended = {});
   [[nodiscard]] Ordinal place() const;
 
   // Replaces `out` by the next records, at most one frame's worth and whole frames where it can be; empty at

@@ -14,13 +14,13 @@ constexpr int kMaxVanished = 8;
 
 }  // namespace
 
-void LedgerTrack::seek(Ordinal place) {
+void LedgerTrack::seek(Ordinal place, UnixMs ended) {
   place_ = place;
   segment_.reset();
   group_.reset();
   missing_.reset();
   why_.clear();
-  last_end_ = {};
+  last_end_ = ended;
 }
 
 void LedgerTrack::move_to(Ordinal place) {
@@ -65,7 +65,7 @@ Result<LedgerTrack::Ahead> LedgerTrack::look() {
     if (group_ && group_->first() <= place_) return Ahead::kGroup;
     if (group_) {
       if (doubt()) continue;
-      missing_ = skip(group_->first() - 1, RecordReason::kDamaged, last_end_, group_->min_end(), why_);
+      missing_ = skip(group_->first() - 1, RecordReason::kDamaged, since(), group_->min_end(), why_);
       continue;
     }
     const auto moved = segment_ ? step() : enter();
@@ -236,8 +236,8 @@ Result<LedgerTrack::Move> LedgerTrack::leave() {
     if (!known) return known.error();
     // Before the oldest that is left records have been deleted, unless something is known to be damaged.
     const bool deleted = why_.empty() && (*known)->front() == **next;
-    missing_ = skip((*next)->first - 1, deleted ? RecordReason::kLedgerFull : RecordReason::kDamaged,
-                    last_end_, created(**next), why_);
+    missing_ = skip((*next)->first - 1, deleted ? RecordReason::kLedgerFull : RecordReason::kDamaged, since(),
+                    created(**next), why_);
   }
   segment_.reset();
   return Move::kOn;
@@ -250,6 +250,11 @@ UnixMs LedgerTrack::created(const SegmentName& name) const {
   if (!file) return last_end_;
   const auto header = (*file)->header();
   return header ? header->created : last_end_;
+}
+
+// When what is missing at the place, in this segment or behind it, may have ended at the earliest.
+UnixMs LedgerTrack::since() const {
+  return last_end_ == UnixMs() && segment_ ? created(segment_->name) : last_end_;
 }
 
 Result<LedgerTrack::Settled> LedgerTrack::is_settled() {

@@ -30,7 +30,7 @@ class LedgerTrack {
 
   [[nodiscard]] LedgerDirectory& directory() { return directory_; }
   [[nodiscard]] Ordinal place() const { return place_; }
-  void seek(Ordinal place);
+  void seek(Ordinal place, UnixMs ended);
 
   // To be called when a reader is asked for more: what was seen before may have been replaced since.
   void begin_read() { fresh_ = false; }
@@ -88,6 +88,7 @@ class LedgerTrack {
   Result<bool> becomes_final();
   [[nodiscard]] Result<std::optional<SegmentName>> successor();
   [[nodiscard]] UnixMs created(const SegmentName& name) const;
+  [[nodiscard]] UnixMs since() const;
   void note(const GroupWalker::Step& step);
 
   LedgerDirectory directory_;
@@ -96,7 +97,8 @@ class LedgerTrack {
   std::optional<FrameGroup> group_;
   std::optional<Skipped> missing_;
   std::string why_;     // what was found damaged since the last record that was read
-  UnixMs last_end_{};   // of the last group before the place; the epoch if none was met
+  UnixMs last_end_{};   // of the last group before the place, or as seek() was told; the epoch if nothing is
+                        // known
   bool fresh_ = false;  // see doubt()
   int read_errors_ = 0;
   int vanished_ = 0;

@@ -1,10 +1,9 @@
 #include "ledger/ledger_writer.h"
 
 #include <algorithm>
-#include <numeric>
-#include <vector>
 
 #include "base/guarded.h"
+#include "ledger/group_encoder.h"
 #include "ledger/ledger_lock.h"
 #include "ledger/ledger_pending.h"
 #include "ledger/ledger_recovery.h"
@@ -49,6 +48,7 @@ class LedgerWriter::Impl {
   bool write_group(bool flush);
   void encode_group();
   Result<void> ready_segment();
+  Result<void> make_directory_anew();
   [[nodiscard]] bool segment_is_over() const;
   [[nodiscard]] std::chrono::milliseconds segment_age() const;
   bool flush_segment();
@@ -62,7 +62,7 @@ class LedgerWriter::Impl {
 
   std::optional<SegmentAppender> segment_;
   nanoseconds segment_since_{};  // steady: when it was opened
-  FrameEncoder encoder_{Effort::kFast};
+  GroupEncoder encoder_;
   PendingRecords pending_;
   nanoseconds pending_since_{};  // steady: of the oldest; only if there are any
   Group group_;
@@ -71,9 +71,6 @@ class LedgerWriter::Impl {
   bool unflushed_ = false;
   nanoseconds flushed_at_{};  // steady
   std::string failure_;
-
-  std::vector<SessionRecord> apart_[2];  // short and long ones
-  std::vector<Ordinal> ordinals_[2];
   Guarded<WriterStatus> status_;
 };
 
@@ -189,48 +186,47 @@ bool LedgerWriter::Impl::write_group(bool flush) {
   return true;
 }
 
-// The oldest records, at most a frame's worth. Where some last longer than a window they go to a second
-// frame; the one with the lower ordinal goes first.
 void LedgerWriter::Impl::encode_group() {
   const auto records = pending_.records().first(std::min(pending_.size(), kMaxFrameRecords));
-  const auto is_long = [&](const SessionRecord& record) {
-    return record.end_time - record.start_time > settings_.window;
-  };
   group_.bytes.clear();
   group_.records = records.size();
-  for (auto& ordinals : ordinals_) ordinals.clear();
-  const bool first_is_long = is_long(records.front());
-  if (std::all_of(records.begin(), records.end(),
-                  [&](const SessionRecord& record) { return is_long(record) == first_is_long; })) {
-    ordinals_[0].resize(records.size());
-    std::iota(ordinals_[0].begin(), ordinals_[0].end(), written_);
-    encoder_.encode(records, ordinals_[0], first_is_long, group_.bytes);
-    return;
-  }
-  for (auto& apart : apart_) apart.clear();
-  for (std::size_t index = 0; index < records.size(); ++index) {
-    const std::size_t which = is_long(records[index]) ? 1 : 0;
-    apart_[which].push_back(records[index]);
-    ordinals_[which].push_back(written_ + index);
-  }
-  for (const bool which : {first_is_long, !first_is_long}) {
-    const std::size_t index = which ? 1 : 0;
-    encoder_.encode(apart_[index], ordinals_[index], which, group_.bytes);
-  }
+  encoder_.encode(records, written_, settings_.window, group_.bytes);
 }
 
-// Goes over to a new segment where it is time. If that fails, what there is still serves.
+// Goes over to a new segment where it is time, or where the disk has failed under the present one. If that
+// fails, what there is still serves.
 Result<void> LedgerWriter::Impl::ready_segment() {
-  if (segment_ && !segment_->deleted() && !segment_is_over()) return {};
+  const bool gone = segment_ && segment_->deleted();
+  if (segment_ && !gone && !segment_->failed() && !segment_is_over()) return {};
   const bool flush = settings_.sync != SyncMode::kNever;
-  if (segment_ && unflushed_ && flush) {
-    if (auto flushed = segment_->flush(); !flushed) return flushed;
+  if (segment_ && unflushed_ && flush && !gone) {
+    const auto flushed = segment_->flush();
+    // Where the disk takes nothing more for this file, what was not flushed is damage for whoever cannot read
+    // it.
+    if (!flushed && !segment_->failed()) return flushed;
     unflushed_ = false;
+  }
+  if (gone && directory_.removed()) {
+    if (auto made = make_directory_anew(); !made) return made;
   }
   auto made = SegmentAppender::make(directory_, written_, to_ms(clock_.now()), flush);
   if (!made) return made.error();
   segment_ = std::move(*made);
   segment_since_ = clock_.steady();
+  return {};
+}
+
+// Somebody removed it, perhaps with the lock.
+Result<void> LedgerWriter::Impl::make_directory_anew() {
+  auto directory = LedgerDirectory::make(settings_.directory);
+  if (!directory) return directory.error();
+  if (lock_.removed()) {
+    auto lock = LedgerLock::take(settings_.directory);
+    if (!lock) return lock.error();
+    if (auto marked = lock->mark_open(); !marked) return marked;
+    lock_ = std::move(*lock);
+  }
+  directory_ = std::move(*directory);
   return {};
 }
 

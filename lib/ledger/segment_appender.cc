@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -32,7 +33,7 @@ Result<SegmentAppender> SegmentAppender::reopen(const LedgerDirectory& directory
   if (!fd) return fd.error();
   SegmentAppender segment(std::move(*fd), name, directory.path_of(name.text()));
   segment.created_ = created;
-  segment.size_ = size;
+  segment.size_ = segment.flushed_ = size;
   if (auto done = segment.cut(); !done) return done.error();
   return segment;
 }
@@ -42,36 +43,59 @@ Result<void> SegmentAppender::append(std::string_view bytes, bool flush) {
     if (auto done = cut(); !done) return done;
   }
   torn_ = true;
-  int cause = 0;
-  for (std::size_t done = 0; done < bytes.size() && cause == 0;) {
-    const ssize_t count =
-        ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(size_ + done));
-    if (count > 0) {
-      done += static_cast<std::size_t>(count);
-    } else if (count == 0) {
-      cause = ENOSPC;
-    } else if (errno != EINTR) {
-      cause = errno;
-    }
-  }
-  Result<void> result;
-  if (cause != 0) {
-    result = system_error("write", cause);
-  } else if (flush) {
-    result = this->flush();
-  }
+  Result<void> result = write(bytes, size_);
+  if (result && flush) result = this->flush();
   if (!result) {
     static_cast<void>(cut());  // else before the next attempt
     return result;
   }
   size_ += bytes.size();
+  if (flush) flushed_ = size_;
   torn_ = false;
   return {};
 }
 
+Result<void> SegmentAppender::write(std::string_view bytes, std::uint64_t offset) {
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t count =
+        ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return fail("write", count < 0 ? errno : ENOSPC);
+    done += static_cast<std::size_t>(count);
+  }
+  return {};
+}
+
 Result<void> SegmentAppender::flush() {
-  if (::fdatasync(fd_.get()) == 0) return {};
-  return system_error("fdatasync", errno);
+  if (doubtful_) {
+    if (auto written = write_again(); !written) return written;
+  }
+  if (::fdatasync(fd_.get()) != 0) {
+    doubtful_ = true;
+    return fail("fdatasync", errno);
+  }
+  flushed_ = size_;
+  doubtful_ = failed_ = false;
+  return {};
+}
+
+Result<void> SegmentAppender::write_again() {
+  std::string part(std::size_t{1} << 20, '\0');
+  for (std::uint64_t at = flushed_; at < size_;) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(part.size(), size_ - at));
+    const ssize_t count = ::pread(fd_.get(), part.data(), wanted, static_cast<off_t>(at));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return fail("read", count < 0 ? errno : EIO);
+    const std::string_view read(part.data(), static_cast<std::size_t>(count));
+    if (auto written = write(read, at); !written) return written;
+    at += read.size();
+  }
+  return {};
+}
+
+Error SegmentAppender::fail(const char* operation, int error_number) {
+  failed_ = error_number != ENOSPC && error_number != EDQUOT;
+  return system_error(operation, error_number);
 }
 
 Result<void> SegmentAppender::cut() {

@@ -6,6 +6,7 @@
 
 #include "delivery/disabled_sinks.h"
 #include "delivery/rigs.h"
+#include "support/disk_faults.h"
 #include "support/files.h"
 #include "support/manual_clock.h"
 #include "support/numbered_record.h"
@@ -14,6 +15,7 @@
 using namespace natsession;
 using namespace std::chrono_literals;
 using natsession::testing::FileSizeLimit;
+using natsession::testing::LedgerFixture;
 using natsession::testing::LedgerRig;
 using natsession::testing::ManualClock;
 using natsession::testing::MemoryRig;
@@ -161,6 +163,88 @@ TEMPLATE_TEST_CASE("dead letters that cannot be kept are told, and do not stop d
   CHECK(rig.status(0).dead_lettered == 1);
   CHECK(rig.report_kinds() == std::vector{RKind::kDeadLetterTrouble, RKind::kRejected,
                                           RKind::kDeadLetterTroubleOver, RKind::kRejected});
+}
+
+TEST_CASE("with a ledger dead letters are on the disk before the cursor is behind them",
+          "[delivery][dead_letters]") {
+  LedgerFixture fixture(sinks({testing::FlakySink::Script(5, Answer::rejected(0, "odd"))}), {}, {},
+                        LedgerFixture::Kept::kOnDisk);
+  fixture.write(0, 10);
+  fixture.clock.advance(2s);
+  fixture.run_feeder();
+  const testing::FailingDisk disk({});
+  fixture.run(0);
+  const auto done = disk.done();
+  const auto first = [&](std::string_view call, std::string_view file) {
+    return std::find_if(
+               done.begin(), done.end(),
+               [&](const std::string& one) { return one.starts_with(call) && one.ends_with(file); }) -
+           done.begin();
+  };
+  CHECK(first("sync", "/dead-letters/a.jsonl") < first("sync", "/dead-letters"));
+  CHECK(first("sync", "/dead-letters") < first("write", ".cursor"));
+  CHECK(static_cast<std::size_t>(first("write", ".cursor")) < done.size());
+  // Once for all that were rejected in a row.
+  CHECK(std::count_if(done.begin(), done.end(),
+                      [](const std::string& one) { return one.ends_with("a.jsonl"); }) == 1);
+  CHECK(fixture.status(0).dead_lettered == 5);
+  CHECK(fixture.cursor(0) == 10);
+}
+
+TEST_CASE("while dead letters wait for the disk the cursor waits for them, also at its flush",
+          "[delivery][dead_letters]") {
+  LedgerFixture fixture(sinks({testing::FlakySink::Script(1000, Answer::rejected(0, "odd"))}));
+  fixture.write(0, 1000);
+  for (int i = 0; i < 99; ++i) {
+    fixture.clock.advance(1s);
+    static_cast<void>(fixture.core->worker(0).step());
+    CHECK(fixture.cursor(0) == 0);
+  }
+  static_cast<void>(fixture.core->worker(0).step());
+  CHECK(fixture.cursor(0) == 100);
+  CHECK(fixture.status(0).dead_lettered == 100);
+  fixture.run(0);
+  CHECK(fixture.cursor(0) == 1000);
+  CHECK(fixture.status(0).rejected == 1000);
+}
+
+TEST_CASE("the cursor is behind what was rejected when the worker rests, and at the stop",
+          "[delivery][dead_letters]") {
+  const bool stop = GENERATE(false, true);
+  LedgerRig rig(sinks({{Answer::rejected(0, "odd")}}));
+  rig.write(0, 1);
+  if (stop) rig.stop();
+  CHECK(rig.run(0).kind == (stop ? Turn::Kind::kDone : Turn::Kind::kSleep));
+  CHECK(rig.cursor(0) == 1);
+  CHECK(rig.status(0).dead_lettered == 1);
+  CHECK(rig.status(0).waiting == 0);
+}
+
+TEST_CASE("dead letters that do not reach the disk are counted as lost, and told",
+          "[delivery][dead_letters]") {
+  LedgerRig rig(sinks({{Answer::rejected(0, "odd"), Answer::rejected(0, "odd")}}));
+  rig.write(0, 5);
+  {
+    const testing::FailingDisk disk({.sync = EIO});
+    rig.run(0);
+  }
+  CHECK(rig.delivered(0) == numbers(2, 5));
+  CHECK(rig.status(0).dead_lettered == 0);
+  CHECK(rig.status(0).dead_letters_lost == 2);
+  const auto told = rig.report_kinds();
+  CHECK(std::count(told.begin(), told.end(), RKind::kDeadLetterTrouble) == 1);
+}
+
+TEST_CASE("a file of dead letters that somebody removed is made anew", "[delivery][dead_letters]") {
+  const TempDir directory;
+  const ManualClock clock{UnixNs(0s)};
+  const std::string path = directory.file("letters/a");
+  DeadLetters letters(path, kRoomy, "a", clock);
+  REQUIRE(letters.add(numbered_record(0), "no"));
+  std::filesystem::remove_all(directory.file("letters"));
+  REQUIRE(letters.add(numbered_record(1), "no"));
+  CHECK(letters.sync());
+  CHECK(lines(path) == 1);
 }
 
 TEST_CASE("with a ledger the dead letters of each sink are in it", "[delivery][dead_letters]") {

@@ -137,7 +137,10 @@ class FakeLedger::Output final : public LedgerOutput {
   Ordinal end() override {
     return ledger_.with([](State& state) { return Ordinal{state.records.size()}; });
   }
-  void seek(Ordinal place) override { place_ = place; }
+  void seek(Ordinal place, UnixMs ended) override {
+    place_ = place;
+    ended_ = ended;
+  }
   Ordinal place() const override { return place_; }
   Result<LedgerReader::Outcome> read(RecordBlock& out) override {
     return ledger_.with([&](State& state) -> Result<LedgerReader::Outcome> {
@@ -172,13 +175,14 @@ class FakeLedger::Output final : public LedgerOutput {
  private:
   LedgerReader::Outcome skip(Ordinal to, RecordReason reason) {
     Skipped skipped{
-        .first = place_, .last = to - 1, .reason = reason, .from = {}, .until = {}, .why = "gone"};
+        .first = place_, .last = to - 1, .reason = reason, .from = ended_, .until = {}, .why = "gone"};
     place_ = to;
     return {skipped};
   }
 
   FakeLedger& ledger_;
   Ordinal place_ = 0;
+  UnixMs ended_;
 };
 
 class FakeLedger::FileCursor final : public CursorPort {

@@ -178,6 +178,31 @@ TEST_CASE("records that were deleted unread become a gap record and are counted"
   CHECK(fixture.report_kinds() == std::vector{RKind::kSkipped, RKind::kTrouble, RKind::kTroubleOver});
 }
 
+TEST_CASE("what is missing before the first record is missing since the last one was delivered",
+          "[delivery][ledger][gap]") {
+  const bool new_sink = GENERATE(false, true);
+  LedgerFixture fixture(sinks({{}}));
+  if (!new_sink) {
+    fixture.write(0, 10);
+    fixture.run(0);
+  }
+  fixture.kill();
+  fixture.ledger.with([](FakeLedger::State& state) {
+    for (std::uint32_t number = 10; number < 40; ++number)
+      state.records.push_back(testing::numbered_record(number));
+    state.frame_ends.push_back(state.records.size());
+    state.oldest = state.records.size() - 10;
+  });
+  fixture.build({});
+  fixture.run(0);
+  const auto seen = fixture.captures[0]->seen().records;
+  const std::size_t at = new_sink ? 0 : 10;
+  REQUIRE(seen.size() == at + 11);
+  CHECK(seen[at].event == RecordEvent::kGap);
+  // A new sink misses nothing of before it came.
+  CHECK(seen[at].start_time == (new_sink ? to_ms(fixture.clock.now()) : testing::at_second(10)));
+}
+
 TEST_CASE("damaged records become a gap record between those around them", "[delivery][ledger][gap]") {
   LedgerFixture fixture(sinks({{}}), batches_of({.records = 1000, .linger = 1s}));
   fixture.write(0, 30);

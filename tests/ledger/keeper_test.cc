@@ -213,16 +213,17 @@ TEST_CASE("segments older than the retention go, when all sinks have read them",
   set_cursor(ledger, "gone", 0);
   ledger.keeper.set_sinks({"slow", "fast", "new"});
 
-  ledger.clock.step_to(UnixNs(10s) + ledger.settings.retention);
+  const auto advance_to = [&](UnixNs time) { ledger.clock.advance(time - ledger.clock.now()); };
+  advance_to(UnixNs(10s) + ledger.settings.retention);
   ledger.keep();
   CHECK(ledger.segment_files().size() == 5);
-  ledger.clock.step_to(UnixNs(11s) + ledger.settings.retention);
+  advance_to(UnixNs(11s) + ledger.settings.retention);
   ledger.keep();
   CHECK(ledger.segment_files().at(0) == segment_name(10, true));
   CHECK(ledger.segment_files().size() == 4);
 
   // Old enough, all of them; but one sink has read the first alone.
-  ledger.clock.step_to(UnixNs(1000s) + ledger.settings.retention);
+  advance_to(UnixNs(1000s) + ledger.settings.retention);
   ledger.keep();
   CHECK(ledger.segment_files().size() == 4);
   CHECK(ledger.keeper.status().deleted_unread_records == 0);
@@ -270,6 +271,61 @@ TEST_CASE("a clock that is set back deletes nothing", "[ledger][keeper]") {
   ledger.keep();
   CHECK(ledger.keeper.status().deleted_segments == 0);
   CHECK(read_ledger(ledger.directory()).numbers == numbers(1'000'000, 30));
+}
+
+TEST_CASE("a clock that goes ahead at once deletes nothing before it has stood for a day",
+          "[ledger][keeper]") {
+  LedgerFixture ledger;
+  for (std::uint32_t segment = 0; segment < 3; ++segment)
+    fill_segment(ledger, 1'000'000 + segment * 10, 1, 10);
+  const UnixNs right = ledger.clock.now();
+  ledger.keep();
+  ledger.clock.step_to(right + 40 * 24h);
+  // Also for a keeper that begins with the wrong time.
+  LedgerKeeper other(ledger.settings, ledger.clock);
+  const auto keep = [&] {
+    ledger.keep();
+    while (other.step() == std::chrono::nanoseconds(0)) {
+    }
+  };
+  keep();
+  fill_segment(ledger, 5'000'000, 1, 10);  // a record of the wrong time is no witness of it
+  while (ledger.keeper.step() == std::chrono::nanoseconds(0))
+    CHECK_FALSE(ledger.keeper.status().failure.empty());
+  keep();
+  for (const LedgerKeeper* keeper : {&ledger.keeper, &other}) {
+    CHECK(keeper->status().deleted_segments == 0);
+    CHECK(keeper->status().failure.find("the clock went far ahead") != std::string::npos);
+  }
+  SECTION("and nothing at all when it is set right again") {
+    ledger.clock.step_to(right + 2h);
+    ledger.clock.advance(24h);
+    keep();
+    CHECK(ledger.keeper.status().deleted_segments + other.status().deleted_segments == 0);
+    CHECK(ledger.keeper.status().failure.empty());
+    CHECK(other.status().failure.empty());
+  }
+  SECTION("then it is right") {
+    ledger.clock.advance(22h);
+    keep();
+    CHECK(ledger.keeper.status().deleted_segments == 0);
+    ledger.clock.advance(1h);
+    keep();
+    CHECK(ledger.keeper.status().deleted_segments == 3);
+    CHECK(ledger.keeper.status().failure.empty());
+  }
+}
+
+TEST_CASE("a clock that goes ahead by a small part of the retention is believed", "[ledger][keeper]") {
+  LedgerFixture ledger;
+  fill_segment(ledger, 1'000'000, 1, 10);
+  ledger.keep();
+  ledger.clock.advance(29 * 24h);
+  ledger.keep();
+  CHECK(ledger.keeper.status().deleted_segments == 0);
+  ledger.clock.step_to(ledger.clock.now() + 2 * 24h);
+  ledger.keep();
+  CHECK(ledger.keeper.status().deleted_segments == 1);
 }
 
 TEST_CASE("without room for a second copy a segment is not sealed until there is", "[ledger][keeper]") {

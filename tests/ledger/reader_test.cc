@@ -74,6 +74,42 @@ TEST_CASE("the age of what waits is told from frame headers", "[ledger][reader]"
   CHECK_FALSE(reader->oldest_waiting());
 }
 
+TEST_CASE("what is missing where a reader begins is missing since it was told, or since the segment was made",
+          "[ledger][reader]") {
+  LedgerFixture ledger;
+  ledger.frame(0, 10);
+  ledger.next_segment();
+  const UnixMs made = to_ms(ledger.clock.now());
+  ledger.frame(10, 10);
+  ledger.frame(20, 10);
+  ledger.next_segment();
+  const auto first_missing = [&](UnixMs ended) {
+    const auto reader = open_reader(ledger.directory());
+    reader->seek(10, ended);
+    const Reading reading = read_to_end(*reader);
+    REQUIRE(reading.skipped.size() == 1);
+    CHECK(reading.complete(10, 30));
+    return reading.skipped[0];
+  };
+  SECTION("damaged") {
+    std::string file = read_file(ledger.path(10));
+    file[kSegmentHeaderBytes] = '?';
+    write_file(ledger.path(10), file);
+    // Records may be written long after they ended: then the segment's age alone says too little.
+    CHECK(first_missing(at_second(7)).from == at_second(7));
+    CHECK(first_missing(at_second(7)).until == at_second(21));
+    CHECK(first_missing({}).until == made);
+    CHECK(first_missing({}).from == at_second(21));
+  }
+  SECTION("deleted") {
+    std::filesystem::remove(ledger.path(0));
+    std::filesystem::remove(ledger.path(10));
+    const auto reader = open_reader(ledger.directory());
+    reader->seek(10, at_second(7));
+    CHECK(read_to_end(*reader).skipped.at(0).from == at_second(7));
+  }
+}
+
 TEST_CASE("what retention deleted before a reader came is told once, with its ordinals and times",
           "[ledger][reader]") {
   LedgerFixture ledger;

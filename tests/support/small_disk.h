@@ -32,6 +32,9 @@ class SmallDisk {
   void resize(std::size_t kib) const {
     ::mount("tmpfs", directory_.path().c_str(), "tmpfs", MS_REMOUNT, size_option(kib).c_str());
   }
+  void make_read_only(bool on) const {
+    ::mount("tmpfs", directory_.path().c_str(), "tmpfs", MS_REMOUNT | (on ? MS_RDONLY : 0), nullptr);
+  }
   [[nodiscard]] std::string file(const std::string& name) const { return directory_.file(name); }
 
  private:
