@@ -8,6 +8,7 @@ OUT gets every line that was taken; MODE is a file whose text says how to behave
   close    closes in the middle of the request
   mute     takes the request and never answers
   slow     takes a second for each request
+A request for /status/STATUS or /status/STATUS/TEXT is answered with this status and text, whatever MODE says.
 """
 
 import gzip
@@ -68,8 +69,10 @@ class Server:
             if mode == "garbage":
                 peer.sendall(b"\x00\xffwhat is this\r\n")
                 return
-            if mode.isdigit():
-                peer.sendall(f"HTTP/1.1 {mode} As told\r\nContent-Length: 0\r\n\r\n".encode())
+            told = line.split()[1].decode().split("/")[1:]
+            status, text = (told[1], told[2] if len(told) > 2 else "") if told[0] == "status" else (mode, "")
+            if status.isdigit():
+                peer.sendall(f"HTTP/1.1 {status} As told\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
                 continue
             if mode == "slow":
                 time.sleep(1)

@@ -132,6 +132,30 @@ class ControlTest(LabCase):
         self.assertIn("InvalidAccessKeyId", shown)
         self.assertIn("suspended for", shown)
 
+    def test_each_code_of_a_failure_is_shown(self):
+        self.lab = self.make_lab()
+        self.client, _ = client_and_server(self.lab)
+        self.control = self.path("control.sock")
+        server = Collector(self.lab, self.folder, "http", HTTP_PORT)
+        base = f"http://127.0.0.1:{HTTP_PORT}/status/"
+        codes = {base + "401": "InvalidAccessKeyId", base + "403/anonymous": "ProjectForbidden", base + "404": "LogStoreNotExist",
+                 base + "403/known": "Unauthorized", "exec:/nowhere/to/be/found": "ProjectNotExist",
+                 base + "429/all": "WriteQuotaExceed", base + "429/ShardWriteQuotaExceed": "ShardWriteQuotaExceed"}
+        sinks = [sink + ("?token_env=TOKEN" if sink.endswith("known") else "") for sink in codes]
+        self.daemon = self.start(self.lab, "--control", self.control, "--ledger", self.path("ledger"), "--linger", "100ms",
+                                 "--sync", "100ms", *(word for sink in [*sinks, server.url] for word in ("--sink", sink)),
+                                 environment={"TOKEN": "secret"})
+        self.session()
+        for sink, code in codes.items():
+            with self.subTest(code=code):
+                failed = wait_until(lambda name=sink: (s := ctl.sink(self.control, name)) and s["state"] == "Failed" and s,
+                                    lambda name=sink: f"a failure: {ctl.sink(self.control, name)}")
+                self.assertIn(code, failed["code"] + ": " + failed["message"])
+                suspended = "QuotaExceed" not in code
+                self.assertEqual(failed["code"] == "UnavailableTarget", suspended, failed)
+                self.assertNotIn("secret", str(failed))
+        self.assertEqual(ctl.sink(self.control, server.url)["state"], "Success")
+
     # Enable and disable.
 
     def test_disabled_logging_has_no_subscription_and_makes_no_record(self):

@@ -1,6 +1,7 @@
 """Sinks that read from the ledger: nothing is lost when they are away, and the status says how they are."""
 
 import os
+import shutil
 import signal
 
 import ctl
@@ -110,6 +111,23 @@ class LedgerTest(LabCase):
                 made += 1
                 http.wait_for(lambda c: len(set(c.names())) >= made, f"all {made} after {mode}", 60)
                 wait_until(lambda: ctl.sink(self.control, http.url)["state"] == "Success", "Success again")
+
+    def test_a_ledger_that_somebody_removes_is_made_anew_and_what_was_read_stays_delivered(self):
+        out = self.path("file.json")
+        daemon = self.begin("--sync", "100ms", "--sink", "file:" + out)
+
+        def sessions(count, together):
+            self.session(count)
+            wait_until(lambda: len(ends(read_records(out))) >= together, f"{together} records")
+        sessions(5, 5)
+        shutil.rmtree(self.ledger)
+        sessions(5, 10)
+        self.assertEqual(ctl.status(self.control)["ledger"]["failure"], "")
+        shutil.rmtree(os.path.join(self.ledger, "segments"))
+        sessions(5, 15)
+        daemon.stop()
+        self.assertEqual(len(ends(read_records(out))), 15)
+        self.assertIn("sound", ctl.ask("--ledger", self.ledger, "verify"))
 
     def await_failure(self, name, code):
         def failed():
