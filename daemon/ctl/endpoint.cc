@@ -20,4 +20,9 @@ Endpoint split_endpoint(std::string_view text) {
   return {std::string(text.substr(0, first)), std::string(text.substr(first + 1))};
 }
 
+std::string endpoint_text(const IpAddress& address, std::uint16_t port) {
+  const std::string text = address.to_string();
+  return (address.is_v4() ? text : "[" + text + "]") + ":" + std::to_string(port);
+}
+
 }  // namespace natsession::ctl

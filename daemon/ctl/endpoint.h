@@ -1,9 +1,12 @@
-// What a user writes for one end of a session.
+// One end of a session, as a user writes it and as it is shown.
 // Threads: any; pure functions.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "net/ip_address.h"
 
 namespace natsession::ctl {
 
@@ -14,5 +17,7 @@ struct Endpoint {
   std::string port;
 };
 [[nodiscard]] Endpoint split_endpoint(std::string_view text);
+// "203.0.113.7:40123", "[2001:db8::7]:40123"
+[[nodiscard]] std::string endpoint_text(const IpAddress& address, std::uint16_t port);
 
 }  // namespace natsession::ctl

@@ -10,6 +10,7 @@
 #include "ask/log_options.h"
 #include "ask/trace_question.h"
 #include "command.h"
+#include "net/protocol.h"
 #include "query/port_report.h"
 #include "words.h"
 

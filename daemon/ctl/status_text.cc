@@ -4,7 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "control/session_filter.h"
+#include "endpoint.h"
+#include "net/protocol.h"
 #include "record/encoder.h"
 #include "text_table.h"
 #include "words.h"
@@ -160,18 +161,8 @@ std::string ledger_text(const LedgerReport& ledger, UnixMs now, bool colours) {
   return out;
 }
 
-std::string endpoint(const IpAddress& address, std::uint16_t port) {
-  const std::string text = address.to_string();
-  return (address.is_v4() ? text : "[" + text + "]") + ":" + std::to_string(port);
-}
-
 std::string traffic(Count bytes) {
   return bytes.known() ? bytes_in_words(bytes.value()) : "?";
-}
-
-std::string protocol_text(std::uint8_t protocol) {
-  const std::string_view name = protocol_name(protocol);
-  return name.empty() ? std::to_string(protocol) : std::string(name);
 }
 
 }  // namespace
@@ -206,9 +197,9 @@ std::string sessions_text(const SessionsAnswer& answer, bool colours) {
   TextTable table(std::move(columns));
   for (const LiveSession& session : answer.sessions) {
     std::vector<Cell> row{protocol_text(session.protocol),
-                          endpoint(session.pri_ip, session.pri_port),
-                          endpoint(session.nat_ip, session.nat_port),
-                          endpoint(session.pub_ip, session.pub_port),
+                          endpoint_text(session.pri_ip, session.pri_port),
+                          endpoint_text(session.nat_ip, session.nat_port),
+                          endpoint_text(session.pub_ip, session.pub_port),
                           (session.since_exact ? "" : ">") + span_in_words(answer.now - session.since),
                           traffic(session.bytes_from_vpc),
                           traffic(session.bytes_from_pub)};

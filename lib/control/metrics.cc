@@ -5,7 +5,7 @@
 #include <tuple>
 
 #include "control/metric_text.h"
-#include "control/session_filter.h"
+#include "net/protocol.h"
 
 namespace natsession {
 namespace {

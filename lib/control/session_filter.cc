@@ -5,23 +5,10 @@
 #include <charconv>
 #include <limits>
 
+#include "net/protocol.h"
+
 namespace natsession {
 namespace {
-
-struct Protocol {
-  std::uint8_t number;
-  std::string_view name;
-};
-
-// What conntrack has a tracker of its own for.
-constexpr std::array<Protocol, 8> kProtocols{{{1, "icmp"},
-                                              {6, "tcp"},
-                                              {17, "udp"},
-                                              {33, "dccp"},
-                                              {47, "gre"},
-                                              {58, "icmpv6"},
-                                              {132, "sctp"},
-                                              {136, "udplite"}}};
 
 std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
@@ -127,24 +114,6 @@ Result<SessionFilter> parse_session_filter(const QueryArguments& arguments) {
     }
   }
   return filter;
-}
-
-std::string_view protocol_name(std::uint8_t protocol) {
-  for (const Protocol& known : kProtocols) {
-    if (known.number == protocol) return known.name;
-  }
-  return {};
-}
-
-Result<std::uint8_t> parse_protocol(std::string_view text) {
-  for (const Protocol& known : kProtocols) {
-    if (known.name == text) return known.number;
-  }
-  if (const auto number = parse_number<std::uint8_t>(text, 0, std::numeric_limits<std::uint8_t>::max()))
-    return *number;
-  std::string names;
-  for (const Protocol& known : kProtocols) names.append(known.name).append(", ");
-  return Error{ErrorKind::kUsage, quoted(text) + " is not a protocol: " + names + "or a number up to 255"};
 }
 
 }  // namespace natsession

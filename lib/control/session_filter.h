@@ -38,10 +38,4 @@ using QueryArguments = std::vector<std::pair<std::string, std::string>>;
 // that is unknown or given twice.
 [[nodiscard]] Result<SessionFilter> parse_session_filter(const QueryArguments& arguments);
 
-// "tcp" for 6, and so on; empty for a protocol that has no name here.
-[[nodiscard]] std::string_view protocol_name(std::uint8_t protocol);
-// Reads a name of protocol_name() or a number up to 255.
-// Errors: kUsage, naming the text.
-[[nodiscard]] Result<std::uint8_t> parse_protocol(std::string_view text);
-
 }  // namespace natsession

@@ -5,21 +5,10 @@
 #include <charconv>
 #include <limits>
 
+#include "net/protocol.h"
+
 namespace natsession {
 namespace {
-
-struct ProtocolName {
-  std::string_view name;
-  std::uint8_t number;
-};
-constexpr std::array<ProtocolName, 8> kProtocols{{{"icmp", 1},
-                                                  {"tcp", 6},
-                                                  {"udp", 17},
-                                                  {"dccp", 33},
-                                                  {"gre", 47},
-                                                  {"icmpv6", 58},
-                                                  {"sctp", 132},
-                                                  {"udplite", 136}}};
 
 Error usage(std::string message) {
   return Error{ErrorKind::kUsage, std::move(message)};
@@ -73,7 +62,7 @@ std::vector<std::string_view> words_of_field(Field field) {
 
 Result<NumberRange> parse_range(Field field, std::string_view text) {
   if (field == Field::kProtocol) {
-    const auto protocol = parse_protocol_text(text);
+    const auto protocol = parse_protocol(text);
     if (protocol) return NumberRange{*protocol, *protocol};
   }
   NumberRange range;
@@ -193,24 +182,6 @@ Result<FieldTest> parse_field_test(std::string_view text) {
     if (comma == std::string_view::npos) return test;
     rest = rest.substr(comma + 1);
   }
-}
-
-std::string protocol_text(std::uint8_t protocol) {
-  for (const ProtocolName& known : kProtocols) {
-    if (known.number == protocol) return std::string(known.name);
-  }
-  return std::to_string(protocol);
-}
-
-Result<std::uint8_t> parse_protocol_text(std::string_view text) {
-  for (const ProtocolName& known : kProtocols) {
-    if (known.name == text) return known.number;
-  }
-  std::uint8_t number = 0;
-  if (read_number(text, number)) return number;
-  std::string message = quoted(text) + " is no protocol: a number up to 255, or one of";
-  for (const ProtocolName& known : kProtocols) message += " " + std::string(known.name);
-  return usage(std::move(message));
 }
 
 }  // namespace natsession

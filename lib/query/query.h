@@ -125,11 +125,6 @@ struct FieldTest {
 // dccp, udplite), and several values with a comma between them: any of them will do. Times are not tested
 // here, see Query. Errors: kUsage, naming the text, what is wrong with it and what would do.
 [[nodiscard]] Result<FieldTest> parse_field_test(std::string_view text);
-// "tcp" for 6; else the number.
-[[nodiscard]] std::string protocol_text(std::uint8_t protocol);
-// A name as above or a number.
-// Errors: kUsage, naming the text.
-[[nodiscard]] Result<std::uint8_t> parse_protocol_text(std::string_view text);
 
 struct Query {
   // A record must have its start_time within `start` and its end_time within `end`.

@@ -10,6 +10,8 @@
 #include "ask/report_notes.h"
 #include "ask/trace_question.h"
 #include "ask/trace_text.h"
+#include "endpoint.h"
+#include "net/protocol.h"
 #include "query/time_text.h"
 #include "record/escape.h"
 

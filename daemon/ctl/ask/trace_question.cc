@@ -6,6 +6,7 @@
 
 #include "ask/log_options.h"
 #include "endpoint.h"
+#include "net/protocol.h"
 
 namespace natsession::ctl {
 namespace {
@@ -84,7 +85,7 @@ Result<TraceQuestion> read_question(const TraceWords& words, UnixMs now) {
   if (auto read = read_pub(words.pub, question); !read) return read.error();
   if (auto read = read_when(words, now, question); !read) return read.error();
   if (!words.protocol.empty()) {
-    const auto protocol = parse_protocol_text(words.protocol);
+    const auto protocol = parse_protocol(words.protocol);
     if (!protocol) return wrong("--proto", protocol.error().message);
     question.protocol = *protocol;
   }
@@ -94,11 +95,6 @@ Result<TraceQuestion> read_question(const TraceWords& words, UnixMs now) {
     question.slack = *slack;
   }
   return question;
-}
-
-std::string endpoint_text(const IpAddress& address, std::uint16_t port) {
-  return address.is_v4() ? fmt::format("{}:{}", address.to_string(), port)
-                         : fmt::format("[{}]:{}", address.to_string(), port);
 }
 
 std::string question_text(const TraceQuestion& question) {

@@ -27,7 +27,5 @@ struct TraceWords {
 [[nodiscard]] std::string question_text(const TraceQuestion& question);
 // "2026-11-21 14:57:03.000 CET" or "… to …", with the zone
 [[nodiscard]] std::string question_time_text(const TraceQuestion& question);
-// "203.0.113.7:40123", "[2001:db8::7]:40123"
-[[nodiscard]] std::string endpoint_text(const IpAddress& address, std::uint16_t port);
 
 }  // namespace natsession::ctl
