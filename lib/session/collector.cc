@@ -118,11 +118,17 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   if (!usage || guard_.decide(*usage, delaying_) == before) return;
   if (before) ++counters_.guard_trips;
   if (auto set = source_.set_reliable(!before); !set) last_dump_error_ = set.error();
+  // What was dropped until it was on again is gone, though it can be counted only now.
+  if (!before) count_drops(0, /*come_again=*/false);
 }
 
 // An overrun is data: it is counted, the log says so, and a dump tells what became of the sessions. In reliable mode
 // what did not fit comes again, or was a NEW or UPDATE, which harms no record: the next dump shows its session.
 void Collector::watch_losses(std::size_t unreadable) {
+  count_drops(unreadable, guard_.reliable());
+}
+
+void Collector::count_drops(std::size_t unreadable, bool come_again) {
   const std::uint64_t dropped = source_.dropped();
   const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
@@ -131,7 +137,7 @@ void Collector::watch_losses(std::size_t unreadable) {
     missed_at_ = clock_.steady();
   }
   std::uint64_t lost = unreadable;
-  if (guard_.reliable()) {
+  if (come_again) {
     counters_.events_delayed += missed;
   } else {
     lost += missed;

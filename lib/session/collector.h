@@ -76,6 +76,7 @@ class Collector {
   void want_pass(const DumpPurpose& purpose);
   void watch_table(std::chrono::nanoseconds steady);
   void watch_losses(std::size_t unreadable);
+  void count_drops(std::size_t unreadable, bool come_again);
   void tell_gap(UnixMs now, bool drained);
   void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);

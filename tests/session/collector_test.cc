@@ -242,6 +242,24 @@ TEST_CASE("the guard: reliable mode goes off above 80 % while events are delayed
   }
 }
 
+TEST_CASE("what is dropped just before reliable mode is on again is lost, not delayed", "[session][guard]") {
+  CollectorFixture f;
+  f.run();
+  f.source.usage = {810'000, 1'000'000};
+  f.clock.advance(std::chrono::milliseconds(100));
+  f.source.drop(500);
+  f.run();
+  REQUIRE_FALSE(f.source.reliable);
+  f.source.on_set_reliable = [&](bool on) {
+    if (on) f.source.drop(6);  // behind the last look at the counter
+  };
+  f.source.usage = {590'000, 1'000'000};
+  f.live(std::chrono::seconds(3));
+  CHECK(f.source.reliable);
+  CHECK(f.only().events_lost == Count(6));
+  CHECK(f.collector.counters().events_delayed == 500);
+}
+
 TEST_CASE("after the guard sessions that went unseen are closed without waiting for the window", "[session][guard]") {
   CollectorFixture f;
   f.clock.advance(std::chrono::milliseconds(10));

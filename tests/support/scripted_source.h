@@ -28,6 +28,8 @@ class ScriptedSource final : public EventSource {
   // Called when a dump begins and before each part: the moment to change the queue under it.
   std::function<void()> on_dump_start;
   std::function<void(std::size_t shown)> on_dump_part;
+  // Called before the mode changes.
+  std::function<void(bool on)> on_set_reliable;
   TableUsage usage{0, 1'000'000};
   bool reliable = true;
   std::size_t unreadable_next = 0;
@@ -69,6 +71,7 @@ class ScriptedSource final : public EventSource {
 
   std::uint64_t dropped() override { return dropped_; }
   Result<void> set_reliable(bool on) override {
+    if (on_set_reliable) on_set_reliable(on);
     reliable = on;
     return {};
   }
