@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/unlinked.h"
 #include "ledger/crc32c.h"
 #include "ledger/ledger_directory.h"
 #include "ledger/segment_bytes.h"
@@ -169,8 +170,7 @@ Result<Cursor> Cursor::open(const std::string& directory, std::string_view name)
 }
 
 bool Cursor::removed() const {
-  struct stat status {};
-  return ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 0;
+  return is_unlinked(fd_);
 }
 
 Result<void> Cursor::store(const CursorState& state, bool flush) {

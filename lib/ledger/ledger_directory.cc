@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/unlinked.h"
+
 namespace natsession {
 namespace {
 
@@ -215,8 +217,7 @@ Result<void> LedgerDirectory::remove(const std::string& name) const {
 }
 
 bool LedgerDirectory::removed() const {
-  struct stat status {};
-  return ::fstat(segments_.get(), &status) == 0 && status.st_nlink == 0;
+  return is_unlinked(segments_);
 }
 
 Result<void> LedgerDirectory::sync() const {

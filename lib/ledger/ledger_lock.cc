@@ -1,7 +1,6 @@
 #include "ledger/ledger_lock.h"
 
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/unlinked.h"
 #include "ledger/ledger_directory.h"
 
 namespace natsession {
@@ -53,8 +53,7 @@ Result<LedgerLock> LedgerLock::take(const std::string& directory) {
 }
 
 bool LedgerLock::removed() const {
-  struct stat status {};
-  return ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 0;
+  return is_unlinked(fd_);
 }
 
 Result<void> LedgerLock::mark(const char* state) {

@@ -1,13 +1,12 @@
 #include "ledger/segment_appender.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/unlinked.h"
 #include "ledger/segment_format.h"
 
 namespace natsession {
@@ -109,8 +108,7 @@ bool SegmentAppender::has_frames() const {
 }
 
 bool SegmentAppender::deleted() const {
-  struct stat status {};
-  return ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 0;
+  return is_unlinked(fd_);
 }
 
 }  // namespace natsession

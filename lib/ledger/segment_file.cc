@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/unlinked.h"
+
 namespace natsession {
 namespace {
 
@@ -30,8 +32,7 @@ Result<std::uint64_t> SegmentFile::size() const {
 }
 
 bool SegmentFile::deleted() const {
-  struct stat status {};
-  return ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 0;
+  return is_unlinked(fd_);
 }
 
 Result<std::size_t> SegmentFile::read_at(std::uint64_t offset, std::span<std::byte> out) const {
