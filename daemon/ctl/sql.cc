@@ -7,6 +7,7 @@
 
 #include "ask/log_access.h"
 #include "ask/log_options.h"
+#include "ask/read_stream.h"
 #include "command.h"
 #include "query/sql_session.h"
 
@@ -21,16 +22,8 @@ struct Options {
   bool utc = false;
 };
 
-Result<std::string> read_statement(const std::string& word) {
-  if (word != "-") return word;
-  std::string text;
-  std::string part(std::size_t{1} << 16, '\0');
-  while (text.size() <= SqlOptions().max_statement_bytes) {
-    const std::size_t got = std::fread(part.data(), 1, part.size(), stdin);
-    if (got == 0) break;
-    text.append(part, 0, got);
-  }
-  return text;
+std::string read_statement(const std::string& word) {
+  return word == "-" ? read_stream(stdin, SqlOptions().max_statement_bytes) : word;
 }
 
 Result<SqlOptions> read_limits(const Options& options, LogAccess& log) {
@@ -61,8 +54,7 @@ struct ToAnswer {
 int run(const Global& global, const Options& options) {
   const auto shape = shape_of(global, options.log);
   if (!shape) return fail("sql", shape.error());
-  const auto statement = read_statement(options.statement);
-  if (!statement) return fail("sql", statement.error());
+  const std::string statement = read_statement(options.statement);
   const auto log = LogAccess::open(global);
   if (!log) return fail("sql", log.error());
   const auto limits = read_limits(options, **log);
@@ -85,7 +77,7 @@ int run(const Global& global, const Options& options) {
     taken = answer.row(std::move(row));
     return taken;
   };
-  const auto result = (*session)->run(*statement, consumer);
+  const auto result = (*session)->run(statement, consumer);
   (*log)->end_progress();
   if (!taken) return kFailed;
   if (!result) {

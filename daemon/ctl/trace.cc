@@ -9,6 +9,7 @@
 #include "ask/live_log.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
+#include "ask/read_stream.h"
 #include "ask/report_notes.h"
 #include "ask/trace_list.h"
 #include "ask/trace_question.h"
@@ -27,21 +28,14 @@ struct Options {
 
 Result<std::string> read_input(const std::string& path) {
   std::string text;
-  const auto take = [&](std::FILE* file) {
-    std::string part(std::size_t{1} << 16, '\0');
-    while (text.size() <= kMaxListBytes) {
-      const std::size_t got = std::fread(part.data(), 1, part.size(), file);
-      if (got == 0) break;
-      text.append(part, 0, got);
-    }
-    return std::ferror(file) == 0;
-  };
   if (path == "-") {
-    if (!take(stdin)) return Error{ErrorKind::kIo, "--file: standard input cannot be read"};
+    text = read_stream(stdin, kMaxListBytes);
+    if (std::ferror(stdin) != 0) return Error{ErrorKind::kIo, "--file: standard input cannot be read"};
   } else {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
     if (!file) return system_error("--file " + path, errno, ErrorKind::kUsage);
-    if (!take(file.get())) return system_error("--file " + path, errno);
+    text = read_stream(file.get(), kMaxListBytes);
+    if (std::ferror(file.get()) != 0) return system_error("--file " + path, errno);
   }
   if (text.size() <= kMaxListBytes) return text;
   return Error{ErrorKind::kUsage,

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "ask/csv_text.h"
 #include "ask/report_notes.h"
 #include "command.h"
 #include "query/time_text.h"
-#include "record/escape.h"
 #include "text_table.h"
 #include "words.h"
 
@@ -50,13 +50,6 @@ nlohmann::ordered_json json_value(const AnswerValue& value) {
 
 std::string dump(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
-void append_csv(std::string_view text, std::string& out) {
-  const std::size_t before = out.size();
-  out.resize(before + max_escaped_length(text.size()));
-  const char* const end = write_csv_text(out.data() + before, text);
-  out.resize(static_cast<std::size_t>(end - out.data()));
 }
 
 }  // namespace

@@ -53,15 +53,18 @@ const Origin& origin_for(const std::string& netns, std::deque<Origin>& origins) 
 LiveLog ask_live(const Global& global, QueryArguments arguments) {
   LiveLog live;
   const ControlClient daemon(global.control);
-  const auto directory = ledger_of_daemon(daemon);
-  if (!directory) {
-    live.why = directory.error().message;
-    return live;
-  }
-  std::error_code ignored;
-  if (!global.ledger.empty() && !std::filesystem::equivalent(global.ledger, *directory, ignored)) {
-    live.why = "the daemon that runs writes another ledger" + (directory->empty() ? "" : ", " + *directory);
-    return live;
+  // Without --ledger it is the daemon's own that is asked about.
+  if (!global.ledger.empty()) {
+    const auto directory = ledger_of_daemon(daemon);
+    if (!directory) {
+      live.why = directory.error().message;
+      return live;
+    }
+    std::error_code ignored;
+    if (!std::filesystem::equivalent(global.ledger, *directory, ignored)) {
+      live.why = "the daemon that runs writes another ledger" + (directory->empty() ? "" : ", " + *directory);
+      return live;
+    }
   }
   arguments.emplace_back("limit", std::to_string(SessionFilter::kMaxLimit));
   const auto body = daemon.get("/sessions", arguments);

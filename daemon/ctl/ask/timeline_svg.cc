@@ -100,16 +100,16 @@ std::string bars(const TimelineResult& timeline, SumField sum, std::uint64_t hig
   std::string out;
   const double slot = kPlotWidth / static_cast<double>(timeline.buckets);
   const double width = slot > 3 ? slot - 1 : slot;
+  const double scale = kPlotHeight / static_cast<double>(highest);
+  std::vector<double> reached(timeline.buckets, 0);
   for (std::size_t s = 0; s < timeline.series.size(); ++s) {
     out += fmt::format("<g fill=\"{}\">\n", colour_of(s, timeline.series[s].rest));
     for (std::size_t i = 0; i < timeline.buckets; ++i) {
-      double below = 0;
-      for (std::size_t b = 0; b < s; ++b) below += static_cast<double>(timeline.series[b].buckets[i].of(sum));
       const auto amount = static_cast<double>(timeline.series[s].buckets[i].of(sum));
       if (amount <= 0) continue;
-      const double scale = kPlotHeight / static_cast<double>(highest);
+      reached[i] += amount;
       out += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>\n",
-                         kLeft + slot * static_cast<double>(i), kTop + kPlotHeight - (below + amount) * scale,
+                         kLeft + slot * static_cast<double>(i), kTop + kPlotHeight - reached[i] * scale,
                          width, amount * scale);
     }
     out += "</g>\n";

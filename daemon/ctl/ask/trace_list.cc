@@ -7,13 +7,13 @@
 #include <csv.h>
 #include <fmt/format.h>
 
+#include "ask/csv_text.h"
 #include "ask/report_notes.h"
 #include "ask/trace_question.h"
 #include "ask/trace_text.h"
 #include "endpoint.h"
 #include "net/protocol.h"
 #include "query/time_text.h"
-#include "record/escape.h"
 
 namespace natsession::ctl {
 namespace {
@@ -100,9 +100,7 @@ TraceWords words_of(const std::vector<std::string>& columns, const std::vector<s
 
 void add_cell(std::string_view text, std::string& line) {
   if (!line.empty()) line += ',';
-  const std::size_t before = line.size();
-  line.resize(before + max_escaped_length(text.size()));
-  line.resize(static_cast<std::size_t>(write_csv_text(line.data() + before, text) - line.data()));
+  append_csv(text, line);
 }
 
 std::string start_of_line(const std::vector<std::string>& cells, std::size_t columns) {
