@@ -8,19 +8,10 @@
 namespace natsession::testing {
 namespace {
 
-struct Fixture {
-  Fixture() {
-    ledger.fill(dice.traffic(300, at_minute(0), at_minute(60), 3), 100, 3);
-    session = open_session(ledger.view());
-  }
-  TrafficDice dice{71};
-  QueryLedger ledger;
-  std::unique_ptr<SqlSession> session;
-};
-
 // SQLite looks at a time limit between its steps only: a step that never ends would be one that nothing
 // stops.
-TEST_CASE_METHOD(Fixture, "no single function takes long, whatever it is given", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "no single function takes long, whatever it is given",
+                 "[query][sql][guard]") {
   const auto seconds = [&](const std::string& sql) {
     timespec before{};
     timespec after{};
@@ -53,7 +44,7 @@ TEST_CASE_METHOD(Fixture, "no single function takes long, whatever it is given",
   CHECK(seconds(nested + " SELECT count(*) FROM t39") < 10);
 }
 
-TEST_CASE_METHOD(Fixture, "values that are made out of nothing have an end", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "values that are made out of nothing have an end", "[query][sql][guard]") {
   for (const std::string expression :
        {"zeroblob(1000000000)", "zeroblob(2147483647)", "zeroblob(9223372036854775807)",
         "hex(randomblob(1000000000))", "length(randomblob(2147483647))", "printf('%.*c', 1000000000, 'x')",
@@ -68,7 +59,7 @@ TEST_CASE_METHOD(Fixture, "values that are made out of nothing have an end", "[q
   CHECK(ask(*session, "SELECT count(*) FROM log").rows[0][0] == std::to_string(ledger.all.size()));
 }
 
-TEST_CASE_METHOD(Fixture, "printf prints what SQLite's own printf prints", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "printf prints what SQLite's own printf prints", "[query][sql][guard]") {
   PlainTable plain(ledger.all, ledger.view(), /*own_functions=*/false);
   for (const std::string arguments : {"",
                                       "NULL",
@@ -101,7 +92,7 @@ TEST_CASE_METHOD(Fixture, "printf prints what SQLite's own printf prints", "[que
   CHECK(ask(*session, "SELECT printf('%d GB', count(*)), printf('%s', pri_ip) FROM log").rows.size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "trim takes what SQLite's own trim takes", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "trim takes what SQLite's own trim takes", "[query][sql][guard]") {
   PlainTable plain(ledger.all, ledger.view(), /*own_functions=*/false);
   for (const std::string arguments :
        {"'  a b '", "'xxaxx', 'x'", "'äöaäö', 'öä'", "'abc', ''", "'', 'abc'", "NULL, 'a'", "'a', NULL",
@@ -116,7 +107,7 @@ TEST_CASE_METHOD(Fixture, "trim takes what SQLite's own trim takes", "[query][sq
   }
 }
 
-TEST_CASE_METHOD(Fixture, "a statement reads the log in a few places at once, and no more",
+TEST_CASE_METHOD(SqlGuardFixture, "a statement reads the log in a few places at once, and no more",
                  "[query][sql][guard]") {
   std::string many = "SELECT count(*) FROM log t0";
   for (int i = 1; i < 40; ++i) {

@@ -169,4 +169,15 @@ class PlainTable {
   sqlite3* database_ = nullptr;
 };
 
+// A small ledger, asked what should be refused or cost little.
+struct SqlGuardFixture {
+  SqlGuardFixture() {
+    ledger.fill(dice.traffic(300, at_minute(0), at_minute(60), 3), 100, 3);
+    session = open_session(ledger.view());
+  }
+  TrafficDice dice{71};
+  QueryLedger ledger;
+  std::unique_ptr<SqlSession> session;
+};
+
 }  // namespace natsession::testing

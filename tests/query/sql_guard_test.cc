@@ -8,17 +8,7 @@
 namespace natsession::testing {
 namespace {
 
-struct Fixture {
-  Fixture() {
-    ledger.fill(dice.traffic(300, at_minute(0), at_minute(60), 3), 100, 3);
-    session = open_session(ledger.view());
-  }
-  TrafficDice dice{71};
-  QueryLedger ledger;
-  std::unique_ptr<SqlSession> session;
-};
-
-TEST_CASE_METHOD(Fixture, "whatever is not reading the log is refused", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "whatever is not reading the log is refused", "[query][sql][guard]") {
   const TempDir folder;
   const std::string file = folder.file("stolen");
   const std::vector<std::string> attacks = {
@@ -111,7 +101,8 @@ TEST_CASE_METHOD(Fixture, "whatever is not reading the log is refused", "[query]
   CHECK(ask(*session, "SELECT count(*) FROM log").rows[0][0] == std::to_string(ledger.all.size()));
 }
 
-TEST_CASE_METHOD(Fixture, "memory has an end, and the session goes on behind it", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "memory has an end, and the session goes on behind it",
+                 "[query][sql][guard]") {
   SqlOptions options;
   options.memory = ByteCount{std::uint64_t{8} << 20};
   session.reset();
@@ -135,7 +126,7 @@ TEST_CASE_METHOD(Fixture, "memory has an end, and the session goes on behind it"
   CHECK(ask(*session, "SELECT count(*) FROM log").rows[0][0] == std::to_string(ledger.all.size()));
 }
 
-TEST_CASE_METHOD(Fixture, "what takes too long, or is cancelled, ends", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "what takes too long, or is cancelled, ends", "[query][sql][guard]") {
   const std::string endless =
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
   const std::string slow =
@@ -162,7 +153,8 @@ TEST_CASE_METHOD(Fixture, "what takes too long, or is cancelled, ends", "[query]
   CHECK_FALSE(ask(*cancelled, "SELECT count(*) FROM log").error);
 }
 
-TEST_CASE_METHOD(Fixture, "statements that are too long or too deep are refused", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "statements that are too long or too deep are refused",
+                 "[query][sql][guard]") {
   CHECK(ask(*session, "SELECT '" + std::string(200'000, 'x') + "'").error);
   CHECK(ask(*session, "SELECT " + std::string(5'000, '(') + "1" + std::string(5'000, ')')).error);
   std::string many = "SELECT 1";
@@ -171,7 +163,7 @@ TEST_CASE_METHOD(Fixture, "statements that are too long or too deep are refused"
   CHECK(ask(*session, "SELECT count(*) FROM log WHERE pri_ip LIKE '" + std::string(5'000, '%') + "'").error);
 }
 
-TEST_CASE_METHOD(Fixture, "texts that are hardly SQL do no harm", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "texts that are hardly SQL do no harm", "[query][sql][guard]") {
   static const char* const kWords[] = {"SELECT",
                                        "FROM",
                                        "log",
@@ -249,7 +241,8 @@ TEST_CASE_METHOD(Fixture, "texts that are hardly SQL do no harm", "[query][sql][
   CHECK_FALSE(ask(*limited, "SELECT count(*) FROM log").error);
 }
 
-TEST_CASE_METHOD(Fixture, "statements with random bytes put into them do no harm", "[query][sql][guard]") {
+TEST_CASE_METHOD(SqlGuardFixture, "statements with random bytes put into them do no harm",
+                 "[query][sql][guard]") {
   SqlDice questions(72, ledger.all);
   SqlOptions options;
   options.time_limit = std::chrono::seconds(2);
