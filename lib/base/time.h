@@ -17,7 +17,8 @@ using UnixMs = std::chrono::sys_time<std::chrono::milliseconds>;  // since 1970,
   return std::chrono::floor<std::chrono::milliseconds>(time);
 }
 
-// Wall-clock and steady time. Threads: every implementation may be called from any thread.
+// Wall-clock and steady time.
+// Threads: every implementation may be called from any thread.
 class Clock {
  public:
   virtual ~Clock() = default;

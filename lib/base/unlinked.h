@@ -1,5 +1,6 @@
 // Whether somebody removed the file or directory behind an open descriptor: what is written to it, nobody
-// can find any more. Threads: any.
+// can find any more.
+// Threads: any.
 #pragma once
 
 #include <sys/stat.h>

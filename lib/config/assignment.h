@@ -1,5 +1,6 @@
 // Assignment: one setting as one place gives it, still as text. A file and the command line both become a
-// list of these. Threads: plain value types.
+// list of these.
+// Threads: plain value types.
 #pragma once
 
 #include <string>

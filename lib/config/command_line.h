@@ -1,5 +1,6 @@
 // The command line, taken apart: which flags it has, with which values. What the values mean is not looked at
-// here. Threads: any.
+// here.
+// Threads: any.
 #pragma once
 
 #include <optional>

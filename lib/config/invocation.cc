@@ -36,7 +36,8 @@ Result<void> apply(const std::vector<Assignment>& assignments, const Environment
   return {};
 }
 
-// The default sink is for who has no ledger. Errors: kUsage if records would go nowhere.
+// The default sink is for who has no ledger.
+// Errors: kUsage if records would go nowhere.
 Result<void> settle_sinks(Invocation& result) {
   Config& config = result.config;
   const Option& sink = *find_setting("sink");

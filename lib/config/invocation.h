@@ -1,6 +1,7 @@
 // What one start of natsessiond was asked for: the action, and the effective configuration from the defaults,
 // the file that --config names with its conf.d, and the command line. Later wins; a list replaces the earlier
-// list. Threads: any.
+// list.
+// Threads: any.
 #pragma once
 
 #include <string>

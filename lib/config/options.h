@@ -1,5 +1,6 @@
 // The options of natsessiond, in one table. The command line, the configuration file, --print-config and
-// --help are made from it, so they have the same names and the same defaults. Threads: any.
+// --help are made from it, so they have the same names and the same defaults.
+// Threads: any.
 #pragma once
 
 #include <span>
@@ -34,8 +35,8 @@ struct Option {
   std::string_view default_told;  // how the default is told where its value says too little, else empty
 
   // The rest is null if the option is not a setting, that is, not a key of the file either.
-  // Sets the value, or adds it to a list. Errors: kUsage, naming the value and what would do; then `config`
-  // is unchanged.
+  // Sets the value, or adds it to a list.
+  // Errors: kUsage, naming the value and what would do; then `config` is unchanged.
   Result<void> (*put)(Config& config, std::string_view value, const Environment& environment) = nullptr;
   void (*clear)(Config& config) = nullptr;  // kList only: to no values
   bool needs_one = false;                   // kList only: no values at all is an error

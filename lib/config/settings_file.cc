@@ -60,7 +60,8 @@ Error wrong_type(const Option& option, const toml::node& node, const std::string
                std::string(type_name(node)));
 }
 
-// The texts of a value. Errors: kUsage if its type does not suit the option.
+// The texts of a value.
+// Errors: kUsage if its type does not suit the option.
 Result<std::vector<GivenValue>> texts_of(const Option& option, const toml::node& node,
                                          const std::string& path) {
   const std::string where = position(path, node.source()) + ": " + option.key();

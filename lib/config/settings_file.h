@@ -22,8 +22,8 @@ inline constexpr std::size_t kMaxDropIns = 256;
 [[nodiscard]] Result<std::vector<Assignment>> parse_settings(std::string_view text, const std::string& path);
 
 // Reads `path`, then each *.toml in the folder conf.d beside it, in byte order of their names; hidden ones
-// are passed over. Errors: those of parse_settings(); kPermission or kUsage if something that is there cannot
-// be read.
+// are passed over.
+// Errors: those of parse_settings(); kPermission or kUsage if something that is there cannot be read.
 [[nodiscard]] Result<std::vector<Assignment>> read_settings(const std::string& path);
 
 }  // namespace natsession

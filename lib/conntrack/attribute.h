@@ -1,6 +1,7 @@
 // Netlink attributes, walked in place: libmnl's mnl_attr_ok() and mnl_attr_next(), inlined and strict.
 // Where libmnl stops silently at a length that does not fit, this walk says so. Nothing is read but through
-// memcpy, so bytes may stand at any address. Threads: pure functions.
+// memcpy, so bytes may stand at any address.
+// Threads: pure functions.
 #pragma once
 
 #include <linux/netlink.h>

@@ -1,6 +1,7 @@
 // The filter in the kernel: a classic BPF program that lets only events of NATed flows into the socket's
 // queue, so that all others neither wake the collector nor fill its buffer. What it drops is not a lost event
-// to the kernel. Threads: pure functions.
+// to the kernel.
+// Threads: pure functions.
 #pragma once
 
 #include <linux/filter.h>

@@ -30,14 +30,16 @@ struct DecodeCounters {
 
 // Decodes one message.
 // Shape:  `message` is one nlmsghdr, header included, at any address. What stands behind nlmsg_len is not
-// looked at. Units:  counters in bytes and packets since the flow began; times in ns since 1970, UTC. All
-// integers come out in
+// looked at.
+// Units:  counters in bytes and packets since the flow began; times in ns since 1970, UTC. All integers come
+// out in
 //         host byte order.
 // What the kernel left out stays empty. A direction whose counters are not both there has none; a stamp of 0
 // is no stamp. Without CTA_STATUS the two NAT bits are inferred from the tuples and all others are 0. An
 // attribute that stands twice counts as it stood last. The zone is CTA_ZONE, else that of the original tuple,
 // else that of the reply: a flow has one zone number, and the kernel writes it to the direction that it holds
-// for. Errors: kMalformed if a length exceeds its parent or an attribute is shorter than its type; if a tuple
+// for.
+// Errors: kMalformed if a length exceeds its parent or an attribute is shorter than its type; if a tuple
 // lacks
 //         an address or its protocol, or mixes IPv4 and IPv6; if the tuples differ in protocol or family.
 //         `out` is unchanged unless kEvent is returned.

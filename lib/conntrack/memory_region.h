@@ -1,7 +1,7 @@
 // MemoryRegion: a writable, zeroed range of pages that other code lays its buffers into.
 // The ring of receive buffers takes its memory from here and nowhere else, so that it can be moved to a
-// memfd, which outlives the process, by giving this class a second way to map. Threads: a plain owner; what
-// lies in it is the business of who asked for it.
+// memfd, which outlives the process, by giving this class a second way to map.
+// Threads: a plain owner; what lies in it is the business of who asked for it.
 #pragma once
 
 #include <cstddef>

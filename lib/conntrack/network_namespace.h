@@ -1,6 +1,6 @@
 // NetworkNamespace: puts the calling thread into another network namespace while it lives. Sockets that are
-// opened meanwhile stay in that namespace; the thread goes back. Threads: entered, left and destroyed on one
-// thread; others are not touched.
+// opened meanwhile stay in that namespace; the thread goes back.
+// Threads: entered, left and destroyed on one thread; others are not touched.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 // ReceiveRing: takes up to kSlots datagrams from a socket with one system call, into fixed slots of one
-// region. Threads: one, the collector's.
+// region.
+// Threads: one, the collector's.
 //
 // The region is laid out so that a successor that inherits it can see what was received and not yet handled:
 //   region  = slot * kSlots

@@ -1,6 +1,7 @@
 // The sysctls of a network namespace that a full log needs, and setting them.
 // Shape:  /proc/sys/net shows the namespace of the thread that opens it, so call these while in it
-// (NetworkNamespace). Threads: any, each in its own namespace.
+// (NetworkNamespace).
+// Threads: any, each in its own namespace.
 #pragma once
 
 #include <array>
@@ -46,8 +47,9 @@ struct SysctlChange {
 };
 
 // Sets every wanted sysctl that is not yet 1, and returns those that it changed. Flows made before keep
-// having no counters and no stamps. Errors: kUnavailable if nf_conntrack is not loaded; kPermission if a file
-// may not be written or /proc/sys is
+// having no counters and no stamps.
+// Errors: kUnavailable if nf_conntrack is not loaded; kPermission if a file may not be written or /proc/sys
+// is
 //         mounted read-only (as in containers), naming it and what had been changed before it.
 [[nodiscard]] Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc = kProc);
 

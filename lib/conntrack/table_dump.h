@@ -1,5 +1,6 @@
 // TableDump: shows the whole conntrack table, filtered by status, in small parts that the caller asks for one
-// by one. Threads: one, the collector's.
+// by one.
+// Threads: one, the collector's.
 #pragma once
 
 #include <cstddef>

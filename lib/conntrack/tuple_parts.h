@@ -1,6 +1,8 @@
 // One direction of a flow, as CTA_TUPLE_ORIG and CTA_TUPLE_REPLY nest it. Part of the decoder, in a header so
-// that the hot path stays one function. Errors: every load_*() is false if a length does not fit; `unknown`
-// counts the attributes that were skipped. Threads: pure functions.
+// that the hot path stays one function.
+// Errors: every load_*() is false if a length does not fit; `unknown` counts the attributes that were
+// skipped.
+// Threads: pure functions.
 #pragma once
 
 #include <linux/netfilter/nfnetlink_conntrack.h>

@@ -1,6 +1,7 @@
 // ConnectionWatch: ends connections that last too long, however busy they keep themselves: a peer that sends
-// a byte now and then would hold one of the few for ever. Threads: opened() and closed() from any; it has a
-// thread of its own, which sleeps while there is no connection.
+// a byte now and then would hold one of the few for ever.
+// Threads: opened() and closed() from any; it has a thread of its own, which sleeps while there is no
+// connection.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,7 @@
 // ControlHandler: what the daemon answers and does when it is asked over the control socket. The server
-// declares it, the daemon implements it. Threads: called from the server's threads, several at a time. Each
-// call returns within a second or so: the server has few threads.
+// declares it, the daemon implements it.
+// Threads: called from the server's threads, several at a time. Each call returns within a second or so: the
+// server has few threads.
 #pragma once
 
 #include <optional>

@@ -35,7 +35,8 @@ class ControlServer {
   explicit ControlServer(ControlSettings settings);
 
   // Makes the sockets. Who connects from now on waits for start(). Changes the umask for a moment: before
-  // other threads are started. Errors: as UnixListener::open() and listen_tcp(). Nothing is left behind.
+  // other threads are started.
+  // Errors: as UnixListener::open() and listen_tcp(). Nothing is left behind.
   Result<void> listen();
 
   // After listen(). `handler` outlives the server, or its stop().

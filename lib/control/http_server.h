@@ -1,6 +1,7 @@
 // HttpServer: answers HTTP requests on a listening socket, within limits that a hostile peer cannot stretch:
-// connections, their duration, bytes of a request's head and body. One request a connection. Threads: start()
-// and stop() on one; answers are made on the server's own threads, at most kThreads at a time.
+// connections, their duration, bytes of a request's head and body. One request a connection.
+// Threads: start() and stop() on one; answers are made on the server's own threads, at most kThreads at a
+// time.
 #pragma once
 
 #include <chrono>

@@ -9,8 +9,8 @@
 namespace natsession {
 
 // Whether the peer may change something: root, this process's own user, and members of `group`. Whoever can
-// open the socket may read; where somebody has widened its mode, that is more than those. Shape: credentials
-// are those that the peer had when it connected, supplementary groups included.
+// open the socket may read; where somebody has widened its mode, that is more than those.
+// Shape:  credentials are those that the peer had when it connected, supplementary groups included.
 [[nodiscard]] bool peer_may_change(int fd, const std::optional<gid_t>& group);
 
 }  // namespace natsession

@@ -34,8 +34,9 @@ struct SessionFilter {
 using QueryArguments = std::vector<std::pair<std::string, std::string>>;
 
 // Reads the arguments of GET /sessions: the members' names, with addresses or prefixes, numbers, and for the
-// protocol a name or a number. Errors: kUsage, naming the argument, its value and what would do; also for one
-// that is unknown or given twice.
+// protocol a name or a number.
+// Errors: kUsage, naming the argument, its value and what would do; also for one that is unknown or given
+// twice.
 [[nodiscard]] Result<SessionFilter> parse_session_filter(const QueryArguments& arguments);
 
 }  // namespace natsession

@@ -1,6 +1,6 @@
 // Status: what the daemon says of itself when it is asked: logging, collectors, sinks, the ledger. What a
-// field means is told to users in natsessionctl(8) and in the HELP of each metric. Threads: plain value
-// types.
+// field means is told to users in natsessionctl(8) and in the HELP of each metric.
+// Threads: plain value types.
 #pragma once
 
 #include <chrono>

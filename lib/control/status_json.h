@@ -1,6 +1,7 @@
 // Status and sessions as JSON, as the control socket gives them, and back, as natsessionctl takes them.
 // Units: times in Unix seconds with milliseconds, as in records; ages and durations in seconds. What is
-// unknown is null. Threads: any; pure functions. No exception comes out.
+// unknown is null.
+// Threads: any; pure functions. No exception comes out.
 #pragma once
 
 #include <string>
@@ -18,7 +19,8 @@ namespace natsession {
 [[nodiscard]] std::string error_json(std::string_view message);
 
 // Members that are absent keep their default, and unknown ones are passed over: the daemon may be another
-// version. Errors: kMalformed if it is no JSON, or a member has another type.
+// version.
+// Errors: kMalformed if it is no JSON, or a member has another type.
 [[nodiscard]] Result<Status> read_status_json(std::string_view text);
 [[nodiscard]] Result<SessionsAnswer> read_sessions_json(std::string_view text);
 // The message of error_json(); empty if it is something else.

@@ -1,5 +1,6 @@
 // The members of what status_json.h writes and reads, and their names in JSON: once for both directions. Only
-// for status_json.cc. Threads: any.
+// for status_json.cc.
+// Threads: any.
 #pragma once
 
 #include "control/status.h"

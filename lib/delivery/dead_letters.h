@@ -28,13 +28,14 @@ class DeadLetters {
   [[nodiscard]] bool kept() const { return !path_.empty(); }
 
   // Adds a letter. Its bytes are the kernel's when it returns, so they survive a kill; the machine's fall
-  // they survive after sync(). Errors: kPermission, kIo with the path: this letter is not kept, and the file
-  // is as it was. The next call
+  // they survive after sync().
+  // Errors: kPermission, kIo with the path: this letter is not kept, and the file is as it was. The next call
   //         begins anew.
   Result<void> add(const SessionRecord& record, std::string_view why);
 
-  // All letters so far are on the disk, under their file's name. Errors: kPermission, kIo with the path:
-  // those since the last call may not be there after the machine's fall. It does not try for them again.
+  // All letters so far are on the disk, under their file's name.
+  // Errors: kPermission, kIo with the path: those since the last call may not be there after the machine's
+  // fall. It does not try for them again.
   Result<void> sync();
 
   // Letters that made room for others since this object was made.

@@ -1,6 +1,7 @@
 // LedgerFeeder: what the one thread that writes the ledger does, step by step: it takes what the producers
 // hand over and appends it. What the ledger does not take stays in the lanes, and so holds the collectors
-// back: nothing is dropped here. Threads: one, the ledger's (a test may be it).
+// back: nothing is dropped here.
+// Threads: one, the ledger's (a test may be it).
 #pragma once
 
 #include <chrono>

@@ -30,8 +30,8 @@ class LedgerIntake final : public Intake {
  public:
   // Finds the sink's place: where its cursor stands; for a sink that is new the end, or, with `from_start`,
   // the oldest record. A cursor that stands behind the end is one of records that the machine's fall took: it
-  // is set back, or what comes next would be passed over. All references outlive the intake. Errors: kIo if
-  // the place of a new sink cannot be stored.
+  // is set back, or what comes next would be passed over. All references outlive the intake.
+  // Errors: kIo if the place of a new sink cannot be stored.
   [[nodiscard]] static Result<std::unique_ptr<Intake>> open(SinkShare& share, const LedgerScene& scene,
                                                             std::unique_ptr<LedgerOutput> output,
                                                             std::unique_ptr<CursorPort> cursor);

@@ -1,6 +1,6 @@
 // LedgerPort: what delivery needs of a ledger: one writer, a reader and a cursor for each sink, and the
-// keeper. The real one is open_ledger() (ledger_home.cc); tests have their own. Threads: the port itself one,
-// the composing thread; each part as lib/ledger says of its class.
+// keeper. The real one is open_ledger() (ledger_home.cc); tests have their own.
+// Threads: the port itself one, the composing thread; each part as lib/ledger says of its class.
 #pragma once
 
 #include <chrono>

@@ -4,8 +4,8 @@
 //
 // The rest of a batch is offered again before anything else, so order is kept and a half-written record is
 // completed. The intake's place moves only behind what was delivered, or rejected and counted: where the
-// place outlives the program, dead letters are on the disk before it moves behind them. Threads: one, the
-// sink's worker thread (a test may be it).
+// place outlives the program, dead letters are on the disk before it moves behind them.
+// Threads: one, the sink's worker thread (a test may be it).
 #pragma once
 
 #include <chrono>

@@ -1,7 +1,8 @@
 // AgeClock: the time that the age of records is measured by: the wall clock, but not one that has just gone
 // far ahead. A clock that is set wrong for an hour must not make retention delete the whole ledger: what is
 // ahead of the time that has passed counts only when it has stood for a day. What is set back counts at once:
-// it deletes less. Threads: one.
+// it deletes less.
+// Threads: one.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 // GroupEncoder: records that follow one another as a group of frames: those that last longer than a window
-// stand in a frame of their own. Threads: one for each object.
+// stand in a frame of their own.
+// Threads: one for each object.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,7 @@
 // LedgerDirectory: the names in a ledger's directory, and its files opened with care: what stands there may
 // have been prepared by somebody else, so nothing but a regular file is opened, and no symbolic link is
-// followed below the directory itself. Threads: one for each object.
+// followed below the directory itself.
+// Threads: one for each object.
 #pragma once
 
 #include <sys/types.h>
@@ -44,7 +45,8 @@ class LedgerDirectory {
   [[nodiscard]] static Result<LedgerDirectory> make(const std::string& path);
 
   // By first ordinal. Of a segment that is there open and sealed, only the sealed file. If the directory was
-  // removed, the one is taken that is at its path by now. Errors: kIo, kUnavailable if there is none.
+  // removed, the one is taken that is at its path by now.
+  // Errors: kIo, kUnavailable if there is none.
   [[nodiscard]] Result<std::vector<SegmentName>> segments();
   // As before, but looks at the disk only if the directory changed since the last call.
   [[nodiscard]] Result<const std::vector<SegmentName>*> known_segments();

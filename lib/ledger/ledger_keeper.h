@@ -1,7 +1,7 @@
 // LedgerKeeper: what a ledger needs beside its writer: sealing (small frames of a closed segment merged into
 // full ones) and retention; by age it deletes nothing because a clock goes ahead at once (age_clock.h). It
-// works step by step; a thread of low priority calls it. Threads: one, which need not be the writer's.
-// status() from any.
+// works step by step; a thread of low priority calls it.
+// Threads: one, which need not be the writer's. status() from any.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // LedgerLock: that there is one writer, and whether the one before it closed the ledger in order. Both stand
 // in the file LOCK: the kernel's lock on it, and two lines of text: "pid 4711" and "state open" or "state
-// closed". Threads: one.
+// closed".
+// Threads: one.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 // PendingRecords: what a writer holds until it is in a frame: copies of records, and of the texts they point
-// to. Bounded by records and by bytes of text. Threads: one.
+// to. Bounded by records and by bytes of text.
+// Threads: one.
 #pragma once
 
 #include <array>

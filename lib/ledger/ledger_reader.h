@@ -1,5 +1,6 @@
 // LedgerReader: reads a ledger's records in their order, from any place on, while it is being written, sealed
-// and deleted from, in any process. It takes no lock and leaves no trace. Threads: one for each object.
+// and deleted from, in any process. It takes no lock and leaves no trace.
+// Threads: one for each object.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +44,8 @@ class LedgerReader {
 
   // Replaces `out` by the next records, at most one frame's worth and whole frames where it can be; empty at
   // the end. If records are missing before them, nothing else is returned but what is missing, and place() is
-  // behind it. Errors: kIo, kPermission; place() is unchanged and the call may be repeated. Damage is no
-  // error.
+  // behind it.
+  // Errors: kIo, kPermission; place() is unchanged and the call may be repeated. Damage is no error.
   struct Outcome {
     std::optional<Skipped> skipped;  // then `out` is empty
   };

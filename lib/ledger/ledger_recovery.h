@@ -29,8 +29,9 @@ struct LedgerTail {
 // should a cursor stand beyond all there is, because the machine fell, then the ledger goes on from there.
 //
 // `crashed`: the last writer did not close the ledger: then its last frames are looked into, and what is not
-// whole is cut. Errors: kUnavailable if a newer program wrote the last segment; kMalformed if there is no
-// ordinal left; kPermission,
+// whole is cut.
+// Errors: kUnavailable if a newer program wrote the last segment; kMalformed if there is no ordinal left;
+// kPermission,
 //         kIo.
 [[nodiscard]] Result<LedgerTail> find_tail(LedgerDirectory& directory, bool crashed);
 

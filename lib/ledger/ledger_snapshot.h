@@ -1,6 +1,7 @@
 // LedgerSnapshot: the segments that a ledger had at one moment, for queries: their bounds in time, and of
 // each, when it is asked for, the frames. What is deleted or sealed meanwhile does not hurt: a segment that
-// was opened stays readable. Threads: one for each object; what open() returns, any.
+// was opened stays readable.
+// Threads: one for each object; what open() returns, any.
 #pragma once
 
 #include <memory>
@@ -36,7 +37,8 @@ class LedgerSnapshot {
   [[nodiscard]] const std::vector<std::string>& unreadable() const { return unreadable_; }
 
   // Also when the segment has been sealed since. Frames: from the index where it is sealed, else from their
-  // headers. Errors: kUnavailable if it was deleted; kMalformed if it has more than kMaxIndexEntries frames;
+  // headers.
+  // Errors: kUnavailable if it was deleted; kMalformed if it has more than kMaxIndexEntries frames;
   // kPermission, kIo.
   [[nodiscard]] Result<OpenSegment> open(const SnapshotSegment& segment) const;
 

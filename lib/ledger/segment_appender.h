@@ -29,7 +29,8 @@ class SegmentAppender {
   // Errors: kIo, with the cause; the segment is as it was before.
   [[nodiscard]] Result<void> append(std::string_view bytes, bool flush);
   // A kernel that could not write a page tells so once, and takes it for written then. So after an error what
-  // is not known to be on the disk is written once more, from what can be read of it. Errors: kIo.
+  // is not known to be on the disk is written once more, from what can be read of it.
+  // Errors: kIo.
   [[nodiscard]] Result<void> flush();
   // The last write or flush failed, and not for want of room: another file may do better.
   [[nodiscard]] bool failed() const { return failed_; }

@@ -1,6 +1,7 @@
 // SegmentFile: a segment's file, read by offset. It stays readable for as long as the object lives, also when
 // the file is deleted or renamed meanwhile. Nothing is mapped: a file that is cut under a mapping would end
-// the process. Threads: any.
+// the process.
+// Threads: any.
 #pragma once
 
 #include <atomic>

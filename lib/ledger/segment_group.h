@@ -1,5 +1,6 @@
 // GroupDecoder: the records of one group of frames, in the order of their ordinals, with what of it is
-// damaged. Threads: one.
+// damaged.
+// Threads: one.
 #pragma once
 
 #include <string>
@@ -21,11 +22,13 @@ class GroupDecoder {
   };
 
   // Replaces `out` by what can be read of `group`: ascending, without doubles, within the bounds of the
-  // headers. Errors: kIo, kPermission; `out` is empty then, and the call may be repeated.
+  // headers.
+  // Errors: kIo, kPermission; `out` is empty then, and the call may be repeated.
   [[nodiscard]] Result<Damage> decode(const SegmentFile& file, const FrameGroup& group, RecordBlock& out);
 
   // Adds the records of one frame to `out`. Returns why it is damaged, `out` being unchanged then; empty if
-  // it is not. Errors: kIo, kPermission.
+  // it is not.
+  // Errors: kIo, kPermission.
   [[nodiscard]] Result<std::string> add(const SegmentFile& file, const FramePlace& frame, RecordBlock& out);
 
  private:

@@ -21,8 +21,9 @@ namespace natsession {
 class SegmentSealer {
  public:
   // Begins with the open segment `name`. `limit`: the first ordinal of the next one. `directory` outlives the
-  // sealer. Errors: kUnavailable if it is not there, a newer program wrote it, or the disk has no room for
-  // two; kMalformed if
+  // sealer.
+  // Errors: kUnavailable if it is not there, a newer program wrote it, or the disk has no room for two;
+  // kMalformed if
   //         its header is damaged; kPermission, kIo.
   [[nodiscard]] static Result<std::unique_ptr<SegmentSealer>> begin(const LedgerDirectory& directory,
                                                                     const SegmentName& name, Ordinal limit);

@@ -96,7 +96,8 @@ class GroupWalker {
   [[nodiscard]] SegmentWalker& frames() { return frames_; }
 
   // `final`: nothing is added to the file any more. Else a frame at the very end that lacks ordinals waits
-  // for the one that has them. Errors: as SegmentWalker::next().
+  // for the one that has them.
+  // Errors: as SegmentWalker::next().
   [[nodiscard]] Result<Step> next(bool final);
 
  private:

@@ -1,5 +1,6 @@
 // verify_ledger: reads a whole ledger and says what is not as it should be. It may be written meanwhile;
-// nothing is changed. Threads: any.
+// nothing is changed.
+// Threads: any.
 #pragma once
 
 #include <cstdint>

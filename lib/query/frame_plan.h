@@ -1,5 +1,6 @@
 // FramePlan: the frames that a query has to read, in the order of the ledger, found segment by segment as
-// they are asked for, so that a month's worth costs no memory. Threads: one at a time.
+// they are asked for, so that a month's worth costs no memory.
+// Threads: one at a time.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // GroupTable: groups by their keys, each with its sums, in a hash table of bounded size; and KeyMaker, which
-// finds the group of each record of a batch. Threads: one for each object, but TextIds: any.
+// finds the group of each record of a batch.
+// Threads: one for each object, but TextIds: any.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // LedgerView: which segments a ledger has, and what times they hold. Opening it looks at the names and, when
 // it is first asked for times, at the trailers of sealed segments; they are kept for the next question, as
-// sealed segments never change. It takes no lock and writes nothing. Threads: any, one call at a time; scans
-// copy what they need of it when they begin.
+// sealed segments never change. It takes no lock and writes nothing.
+// Threads: any, one call at a time; scans copy what they need of it when they begin.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // The calendar of the process's zone, by localtime_r(): time to date and back, with what happens where the
-// clocks are set back or forward. Threads: any.
+// clocks are set back or forward.
+// Threads: any.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 // The table `log`: a ledger as an SQLite virtual table. See sql_session.h for what it looks like from
-// outside. Threads: one, the session's.
+// outside.
+// Threads: one, the session's.
 #pragma once
 
 #include <sqlite3.h>

@@ -1,6 +1,7 @@
 // PortPeers: which (nat_ip, protocol, pub_ip, pub_port) have the most records, in bounded memory: the
 // algorithm of Misra and Gries, in its batch form. Whatever has more than one record in half its room is
-// found. Threads: one for each object.
+// found.
+// Threads: one for each object.
 #pragma once
 
 #include <cstdint>

@@ -123,7 +123,8 @@ struct FieldTest {
 // Reads "FIELD=VALUE", as --where has it: values are what the log's texts have, addresses also with a prefix
 // length, numbers also as a range "1024-65535", protocols also by name (tcp, udp, icmp, icmpv6, sctp, gre,
 // dccp, udplite), and several values with a comma between them: any of them will do. Times are not tested
-// here, see Query. Errors: kUsage, naming the text, what is wrong with it and what would do.
+// here, see Query.
+// Errors: kUsage, naming the text, what is wrong with it and what would do.
 [[nodiscard]] Result<FieldTest> parse_field_test(std::string_view text);
 
 struct Query {

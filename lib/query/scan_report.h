@@ -1,5 +1,6 @@
 // ScanReport: what an answer must say beside the answer: where the ledger could not be read, and where the
-// log itself says that it is incomplete. Threads: plain value types.
+// log itself says that it is incomplete.
+// Threads: plain value types.
 #pragma once
 
 #include <cstdint>

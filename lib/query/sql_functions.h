@@ -1,5 +1,6 @@
 // The functions of SqlSession beside SQLite's own: date_trunc, in_prefix, to_unixtime, from_unixtime; and
-// trim, ltrim and rtrim of two arguments in place of SQLite's. Threads: one, the session's.
+// trim, ltrim and rtrim of two arguments in place of SQLite's.
+// Threads: one, the session's.
 #pragma once
 
 #include <sqlite3.h>

@@ -78,7 +78,8 @@ class SqlSession {
   };
 
   // Runs one SELECT (WITH, VALUES). A second statement is refused. The ledger is looked at anew for each
-  // call. Errors: kUsage for what SQL or this session refuses, with SQLite's words and the place in the text;
+  // call.
+  // Errors: kUsage for what SQL or this session refuses, with SQLite's words and the place in the text;
   // kUnavailable
   //         when it was cancelled or took too long; kIo when memory ended, or the ledger cannot be read.
   [[nodiscard]] Result<SqlResult> run(std::string_view sql, const Consumer& consumer);

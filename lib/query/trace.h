@@ -108,7 +108,8 @@ inline constexpr std::size_t kMaxTraceQuestions = 1'000'000;
 inline constexpr std::chrono::milliseconds kLookBack = std::chrono::minutes(20);
 
 // Answers all questions in one pass over the frames that they need (and a second one for those that found
-// nothing). Errors: kUsage for too many questions; kIo, kPermission.
+// nothing).
+// Errors: kUsage for too many questions; kIo, kPermission.
 [[nodiscard]] Result<TraceResult> trace(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
                                         const TraceOptions& options, const ScanControl& control);
 

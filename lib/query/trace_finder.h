@@ -1,5 +1,6 @@
 // TraceFinder: finds the records that answer many trace questions in one pass, and puts together those of one
-// session. Threads: one; its scans have workers of their own.
+// session.
+// Threads: one; its scans have workers of their own.
 #pragma once
 
 #include <mutex>

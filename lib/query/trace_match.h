@@ -1,4 +1,5 @@
-// What a trace question says, beside a record: of the time, and of the peer. Threads: any.
+// What a trace question says, beside a record: of the time, and of the peer.
+// Threads: any.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,8 @@
 //
 // It runs by /bin/sh -c in a process group of its own, without capabilities. Its standard output goes
 // nowhere, its standard error is this program's, and it inherits no other descriptor. The program ignores
-// SIGPIPE. Threads: one at a time.
+// SIGPIPE.
+// Threads: one at a time.
 #pragma once
 
 #include <sys/types.h>

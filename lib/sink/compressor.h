@@ -1,5 +1,6 @@
 // Compresses whole files with gzip or zstd, and texts with gzip. The one place of the sinks that knows zlib
-// and libzstd. Threads: any.
+// and libzstd.
+// Threads: any.
 #pragma once
 
 #include <cstdint>

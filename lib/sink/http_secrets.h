@@ -1,5 +1,6 @@
 // HttpSecrets: what an http sink tells the server about itself, read from files and the environment, so that
-// none of it stands on a command line. Never shown in a message. Threads: a plain value type.
+// none of it stands on a command line. Never shown in a message.
+// Threads: a plain value type.
 #pragma once
 
 #include <string>

@@ -1,7 +1,8 @@
 // NetflowFiles: session records as nfdump's own files. nfcapd writes them, from NetFlow 9 that is sent to it
 // over loopback: one nfcapd, and one directory, for each ten minutes of the log, as a probe that is asked by
 // time would have. Only IPv4. NAT address and port go as NetFlow's fields 225 and 227; bytes of both
-// directions. Threads: one.
+// directions.
+// Threads: one.
 #pragma once
 
 #include <sys/types.h>

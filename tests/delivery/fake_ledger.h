@@ -1,5 +1,6 @@
 // A ledger in memory behind the LedgerPort, which outlives the delivery that uses it: a test may kill that
-// and build another. A frame is written by tick() and sync(), at once. Threads: any.
+// and build another. A frame is written by tick() and sync(), at once.
+// Threads: any.
 #pragma once
 
 #include <algorithm>

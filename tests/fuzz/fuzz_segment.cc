@@ -1,6 +1,7 @@
 // Whole segment files of hostile bytes: readers, the sealer, verify and a writer come to an end, deliver in
-// order, and account for every ordinal once. Shape: the first byte says which checksums are put right (so
-// that what is behind them is reached), and whether the
+// order, and account for every ordinal once.
+// Shape:  the first byte says which checksums are put right (so that what is behind them is reached), and
+// whether the
 //        file is sealed and has a successor; the rest is the file.
 #include <cstring>
 #include <fstream>

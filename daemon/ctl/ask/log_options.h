@@ -31,7 +31,8 @@ void add_csv_option(CLI::App& command, LogOptions& options);
 // Errors: kUsage if both --json and --csv are given.
 [[nodiscard]] Result<Shape> shape_of(const Global& global, const LogOptions& options);
 
-// Reads one time; says on stderr if the clocks showed it twice or never. Errors: kUsage, with the option.
+// Reads one time; says on stderr if the clocks showed it twice or never.
+// Errors: kUsage, with the option.
 [[nodiscard]] Result<TimeReading> read_time(std::string_view command, std::string_view option,
                                             std::string_view text, UnixMs now);
 
@@ -51,10 +52,12 @@ struct AskedTime {
 
 // Errors: kUsage, with the option.
 [[nodiscard]] Result<std::vector<FieldTest>> read_where(const LogOptions& options);
-// Reads "FIELD" or "FIELD,FIELD". Errors: kUsage, with the option.
+// Reads "FIELD" or "FIELD,FIELD".
+// Errors: kUsage, with the option.
 [[nodiscard]] Result<std::vector<Field>> read_fields(std::string_view option,
                                                      const std::vector<std::string>& texts);
-// Reads a duration, which must be above zero. Errors: kUsage, with the option.
+// Reads a duration, which must be above zero.
+// Errors: kUsage, with the option.
 [[nodiscard]] Result<std::chrono::milliseconds> read_length(std::string_view option, std::string_view text);
 
 [[nodiscard]] UnixMs now_ms();

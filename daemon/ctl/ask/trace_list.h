@@ -4,8 +4,9 @@
 // "IP:PORT"), time, protocol, pub_ip, pub_port; others (a ticket's number) are handed on. Without such a
 // line: nat_ip, nat_port, time and, if there are more, protocol, pub_ip, pub_port. Out: the question's
 // columns as they came, then verdict, rank, the session and why; a line for each candidate, and one for a
-// question without any. A question that cannot be read gets its line, too. Units: at most kMaxListBytes of
-// input. Threads: one.
+// question without any. A question that cannot be read gets its line, too.
+// Units:  at most kMaxListBytes of input.
+// Threads: one.
 #pragma once
 
 #include <string>
@@ -31,8 +32,8 @@ struct TraceList {
   std::vector<ListedQuestion> questions;
 };
 
-// `slack` is every question's. Errors: kUsage for CSV that is none, a head without nat_ip or time, and too
-// many questions; with the line.
+// `slack` is every question's.
+// Errors: kUsage for CSV that is none, a head without nat_ip or time, and too many questions; with the line.
 [[nodiscard]] Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack, UnixMs now);
 
 // `answers` has one for each question that can be asked, in their order.

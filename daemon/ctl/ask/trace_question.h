@@ -19,8 +19,8 @@ struct TraceWords {
   std::string slack;
 };
 
-// A time of day without seconds means that whole minute. Errors: kUsage, naming the part, its value and what
-// would do.
+// A time of day without seconds means that whole minute.
+// Errors: kUsage, naming the part, its value and what would do.
 [[nodiscard]] Result<TraceQuestion> read_question(const TraceWords& words, UnixMs now);
 
 // "203.0.113.7:40123 tcp"
