@@ -1,9 +1,9 @@
 #include "collector_thread.h"
 
-#include <poll.h>
-
 #include <cerrno>
 #include <system_error>
+
+#include <poll.h>
 
 namespace natsession {
 namespace {
@@ -16,9 +16,10 @@ constexpr std::uint32_t kCensusStep = 32'768;
 
 }  // namespace
 
-CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
-                                 const CollectorSettings& collecting, const Origin& origin, const VpcMap& vpcs,
-                                 Producer& output, const Clock& clock, WakeFd& notice)
+CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source,
+                                 const TrackerSettings& tracking, const CollectorSettings& collecting,
+                                 const Origin& origin, const VpcMap& vpcs, Producer& output,
+                                 const Clock& clock, WakeFd& notice)
     : netns_(std::move(netns)),
       clock_(clock),
       notice_(notice),
@@ -58,8 +59,8 @@ Result<void> CollectorThread::start() {
 
 void CollectorThread::run() {
   const State end = live();
-  // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket, in a table
-  // that fills, for as long as the sinks take to finish.
+  // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket,
+  // in a table that fills, for as long as the sinks take to finish.
   (void)source_->set_reliable(false);  // also where somebody else holds the socket, too
   source_.reset();
   change_state(end);
@@ -114,7 +115,8 @@ void CollectorThread::wait_while_paused() {
   }
 }
 
-// One step of it. Sessions come and go in between: the census is as exact as a moment that lasts as long as it takes.
+// One step of it. Sessions come and go in between: the census is as exact as a moment that lasts as long as
+// it takes.
 void CollectorThread::count_ports() {
   if (counting_ == nullptr) {
     counting_ = std::make_unique<PortCensus>();
@@ -135,7 +137,8 @@ CollectorThread::State CollectorThread::take_turns() {
     if (relabelled_.exchange(false, std::memory_order_acquire)) {
       labels_.with([this](const Labels& labels) { tracker_.relabel(*labels.origin, *labels.vpcs); });
     }
-    if (!logging_.load(std::memory_order_relaxed) || stop_.load(std::memory_order_relaxed)) collector_.request_stop();
+    if (!logging_.load(std::memory_order_relaxed) || stop_.load(std::memory_order_relaxed))
+      collector_.request_stop();
     if (counting_ != nullptr || census_wanted_.exchange(false, std::memory_order_relaxed)) count_ports();
     const auto pace = collector_.turn();
     // Between the turns of one burst a batch may fill up, so that the sinks write much at a time.
@@ -150,7 +153,8 @@ CollectorThread::State CollectorThread::take_turns() {
       return State::kFailed;
     }
     if (abort_.load(std::memory_order_relaxed)) return State::kDone;
-    if (*pace == Collector::Pace::kDone) return stop_.load(std::memory_order_relaxed) ? State::kDone : State::kPaused;
+    if (*pace == Collector::Pace::kDone)
+      return stop_.load(std::memory_order_relaxed) ? State::kDone : State::kPaused;
     if (!told_ready && collector_.ready()) {
       told_ready = true;
       change_state(State::kReady);
@@ -165,7 +169,8 @@ void CollectorThread::wait(Collector::Pace pace) {
   pollfd fds[] = {{wake_.fd(), POLLIN, 0}, {source_->event_fd(), POLLIN, 0}};
   const bool idle = pace == Collector::Pace::kIdle;
   const auto limit = idle ? Collector::kIdleLimit : Collector::kTickLength;
-  if (::poll(fds, idle ? 2 : 1, static_cast<int>(limit.count())) > 0 && (fds[0].revents & POLLIN) != 0) wake_.clear();
+  if (::poll(fds, idle ? 2 : 1, static_cast<int>(limit.count())) > 0 && (fds[0].revents & POLLIN) != 0)
+    wake_.clear();
 }
 
 void CollectorThread::publish() {

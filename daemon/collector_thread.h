@@ -1,5 +1,5 @@
-// CollectorThread: one namespace's source, tracker and collector, and the thread that turns them. It waits where the
-// collector says so, and for nothing else.
+// CollectorThread: one namespace's source, tracker and collector, and the thread that turns them. It waits
+// where the collector says so, and for nothing else.
 // Threads: start() and join() on the thread that made it; the others from any.
 #pragma once
 
@@ -53,11 +53,11 @@ class CollectorThread {
     std::uint64_t left_out = 0;
   };
 
-  // All references outlive the thread and every record. `notice` is woken when the state changes. `netns` is how the
-  // namespace is called in messages; empty for the daemon's own.
+  // All references outlive the thread and every record. `notice` is woken when the state changes. `netns` is
+  // how the namespace is called in messages; empty for the daemon's own.
   CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
-                  const CollectorSettings& collecting, const Origin& origin, const VpcMap& vpcs, Producer& output,
-                  const Clock& clock, WakeFd& notice);
+                  const CollectorSettings& collecting, const Origin& origin, const VpcMap& vpcs,
+                  Producer& output, const Clock& clock, WakeFd& notice);
   ~CollectorThread();  // aborts, if it still runs
 
   // Before start(): what a predecessor left, and the time in between as a gap.
@@ -69,8 +69,8 @@ class CollectorThread {
 
   void request_close();
   void request_stop();
-  // Whether it logs. Off: what was seen is written, open sessions get an interim record, and the kernel is asked for
-  // nothing more. On again: as after a restart, with a gap record for the time in between.
+  // Whether it logs. Off: what was seen is written, open sessions get an interim record, and the kernel is
+  // asked for nothing more. On again: as after a restart, with a gap record for the time in between.
   void set_logging(bool on);
   // Counts the SNAT ports in use; census() tells when it has.
   void request_census();
@@ -113,7 +113,8 @@ class CollectorThread {
   const Clock& clock_;
   WakeFd& notice_;
   WakeFd wake_;
-  std::unique_ptr<ConntrackSource> source_;  // closed when the thread ends; collector_ must not be turned after that
+  std::unique_ptr<ConntrackSource>
+      source_;  // closed when the thread ends; collector_ must not be turned after that
   Producer& output_;
   Tracker tracker_;
   Collector collector_;

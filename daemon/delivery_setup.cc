@@ -46,7 +46,8 @@ Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& cloc
     SinkSpec spec;
     spec.sink = std::move((*sinks)[i]);
     // Local sinks are given what there is, at once, unless their URL says otherwise.
-    if (asked->remote) spec.batch = {.records = config.batch, .bytes = config.batch_bytes, .linger = config.linger};
+    if (asked->remote)
+      spec.batch = {.records = config.batch, .bytes = config.batch_bytes, .linger = config.linger};
     if (asked->batch) spec.batch.records = *asked->batch;
     if (asked->batch_bytes) spec.batch.bytes = *asked->batch_bytes;
     if (asked->linger) spec.batch.linger = *asked->linger;

@@ -82,7 +82,8 @@ std::string findings_text(const std::vector<Finding>& findings) {
                                    : finding.level == Finding::Level::kWarning ? "WARNING"
                                                                                : "FAILURE";
     text += fmt::format("{}  {} = {}", level, finding.name, finding.value);
-    if (finding.level != Finding::Level::kOk && !finding.wanted.empty()) text += fmt::format(" (wanted: {})", finding.wanted);
+    if (finding.level != Finding::Level::kOk && !finding.wanted.empty())
+      text += fmt::format(" (wanted: {})", finding.wanted);
     text += '\n';
     if (!finding.meaning.empty()) text += fmt::format("         {}\n", finding.meaning);
     std::string_view remedy = finding.remedy;

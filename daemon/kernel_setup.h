@@ -1,4 +1,5 @@
-// What the daemon does in the watched network namespace before it gives up its privileges: --tune, --check, sockets.
+// What the daemon does in the watched network namespace before it gives up its privileges: --tune, --check,
+// sockets.
 // Threads: the main one, while it is the only one.
 #pragma once
 
@@ -21,7 +22,8 @@ struct KernelSetup {
   std::string boot_id;  // see state_file.h
 };
 
-// Enters the namespace (empty: stays where it is), tunes it if asked to, opens the sockets, checks the kernel, and goes back.
+// Enters the namespace (empty: stays where it is), tunes it if asked to, opens the sockets, checks the
+// kernel, and goes back.
 // Errors: no such namespace, no permission, no conntrack; the message says which and what would do.
 [[nodiscard]] Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns);
 

@@ -1,10 +1,10 @@
 #include "legacy.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "ledger/ledger_open_sessions.h"
 #include "messages.h"
@@ -12,8 +12,8 @@
 namespace natsession {
 namespace {
 
-// Records that were lost with the memory of a process that was killed may be a little older than the newest one that
-// was written: an end may be told late.
+// Records that were lost with the memory of a process that was killed may be a little older than the newest
+// one that was written: an end may be told late.
 constexpr std::chrono::seconds kSlack{2};
 
 // Where the kernel does not tell when its oldest session began, and at most.
@@ -60,8 +60,9 @@ void Legacy::read(const std::vector<KernelSetup>& setups, const std::vector<Orig
 void Legacy::read_state(Place& place) const {
   auto state = read_state_file(place.state_file, place.boot_id);
   if (!state) {
-    log_warning(fmt::format("{}; sessions that were open at the last stop are reported from their beginning again",
-                            state.error().message));
+    log_warning(
+        fmt::format("{}; sessions that were open at the last stop are reported from their beginning again",
+                    state.error().message));
   } else if (*state) {
     place.state = std::move(**state);
     log_info(fmt::format("state file {}: {} sessions were open at the last stop", place.state_file,
@@ -88,9 +89,10 @@ void Legacy::read_ledger(const std::vector<KernelSetup>& setups, const std::vect
     places_[i].open = found == open->end() ? OpenSessions() : std::move(found->second);
     count += places_[i].open->size();
   }
-  log_warning(fmt::format("the last run ended without a stop: the log has a gap record for the time since; {} sessions "
-                          "were open in the ledger",
-                          count));
+  log_warning(fmt::format(
+      "the last run ended without a stop: the log has a gap record for the time since; {} sessions "
+      "were open in the ledger",
+      count));
 }
 
 void Legacy::hand_to(CollectorThread& collector, std::size_t index) {

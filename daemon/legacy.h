@@ -1,6 +1,6 @@
-// Legacy: what an earlier run left for this one, and what this one leaves for the next: the sessions that were open.
-// A state file says all of it, where the earlier run could write one; else the ledger tells what was written down, and
-// the time since then is a gap.
+// Legacy: what an earlier run left for this one, and what this one leaves for the next: the sessions that
+// were open. A state file says all of it, where the earlier run could write one; else the ledger tells what
+// was written down, and the time since then is a gap.
 // Threads: the main one, before the collectors run and after.
 #pragma once
 
@@ -22,7 +22,8 @@ class Legacy {
   // `ledger` may be null. It is looked at now; `config` outlives the object.
   Legacy(const Config& config, const LedgerPort* ledger);
 
-  // Reads what there is. `origins` are of the setups, in their order. Faults are told, and what they hide is done without.
+  // Reads what there is. `origins` are of the setups, in their order. Faults are told, and what they hide is
+  // done without.
   void read(const std::vector<KernelSetup>& setups, const std::vector<Origin>& origins);
 
   // For the collector of setup `index`, before it starts.

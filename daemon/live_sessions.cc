@@ -83,7 +83,8 @@ Result<void> LiveSessions::show(EventSource::Handler& handler, const std::functi
   for (;;) {
     const auto state = dump_.step(handler);
     if (!state) return state.error();
-    if (*state != EventSource::DumpState::kMore) return {};  // an interrupted one may lack some, as any moment does
+    if (*state != EventSource::DumpState::kMore)
+      return {};  // an interrupted one may lack some, as any moment does
     if (enough() || late()) break;
     pollfd poller{dump_.fd(), POLLIN, 0};
     ::poll(&poller, 1, static_cast<int>(kPatience.count()));

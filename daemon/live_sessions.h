@@ -1,5 +1,5 @@
-// LiveSessions: answers who uses what now, by a dump of the kernel's table on a socket of its own. The collector is not
-// asked, so a question never takes it away from events.
+// LiveSessions: answers who uses what now, by a dump of the kernel's table on a socket of its own. The
+// collector is not asked, so a question never takes it away from events.
 // Threads: open() on one; collect() from any, one at a time.
 #pragma once
 

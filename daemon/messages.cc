@@ -1,12 +1,13 @@
 #include "messages.h"
 
-#include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <string>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace natsession {
 namespace {
@@ -18,11 +19,12 @@ struct Level {
 
 constexpr Level kLevels[] = {{3, "error"}, {4, "warning"}, {6, "info"}, {7, "debug"}};
 
-std::string program_name = "natsessiond";        // set once, before there are threads
-bool to_journal = false;                         // likewise
+std::string program_name = "natsessiond";  // set once, before there are threads
+bool to_journal = false;                   // likewise
 std::atomic<LogLevel> least_level{LogLevel::kInfo};
 
-// journald connects a unit's stderr to itself and says to which file, so that a redirected stderr is told apart.
+// journald connects a unit's stderr to itself and says to which file, so that a redirected stderr is told
+// apart.
 bool stderr_is_journal() {
   const char* const stream = std::getenv("JOURNAL_STREAM");
   struct stat status {};
@@ -53,11 +55,21 @@ void open_messages(std::string_view program, LogLevel least) {
   set_message_level(least);
 }
 
-void set_message_level(LogLevel least) { least_level.store(least, std::memory_order_relaxed); }
+void set_message_level(LogLevel least) {
+  least_level.store(least, std::memory_order_relaxed);
+}
 
-void log_error(std::string_view text) { write_message(LogLevel::kError, text); }
-void log_warning(std::string_view text) { write_message(LogLevel::kWarning, text); }
-void log_info(std::string_view text) { write_message(LogLevel::kInfo, text); }
-void log_debug(std::string_view text) { write_message(LogLevel::kDebug, text); }
+void log_error(std::string_view text) {
+  write_message(LogLevel::kError, text);
+}
+void log_warning(std::string_view text) {
+  write_message(LogLevel::kWarning, text);
+}
+void log_info(std::string_view text) {
+  write_message(LogLevel::kInfo, text);
+}
+void log_debug(std::string_view text) {
+  write_message(LogLevel::kDebug, text);
+}
 
 }  // namespace natsession

@@ -1,4 +1,5 @@
-// The daemon's own messages: one line each to stderr, with a level that journald understands when it is there.
+// The daemon's own messages: one line each to stderr, with a level that journald understands when it is
+// there.
 // Threads: any. Each message is one write(), so lines never mix.
 #pragma once
 

@@ -1,12 +1,12 @@
-// natsessiond: the composition root. Parse, open the sockets, drop privileges, subscribe, open ledger and sinks, restore,
-// loop.
-#include <fmt/format.h>
-#include <unistd.h>
-
+// natsessiond: the composition root. Parse, open the sockets, drop privileges, subscribe, open ledger and
+// sinks, restore, loop.
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "collector_thread.h"
 #include "config/invocation.h"
@@ -53,7 +53,8 @@ Environment make_environment() {
 }
 
 int print(const std::string& text) {
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   return written ? kStopped : kRuntimeFailure;
 }
 
@@ -74,8 +75,8 @@ int run_check(const Config& config) {
 void tell_setup(const std::string& netns, const KernelSetup& setup) {
   const std::string where = netns.empty() ? "" : fmt::format("netns {}: ", netns);
   for (const SysctlChange& change : setup.tuned) {
-    log_info(fmt::format("{}--tune: {} was {}, now {}; flows that exist already keep what they have", where, change.name,
-                         change.before, change.after));
+    log_info(fmt::format("{}--tune: {} was {}, now {}; flows that exist already keep what they have", where,
+                         change.name, change.before, change.after));
   }
   for (const Finding& finding : setup.findings) {
     if (finding.level != Finding::Level::kWarning) continue;
@@ -85,7 +86,8 @@ void tell_setup(const std::string& netns, const KernelSetup& setup) {
 }
 
 std::string ready_text(const Config& config, const KernelSetup& setup) {
-  std::string text = fmt::format("receive buffer {}", format_byte_count(setup.source->granted_receive_buffer()));
+  std::string text =
+      fmt::format("receive buffer {}", format_byte_count(setup.source->granted_receive_buffer()));
   if (!config.ledger.empty()) text += "; ledger " + config.ledger;
   std::string sinks;
   for (const std::string& sink : config.sinks) sinks += (sinks.empty() ? "" : ", ") + sink;
@@ -149,16 +151,18 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     log_error(fmt::format("sink {}: {}", sink, why));
     if (Supervisor* const told = supervisor.load()) told->sink_closed();
   };
-  Delivery delivery(std::move(*sinks), DeliverySettings{}, clock, {.report = tell_report, .on_closed = on_closed},
-                    std::move(ledger));
+  Delivery delivery(std::move(*sinks), DeliverySettings{}, clock,
+                    {.report = tell_report, .on_closed = on_closed}, std::move(ledger));
   Collectors collectors;
   std::vector<std::unique_ptr<LiveSessions>> tables;
   legacy.read(*setups, (*labels)->origins);
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
-        namespaces[i], std::move(setup.source), TrackerSettings{.records = config.records, .window = config.window},
-        CollectorSettings{.window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
+        namespaces[i], std::move(setup.source),
+        TrackerSettings{.records = config.records, .window = config.window},
+        CollectorSettings{
+            .window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
         (*labels)->origins[i], (*labels)->vpcs, delivery.add_producer(), clock, notice));
     legacy.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
@@ -204,4 +208,6 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace natsession
 
-int main(int argc, char** argv) { return natsession::run(argc, argv); }
+int main(int argc, char** argv) {
+  return natsession::run(argc, argv);
+}

@@ -6,8 +6,8 @@
 
 namespace natsession {
 
-// Sends `state`, such as "READY=1", to the socket in NOTIFY_SOCKET; does nothing when there is none. A manager that
-// does not listen is no reason to stop.
+// Sends `state`, such as "READY=1", to the socket in NOTIFY_SOCKET; does nothing when there is none. A
+// manager that does not listen is no reason to stop.
 void notify_manager(std::string_view state);
 
 }  // namespace natsession

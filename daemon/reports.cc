@@ -16,13 +16,15 @@ void tell_report(const Report& report) {
     case Kind::kTrouble:
       return log_warning(sink(fmt::format("{}; trying again", why)));
     case Kind::kTroubleOver:
-      return log_info(sink(fmt::format("takes records again after {:.1f} s and {} tries", seconds, report.retries)));
+      return log_info(
+          sink(fmt::format("takes records again after {:.1f} s and {} tries", seconds, report.retries)));
     case Kind::kLeftBehind:
-      return log_error(sink(fmt::format("takes nothing: left behind with {} records waiting, new ones are dropped for it",
-                                        report.records)));
+      return log_error(
+          sink(fmt::format("takes nothing: left behind with {} records waiting, new ones are dropped for it",
+                           report.records)));
     case Kind::kCaughtUp:
-      return log_warning(
-          sink(fmt::format("goes on; {} records were dropped for it, and a gap record says so", report.records)));
+      return log_warning(sink(
+          fmt::format("goes on; {} records were dropped for it, and a gap record says so", report.records)));
     case Kind::kRejected:
       return log_error(sink(fmt::format("refused {} records for good: {}", report.records, why)));
     case Kind::kNotice:
@@ -39,13 +41,15 @@ void tell_report(const Report& report) {
       return log_info(sink(fmt::format("delivery goes on after {:.0f} s", seconds)));
 
     case Kind::kSkipped:
-      return log_error(sink(fmt::format("{} records cannot be delivered, and a gap record says so: {}", report.records, why)));
+      return log_error(sink(
+          fmt::format("{} records cannot be delivered, and a gap record says so: {}", report.records, why)));
     case Kind::kDeadLetterTrouble:
       return log_error(sink(fmt::format("what it refuses is not kept: {}", why)));
     case Kind::kDeadLetterTroubleOver:
       return log_info(sink("what it refuses is kept again"));
     case Kind::kCursorTrouble:
-      return log_error(sink(fmt::format("its place in the ledger cannot be stored, a restart would repeat records: {}", why)));
+      return log_error(sink(
+          fmt::format("its place in the ledger cannot be stored, a restart would repeat records: {}", why)));
     case Kind::kCursorTroubleOver:
       return log_info(sink("its place in the ledger is stored again"));
 

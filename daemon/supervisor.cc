@@ -1,14 +1,15 @@
 #include "supervisor.h"
 
-#include <fmt/format.h>
-#include <poll.h>
-#include <pthread.h>
 #include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include "kernel_setup.h"
 #include "messages.h"
@@ -59,8 +60,8 @@ Result<std::unique_ptr<Labels>> make_labels(const Config& config) {
   return labels;
 }
 
-Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery, ControlService& service,
-                       WakeFd& notice)
+Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
+                       ControlService& service, WakeFd& notice)
     : config_(std::move(config)),
       reload_(std::move(reload)),
       collectors_(collectors),
@@ -155,10 +156,12 @@ void Supervisor::watch_collectors() {
     failed_ = true;
   }
   if (failed_) return;
-  if (!told_ready_ && all_are([](CollectorThread::State state) { return state != CollectorThread::State::kStarting; })) {
+  if (!told_ready_ &&
+      all_are([](CollectorThread::State state) { return state != CollectorThread::State::kStarting; })) {
     told_ready_ = true;
     std::uint64_t live = 0;
-    for (const auto& collector : collectors_) live += collector->status().live.load(std::memory_order_relaxed);
+    for (const auto& collector : collectors_)
+      live += collector->status().live.load(std::memory_order_relaxed);
     log_info(fmt::format("ready: {} open sessions; {}", live, ready_text_));
     notify_manager("READY=1\nSTATUS=logging NAT sessions");
   }
@@ -169,7 +172,8 @@ void Supervisor::tell_losses(bool now) {
   const std::chrono::nanoseconds steady = clock_.steady();
   if (!now && told_at_.count() != 0 && steady - told_at_ < kTellInterval) return;
   bool told = false;
-  for (std::size_t i = 0; i < collectors_.size(); ++i) told = tell_losses_of(*collectors_[i], told_[i]) || told;
+  for (std::size_t i = 0; i < collectors_.size(); ++i)
+    told = tell_losses_of(*collectors_[i], told_[i]) || told;
   if (told) told_at_ = steady;
 }
 
@@ -177,7 +181,8 @@ void Supervisor::tell_losses(bool now) {
 bool Supervisor::tell_losses_of(const CollectorThread& collector, Told& told) {
   const CollectorStatus& status = collector.status();
   bool any = false;
-  const auto tell = [&](const std::atomic<std::uint64_t>& value, std::uint64_t& before, std::string_view text) {
+  const auto tell = [&](const std::atomic<std::uint64_t>& value, std::uint64_t& before,
+                        std::string_view text) {
     const std::uint64_t current = value.load(std::memory_order_relaxed);
     if (current == before) return false;
     log_warning(prefix(collector) + fmt::format(fmt::runtime(text), current - before));
@@ -185,13 +190,17 @@ bool Supervisor::tell_losses_of(const CollectorThread& collector, Told& told) {
     return any = true;
   };
   tell(status.events_lost, told.events_lost,
-       "{} conntrack events were lost: the log has a gap record for it; a larger --rcvbuf holds longer bursts");
+       "{} conntrack events were lost: the log has a gap record for it; a larger --rcvbuf holds longer "
+       "bursts");
   tell(status.guard_trips, told.guard_trips,
        "reliable mode went off {} times because undelivered events were filling the conntrack table");
-  tell(status.not_followed, told.not_followed, "{} sessions were beyond the limit of the session table and not followed");
+  tell(status.not_followed, told.not_followed,
+       "{} sessions were beyond the limit of the session table and not followed");
   tell(status.malformed, told.malformed, "{} malformed messages from the kernel were skipped");
-  if (tell(status.passes_failed, told.passes_failed, "{} dumps of the conntrack table failed or were interrupted")) {
-    if (const auto error = collector.error()) log_warning(fmt::format("{}dump: {}", prefix(collector), error->message));
+  if (tell(status.passes_failed, told.passes_failed,
+           "{} dumps of the conntrack table failed or were interrupted")) {
+    if (const auto error = collector.error())
+      log_warning(fmt::format("{}dump: {}", prefix(collector), error->message));
   }
   return any;
 }

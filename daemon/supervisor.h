@@ -30,13 +30,14 @@ class Supervisor {
   using Reload = std::function<Result<Config>()>;
 
   // All outlive the supervisor.
-  Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery, ControlService& service,
-             WakeFd& notice);
+  Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
+             ControlService& service, WakeFd& notice);
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
 
-  // Until a signal or a failure ends it. Returns the exit status: 0 when stopped on request and all was delivered.
+  // Until a signal or a failure ends it. Returns the exit status: 0 when stopped on request and all was
+  // delivered.
   int run(const std::string& ready_text);
 
  private:

@@ -3,9 +3,10 @@
 #pragma once
 
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <cstdint>
+
+#include <unistd.h>
 
 #include "base/unique_fd.h"
 

@@ -18,12 +18,14 @@ Result<ByteCount> parse_byte_count(std::string_view text) {
   if (error == std::errc() && suffix.size() <= 1) {
     const std::size_t position = suffix.empty() ? 0 : kSuffixes.find(suffix.front());
     const unsigned shift = suffix.empty() ? 0 : 10 * (static_cast<unsigned>(position) + 1);
-    if (position != std::string_view::npos && number <= (std::numeric_limits<std::uint64_t>::max() >> shift)) {
+    if (position != std::string_view::npos &&
+        number <= (std::numeric_limits<std::uint64_t>::max() >> shift)) {
       return ByteCount{number << shift};
     }
   }
   return Error{ErrorKind::kUsage,
-               "'" + std::string(text) + "' is not a size: a whole number of bytes, or with K, M, G or T, such as 64M"};
+               "'" + std::string(text) +
+                   "' is not a size: a whole number of bytes, or with K, M, G or T, such as 64M"};
 }
 
 std::string format_byte_count(ByteCount count) {

@@ -1,5 +1,5 @@
-// HugePageAllocator: memory for tables that are looked into all over. Large blocks are asked for in huge pages
-// (MADV_HUGEPAGE), where a look costs no walk through the page tables; small ones come from the heap.
+// HugePageAllocator: memory for tables that are looked into all over. Large blocks are asked for in huge
+// pages (MADV_HUGEPAGE), where a look costs no walk through the page tables; small ones come from the heap.
 // Threads: any.
 #pragma once
 

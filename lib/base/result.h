@@ -1,4 +1,5 @@
-// Result<T>: a value or an Error, across every library boundary of this project. Mirrors std::expected (C++23).
+// Result<T>: a value or an Error, across every library boundary of this project. Mirrors std::expected
+// (C++23).
 // Threads: a plain value type.
 #pragma once
 
@@ -25,7 +26,8 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit, as in std::expected
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit, as in std::expected
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
 
   [[nodiscard]] bool has_value() const { return state_.index() == 0; }
@@ -65,6 +67,7 @@ class [[nodiscard]] Result<void> {
 
 // Describes a failed system call. `error_number` is errno as it was right after the call; it is passed in and
 // never read here. EPERM and EACCES become kPermission, all others `otherwise`.
-[[nodiscard]] Error system_error(std::string operation, int error_number, ErrorKind otherwise = ErrorKind::kIo);
+[[nodiscard]] Error system_error(std::string operation, int error_number,
+                                 ErrorKind otherwise = ErrorKind::kIo);
 
 }  // namespace natsession

@@ -23,7 +23,8 @@ class Clock {
  public:
   virtual ~Clock() = default;
   [[nodiscard]] virtual UnixNs now() const = 0;
-  [[nodiscard]] virtual std::chrono::nanoseconds steady() const = 0;  // never steps; only differences mean anything
+  [[nodiscard]] virtual std::chrono::nanoseconds steady()
+      const = 0;  // never steps; only differences mean anything
 };
 
 class SystemClock final : public Clock {

@@ -2,9 +2,9 @@
 // Threads: a plain value type.
 #pragma once
 
-#include <unistd.h>
-
 #include <utility>
+
+#include <unistd.h>
 
 namespace natsession {
 

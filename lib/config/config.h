@@ -39,7 +39,7 @@ struct Config {
   std::string ledger;  // a directory; empty: a bounded queue in memory
   std::chrono::milliseconds retention = std::chrono::hours(24 * 30);
   ByteCount ledger_max{20ULL << 30};
-  std::string sync = "1s";  // always, never, or a time: how often what arrived is written
+  std::string sync = "1s";   // always, never, or a time: how often what arrived is written
   std::size_t batch = 1000;  // records
   ByteCount batch_bytes{1ULL << 20};
   std::chrono::milliseconds linger{1000};

@@ -1,7 +1,7 @@
 #include "config/setters.h"
 
-#include <charconv>
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <limits>
 
@@ -35,12 +35,13 @@ std::string destination(std::string_view url) {
 }
 
 // A time from `least` to `most`.
-Result<void> put_time(std::chrono::milliseconds& member, std::string_view value, std::chrono::milliseconds least,
-                      std::chrono::milliseconds most) {
+Result<void> put_time(std::chrono::milliseconds& member, std::string_view value,
+                      std::chrono::milliseconds least, std::chrono::milliseconds most) {
   const auto time = parse_duration(value);
   if (!time) return time.error();
   if (*time < least || *time > most) {
-    return usage(in_quotes(value) + " is out of range: " + format_duration(least) + " to " + format_duration(most));
+    return usage(in_quotes(value) + " is out of range: " + format_duration(least) + " to " +
+                 format_duration(most));
   }
   member = *time;
   return {};
@@ -50,7 +51,8 @@ Result<void> put_size(ByteCount& member, std::string_view value, ByteCount least
   const auto size = parse_byte_count(value);
   if (!size) return size.error();
   if (*size < least || *size > most) {
-    return usage(in_quotes(value) + " is out of range: " + format_byte_count(least) + " to " + format_byte_count(most));
+    return usage(in_quotes(value) + " is out of range: " + format_byte_count(least) + " to " +
+                 format_byte_count(most));
   }
   member = *size;
   return {};
@@ -138,7 +140,8 @@ Result<void> put_netns(Config& config, std::string_view value, const Environment
   if (std::find(config.netns.begin(), config.netns.end(), value) != config.netns.end()) {
     return usage(in_quotes(value) + " is given twice");
   }
-  if (config.netns.size() == kMaxNamespaces) return usage("more than " + std::to_string(kMaxNamespaces) + " namespaces");
+  if (config.netns.size() == kMaxNamespaces)
+    return usage("more than " + std::to_string(kMaxNamespaces) + " namespaces");
   config.netns.emplace_back(value);
   return {};
 }
@@ -157,8 +160,8 @@ Result<void> put_guard(Config& config, std::string_view value, const Environment
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), percent);
   if (error != std::errc() || end != digits.data() + digits.size() || percent < kMinGuardPercent ||
       percent > kMaxGuardPercent) {
-    return usage(in_quotes(value) + " is not a share of the conntrack table: " + std::to_string(kMinGuardPercent) +
-                 "% to " + std::to_string(kMaxGuardPercent) + "%");
+    return usage(in_quotes(value) + " is not a share of the conntrack table: " +
+                 std::to_string(kMinGuardPercent) + "% to " + std::to_string(kMaxGuardPercent) + "%");
   }
   config.guard_percent = percent;
   return {};
@@ -178,7 +181,8 @@ Result<void> put_retention(Config& config, std::string_view value, const Environ
 }
 
 Result<void> put_ledger_max(Config& config, std::string_view value, const Environment&) {
-  return put_size(config.ledger_max, value, kMinLedgerMax, ByteCount{std::numeric_limits<std::int64_t>::max()});
+  return put_size(config.ledger_max, value, kMinLedgerMax,
+                  ByteCount{std::numeric_limits<std::int64_t>::max()});
 }
 
 Result<void> put_sync(Config& config, std::string_view value, const Environment&) {
@@ -217,8 +221,8 @@ Result<void> put_suspend(Config& config, std::string_view value, const Environme
 Result<void> put_control(Config& config, std::string_view value, const Environment&) {
   constexpr std::size_t kMaxSocketPath = 107;  // sun_path, less the NUL
   if (value.size() > kMaxSocketPath) {
-    return usage(in_quotes(value) + " has " + std::to_string(value.size()) + " bytes: the path of a socket has at most " +
-                 std::to_string(kMaxSocketPath));
+    return usage(in_quotes(value) + " has " + std::to_string(value.size()) +
+                 " bytes: the path of a socket has at most " + std::to_string(kMaxSocketPath));
   }
   config.control = value;
   return {};

@@ -1,5 +1,6 @@
 // Bits in a row, for numbers whose bits are as good as random: no compressor makes them fewer.
-// Shape:  the first number's lowest bit is the lowest bit of the first byte; the last byte is filled up with zeros.
+// Shape:  the first number's lowest bit is the lowest bit of the first byte; the last byte is filled up with
+// zeros.
 // Threads: plain value types.
 #pragma once
 
@@ -53,7 +54,8 @@ class BitWriter {
   unsigned filled_ = 0;  // below 64
 };
 
-// Behind the end there are zeros: the caller sees to it that it reads no further, or looks at place() in the end.
+// Behind the end there are zeros: the caller sees to it that it reads no further, or looks at place() in the
+// end.
 class BitReader {
  public:
   explicit BitReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
@@ -73,7 +75,8 @@ class BitReader {
 
  private:
   [[nodiscard]] std::uint64_t word_at(std::size_t at) const {
-    if (at + 8 <= bytes_.size()) [[likely]] return load_little_endian<std::uint64_t>(bytes_.data() + at);
+    if (at + 8 <= bytes_.size()) [[likely]]
+      return load_little_endian<std::uint64_t>(bytes_.data() + at);
     std::uint64_t word = 0;
     for (std::size_t byte = 0; at + byte < bytes_.size(); ++byte) {
       word |= std::to_integer<std::uint64_t>(bytes_[at + byte]) << (8 * byte);

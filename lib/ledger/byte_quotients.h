@@ -1,9 +1,11 @@
 // Bytes as a size of packets, and what is left over: bytes = packets * quotient + remainder.
-// Shape:  remainders := length varint, and, unless that is 0, a block of so many bytes: bits (bit_packing.h) of each
-//                       record that has a remainder, in their order, by truncated binary code: with k the place of the highest bit of `packets` and u = 2^(k+1) - packets, a
-//                       remainder below u is k bits; of a larger one, plus u, first the k upper bits, then the lowest
-//         A record whose packets are unknown or 0, or whose bytes are unknown, has no remainder: its quotient is the code
-//         of its bytes. Of all others it is one more than the quotient.
+// Shape:  remainders := length varint, and, unless that is 0, a block of so many bytes: bits (bit_packing.h)
+//         of each
+//                       record that has a remainder, in their order, by truncated binary code: with k the
+//                       place of the highest bit of `packets` and u = 2^(k+1) - packets, a remainder below u
+//                       is k bits; of a larger one, plus u, first the k upper bits, then the lowest
+//         A record whose packets are unknown or 0, or whose bytes are unknown, has no remainder: its quotient
+//         is the code of its bytes. Of all others it is one more than the quotient.
 // Threads: any.
 #pragma once
 

@@ -34,7 +34,9 @@ IpAddress address_of(Halves halves) {
   return IpAddress::from_v6(bytes);
 }
 
-bool starts_a_group(std::size_t place) { return (place & (place - 1)) == 0; }
+bool starts_a_group(std::size_t place) {
+  return (place & (place - 1)) == 0;
+}
 
 }  // namespace
 
@@ -78,12 +80,14 @@ void AddressIndexer::arrange(bool by_rank) {
   several_ = static_cast<std::size_t>(middle - order_.begin());
   ranked_ = by_rank;
   if (ranked_) {
-    std::stable_sort(order_.begin(), middle,
-                     [this](std::uint16_t left, std::uint16_t right) { return counts_[left] > counts_[right]; });
+    std::stable_sort(order_.begin(), middle, [this](std::uint16_t left, std::uint16_t right) {
+      return counts_[left] > counts_[right];
+    });
     for (std::size_t group = 2; group < several_; group *= 2) {
-      std::sort(order_.begin() + static_cast<std::ptrdiff_t>(group),
-                order_.begin() + static_cast<std::ptrdiff_t>(std::min(2 * group, several_)),
-                [this](std::uint16_t left, std::uint16_t right) { return distinct_[left] < distinct_[right]; });
+      std::sort(
+          order_.begin() + static_cast<std::ptrdiff_t>(group),
+          order_.begin() + static_cast<std::ptrdiff_t>(std::min(2 * group, several_)),
+          [this](std::uint16_t left, std::uint16_t right) { return distinct_[left] < distinct_[right]; });
     }
   }
   arranged_.clear();
@@ -128,7 +132,8 @@ void AddressIndexer::coded_indexes(std::vector<std::uint64_t>& out) const {
 
 namespace {
 
-bool read_list(ByteReader& in, NumberReader& numbers, std::size_t count, bool ranked, std::vector<IpAddress>& list) {
+bool read_list(ByteReader& in, NumberReader& numbers, std::size_t count, bool ranked,
+               std::vector<IpAddress>& list) {
   std::vector<std::uint64_t> highs(count);
   std::vector<std::uint64_t> lows(count);
   if (!numbers.read(in, highs) || !numbers.read(in, lows)) return false;

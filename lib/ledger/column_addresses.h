@@ -1,14 +1,15 @@
 // The addresses of one column of a frame: the distinct ones, and an index for each record.
 // Shape:  addresses := count varint, order u8, numbers(count) highs, numbers(count) lows,
-//                      once varint, numbers(once) highs, numbers(once) lows, and the indexes, as the column's coding says
-//         The first list has the addresses that several records have, the second those that one record has, in the order
-//         of these records. Index 0 is the next of the second list, index i place i - 1 of the first.
-//         An address is two big-endian numbers of 64 bits, `high` and `low`. It stands against another one: the high less
-//         that one's, the low less that one's if the highs are the same, as it is if not; modulo 2^64. With order 0, and
-//         in the second list, it stands against ::ffff:0.0.0.0. With order 1 it stands against the one before, but at
-//         places 0, 1, 2, 4, 8, 16 … against ::ffff:0.0.0.0.
-//         An encoder that takes the trouble puts the frequent ones first, as small indexes cost less; those between two
-//         powers of two, which are about as frequent, ascend, as small differences cost less.
+//                      once varint, numbers(once) highs, numbers(once) lows, and the indexes, as the column's
+//                      coding says
+//         The first list has the addresses that several records have, the second those that one record has,
+//         in the order of these records. Index 0 is the next of the second list, index i place i - 1 of the
+//         first. An address is two big-endian numbers of 64 bits, `high` and `low`. It stands against another
+//         one: the high less that one's, the low less that one's if the highs are the same, as it is if not;
+//         modulo 2^64. With order 0, and in the second list, it stands against ::ffff:0.0.0.0. With order 1
+//         it stands against the one before, but at places 0, 1, 2, 4, 8, 16 … against ::ffff:0.0.0.0. An
+//         encoder that takes the trouble puts the frequent ones first, as small indexes cost less; those
+//         between two powers of two, which are about as frequent, ascend, as small differences cost less.
 // Threads: one for each object.
 #pragma once
 
@@ -28,13 +29,13 @@ class AddressIndexer {
  public:
   AddressIndexer();
   void clear();
-  // At most kMaxFrameRecords calls after clear(). Where addresses are asked for some records ahead, the memory that add()
-  // needs is there in time.
+  // At most kMaxFrameRecords calls after clear(). Where addresses are asked for some records ahead, the
+  // memory that add() needs is there in time.
   void add(const IpAddress& address) { indexes_.push_back(place_of(address)); }
   void ask(const IpAddress& address) const { __builtin_prefetch(&slots_[slot_of(address)]); }
 
-  // Brings the addresses into the order in which they are written: to be called once, after all were added. `by_rank`:
-  // the frequent ones first.
+  // Brings the addresses into the order in which they are written: to be called once, after all were added.
+  // `by_rank`: the frequent ones first.
   void arrange(bool by_rank);
 
   [[nodiscard]] std::span<const IpAddress> distinct() const { return distinct_; }  // both lists
@@ -47,7 +48,8 @@ class AddressIndexer {
   [[nodiscard]] static std::size_t slot_of(const IpAddress& address) {
     const Words words = words_of(address);
     constexpr std::uint64_t kOdd = 0x9e37'79b9'7f4a'7c15;
-    return static_cast<std::size_t>((words.first * kOdd ^ words.second ^ (words.second >> 32)) * kOdd >> kSlotShift);
+    return static_cast<std::size_t>((words.first * kOdd ^ words.second ^ (words.second >> 32)) * kOdd >>
+                                    kSlotShift);
   }
   struct Words {  // the bytes of an address as they lie
     std::uint64_t first = 0;
@@ -61,7 +63,8 @@ class AddressIndexer {
     return words;
   }
   [[nodiscard]] std::uint16_t place_of(const IpAddress& address);
-  void append_list(std::span<const IpAddress> list, bool ranked, NumberWriter& numbers, std::string& out) const;
+  void append_list(std::span<const IpAddress> list, bool ranked, NumberWriter& numbers,
+                   std::string& out) const;
 
   static constexpr std::size_t kSlots = 2 * kMaxFrameRecords;  // never more than half full
   static constexpr int kSlotShift = 64 - std::countr_zero(kSlots);

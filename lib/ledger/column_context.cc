@@ -11,30 +11,41 @@ std::uint32_t allowed_contexts(ColumnId column) {
   const std::uint32_t of_session = context_bit(kNone) | context_bit(kProtocol) | context_bit(kService);
   switch (column) {
     case ColumnId::kPriPort:
-    case ColumnId::kNatPort: return context_bit(kNone) | context_bit(kProtocol);
-    case ColumnId::kPubPort: return context_bit(kNone) | context_bit(kProtocol);
-    case ColumnId::kOutcome: return of_session;
-    case ColumnId::kSessionAge: return of_session;
+    case ColumnId::kNatPort:
+      return context_bit(kNone) | context_bit(kProtocol);
+    case ColumnId::kPubPort:
+      return context_bit(kNone) | context_bit(kProtocol);
+    case ColumnId::kOutcome:
+      return of_session;
+    case ColumnId::kSessionAge:
+      return of_session;
     case ColumnId::kStartTime:
     case ColumnId::kSeq:
-    case ColumnId::kPktsFromVpc: return of_session | context_bit(kKind) | context_bit(kContinued);
+    case ColumnId::kPktsFromVpc:
+      return of_session | context_bit(kKind) | context_bit(kContinued);
     case ColumnId::kPktsFromPub:
-    case ColumnId::kBytesFromVpc: return of_session | context_bit(kKind) | context_bit(kPktsFromVpc);
+    case ColumnId::kBytesFromVpc:
+      return of_session | context_bit(kKind) | context_bit(kPktsFromVpc);
     case ColumnId::kBytesFromPub:
       return of_session | context_bit(kKind) | context_bit(kPktsFromVpc) | context_bit(kPktsFromPub);
-    default: return context_bit(kNone);
+    default:
+      return context_bit(kNone);
   }
 }
 
 bool may_go_by_address(ColumnId column, std::uint8_t key) {
   switch (column) {
     case ColumnId::kVpcId:
-    case ColumnId::kNatIp: return key == kByPriIp;
+    case ColumnId::kNatIp:
+      return key == kByPriIp;
     case ColumnId::kPubPort:
-    case ColumnId::kProtocol: return key == kByPubIp;
+    case ColumnId::kProtocol:
+      return key == kByPubIp;
     case ColumnId::kZone:
-    case ColumnId::kMark: return key == kByPriIp;
-    default: return false;
+    case ColumnId::kMark:
+      return key == kByPriIp;
+    default:
+      return false;
   }
 }
 

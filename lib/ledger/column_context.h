@@ -1,4 +1,5 @@
-// Contexts: which group each record belongs to, computed alike by encoder and decoder from columns that go before.
+// Contexts: which group each record belongs to, computed alike by encoder and decoder from columns that go
+// before.
 // Threads: any.
 #pragma once
 
@@ -22,11 +23,10 @@ namespace natsession {
 // 12 groups: the services that most of the world's sessions are of, and the rest by protocol and port.
 [[nodiscard]] inline std::uint8_t service_group(std::uint64_t protocol, std::uint64_t pub_port) {
   constexpr unsigned kPorts = 7;
-  static constexpr std::array<std::uint8_t, 4 * kPorts> kGroup = {
-      0,  1,  2,  2,  3,  3,  4,   // TCP
-      5,  8,  6,  8,  7,  8,  9,   // UDP
-      10, 10, 10, 10, 10, 10, 10,  // ICMP
-      11, 11, 11, 11, 11, 11, 11};
+  static constexpr std::array<std::uint8_t, 4 * kPorts> kGroup = {0,  1,  2,  2,  3,  3,  4,   // TCP
+                                                                  5,  8,  6,  8,  7,  8,  9,   // UDP
+                                                                  10, 10, 10, 10, 10, 10, 10,  // ICMP
+                                                                  11, 11, 11, 11, 11, 11, 11};
   unsigned port = pub_port < 1024 ? 5 : 6;
   if (pub_port == 123) port = 4;
   if (pub_port == 853) port = 3;
@@ -51,8 +51,8 @@ inline constexpr std::size_t kKinds = 12 * 40 * 2;
   return static_cast<std::uint16_t>((service * 40U + bounded) * 2 + (continued ? 1 : 0));
 }
 
-// The most frequent key is group 0, and so on; those equally frequent by their size. The 32nd and all behind it share a
-// group.
+// The most frequent key is group 0, and so on; those equally frequent by their size. The 32nd and all behind
+// it share a group.
 // Shape: keys below kKinds.
 void group_by_frequency(std::span<const std::uint16_t> keys, std::span<std::uint8_t> groups);
 

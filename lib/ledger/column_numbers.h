@@ -2,12 +2,14 @@
 // Shape:  numbers(n) := coding u8, then
 //           0 constant    value varint: all n are this
 //           1 bits        width u8, base varint, n numbers of `width` bits (bit_packing.h): base + each
-//           2 planes      width u8, base varint, `width` blocks of n bytes: the lowest bytes of all, then the next …
-//           3 buckets     mantissa u8, base varint, block of n symbols, bits: see number_buckets.h
-//           4 sparse      default varint, count varint, numbers(count) gaps, numbers(count) values: behind each gap of
+//           2 planes      width u8, base varint, `width` blocks of n bytes: the lowest bytes of all, then the
+//           next … 3 buckets     mantissa u8, base varint, block of n symbols, bits: see number_buckets.h 4
+//           sparse      default varint, count varint, numbers(count) gaps, numbers(count) values: behind each
+//           gap of
 //                         defaults stands one value; defaults fill up the rest
 //           5 dictionary  count varint, numbers(count) values, numbers(n) indexes into them
-//         numbers(0) is nothing at all. Sums are modulo 2^64. Sparse and dictionary nest at most kMaxNesting deep.
+//         numbers(0) is nothing at all. Sums are modulo 2^64. Sparse and dictionary nest at most kMaxNesting
+//         deep.
 // Threads: one for each object.
 #pragma once
 
@@ -55,7 +57,8 @@ class NumberReader {
   NumberReader& operator=(NumberReader&&) noexcept;
   ~NumberReader();
 
-  // Reads numbers(out.size()), at most kMaxFrameRecords. False if the bytes are not that; `out` then holds anything.
+  // Reads numbers(out.size()), at most kMaxFrameRecords. False if the bytes are not that; `out` then holds
+  // anything.
   [[nodiscard]] bool read(ByteReader& in, std::span<std::uint64_t> out);
   [[nodiscard]] bool read_block(ByteReader& in, std::span<std::uint8_t> out);
 

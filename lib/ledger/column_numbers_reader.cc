@@ -107,11 +107,16 @@ bool NumberReader::State::read(ByteReader& in, Numbers out, unsigned nesting) {
     case NumberCoding::kConstant:
       std::fill(out.begin(), out.end(), in.varint());
       return in.ok();
-    case NumberCoding::kBits: return read_bits(in, out);
-    case NumberCoding::kPlanes: return read_planes(in, out);
-    case NumberCoding::kBuckets: return read_buckets(in, out);
-    case NumberCoding::kSparse: return read_sparse(in, out, nesting);
-    case NumberCoding::kDictionary: return read_dictionary(in, out, nesting);
+    case NumberCoding::kBits:
+      return read_bits(in, out);
+    case NumberCoding::kPlanes:
+      return read_planes(in, out);
+    case NumberCoding::kBuckets:
+      return read_buckets(in, out);
+    case NumberCoding::kSparse:
+      return read_sparse(in, out, nesting);
+    case NumberCoding::kDictionary:
+      return read_dictionary(in, out, nesting);
   }
   return false;
 }
@@ -121,8 +126,12 @@ NumberReader::NumberReader(NumberReader&&) noexcept = default;
 NumberReader& NumberReader::operator=(NumberReader&&) noexcept = default;
 NumberReader::~NumberReader() = default;
 
-bool NumberReader::read(ByteReader& in, std::span<std::uint64_t> out) { return state_->read(in, out, 0); }
+bool NumberReader::read(ByteReader& in, std::span<std::uint64_t> out) {
+  return state_->read(in, out, 0);
+}
 
-bool NumberReader::read_block(ByteReader& in, std::span<std::uint8_t> out) { return state_->blocks.read(in, out); }
+bool NumberReader::read_block(ByteReader& in, std::span<std::uint8_t> out) {
+  return state_->blocks.read(in, out);
+}
 
 }  // namespace natsession

@@ -21,7 +21,8 @@ constexpr double kTrySparse = 2.5;  // estimated from above
 }  // namespace
 
 struct NumberWriter::State {
-  explicit State(Effort wanted) : effort(wanted), blocks(wanted == Effort::kFast ? kFastLevel : kSmallLevel) {}
+  explicit State(Effort wanted)
+      : effort(wanted), blocks(wanted == Effort::kFast ? kFastLevel : kSmallLevel) {}
 
   void append(Numbers numbers, NumberShape shape, unsigned nesting, std::string& out);
   void append_smallest(Numbers numbers, Range range, unsigned nesting, std::string& out);
@@ -87,7 +88,8 @@ void NumberWriter::State::put_buckets(Numbers numbers, Range range, unsigned man
   }
 }
 
-void NumberWriter::State::put_sparse(Numbers numbers, std::uint64_t usual, unsigned nesting, std::string& out) {
+void NumberWriter::State::put_sparse(Numbers numbers, std::uint64_t usual, unsigned nesting,
+                                     std::string& out) {
   std::vector<std::uint64_t> gaps;
   std::vector<std::uint64_t> values;
   std::uint64_t gap = 0;
@@ -135,7 +137,8 @@ void NumberWriter::State::append(Numbers numbers, NumberShape shape, unsigned ne
     if (majority.count * 5 > numbers.size() * 3) return put_sparse(numbers, majority.number, nesting, out);
   }
   const std::uint64_t width = range.max - range.min;
-  if (shape == NumberShape::kFlat || numbers.size() < kWorthAnEntropyCoder) return put_bits(numbers, range, out);
+  if (shape == NumberShape::kFlat || numbers.size() < kWorthAnEntropyCoder)
+    return put_bits(numbers, range, out);
   if (width <= 0xff) return put_planes(numbers, range, out);
   unsigned mantissa = 4;
   while (width > bucket_limit(mantissa)) --mantissa;
@@ -184,12 +187,23 @@ void NumberWriter::State::append_smallest(Numbers numbers, Range range, unsigned
     if (candidate.cost > best * slack + 4) continue;
     attempt.clear();
     switch (candidate.coding) {
-      case NumberCoding::kConstant: break;
-      case NumberCoding::kBits: put_bits(numbers, range, attempt); break;
-      case NumberCoding::kPlanes: put_planes(numbers, range, attempt); break;
-      case NumberCoding::kBuckets: put_buckets(numbers, range, candidate.mantissa, attempt); break;
-      case NumberCoding::kDictionary: put_dictionary(numbers, nesting, attempt); break;
-      case NumberCoding::kSparse: put_sparse(numbers, majority.number, nesting, attempt); break;
+      case NumberCoding::kConstant:
+        break;
+      case NumberCoding::kBits:
+        put_bits(numbers, range, attempt);
+        break;
+      case NumberCoding::kPlanes:
+        put_planes(numbers, range, attempt);
+        break;
+      case NumberCoding::kBuckets:
+        put_buckets(numbers, range, candidate.mantissa, attempt);
+        break;
+      case NumberCoding::kDictionary:
+        put_dictionary(numbers, nesting, attempt);
+        break;
+      case NumberCoding::kSparse:
+        put_sparse(numbers, majority.number, nesting, attempt);
+        break;
     }
     if (smallest.empty() || attempt.size() < smallest.size()) smallest.swap(attempt);
   }

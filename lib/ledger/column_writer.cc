@@ -20,7 +20,8 @@ void ColumnWriter::begin_frame(std::array<std::vector<std::uint8_t>, kContexts> 
   ++frames_;
 }
 
-void ColumnWriter::append_grouped(Numbers numbers, NumberShape shape, ColumnContext context, std::string& to) {
+void ColumnWriter::append_grouped(Numbers numbers, NumberShape shape, ColumnContext context,
+                                  std::string& to) {
   if (context == ColumnContext::kNone) return writer_.append(numbers, shape, to);
   const std::span<const std::uint8_t> group = groups_[static_cast<std::size_t>(context)];
   const GroupEnds& ends = group_ends_[static_cast<std::size_t>(context)];

@@ -20,8 +20,8 @@ class ColumnWriter {
  public:
   explicit ColumnWriter(Effort effort) : effort_(effort), writer_(effort) {}
 
-  // What there is to choose from. With Effort::kFast nothing is tried: the numbers go by `key` if there is one, else by
-  // `fast`.
+  // What there is to choose from. With Effort::kFast nothing is tried: the numbers go by `key` if there is
+  // one, else by `fast`.
   struct Choice {
     NumberShape shape = NumberShape::kTailed;
     std::span<const ColumnContext> contexts = {};  // none is ColumnContext::kNone

@@ -1,5 +1,6 @@
 // Numbers in the bytes of a frame: little-endian on every machine, and varints.
-// Shape:  varint := seven bits a byte, the lowest first, the top bit of each but the last set; at most ten bytes.
+// Shape:  varint := seven bits a byte, the lowest first, the top bit of each but the last set; at most ten
+// bytes.
 // Threads: plain value types.
 #pragma once
 
@@ -54,7 +55,8 @@ inline void append_varint(std::uint64_t value, std::string& out) {
   out.push_back(static_cast<char>(value));
 }
 
-// Takes numbers off the front of untrusted bytes. What runs over the end gives zeros, and ok() says so from then on.
+// Takes numbers off the front of untrusted bytes. What runs over the end gives zeros, and ok() says so from
+// then on.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> bytes) : bytes_(bytes) {}

@@ -5,24 +5,34 @@
 namespace natsession {
 namespace {
 
-UnixMs at_ms(std::int64_t ms) { return UnixMs(std::chrono::milliseconds(ms)); }
+UnixMs at_ms(std::int64_t ms) {
+  return UnixMs(std::chrono::milliseconds(ms));
+}
 
-Count count_of(std::uint64_t value) { return value == kUnknownCount ? Count() : Count(value); }
+Count count_of(std::uint64_t value) {
+  return value == kUnknownCount ? Count() : Count(value);
+}
 
 ColumnId column_of(AddressField field) {
   switch (field) {
-    case AddressField::kPriIp: return ColumnId::kPriIp;
-    case AddressField::kPubIp: return ColumnId::kPubIp;
-    case AddressField::kNatIp: break;
+    case AddressField::kPriIp:
+      return ColumnId::kPriIp;
+    case AddressField::kPubIp:
+      return ColumnId::kPubIp;
+    case AddressField::kNatIp:
+      break;
   }
   return ColumnId::kNatIp;
 }
 
 ColumnId column_of(PortField field) {
   switch (field) {
-    case PortField::kPriPort: return ColumnId::kPriPort;
-    case PortField::kPubPort: return ColumnId::kPubPort;
-    case PortField::kNatPort: break;
+    case PortField::kPriPort:
+      return ColumnId::kPriPort;
+    case PortField::kPubPort:
+      return ColumnId::kPubPort;
+    case PortField::kNatPort:
+      break;
   }
   return ColumnId::kNatPort;
 }
@@ -34,11 +44,17 @@ FrameColumns::FrameColumns(FrameColumns&&) noexcept = default;
 FrameColumns& FrameColumns::operator=(FrameColumns&&) noexcept = default;
 FrameColumns::~FrameColumns() = default;
 
-Result<void> FrameColumns::open(std::span<const std::byte> frame) { return state_->open(frame); }
+Result<void> FrameColumns::open(std::span<const std::byte> frame) {
+  return state_->open(frame);
+}
 
-const FrameInfo& FrameColumns::info() const { return state_->info; }
+const FrameInfo& FrameColumns::info() const {
+  return state_->info;
+}
 
-Result<void> FrameColumns::verify() { return state_->verify(); }
+Result<void> FrameColumns::verify() {
+  return state_->verify();
+}
 
 Result<AddressColumn> FrameColumns::addresses(AddressField field) {
   const ColumnId column = column_of(field);
@@ -66,10 +82,18 @@ Result<std::span<const std::uint64_t>> FrameColumns::counters(CounterField field
   ColumnId column{};
   bool good = false;
   switch (field) {
-    case CounterField::kPktsFromVpc: good = state_->load_packets(column = ColumnId::kPktsFromVpc); break;
-    case CounterField::kPktsFromPub: good = state_->load_packets(column = ColumnId::kPktsFromPub); break;
-    case CounterField::kBytesFromVpc: good = state_->load_bytes(column = ColumnId::kBytesFromVpc); break;
-    case CounterField::kBytesFromPub: good = state_->load_bytes(column = ColumnId::kBytesFromPub); break;
+    case CounterField::kPktsFromVpc:
+      good = state_->load_packets(column = ColumnId::kPktsFromVpc);
+      break;
+    case CounterField::kPktsFromPub:
+      good = state_->load_packets(column = ColumnId::kPktsFromPub);
+      break;
+    case CounterField::kBytesFromVpc:
+      good = state_->load_bytes(column = ColumnId::kBytesFromVpc);
+      break;
+    case CounterField::kBytesFromPub:
+      good = state_->load_bytes(column = ColumnId::kBytesFromPub);
+      break;
   }
   if (!good) return state_->error();
   return std::span<const std::uint64_t>(state_->numbers[State::at(column)]);
@@ -96,8 +120,8 @@ Result<std::span<const Ordinal>> FrameColumns::ordinals() {
 }
 
 // All columns are loaded.
-void FrameColumns::State::assemble(std::size_t row, const Origin* const* origin_of, const std::string_view* vpc_of,
-                                   SessionRecord& record) const {
+void FrameColumns::State::assemble(std::size_t row, const Origin* const* origin_of,
+                                   const std::string_view* vpc_of, SessionRecord& record) const {
   using enum ColumnId;
   const auto number = [&](ColumnId column) { return numbers[at(column)][row]; };
   const auto address = [&](ColumnId column) {
@@ -165,11 +189,13 @@ Result<void> FrameColumns::State::materialise(std::size_t count, RowOf row_of, R
 }
 
 Result<void> FrameColumns::materialise(std::span<const std::uint32_t> rows, RecordBlock& out) {
-  return state_->materialise(rows.size(), [rows](std::size_t i) { return std::size_t{rows[i]}; }, out);
+  return state_->materialise(
+      rows.size(), [rows](std::size_t i) { return std::size_t{rows[i]}; }, out);
 }
 
 Result<void> FrameColumns::materialise_all(RecordBlock& out) {
-  return state_->materialise(state_->rows(), [](std::size_t i) { return i; }, out);
+  return state_->materialise(
+      state_->rows(), [](std::size_t i) { return i; }, out);
 }
 
 struct FrameDecoder::State {

@@ -14,18 +14,23 @@ constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t limit_of(ColumnId column) {
   switch (column) {
-    case ColumnId::kNoSessionStart: return 1;
-    case ColumnId::kZone: return std::numeric_limits<std::uint16_t>::max();
+    case ColumnId::kNoSessionStart:
+      return 1;
+    case ColumnId::kZone:
+      return std::numeric_limits<std::uint16_t>::max();
     case ColumnId::kSeq:
-    case ColumnId::kMark: return std::numeric_limits<std::uint32_t>::max();
-    default: return kNoLimit;
+    case ColumnId::kMark:
+      return std::numeric_limits<std::uint32_t>::max();
+    default:
+      return kNoLimit;
   }
 }
 
 }  // namespace
 
 template <typename T>
-bool FrameColumns::State::load_narrow(ColumnId column, std::size_t count, std::uint64_t limit, std::vector<T>& out) {
+bool FrameColumns::State::load_narrow(ColumnId column, std::size_t count, std::uint64_t limit,
+                                      std::vector<T>& out) {
   if (!load_numbers(column, count, scratch)) return false;
   out.resize(count);
   std::uint64_t largest = 0;
@@ -128,8 +133,9 @@ bool FrameColumns::State::load_bytes(ColumnId column) {
   BitReader bits(std::as_bytes(std::span(remainders)));
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const std::uint64_t quotient = bytes[i] - 1;
-    bytes[i] = has_remainder(bytes[i], packets[i] + 1) ? quotient * packets[i] + get_remainder(packets[i], bits)
-                                                       : quotient;
+    bytes[i] = has_remainder(bytes[i], packets[i] + 1)
+                   ? quotient * packets[i] + get_remainder(packets[i], bits)
+                   : quotient;
   }
   if (bytes_for_bits(bits.place()) != remainders.size()) return failure(column);
   set(column);
@@ -165,8 +171,9 @@ bool FrameColumns::State::load_session_starts() {
   const auto& unknown = numbers[at(ColumnId::kNoSessionStart)];
   session_starts.resize(rows());
   for (std::size_t i = 0; i < session_starts.size(); ++i) {
-    session_starts[i] = unknown[i] != 0 ? kUnknownTime
-                                        : static_cast<std::int64_t>(static_cast<std::uint64_t>(starts[i]) - age[i]);
+    session_starts[i] = unknown[i] != 0
+                            ? kUnknownTime
+                            : static_cast<std::int64_t>(static_cast<std::uint64_t>(starts[i]) - age[i]);
   }
   return true;
 }
@@ -252,8 +259,9 @@ bool FrameColumns::State::load_texts() {
 
 bool FrameColumns::State::load_all() {
   return load_texts() && load_addresses(ColumnId::kPriIp) && load_addresses(ColumnId::kPubIp) &&
-         load_addresses(ColumnId::kNatIp) && load_ports(ColumnId::kPriPort) && load_ports(ColumnId::kPubPort) &&
-         load_ports(ColumnId::kNatPort) && load_small(ColumnId::kProtocol) && load_outcome() && load_times() &&
+         load_addresses(ColumnId::kNatIp) && load_ports(ColumnId::kPriPort) &&
+         load_ports(ColumnId::kPubPort) && load_ports(ColumnId::kNatPort) &&
+         load_small(ColumnId::kProtocol) && load_outcome() && load_times() &&
          load_plain(ColumnId::kNoSessionStart) && load_plain(ColumnId::kSeq) &&
          load_packets(ColumnId::kPktsFromVpc) && load_packets(ColumnId::kPktsFromPub) &&
          load_bytes(ColumnId::kBytesFromVpc) && load_bytes(ColumnId::kBytesFromPub) && load_orig_dst() &&

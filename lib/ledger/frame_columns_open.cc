@@ -17,7 +17,8 @@ Result<void> FrameColumns::State::open(std::span<const std::byte> bytes) {
   auto header = parse_frame_header(bytes);
   if (!header) return header.error();
   if (!header->info.readable) return Error{ErrorKind::kUnavailable, header->info.why};
-  if (header->info.bytes != bytes.size()) return Error{ErrorKind::kMalformed, "frame: its length is not what it says"};
+  if (header->info.bytes != bytes.size())
+    return Error{ErrorKind::kMalformed, "frame: its length is not what it says"};
   frame = bytes;
   if (auto read = read_directory(*header); !read) {
     entries.fill(Entry());
@@ -60,8 +61,12 @@ Result<void> FrameColumns::State::read_directory(const FrameHeader& header) {
 }
 
 Result<void> FrameColumns::State::verify() const {
-  const auto good = [](const Entry& entry) { return !entry.present || crc32c(entry.bytes) == entry.checksum; };
-  if (std::all_of(entries.begin(), entries.end(), good) && std::all_of(unknown_columns.begin(), unknown_columns.end(), good)) return {};
+  const auto good = [](const Entry& entry) {
+    return !entry.present || crc32c(entry.bytes) == entry.checksum;
+  };
+  if (std::all_of(entries.begin(), entries.end(), good) &&
+      std::all_of(unknown_columns.begin(), unknown_columns.end(), good))
+    return {};
   return Error{ErrorKind::kMalformed, "frame: a column has a bad checksum"};
 }
 
@@ -86,7 +91,8 @@ bool FrameColumns::State::read_values(ColumnId column, ByteReader& in, std::span
   switch (static_cast<ColumnCoding>(entry.coding)) {
     case ColumnCoding::kNumbers: {
       const auto context = static_cast<ColumnContext>(entry.context);
-      if (entry.context >= kContexts || (allowed_contexts(column) & context_bit(context)) == 0) return failure(column);
+      if (entry.context >= kContexts || (allowed_contexts(column) & context_bit(context)) == 0)
+        return failure(column);
       if (!load_context(context)) return false;
       if (!read_grouped(context, in, out)) return failure(column);
       break;
@@ -97,7 +103,8 @@ bool FrameColumns::State::read_values(ColumnId column, ByteReader& in, std::span
       if (!read_keyed(entry.context, in, out)) return failure(column);
       break;
     }
-    default: return failure(column);
+    default:
+      return failure(column);
   }
   return in.ok() && in.left() == 0 ? true : failure(column);
 }
@@ -141,7 +148,8 @@ bool FrameColumns::State::load_context(ColumnContext context) {
   std::vector<std::uint8_t>& group = groups[place];
   group.resize(rows());
   switch (context) {
-    case ColumnContext::kNone: break;
+    case ColumnContext::kNone:
+      break;
     case ColumnContext::kProtocol: {
       if (!load_small(ColumnId::kProtocol)) return false;
       const auto& protocol = small[at(ColumnId::kProtocol)];
@@ -180,7 +188,8 @@ bool FrameColumns::State::load_context(ColumnContext context) {
           context == ColumnContext::kPktsFromVpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub;
       if (!load_packets(packets) || !load_context(ColumnContext::kService)) return false;
       const auto& service = groups[static_cast<std::size_t>(ColumnContext::kService)];
-      for (std::size_t i = 0; i < group.size(); ++i) group[i] = size_group(numbers[at(packets)][i] + 1, service[i]);
+      for (std::size_t i = 0; i < group.size(); ++i)
+        group[i] = size_group(numbers[at(packets)][i] + 1, service[i]);
       break;
     }
   }

@@ -49,7 +49,8 @@ struct FrameColumns::State {
 
   // Steps of these.
   bool failure(ColumnId column);
-  bool begin(ColumnId column, ByteReader& in);  // false if it is not there, or its checksum is wrong: see `failed`
+  bool begin(ColumnId column,
+             ByteReader& in);  // false if it is not there, or its checksum is wrong: see `failed`
   bool read_values(ColumnId column, ByteReader& in, std::span<std::uint64_t> out);
   bool read_grouped(ColumnContext context, ByteReader& in, std::span<std::uint64_t> out);
   bool read_keyed(std::uint8_t key, ByteReader& in, std::span<std::uint64_t> out);

@@ -35,14 +35,15 @@ struct FrameEncoder::State {
 
   explicit State(Effort wanted) : effort(wanted), writer(wanted) {}
 
-  FrameInfo encode(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals, bool long_sessions,
-                   std::string& out);
+  FrameInfo encode(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
+                   bool long_sessions, std::string& out);
   void make_contexts();
   void put_columns();
   void put_texts();
   void put_addresses(ColumnId column, AddressIndexer& indexer, const AddressIndexer* key);
   void put_numbers(ColumnId column, Numbers numbers, const Choice& choice, const std::string& before = {});
-  void put_quotients(ColumnId column, Numbers bytes, Numbers packets, std::span<const ColumnContext> contexts);
+  void put_quotients(ColumnId column, Numbers bytes, Numbers packets,
+                     std::span<const ColumnContext> contexts);
 
   Effort effort;
   ColumnWriter writer;
@@ -59,7 +60,8 @@ void FrameEncoder::State::put_numbers(ColumnId column, Numbers numbers, const Ch
                                       const std::string& before) {
   if (before.empty() && all_zero(numbers)) return;
   const ColumnWriter::Written written = writer.write(column, numbers, choice, before);
-  entries.push_back({column, written.coding, written.context, static_cast<std::uint32_t>(written.bytes.size()),
+  entries.push_back({column, written.coding, written.context,
+                     static_cast<std::uint32_t>(written.bytes.size()),
                      crc32c(std::as_bytes(std::span(written.bytes)))});
   body += written.bytes;
 }
@@ -70,7 +72,9 @@ void FrameEncoder::State::put_addresses(ColumnId column, AddressIndexer& indexer
   std::string head;
   indexer.append_distinct(writer.numbers(), head);
   indexer.coded_indexes(scratch);
-  put_numbers(column, scratch, {.shape = NumberShape::kFlat, .contexts = {}, .fast = {}, .key = key, .key_name = kByPriIp}, head);
+  put_numbers(column, scratch,
+              {.shape = NumberShape::kFlat, .contexts = {}, .fast = {}, .key = key, .key_name = kByPriIp},
+              head);
 }
 
 void FrameEncoder::State::put_texts() {
@@ -91,8 +95,8 @@ void FrameEncoder::State::put_texts() {
   }
 }
 
-// Bytes are packets times a size: the size is what the packets do not tell yet, and what is left over is less than the
-// packets.
+// Bytes are packets times a size: the size is what the packets do not tell yet, and what is left over is less
+// than the packets.
 void FrameEncoder::State::put_quotients(ColumnId column, Numbers bytes, Numbers packets,
                                         std::span<const ColumnContext> contexts) {
   std::vector<std::uint64_t>& quotients = scratch;
@@ -167,7 +171,9 @@ void FrameEncoder::State::put_columns() {
   static constexpr Context kOfBytes[] = {Context::kPktsFromVpc, Context::kService, Context::kKind};
   static constexpr Context kOfReplyBytes[] = {Context::kPktsFromPub, Context::kPktsFromVpc, Context::kService,
                                               Context::kKind};
-  const auto numbers = [this](ColumnId column, const Choice& choice) { put_numbers(column, columns[column], choice); };
+  const auto numbers = [this](ColumnId column, const Choice& choice) {
+    put_numbers(column, columns[column], choice);
+  };
 
   // In the order of their names.
   make_contexts();
@@ -203,8 +209,9 @@ void FrameEncoder::State::put_columns() {
   numbers(kEventsLost, {.shape = NumberShape::kSparse});
 }
 
-FrameInfo FrameEncoder::State::encode(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
-                                      bool long_sessions, std::string& out) {
+FrameInfo FrameEncoder::State::encode(std::span<const SessionRecord> records,
+                                      std::span<const Ordinal> ordinals, bool long_sessions,
+                                      std::string& out) {
   columns.load(records, ordinals);
   entries.clear();
   body.clear();

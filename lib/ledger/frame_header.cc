@@ -7,7 +7,9 @@
 namespace natsession {
 namespace {
 
-Error malformed(std::string what) { return Error{ErrorKind::kMalformed, "frame header: " + std::move(what)}; }
+Error malformed(std::string what) {
+  return Error{ErrorKind::kMalformed, "frame header: " + std::move(what)};
+}
 
 template <typename T>
 T field(std::span<const std::byte> header, std::size_t at) {
@@ -28,7 +30,8 @@ Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
   if (bytes.size() < kFrameHeaderBytes) return malformed("cut short");
   const auto raw = bytes.first(kFrameHeaderBytes);
   if (std::memcmp(raw.data(), kFrameMagic.data(), kFrameMagic.size()) != 0) return malformed("no magic");
-  if (crc32c(raw.first(header_at::kHeaderChecksum)) != field<std::uint32_t>(raw, header_at::kHeaderChecksum)) {
+  if (crc32c(raw.first(header_at::kHeaderChecksum)) !=
+      field<std::uint32_t>(raw, header_at::kHeaderChecksum)) {
     return malformed("bad checksum");
   }
   FrameHeader header;
@@ -45,9 +48,11 @@ Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
   header.columns = field<std::uint16_t>(raw, header_at::kColumns);
   header.directory_checksum = field<std::uint32_t>(raw, header_at::kDirectoryChecksum);
 
-  if (info.bytes < kFrameHeaderBytes || info.bytes > kMaxFrameBytes) return malformed("impossible frame length");
+  if (info.bytes < kFrameHeaderBytes || info.bytes > kMaxFrameBytes)
+    return malformed("impossible frame length");
   if (info.records == 0 || info.records > kMaxFrameRecords) return malformed("impossible number of records");
-  if (info.last < info.first || info.last - info.first < info.records - 1) return malformed("impossible ordinals");
+  if (info.last < info.first || info.last - info.first < info.records - 1)
+    return malformed("impossible ordinals");
 
   const auto version = field<std::uint16_t>(raw, header_at::kVersion);
   const std::uint32_t unknown = field<std::uint32_t>(raw, header_at::kRequiredFeatures) & ~kKnownFeatures;
@@ -57,7 +62,8 @@ Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
                std::to_string(kFrameVersion);
   } else if (unknown != 0) {
     info.readable = false;
-    info.why = "frame needs feature " + std::to_string(std::countr_zero(unknown)) + ", which this program does not know";
+    info.why = "frame needs feature " + std::to_string(std::countr_zero(unknown)) +
+               ", which this program does not know";
   } else if (field<std::uint16_t>(raw, header_at::kHeaderLength) != kFrameHeaderBytes) {
     return malformed("impossible header length");
   } else if (info.bytes - kFrameHeaderBytes < header.columns * kDirectoryEntryBytes) {

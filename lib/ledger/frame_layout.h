@@ -2,10 +2,11 @@
 // Shape:  frame  := header directory column*
 //         header := magic "NSFr", version u16, header length u16, frame length u32, required features u32,
 //                   optional features u32, records u32, first ordinal u64, last ordinal u64, min start i64,
-//                   max start i64, min end i64, max end i64, flags u32, columns u16, 0 u16, CRC32C of the directory
-//                   u32, 0 u64, CRC32C of the header's bytes before it u32
-//         directory := entry*;  entry := column u16, coding u8, context u8, length u32, CRC32C of the column u32
-//         Entries ascend by column; columns follow in their order, one behind the other, up to the frame's end.
+//                   max start i64, min end i64, max end i64, flags u32, columns u16, 0 u16, CRC32C of the
+//                   directory u32, 0 u64, CRC32C of the header's bytes before it u32
+//         directory := entry*;  entry := column u16, coding u8, context u8, length u32, CRC32C of the column
+//         u32 Entries ascend by column; columns follow in their order, one behind the other, up to the
+//         frame's end.
 #pragma once
 
 #include <array>
@@ -43,23 +44,24 @@ inline constexpr std::size_t kDirectoryChecksum = 80;
 inline constexpr std::size_t kHeaderChecksum = 92;
 }  // namespace header_at
 
-// A column that is not in a frame is all zeros, as coded: what is the same in all records mostly costs nothing.
+// A column that is not in a frame is all zeros, as coded: what is the same in all records mostly costs
+// nothing.
 enum class ColumnId : std::uint16_t {
-  kOrdinal = 1,          // each less the one before, less 1
-  kOrigin = 2,           // texts in pairs: instance, netns
-  kVpcId = 3,            // texts
-  kPriIp = 4,            // addresses
-  kPubIp = 5,            // addresses
-  kNatIp = 6,            // addresses
-  kPriPort = 7,          //
-  kPubPort = 8,          //
-  kNatPort = 9,          // less pri_port, modulo 2^16
-  kProtocol = 10,        //
-  kOutcome = 11,         // event + 4 * tcp_state
-  kReason = 12,          // XOR destroyed where event is end
-  kEndTime = 13,         // each less the one before (the first: less min end), modulo 2^64; zigzag
-  kStartTime = 14,       // end_time less start_time; where the session is continued: start_time less min start
-  kSessionAge = 15,      // start_time less session_start, modulo 2^64; 0 where that is not known
+  kOrdinal = 1,      // each less the one before, less 1
+  kOrigin = 2,       // texts in pairs: instance, netns
+  kVpcId = 3,        // texts
+  kPriIp = 4,        // addresses
+  kPubIp = 5,        // addresses
+  kNatIp = 6,        // addresses
+  kPriPort = 7,      //
+  kPubPort = 8,      //
+  kNatPort = 9,      // less pri_port, modulo 2^16
+  kProtocol = 10,    //
+  kOutcome = 11,     // event + 4 * tcp_state
+  kReason = 12,      // XOR destroyed where event is end
+  kEndTime = 13,     // each less the one before (the first: less min end), modulo 2^64; zigzag
+  kStartTime = 14,   // end_time less start_time; where the session is continued: start_time less min start
+  kSessionAge = 15,  // start_time less session_start, modulo 2^64; 0 where that is not known
   kNoSessionStart = 16,  // 1 where session_start is not known
   kSeq = 17,             //
   kPktsFromVpc = 18,     // a count (see count_code())
@@ -76,8 +78,9 @@ enum class ColumnId : std::uint16_t {
 inline constexpr std::size_t kColumnIds = 28;  // one more than the largest
 
 enum class ColumnCoding : std::uint8_t {
-  kNumbers = 0,    // grouped by a context
-  kByAddress = 1,  // what each distinct pri_ip or pub_ip mostly has, and exceptions; the context says which of the two
+  kNumbers = 0,  // grouped by a context
+  kByAddress =
+      1,  // what each distinct pri_ip or pub_ip mostly has, and exceptions; the context says which of the two
 };
 
 // What a group is taken by: the records are split by it, and each group's numbers stand by themselves.
@@ -100,20 +103,26 @@ inline constexpr std::uint8_t kByPubIp = 1;
   return std::uint32_t{1} << static_cast<unsigned>(context);
 }
 
-// Which contexts a column may have. They never go in a circle: what a context is made of is never taken by a context
-// that is made of it.
+// Which contexts a column may have. They never go in a circle: what a context is made of is never taken by a
+// context that is made of it.
 [[nodiscard]] std::uint32_t allowed_contexts(ColumnId column);
 // Likewise for ColumnCoding::kByAddress.
 [[nodiscard]] bool may_go_by_address(ColumnId column, std::uint8_t key);
 
 // Counts as columns have them: 0 is unknown, all others are one more than they are.
-[[nodiscard]] constexpr std::uint64_t count_code(Count count) { return count.known() ? count.value() + 1 : 0; }
-[[nodiscard]] constexpr Count count_of_code(std::uint64_t code) { return code == 0 ? Count() : Count(code - 1); }
+[[nodiscard]] constexpr std::uint64_t count_code(Count count) {
+  return count.known() ? count.value() + 1 : 0;
+}
+[[nodiscard]] constexpr Count count_of_code(std::uint64_t code) {
+  return code == 0 ? Count() : Count(code - 1);
+}
 
 [[nodiscard]] constexpr std::uint64_t zigzag(std::uint64_t difference) {
   return (difference << 1) ^ (0 - (difference >> 63));
 }
-[[nodiscard]] constexpr std::uint64_t unzigzag(std::uint64_t code) { return (code >> 1) ^ (0 - (code & 1)); }
+[[nodiscard]] constexpr std::uint64_t unzigzag(std::uint64_t code) {
+  return (code >> 1) ^ (0 - (code & 1));
+}
 
 // A header of which all that does not depend on the version has been checked.
 struct FrameHeader {

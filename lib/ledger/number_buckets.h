@@ -1,7 +1,9 @@
-// Buckets: a number as a symbol of one byte, which an entropy coder makes small, and further bits, which are as good
-// as random. With a mantissa of m bits, numbers below 2^(m+1) are their own symbols; of a larger one the symbol says
-// where its highest bit stands and what the m bits behind are, and what is left are the further bits:
-//   e = place of the highest bit;  symbol = (e - m) * 2^m + (number >> (e - m));  further = the low e - m bits
+// Buckets: a number as a symbol of one byte, which an entropy coder makes small, and further bits, which are
+// as good as random. With a mantissa of m bits, numbers below 2^(m+1) are their own symbols; of a larger one
+// the symbol says where its highest bit stands and what the m bits behind are, and what is left are the
+// further bits:
+//   e = place of the highest bit;  symbol = (e - m) * 2^m + (number >> (e - m));  further = the low e - m
+//   bits
 // Threads: any.
 #pragma once
 

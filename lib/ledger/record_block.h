@@ -12,8 +12,8 @@
 
 namespace natsession {
 
-// Each record that a ledger takes in has a number, its ordinal: 0, 1, 2 … in the order in which they were written,
-// without a hole, and never changed by sealing. A place in the ledger is an ordinal.
+// Each record that a ledger takes in has a number, its ordinal: 0, 1, 2 … in the order in which they were
+// written, without a hole, and never changed by sealing. A place in the ledger is an ordinal.
 using Ordinal = std::uint64_t;
 
 struct RecordBlock {

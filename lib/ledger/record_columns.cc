@@ -5,11 +5,14 @@
 namespace natsession {
 namespace {
 
-std::uint64_t bits_of(UnixMs time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+std::uint64_t bits_of(UnixMs time) {
+  return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
 
 unsigned reason_code(const SessionRecord& record) {
   const bool ended = record.event == RecordEvent::kEnd;
-  return static_cast<unsigned>(record.reason) ^ (ended ? static_cast<unsigned>(RecordReason::kDestroyed) : 0U);
+  return static_cast<unsigned>(record.reason) ^
+         (ended ? static_cast<unsigned>(RecordReason::kDestroyed) : 0U);
 }
 
 }  // namespace
@@ -43,11 +46,13 @@ void RecordColumns::fill(ColumnId id, std::span<const SessionRecord> records, bo
   for (std::size_t i = 0; i < column.size(); ++i) column[i] = value_of(records[i]);
 }
 
-// What most frames have in none of their records: a column is filled only if there is something to fill it with.
+// What most frames have in none of their records: a column is filled only if there is something to fill it
+// with.
 void RecordColumns::load_rare(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
                               const Rare& rare) {
   const auto count = [](Count value) { return count_code(value); };
-  fill(ColumnId::kReason, records, rare.reason, [](const SessionRecord& record) { return reason_code(record); });
+  fill(ColumnId::kReason, records, rare.reason,
+       [](const SessionRecord& record) { return reason_code(record); });
   fill(ColumnId::kNoSessionStart, records, rare.no_session_start,
        [](const SessionRecord& record) { return record.session_start ? 0U : 1U; });
   fill(ColumnId::kHasOrigDst, records, rare.orig_dst,
@@ -74,7 +79,8 @@ void RecordColumns::load_rare(std::span<const SessionRecord> records, std::span<
   auto& ordinal = (*this)[ColumnId::kOrdinal];
   ordinal.clear();
   if (info.last - info.first != records.size() - 1) {
-    for (std::size_t i = 0; i < ordinals.size(); ++i) ordinal.push_back(i == 0 ? 0 : ordinals[i] - ordinals[i - 1] - 1);
+    for (std::size_t i = 0; i < ordinals.size(); ++i)
+      ordinal.push_back(i == 0 ? 0 : ordinals[i] - ordinals[i - 1] - 1);
   }
 
   orig_dst_ip.clear();

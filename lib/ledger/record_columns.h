@@ -25,8 +25,8 @@ struct RecordColumns {
     return numbers[static_cast<std::size_t>(column)];
   }
 
-  // As frame_layout.h says, or empty where all are zero; but for kBytesFromVpc and kBytesFromPub, which are counts here; for addresses nothing, and
-  // for texts, indexes.
+  // As frame_layout.h says, or empty where all are zero; but for kBytesFromVpc and kBytesFromPub, which are
+  // counts here; for addresses nothing, and for texts, indexes.
   std::array<std::vector<std::uint64_t>, kColumnIds> numbers;
   AddressIndexer pri_ip;
   AddressIndexer pub_ip;

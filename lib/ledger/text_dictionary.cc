@@ -18,8 +18,9 @@ std::uint32_t TextIndexer::add(std::string_view text) {
 void append_texts(const std::vector<std::string_view>& texts, NumberWriter& numbers, std::string& out) {
   std::size_t total = 0;
   for (const std::string_view text : texts) total += std::min(text.size(), kMaxTextBytes);
-  const std::size_t limit =
-      total <= kMaxTextBytesOfColumn ? kMaxTextBytes : std::min(kMaxTextBytes, kMaxTextBytesOfColumn / texts.size());
+  const std::size_t limit = total <= kMaxTextBytesOfColumn
+                                ? kMaxTextBytes
+                                : std::min(kMaxTextBytes, kMaxTextBytesOfColumn / texts.size());
 
   std::vector<std::uint64_t> lengths;
   std::vector<std::uint8_t> bytes;
@@ -33,7 +34,8 @@ void append_texts(const std::vector<std::string_view>& texts, NumberWriter& numb
   if (!bytes.empty()) numbers.append_block(bytes, out);
 }
 
-bool read_texts(ByteReader& in, NumberReader& numbers, std::string& bytes, std::vector<std::string_view>& texts) {
+bool read_texts(ByteReader& in, NumberReader& numbers, std::string& bytes,
+                std::vector<std::string_view>& texts) {
   const std::uint64_t count = in.varint();
   if (!in.ok() || count == 0 || count > 2 * kMaxFrameRecords) return false;
   std::vector<std::uint64_t> lengths(static_cast<std::size_t>(count));

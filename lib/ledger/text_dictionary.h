@@ -29,7 +29,8 @@ class TextIndexer {
   std::unordered_map<std::string_view, std::uint32_t> places_;
 };
 
-// Texts beyond kMaxTextBytes are cut, and all of them to what fits where they are more than kMaxTextBytesOfColumn.
+// Texts beyond kMaxTextBytes are cut, and all of them to what fits where they are more than
+// kMaxTextBytesOfColumn.
 void append_texts(const std::vector<std::string_view>& texts, NumberWriter& numbers, std::string& out);
 
 // False if the bytes are not texts, or more than kMaxTextBytesOfColumn. `texts` point into `bytes`.

@@ -1,5 +1,6 @@
 // IpAddress and Prefix: IPv4 and IPv6 in one 16-byte value, and its text.
-// Shape: IPv4 stands as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so comparing bytes compares addresses. Conntrack has no
+// Shape: IPv4 stands as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so comparing bytes compares addresses. Conntrack
+//         has no
 //        flow of a real IPv4-mapped IPv6 address: the stack never puts one on the wire.
 // Threads: plain value types.
 #pragma once
@@ -49,7 +50,8 @@ class IpAddress {
   }
   [[nodiscard]] const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
 
-  // Writes the text (RFC 5952 for IPv6) to `out`, at most kMaxTextLength characters and no NUL; returns its end.
+  // Writes the text (RFC 5952 for IPv6) to `out`, at most kMaxTextLength characters and no NUL; returns its
+  // end.
   char* write(char* out) const;
   [[nodiscard]] std::string to_string() const;
 

@@ -28,7 +28,8 @@ char* write_csv_text_slowly(char* out, std::string_view text);
 char* write_logfmt_text_slowly(char* out, std::string_view text);
 
 // In quotes, as a PARAM-VALUE of RFC 5424, 6.3.3: a backslash before ", \ and ]. Control characters, which a
-// receiver may take for the end of the message, become the escapes of JSON, whose backslash is one of the value.
+// receiver may take for the end of the message, become the escapes of JSON, whose backslash is one of the
+// value.
 inline constexpr std::size_t kMaxSyslogEscapedPerByte = 7;  // \\u001f
 char* write_syslog_value_slowly(char* out, std::string_view text);
 

@@ -1,5 +1,5 @@
-// OpenSessions: what a log tells of the sessions that had not ended when it stops. A logger that starts again goes on
-// where the log ends: the same session_id, the next seq, and only what was not reported yet.
+// OpenSessions: what a log tells of the sessions that had not ended when it stops. A logger that starts again
+// goes on where the log ends: the same session_id, the next seq, and only what was not reported yet.
 // Threads: one.
 #pragma once
 
@@ -29,9 +29,10 @@ class OpenSessions {
   // The next record of the log, in its order, of one network namespace.
   void add(const SessionRecord& record);
 
-  // The open session between the addresses and ports of `record` (its session_start and id do not matter), which is
-  // then forgotten, if `accept` says that it is the one.
-  std::optional<OpenSession> take(const SessionRecord& record, const std::function<bool(const OpenSession&)>& accept);
+  // The open session between the addresses and ports of `record` (its session_start and id do not matter),
+  // which is then forgotten, if `accept` says that it is the one.
+  std::optional<OpenSession> take(const SessionRecord& record,
+                                  const std::function<bool(const OpenSession&)>& accept);
   // Any of them, which is then forgotten.
   std::optional<OpenSession> take_any();
 

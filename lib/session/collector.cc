@@ -83,10 +83,12 @@ Result<Collector::Pace> Collector::turn() {
   tell_gap(to_ms(now), received->drained);
   if (received->drained) {
     delaying_ = false;
-    if (steady - missed_at_ >= (guard_.watches() ? kSettled : std::chrono::seconds(0))) complete_until_ = to_ms(now);
+    if (steady - missed_at_ >= (guard_.watches() ? kSettled : std::chrono::seconds(0)))
+      complete_until_ = to_ms(now);
   }
 
-  if (const auto close = schedule_.close_if_due(to_ms(now))) want_pass({.close = close, .final = false, .initial = false});
+  if (const auto close = schedule_.close_if_due(to_ms(now)))
+    want_pass({.close = close, .final = false, .initial = false});
   if (close_requested_.exchange(false, std::memory_order_relaxed)) {
     want_pass({.close = to_ms(now), .final = false, .initial = false});
   }
@@ -122,8 +124,9 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   if (!before) count_drops(0, /*come_again=*/false);
 }
 
-// An overrun is data: it is counted, the log says so, and a dump tells what became of the sessions. In reliable mode
-// what did not fit comes again, or was a NEW or UPDATE, which harms no record: the next dump shows its session.
+// An overrun is data: it is counted, the log says so, and a dump tells what became of the sessions. In
+// reliable mode what did not fit comes again, or was a NEW or UPDATE, which harms no record: the next dump
+// shows its session.
 void Collector::watch_losses(std::size_t unreadable) {
   count_drops(unreadable, guard_.reliable());
 }
@@ -147,7 +150,8 @@ void Collector::count_drops(std::size_t unreadable, bool come_again) {
   counters_.events_lost += lost;
   losses_open_ = true;
   // The time is asked for after the count: this thread may have been stopped for long since the turn began.
-  gap_.add(complete_until_, to_ms(clock_.now()), guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
+  gap_.add(complete_until_, to_ms(clock_.now()),
+           guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
   want_reconciliation(clock_.steady());
 }
 
@@ -233,8 +237,8 @@ void Collector::pass_over() {
   ready_ = true;
   pass_ended_ = clock_.steady();
   if (!losses_open_) return;
-  // Sessions that this dump did not show are told apart by the next one, once nothing is on its way any more. After a
-  // loss that does not wait for the window.
+  // Sessions that this dump did not show are told apart by the next one, once nothing is on its way any more.
+  // After a loss that does not wait for the window.
   losses_open_ = !whole_ || delayed_;
   if (losses_open_) want_reconciliation(pass_ended_);
 }

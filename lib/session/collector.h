@@ -1,6 +1,6 @@
-// Collector: drives one EventSource and one Tracker. Each turn takes what the kernel has queued, moves a running dump
-// on by one part, and closes windows when they are due. It never blocks and never waits: the caller does, by what
-// turn() says.
+// Collector: drives one EventSource and one Tracker. Each turn takes what the kernel has queued, moves a
+// running dump on by one part, and closes windows when they are due. It never blocks and never waits: the
+// caller does, by what turn() says.
 // Threads: one, except for the request_ functions, which any thread may call.
 #pragma once
 
@@ -20,11 +20,12 @@ struct CollectorSettings {
 };
 
 struct CollectorCounters {
-  std::uint64_t overruns = 0;         // turns that found messages lost
-  std::uint64_t events_lost = 0;      // messages that the kernel could not queue, and are gone
-  std::uint64_t events_delayed = 0;   // messages that it could not queue in reliable mode: a DESTROY comes again, each
-                                      // try is counted; a NEW or UPDATE is gone, which harms no record
-  std::uint64_t gaps = 0;             // gap records
+  std::uint64_t overruns = 0;     // turns that found messages lost
+  std::uint64_t events_lost = 0;  // messages that the kernel could not queue, and are gone
+  std::uint64_t events_delayed =
+      0;                   // messages that it could not queue in reliable mode: a DESTROY comes again, each
+                           // try is counted; a NEW or UPDATE is gone, which harms no record
+  std::uint64_t gaps = 0;  // gap records
   std::uint64_t guard_trips = 0;      // how often reliable mode went off
   std::uint64_t passes = 0;           // dumps that were begun
   std::uint64_t passes_failed = 0;    // and failed, or were interrupted
@@ -36,12 +37,13 @@ class Collector {
   // What the caller does before the next turn.
   enum class Pace {
     kAtOnce,  // there is more to do
-    kTick,    // events are coming: collect them in kTick, not one by one, because each wake-up costs the sender
-    kIdle,    // wait for an event, a request, or kIdleLimit
-    kDone,    // after request_stop(): everything that was seen has been emitted
+    kTick,  // events are coming: collect them in kTick, not one by one, because each wake-up costs the sender
+    kIdle,  // wait for an event, a request, or kIdleLimit
+    kDone,  // after request_stop(): everything that was seen has been emitted
   };
   static constexpr std::chrono::milliseconds kTickLength{10};
-  static constexpr std::chrono::milliseconds kIdleLimit{500};  // so that windows close, also after a clock step
+  static constexpr std::chrono::milliseconds kIdleLimit{
+      500};  // so that windows close, also after a clock step
 
   // All outlive the collector.
   Collector(EventSource& source, Tracker& tracker, RecordOutput& output, const Clock& clock,
@@ -50,8 +52,8 @@ class Collector {
   // Errors: the source is broken for good.
   [[nodiscard]] Result<Pace> turn();
 
-  // After kDone: begins again, as a new collector with the same tracker and counters would. What the source told and
-  // dropped since is not looked at; sessions that are over vanish with the dump that now comes.
+  // After kDone: begins again, as a new collector with the same tracker and counters would. What the source
+  // told and dropped since is not looked at; sessions that are over vanish with the dump that now comes.
   void resume();
 
   // The initial dump has been taken in: every session is known.
@@ -69,8 +71,8 @@ class Collector {
  private:
   static constexpr std::chrono::nanoseconds kNever = std::chrono::nanoseconds::max();
 
-  // A dump pass, step by step. What was queued before the dump is handled before it, and what was queued while it ran
-  // before its outcome counts.
+  // A dump pass, step by step. What was queued before the dump is handled before it, and what was queued
+  // while it ran before its outcome counts.
   enum class Step { kNone, kDrainBefore, kDump, kDrainAfter, kSweep };
 
   void want_pass(const DumpPurpose& purpose);
@@ -92,14 +94,14 @@ class Collector {
   WindowSchedule schedule_;
 
   Step step_ = Step::kNone;
-  DumpPurpose purpose_;                  // of the pass that runs
-  std::optional<DumpPurpose> wanted_;    // the next one
-  bool whole_ = false;                   // the dump of this pass was complete
-  bool delayed_ = false;                 // DESTROY events may have been on their way when it ended
-  bool confirming_ = false;              // this pass looks again for sessions that the last one did not show
-  int tries_ = 0;                        // of this pass, after interruptions
-  std::uint64_t dropped_at_pass_ = 0;    // source_.dropped() when this pass began
-  std::uint64_t dropped_before_ = 0;     // and when the one before it began
+  DumpPurpose purpose_;                // of the pass that runs
+  std::optional<DumpPurpose> wanted_;  // the next one
+  bool whole_ = false;                 // the dump of this pass was complete
+  bool delayed_ = false;               // DESTROY events may have been on their way when it ended
+  bool confirming_ = false;            // this pass looks again for sessions that the last one did not show
+  int tries_ = 0;                      // of this pass, after interruptions
+  std::uint64_t dropped_at_pass_ = 0;  // source_.dropped() when this pass began
+  std::uint64_t dropped_before_ = 0;   // and when the one before it began
   std::chrono::nanoseconds pass_began_{};
   std::chrono::nanoseconds pass_ended_{};
   std::chrono::nanoseconds reconcile_at_ = kNever;
@@ -108,10 +110,10 @@ class Collector {
   GapKeeper gap_;
   std::chrono::nanoseconds table_looked_at_{};
   std::uint64_t dropped_seen_ = 0;
-  bool losses_open_ = false;             // events were lost, and no dump has yet told what became of their sessions
-  bool delaying_ = false;                // events did not fit since the queue was last empty
+  bool losses_open_ = false;  // events were lost, and no dump has yet told what became of their sessions
+  bool delaying_ = false;     // events did not fit since the queue was last empty
   std::chrono::nanoseconds missed_at_ = std::chrono::hours(-1);  // when events last did not fit
-  UnixMs complete_until_{};              // until then nothing can be missing: the queue was empty, nothing was delayed
+  UnixMs complete_until_{};  // until then nothing can be missing: the queue was empty, nothing was delayed
   bool ready_ = false;
   bool stopping_ = false;
   std::optional<Error> last_dump_error_;

@@ -14,7 +14,8 @@ namespace natsession {
 enum class EventType : std::uint8_t { kNew, kUpdate, kDestroy };
 
 // One direction of a flow. Ports in host byte order.
-// ICMP and ICMPv6: src_port is the id, dst_port is type*256+code. GRE: the ports are the keys. No ports: both 0.
+// ICMP and ICMPv6: src_port is the id, dst_port is type*256+code. GRE: the ports are the keys. No ports: both
+// 0.
 struct Tuple {
   IpAddress src;
   IpAddress dst;

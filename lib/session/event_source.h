@@ -28,9 +28,9 @@ class EventSource {
 
   // What one receive() met.
   struct Received {
-    std::size_t messages = 0;  // taken from the queue, whether or not they were events
-    bool drained = false;      // the queue was empty at the end
-    bool overrun = false;      // the kernel said ENOBUFS: dropped() has grown
+    std::size_t messages = 0;    // taken from the queue, whether or not they were events
+    bool drained = false;        // the queue was empty at the end
+    bool overrun = false;        // the kernel said ENOBUFS: dropped() has grown
     std::size_t unreadable = 0;  // messages longer than a slot, or malformed: lost, and not among dropped()
   };
 
@@ -48,12 +48,13 @@ class EventSource {
 
   // Asks for the table: every entry whose status passes the NAT filter. One dump at a time.
   virtual Result<void> start_dump() = 0;
-  // Hands the next part of the dump to `handler`, as events of type kUpdate. A part is small (some hundred entries).
+  // Hands the next part of the dump to `handler`, as events of type kUpdate. A part is small (some hundred
+  // entries).
   // Errors: the dump is over and failed.
   virtual Result<DumpState> continue_dump(Handler& handler) = 0;
 
-  // How many messages the kernel could not queue to the event socket since it was opened (SK_MEMINFO_DROPS). In
-  // reliable mode a DESTROY among them is only delayed, and counts at each try.
+  // How many messages the kernel could not queue to the event socket since it was opened (SK_MEMINFO_DROPS).
+  // In reliable mode a DESTROY among them is only delayed, and counts at each try.
   [[nodiscard]] virtual std::uint64_t dropped() = 0;
 
   // Reliable mode: the kernel keeps a DESTROY that it could not queue, and sends it again.

@@ -5,6 +5,8 @@
 
 namespace natsession {
 
-std::uint64_t hash_bytes(const void* data, std::size_t size) { return XXH3_64bits(data, size); }
+std::uint64_t hash_bytes(const void* data, std::size_t size) {
+  return XXH3_64bits(data, size);
+}
 
 }  // namespace natsession

@@ -12,7 +12,8 @@
 
 namespace natsession {
 
-// How an address is kept in the table: 4 bytes for IPv4, so that a session fits a cache line, and 16 for IPv6.
+// How an address is kept in the table: 4 bytes for IPv4, so that a session fits a cache line, and 16 for
+// IPv6.
 struct V4 {
   using Stored = std::uint32_t;  // network byte order
   static Stored store(const IpAddress& address) { return address.v4(); }

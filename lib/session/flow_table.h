@@ -1,6 +1,6 @@
 // FlowTable: the sessions of one address family, found by key.
-// Cells live in a slab and never move; the index is an array of chain heads, doubled when there are more sessions
-// than heads. An IPv4 session takes 56 bytes and 4 to 8 of index.
+// Cells live in a slab and never move; the index is an array of chain heads, doubled when there are more
+// sessions than heads. An IPv4 session takes 56 bytes and 4 to 8 of index.
 // Threads: one.
 #pragma once
 
@@ -26,7 +26,8 @@ class FlowTable {
     return nullptr;
   }
 
-  // Asks for the head of the chain, or, when that is there, for the first cell, and for the one that insert() takes.
+  // Asks for the head of the chain, or, when that is there, for the first cell, and for the one that insert()
+  // takes.
   void prefetch_head(std::uint64_t hash) { __builtin_prefetch(&head(hash)); }
   void prefetch_cell(std::uint64_t hash) {
     const std::uint32_t first = head(hash);
@@ -57,10 +58,13 @@ class FlowTable {
   }
 
   [[nodiscard]] std::size_t size() const { return cells_.used(); }
-  [[nodiscard]] std::size_t bytes() const { return cells_.bytes() + heads_.capacity() * sizeof(std::uint32_t); }
+  [[nodiscard]] std::size_t bytes() const {
+    return cells_.bytes() + heads_.capacity() * sizeof(std::uint32_t);
+  }
 
-  // Calls `visit(Cell&)` for the live cells among `count` positions from `cursor` on, and returns the next cursor;
-  // past the last position it returns end(). `visit` may erase the cell that it is given, and no other.
+  // Calls `visit(Cell&)` for the live cells among `count` positions from `cursor` on, and returns the next
+  // cursor; past the last position it returns end(). `visit` may erase the cell that it is given, and no
+  // other.
   template <typename Visit>
   std::uint32_t scan(std::uint32_t cursor, std::uint32_t count, Visit&& visit) {
     for (; count > 0 && cursor < end_; --count, ++cursor) {

@@ -22,8 +22,8 @@ class GapKeeper {
   // One that goes on is told in pieces, so that readers hear of it in time.
   static constexpr std::chrono::milliseconds kLongest{30'000};
 
-  // Events were lost at some time since `since`, when the queue was last known to be empty. `count` is how many,
-  // where that is known.
+  // Events were lost at some time since `since`, when the queue was last known to be empty. `count` is how
+  // many, where that is known.
   void add(UnixMs since, UnixMs now, RecordReason reason, Count count) {
     if (!open_) open_ = Gap{since, now, reason, Count(0)};
     if (reason == RecordReason::kTableGuard) open_->reason = reason;  // the worse of the two

@@ -1,4 +1,5 @@
-// How the log sees a flow whose addresses are translated: which address of which tuple is private, public, translated.
+// How the log sees a flow whose addresses are translated: which address of which tuple is private, public,
+// translated.
 // Threads: any; pure functions.
 #pragma once
 
@@ -10,16 +11,16 @@ namespace natsession {
   return protocol == 1 || protocol == 58;  // ICMP, ICMPv6
 }
 
-// Destination NAT alone: the private side is the one that was connected to. With both kinds it is source NAT that
-// the log describes.
+// Destination NAT alone: the private side is the one that was connected to. With both kinds it is source NAT
+// that the log describes.
 [[nodiscard]] constexpr bool is_dnat_view(std::uint32_t status) {
   return (status & kStatusSrcNat) == 0;
 }
 
 // Fills in the addresses and ports of `record`.
 // ICMP has one id and one type and code a direction; see Tuple for where they stand.
-inline void set_nat_view(const Tuple& original, const Tuple& reply, std::uint8_t protocol, std::uint32_t status,
-                         SessionRecord& record) {
+inline void set_nat_view(const Tuple& original, const Tuple& reply, std::uint8_t protocol,
+                         std::uint32_t status, SessionRecord& record) {
   const bool icmp = is_icmp(protocol);
   if (is_dnat_view(status)) {
     record.pri_ip = reply.src;

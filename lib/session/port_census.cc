@@ -31,7 +31,8 @@ std::vector<PortCensus::Use> PortCensus::uses() const {
   std::vector<Use> all;
   all.reserve(pairs_.size());
   for (const auto& [pair, ports] : pairs_) {
-    all.push_back({pair.nat_ip, pair.protocol, static_cast<std::uint32_t>(ports->used.count()), ports->sessions});
+    all.push_back(
+        {pair.nat_ip, pair.protocol, static_cast<std::uint32_t>(ports->used.count()), ports->sessions});
   }
   std::sort(all.begin(), all.end(), [](const Use& a, const Use& b) {
     return std::tie(a.nat_ip, a.protocol) < std::tie(b.nat_ip, b.protocol);

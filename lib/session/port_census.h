@@ -1,5 +1,5 @@
-// PortCensus: how many SNAT ports are in use, for each nat_ip and protocol. A port that several sessions use, to
-// different destinations, counts once.
+// PortCensus: how many SNAT ports are in use, for each nat_ip and protocol. A port that several sessions use,
+// to different destinations, counts once.
 // Threads: one.
 #pragma once
 

@@ -111,12 +111,14 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
 }
 
 template <typename Family>
-void RecordMaker::end(Session<Family>& session, const ConntrackEvent* destroy, RecordReason reason, UnixMs end) {
+void RecordMaker::end(Session<Family>& session, const ConntrackEvent* destroy, RecordReason reason,
+                      UnixMs end) {
   SessionRecord record = describe(session);
   record.event = RecordEvent::kEnd;
   record.reason = reason;
   set_slice(session, end, record);
-  if (destroy != nullptr) set_traffic(*destroy, history(session.history), is_dnat_view(session.nat_status), record);
+  if (destroy != nullptr)
+    set_traffic(*destroy, history(session.history), is_dnat_view(session.nat_status), record);
   emit(record);
   if (session.history != kNoHistory) histories_.release(session.history);
   session.history = kNoHistory;
@@ -170,7 +172,8 @@ void RecordMaker::vanished(const OpenSession& open, UnixMs end) {
   ++record.seq;
   record.end_time = std::max(end, reported_until);
   record.start_time = reported_until;
-  if (mode_ == RecordMode::kWindow) record.start_time = std::max(reported_until, window_of(record.end_time, window_));
+  if (mode_ == RecordMode::kWindow)
+    record.start_time = std::max(reported_until, window_of(record.end_time, window_));
   record.bytes_from_pub = record.pkts_from_pub = record.bytes_from_vpc = record.pkts_from_vpc = Count();
   emit(record);
 }

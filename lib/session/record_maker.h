@@ -28,12 +28,13 @@ class RecordMaker {
   template <typename Family>
   void start(Session<Family>& session);
 
-  // A slice of a live session ends at `end`. `shown` is its dump entry, null when no dump showed it. Nothing is
-  // written for a slice that was reported already, nor, unless `always`, for one in which nothing moved.
+  // A slice of a live session ends at `end`. `shown` is its dump entry, null when no dump showed it. Nothing
+  // is written for a slice that was reported already, nor, unless `always`, for one in which nothing moved.
   template <typename Family>
   void interim(Session<Family>& session, const ConntrackEvent* shown, UnixMs end, bool always);
 
-  // The session is over, at `end`; `destroy` is its last event, null when it vanished. Its history is released.
+  // The session is over, at `end`; `destroy` is its last event, null when it vanished. Its history is
+  // released.
   template <typename Family>
   void end(Session<Family>& session, const ConntrackEvent* destroy, RecordReason reason, UnixMs end);
 

@@ -1,5 +1,5 @@
-// Session: what the tracker remembers of a live flow, and History: what only a flow with records behind it needs.
-// Both are packed: at a million sessions every byte is a megabyte.
+// Session: what the tracker remembers of a live flow, and History: what only a flow with records behind it
+// needs. Both are packed: at a million sessions every byte is a megabyte.
 // Threads: plain value types, owned by the collector's thread.
 #pragma once
 
@@ -9,10 +9,10 @@ namespace natsession {
 
 // What has been reported of a session already. Stands apart: most sessions end within their first window.
 struct History {
-  Counters original;        // reported so far
+  Counters original;  // reported so far
   Counters reply;
-  UnixMs reported_until;    // the end of the last slice
-  std::uint32_t seq = 0;    // of the next record
+  UnixMs reported_until;  // the end of the last slice
+  std::uint32_t seq = 0;  // of the next record
 };
 
 template <typename Family>
@@ -28,8 +28,8 @@ struct Session {
   };
 
   FlowKey<Family> key;
-  UnixMs begin;  // milliseconds: the resolution of the log
-  std::uint32_t next;  // in the bucket's chain
+  UnixMs begin;           // milliseconds: the resolution of the log
+  std::uint32_t next;     // in the bucket's chain
   std::uint32_t history;  // Slab<History>, or kNone
   std::uint32_t mark;
   std::uint8_t nat_status;  // the low byte of the status word: IPS_SRC_NAT, IPS_DST_NAT

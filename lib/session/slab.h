@@ -1,5 +1,6 @@
 // Slab: objects of one type in chunks that never move, named by 32-bit indices, with a free list.
-// A chunk is as many as fit a huge page: in a table of a million sessions nearly every look is at another page.
+// A chunk is as many as fit a huge page: in a table of a million sessions nearly every look is at another
+// page.
 // Threads: one.
 #pragma once
 
@@ -43,7 +44,9 @@ class Slab {
     --used_;
   }
 
-  [[nodiscard]] T& operator[](std::uint32_t index) { return chunks_[index >> kChunkBits][index & kChunkMask]; }
+  [[nodiscard]] T& operator[](std::uint32_t index) {
+    return chunks_[index >> kChunkBits][index & kChunkMask];
+  }
   [[nodiscard]] const T& operator[](std::uint32_t index) const {
     return chunks_[index >> kChunkBits][index & kChunkMask];
   }
@@ -58,7 +61,9 @@ class Slab {
 
   using Allocator = HugePageAllocator<std::byte>;
   struct Free {
-    void operator()(T* chunk) const { Allocator().deallocate(reinterpret_cast<std::byte*>(chunk), kHugePage); }
+    void operator()(T* chunk) const {
+      Allocator().deallocate(reinterpret_cast<std::byte*>(chunk), kHugePage);
+    }
   };
 
   // What was never used is never touched.

@@ -1,13 +1,14 @@
 #include "session/state_file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <fstream>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/unique_fd.h"
 
@@ -32,7 +33,10 @@ class LineWriter {
     return *this;
   }
   LineWriter& tuple(const Tuple& tuple) {
-    return word(tuple.src.to_string()).number(tuple.src_port).word(tuple.dst.to_string()).number(tuple.dst_port);
+    return word(tuple.src.to_string())
+        .number(tuple.src_port)
+        .word(tuple.dst.to_string())
+        .number(tuple.dst_port);
   }
   LineWriter& counters(const Counters& counters) { return number(counters.bytes).number(counters.packets); }
   void end_line() { text_.back() = '\n'; }
@@ -97,7 +101,9 @@ class LineReader {
 void write_session(const Tracker::Saved& saved, LineWriter& out) {
   const ConntrackEvent& flow = saved.flow;
   out.number(flow.protocol).number(flow.zone).number(flow.id).number(flow.mark).number(flow.status);
-  out.number(static_cast<unsigned>(flow.tcp_state)).number(saved.flags).number(saved.begin.time_since_epoch().count());
+  out.number(static_cast<unsigned>(flow.tcp_state))
+      .number(saved.flags)
+      .number(saved.begin.time_since_epoch().count());
   out.tuple(flow.original).tuple(flow.reply);
   if (saved.history) {
     out.number(saved.history->seq).number(saved.history->reported_until.time_since_epoch().count());
@@ -151,7 +157,8 @@ Result<void> write_all(int fd, std::string_view text, const std::string& path) {
 }
 
 Error malformed(const std::string& path, std::size_t line) {
-  return Error{ErrorKind::kMalformed, "state file " + path + ": line " + std::to_string(line) + " is damaged"};
+  return Error{ErrorKind::kMalformed,
+               "state file " + path + ": line " + std::to_string(line) + " is damaged"};
 }
 
 }  // namespace
@@ -164,7 +171,8 @@ std::string current_boot_id() {
   return id;
 }
 
-Result<void> write_state_file(const std::string& path, std::string_view boot_id, UnixMs stopped, Tracker& tracker) {
+Result<void> write_state_file(const std::string& path, std::string_view boot_id, UnixMs stopped,
+                              Tracker& tracker) {
   const std::string temporary = path + ".new";
   const UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file) return system_error("state file " + temporary + ": open", errno);
@@ -182,7 +190,8 @@ Result<void> write_state_file(const std::string& path, std::string_view boot_id,
   });
   out.word("end").number(count).end_line();
   if (written) written = write_all(file.get(), out.text(), temporary);
-  if (written && ::fsync(file.get()) != 0) written = system_error("state file " + temporary + ": fsync", errno);
+  if (written && ::fsync(file.get()) != 0)
+    written = system_error("state file " + temporary + ": fsync", errno);
   if (written && std::rename(temporary.c_str(), path.c_str()) != 0) {
     written = system_error("state file " + path + ": rename", errno);
   }

@@ -10,20 +10,23 @@ namespace {
 
 // Whether the flow goes into the IPv4 table. An IPv6 flow may have an IPv4-mapped address on one side.
 bool is_v4(const ConntrackEvent& event) {
-  return event.original.src.is_v4() && event.original.dst.is_v4() && event.reply.src.is_v4() && event.reply.dst.is_v4();
+  return event.original.src.is_v4() && event.original.dst.is_v4() && event.reply.src.is_v4() &&
+         event.reply.dst.is_v4();
 }
 
 constexpr std::uint8_t kNatStatus = kStatusSrcNat | kStatusDstNat;
 
 // When something happened that the kernel gave no better time for.
-UnixMs time_of(const ConntrackEvent& event, UnixNs received) { return to_ms(event.event.value_or(received)); }
+UnixMs time_of(const ConntrackEvent& event, UnixNs received) {
+  return to_ms(event.event.value_or(received));
+}
 
 // A start from an event is its receipt, at most this much behind the kernel's own stamp for the same session.
 // (The stamp can only be later when it is another session's.)
 constexpr std::chrono::seconds kStampSlack{1};
 
-// Whether `event` can be of the session in the table, whose key is the same. The kernel gives the id and the tuples
-// again when a flow's memory is used again at once, so only the time of the start tells them apart.
+// Whether `event` can be of the session in the table, whose key is the same. The kernel gives the id and the
+// tuples again when a flow's memory is used again at once, so only the time of the start tells them apart.
 template <typename Family>
 bool same_start(const Session<Family>& session, const ConntrackEvent& event) {
   using S = Session<Family>;
@@ -49,7 +52,8 @@ void learn(Session<Family>& session, const ConntrackEvent& event) {
 
 }  // namespace
 
-Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, const VpcMap& vpcs, RecordOutput& output)
+Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, const VpcMap& vpcs,
+                 RecordOutput& output)
     : mode_(settings.records),
       max_sessions_(settings.max_sessions),
       maker_(settings.records, settings.window, origin, vpcs, output) {}
@@ -70,10 +74,12 @@ TrackerCounters Tracker::counters() const {
   return all;
 }
 
-void Tracker::on_event(const ConntrackEvent& event) { on_events({&event, 1}); }
+void Tracker::on_event(const ConntrackEvent& event) {
+  on_events({&event, 1});
+}
 
-// With a million sessions nearly every look into the table misses the processor's caches, twice: the head of the
-// chain, and the cell. Asked for ahead, for many events at once, they come while other work is done.
+// With a million sessions nearly every look into the table misses the processor's caches, twice: the head of
+// the chain, and the cell. Asked for ahead, for many events at once, they come while other work is done.
 void Tracker::on_events(std::span<const ConntrackEvent> events) {
   constexpr std::size_t kAhead = 64;
   std::array<std::uint64_t, kAhead> hashes;  // NOLINT: written before it is read
@@ -320,7 +326,8 @@ void Tracker::sweep_one(Session<Family>& session) {
   using S = Session<Family>;
   if (session.pass == pass_) return;
   if (purpose_.final) {
-    // Its DESTROY is on its way, or the dump was not whole: what is known of it is written, and no end is claimed.
+    // Its DESTROY is on its way, or the dump was not whole: what is known of it is written, and no end is
+    // claimed.
     if (session.history == Slab<History>::kNone) {
       maker_.interim(session, nullptr, std::max(*purpose_.close, session.begin), true);
     }

@@ -1,5 +1,6 @@
-// Tracker: follows sessions through events and dumps and makes their records. It keeps what the kernel does not give
-// again: when a session began, and what of it has been reported. No I/O, no clock: the collector says what time it is.
+// Tracker: follows sessions through events and dumps and makes their records. It keeps what the kernel does
+// not give again: when a session began, and what of it has been reported. No I/O, no clock: the collector
+// says what time it is.
 // Threads: one, the collector's.
 #pragma once
 
@@ -22,7 +23,8 @@ namespace natsession {
 struct TrackerSettings {
   RecordMode records = RecordMode::kWindow;
   std::chrono::milliseconds window = std::chrono::minutes(10);
-  // Sessions beyond these are not followed: they still get their end record from DESTROY, but no interim ones.
+  // Sessions beyond these are not followed: they still get their end record from DESTROY, but no interim
+  // ones.
   std::size_t max_sessions = 16'000'000;
 };
 
@@ -31,14 +33,14 @@ struct TrackerCounters {
   std::uint64_t events_new = 0;
   std::uint64_t events_update = 0;
   std::uint64_t events_destroy = 0;
-  std::uint64_t destroys_unseen = 0;    // DESTROY of a session that was never seen before: logged all the same
-  std::uint64_t updates_unseen = 0;     // UPDATE of one: the next dump or its DESTROY tells of it
-  std::uint64_t late_destroys = 0;      // DESTROY of a session that was closed as vanished: no second end
-  std::uint64_t adopted = 0;            // first seen in a dump
+  std::uint64_t destroys_unseen = 0;  // DESTROY of a session that was never seen before: logged all the same
+  std::uint64_t updates_unseen = 0;   // UPDATE of one: the next dump or its DESTROY tells of it
+  std::uint64_t late_destroys = 0;    // DESTROY of a session that was closed as vanished: no second end
+  std::uint64_t adopted = 0;          // first seen in a dump
   std::uint64_t vanished = 0;
-  std::uint64_t reused = 0;             // a new session on the key of a live one, whose DESTROY was lost
-  std::uint64_t not_followed = 0;       // beyond max_sessions
-  std::uint64_t counters_reset = 0;     // a flow's counters went back: somebody zeroed them (conntrack -Z)
+  std::uint64_t reused = 0;          // a new session on the key of a live one, whose DESTROY was lost
+  std::uint64_t not_followed = 0;    // beyond max_sessions
+  std::uint64_t counters_reset = 0;  // a flow's counters went back: somebody zeroed them (conntrack -Z)
   RecordTally records{};
 };
 
@@ -46,8 +48,8 @@ struct TrackerCounters {
 struct DumpPurpose {
   // Set: a window closes, sessions that moved traffic get an interim record that ends here.
   std::optional<UnixMs> close;
-  // The daemon stops (and `close` is set): every open session with something to tell, or of which nothing was told
-  // yet, gets an interim record, whatever the record mode.
+  // The daemon stops (and `close` is set): every open session with something to tell, or of which nothing was
+  // told yet, gets an interim record, whatever the record mode.
   bool final = false;
   // The first dump of all: sessions in it are older than the logger.
   bool initial = false;
@@ -66,19 +68,23 @@ class Tracker final : public EventSource::Handler {
   // The same for several: what they will need of the table is fetched into the cache first.
   void on_events(std::span<const ConntrackEvent> events) override;
 
-  // A dump pass: begin_pass(), on_dump_entry() for each entry (at most two records each), then end_pass() after
-  // everything that was queued while the dump ran has been handled, then sweep() until it says done.
+  // A dump pass: begin_pass(), on_dump_entry() for each entry (at most two records each), then end_pass()
+  // after everything that was queued while the dump ran has been handled, then sweep() until it says done.
   void begin_pass(const DumpPurpose& purpose);
   void on_dump_entry(const ConntrackEvent& entry);
   // `whole`: the dump was complete and not interrupted. `delayed`: DESTROY events may still be on their way.
   void end_pass(bool whole, bool delayed);
-  // Looks at `count` cells for sessions that the dump did not show. Emits at most `count` records. True when done.
+  // Looks at `count` cells for sessions that the dump did not show. Emits at most `count` records. True when
+  // done.
   bool sweep(std::uint32_t count);
-  // After a sweep: sessions are missing for the first time, and one more dump would tell whether they are gone.
+  // After a sweep: sessions are missing for the first time, and one more dump would tell whether they are
+  // gone.
   [[nodiscard]] bool wants_confirmation() const { return wants_confirmation_; }
 
   // Gives the log a gap record.
-  void emit_gap(UnixMs start, UnixMs end, RecordReason reason, Count lost) { maker_.gap(start, end, reason, lost); }
+  void emit_gap(UnixMs start, UnixMs end, RecordReason reason, Count lost) {
+    maker_.gap(start, end, reason, lost);
+  }
 
   // Records from now on carry these, from a reloaded configuration; they outlive every record.
   void relabel(const Origin& origin, const VpcMap& vpcs) { maker_.relabel(origin, vpcs); }
@@ -87,8 +93,8 @@ class Tracker final : public EventSource::Handler {
   [[nodiscard]] std::size_t table_bytes() const { return v4_.bytes() + v6_.bytes() + maker_.bytes(); }
   [[nodiscard]] TrackerCounters counters() const;
 
-  // Counts the SNAT ports of the next `count` cells behind `cursor`. True when all were looked at. Sessions may come
-  // and go between calls.
+  // Counts the SNAT ports of the next `count` cells behind `cursor`. True when all were looked at. Sessions
+  // may come and go between calls.
   struct TableCursor {
     bool v6 = false;
     std::uint32_t at = 0;
@@ -108,8 +114,8 @@ class Tracker final : public EventSource::Handler {
   // Before the first event and the initial dump. A session that this dump does not show ends as vanished.
   void restore(const Saved& session);
 
-  // The same, from the log itself: sessions that had not ended in it. Those that the initial dump shows go on, the others
-  // end as vanished after it.
+  // The same, from the log itself: sessions that had not ended in it. Those that the initial dump shows go
+  // on, the others end as vanished after it.
   void restore(OpenSessions open) { open_before_ = std::move(open); }
 
  private:
@@ -138,7 +144,8 @@ class Tracker final : public EventSource::Handler {
   template <typename Family>
   void save_table(const std::function<void(const Saved&)>& visit);
   bool sweep_open_before(std::uint32_t count);
-  [[nodiscard]] bool was_closed_as_vanished(const ConntrackEvent& event, std::uint64_t hash, bool by_stamp) const;
+  [[nodiscard]] bool was_closed_as_vanished(const ConntrackEvent& event, std::uint64_t hash,
+                                            bool by_stamp) const;
 
   RecordMode mode_;
   std::size_t max_sessions_;
@@ -152,17 +159,17 @@ class Tracker final : public EventSource::Handler {
 
   // The pass that is under way.
   DumpPurpose purpose_;
-  bool in_pass_ = false;           // between begin_pass() and end_pass()
-  bool proves_absence_ = false;    // during the sweep: what the dump did not show may be gone
+  bool in_pass_ = false;         // between begin_pass() and end_pass()
+  bool proves_absence_ = false;  // during the sweep: what the dump did not show may be gone
   bool delayed_ = false;
   bool wants_confirmation_ = false;
-  std::uint8_t pass_ = 0;          // its number, 1 to 255
+  std::uint8_t pass_ = 0;  // its number, 1 to 255
   std::uint32_t sweep_cursor_ = 0;
   bool sweeping_v6_ = false;
   tsl::robin_set<std::uint64_t> ended_in_pass_;  // key hashes: a dump entry that is older than its DESTROY
 
-  // Sessions that were closed as vanished, for a DESTROY that comes after all: key hash to the kernel's start in ms,
-  // or kNoStamp. Two generations; the older one is dropped when the younger is full.
+  // Sessions that were closed as vanished, for a DESTROY that comes after all: key hash to the kernel's start
+  // in ms, or kNoStamp. Two generations; the older one is dropped when the younger is full.
   static constexpr std::int64_t kNoStamp = INT64_MIN;
   static constexpr std::size_t kVanishedLimit = 500'000;
   tsl::robin_map<std::uint64_t, std::int64_t> vanished_young_;

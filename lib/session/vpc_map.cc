@@ -25,7 +25,9 @@ std::optional<Number> parse_number(std::string_view text) {
   return number;
 }
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 
 }  // namespace
 
@@ -35,7 +37,8 @@ Result<VpcRule> VpcRule::parse(std::string_view text) {
   const std::string_view id = equals == std::string_view::npos ? text : text.substr(equals + 1);
   if (id.empty()) return bad_rule(text, "has no id");
   if (id.size() > kMaxIdLength) return bad_rule(text, "has an id of more than 255 bytes");
-  if (std::any_of(id.begin(), id.end(), is_control)) return bad_rule(text, "has a control character in its id");
+  if (std::any_of(id.begin(), id.end(), is_control))
+    return bad_rule(text, "has a control character in its id");
   rule.vpc_id = id;
   if (equals == std::string_view::npos) return rule;
 
@@ -51,7 +54,8 @@ Result<VpcRule> VpcRule::parse(std::string_view text) {
     const auto mark = parse_number<std::uint32_t>(match.substr(0, slash));
     const auto mask = slash == std::string_view::npos ? std::optional(0xffffffffU)
                                                       : parse_number<std::uint32_t>(match.substr(slash + 1));
-    if (!mark || !mask) return bad_rule(text, "has a bad mark or mask, which are 32-bit numbers such as 0x10");
+    if (!mark || !mask)
+      return bad_rule(text, "has a bad mark or mask, which are 32-bit numbers such as 0x10");
     if ((*mark & ~*mask) != 0) return bad_rule(text, "has a mark with bits outside its mask");
     rule.kind = Kind::kMark;
     rule.mark = *mark;

@@ -17,9 +17,9 @@ namespace natsession {
 struct VpcRule {
   enum class Kind : std::uint8_t { kPrefix, kZone, kMark, kDefault };
   Kind kind = Kind::kDefault;
-  Prefix prefix;                        // kPrefix
-  std::uint16_t zone = 0;               // kZone
-  std::uint32_t mark = 0;               // kMark: matches if (flow's mark & mark_mask) == mark
+  Prefix prefix;           // kPrefix
+  std::uint16_t zone = 0;  // kZone
+  std::uint32_t mark = 0;  // kMark: matches if (flow's mark & mark_mask) == mark
   std::uint32_t mark_mask = 0xffffffff;
   std::string vpc_id;
 
@@ -33,8 +33,8 @@ class VpcMap {
   VpcMap() = default;
   explicit VpcMap(std::vector<VpcRule> rules);
 
-  // The longest prefix that contains `pri_ip`; else the first rule for the zone; else the first for the mark; else
-  // the default rule; else empty. The text lives as long as this map.
+  // The longest prefix that contains `pri_ip`; else the first rule for the zone; else the first for the mark;
+  // else the default rule; else empty. The text lives as long as this map.
   [[nodiscard]] std::string_view find(const IpAddress& pri_ip, std::uint16_t zone, std::uint32_t mark) const;
 
  private:

@@ -15,8 +15,9 @@ constexpr std::uint32_t kDayMs = 24 * 3600 * 1000;
 constexpr std::uint32_t kMaxRemovalMs = 2000;  // from the timeout to when the kernel takes the flow out
 
 // Sessions begun in an hour, at its beginning; straight between.
-constexpr std::array<double, 24> kDayCurve = {0.66, 0.48, 0.36, 0.28, 0.25, 0.27, 0.35, 0.48, 0.60, 0.68, 0.72, 0.75,
-                                              0.78, 0.78, 0.76, 0.76, 0.78, 0.82, 0.88, 0.94, 0.98, 1.00, 0.95, 0.82};
+constexpr std::array<double, 24> kDayCurve = {0.66, 0.48, 0.36, 0.28, 0.25, 0.27, 0.35, 0.48,
+                                              0.60, 0.68, 0.72, 0.75, 0.78, 0.78, 0.76, 0.76,
+                                              0.78, 0.82, 0.88, 0.94, 0.98, 1.00, 0.95, 0.82};
 
 struct Host {
   std::uint32_t address = 0;  // in network byte order
@@ -102,7 +103,7 @@ struct CgnatDay::State {
   std::vector<Session> alive;        // in this window, ended or not
   std::vector<std::uint32_t> order;  // of those that end in it
   std::vector<std::uint32_t> counters;
-  std::vector<Session> carried;      // those that go on, in the order of their interim records
+  std::vector<Session> carried;  // those that go on, in the order of their interim records
   std::size_t ends_given = 0;
   std::size_t interims_given = 0;
 };
@@ -126,7 +127,8 @@ Session CgnatDay::State::begin_session() {
   session.host = host_choice.draw(chance);
   session.destination = destination_choice.draw(chance);
   session.traffic = make_traffic(destinations[session.destination], chance);
-  session.end = session.start + session.traffic.active_ms + session.traffic.timeout_ms + chance.below(kMaxRemovalMs);
+  session.end =
+      session.start + session.traffic.active_ms + session.traffic.timeout_ms + chance.below(kMaxRemovalMs);
   const Host& host = hosts[session.host];
   session.pri_port = static_cast<std::uint16_t>(chance.between(host.low_port, host.high_port));
   session.nat_port = chance.percent(options.kept_ports_percent)
@@ -152,8 +154,8 @@ void CgnatDay::State::begin_window() {
   window_begin = window_end;
   window_end = window_begin + window_ms;
   alive.swap(carried);
-  const auto wanted = static_cast<std::uint64_t>(
-      begun_until(window_end) * static_cast<double>(options.sessions) + 0.5);
+  const auto wanted =
+      static_cast<std::uint64_t>(begun_until(window_end) * static_cast<double>(options.sessions) + 0.5);
   for (; begun < wanted; ++begun) alive.push_back(begin_session());
   sort_by_end();
   carried.clear();
@@ -219,7 +221,9 @@ SessionRecord CgnatDay::State::slice(const Session& session, std::uint32_t until
 CgnatDay::CgnatDay(const CgnatOptions& options) : state_(std::make_unique<State>(options)) {}
 CgnatDay::~CgnatDay() = default;
 
-std::uint64_t CgnatDay::sessions_begun() const { return state_->begun; }
+std::uint64_t CgnatDay::sessions_begun() const {
+  return state_->begun;
+}
 
 std::size_t CgnatDay::next(std::span<SessionRecord> out) {
   State& day = *state_;

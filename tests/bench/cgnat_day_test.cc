@@ -1,10 +1,10 @@
 #include "bench/cgnat_day.h"
 
-#include <catch2/catch.hpp>
-
 #include <map>
 #include <set>
 #include <vector>
+
+#include <catch2/catch.hpp>
 
 namespace natsession::bench {
 namespace {

@@ -12,8 +12,12 @@ constexpr std::uint8_t kUdp = 17;
 constexpr double kMaxPayload = 4e9;
 constexpr double kMaxActiveMs = 20 * 3600e3;
 
-std::uint64_t whole(double value) { return static_cast<std::uint64_t>(std::max(0.0, value)); }
-std::uint32_t ms(double value) { return static_cast<std::uint32_t>(std::clamp(value, 0.0, kMaxActiveMs)); }
+std::uint64_t whole(double value) {
+  return static_cast<std::uint64_t>(std::max(0.0, value));
+}
+std::uint32_t ms(double value) {
+  return static_cast<std::uint32_t>(std::clamp(value, 0.0, kMaxActiveMs));
+}
 
 // An IPv4 address that is routed on the Internet, as a number.
 std::uint32_t public_address(Chance& chance) {
@@ -47,14 +51,19 @@ std::uint16_t port_of(Role role, Chance& chance) {
   static constexpr std::array<std::uint16_t, 8> kTcpPorts = {5228, 993, 5223, 8080, 8443, 22, 25, 1935};
   static constexpr std::array<std::uint16_t, 6> kUdpPorts = {123, 3478, 4500, 51820, 27015, 19302};
   switch (role) {
-    case Role::kWeb: return 443;
-    case Role::kDns: return 53;
-    case Role::kOtherTcp: return kTcpPorts[chance.below(kTcpPorts.size())];
+    case Role::kWeb:
+      return 443;
+    case Role::kDns:
+      return 53;
+    case Role::kOtherTcp:
+      return kTcpPorts[chance.below(kTcpPorts.size())];
     case Role::kOtherUdp:
       return chance.percent(80) ? kUdpPorts[chance.below(kUdpPorts.size())]
                                 : static_cast<std::uint16_t>(chance.between(1024, 65535));
-    case Role::kPeer: return static_cast<std::uint16_t>(chance.between(1024, 65535));
-    case Role::kIcmp: break;
+    case Role::kPeer:
+      return static_cast<std::uint16_t>(chance.between(1024, 65535));
+    case Role::kIcmp:
+      break;
   }
   return 8 * 256;  // echo request: type * 256 + code
 }
@@ -65,7 +74,8 @@ struct Payload {
 };
 
 // Packets and bytes of a transfer in segments of at most `segment`, with `header` bytes each.
-void fill_transfer(Payload payload, double segment, double header, double acks, Chance& chance, Traffic& out) {
+void fill_transfer(Payload payload, double segment, double header, double acks, Chance& chance,
+                   Traffic& out) {
   const double data_down = std::ceil(payload.down / segment) + chance.between(1, 4);
   const double data_up = std::ceil(payload.up / segment) + chance.between(0, 3);
   const double lost = chance.percent(15) ? data_down * 0.02 * chance.uniform() : 0;
@@ -91,8 +101,8 @@ void close_tcp(Chance& chance, Traffic& out) {
               : drawn < 98 ? TcpState::kLastAck
               : drawn < 99 ? TcpState::kFinWait
                            : TcpState::kCloseWait;
-  out.timeout_ms = out.state == TcpState::kClose     ? 10'000
-                   : out.state == TcpState::kLastAck ? 30'000
+  out.timeout_ms = out.state == TcpState::kClose       ? 10'000
+                   : out.state == TcpState::kLastAck   ? 30'000
                    : out.state == TcpState::kCloseWait ? 60'000
                                                        : 120'000;
 }
@@ -100,7 +110,8 @@ void close_tcp(Chance& chance, Traffic& out) {
 double tcp_active(const Traffic& traffic, Chance& chance) {
   const double size = std::pow((traffic.pkts_from_pub + 10.0) / 20.0, 0.25);
   double active = chance.lognormal(2500, 1.6) * size + 20;
-  if (chance.percent(20)) active += chance.between(5, 75) * 1000.0 + chance.below(400);  // kept alive, then closed
+  if (chance.percent(20))
+    active += chance.between(5, 75) * 1000.0 + chance.below(400);  // kept alive, then closed
   return active;
 }
 
@@ -240,7 +251,8 @@ Traffic make_traffic(const Destination& destination, Chance& chance) {
     case Role::kWeb: {
       if (destination.quic && chance.percent(60)) return of(kUdp, 443, quic_transfer(chance));
       const std::uint16_t port = chance.percent(9) ? 80 : 443;
-      return of(kTcp, port, chance.percent(4) ? unanswered_tcp(chance) : tcp_transfer(web_payload(chance), chance));
+      return of(kTcp, port,
+                chance.percent(4) ? unanswered_tcp(chance) : tcp_transfer(web_payload(chance), chance));
     }
     case Role::kDns:
       if (chance.percent(2)) return of(kTcp, chance.percent(50) ? 53 : 853, tcp_transfer({600, 300}, chance));
@@ -255,7 +267,8 @@ Traffic make_traffic(const Destination& destination, Chance& chance) {
       if (chance.percent(50)) return of(kTcp, destination.port, unanswered_tcp(chance));
       return of(kTcp, destination.port,
                 tcp_transfer({chance.lognormal(40e3, 2.2), chance.lognormal(40e3, 2.2)}, chance));
-    case Role::kIcmp: break;
+    case Role::kIcmp:
+      break;
   }
   return of(kIcmpProtocol, destination.port, echo(chance));
 }

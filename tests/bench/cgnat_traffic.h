@@ -1,4 +1,5 @@
-// What one session of a given destination is like: protocol, ports, packets, bytes, how long. See cgnat_day.h.
+// What one session of a given destination is like: protocol, ports, packets, bytes, how long. See
+// cgnat_day.h.
 // Threads: one for each object.
 #pragma once
 

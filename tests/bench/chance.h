@@ -1,4 +1,5 @@
-// Chance for generators: the same on every machine, and quick. The standard library's distributions are neither.
+// Chance for generators: the same on every machine, and quick. The standard library's distributions are
+// neither.
 // Threads: one for each object.
 #pragma once
 
@@ -103,7 +104,8 @@ class WeightedChoice {
     const std::uint64_t drawn = chance.bits();
     const std::uint64_t place = ((drawn >> 32) * cells_.size()) >> 32;
     const Cell& cell = cells_[place];
-    return static_cast<std::uint32_t>(drawn) <= cell.threshold ? static_cast<std::uint32_t>(place) : cell.other;
+    return static_cast<std::uint32_t>(drawn) <= cell.threshold ? static_cast<std::uint32_t>(place)
+                                                               : cell.other;
   }
 
  private:

@@ -64,8 +64,12 @@ void put_tuple(nlmsghdr* header, std::uint16_t type, std::uint32_t src, std::uin
 
 constexpr std::uint32_t kPub = 0xc6336407;  // 198.51.100.7
 
-std::uint32_t pri_of(std::uint32_t number) { return 0x0a000002 + number / kPortsPerHost; }  // 10.0.0.2 and on
-std::uint16_t port_of(std::uint32_t number) { return static_cast<std::uint16_t>(1024 + number % kPortsPerHost); }
+std::uint32_t pri_of(std::uint32_t number) {
+  return 0x0a000002 + number / kPortsPerHost;
+}  // 10.0.0.2 and on
+std::uint16_t port_of(std::uint32_t number) {
+  return static_cast<std::uint16_t>(1024 + number % kPortsPerHost);
+}
 
 std::size_t put_end(char* at, std::uint32_t number) {
   nlmsghdr* const header = begin_message(at, IPCTNL_MSG_CT_DELETE, 0);
@@ -164,7 +168,8 @@ int steady(mnl_socket* socket, std::uint32_t rate, std::uint32_t seconds) {
     while (begun < begin_to || ended < std::min(end_to, begun)) {
       std::size_t used = 0;
       while (begun < begin_to && used < kBatchBytes) used += put_session(batch.data() + used, begun++, 600);
-      while (ended < std::min(end_to, begun) && used < kBatchBytes) used += put_end(batch.data() + used, ended++);
+      while (ended < std::min(end_to, begun) && used < kBatchBytes)
+        used += put_end(batch.data() + used, ended++);
       if (mnl_socket_sendto(socket, batch.data(), used) < 0) {
         std::perror("flood: send");
         return 1;
@@ -219,11 +224,13 @@ int main(int argc, char** argv) {
     return insert(socket, static_cast<std::uint32_t>(std::atoi(argv[2])), timeout);
   }
   if (command == "steady" && argc > 3) {
-    return steady(socket, static_cast<std::uint32_t>(std::atoi(argv[2])), static_cast<std::uint32_t>(std::atoi(argv[3])));
+    return steady(socket, static_cast<std::uint32_t>(std::atoi(argv[2])),
+                  static_cast<std::uint32_t>(std::atoi(argv[3])));
   }
   if (command == "flush") return flush(socket);
   if (command == "pulse" && argc > 2) return pulse(socket, std::atoi(argv[2]));
-  std::fprintf(stderr, 
-               "usage: flood insert COUNT [TIMEOUT_SECONDS] | flood steady RATE SECONDS | flood flush | flood pulse SECONDS\n");
+  std::fprintf(stderr,
+               "usage: flood insert COUNT [TIMEOUT_SECONDS] | flood steady RATE SECONDS | flood flush | "
+               "flood pulse SECONDS\n");
   return 2;
 }

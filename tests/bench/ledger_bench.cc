@@ -1,13 +1,11 @@
 // What the ledger's frames cost and how small they are, on a generated CGNAT day (cgnat_day.h).
 //
-// Workloads: 1. the generator alone; 2. full frames with Effort::kFast, alone; 3. the same records appended to a ledger, a
-// thousand at a time, which encodes and writes them; 4. full frames with Effort::kSmall, which is what sealing does, and
-// the bytes of each column; 5. all read back into records; 6. nat_ip and nat_port alone, as a trace query reads them. All
-// single-threaded; times are CPU time of the thread.
-// Of the frames of the day, each twelfth is taken (--every 12): a thousand sessions a host and day make frames of about a
+// Workloads: 1. the generator alone; 2. full frames with Effort::kFast, alone; 3. the same records appended
+// to a ledger, a thousand at a time, which encodes and writes them; 4. full frames with Effort::kSmall, which
+// is what sealing does, and the bytes of each column; 5. all read back into records; 6. nat_ip and nat_port
+// alone, as a trace query reads them. All single-threaded; times are CPU time of the thread. Of the frames of
+// the day, each twelfth is taken (--every 12): a thousand sessions a host and day make frames of about a
 // minute. Usage: ledger_bench [--quick] [--sessions N] [--every N]; exit 1 if a budget is missed.
-#include <time.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +14,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <time.h>
 
 #include "bench/cgnat_day.h"
 #include "ledger/frame.h"
@@ -94,17 +94,40 @@ struct Appending {
 
 bool judge(const char* what, double seen, double budget, const char* unit, bool at_most) {
   const bool met = at_most ? seen <= budget : seen >= budget;
-  std::printf("budget: %-34s %12.2f %-12s (%s %.2f)  %s\n", what, seen, unit, at_most ? "at most" : "at least", budget,
-              met ? "PASS" : "MISS");
+  std::printf("budget: %-34s %12.2f %-12s (%s %.2f)  %s\n", what, seen, unit,
+              at_most ? "at most" : "at least", budget, met ? "PASS" : "MISS");
   return met;
 }
 
 const char* name_of(unsigned column) {
-  static constexpr const char* kNames[] = {
-      "",           "ordinal",       "origin",        "vpc_id",        "pri_ip",         "pub_ip",        "nat_ip",
-      "pri_port",   "pub_port",      "nat_port",      "protocol",      "outcome",        "reason",        "end_time",
-      "start_time", "session_age",   "no_start",      "seq",           "pkts_from_vpc",  "pkts_from_pub", "bytes_from_vpc",
-      "bytes_from_pub", "has_orig_dst", "orig_dst_ip", "orig_dst_port", "zone",          "mark",          "events_lost"};
+  static constexpr const char* kNames[] = {"",
+                                           "ordinal",
+                                           "origin",
+                                           "vpc_id",
+                                           "pri_ip",
+                                           "pub_ip",
+                                           "nat_ip",
+                                           "pri_port",
+                                           "pub_port",
+                                           "nat_port",
+                                           "protocol",
+                                           "outcome",
+                                           "reason",
+                                           "end_time",
+                                           "start_time",
+                                           "session_age",
+                                           "no_start",
+                                           "seq",
+                                           "pkts_from_vpc",
+                                           "pkts_from_pub",
+                                           "bytes_from_vpc",
+                                           "bytes_from_pub",
+                                           "has_orig_dst",
+                                           "orig_dst_ip",
+                                           "orig_dst_port",
+                                           "zone",
+                                           "mark",
+                                           "events_lost"};
   return column < std::size(kNames) ? kNames[column] : "?";
 }
 
@@ -127,7 +150,8 @@ void print_columns(const std::vector<std::string>& frames, std::uint64_t records
   }
   std::printf("\n%-16s %18s   coding/context: frames\n", "column", "bytes a record");
   for (const auto& [column, sum] : sums) {
-    std::printf("%-16s %18.3f  ", name_of(column), static_cast<double>(sum.bytes) / static_cast<double>(records));
+    std::printf("%-16s %18.3f  ", name_of(column),
+                static_cast<double>(sum.bytes) / static_cast<double>(records));
     for (const auto& [coding, count] : sum.codings) std::printf(" %s: %d", coding.c_str(), count);
     std::printf("\n");
   }
@@ -202,8 +226,8 @@ int run(std::uint64_t sessions, std::uint64_t every, bool quick) {
   const double read_fast_ns = read_all(fast.bytes, read);
   const double trace_ns = read_trace_columns(small.bytes, hits);
 
-  std::printf("%lu sessions, %lu records (%.3f a session); %lu records in %zu frames\n\n", day.sessions_begun(), next,
-              per_session, measured, small.bytes.size());
+  std::printf("%lu sessions, %lu records (%.3f a session); %lu records in %zu frames\n\n",
+              day.sessions_begun(), next, per_session, measured, small.bytes.size());
   std::printf("%-34s %12s %14s %16s\n", "", "ns a record", "bytes a record", "bytes a session");
   const auto row = [&](const char* what, double ns, std::uint64_t bytes) {
     std::printf("%-34s %12.1f", what, ns / total);
@@ -224,7 +248,8 @@ int run(std::uint64_t sessions, std::uint64_t every, bool quick) {
   std::printf("\n");
   bool met = judge("CPU to append a record", appending.ns / total, kAppendBudgetNs, "ns", true);
   met = judge("a session in sealed frames", static_cast<double>(small.size) / total * per_session,
-              kSealedBudgetBytes, "bytes", true) && met;
+              kSealedBudgetBytes, "bytes", true) &&
+        met;
   met = judge("reading back", 1e9 / (read_small_ns / total), kReadBudgetRecords, "records/s", false) && met;
   // A quick run shows that the benchmark works; a debug build with sanitizers meets no budget.
   return met || quick ? 0 : 1;

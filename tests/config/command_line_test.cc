@@ -59,7 +59,8 @@ TEST_CASE("every flag sets what its name says", "[config][command-line]") {
   CHECK(config.log_level == LogLevel::kDebug);
 }
 
-TEST_CASE("with a ledger there need be no sink, and stdout is one only if it is asked for", "[config][command-line]") {
+TEST_CASE("with a ledger there need be no sink, and stdout is one only if it is asked for",
+          "[config][command-line]") {
   CHECK(config_of({"--ledger", "/l"}).sinks.empty());
   CHECK(config_of({"--ledger", "/l", "--sink", "stdout"}).sinks == Words{"stdout"});
   CHECK(config_of({}).sinks == Words{"stdout"});

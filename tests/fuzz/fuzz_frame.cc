@@ -1,5 +1,5 @@
-// A frame's decoders take any bytes, also such whose checksums are right: they never read outside them, both give the same
-// records, and what they accept is encoded and decoded again to the same.
+// A frame's decoders take any bytes, also such whose checksums are right: they never read outside them, both
+// give the same records, and what they accept is encoded and decoded again to the same.
 #include "fuzz/fuzz_main.h"
 #include "ledger/frame_fixture.h"
 #include "ledger/mend_frame.h"
@@ -26,7 +26,8 @@ void fuzz_one(std::span<const std::byte> input) {
   require_that(nat_ports && nat_ips && bytes && ends, "both decoders read it");
   for (std::size_t i = 0; i < block.records.size(); ++i) {
     const SessionRecord& record = block.records[i];
-    require_that((*nat_ports)[i] == record.nat_port && nat_ips->distinct[nat_ips->index[i]] == record.nat_ip &&
+    require_that((*nat_ports)[i] == record.nat_port &&
+                     nat_ips->distinct[nat_ips->index[i]] == record.nat_ip &&
                      (*ends)[i] == record.end_time.time_since_epoch().count() &&
                      ((*bytes)[i] == kUnknownCount) == !record.bytes_from_vpc.known(),
                  "both decoders say the same");

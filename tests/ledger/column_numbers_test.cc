@@ -1,10 +1,10 @@
 #include "ledger/column_numbers.h"
 
-#include <catch2/catch.hpp>
-
 #include <functional>
 #include <limits>
 #include <random>
+
+#include <catch2/catch.hpp>
 
 #include "ledger/byte_quotients.h"
 #include "ledger/number_buckets.h"
@@ -27,9 +27,12 @@ std::optional<std::vector<std::uint64_t>> read(const std::string& bytes, std::si
   return numbers;
 }
 
-NumberCoding coding_of(const std::string& bytes) { return static_cast<NumberCoding>(bytes[0]); }
+NumberCoding coding_of(const std::string& bytes) {
+  return static_cast<NumberCoding>(bytes[0]);
+}
 
-std::vector<std::uint64_t> generated(std::size_t count, const std::function<std::uint64_t(std::mt19937_64&)>& make) {
+std::vector<std::uint64_t> generated(std::size_t count,
+                                     const std::function<std::uint64_t(std::mt19937_64&)>& make) {
   std::mt19937_64 random(count);
   std::vector<std::uint64_t> numbers;
   for (std::size_t i = 0; i < count; ++i) numbers.push_back(make(random));
@@ -64,12 +67,15 @@ TEST_CASE("numbers of every kind are read as they were written", "[ledger][colum
 }
 
 TEST_CASE("sealing takes the coding that suits the numbers", "[ledger][column]") {
-  const auto small = [](const auto& make) { return written(generated(8000, make), Effort::kSmall, NumberShape::kTailed); };
+  const auto small = [](const auto& make) {
+    return written(generated(8000, make), Effort::kSmall, NumberShape::kTailed);
+  };
   CHECK(coding_of(small([](auto&) { return 3; })) == NumberCoding::kConstant);
   CHECK(coding_of(small([](auto& random) { return random() % 100 == 0 ? random() % 50 : 0; })) ==
         NumberCoding::kSparse);
   CHECK(coding_of(small([](auto& random) { return random() >> (random() % 64); })) == NumberCoding::kBuckets);
-  CHECK(coding_of(small([](auto& random) { return (random() % 6) * 123'456'789'012; })) == NumberCoding::kDictionary);
+  CHECK(coding_of(small([](auto& random) { return (random() % 6) * 123'456'789'012; })) ==
+        NumberCoding::kDictionary);
   CHECK(coding_of(small([](auto& random) { return random() % 1024; })) == NumberCoding::kBits);
 }
 
@@ -84,19 +90,19 @@ TEST_CASE("numbers that claim what cannot be are refused", "[ledger][column]") {
   };
   using namespace std::string_view_literals;
   CHECK(refused("", 1));
-  CHECK(refused("\x06\x00"sv, 1));                              // no such coding
-  CHECK(refused("\x00"sv, 1));                                  // constant without a number
-  CHECK(refused("\x01\x41\x00"sv, 1));                          // 65 bits
-  CHECK(refused("\x01\x08\x00\x01"sv, 2));                      // one byte short
-  CHECK(refused("\x02\x09\x00"sv, 1));                          // nine planes
-  CHECK(refused("\x02\x00\x00"sv, 1));                          // no plane
-  CHECK(refused("\x03\x08\x00\x00\x01"sv, 1));                  // mantissa of eight bits
-  CHECK(refused("\x03\x02\x00\x00\xfc"sv, 1));                  // a symbol that no number has
-  CHECK(refused("\x04\x00\x02"sv, 1));                          // more exceptions than numbers
-  CHECK(refused("\x04\x00\x01\x00\x01\x00\x05"sv, 1));          // a gap to behind the end
-  CHECK(refused("\x05\x00"sv, 1));                              // an empty dictionary
-  CHECK(refused("\x05\x01\x00\x07\x00\x01"sv, 1));              // an index behind its end
-  CHECK(refused("\x05\x81\x80\x01"sv, 1));                      // a dictionary of 16,385
+  CHECK(refused("\x06\x00"sv, 1));                      // no such coding
+  CHECK(refused("\x00"sv, 1));                          // constant without a number
+  CHECK(refused("\x01\x41\x00"sv, 1));                  // 65 bits
+  CHECK(refused("\x01\x08\x00\x01"sv, 2));              // one byte short
+  CHECK(refused("\x02\x09\x00"sv, 1));                  // nine planes
+  CHECK(refused("\x02\x00\x00"sv, 1));                  // no plane
+  CHECK(refused("\x03\x08\x00\x00\x01"sv, 1));          // mantissa of eight bits
+  CHECK(refused("\x03\x02\x00\x00\xfc"sv, 1));          // a symbol that no number has
+  CHECK(refused("\x04\x00\x02"sv, 1));                  // more exceptions than numbers
+  CHECK(refused("\x04\x00\x01\x00\x01\x00\x05"sv, 1));  // a gap to behind the end
+  CHECK(refused("\x05\x00"sv, 1));                      // an empty dictionary
+  CHECK(refused("\x05\x01\x00\x07\x00\x01"sv, 1));      // an index behind its end
+  CHECK(refused("\x05\x81\x80\x01"sv, 1));              // a dictionary of 16,385
   CHECK_FALSE(refused("\x05\x01\x00\x07\x00\x00"sv, 1));
   std::string nested;
   for (int depth = 0; depth < 1000; ++depth) nested += "\x05\x01"sv;
@@ -110,7 +116,8 @@ TEST_CASE("a varint is refused beyond 64 bits and where it is cut", "[ledger][co
     return in.ok() ? std::optional(value) : std::nullopt;
   };
   for (unsigned bit = 0; bit < 64; ++bit) {
-    for (const std::uint64_t value : {std::uint64_t{1} << bit, (std::uint64_t{1} << bit) - 1, ~std::uint64_t{0} >> bit}) {
+    for (const std::uint64_t value :
+         {std::uint64_t{1} << bit, (std::uint64_t{1} << bit) - 1, ~std::uint64_t{0} >> bit}) {
       std::string bytes;
       append_varint(value, bytes);
       REQUIRE(value_of(bytes) == value);
@@ -125,7 +132,8 @@ TEST_CASE("a bucket's symbol and further bits give the number back", "[ledger][c
   for (unsigned mantissa = 0; mantissa <= kMaxMantissa; ++mantissa) {
     for (unsigned bit = 0; bit < 64; ++bit) {
       const std::uint64_t power = std::uint64_t{1} << bit;
-      for (const std::uint64_t number : {power - 1, power, power + 1, power + power / 3, ~std::uint64_t{0} >> bit}) {
+      for (const std::uint64_t number :
+           {power - 1, power, power + 1, power + power / 3, ~std::uint64_t{0} >> bit}) {
         if (number > bucket_limit(mantissa)) continue;
         const Bucket bucket = bucket_of(number, mantissa);
         const BucketTable& table = kBucketTables[mantissa];
@@ -161,7 +169,8 @@ TEST_CASE("bits are read as they were put, whatever their widths", "[ledger][col
 }
 
 TEST_CASE("a remainder takes no more bits than it must", "[ledger][column]") {
-  for (const std::uint64_t packets : std::initializer_list<std::uint64_t>{1, 2, 3, 5, 8, 1000, kMost / 2 + 2, kMost - 1}) {
+  for (const std::uint64_t packets :
+       std::initializer_list<std::uint64_t>{1, 2, 3, 5, 8, 1000, kMost / 2 + 2, kMost - 1}) {
     for (const std::uint64_t remainder : {std::uint64_t{0}, packets / 3, packets / 2, packets - 1}) {
       CAPTURE(packets, remainder);
       std::string out;

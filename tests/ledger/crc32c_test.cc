@@ -1,16 +1,18 @@
 #include "ledger/crc32c.h"
 
-#include <catch2/catch.hpp>
-
 #include <array>
 #include <random>
 #include <string_view>
 #include <vector>
 
+#include <catch2/catch.hpp>
+
 namespace natsession::testing {
 namespace {
 
-std::span<const std::byte> bytes(const auto& from) { return std::as_bytes(std::span(from)); }
+std::span<const std::byte> bytes(const auto& from) {
+  return std::as_bytes(std::span(from));
+}
 
 }  // namespace
 

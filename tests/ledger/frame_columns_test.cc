@@ -1,8 +1,8 @@
 #include "ledger/frame_columns.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+
+#include <catch2/catch.hpp>
 
 #include "ledger/frame_fixture.h"
 #include "ledger/frame_layout.h"
@@ -23,7 +23,9 @@ auto each(std::span<const SessionRecord> records, T value_of) {
   return values;
 }
 
-std::uint64_t number_of(Count count) { return count.known() ? count.value() : kUnknownCount; }
+std::uint64_t number_of(Count count) {
+  return count.known() ? count.value() : kUnknownCount;
+}
 
 }  // namespace
 
@@ -95,7 +97,8 @@ TEST_CASE("columns make records of chosen rows, in any order", "[ledger][frame][
   CHECK(block.records.size() == rows.size());
 }
 
-TEST_CASE("one object opens frame after frame, and a bad one leaves nothing to ask for", "[ledger][frame][columns]") {
+TEST_CASE("one object opens frame after frame, and a bad one leaves nothing to ask for",
+          "[ledger][frame][columns]") {
   RecordDice dice(33);
   FrameColumns columns;
   for (int round = 0; round < 20; ++round) {

@@ -96,9 +96,11 @@ TEST_CASE("damage that checksums do not show never makes a decoder crash", "[led
     for (const int value : {0, 1, 0x7f, 0x80, 0xff, static_cast<int>(random() & 0xff)}) {
       std::string frame = good;
       frame[at] = static_cast<char>(value);
-      const auto columns_there = load_little_endian<std::uint16_t>(bytes_of(frame).data() + header_at::kColumns);
+      const auto columns_there =
+          load_little_endian<std::uint16_t>(bytes_of(frame).data() + header_at::kColumns);
       const bool in_directory = at < kFrameHeaderBytes + columns_there * kDirectoryEntryBytes;
-      if (in_directory && at % kDirectoryEntryBytes >= 4 && at % kDirectoryEntryBytes < 8) continue;  // lengths
+      if (in_directory && at % kDirectoryEntryBytes >= 4 && at % kDirectoryEntryBytes < 8)
+        continue;  // lengths
       mend_checksums(frame);
       RecordBlock block;
       const auto result = decoder.decode(bytes_of(frame), block);

@@ -13,7 +13,9 @@
 
 namespace natsession::testing {
 
-inline std::span<const std::byte> bytes_of(const std::string& frame) { return std::as_bytes(std::span(frame)); }
+inline std::span<const std::byte> bytes_of(const std::string& frame) {
+  return std::as_bytes(std::span(frame));
+}
 
 inline std::vector<Ordinal> ordinals_from(Ordinal first, std::size_t count) {
   std::vector<Ordinal> ordinals;
@@ -31,14 +33,15 @@ inline std::string frame_of(std::span<const SessionRecord> records, Effort effor
 // All that a record says, texts by their bytes.
 inline auto said_by(const SessionRecord& record) {
   const auto count = [](Count value) { return value.known() ? std::optional(value.value()) : std::nullopt; };
-  return std::tuple(record.origin->instance, record.origin->netns, std::string(record.vpc_id), record.pri_ip,
-                    record.pub_ip, record.nat_ip, record.has_orig_dst, record.orig_dst_ip, record.orig_dst_port,
-                    record.pri_port, record.pub_port, record.nat_port,
-                    std::tuple(count(record.bytes_from_pub), count(record.pkts_from_pub),
-                               count(record.bytes_from_vpc), count(record.pkts_from_vpc), count(record.events_lost)),
-                    std::tuple(record.start_time, record.end_time, record.session_start),
-                    std::tuple(record.session_id, record.seq, record.mark, record.zone, record.protocol,
-                               record.event, record.reason, record.tcp_state));
+  return std::tuple(
+      record.origin->instance, record.origin->netns, std::string(record.vpc_id), record.pri_ip, record.pub_ip,
+      record.nat_ip, record.has_orig_dst, record.orig_dst_ip, record.orig_dst_port, record.pri_port,
+      record.pub_port, record.nat_port,
+      std::tuple(count(record.bytes_from_pub), count(record.pkts_from_pub), count(record.bytes_from_vpc),
+                 count(record.pkts_from_vpc), count(record.events_lost)),
+      std::tuple(record.start_time, record.end_time, record.session_start),
+      std::tuple(record.session_id, record.seq, record.mark, record.zone, record.protocol, record.event,
+                 record.reason, record.tcp_state));
 }
 
 inline bool same_records(std::span<const SessionRecord> left, std::span<const SessionRecord> right) {
@@ -51,7 +54,8 @@ class RecordDice {
  public:
   explicit RecordDice(std::uint64_t seed) : random_(seed) {
     for (int i = 0; i < 5; ++i) {
-      origins_.push_back({"instance-" + std::to_string(i), i % 2 == 0 ? "" : "netns \0 " + std::to_string(i)});
+      origins_.push_back(
+          {"instance-" + std::to_string(i), i % 2 == 0 ? "" : "netns \0 " + std::to_string(i)});
       vpcs_.push_back(i == 0 ? "" : std::string(static_cast<std::size_t>(i * i * 40), 'v'));
     }
     for (int i = 0; i < 40; ++i) addresses_.push_back(any_address());
@@ -77,7 +81,9 @@ class RecordDice {
     record.end_time = time(now_ += static_cast<std::int64_t>(pick(3)));
     record.start_time = time(now_ - static_cast<std::int64_t>(pick(600'000)));
     if (!odd()) record.session_start = one_in(5) ? time(now_ - 5'000'000) : record.start_time;
-    record.protocol = odd() ? static_cast<std::uint8_t>(number(255)) : one_in(2) ? std::uint8_t{6} : std::uint8_t{17};
+    record.protocol = odd()       ? static_cast<std::uint8_t>(number(255))
+                      : one_in(2) ? std::uint8_t{6}
+                                  : std::uint8_t{17};
     record.event = one_in(6) ? RecordEvent::kInterim : one_in(20) ? RecordEvent::kStart : RecordEvent::kEnd;
     if (record.event == RecordEvent::kEnd) {
       record.reason = odd() ? RecordReason::kVanished : RecordReason::kDestroyed;
@@ -114,13 +120,18 @@ class RecordDice {
   }
   Count count(std::uint64_t usual) {
     if (!odd()) return Count(one_in(2) ? pick(usual) : pick(20));
-    const Count values[] = {Count(), Count(0), Count(1), Count(std::numeric_limits<std::uint64_t>::max() - 1),
-                            Count(random_() >> pick(64)), Count(std::uint64_t{1} << 63)};
+    const Count values[] = {Count(),
+                            Count(0),
+                            Count(1),
+                            Count(std::numeric_limits<std::uint64_t>::max() - 1),
+                            Count(random_() >> pick(64)),
+                            Count(std::uint64_t{1} << 63)};
     return values[pick(6)];
   }
   UnixMs time(std::int64_t ms) {
     const std::int64_t values[] = {0, -1, std::numeric_limits<std::int64_t>::min(),
-                                   std::numeric_limits<std::int64_t>::max(), static_cast<std::int64_t>(random_())};
+                                   std::numeric_limits<std::int64_t>::max(),
+                                   static_cast<std::int64_t>(random_())};
     return UnixMs(std::chrono::milliseconds(odd() && one_in(3) ? values[pick(5)] : ms));
   }
   IpAddress any_address() {

@@ -1,9 +1,9 @@
-// lib/ledger/FORMAT.md is what readers of a ledger rely on: its worked example is what the code writes, byte for byte.
-// Its bytes were followed by hand, from the page's own text, when they were written down.
-#include <catch2/catch.hpp>
-
+// lib/ledger/FORMAT.md is what readers of a ledger rely on: its worked example is what the code writes, byte
+// for byte. Its bytes were followed by hand, from the page's own text, when they were written down.
 #include <fstream>
 #include <sstream>
+
+#include <catch2/catch.hpp>
 
 #include "ledger/frame_fixture.h"
 #include "ledger/frame_layout.h"
@@ -11,7 +11,9 @@
 namespace natsession::testing {
 namespace {
 
-UnixMs at(std::int64_t ms) { return UnixMs(std::chrono::milliseconds(ms)); }
+UnixMs at(std::int64_t ms) {
+  return UnixMs(std::chrono::milliseconds(ms));
+}
 
 std::vector<SessionRecord> example_records() {
   static const Origin origin{"natgw-1", ""};
@@ -87,7 +89,8 @@ std::string hex(const std::string& bytes) {
 
 }  // namespace
 
-TEST_CASE("the worked example of FORMAT.md is what the encoder writes, byte for byte", "[ledger][frame][format]") {
+TEST_CASE("the worked example of FORMAT.md is what the encoder writes, byte for byte",
+          "[ledger][frame][format]") {
   const std::string expected = example_bytes();
   REQUIRE(expected.size() > kFrameHeaderBytes);
   CHECK(hex(frame_of(example_records(), Effort::kSmall, 4711)) == hex(expected));

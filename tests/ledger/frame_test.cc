@@ -56,8 +56,8 @@ TEST_CASE("a frame's header says what is in it", "[ledger][frame]") {
   const auto by_start = std::minmax_element(records.begin(), records.end(), [](const auto& a, const auto& b) {
     return a.start_time < b.start_time;
   });
-  const auto by_end = std::minmax_element(records.begin(), records.end(),
-                                          [](const auto& a, const auto& b) { return a.end_time < b.end_time; });
+  const auto by_end = std::minmax_element(
+      records.begin(), records.end(), [](const auto& a, const auto& b) { return a.end_time < b.end_time; });
   for (const FrameInfo& info : {made, *read}) {
     CHECK(info.first == 77);
     CHECK(info.last == 1'000'000);

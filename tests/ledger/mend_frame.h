@@ -28,7 +28,8 @@ inline void mend_checksums(std::string& frame) {
   }
   const auto directory = bytes.subspan(kFrameHeaderBytes, directory_end - kFrameHeaderBytes);
   store_little_endian(crc32c(directory), frame.data() + header_at::kDirectoryChecksum);
-  store_little_endian(crc32c(bytes.first(header_at::kHeaderChecksum)), frame.data() + header_at::kHeaderChecksum);
+  store_little_endian(crc32c(bytes.first(header_at::kHeaderChecksum)),
+                      frame.data() + header_at::kHeaderChecksum);
 }
 
 }  // namespace natsession::testing

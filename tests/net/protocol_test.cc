@@ -20,9 +20,10 @@ TEST_CASE("what is no protocol is named with what would do", "[net]") {
     INFO(text);
     REQUIRE_FALSE(protocol);
     CHECK(protocol.error().kind == ErrorKind::kUsage);
-    CHECK(protocol.error().message == "'" + std::string(text) +
-                                          "' is not a protocol: icmp, tcp, udp, dccp, gre, icmpv6, sctp, udplite, "
-                                          "or a number up to 255");
+    CHECK(protocol.error().message ==
+          "'" + std::string(text) +
+              "' is not a protocol: icmp, tcp, udp, dccp, gre, icmpv6, sctp, udplite, "
+              "or a number up to 255");
   }
 }
 

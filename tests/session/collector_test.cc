@@ -1,6 +1,7 @@
 #include "session/collector.h"
 
 #include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "support/manual_clock.h"
@@ -19,7 +20,8 @@ struct CollectorFixture : TrackerFixture {
 
   // Time passes, in which the collector takes its turns.
   void live(std::chrono::milliseconds time) {
-    for (auto end = clock.now() + time; clock.now() < end; clock.advance(std::chrono::milliseconds(10))) run();
+    for (auto end = clock.now() + time; clock.now() < end; clock.advance(std::chrono::milliseconds(10)))
+      run();
     run();
   }
 
@@ -49,7 +51,8 @@ TEST_CASE("the collector is ready after the initial dump, and only then", "[sess
   CHECK(f.source.dumps == 1);
 }
 
-TEST_CASE("while events come they are collected on a tick; with none the collector idles", "[session][collector]") {
+TEST_CASE("while events come they are collected on a tick; with none the collector idles",
+          "[session][collector]") {
   CollectorFixture f;
   f.run();
   f.source.queue = {flow().created()};
@@ -57,7 +60,8 @@ TEST_CASE("while events come they are collected on a tick; with none the collect
   CHECK(f.run() == Pace::kIdle);
 }
 
-TEST_CASE("at a boundary the table is dumped and sessions that moved get their interim record", "[session][collector]") {
+TEST_CASE("at a boundary the table is dumped and sessions that moved get their interim record",
+          "[session][collector]") {
   CollectorFixture f;
   f.run();
   f.source.queue = {flow().created()};
@@ -134,7 +138,8 @@ TEST_CASE("a dump that fails stops neither events nor the next window", "[sessio
   CHECK(f.only().event == RecordEvent::kInterim);
 }
 
-TEST_CASE("a loss becomes a gap record with the number of lost events, and the table is looked through", "[session][collector]") {
+TEST_CASE("a loss becomes a gap record with the number of lost events, and the table is looked through",
+          "[session][collector]") {
   CollectorFixture f(ReliableMode::kOff);
   f.run();
   f.clock.advance(std::chrono::milliseconds(700));
@@ -153,7 +158,8 @@ TEST_CASE("a loss becomes a gap record with the number of lost events, and the t
   CHECK(f.collector.counters().events_lost == 17);
 }
 
-TEST_CASE("a gap reaches to when the loss was seen, also when the thread was stopped within its turn", "[session][collector]") {
+TEST_CASE("a gap reaches to when the loss was seen, also when the thread was stopped within its turn",
+          "[session][collector]") {
   CollectorFixture f(ReliableMode::kOff);
   f.run();
   f.source.on_receive = [&] {
@@ -168,7 +174,8 @@ TEST_CASE("a gap reaches to when the loss was seen, also when the thread was sto
   CHECK(gap.end_time == ms(1'002'000));
 }
 
-TEST_CASE("losses that follow one another are one gap, and one that goes on is told in pieces", "[session][collector]") {
+TEST_CASE("losses that follow one another are one gap, and one that goes on is told in pieces",
+          "[session][collector]") {
   CollectorFixture f(ReliableMode::kOff);
   f.run();
   for (int i = 0; i < 400; ++i) {
@@ -211,7 +218,8 @@ TEST_CASE("a message that cannot be read is lost in every mode", "[session][coll
   CHECK(f.only().events_lost == Count(1));
 }
 
-TEST_CASE("the guard: reliable mode goes off above 80 % while events are delayed, and on again below 60 %", "[session][guard]") {
+TEST_CASE("the guard: reliable mode goes off above 80 % while events are delayed, and on again below 60 %",
+          "[session][guard]") {
   CollectorFixture f;
   f.run();
   f.source.usage = {810'000, 1'000'000};
@@ -260,7 +268,8 @@ TEST_CASE("what is dropped just before reliable mode is on again is lost, not de
   CHECK(f.collector.counters().events_delayed == 500);
 }
 
-TEST_CASE("after the guard sessions that went unseen are closed without waiting for the window", "[session][guard]") {
+TEST_CASE("after the guard sessions that went unseen are closed without waiting for the window",
+          "[session][guard]") {
   CollectorFixture f;
   f.clock.advance(std::chrono::milliseconds(10));
   f.run();
@@ -278,8 +287,10 @@ TEST_CASE("after the guard sessions that went unseen are closed without waiting 
   const auto records = f.take();
   REQUIRE(records.size() == 2);
   CHECK(f.source.reliable);
-  CHECK(std::any_of(records.begin(), records.end(), [](const SessionRecord& r) { return r.event == RecordEvent::kGap; }));
-  CHECK(std::any_of(records.begin(), records.end(), [](const SessionRecord& r) { return r.reason == RecordReason::kVanished; }));
+  CHECK(std::any_of(records.begin(), records.end(),
+                    [](const SessionRecord& r) { return r.event == RecordEvent::kGap; }));
+  CHECK(std::any_of(records.begin(), records.end(),
+                    [](const SessionRecord& r) { return r.reason == RecordReason::kVanished; }));
   CHECK(f.tracker.live() == 1);
 }
 
@@ -302,7 +313,8 @@ TEST_CASE("while the output has no room events stay in the kernel", "[session][c
   CHECK(f.take().size() == 1);
 }
 
-TEST_CASE("a stop handles what is queued, writes open sessions as interim, and is done", "[session][collector]") {
+TEST_CASE("a stop handles what is queued, writes open sessions as interim, and is done",
+          "[session][collector]") {
   CollectorFixture f;
   f.run();
   f.source.queue = {flow().id(1).created(), flow().id(2).created(), flow().id(1).destroyed()};
@@ -315,7 +327,8 @@ TEST_CASE("a stop handles what is queued, writes open sessions as interim, and i
   CHECK(records[1].event == RecordEvent::kInterim);
 }
 
-TEST_CASE("a request closes the window at once, and the boundary closes the rest of it", "[session][collector]") {
+TEST_CASE("a request closes the window at once, and the boundary closes the rest of it",
+          "[session][collector]") {
   CollectorFixture f;
   f.run();
   f.source.queue = {flow().created()};
@@ -340,7 +353,8 @@ TEST_CASE("a broken source is an error", "[session][collector]") {
   CHECK(pace.error().message == "receive: bad file descriptor");
 }
 
-TEST_CASE("a collector that is resumed dumps the table, and what was lost in between is not its affair", "[session][collector]") {
+TEST_CASE("a collector that is resumed dumps the table, and what was lost in between is not its affair",
+          "[session][collector]") {
   CollectorFixture f(ReliableMode::kOff);
   f.source.table = {flow().id(1).dumped(), flow().id(2).dumped()};
   f.run();

@@ -1,8 +1,9 @@
 #include "session/flow_table.h"
 
-#include <catch2/catch.hpp>
 #include <random>
 #include <set>
+
+#include <catch2/catch.hpp>
 
 namespace natsession {
 namespace {

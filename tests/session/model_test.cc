@@ -1,8 +1,9 @@
-// A model of the kernel makes random flows, traffic, ends and dumps; whatever the order, each session ends once and
-// its records add up to its counters.
-#include <catch2/catch.hpp>
+// A model of the kernel makes random flows, traffic, ends and dumps; whatever the order, each session ends
+// once and its records add up to its counters.
 #include <map>
 #include <random>
+
+#include <catch2/catch.hpp>
 
 #include "session/collector.h"
 #include "support/manual_clock.h"
@@ -23,12 +24,14 @@ struct ModelFlow {
 
 class KernelModel {
  public:
-  KernelModel(ScriptedSource& source, ManualClock& clock, std::uint32_t seed) : source_(source), clock_(clock), random_(seed) {
+  KernelModel(ScriptedSource& source, ManualClock& clock, std::uint32_t seed)
+      : source_(source), clock_(clock), random_(seed) {
     source_.on_dump_start = [this] { show_table(); };
     source_.on_dump_part = [this](std::size_t) { act(); };
   }
 
-  // One thing happens: a flow begins, moves traffic or ends. Ports come from a small range, so keys are reused.
+  // One thing happens: a flow begins, moves traffic or ends. Ports come from a small range, so keys are
+  // reused.
   void act() {
     clock_.advance(std::chrono::milliseconds(random_() % 50 + 1));
     const auto port = static_cast<std::uint16_t>(random_() % 24);
@@ -62,7 +65,8 @@ class KernelModel {
   }
 
   void begin(std::uint16_t port) {
-    ModelFlow one{flow().from("10.0.0.2", port).nat("203.0.113.1", port), to_ms(clock_.now()), {1, 60}, {0, 0}};
+    ModelFlow one{
+        flow().from("10.0.0.2", port).nat("203.0.113.1", port), to_ms(clock_.now()), {1, 60}, {0, 0}};
     source_.queue.push_back(one.flow.created());
     live_.emplace(port, one);
   }
@@ -85,7 +89,8 @@ class KernelModel {
   std::map<std::uint16_t, ModelFlow> live_;
 };
 
-TEST_CASE("whatever the order of events, traffic and dumps, each session ends once and its records add up", "[session][model]") {
+TEST_CASE("whatever the order of events, traffic and dumps, each session ends once and its records add up",
+          "[session][model]") {
   const auto seed = GENERATE(range(1U, 41U));
   INFO("seed " << seed);
   constexpr std::chrono::seconds kWindow(1);

@@ -8,9 +8,15 @@ namespace {
 
 using namespace testing;  // NOLINT: a test's language
 
-TEST_CASE("source NAT: pri is the original source, pub the reply source, nat the reply destination", "[session][nat]") {
+TEST_CASE("source NAT: pri is the original source, pub the reply source, nat the reply destination",
+          "[session][nat]") {
   TrackerFixture f;
-  f.event(flow().from("10.0.0.2", 40000).to("198.51.100.7", 443).nat("203.0.113.1", 61000).traffic({3, 300}, {2, 2000}).destroyed());
+  f.event(flow()
+              .from("10.0.0.2", 40000)
+              .to("198.51.100.7", 443)
+              .nat("203.0.113.1", 61000)
+              .traffic({3, 300}, {2, 2000})
+              .destroyed());
   const SessionRecord r = f.only();
   CHECK(r.protocol == 6);
   CHECK(r.pri_ip == ip("10.0.0.2"));
@@ -26,7 +32,8 @@ TEST_CASE("source NAT: pri is the original source, pub the reply source, nat the
   CHECK_FALSE(r.has_orig_dst);
 }
 
-TEST_CASE("destination NAT alone: pri is the internal server, nat what the client asked for", "[session][nat]") {
+TEST_CASE("destination NAT alone: pri is the internal server, nat what the client asked for",
+          "[session][nat]") {
   TrackerFixture f;
   f.event(flow()
               .status(kStatusDstNat)
@@ -72,7 +79,8 @@ TEST_CASE("ICMP: ports are the ids before and after, and type and code", "[sessi
   const std::uint16_t reply = protocol == 1 ? 0 : 129 * 256;
   f.event(flow()
               .protocol(protocol)
-              .tuples({ip("10.0.0.2"), ip("198.51.100.7"), 77, request}, {ip("198.51.100.7"), ip("203.0.113.1"), 1077, reply})
+              .tuples({ip("10.0.0.2"), ip("198.51.100.7"), 77, request},
+                      {ip("198.51.100.7"), ip("203.0.113.1"), 1077, reply})
               .destroyed());
   const SessionRecord r = f.only();
   CHECK(r.pri_port == 77);

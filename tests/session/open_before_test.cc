@@ -15,8 +15,12 @@ OpenSessions open_in(const std::vector<SessionRecord>& log) {
 }
 
 // A flow that began at 1,000,000 and had 10 packets each way at the first boundary.
-Flow living() { return flow().stamped(at_ms(1'000'000)).traffic({10, 1000}, {10, 5000}); }
-Flow living_later() { return flow().stamped(at_ms(1'000'000)).traffic({15, 1500}, {18, 9000}); }
+Flow living() {
+  return flow().stamped(at_ms(1'000'000)).traffic({10, 1000}, {10, 5000});
+}
+Flow living_later() {
+  return flow().stamped(at_ms(1'000'000)).traffic({15, 1500}, {18, 9000});
+}
 
 std::vector<SessionRecord> first_run(RecordMode mode = RecordMode::kWindow) {
   TrackerFixture f(mode);
@@ -26,7 +30,8 @@ std::vector<SessionRecord> first_run(RecordMode mode = RecordMode::kWindow) {
   return f.take();
 }
 
-TEST_CASE("after a kill a session goes on with its id, the next seq, and what was not reported yet", "[session][open-before]") {
+TEST_CASE("after a kill a session goes on with its id, the next seq, and what was not reported yet",
+          "[session][open-before]") {
   const auto log = first_run();
   REQUIRE(log.size() == 1);
   TrackerFixture f;
@@ -62,7 +67,8 @@ TEST_CASE("a session that ended while nobody logged ends as vanished, once", "[s
   CHECK(f.take().empty());
 }
 
-TEST_CASE("a dump that was not whole proves nothing of sessions of an earlier run", "[session][open-before]") {
+TEST_CASE("a dump that was not whole proves nothing of sessions of an earlier run",
+          "[session][open-before]") {
   TrackerFixture f;
   f.tracker.restore(open_in(first_run()));
   f.now(1'013'000);
@@ -73,7 +79,8 @@ TEST_CASE("a dump that was not whole proves nothing of sessions of an earlier ru
   CHECK(f.only().seq == 1);
 }
 
-TEST_CASE("a DESTROY that comes before the initial dump ends the session of the earlier run", "[session][open-before]") {
+TEST_CASE("a DESTROY that comes before the initial dump ends the session of the earlier run",
+          "[session][open-before]") {
   TrackerFixture f;
   f.tracker.restore(open_in(first_run()));
   f.now(1'013'000);
@@ -100,7 +107,8 @@ TEST_CASE("a new session on the same ports is not the one of the earlier run", "
   CHECK(end.bytes_from_vpc == Count(100));
 }
 
-TEST_CASE("with start records too, the end of a session carries the id that its start had", "[session][open-before]") {
+TEST_CASE("with start records too, the end of a session carries the id that its start had",
+          "[session][open-before]") {
   const auto log = first_run(RecordMode::kStartEnd);
   REQUIRE(log.size() == 1);
   REQUIRE(log[0].event == RecordEvent::kStart);

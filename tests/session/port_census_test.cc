@@ -1,6 +1,7 @@
 #include "session/port_census.h"
 
 #include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "support/tracker_fixture.h"
@@ -44,7 +45,8 @@ TEST_CASE("the census of a table counts source NAT in both families, in steps", 
   for (std::uint16_t i = 0; i < 10; ++i) {
     f.tracker.on_event(flow().id(i).nat("203.0.113.1", static_cast<std::uint16_t>(50000 + i)).created());
   }
-  f.tracker.on_event(flow().id(10).from("fd00::2", 1).to("2001:db8::7", 443).nat("2001:db8::1", 50000).created());
+  f.tracker.on_event(
+      flow().id(10).from("fd00::2", 1).to("2001:db8::7", 443).nat("2001:db8::1", 50000).created());
   f.tracker.on_event(flow().id(11).status(kStatusDstNat).nat("203.0.113.1", 60000).created());
   PortCensus census;
   Tracker::TableCursor cursor;

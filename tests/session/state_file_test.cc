@@ -1,8 +1,9 @@
 #include "session/state_file.h"
 
-#include <catch2/catch.hpp>
 #include <fstream>
 #include <sstream>
+
+#include <catch2/catch.hpp>
 
 #include "support/temp_dir.h"
 #include "support/tracker_fixture.h"
@@ -18,7 +19,9 @@ std::string read_text(const std::string& path) {
   return text.str();
 }
 
-void write_text(const std::string& path, std::string_view text) { std::ofstream(path) << text; }
+void write_text(const std::string& path, std::string_view text) {
+  std::ofstream(path) << text;
+}
 
 // A tracker that stopped with two open sessions, one of them reported.
 std::string stopped_state(const TempDir& dir) {

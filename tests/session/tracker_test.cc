@@ -52,7 +52,8 @@ TEST_CASE("a session older than the logger and without a stamp has no session_st
   }
 }
 
-TEST_CASE("without a stamp a session begins when its NEW is received and ends when its DESTROY is", "[session][tracker]") {
+TEST_CASE("without a stamp a session begins when its NEW is received and ends when its DESTROY is",
+          "[session][tracker]") {
   TrackerFixture f;
   f.event(flow().created());
   f.now(1'002'345);
@@ -129,7 +130,8 @@ TEST_CASE("an UPDATE of a flow that is not known begins no session", "[session][
   CHECK(f.tracker.counters().updates_unseen == 1);
 }
 
-TEST_CASE("start-end: a record when a session begins and one when it ends, under one session_id", "[session][tracker]") {
+TEST_CASE("start-end: a record when a session begins and one when it ends, under one session_id",
+          "[session][tracker]") {
   TrackerFixture f(RecordMode::kStartEnd);
   f.event(flow().created());
   const SessionRecord start = f.only();
@@ -148,7 +150,8 @@ TEST_CASE("start-end: a record when a session begins and one when it ends, under
   CHECK(end.bytes_from_pub == Count(20));
 }
 
-TEST_CASE("start-end: sessions of the initial dump are older than the logger and get no start record", "[session][tracker]") {
+TEST_CASE("start-end: sessions of the initial dump are older than the logger and get no start record",
+          "[session][tracker]") {
   TrackerFixture f(RecordMode::kStartEnd);
   f.initial_dump({flow().dumped()});
   CHECK(f.take().empty());

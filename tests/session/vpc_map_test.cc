@@ -41,8 +41,8 @@ TEST_CASE("without a rule that matches the vpc id is empty", "[session][vpc]") {
 }
 
 TEST_CASE("a rule that cannot be meant is refused and quoted", "[session][vpc]") {
-  for (const std::string_view text : {"", "10.0.0.0/8=", "10.0.0.0/33=a", "10.0.0.1/8=a", "zone:70000=a", "zone:=a",
-                                      "mark:1/zz=a", "mark:3/1=a", "=a", "a\nb"}) {
+  for (const std::string_view text : {"", "10.0.0.0/8=", "10.0.0.0/33=a", "10.0.0.1/8=a", "zone:70000=a",
+                                      "zone:=a", "mark:1/zz=a", "mark:3/1=a", "=a", "a\nb"}) {
     const auto rule = VpcRule::parse(text);
     INFO(text);
     REQUIRE_FALSE(rule);

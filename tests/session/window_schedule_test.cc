@@ -8,7 +8,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 
-UnixMs at(std::int64_t ms) { return UnixMs(milliseconds(ms)); }
+UnixMs at(std::int64_t ms) {
+  return UnixMs(milliseconds(ms));
+}
 
 TEST_CASE("windows are aligned to the clock, wherever the daemon started in them", "[session][window]") {
   WindowSchedule schedule(minutes(10), at(1'795'263'662'108));
@@ -28,7 +30,8 @@ TEST_CASE("a window that was slept over closes at its own end", "[session][windo
   CHECK(schedule.next_boundary() == at(100'000));
 }
 
-TEST_CASE("a clock that is stepped back closes nothing and opens the window of its time", "[session][window]") {
+TEST_CASE("a clock that is stepped back closes nothing and opens the window of its time",
+          "[session][window]") {
   WindowSchedule schedule(milliseconds(2000), at(10'500));
   CHECK_FALSE(schedule.close_if_due(at(3'100)).has_value());
   CHECK(schedule.next_boundary() == at(4'000));

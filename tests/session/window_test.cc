@@ -8,7 +8,8 @@ namespace {
 
 using namespace testing;  // NOLINT: a test's language
 
-TEST_CASE("each window with traffic gets its increase, and the records add up to the kernel's counters", "[session][window]") {
+TEST_CASE("each window with traffic gets its increase, and the records add up to the kernel's counters",
+          "[session][window]") {
   TrackerFixture f;
   Flow s = flow().stamped(at_ms(1'003'000));
   f.now(1'003'002);
@@ -60,7 +61,8 @@ TEST_CASE("an end record is written also when nothing is left to report", "[sess
   CHECK(f.only().bytes_from_vpc == Count(0));
 }
 
-TEST_CASE("without accounting a live session gets an interim record each window, with unknown counters", "[session][window]") {
+TEST_CASE("without accounting a live session gets an interim record each window, with unknown counters",
+          "[session][window]") {
   TrackerFixture f;
   f.event(flow().created());
   f.close_window(1'010'000, {flow().dumped()});
@@ -154,7 +156,8 @@ TEST_CASE("a dump that was interrupted proves nothing", "[session][vanish]") {
   CHECK(f.tracker.live() == 1);
 }
 
-TEST_CASE("where DESTROY events are delayed a missing session waits for a dump with no delays", "[session][vanish]") {
+TEST_CASE("where DESTROY events are delayed a missing session waits for a dump with no delays",
+          "[session][vanish]") {
   TrackerFixture f;
   f.event(flow().created());
   f.dump({}, {}, true, true);
@@ -175,13 +178,18 @@ TEST_CASE("a session that is missing once and then seen has not vanished", "[ses
   TrackerFixture f;
   f.event(flow().created());
   f.dump({}, {});
-  SECTION("in a dump") { f.dump({}, {flow().dumped()}); }
-  SECTION("by an UPDATE") { f.event(flow().updated()); }
+  SECTION("in a dump") {
+    f.dump({}, {flow().dumped()});
+  }
+  SECTION("by an UPDATE") {
+    f.event(flow().updated());
+  }
   f.dump({}, {});
   CHECK(f.take().empty());
 }
 
-TEST_CASE("a dump entry that is older than the session's DESTROY does not bring it back", "[session][vanish]") {
+TEST_CASE("a dump entry that is older than the session's DESTROY does not bring it back",
+          "[session][vanish]") {
   TrackerFixture f;
   f.event(flow().created());
   f.tracker.begin_pass({});
@@ -206,7 +214,8 @@ TEST_CASE("a session that begins while a dump runs is not missed by it", "[sessi
   CHECK(f.tracker.live() == 1);
 }
 
-TEST_CASE("a NEW that was still queued when the dump showed its session makes no second one", "[session][vanish]") {
+TEST_CASE("a NEW that was still queued when the dump showed its session makes no second one",
+          "[session][vanish]") {
   TrackerFixture f;
   f.tracker.begin_pass({});
   f.tracker.on_dump_entry(flow().dumped());
@@ -230,7 +239,8 @@ TEST_CASE("at the stop open sessions get an interim record and no end", "[sessio
   CHECK(r.bytes_from_pub == Count(200));
 }
 
-TEST_CASE("at the stop a session that the dump does not show is written with unknown counters", "[session][stop]") {
+TEST_CASE("at the stop a session that the dump does not show is written with unknown counters",
+          "[session][stop]") {
   TrackerFixture f;
   f.event(flow().created());
   f.stop(1'005'000, {});

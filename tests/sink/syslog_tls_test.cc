@@ -1,6 +1,6 @@
+#include <algorithm>
 #include <csignal>
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "sink/lines.h"

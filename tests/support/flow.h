@@ -1,4 +1,5 @@
-// A small language for conntrack events in tests: flow().from("10.0.0.2", 40000).to("198.51.100.7", 443).created().
+// A small language for conntrack events in tests: flow().from("10.0.0.2", 40000).to("198.51.100.7",
+// 443).created().
 #pragma once
 
 #include <stdexcept>
@@ -14,7 +15,9 @@ inline IpAddress ip(std::string_view text) {
   return *address;
 }
 
-inline UnixNs at_ms(std::int64_t ms) { return UnixNs(std::chrono::milliseconds(ms)); }
+inline UnixNs at_ms(std::int64_t ms) {
+  return UnixNs(std::chrono::milliseconds(ms));
+}
 
 // One flow, source-NATed unless told otherwise, and the events that the kernel would make of it.
 class Flow {
@@ -26,11 +29,26 @@ class Flow {
     from("10.0.0.2", 40000).to("198.51.100.7", 443).nat("203.0.113.1", 50000);
   }
 
-  Flow& protocol(std::uint8_t number) { event_.protocol = number; return *this; }
-  Flow& id(std::uint32_t id) { event_.id = id; return *this; }
-  Flow& zone(std::uint16_t zone) { event_.zone = zone; return *this; }
-  Flow& mark(std::uint32_t mark) { event_.mark = mark; return *this; }
-  Flow& status(std::uint32_t status) { event_.status = status; return *this; }
+  Flow& protocol(std::uint8_t number) {
+    event_.protocol = number;
+    return *this;
+  }
+  Flow& id(std::uint32_t id) {
+    event_.id = id;
+    return *this;
+  }
+  Flow& zone(std::uint16_t zone) {
+    event_.zone = zone;
+    return *this;
+  }
+  Flow& mark(std::uint32_t mark) {
+    event_.mark = mark;
+    return *this;
+  }
+  Flow& status(std::uint32_t status) {
+    event_.status = status;
+    return *this;
+  }
   Flow& from(std::string_view address, std::uint16_t port) {
     event_.original.src = ip(address);
     event_.original.src_port = port;
@@ -57,8 +75,14 @@ class Flow {
     event_.reply = reply;
     return *this;
   }
-  Flow& stamped(UnixNs start) { event_.start = start; return *this; }
-  Flow& tcp_state(TcpState state) { event_.tcp_state = state; return *this; }
+  Flow& stamped(UnixNs start) {
+    event_.start = start;
+    return *this;
+  }
+  Flow& tcp_state(TcpState state) {
+    event_.tcp_state = state;
+    return *this;
+  }
   Flow& traffic(Counters original, Counters reply) {
     event_.original_counters = original;
     event_.reply_counters = reply;
@@ -97,6 +121,8 @@ class Flow {
   ConntrackEvent event_;
 };
 
-inline Flow flow() { return {}; }
+inline Flow flow() {
+  return {};
+}
 
 }  // namespace natsession::testing

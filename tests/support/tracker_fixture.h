@@ -53,6 +53,8 @@ struct TrackerFixture {
   Tracker tracker;
 };
 
-inline UnixMs ms(std::int64_t value) { return UnixMs(std::chrono::milliseconds(value)); }
+inline UnixMs ms(std::int64_t value) {
+  return UnixMs(std::chrono::milliseconds(value));
+}
 
 }  // namespace natsession::testing
