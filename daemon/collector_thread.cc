@@ -18,8 +18,8 @@ constexpr std::uint32_t kCensusStep = 32'768;
 
 CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source,
                                  const TrackerSettings& tracking, const CollectorSettings& collecting,
-                                 const Origin& origin, const VpcMap& vpcs, Producer& output,
-                                 const Clock& clock, WakeFd& notice)
+                                 const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock,
+                                 WakeFd& notice)
     : netns_(std::move(netns)),
       clock_(clock),
       notice_(notice),
@@ -28,7 +28,7 @@ CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSou
       tracker_(tracking, origin, vpcs, output),
       collector_(*source_, tracker_, output, clock, collecting),
       granted_(source_->granted_receive_buffer()),
-      labels_(Labels{&origin, &vpcs}) {}
+      labels_(Labels{&origin, std::move(vpcs)}) {}
 
 CollectorThread::~CollectorThread() {
   request_abort();
@@ -135,7 +135,7 @@ CollectorThread::State CollectorThread::take_turns() {
   bool told_ready = false;
   for (;;) {
     if (relabelled_.exchange(false, std::memory_order_acquire)) {
-      labels_.with([this](const Labels& labels) { tracker_.relabel(*labels.origin, *labels.vpcs); });
+      labels_.with([this](const Labels& labels) { tracker_.relabel(*labels.origin, labels.vpcs); });
     }
     if (!logging_.load(std::memory_order_relaxed) || stop_.load(std::memory_order_relaxed))
       collector_.request_stop();
@@ -232,8 +232,8 @@ void CollectorThread::request_abort() {
   wake_.wake();
 }
 
-void CollectorThread::relabel(const Origin& origin, const VpcMap& vpcs) {
-  labels_.with([&](Labels& labels) { labels = Labels{&origin, &vpcs}; });
+void CollectorThread::relabel(const Origin& origin, VpcMap vpcs) {
+  labels_.with([&](Labels& labels) { labels = Labels{&origin, std::move(vpcs)}; });
   relabelled_.store(true, std::memory_order_release);
   wake_.wake();
 }

@@ -56,8 +56,8 @@ class CollectorThread {
   // All references outlive the thread and every record. `notice` is woken when the state changes. `netns` is
   // how the namespace is called in messages; empty for the daemon's own.
   CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
-                  const CollectorSettings& collecting, const Origin& origin, const VpcMap& vpcs,
-                  Producer& output, const Clock& clock, WakeFd& notice);
+                  const CollectorSettings& collecting, const Origin& origin, VpcMap vpcs, Producer& output,
+                  const Clock& clock, WakeFd& notice);
   ~CollectorThread();  // aborts, if it still runs
 
   // Before start(): what a predecessor left, and the time in between as a gap.
@@ -78,7 +78,7 @@ class CollectorThread {
   // Ends the thread at once, whatever is still to be written.
   void request_abort();
   // Records from now on carry these; they outlive every record.
-  void relabel(const Origin& origin, const VpcMap& vpcs);
+  void relabel(const Origin& origin, VpcMap vpcs);
   void join();
   // After join(): hands on what was emitted last.
   void finish_output() { output_.finish(); }
@@ -95,7 +95,7 @@ class CollectorThread {
  private:
   struct Labels {
     const Origin* origin;
-    const VpcMap* vpcs;
+    VpcMap vpcs;
   };
 
   void run();

@@ -45,7 +45,7 @@ std::string Legacy::state_file_of(const std::string& netns) const {
   return file + "." + suffix;
 }
 
-void Legacy::read(const std::vector<KernelSetup>& setups, const std::vector<Origin>& origins) {
+void Legacy::read(const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins) {
   const std::vector<std::string> namespaces = watched_namespaces(config_);
   for (std::size_t i = 0; i < setups.size(); ++i) {
     Place& place = places_.emplace_back();
@@ -73,7 +73,7 @@ void Legacy::read_state(Place& place) const {
   }
 }
 
-void Legacy::read_ledger(const std::vector<KernelSetup>& setups, const std::vector<Origin>& origins) {
+void Legacy::read_ledger(const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins) {
   const UnixMs now = to_ms(SystemClock().now());
   const UnixMs from = std::min(oldest_start(setups, now), *torn_since_);
   auto open = read_open_sessions(config_.ledger, from);
@@ -85,7 +85,7 @@ void Legacy::read_ledger(const std::vector<KernelSetup>& setups, const std::vect
   std::size_t count = 0;
   for (std::size_t i = 0; i < setups.size(); ++i) {
     if (places_[i].state) continue;
-    const auto found = open->find(origins[i].netns);
+    const auto found = open->find(origins[i]->netns);
     places_[i].open = found == open->end() ? OpenSessions() : std::move(found->second);
     count += places_[i].open->size();
   }

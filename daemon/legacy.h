@@ -24,7 +24,7 @@ class Legacy {
 
   // Reads what there is. `origins` are of the setups, in their order. Faults are told, and what they hide is
   // done without.
-  void read(const std::vector<KernelSetup>& setups, const std::vector<Origin>& origins);
+  void read(const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins);
 
   // For the collector of setup `index`, before it starts.
   void hand_to(CollectorThread& collector, std::size_t index);
@@ -42,7 +42,7 @@ class Legacy {
   };
 
   void read_state(Place& place) const;
-  void read_ledger(const std::vector<KernelSetup>& setups, const std::vector<Origin>& origins);
+  void read_ledger(const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins);
   [[nodiscard]] std::string state_file_of(const std::string& netns) const;
 
   const Config& config_;

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "conntrack/nat_status.h"
+#include "record/labels.h"
 #include "session/nat_view.h"
 
 namespace natsession {
@@ -11,26 +12,21 @@ namespace {
 // Between two looks at the clock.
 constexpr std::chrono::milliseconds kPatience{200};
 
-LiveSession describe(const ConntrackEvent& entry, const std::string& netns, UnixMs now) {
-  SessionRecord view;
-  set_nat_view(entry.original, entry.reply, entry.protocol, entry.status, view);
+SessionRecord describe(const ConntrackEvent& entry, const Origin& origin, UnixMs now) {
+  SessionRecord session;
+  set_nat_view(entry.original, entry.reply, entry.protocol, entry.status, session);
   const bool dnat = is_dnat_view(entry.status);
   const auto& vpc = dnat ? entry.reply_counters : entry.original_counters;
   const auto& pub = dnat ? entry.original_counters : entry.reply_counters;
-  LiveSession session;
-  session.netns = netns;
-  session.pri_ip = view.pri_ip;
-  session.pub_ip = view.pub_ip;
-  session.nat_ip = view.nat_ip;
-  session.pri_port = view.pri_port;
-  session.pub_port = view.pub_port;
-  session.nat_port = view.nat_port;
+  session.origin = &origin;
+  session.event = RecordEvent::kInterim;
   session.protocol = entry.protocol;
   session.tcp_state = entry.tcp_state;
   session.zone = entry.zone;
   session.mark = entry.mark;
-  session.since = entry.start ? to_ms(*entry.start) : now;
-  session.since_exact = entry.start.has_value();
+  session.start_time = entry.start ? to_ms(*entry.start) : now;
+  session.end_time = now;
+  if (entry.start) session.session_start = session.start_time;
   if (vpc) {
     session.bytes_from_vpc = Count(vpc->bytes);
     session.pkts_from_vpc = Count(vpc->packets);
@@ -44,14 +40,14 @@ LiveSession describe(const ConntrackEvent& entry, const std::string& netns, Unix
 
 class Matcher final : public EventSource::Handler {
  public:
-  Matcher(const SessionFilter& filter, const std::string& netns, SessionsAnswer& answer)
-      : filter_(filter), netns_(netns), answer_(answer) {}
+  Matcher(const SessionFilter& filter, const Origin& origin, SessionsAnswer& answer)
+      : filter_(filter), origin_(origin), answer_(answer) {}
 
   void on_event(const ConntrackEvent& entry) override {
-    LiveSession session = describe(entry, netns_, answer_.now);
+    SessionRecord session = describe(entry, origin_, answer_.now);
     if (!filter_.matches(session)) return;
     if (answer_.sessions.size() < filter_.limit) {
-      answer_.sessions.push_back(std::move(session));
+      answer_.sessions.push_back(session);
     } else {
       answer_.more = true;
     }
@@ -59,7 +55,7 @@ class Matcher final : public EventSource::Handler {
 
  private:
   const SessionFilter& filter_;
-  const std::string& netns_;
+  const Origin& origin_;
   SessionsAnswer& answer_;
 };
 
@@ -68,8 +64,10 @@ class Matcher final : public EventSource::Handler {
 Result<std::unique_ptr<LiveSessions>> LiveSessions::open(NatSelection nat, std::string netns) {
   auto socket = NetlinkSocket::open();
   if (!socket) return socket.error();
+  const auto origin = intern_origin({}, netns);
+  if (!origin) return origin.error();
   TableDump dump(*std::move(socket), nat_status_mask(nat), TableDump::passes_of(nat));
-  return std::unique_ptr<LiveSessions>(new LiveSessions(std::move(dump), std::move(netns)));
+  return std::unique_ptr<LiveSessions>(new LiveSessions(std::move(dump), **origin));
 }
 
 Result<void> LiveSessions::show(EventSource::Handler& handler, const std::function<bool()>& enough) {
@@ -95,7 +93,7 @@ Result<void> LiveSessions::show(EventSource::Handler& handler, const std::functi
 }
 
 Result<void> LiveSessions::collect(const SessionFilter& filter, SessionsAnswer& answer) {
-  Matcher matcher(filter, netns_, answer);
+  Matcher matcher(filter, origin_, answer);
   return show(matcher, [&] { return answer.more; });
 }
 

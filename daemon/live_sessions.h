@@ -30,16 +30,16 @@ class LiveSessions {
   // When the session began that is the oldest now; nullopt if there is none whose beginning the kernel knows.
   [[nodiscard]] Result<std::optional<UnixMs>> oldest_start();
 
-  [[nodiscard]] const std::string& netns() const { return netns_; }
+  [[nodiscard]] const std::string& netns() const { return origin_.netns; }
 
  private:
-  LiveSessions(TableDump dump, std::string netns) : dump_(std::move(dump)), netns_(std::move(netns)) {}
+  LiveSessions(TableDump dump, const Origin& origin) : dump_(std::move(dump)), origin_(origin) {}
 
   Result<void> show(EventSource::Handler& handler, const std::function<bool()>& enough);
 
   std::mutex mutex_;  // of the dump
   TableDump dump_;
-  const std::string netns_;
+  const Origin& origin_;  // interned
 };
 
 }  // namespace natsession

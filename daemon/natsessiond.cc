@@ -117,7 +117,7 @@ ControlSettings control_settings(const Config& config) {
 int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   block_signals();
   static const SystemClock clock;  // outlives a sink's thread that hangs
-  auto labels = make_labels(config);
+  const auto labels = make_labels(config);
   if (!labels) return fail(labels.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
   auto setups = set_up_kernels(config);
@@ -155,7 +155,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
                     {.report = tell_report, .on_closed = on_closed}, std::move(ledger));
   Collectors collectors;
   std::vector<std::unique_ptr<LiveSessions>> tables;
-  legacy.read(*setups, (*labels)->origins);
+  legacy.read(*setups, labels->origins);
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
@@ -163,7 +163,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
         TrackerSettings{.records = config.records, .window = config.window},
         CollectorSettings{
             .window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
-        (*labels)->origins[i], (*labels)->vpcs, delivery.add_producer(), clock, notice));
+        *labels->origins[i], labels->vpcs, delivery.add_producer(), clock, notice));
     legacy.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
   }

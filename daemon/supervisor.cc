@@ -14,6 +14,7 @@
 #include "kernel_setup.h"
 #include "messages.h"
 #include "notify.h"
+#include "record/labels.h"
 
 namespace natsession {
 namespace {
@@ -45,18 +46,20 @@ void block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-Result<std::unique_ptr<Labels>> make_labels(const Config& config) {
+Result<Labels> make_labels(const Config& config) {
   std::vector<VpcRule> rules;
   for (const std::string& text : config.vpc_ids) {
     auto rule = VpcRule::parse(text);
     if (!rule) return rule.error();
     rules.push_back(std::move(*rule));
   }
-  auto labels = std::make_unique<Labels>();
+  Labels labels;
   for (const std::string& netns : watched_namespaces(config)) {
-    labels->origins.push_back({config.instance, config.netns.size() > 1 ? netns : ""});
+    const auto origin = intern_origin(config.instance, config.netns.size() > 1 ? netns : "");
+    if (!origin) return origin.error();
+    labels.origins.push_back(*origin);
   }
-  labels->vpcs = VpcMap(std::move(rules));
+  labels.vpcs = VpcMap(std::move(rules));
   return labels;
 }
 
@@ -120,7 +123,7 @@ void Supervisor::handle_reload() {
   log_info("SIGHUP: reopening files and rereading the configuration");
   delivery_.request_reopen();
   auto config = reload_();
-  auto labels = config ? make_labels(*config) : Result<std::unique_ptr<Labels>>(config.error());
+  const auto labels = config ? make_labels(*config) : Result<Labels>(config.error());
   if (!labels) {
     log_error(fmt::format("configuration: {}; the old one stays in force", labels.error().message));
   } else {
@@ -134,10 +137,8 @@ void Supervisor::handle_reload() {
     config_.instance = config->instance;
     config_.vpc_ids = config->vpc_ids;
     config_.log_level = config->log_level;
-    labels_.push_back(std::move(*labels));
-    const Labels& now = *labels_.back();
-    for (std::size_t i = 0; i < std::min(collectors_.size(), now.origins.size()); ++i) {
-      collectors_[i]->relabel(now.origins[i], now.vpcs);
+    for (std::size_t i = 0; i < std::min(collectors_.size(), labels->origins.size()); ++i) {
+      collectors_[i]->relabel(*labels->origins[i], labels->vpcs);
     }
   }
   notify_manager("READY=1");

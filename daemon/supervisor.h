@@ -16,14 +16,14 @@ namespace natsession {
 // Blocks the signals that run() waits for, and ignores SIGPIPE. Before any thread is started.
 void block_signals();
 
-// What records point to. A reload makes a new one; records of the old one may still be queued, so it is kept.
+// What records point to.
 struct Labels {
-  std::vector<Origin> origins;  // of each collector
+  std::vector<const Origin*> origins;  // of each collector
   VpcMap vpcs;
 };
 
-// Errors: kUsage for a bad vpc rule.
-[[nodiscard]] Result<std::unique_ptr<Labels>> make_labels(const Config& config);
+// Errors: kUsage for a bad vpc rule, and for a label too many (record/labels.h).
+[[nodiscard]] Result<Labels> make_labels(const Config& config);
 
 class Supervisor {
  public:
@@ -68,7 +68,6 @@ class Supervisor {
   WakeFd& notice_;
   SystemClock clock_;
   UniqueFd signals_;
-  std::vector<std::unique_ptr<Labels>> labels_;
   std::string ready_text_;
   std::atomic<bool> sink_closed_{false};
   bool told_ready_ = false;

@@ -11,7 +11,7 @@
 #include "ask/trace_question.h"
 #include "command.h"
 #include "net/protocol.h"
-#include "query/port_report.h"
+#include "query/port_usage.h"
 #include "words.h"
 
 namespace natsession::ctl {
@@ -77,7 +77,7 @@ void add_live(const Global& global, const Options& options, PortQuestion& questi
   if (!options.log.where.empty()) return;  // the daemon does not know all of its conditions
   QueryArguments arguments;
   if (!options.nat_ip.empty()) arguments.emplace_back("nat_ip", options.nat_ip);
-  const LiveLog live = ask_live(global, std::move(arguments));
+  LiveLog live = ask_live(global, std::move(arguments));
   if (!live.told) {
     fmt::print(
         stderr,
@@ -92,7 +92,7 @@ void add_live(const Global& global, const Options& options, PortQuestion& questi
         "that were silent are missing in what is in use now\n",
         grouped(live.records.size()));
   }
-  question.live = live_ports(live);
+  question.live = std::move(live.records);
 }
 
 void add_series(const PortSeries& ports, std::vector<AnswerValue>& row) {

@@ -8,8 +8,8 @@
 #include "control/session_filter.h"
 #include "control/status_json.h"
 #include "control_client.h"
-#include "endpoint.h"
 #include "status_text.h"
+#include "words.h"
 
 namespace natsession::ctl {
 namespace {

@@ -7,7 +7,6 @@
 
 #include "ask/log_access.h"
 #include "ask/log_options.h"
-#include "ask/read_stream.h"
 #include "command.h"
 #include "query/sql_session.h"
 

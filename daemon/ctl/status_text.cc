@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "endpoint.h"
 #include "net/protocol.h"
 #include "record/encoder.h"
 #include "text_table.h"
@@ -180,9 +179,9 @@ std::string status_text(const Status& status, bool colours) {
 
 std::string sessions_text(const SessionsAnswer& answer, bool colours) {
   const auto any = [&](auto has) { return std::any_of(answer.sessions.begin(), answer.sessions.end(), has); };
-  const bool with_zone = any([](const LiveSession& session) { return session.zone != 0; });
-  const bool with_mark = any([](const LiveSession& session) { return session.mark != 0; });
-  const bool with_netns = any([](const LiveSession& session) { return !session.netns.empty(); });
+  const bool with_zone = any([](const SessionRecord& session) { return session.zone != 0; });
+  const bool with_mark = any([](const SessionRecord& session) { return session.mark != 0; });
+  const bool with_netns = any([](const SessionRecord& session) { return !session.origin->netns.empty(); });
   std::vector<TextTable::Column> columns{{"PROTO"},
                                          {"PRIVATE"},
                                          {"NAT"},
@@ -195,17 +194,17 @@ std::string sessions_text(const SessionsAnswer& answer, bool colours) {
   if (with_netns) columns.push_back({"NETNS"});
   columns.push_back({"STATE"});
   TextTable table(std::move(columns));
-  for (const LiveSession& session : answer.sessions) {
+  for (const SessionRecord& session : answer.sessions) {
     std::vector<Cell> row{protocol_text(session.protocol),
                           endpoint_text(session.pri_ip, session.pri_port),
                           endpoint_text(session.nat_ip, session.nat_port),
                           endpoint_text(session.pub_ip, session.pub_port),
-                          (session.since_exact ? "" : ">") + span_in_words(answer.now - session.since),
+                          (session.session_start ? "" : ">") + span_in_words(answer.now - session.start_time),
                           traffic(session.bytes_from_vpc),
                           traffic(session.bytes_from_pub)};
     if (with_zone) row.emplace_back(std::to_string(session.zone));
     if (with_mark) row.emplace_back(std::to_string(session.mark));
-    if (with_netns) row.emplace_back(session.netns.empty() ? "-" : printable(session.netns));
+    if (with_netns) row.emplace_back(session.origin->netns.empty() ? "-" : printable(session.origin->netns));
     row.emplace_back(std::string(to_string(session.tcp_state)));
     table.add_row(std::move(row));
   }

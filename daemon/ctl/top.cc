@@ -87,7 +87,7 @@ int show(Shape shape, const TopQuestion& question, const AskedTime& time, const 
   if (result.sessions_cut) {
     answer.remark(
         fmt::format("more than {} sessions were open at the beginning: the sessions are counted too low",
-                    grouped(kMaxStraddlers)));
+                    grouped(kMaxCarriedOver)));
   }
   return log.finish("top", answer, result.report);
 }

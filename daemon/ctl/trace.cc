@@ -9,7 +9,6 @@
 #include "ask/live_log.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
-#include "ask/read_stream.h"
 #include "ask/report_notes.h"
 #include "ask/trace_list.h"
 #include "ask/trace_question.h"

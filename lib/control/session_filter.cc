@@ -89,8 +89,8 @@ std::string argument_names() {
 
 }  // namespace
 
-bool SessionFilter::matches(const LiveSession& session) const {
-  return (!netns || *netns == session.netns) && (!protocol || *protocol == session.protocol) &&
+bool SessionFilter::matches(const SessionRecord& session) const {
+  return (!netns || *netns == session.origin->netns) && (!protocol || *protocol == session.protocol) &&
          (!pri_port || *pri_port == session.pri_port) && (!nat_port || *nat_port == session.nat_port) &&
          (!pub_port || *pub_port == session.pub_port) && (!pri_ip || pri_ip->contains(session.pri_ip)) &&
          (!nat_ip || nat_ip->contains(session.nat_ip)) && (!pub_ip || pub_ip->contains(session.pub_ip));

@@ -28,7 +28,7 @@ struct SessionFilter {
   std::optional<std::uint16_t> pub_port;
   std::size_t limit = kDefaultLimit;  // 1 to kMaxLimit
 
-  [[nodiscard]] bool matches(const LiveSession& session) const;
+  [[nodiscard]] bool matches(const SessionRecord& session) const;
 };
 
 using QueryArguments = std::vector<std::pair<std::string, std::string>>;

@@ -125,30 +125,11 @@ struct PortUse {
   friend bool operator==(const PortUse&, const PortUse&) = default;
 };
 
-// A session that is open now. Times and counters as in a record, but since the session began.
-struct LiveSession {
-  std::string netns;
-  IpAddress pri_ip;
-  IpAddress pub_ip;
-  IpAddress nat_ip;
-  std::uint16_t pri_port = 0;
-  std::uint16_t pub_port = 0;
-  std::uint16_t nat_port = 0;
-  std::uint8_t protocol = 0;
-  TcpState tcp_state = TcpState::kNone;
-  std::uint16_t zone = 0;
-  std::uint32_t mark = 0;
-  UnixMs since;              // when it began, or was first seen:
-  bool since_exact = false;  // whether it is known when it began
-  Count bytes_from_vpc;
-  Count pkts_from_vpc;
-  Count bytes_from_pub;
-  Count pkts_from_pub;
-  friend bool operator==(const LiveSession&, const LiveSession&) = default;
-};
-
+// Sessions that are open now, as records: event interim; origin has the network namespace alone; start_time
+// is when it began, or was first seen, and session_start is set where it is known when it began; end_time is
+// `now`; counters are since the session began.
 struct SessionsAnswer {
-  std::vector<LiveSession> sessions;
+  std::vector<SessionRecord> sessions;
   bool more = false;  // there are more than the limit allows
   UnixMs now;
   friend bool operator==(const SessionsAnswer&, const SessionsAnswer&) = default;

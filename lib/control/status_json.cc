@@ -140,7 +140,8 @@ std::string status_json(const Status& status) {
 std::string sessions_json(const SessionsAnswer& answer) {
   Json json = Writer::write(answer);
   for (std::size_t i = 0; i < answer.sessions.size(); ++i) {
-    json["sessions"][i]["age_seconds"] = Writer::write(std::max(answer.now - answer.sessions[i].since, {}));
+    json["sessions"][i]["age_seconds"] =
+        Writer::write(std::max(answer.now - answer.sessions[i].start_time, {}));
   }
   return dump(json);
 }

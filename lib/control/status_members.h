@@ -3,7 +3,10 @@
 // Threads: any.
 #pragma once
 
+#include <stdexcept>
+
 #include "control/status.h"
+#include "record/labels.h"
 
 namespace natsession::status_members {
 
@@ -117,9 +120,11 @@ struct Members<Status> {
 };
 
 template <>
-struct Members<LiveSession> {
+struct Members<SessionRecord> {
   static void visit(auto& session, auto member) {
-    member("netns", session.netns);
+    std::string netns = session.origin != nullptr ? session.origin->netns : std::string();
+    bool since_exact = session.session_start.has_value();
+    member("netns", netns);
     member("protocol", session.protocol);
     member("pri_ip", session.pri_ip);
     member("pri_port", session.pri_port);
@@ -130,12 +135,19 @@ struct Members<LiveSession> {
     member("tcp_state", session.tcp_state);
     member("zone", session.zone);
     member("mark", session.mark);
-    member("since", session.since);
-    member("since_exact", session.since_exact);
+    member("since", session.start_time);
+    member("since_exact", since_exact);
     member("bytes_from_vpc", session.bytes_from_vpc);
     member("pkts_from_vpc", session.pkts_from_vpc);
     member("bytes_from_pub", session.bytes_from_pub);
     member("pkts_from_pub", session.pkts_from_pub);
+    if constexpr (!std::is_const_v<std::remove_reference_t<decltype(session)>>) {
+      session.event = RecordEvent::kInterim;
+      session.session_start = since_exact ? std::optional(session.start_time) : std::nullopt;
+      const auto origin = intern_origin({}, netns);
+      if (!origin) throw std::length_error(origin.error().message);
+      session.origin = *origin;
+    }
   }
 };
 

@@ -13,28 +13,8 @@ Count count_of(std::uint64_t value) {
   return value == kUnknownCount ? Count() : Count(value);
 }
 
-ColumnId column_of(AddressField field) {
-  switch (field) {
-    case AddressField::kPriIp:
-      return ColumnId::kPriIp;
-    case AddressField::kPubIp:
-      return ColumnId::kPubIp;
-    case AddressField::kNatIp:
-      break;
-  }
-  return ColumnId::kNatIp;
-}
-
-ColumnId column_of(PortField field) {
-  switch (field) {
-    case PortField::kPriPort:
-      return ColumnId::kPriPort;
-    case PortField::kPubPort:
-      return ColumnId::kPubPort;
-    case PortField::kNatPort:
-      break;
-  }
-  return ColumnId::kNatPort;
+ColumnId column_of(Field field) {
+  return static_cast<ColumnId>(spec_of(field).column);
 }
 
 }  // namespace
@@ -56,62 +36,46 @@ Result<void> FrameColumns::verify() {
   return state_->verify();
 }
 
-Result<AddressColumn> FrameColumns::addresses(AddressField field) {
+Result<AddressColumn> FrameColumns::addresses(Field field) {
   const ColumnId column = column_of(field);
   if (!state_->load_addresses(column)) return state_->error();
   const State::Addresses& loaded = state_->addresses[State::at(column)];
   return AddressColumn{loaded.distinct, loaded.index};
 }
 
-Result<std::span<const std::uint16_t>> FrameColumns::ports(PortField field) {
+Result<std::span<const std::uint16_t>> FrameColumns::ports(Field field) {
   const ColumnId column = column_of(field);
   if (!state_->load_ports(column)) return state_->error();
   return std::span<const std::uint16_t>(state_->ports[State::at(column)]);
 }
 
-Result<std::span<const std::int64_t>> FrameColumns::times(TimeField field) {
-  if (field == TimeField::kSessionStart) {
+Result<std::span<const std::int64_t>> FrameColumns::times(Field field) {
+  if (field == Field::kSessionStart) {
     if (!state_->load_session_starts()) return state_->error();
     return std::span<const std::int64_t>(state_->session_starts);
   }
   if (!state_->load_times()) return state_->error();
-  return std::span<const std::int64_t>(field == TimeField::kStartTime ? state_->starts : state_->ends);
+  return std::span<const std::int64_t>(field == Field::kStartTime ? state_->starts : state_->ends);
 }
 
-Result<std::span<const std::uint64_t>> FrameColumns::counters(CounterField field) {
-  ColumnId column{};
-  bool good = false;
-  switch (field) {
-    case CounterField::kPktsFromVpc:
-      good = state_->load_packets(column = ColumnId::kPktsFromVpc);
-      break;
-    case CounterField::kPktsFromPub:
-      good = state_->load_packets(column = ColumnId::kPktsFromPub);
-      break;
-    case CounterField::kBytesFromVpc:
-      good = state_->load_bytes(column = ColumnId::kBytesFromVpc);
-      break;
-    case CounterField::kBytesFromPub:
-      good = state_->load_bytes(column = ColumnId::kBytesFromPub);
-      break;
-  }
-  if (!good) return state_->error();
+Result<std::span<const std::uint64_t>> FrameColumns::counters(Field field) {
+  const ColumnId column = column_of(field);
+  const bool bytes = field == Field::kBytesFromVpc || field == Field::kBytesFromPub;
+  const bool loaded = field == Field::kSeq ? state_->load_plain(column)
+                      : bytes              ? state_->load_bytes(column)
+                                           : state_->load_packets(column);
+  if (!loaded) return state_->error();
   return std::span<const std::uint64_t>(state_->numbers[State::at(column)]);
 }
 
-Result<std::span<const std::uint8_t>> FrameColumns::small(SmallField field) {
-  if (field == SmallField::kProtocol) {
+Result<std::span<const std::uint8_t>> FrameColumns::small(Field field) {
+  if (field == Field::kProtocol) {
     if (!state_->load_small(ColumnId::kProtocol)) return state_->error();
     return std::span<const std::uint8_t>(state_->small[State::at(ColumnId::kProtocol)]);
   }
   if (!state_->load_outcome()) return state_->error();
-  if (field == SmallField::kEvent) return std::span<const std::uint8_t>(state_->events);
-  return std::span<const std::uint8_t>(field == SmallField::kReason ? state_->reasons : state_->tcp_states);
-}
-
-Result<std::span<const std::uint64_t>> FrameColumns::seqs() {
-  if (!state_->load_plain(ColumnId::kSeq)) return state_->error();
-  return std::span<const std::uint64_t>(state_->numbers[State::at(ColumnId::kSeq)]);
+  if (field == Field::kEvent) return std::span<const std::uint8_t>(state_->events);
+  return std::span<const std::uint8_t>(field == Field::kReason ? state_->reasons : state_->tcp_states);
 }
 
 Result<std::span<const Ordinal>> FrameColumns::ordinals() {
@@ -120,16 +84,15 @@ Result<std::span<const Ordinal>> FrameColumns::ordinals() {
 }
 
 // All columns are loaded.
-void FrameColumns::State::assemble(std::size_t row, const Origin* const* origin_of,
-                                   const std::string_view* vpc_of, SessionRecord& record) const {
+void FrameColumns::State::assemble(std::size_t row, SessionRecord& record) const {
   using enum ColumnId;
   const auto number = [&](ColumnId column) { return numbers[at(column)][row]; };
   const auto address = [&](ColumnId column) {
     const Addresses& all = addresses[at(column)];
     return all.distinct[all.index[row]];
   };
-  record.origin = origin_of[number(kOrigin)];
-  record.vpc_id = vpc_of[number(kVpcId)];
+  record.origin = origins[number(kOrigin)];
+  record.vpc_id = vpc_ids[number(kVpcId)];
   record.pri_ip = address(kPriIp);
   record.pub_ip = address(kPubIp);
   record.nat_ip = address(kNatIp);
@@ -147,13 +110,11 @@ void FrameColumns::State::assemble(std::size_t row, const Origin* const* origin_
     record.session_start = at_ms(static_cast<std::int64_t>(start));
   }
   record.seq = static_cast<std::uint32_t>(number(kSeq));
-  record.mark = static_cast<std::uint32_t>(number(kMark));
-  record.zone = static_cast<std::uint16_t>(number(kZone));
   record.protocol = small[at(kProtocol)][row];
   record.event = static_cast<RecordEvent>(events[row]);
   record.reason = static_cast<RecordReason>(reasons[row]);
   record.tcp_state = static_cast<TcpState>(tcp_states[row]);
-  record.events_lost = count_of(number(kEventsLost));
+  visit_plain([&]<Field kField>() { set_plain<kField>(number(kColumn<kField>), record); });
   if (!orig_dst_place.empty() && small[at(kHasOrigDst)][row] != 0) {
     const std::uint32_t place = orig_dst_place[row];
     const Addresses& all = addresses[at(kOrigDstIp)];
@@ -168,21 +129,11 @@ template <typename RowOf>
 Result<void> FrameColumns::State::materialise(std::size_t count, RowOf row_of, RecordBlock& out) {
   if (!load_all()) return error();
   if (count == 0) return {};
-  std::vector<const Origin*> origin_of;
-  for (std::size_t text = 0; text < origin_texts.size(); text += 2) {
-    out.origins.push_back({std::string(origin_texts[text]), std::string(origin_texts[text + 1])});
-    origin_of.push_back(&out.origins.back());
-  }
-  std::vector<std::string_view> vpc_of;
-  for (const std::string_view text : vpc_texts) {
-    out.texts.emplace_back(text);
-    vpc_of.emplace_back(out.texts.back());
-  }
   const std::size_t before = out.records.size();
   out.records.resize(before + count);
   out.ordinals.resize(before + count);
   for (std::size_t i = 0; i < count; ++i) {
-    assemble(row_of(i), origin_of.data(), vpc_of.data(), out.records[before + i]);
+    assemble(row_of(i), out.records[before + i]);
     out.ordinals[before + i] = ordinals[row_of(i)];
   }
   return {};

@@ -11,14 +11,9 @@
 
 #include "base/result.h"
 #include "ledger/frame.h"
+#include "record/fields.h"
 
 namespace natsession {
-
-enum class AddressField { kPriIp, kPubIp, kNatIp };
-enum class PortField { kPriPort, kPubPort, kNatPort };
-enum class TimeField { kStartTime, kEndTime, kSessionStart };
-enum class CounterField { kBytesFromPub, kPktsFromPub, kBytesFromVpc, kPktsFromVpc };
-enum class SmallField { kProtocol, kEvent, kReason, kTcpState };
 
 inline constexpr std::uint64_t kUnknownCount = std::numeric_limits<std::uint64_t>::max();
 inline constexpr std::int64_t kUnknownTime = std::numeric_limits<std::int64_t>::min();
@@ -46,16 +41,14 @@ class FrameColumns {
   [[nodiscard]] const FrameInfo& info() const;
 
   // Each returns info().records values in the order of the frame, good until the next open().
+  // Shape:  `field` is stored so: see Stored in record/fields.h.
   // Errors: kMalformed, naming the column, which or one of those that it depends on is damaged. Others may
   // be good.
-  [[nodiscard]] Result<AddressColumn> addresses(AddressField field);
-  [[nodiscard]] Result<std::span<const std::uint16_t>> ports(PortField field);
-  [[nodiscard]] Result<std::span<const std::int64_t>> times(
-      TimeField field);  // ms since 1970, UTC; or kUnknownTime
-  [[nodiscard]] Result<std::span<const std::uint64_t>> counters(CounterField field);  // or kUnknownCount
-  [[nodiscard]] Result<std::span<const std::uint8_t>> small(
-      SmallField field);  // of the enumerations, the values
-  [[nodiscard]] Result<std::span<const std::uint64_t>> seqs();
+  [[nodiscard]] Result<AddressColumn> addresses(Field field);
+  [[nodiscard]] Result<std::span<const std::uint16_t>> ports(Field field);
+  [[nodiscard]] Result<std::span<const std::int64_t>> times(Field field);  // ms since 1970, or kUnknownTime
+  [[nodiscard]] Result<std::span<const std::uint64_t>> counters(Field field);  // or kUnknownCount; seq, too
+  [[nodiscard]] Result<std::span<const std::uint8_t>> small(Field field);      // words by their numbers
   [[nodiscard]] Result<std::span<const Ordinal>> ordinals();
 
   // Adds records to `out`: those at `rows`, or all. Decodes what has not been decoded yet. session_id is

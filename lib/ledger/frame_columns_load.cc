@@ -6,6 +6,7 @@
 #include "ledger/column_addresses.h"
 #include "ledger/frame_columns_state.h"
 #include "ledger/text_dictionary.h"
+#include "record/labels.h"
 
 namespace natsession {
 namespace {
@@ -13,17 +14,14 @@ namespace {
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t limit_of(ColumnId column) {
-  switch (column) {
-    case ColumnId::kNoSessionStart:
-      return 1;
-    case ColumnId::kZone:
-      return std::numeric_limits<std::uint16_t>::max();
-    case ColumnId::kSeq:
-    case ColumnId::kMark:
-      return std::numeric_limits<std::uint32_t>::max();
-    default:
-      return kNoLimit;
-  }
+  if (column == ColumnId::kNoSessionStart) return 1;
+  if (column == ColumnId::kSeq) return kSpec<Field::kSeq>.limit;
+  std::uint64_t limit = kNoLimit;
+  visit_plain([&]<Field kField>() {
+    const bool count = std::is_same_v<FieldType<kField>, Count>;
+    if (column == kColumn<kField> && !count) limit = kSpec<kField>.limit;
+  });
+  return limit;
 }
 
 }  // namespace
@@ -239,8 +237,9 @@ bool FrameColumns::State::load_orig_dst() {
 
 bool FrameColumns::State::load_texts() {
   if (has(ColumnId::kOrigin)) return true;
-  const auto load = [this](ColumnId column, std::size_t parts, std::string& bytes,
-                           std::vector<std::string_view>& texts) {
+  std::string bytes;
+  std::vector<std::string_view> texts;
+  const auto load = [&](ColumnId column, std::size_t parts) {
     numbers[at(column)].assign(rows(), 0);
     texts.assign(parts, {});
     if (!entries[at(column)].present) return true;
@@ -251,8 +250,24 @@ bool FrameColumns::State::load_texts() {
     const auto& indexes = numbers[at(column)];
     return *std::max_element(indexes.begin(), indexes.end()) < texts.size() / parts ? true : failure(column);
   };
-  if (!load(ColumnId::kOrigin, 2, origin_bytes, origin_texts)) return false;
-  if (!load(ColumnId::kVpcId, 1, vpc_bytes, vpc_texts)) return false;
+  const auto keep = [this](ColumnId column, const auto& label, auto& labels) {
+    if (label) {
+      labels.push_back(*label);
+      return true;
+    }
+    why = label.error().message;
+    return failure(column);
+  };
+  if (!load(ColumnId::kOrigin, 2)) return false;
+  origins.clear();
+  for (std::size_t text = 0; text < texts.size(); text += 2) {
+    if (!keep(ColumnId::kOrigin, intern_origin(texts[text], texts[text + 1]), origins)) return false;
+  }
+  if (!load(ColumnId::kVpcId, 1)) return false;
+  vpc_ids.clear();
+  for (const std::string_view text : texts) {
+    if (!keep(ColumnId::kVpcId, intern_label(text), vpc_ids)) return false;
+  }
   set(ColumnId::kOrigin);
   return true;
 }
@@ -265,7 +280,8 @@ bool FrameColumns::State::load_all() {
          load_plain(ColumnId::kNoSessionStart) && load_plain(ColumnId::kSeq) &&
          load_packets(ColumnId::kPktsFromVpc) && load_packets(ColumnId::kPktsFromPub) &&
          load_bytes(ColumnId::kBytesFromVpc) && load_bytes(ColumnId::kBytesFromPub) && load_orig_dst() &&
-         load_plain(ColumnId::kZone) && load_plain(ColumnId::kMark) && load_packets(ColumnId::kEventsLost) &&
+         std::all_of(kPlainColumns.begin(), kPlainColumns.end(),
+                     [this](std::uint16_t column) { return load_plain(static_cast<ColumnId>(column)); }) &&
          load_ordinals();
 }
 

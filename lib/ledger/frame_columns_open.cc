@@ -14,6 +14,7 @@ Result<void> FrameColumns::State::open(std::span<const std::byte> bytes) {
   loaded.reset();
   grouped.reset();
   session_starts.clear();
+  why.clear();
   auto header = parse_frame_header(bytes);
   if (!header) return header.error();
   if (!header->info.readable) return Error{ErrorKind::kUnavailable, header->info.why};
@@ -71,7 +72,8 @@ Result<void> FrameColumns::State::verify() const {
 }
 
 Error FrameColumns::State::error() const {
-  return Error{ErrorKind::kMalformed, "frame: column " + std::to_string(at(failed)) + " is damaged"};
+  return Error{ErrorKind::kMalformed, "frame: column " + std::to_string(at(failed)) +
+                                          (why.empty() ? " is damaged" : " cannot be read: " + why)};
 }
 
 bool FrameColumns::State::failure(ColumnId column) {

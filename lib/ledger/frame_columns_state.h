@@ -68,8 +68,7 @@ struct FrameColumns::State {
   using ByColumn = std::array<T, kColumnIds>;
   [[nodiscard]] static constexpr std::size_t at(ColumnId column) { return static_cast<std::size_t>(column); }
 
-  void assemble(std::size_t row, const Origin* const* origin_of, const std::string_view* vpc_of,
-                SessionRecord& record) const;
+  void assemble(std::size_t row, SessionRecord& record) const;
   template <typename RowOf>
   Result<void> materialise(std::size_t count, RowOf row_of, RecordBlock& out);
 
@@ -95,10 +94,9 @@ struct FrameColumns::State {
   std::vector<std::int64_t> session_starts;
   std::vector<Ordinal> ordinals;
   std::vector<std::uint32_t> orig_dst_place;  // of each record among those that have one
-  std::string origin_bytes;
-  std::vector<std::string_view> origin_texts;
-  std::string vpc_bytes;
-  std::vector<std::string_view> vpc_texts;
+  std::vector<const Origin*> origins;         // of the frame, interned
+  std::vector<std::string_view> vpc_ids;      // likewise
+  std::string why;                            // if a label has no room in the process
 
   std::vector<std::uint64_t> scratch;
   std::vector<std::uint64_t> group_scratch;

@@ -204,9 +204,9 @@ void FrameEncoder::State::put_columns() {
   numbers(kHasOrigDst, {.shape = NumberShape::kSparse});
   put_addresses(kOrigDstIp, columns.orig_dst_ip, nullptr);
   numbers(kOrigDstPort, {.shape = NumberShape::kFlat});
-  numbers(kZone, {.shape = NumberShape::kSparse});
-  numbers(kMark, {.shape = NumberShape::kSparse});
-  numbers(kEventsLost, {.shape = NumberShape::kSparse});
+  for (const std::uint16_t column : kPlainColumns) {
+    numbers(static_cast<ColumnId>(column), {.shape = NumberShape::kSparse});
+  }
 }
 
 FrameInfo FrameEncoder::State::encode(std::span<const SessionRecord> records,

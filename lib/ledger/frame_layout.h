@@ -9,12 +9,14 @@
 //         frame's end.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "ledger/frame.h"
+#include "record/fields.h"
 
 namespace natsession {
 
@@ -71,11 +73,30 @@ enum class ColumnId : std::uint16_t {
   kHasOrigDst = 22,      //
   kOrigDstIp = 23,       // addresses, of those records only that have it
   kOrigDstPort = 24,     // likewise
-  kZone = 25,            //
-  kMark = 26,            //
-  kEventsLost = 27,      // a count
+  // From here on plain numbers, as record/fields.h has them: Stored::kPlain.
+  kZone = 25,
+  kMark = 26,
+  kEventsLost = 27,  // a count
 };
-inline constexpr std::size_t kColumnIds = 28;  // one more than the largest
+// Those of record/fields.h, ascending.
+inline constexpr auto kPlainColumns = [] {
+  std::array<std::uint16_t,
+             std::count_if(kFields.begin(), kFields.end(),
+                           [](const FieldSpec& spec) { return spec.stored == Stored::kPlain; })>
+      columns{};
+  std::size_t count = 0;
+  visit_plain([&]<Field kField>() { columns[count++] = kRow<kField>.column; });
+  std::sort(columns.begin(), columns.end());
+  return columns;
+}();
+inline constexpr std::size_t kColumnIds = kPlainColumns.back() + std::size_t{1};  // one more than the largest
+static_assert(kPlainColumns.front() > static_cast<std::uint16_t>(ColumnId::kOrigDstPort));
+template <Field kField>
+inline constexpr ColumnId kColumn{kRow<kField>.column};
+static_assert(kColumn<Field::kVpcId> == ColumnId::kVpcId && kColumn<Field::kNatIp> == ColumnId::kNatIp &&
+              kColumn<Field::kNatPort> == ColumnId::kNatPort &&
+              kColumn<Field::kEvent> == ColumnId::kOutcome && kColumn<Field::kSeq> == ColumnId::kSeq &&
+              kColumn<Field::kBytesFromPub> == ColumnId::kBytesFromPub);
 
 enum class ColumnCoding : std::uint8_t {
   kNumbers = 0,  // grouped by a context

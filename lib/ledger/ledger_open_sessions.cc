@@ -10,9 +10,9 @@ namespace {
 
 // The rows of an opened frame that tell of sessions with more than one record.
 Result<void> choose_rows(FrameColumns& columns, std::vector<std::uint32_t>& rows) {
-  const auto events = columns.small(SmallField::kEvent);
+  const auto events = columns.small(Field::kEvent);
   if (!events) return events.error();
-  const auto seqs = columns.seqs();
+  const auto seqs = columns.counters(Field::kSeq);
   if (!seqs) return seqs.error();
   rows.clear();
   for (std::uint32_t row = 0; row < events->size(); ++row) {

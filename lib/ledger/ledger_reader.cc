@@ -153,7 +153,10 @@ std::optional<Skipped> LedgerReader::Impl::serve(RecordBlock& out) {
   if (served_ == 0 && end == size) {
     std::swap(out, block_);
   } else {
-    copy_records(block_, served_, end, out);
+    const auto from = static_cast<std::ptrdiff_t>(served_);
+    const auto to = static_cast<std::ptrdiff_t>(end);
+    out.records.assign(block_.records.begin() + from, block_.records.begin() + to);
+    out.ordinals.assign(block_.ordinals.begin() + from, block_.ordinals.begin() + to);
   }
   served_ = end;
   serving_ = behind <= track_.group().last();

@@ -5,12 +5,35 @@
 #include "base/guarded.h"
 #include "ledger/group_encoder.h"
 #include "ledger/ledger_lock.h"
-#include "ledger/ledger_pending.h"
 #include "ledger/ledger_recovery.h"
 #include "ledger/segment_appender.h"
 
 namespace natsession {
 namespace {
+
+// What a writer holds until it is in a frame.
+class PendingRecords {
+ public:
+  void add(std::span<const SessionRecord> records) {
+    records_.insert(records_.end(), records.begin(), records.end());
+  }
+  [[nodiscard]] std::span<const SessionRecord> records() const {
+    return std::span(records_).subspan(dropped_);
+  }
+  [[nodiscard]] std::size_t size() const { return records_.size() - dropped_; }
+  [[nodiscard]] bool empty() const { return size() == 0; }
+  // Forgets the oldest.
+  void drop(std::size_t count) {
+    dropped_ += count;
+    if (dropped_ < records_.size() && dropped_ < kMaxFrameRecords) return;
+    records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(dropped_));
+    dropped_ = 0;
+  }
+
+ private:
+  std::vector<SessionRecord> records_;
+  std::size_t dropped_ = 0;
+};
 
 using std::chrono::nanoseconds;
 
@@ -97,7 +120,7 @@ Result<void> LedgerWriter::Impl::start() {
         .error();  // what else fails (no room) may pass: it is tried again when there is something to write
   }
   if (auto marked = lock_.mark_open(); !marked) return marked.error();
-  for (const SessionRecord& record : tail->rescued.records) static_cast<void>(pending_.add(record));
+  pending_.add(tail->rescued.records);
   if (!pending_.empty()) write_group(settings_.sync != SyncMode::kNever);
   publish();
   return {};
@@ -110,13 +133,14 @@ void LedgerWriter::Impl::stop() {
 std::size_t LedgerWriter::Impl::append(std::span<const SessionRecord> records) {
   if (group_.records > 0) write_due();
   if (pending_.empty()) pending_since_ = clock_.steady();
-  pending_.begin_span();
   std::size_t taken = 0;
   while (taken < records.size()) {
-    const bool full = pending_.size() >= group_.records + kMaxFrameRecords;
-    if (!full && pending_.add(records[taken])) {
-      ++taken;
-    } else if (pending_.empty() || !write_group(settings_.sync == SyncMode::kAlways)) {
+    const std::size_t limit = group_.records + kMaxFrameRecords;
+    if (pending_.size() < limit) {
+      const auto more = records.subspan(taken, std::min(records.size() - taken, limit - pending_.size()));
+      pending_.add(more);
+      taken += more.size();
+    } else if (!write_group(settings_.sync == SyncMode::kAlways)) {
       break;
     }
   }

@@ -50,17 +50,15 @@ void RecordColumns::fill(ColumnId id, std::span<const SessionRecord> records, bo
 // with.
 void RecordColumns::load_rare(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
                               const Rare& rare) {
-  const auto count = [](Count value) { return count_code(value); };
   fill(ColumnId::kReason, records, rare.reason,
        [](const SessionRecord& record) { return reason_code(record); });
   fill(ColumnId::kNoSessionStart, records, rare.no_session_start,
        [](const SessionRecord& record) { return record.session_start ? 0U : 1U; });
   fill(ColumnId::kHasOrigDst, records, rare.orig_dst,
        [](const SessionRecord& record) { return record.has_orig_dst ? 1U : 0U; });
-  fill(ColumnId::kZone, records, rare.zone != 0, [](const SessionRecord& record) { return record.zone; });
-  fill(ColumnId::kMark, records, rare.mark != 0, [](const SessionRecord& record) { return record.mark; });
-  fill(ColumnId::kEventsLost, records, rare.events_lost != 0,
-       [&](const SessionRecord& record) { return count(record.events_lost); });
+  visit_plain([&]<Field kField>() {
+    fill(kColumn<kField>, records, rare.plain[static_cast<std::size_t>(kField)] != 0, plain_code<kField>);
+  });
 
   LastTexts last;
   origin_texts.clear();
@@ -153,9 +151,8 @@ void RecordColumns::load(std::span<const SessionRecord> records, std::span<const
     protocol[i] = record.protocol;
     outcome[i] = static_cast<unsigned>(record.event) + 4 * static_cast<unsigned>(record.tcp_state);
     seq[i] = record.seq;
-    rare.zone |= record.zone;
-    rare.mark |= record.mark;
-    rare.events_lost |= count_code(record.events_lost);
+    visit_plain(
+        [&]<Field kField>() { rare.plain[static_cast<std::size_t>(kField)] |= plain_code<kField>(record); });
     rare.reason |= reason_code(record) != 0;
     rare.orig_dst |= record.has_orig_dst;
     rare.no_session_start |= !record.session_start;

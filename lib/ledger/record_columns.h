@@ -39,9 +39,7 @@ struct RecordColumns {
  private:
   // Whether there is any of what most frames have none of.
   struct Rare {
-    std::uint64_t zone = 0;
-    std::uint64_t mark = 0;
-    std::uint64_t events_lost = 0;
+    std::array<std::uint64_t, kFieldCount> plain{};
     bool reason = false;
     bool orig_dst = false;
     bool no_session_start = false;

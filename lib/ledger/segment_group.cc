@@ -72,24 +72,4 @@ void GroupDecoder::merge(RecordBlock& block) {
   block.ordinals = std::move(ordinals);
 }
 
-void copy_records(const RecordBlock& from, std::size_t begin, std::size_t end, RecordBlock& to) {
-  const Origin* origin = nullptr;  // the last that was copied
-  std::string_view text;
-  for (std::size_t index = begin; index < end; ++index) {
-    SessionRecord record = from.records[index];
-    if (record.origin != nullptr && record.origin != origin) {
-      origin = record.origin;
-      to.origins.push_back(*origin);
-    }
-    if (record.origin != nullptr) record.origin = &to.origins.back();
-    if (record.vpc_id.data() != text.data() || record.vpc_id.size() != text.size()) {
-      text = record.vpc_id;
-      to.texts.emplace_back(text);
-    }
-    if (!record.vpc_id.empty()) record.vpc_id = to.texts.back();
-    to.records.push_back(record);
-    to.ordinals.push_back(from.ordinals[index]);
-  }
-}
-
 }  // namespace natsession

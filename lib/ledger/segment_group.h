@@ -39,7 +39,4 @@ class GroupDecoder {
   std::vector<std::size_t> order_;
 };
 
-// Appends the records of `from` whose index is in [begin, end) to `to`, with copies of what they point to.
-void copy_records(const RecordBlock& from, std::size_t begin, std::size_t end, RecordBlock& to);
-
 }  // namespace natsession

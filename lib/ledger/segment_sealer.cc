@@ -34,18 +34,6 @@ std::uint64_t records_in(const std::vector<FrameGroup>& groups) {
   return records;
 }
 
-bool same_sessions(const RecordBlock& a, std::span<const SessionRecord> records) {
-  return std::equal(a.records.begin(), a.records.end(), records.begin(), records.end(),
-                    [](const SessionRecord& left, const SessionRecord& right) {
-                      return left.session_id == right.session_id && left.seq == right.seq &&
-                             left.end_time == right.end_time && left.start_time == right.start_time &&
-                             left.bytes_from_pub == right.bytes_from_pub &&
-                             left.bytes_from_vpc == right.bytes_from_vpc && left.vpc_id == right.vpc_id &&
-                             left.origin->instance == right.origin->instance &&
-                             left.origin->netns == right.origin->netns;
-                    });
-}
-
 }  // namespace
 
 Result<std::unique_ptr<SegmentSealer>> SegmentSealer::begin(const LedgerDirectory& directory,
@@ -201,7 +189,7 @@ Result<bool> SegmentSealer::encode_gathered() {
     RecordBlock back;
     const auto frame = std::as_bytes(std::span(bytes)).subspan(begin);
     const bool good = info.bytes <= kMaxFrameBytes && check.decode(frame, back) &&
-                      back.ordinals == part.ordinals && same_sessions(back, part.records);
+                      back.ordinals == part.ordinals && back.records == part.records;
     if (!good) return false;
     frames.push_back({info, size_ + begin});
   }

@@ -4,18 +4,19 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "ledger/column_numbers.h"
+#include "record/labels.h"
 
 namespace natsession {
 
 inline constexpr std::size_t kMaxTextBytes = std::size_t{64} << 10;
 inline constexpr std::size_t kMaxTextBytesOfColumn = std::size_t{2} << 20;
+static_assert(kMaxLabelBytes <= kMaxTextBytesOfColumn, "no label is cut");
 
 // Collects distinct texts; each has its place. It does not copy them.
 class TextIndexer {

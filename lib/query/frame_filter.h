@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "query/query.h"
-#include "query/scan_batch_state.h"
+#include "query/scan_batch.h"
 
 namespace natsession {
 
@@ -16,38 +16,40 @@ class FrameFilter {
  public:
   explicit FrameFilter(const Query& query);
 
-  // Sets batch.rows, and batch.block if a test needed whole records: then it has one for each row. Records
-  // with ordinals below `from` do not pass. Gap records go to `gaps` if their time meets the query's. Errors:
-  // of the frame's columns.
-  Result<void> select(Ordinal from, ScanBatch::State& batch, std::vector<KnownGap>& gaps) const;
+  // Sets the batch's rows, and its records if a test needed whole ones. Records with ordinals below `from` do
+  // not pass. Gap records go to `gaps` if their time meets the query's.
+  // Errors: of the frame's columns.
+  Result<void> select(Ordinal from, ScanBatch& batch, std::vector<KnownGap>& gaps) const;
 
  private:
-  struct AddressTest {
-    AddressField field;
-    std::vector<IpAddress> exact;  // ascending
-    std::vector<Prefix> prefixes;
+  // A FieldTest, in the order that looking needs.
+  struct Test {
+    explicit Test(const FieldTest& test);
     [[nodiscard]] bool passes(const IpAddress& address) const;
-  };
-  struct NumberTest {
+    [[nodiscard]] bool passes(std::uint64_t number) const;
+    [[nodiscard]] bool passes(const FieldValue& value) const;
+
     Field field;
-    std::vector<NumberRange> ranges;  // ascending, apart
+    std::vector<IpAddress> addresses;  // ascending
+    std::vector<Prefix> prefixes;
+    std::vector<NumberRange> numbers;  // ascending, apart
+    std::vector<std::string> texts;    // ascending
   };
 
-  Result<bool> has_gaps(ScanBatch::State& batch) const;
-  Result<void> sort_out_gaps(ScanBatch::State& batch, std::vector<KnownGap>& gaps) const;
-  Result<void> test_addresses(const AddressTest& test, ScanBatch::State& batch) const;
-  Result<void> test_numbers(const NumberTest& test, ScanBatch::State& batch) const;
-  Result<void> test_times(ScanBatch::State& batch) const;
-  Result<void> test_records(ScanBatch::State& batch) const;
-  [[nodiscard]] bool passes(const FieldTest& test, const SessionRecord& record) const;
+  Result<bool> has_gaps(ScanBatch& batch) const;
+  Result<void> sort_out_gaps(ScanBatch& batch, std::vector<KnownGap>& gaps) const;
+  Result<void> test_addresses(const Test& test, ScanBatch& batch) const;
+  Result<void> test_numbers(const Test& test, ScanBatch& batch) const;
+  Result<void> test_times(ScanBatch& batch) const;
+  Result<void> test_records(ScanBatch& batch) const;
 
   TimeRange start_;
   TimeRange end_;
   bool gap_records_ = false;
   bool tests_sessions_ = false;  // a gap record passes no test of a session's field
-  std::vector<AddressTest> addresses_;
-  std::vector<NumberTest> numbers_;
-  std::vector<FieldTest> late_;
+  std::vector<Test> addresses_;  // of columns, those that cost least first; likewise
+  std::vector<Test> numbers_;
+  std::vector<Test> late_;  // of whole records
 };
 
 }  // namespace natsession

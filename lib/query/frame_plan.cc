@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "query/ledger_view_state.h"
-
 namespace natsession {
 namespace {
 
@@ -30,7 +28,7 @@ bool interleaved(const FrameInfo& before, const FrameInfo& frame) {
 }  // namespace
 
 FramePlan::FramePlan(const LedgerView& ledger, const Query& query, bool newest_first)
-    : directory_(ledger.state().directory),
+    : directory_(ledger.directory()),
       start_(query.start),
       end_(query.end),
       moments_(query.moments),
@@ -74,7 +72,6 @@ std::optional<FrameTask> FramePlan::next() {
     if (newest_first_) std::reverse(tasks_.begin(), tasks_.end());
     expected_ += tasks_.size();
   }
-  ++passed_;
   return std::move(tasks_[next_task_++]);
 }
 

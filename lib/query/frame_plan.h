@@ -33,8 +33,8 @@ class FramePlan {
 
   // Of all segments that the query's times may meet, as far as is known.
   [[nodiscard]] std::uint64_t frames_expected() const { return expected_; }
-  [[nodiscard]] std::uint64_t frames_passed() const { return passed_; }
   [[nodiscard]] ScanReport& report() { return report_; }
+  [[nodiscard]] const ScanReport& report() const { return report_; }
   // kPermission: what ended the plan before its time.
   [[nodiscard]] const Result<void>& error() const { return error_; }
   // Adds a trouble if the records that it may have cost could be ones that the query asks for.
@@ -75,7 +75,6 @@ class FramePlan {
   std::optional<std::string> damage_;  // what was found that is no frame, since the last one
 
   std::uint64_t expected_ = 0;
-  std::uint64_t passed_ = 0;
   ScanReport report_;
   Result<void> error_;
 };

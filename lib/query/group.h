@@ -5,13 +5,15 @@
 // session is counted once, if any of its records is in the question: where its record with seq 0 is, if that
 // is; where it had begun before, at one of its others. (Where a session's records differ in the field that
 // groups them, as in event or tcp_state, one of these groups has it; which one is not said.) Sessions that
-// were open when the question's time begins are remembered by their ids; beyond kMaxStraddlers of them the
+// were open when the question's time begins are remembered by their ids; beyond kMaxCarriedOver of them the
 // count is too small, and said to be so. A counter that is unknown adds nothing, and is counted in `unknown`.
 //
 // Threads: plain value types.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <variant>
 #include <vector>
@@ -45,10 +47,28 @@ struct Sums {
   std::uint64_t unknown = 0;  // records with a counter that is not known
 
   [[nodiscard]] std::uint64_t of(SumField field) const;
-  // Sums end at 2^64 - 1 and stay there.
   void add(const Sums& other);
   friend bool operator==(const Sums&, const Sums&) = default;
 };
+
+// A counter of records, and the sums that it is part of.
+struct CounterSum {
+  Field field;
+  SumField own;
+  SumField both;  // both ways
+  std::uint64_t Sums::*sum;
+};
+inline constexpr std::array<CounterSum, 4> kCounterSums{
+    {{Field::kBytesFromPub, SumField::kBytesFromPub, SumField::kBytes, &Sums::bytes_from_pub},
+     {Field::kPktsFromPub, SumField::kPktsFromPub, SumField::kPkts, &Sums::pkts_from_pub},
+     {Field::kBytesFromVpc, SumField::kBytesFromVpc, SumField::kBytes, &Sums::bytes_from_vpc},
+     {Field::kPktsFromVpc, SumField::kPktsFromVpc, SumField::kPkts, &Sums::pkts_from_vpc}}};
+
+// Sums end at 2^64 - 1 and stay there.
+[[nodiscard]] constexpr std::uint64_t sum_of(std::uint64_t a, std::uint64_t b) {
+  const std::uint64_t sum = a + b;
+  return sum < a ? std::numeric_limits<std::uint64_t>::max() : sum;
+}
 
 // The value of a field as a group has it: nothing for "none".
 using GroupValue = std::variant<std::monostate, std::uint64_t, IpAddress, std::string>;
@@ -56,6 +76,6 @@ using GroupValue = std::variant<std::monostate, std::uint64_t, IpAddress, std::s
 [[nodiscard]] std::string to_text(Field field, const GroupValue& value);
 
 inline constexpr std::size_t kMaxGroupFields = 2;
-inline constexpr std::size_t kMaxStraddlers = 4'000'000;
+inline constexpr std::size_t kMaxCarriedOver = 4'000'000;
 
 }  // namespace natsession

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "record/labels.h"
+
 namespace natsession {
 namespace {
 
@@ -26,9 +28,10 @@ void GroupKey::set_address(std::size_t part, const IpAddress& address) {
   std::memcpy(&words[2 * part], address.bytes().data(), 16);
 }
 
-void GroupKey::set_text(std::size_t part, std::uint32_t id) {
-  set_number(part, id);
+void GroupKey::set_text(std::size_t part, std::string_view label) {
   kinds[part] = kText;
+  words[2 * part] = reinterpret_cast<std::uintptr_t>(label.data());
+  words[2 * part + 1] = label.size();
 }
 
 std::uint64_t GroupKey::hash() const {
@@ -42,20 +45,6 @@ std::uint64_t GroupKey::hash() const {
   }
   for (const Kind kind : kinds) hash = hash * 31 + kind;
   return mixed(hash);
-}
-
-std::uint32_t TextIds::id_of(std::string_view text) {
-  const std::lock_guard lock(mutex_);
-  std::string key(text);
-  if (ids_.size() >= kMaxTexts && ids_.find(key) == ids_.end()) key = "(others)";
-  const auto [place, is_new] = ids_.try_emplace(std::move(key), static_cast<std::uint32_t>(texts_.size()));
-  if (is_new) texts_.push_back(&place->first);
-  return place->second;
-}
-
-std::string TextIds::text_of(std::uint32_t id) const {
-  const std::lock_guard lock(mutex_);
-  return *texts_[id];
 }
 
 GroupTable::GroupTable(std::size_t max_groups, unsigned parts, unsigned part)
@@ -87,26 +76,6 @@ void GroupTable::grow() {
     slots[slot] = place + 1;
   }
   slots_ = std::move(slots);
-}
-
-KeyMaker::KeyMaker(std::vector<Field> fields, TextIds& texts) : fields_(std::move(fields)), texts_(&texts) {}
-
-bool KeyMaker::may_group_by(Field field) {
-  switch (field) {
-    case Field::kBytesFromPub:
-    case Field::kPktsFromPub:
-    case Field::kBytesFromVpc:
-    case Field::kPktsFromVpc:
-    case Field::kStartTime:
-    case Field::kEndTime:
-    case Field::kSessionStart:
-    case Field::kSeq:
-    case Field::kEventsLost:
-    case Field::kLogStatus:
-      return false;
-    default:
-      return true;
-  }
 }
 
 Columns KeyMaker::columns() const {
@@ -161,52 +130,36 @@ bool KeyMaker::find_by_address(const ScanBatch& batch, GroupTable& table,
 void KeyMaker::set_part(const ScanBatch& batch, std::size_t i, std::size_t part, GroupKey& key) {
   const Field field = fields_[part];
   const std::uint32_t row = batch.rows()[i];
-  if (const AddressColumn column = batch.addresses(field); !column.distinct.empty()) {
-    key.set_address(part, column.distinct[column.index[row]]);
-  } else if (const auto ports = batch.ports(field); !ports.empty()) {
-    key.set_number(part, ports[row]);
-  } else if (const auto small = batch.small(field); !small.empty()) {
-    const bool none = small[row] == 0 && (field == Field::kTcpState || field == Field::kReason);
-    if (!none) key.set_number(part, small[row]);
-  } else if (const SessionRecord* const record = batch.record(i)) {
-    set_from_record(*record, part, key);
-  }
-}
-
-void KeyMaker::set_from_record(const SessionRecord& record, std::size_t part, GroupKey& key) {
-  switch (fields_[part]) {
-    case Field::kInstance:
-      return set_text(record.origin->instance, part, key);
-    case Field::kNetns:
-      return set_text(record.origin->netns, part, key);
-    case Field::kVpcId:
-      return set_text(record.vpc_id, part, key);
-    case Field::kSessionId:
-      return key.set_number(part, record.session_id);
-    case Field::kOrigDstIp:
-      if (record.has_orig_dst) key.set_address(part, record.orig_dst_ip);
+  switch (spec_of(field).stored) {
+    case Stored::kAddresses: {
+      const AddressColumn& column = batch.addresses(field);
+      return key.set_address(part, column.distinct[column.index[row]]);
+    }
+    case Stored::kPorts:
+      return key.set_number(part, batch.ports(field)[row]);
+    case Stored::kSmall: {
+      const std::uint8_t number = batch.small(field)[row];
+      if (number != 0 || !zero_is_none(field)) key.set_number(part, number);
       return;
-    case Field::kOrigDstPort:
-      if (record.has_orig_dst) key.set_number(part, record.orig_dst_port);
-      return;
-    case Field::kZone:
-      if (record.zone != 0) key.set_number(part, record.zone);
-      return;
-    case Field::kMark:
-      if (record.mark != 0) key.set_number(part, record.mark);
-      return;
+    }
     default:
-      return;
+      return set_value(value_of(*batch.record(i), field), part, key);
   }
 }
 
-void KeyMaker::set_text(std::string_view text, std::size_t part, GroupKey& key) {
-  std::string_view& last = last_text_[part];
-  if (text.data() != last.data() || text.size() != last.size()) {
-    last_id_[part] = texts_->id_of(text);
-    last = text;
+void KeyMaker::set_value(const FieldValue& value, std::size_t part, GroupKey& key) {
+  if (const auto* number = std::get_if<std::uint64_t>(&value)) key.set_number(part, *number);
+  if (const auto* address = std::get_if<IpAddress>(&value)) key.set_address(part, *address);
+  if (const auto* text = std::get_if<std::string_view>(&value)) {
+    const bool same = last_label_[part].data() != nullptr && text->data() == last_text_[part].data() &&
+                      text->size() == last_text_[part].size();
+    if (!same) {
+      const auto label = intern_label(*text);
+      last_label_[part] = label ? *label : std::string_view();
+      last_text_[part] = *text;
+    }
+    key.set_text(part, last_label_[part]);
   }
-  key.set_text(part, last_id_[part]);
 }
 
 std::vector<GroupValue> KeyMaker::values_of(const GroupKey& key) const {
@@ -220,7 +173,11 @@ std::vector<GroupValue> KeyMaker::values_of(const GroupKey& key) const {
         values.emplace_back(key.words[2 * part + 1]);
         break;
       case GroupKey::kText:
-        values.emplace_back(texts_->text_of(static_cast<std::uint32_t>(key.words[2 * part + 1])));
+        if (const auto* const text = reinterpret_cast<const char*>(key.words[2 * part])) {
+          values.emplace_back(std::string(text, key.words[2 * part + 1]));
+        } else {
+          values.emplace_back("(others)");
+        }
         break;
       case GroupKey::kAddress: {
         std::array<std::uint8_t, 16> bytes;
@@ -233,12 +190,13 @@ std::vector<GroupValue> KeyMaker::values_of(const GroupKey& key) const {
   return values;
 }
 
-GroupKey KeyMaker::key_of(const std::vector<GroupValue>& values) const {
+GroupKey KeyMaker::key_of(const std::vector<GroupValue>& values) {
   GroupKey key;
   for (std::size_t part = 0; part < values.size(); ++part) {
-    if (const auto* number = std::get_if<std::uint64_t>(&values[part])) key.set_number(part, *number);
-    if (const auto* address = std::get_if<IpAddress>(&values[part])) key.set_address(part, *address);
-    if (const auto* text = std::get_if<std::string>(&values[part])) key.set_text(part, texts_->id_of(*text));
+    if (const auto* number = std::get_if<std::uint64_t>(&values[part])) set_value(*number, part, key);
+    if (const auto* address = std::get_if<IpAddress>(&values[part])) set_value(*address, part, key);
+    if (const auto* text = std::get_if<std::string>(&values[part]))
+      set_value(std::string_view(*text), part, key);
   }
   return key;
 }

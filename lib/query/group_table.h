@@ -1,14 +1,11 @@
 // GroupTable: groups by their keys, each with its sums, in a hash table of bounded size; and KeyMaker, which
 // finds the group of each record of a batch.
-// Threads: one for each object, but TextIds: any.
+// Threads: one for each object.
 #pragma once
 
 #include <array>
 #include <memory>
-#include <mutex>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "query/group.h"
@@ -25,22 +22,9 @@ struct GroupKey {
 
   void set_number(std::size_t part, std::uint64_t number);
   void set_address(std::size_t part, const IpAddress& address);
-  void set_text(std::size_t part, std::uint32_t id);
+  // `label` is interned: equal ones have one address. Null for the texts that are too many to be kept.
+  void set_text(std::size_t part, std::string_view label);
   [[nodiscard]] std::uint64_t hash() const;
-};
-
-// Texts that are keys, each with a number that all workers share.
-class TextIds {
- public:
-  static constexpr std::size_t kMaxTexts = 100'000;  // further ones are one
-
-  [[nodiscard]] std::uint32_t id_of(std::string_view text);
-  [[nodiscard]] std::string text_of(std::uint32_t id) const;
-
- private:
-  mutable std::mutex mutex_;
-  std::unordered_map<std::string, std::uint32_t> ids_;
-  std::vector<const std::string*> texts_;
 };
 
 class GroupTable {
@@ -89,10 +73,8 @@ class GroupTable {
 
 class KeyMaker {
  public:
-  KeyMaker(std::vector<Field> fields, TextIds& texts);
+  explicit KeyMaker(std::vector<Field> fields) : fields_(std::move(fields)) {}
 
-  // Whether records can be grouped by a field: not by times, counters and what differs in each record.
-  [[nodiscard]] static bool may_group_by(Field field);
   // What a batch must have.
   [[nodiscard]] Columns columns() const;
 
@@ -100,20 +82,19 @@ class KeyMaker {
   // kFull.
   bool find_groups(const ScanBatch& batch, GroupTable& table, std::vector<std::uint32_t>& groups);
   [[nodiscard]] std::vector<GroupValue> values_of(const GroupKey& key) const;
-  [[nodiscard]] GroupKey key_of(const std::vector<GroupValue>& values) const;
+  [[nodiscard]] GroupKey key_of(const std::vector<GroupValue>& values);
 
  private:
   bool find_by_address(const ScanBatch& batch, GroupTable& table, std::vector<std::uint32_t>& groups);
   void set_part(const ScanBatch& batch, std::size_t i, std::size_t part, GroupKey& key);
-  void set_from_record(const SessionRecord& record, std::size_t part, GroupKey& key);
-  void set_text(std::string_view text, std::size_t part, GroupKey& key);
+  void set_value(const FieldValue& value, std::size_t part, GroupKey& key);
 
   std::vector<Field> fields_;
-  TextIds* texts_;
   std::vector<std::uint64_t> hash_of_address_;
   std::vector<std::uint32_t> place_of_address_;
-  std::array<std::string_view, kMaxGroupFields> last_text_;  // and the number it has, for the next record
-  std::array<std::uint32_t, kMaxGroupFields> last_id_{};
+  // The last text and its label, for the next record.
+  std::array<std::string_view, kMaxGroupFields> last_text_;
+  std::array<std::string_view, kMaxGroupFields> last_label_;
 };
 
 }  // namespace natsession

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ledger/segment_walker.h"
-#include "query/ledger_view_state.h"
 
 namespace natsession {
 namespace {
@@ -48,18 +47,13 @@ Result<std::shared_ptr<const SegmentFile>> open_segment(const LedgerDirectory& d
 Result<LedgerView> LedgerView::open(const std::string& directory) {
   auto opened = LedgerDirectory::open(directory);
   if (!opened) return opened.error();
-  LedgerView view(std::make_unique<State>(std::move(*opened)));
+  LedgerView view(std::move(*opened));
   if (auto listed = view.refresh(); !listed) return listed.error();
   return view;
 }
 
-LedgerView::LedgerView(std::unique_ptr<State> state) : state_(std::move(state)) {}
-LedgerView::LedgerView(LedgerView&&) noexcept = default;
-LedgerView& LedgerView::operator=(LedgerView&&) noexcept = default;
-LedgerView::~LedgerView() = default;
-
 Result<void> LedgerView::refresh() {
-  const auto names = list_twice(*state_->directory);
+  const auto names = list_twice(*directory_);
   if (!names) return names.error();
   std::vector<SegmentEntry> entries;
   std::unordered_map<Ordinal, SegmentBounds> sealed;
@@ -68,34 +62,25 @@ Result<void> LedgerView::refresh() {
     SegmentEntry entry;
     entry.name = name;
     if (name.sealed) {
-      const auto known = state_->sealed.find(name.first);
-      entry.bounds =
-          known != state_->sealed.end() ? known->second : bounds_of_sealed(*state_->directory, name);
+      const auto known = sealed_.find(name.first);
+      entry.bounds = known != sealed_.end() ? known->second : bounds_of_sealed(*directory_, name);
       if (entry.bounds && sealed.size() < kMaxKept) sealed.emplace(name.first, *entry.bounds);
     }
     entries.push_back(std::move(entry));
   }
-  state_->entries = std::move(entries);
-  state_->sealed = std::move(sealed);
+  entries_ = std::move(entries);
+  sealed_ = std::move(sealed);
   return {};
-}
-
-const std::vector<SegmentEntry>& LedgerView::segments() const {
-  return state_->entries;
-}
-
-const std::string& LedgerView::path() const {
-  return state_->directory->path();
 }
 
 Result<LedgerSpan> LedgerView::span() const {
   LedgerSpan span;
-  for (const SegmentEntry& entry : state_->entries) {
+  for (const SegmentEntry& entry : entries_) {
     SegmentBounds bounds;
     if (entry.bounds) {
       bounds = *entry.bounds;
     } else {
-      const auto file = open_segment(*state_->directory, entry.name);
+      const auto file = open_segment(*directory_, entry.name);
       if (!file) continue;
       const auto walked = bounds_of(*file);
       if (!walked) continue;

@@ -8,10 +8,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
 #include "ledger/ledger_directory.h"
+#include "ledger/segment_file.h"
 #include "ledger/segment_format.h"
 
 namespace natsession {
@@ -34,26 +36,32 @@ class LedgerView {
  public:
   // Errors: kUnavailable if there is no ledger at `directory`; kPermission, kIo.
   [[nodiscard]] static Result<LedgerView> open(const std::string& directory);
-  LedgerView(LedgerView&&) noexcept;
-  LedgerView& operator=(LedgerView&&) noexcept;
-  ~LedgerView();
 
   // Looks again: segments that were added, sealed and deleted since.
   // Errors: as open().
   Result<void> refresh();
 
-  [[nodiscard]] const std::vector<SegmentEntry>& segments() const;
+  [[nodiscard]] const std::vector<SegmentEntry>& segments() const { return entries_; }
   // Walks over the open segments' frame headers; milliseconds.
   // Errors: kIo, kPermission.
   [[nodiscard]] Result<LedgerSpan> span() const;
-  [[nodiscard]] const std::string& path() const;
-
-  struct State;
-  [[nodiscard]] const State& state() const { return *state_; }  // for Scan
+  [[nodiscard]] const std::string& path() const { return directory_->path(); }
+  // For scans, which may outlive the view.
+  [[nodiscard]] const std::shared_ptr<LedgerDirectory>& directory() const { return directory_; }
 
  private:
-  explicit LedgerView(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit LedgerView(LedgerDirectory opened)
+      : directory_(std::make_shared<LedgerDirectory>(std::move(opened))) {}
+
+  std::shared_ptr<LedgerDirectory> directory_;
+  std::vector<SegmentEntry> entries_;
+  std::unordered_map<Ordinal, SegmentBounds>
+      sealed_;  // trailers that were read, by the segment's first ordinal
 };
+
+// Opens a segment, also if it has been sealed since it was listed.
+// Errors: kUnavailable if it has been deleted; kMalformed if it is no regular file; kIo, kPermission.
+[[nodiscard]] Result<std::shared_ptr<const SegmentFile>> open_segment(const LedgerDirectory& directory,
+                                                                      const SegmentName& name);
 
 }  // namespace natsession

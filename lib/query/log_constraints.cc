@@ -62,17 +62,9 @@ enum class Added {
 };
 
 Added add_word(Field field, std::string_view text, FieldTest& test) {
-  const auto look = [&](auto last) {
-    for (unsigned number = 0; number <= static_cast<unsigned>(last); ++number) {
-      if (text.empty() || to_string(static_cast<decltype(last)>(number)) != text) continue;
-      test.numbers.push_back({number, number});
-      return Added::kYes;
-    }
-    return Added::kNoMatch;
-  };
-  if (field == Field::kEvent) return look(RecordEvent::kGap);
-  if (field == Field::kTcpState) return look(TcpState::kSynSent2);
-  return look(RecordReason::kDamaged);
+  const auto number = parse_word(field, text);
+  if (number) test.numbers.push_back({*number, *number});
+  return number ? Added::kYes : Added::kNoMatch;
 }
 
 Added add_id(std::string_view text, FieldTest& test) {

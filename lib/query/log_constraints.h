@@ -19,6 +19,10 @@ namespace natsession {
 inline constexpr int kTimeColumn = static_cast<int>(kFieldCount);  // __time__
 inline constexpr std::string_view kTimeColumnName = "__time__";
 
+[[nodiscard]] constexpr const char* sql_type(FieldKind kind) {
+  return kind == FieldKind::kNumber ? "INTEGER" : kind == FieldKind::kTime ? "REAL" : "TEXT";
+}
+
 enum class Comparison : char {
   kEqual = '=',
   kIn = 'i',

@@ -1,14 +1,196 @@
-#include "query/log_table.h"
-
+#include <array>
 #include <cstring>
+#include <limits>
 #include <new>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <sqlite3.h>
 
 #include "query/log_constraints.h"
-#include "query/log_cursor.h"
+#include "query/sql_context.h"
 #include "query/sql_functions.h"
+#include "record/text_writer.h"
 
 namespace natsession {
 namespace {
+
+// The rows of one pass over the table, and their values as SQLite wants them.
+class LogCursor {
+ public:
+  explicit LogCursor(SqlContext& context) : context_(context) {}
+  ~LogCursor() { end(); }
+  LogCursor(const LogCursor&) = delete;
+  LogCursor& operator=(const LogCursor&) = delete;
+
+  // SQLite's codes; SqlContext::error says more.
+  int begin(const LogPlan& plan, std::span<sqlite3_value*> values);
+  int advance();
+  [[nodiscard]] bool at_end() const { return batch_ == nullptr; }
+  void give(int column, sqlite3_context* result);
+  [[nodiscard]] sqlite3_int64 row_id() const;
+
+ private:
+  int next_batch();
+  void end();
+  void give_address(Field field, sqlite3_context* result);
+
+  SqlContext& context_;
+  std::optional<Scan> scan_;
+  const ScanBatch* batch_ = nullptr;
+  std::size_t place_ = 0;  // in the batch
+  // Of each address column, the text of each different address, when it has been asked for.
+  std::array<std::vector<const std::string*>, kFieldCount> address_texts_;
+};
+
+void give_static(std::string_view text, sqlite3_context* result) {
+  sqlite3_result_text64(result, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void give_copy(std::string_view text, sqlite3_context* result) {
+  sqlite3_result_text64(result, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+void give_number(std::uint64_t number, sqlite3_context* result) {
+  constexpr auto kLargest = static_cast<std::uint64_t>(std::numeric_limits<sqlite3_int64>::max());
+  if (number <= kLargest) {
+    sqlite3_result_int64(result, static_cast<sqlite3_int64>(number));
+  } else {
+    sqlite3_result_double(result, static_cast<double>(number));
+  }
+}
+
+void give_time(std::int64_t ms, sqlite3_context* result) {
+  sqlite3_result_double(result, static_cast<double>(ms) / 1000);
+}
+
+std::int64_t whole_seconds(std::int64_t ms) {
+  return ms / 1000 - (ms % 1000 < 0 ? 1 : 0);
+}
+
+// A value of a field that only whole records have. Labels and words live as long as the process.
+void give_value(const FieldSpec& spec, const FieldValue& value, sqlite3_context* result) {
+  if (const auto* const text = std::get_if<std::string_view>(&value)) return give_static(*text, result);
+  if (const auto* const address = std::get_if<IpAddress>(&value))
+    return give_copy(address->to_string(), result);
+  const auto* const number = std::get_if<std::uint64_t>(&value);
+  if (number == nullptr) return;
+  if (spec.kind != FieldKind::kId) return give_number(*number, result);
+  std::array<char, kHex64Length> text;
+  give_copy({text.data(), write_hex64(text.data(), *number)}, result);
+}
+
+int LogCursor::begin(const LogPlan& plan, std::span<sqlite3_value*> values) {
+  end();
+  Query query;
+  query.gap_records = true;
+  for (std::size_t i = 0; i < plan.constraints.size() && i < values.size(); ++i) {
+    const auto possible = add_constraint(plan.constraints[i], values[i], query);
+    if (!possible) {
+      context_.error = possible.error();
+      return SQLITE_ERROR;
+    }
+    if (!*possible) return SQLITE_OK;  // at the end
+  }
+  for (std::size_t column = 0; column < kFieldCount; ++column) {
+    if ((plan.columns_used >> column & 1) != 0) query.columns.add(static_cast<Field>(column));
+  }
+  if ((plan.columns_used >> kTimeColumn & 1) != 0) query.columns.add(Field::kEndTime);
+  if (context_.scans == SqlContext::kMaxScans) {
+    context_.error = Error{ErrorKind::kUsage, "SQL: the statement reads the log in more than " +
+                                                  std::to_string(SqlContext::kMaxScans) + " places at once"};
+    return SQLITE_ERROR;
+  }
+  ScanControl control = context_.control;
+  if (context_.scans >= SqlContext::kScansWithThreads) control.threads = 1;
+  scan_.emplace(context_.ledger, std::move(query), std::move(control));
+  ++context_.scans;
+  return next_batch();
+}
+
+int LogCursor::next_batch() {
+  place_ = 0;
+  batch_ = scan_->next();
+  for (auto& texts : address_texts_) texts.clear();
+  if (batch_ != nullptr) return SQLITE_OK;
+  const auto good = scan_->error();
+  const bool cancelled = scan_->report().cancelled;
+  end();  // SQLite keeps the cursor, perhaps as one of many
+  if (!good) {
+    context_.error = good.error();
+    return SQLITE_ERROR;
+  }
+  return cancelled ? SQLITE_INTERRUPT : SQLITE_OK;
+}
+
+int LogCursor::advance() {
+  if (++place_ < batch_->size()) return SQLITE_OK;
+  return next_batch();
+}
+
+void LogCursor::end() {
+  batch_ = nullptr;
+  if (!scan_) return;
+  scan_->stop();
+  context_.report.merge(scan_->report());
+  scan_.reset();
+  --context_.scans;
+}
+
+sqlite3_int64 LogCursor::row_id() const {
+  return static_cast<sqlite3_int64>(batch_->ordinal(place_));
+}
+
+// What is not given is NULL.
+void LogCursor::give(int column, sqlite3_context* result) {
+  const std::uint32_t row = batch_->rows()[place_];
+  if (column == kTimeColumn) {
+    sqlite3_result_int64(result, whole_seconds(batch_->times(Field::kEndTime)[row]));
+    return;
+  }
+  const Field field = static_cast<Field>(column);
+  const FieldSpec& spec = spec_of(field);
+  if (!spec.in_gap && batch_->is_gap(place_)) return;
+  switch (spec.stored) {
+    case Stored::kAddresses:
+      return give_address(field, result);
+    case Stored::kPorts:
+      return give_number(batch_->ports(field)[row], result);
+    case Stored::kTimes: {
+      const std::int64_t time = batch_->times(field)[row];
+      if (time != kUnknownTime || field != Field::kSessionStart) give_time(time, result);
+      return;
+    }
+    case Stored::kCounts: {
+      const std::uint64_t count = batch_->counters(field)[row];
+      if (count != kUnknownCount) give_number(count, result);
+      return;
+    }
+    case Stored::kSmall: {
+      const std::uint8_t number = batch_->small(field)[row];
+      if (spec.word == nullptr) return give_number(number, result);
+      const std::string_view word = spec.word(number);
+      if (!word.empty()) give_static(word, result);
+      return;
+    }
+    default:
+      return give_value(spec, value_of(*batch_->record(place_), field), result);
+  }
+}
+
+void LogCursor::give_address(Field field, sqlite3_context* result) {
+  const AddressColumn& column = batch_->addresses(field);
+  auto& texts = address_texts_[static_cast<std::size_t>(field)];
+  if (texts.empty()) texts.resize(column.distinct.size());
+  const std::size_t index = column.index[batch_->rows()[place_]];
+  if (texts[index] == nullptr) texts[index] = context_.texts.address(column.distinct[index]);
+  if (texts[index] != nullptr) {
+    give_static(*texts[index], result);
+  } else {
+    give_copy(column.distinct[index].to_string(), result);
+  }
+}
 
 struct LogTable : sqlite3_vtab {
   explicit LogTable(SqlContext& shared) : sqlite3_vtab(), context(&shared) {}
@@ -26,12 +208,7 @@ LogCursor& rows_of(sqlite3_vtab_cursor* cursor) {
 
 std::string declaration() {
   std::string text = "CREATE TABLE log(";
-  for (const FieldSpec& spec : kFields) {
-    const FieldKind kind = kind_of(spec.field);
-    text += std::string(spec.name) + (kind == FieldKind::kNumber ? " INTEGER, "
-                                      : kind == FieldKind::kTime ? " REAL, "
-                                                                 : " TEXT, ");
-  }
+  for (const FieldSpec& spec : kFields) text += std::string(spec.name) + " " + sql_type(spec.kind) + ", ";
   return text + std::string(kTimeColumnName) + " INTEGER)";
 }
 
@@ -50,18 +227,13 @@ int disconnect(sqlite3_vtab* table) {
 // How much of a ledger is left, about, by what is known of it.
 double share_left(Comparison comparison, int column) {
   if (comparison == Comparison::kAtLeast || comparison == Comparison::kAtMost) return 0.05;
-  if (column == kTimeColumn || kind_of(static_cast<Field>(column)) == FieldKind::kTime) return 0.0001;
-  switch (static_cast<Field>(column)) {
-    case Field::kPriIp:
-    case Field::kPubIp:
-    case Field::kNatPort:
-    case Field::kPriPort:
-      return comparison == Comparison::kInPrefix ? 0.1 : 0.001;
-    case Field::kSessionId:
-      return 0.000'001;
-    default:
-      return 0.3;
-  }
+  const Field field = static_cast<Field>(column);
+  if (column == kTimeColumn || kind_of(field) == FieldKind::kTime) return 0.0001;
+  if (kind_of(field) == FieldKind::kId) return 0.000'001;
+  const bool one_of_many = field == Field::kPriIp || field == Field::kPubIp || field == Field::kNatPort ||
+                           field == Field::kPriPort;
+  if (!one_of_many) return 0.3;
+  return comparison == Comparison::kInPrefix ? 0.1 : 0.001;
 }
 
 int best_index(sqlite3_vtab* table, sqlite3_index_info* info) {

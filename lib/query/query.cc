@@ -1,9 +1,6 @@
 #include "query/query.h"
 
-#include <algorithm>
-#include <array>
 #include <charconv>
-#include <limits>
 
 #include "net/protocol.h"
 
@@ -25,41 +22,6 @@ bool read_number(std::string_view text, Number& number, int base = 10) {
   return !text.empty() && error == std::errc() && rest == end;
 }
 
-// The largest value that a number field can have.
-std::uint64_t limit_of(Field field) {
-  switch (field) {
-    case Field::kProtocol:
-      return 0xff;
-    case Field::kPriPort:
-    case Field::kPubPort:
-    case Field::kNatPort:
-    case Field::kOrigDstPort:
-    case Field::kZone:
-      return 0xffff;
-    case Field::kSeq:
-    case Field::kMark:
-      return 0xffff'ffff;
-    default:
-      return std::numeric_limits<std::uint64_t>::max() - 1;
-  }
-}
-
-// The words of an enumeration, by their values.
-template <typename Enum>
-std::vector<std::string_view> words_of(Enum last) {
-  std::vector<std::string_view> words;
-  for (unsigned value = 0; value <= static_cast<unsigned>(last); ++value) {
-    words.push_back(to_string(static_cast<Enum>(value)));
-  }
-  return words;
-}
-
-std::vector<std::string_view> words_of_field(Field field) {
-  if (field == Field::kEvent) return words_of(RecordEvent::kGap);
-  if (field == Field::kTcpState) return words_of(TcpState::kSynSent2);
-  return words_of(RecordReason::kDamaged);
-}
-
 Result<NumberRange> parse_range(Field field, std::string_view text) {
   if (field == Field::kProtocol) {
     const auto protocol = parse_protocol(text);
@@ -71,8 +33,8 @@ Result<NumberRange> parse_range(Field field, std::string_view text) {
   if (!read_number(text.substr(0, dash), range.lowest) || !read_number(second, range.highest)) {
     return usage(quoted(text) + " is no number and no range such as 1024-65535");
   }
-  if (range.lowest > range.highest || range.highest > limit_of(field)) {
-    return usage(quoted(text) + " is out of range: 0 to " + std::to_string(limit_of(field)));
+  if (range.lowest > range.highest || range.highest > spec_of(field).limit) {
+    return usage(quoted(text) + " is out of range: 0 to " + std::to_string(spec_of(field).limit));
   }
   return range;
 }
@@ -95,17 +57,16 @@ Result<void> add_value(std::string_view value, FieldTest& test) {
       return {};
     }
     case FieldKind::kWord: {
-      const std::vector<std::string_view> words = words_of_field(test.field);
-      const auto found = std::find(words.begin(), words.end(), value);
-      if (value.empty() || found == words.end()) {
+      const auto number = parse_word(test.field, value);
+      if (!number) {
+        const FieldSpec& spec = spec_of(test.field);
         std::string message = quoted(value) + " is none of:";
-        for (const std::string_view word : words) {
-          if (!word.empty()) message += " " + std::string(word);
+        for (std::uint64_t known = zero_is_none(test.field) ? 1 : 0; known <= spec.limit; ++known) {
+          message += " " + std::string(spec.word(known));
         }
         return usage(std::move(message));
       }
-      const auto number = static_cast<std::uint64_t>(found - words.begin());
-      test.numbers.push_back({number, number});
+      test.numbers.push_back({*number, *number});
       return {};
     }
     case FieldKind::kId: {
@@ -123,46 +84,6 @@ Result<void> add_value(std::string_view value, FieldTest& test) {
 }
 
 }  // namespace
-
-FieldKind kind_of(Field field) {
-  switch (field) {
-    case Field::kInstance:
-    case Field::kVpcId:
-    case Field::kNetns:
-    case Field::kLogStatus:
-      return FieldKind::kText;
-    case Field::kPriIp:
-    case Field::kPubIp:
-    case Field::kNatIp:
-    case Field::kOrigDstIp:
-      return FieldKind::kAddress;
-    case Field::kEvent:
-    case Field::kTcpState:
-    case Field::kReason:
-      return FieldKind::kWord;
-    case Field::kStartTime:
-    case Field::kEndTime:
-    case Field::kSessionStart:
-      return FieldKind::kTime;
-    case Field::kSessionId:
-      return FieldKind::kId;
-    default:
-      return FieldKind::kNumber;
-  }
-}
-
-std::string_view name_of(Field field) {
-  return kFields[static_cast<std::size_t>(field)].name;
-}
-
-Result<Field> parse_field(std::string_view name) {
-  for (const FieldSpec& spec : kFields) {
-    if (spec.name == name) return spec.field;
-  }
-  std::string message = "there is no field " + quoted(name) + "; there are";
-  for (const FieldSpec& spec : kFields) message += " " + std::string(spec.name);
-  return usage(std::move(message));
-}
 
 Result<FieldTest> parse_field_test(std::string_view text) {
   const std::size_t equals = text.find('=');

@@ -24,9 +24,6 @@
 
 namespace natsession {
 
-inline constexpr std::size_t kFieldCount = kFields.size();
-static_assert(kFieldCount <= 32);
-
 // A set of fields.
 class Columns {
  public:
@@ -52,20 +49,6 @@ class Columns {
   }
   std::uint32_t bits_ = 0;
 };
-
-// What a field's values are.
-enum class FieldKind : std::uint8_t {
-  kText,     // instance, vpc_id, netns, log_status
-  kAddress,  // pri_ip, pub_ip, nat_ip, orig_dst_ip
-  kNumber,   // ports, counters, protocol, seq, zone, mark, events_lost
-  kWord,     // event, tcp_state, reason
-  kTime,     // start_time, end_time, session_start
-  kId,       // session_id
-};
-[[nodiscard]] FieldKind kind_of(Field field);
-[[nodiscard]] std::string_view name_of(Field field);
-// Errors: kUsage, naming the text and the names that would do.
-[[nodiscard]] Result<Field> parse_field(std::string_view name);
 
 // Both ends belong to it; one that is not set is open.
 struct TimeRange {

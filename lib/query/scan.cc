@@ -1,14 +1,6 @@
 #include "query/scan.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-#include <vector>
-
-#include "query/frame_filter.h"
-#include "query/frame_plan.h"
-#include "query/scan_batch_state.h"
 
 namespace natsession {
 namespace {
@@ -27,76 +19,22 @@ double ScanProgress::share() const {
   return std::min(1.0, static_cast<double>(frames_done) / static_cast<double>(frames));
 }
 
-class Scan::Impl {
- public:
-  Impl(const LedgerView& ledger, Query query, ScanControl control, Order order)
-      : query_(std::move(query)),
-        control_(std::move(control)),
-        filter_(query_),
-        threads_(thread_count(control_.threads)),
-        plan_(ledger, query_, order == Order::kNewestFirst) {
-    frames_ = plan_.frames_expected();
-  }
-  ~Impl() { stop(); }
+Scan::Scan(const LedgerView& ledger, Query query, ScanControl control, Order order)
+    : query_(std::move(query)),
+      control_(std::move(control)),
+      filter_(query_),
+      threads_(thread_count(control_.threads)),
+      plan_(ledger, query_, order == Order::kNewestFirst) {
+  frames_ = plan_.frames_expected();
+}
 
-  const ScanBatch* next();
-  void run(const std::function<void(unsigned, const ScanBatch&)>& use);
-  void stop();
-  void give_up() {
-    const std::lock_guard lock(mutex_);
-    stopped_ = true;
-  }
-
-  [[nodiscard]] unsigned threads() const { return threads_; }
-  [[nodiscard]] ScanProgress progress() const { return {frames_done_, frames_, records_}; }
-  [[nodiscard]] ScanReport& report() { return plan_.report(); }
-  [[nodiscard]] Result<void> error() const { return plan_.error(); }
-
- private:
-  // A place for a batch on its way to next(). Frame number n goes through slot n % slots.
-  struct Slot {
-    ScanBatch batch;
-    bool done = false;
-    bool has_rows = false;
-  };
-
-  void begin();
-  void work();
-  void work_for(unsigned worker, const std::function<void(unsigned, const ScanBatch&)>& use);
-  std::optional<FrameTask> take();
-  bool read(const FrameTask& task, ScanBatch::State& batch, std::vector<KnownGap>& gaps, std::string& why);
-  bool handle(const FrameTask& task, ScanBatch& batch);
-  void finish();
-
-  const Query query_;
-  const ScanControl control_;
-  const FrameFilter filter_;
-  const unsigned threads_;
-
-  std::mutex mutex_;  // of what follows, up to the blank line
-  FramePlan plan_;
-  std::uint64_t taken_ = 0;  // frames that workers have begun with
-  std::uint64_t given_ = 0;  // frames that next() is done with
-  unsigned working_ = 0;     // threads that have not ended
-  bool stopped_ = false;
-  bool exhausted_ = false;  // no frame is left to take
-
-  std::condition_variable room_;   // for workers: a slot is free
-  std::condition_variable ready_;  // for next(): a slot is done
-  std::vector<Slot> slots_;
-  ScanBatch first_;     // while there are no threads
-  unsigned alone_ = 0;  // frames that next() has handled itself
-  std::vector<std::thread> pool_;
-  bool begun_ = false;
-  bool holding_ = false;  // the caller of next() has the slot of given_
-  std::mutex progress_mutex_;
-  std::atomic<std::uint64_t> frames_done_ = 0;
-  std::atomic<std::uint64_t> frames_ = 0;
-  std::atomic<std::uint64_t> records_ = 0;
-};
+void Scan::give_up() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+}
 
 // Under the lock.
-std::optional<FrameTask> Scan::Impl::take() {
+std::optional<FrameTask> Scan::take() {
   if (stopped_ || exhausted_) return std::nullopt;
   if (control_.cancelled()) {
     plan_.report().cancelled = true;
@@ -109,28 +47,27 @@ std::optional<FrameTask> Scan::Impl::take() {
   return task;
 }
 
-bool Scan::Impl::read(const FrameTask& task, ScanBatch::State& batch, std::vector<KnownGap>& gaps,
-                      std::string& why) {
+bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& gaps, std::string& why) {
   const FrameInfo& info = task.place.info;
   batch.clear();
-  batch.bytes.resize(info.bytes);
-  const auto count = task.file->read_at(task.place.offset, batch.bytes);
+  batch.bytes_.resize(info.bytes);
+  const auto count = task.file->read_at(task.place.offset, batch.bytes_);
   Result<void> done;
   if (!count) {
     done = count.error();
-  } else if (*count < batch.bytes.size()) {
+  } else if (*count < batch.bytes_.size()) {
     done = Error{ErrorKind::kMalformed, "the frame is cut off"};
   } else {
-    done = batch.columns.open(batch.bytes);
+    done = batch.columns_.open(batch.bytes_);
   }
   if (done) {
-    const FrameInfo& found = batch.columns.info();
+    const FrameInfo& found = batch.columns_.info();
     if (found.first != info.first || found.last != info.last || found.records != info.records) {
       done = Error{ErrorKind::kMalformed, "the frame is not the one that the index tells of"};
     }
   }
   if (done) done = filter_.select(task.from, batch, gaps);
-  if (done && !batch.rows.empty()) done = batch.load(query_.columns);
+  if (done && !batch.rows_.empty()) done = batch.load(query_.columns);
   if (done) return true;
   why = task.file->path() + ", offset " + std::to_string(task.place.offset) + ": " + done.error().message;
   batch.clear();
@@ -139,11 +76,11 @@ bool Scan::Impl::read(const FrameTask& task, ScanBatch::State& batch, std::vecto
 }
 
 // Whether the batch has rows.
-bool Scan::Impl::handle(const FrameTask& task, ScanBatch& batch) {
+bool Scan::handle(const FrameTask& task, ScanBatch& batch) {
   const FrameInfo& info = task.place.info;
   std::vector<KnownGap> gaps;
   std::string why;
-  const bool good = read(task, batch.state(), gaps, why);
+  const bool good = read(task, batch, gaps, why);
   {
     const std::lock_guard lock(mutex_);
     ScanReport& report = plan_.report();
@@ -168,7 +105,7 @@ bool Scan::Impl::handle(const FrameTask& task, ScanBatch& batch) {
   return batch.size() > 0;
 }
 
-void Scan::Impl::work() {
+void Scan::work() {
   std::unique_lock lock(mutex_);
   while (true) {
     room_.wait(lock, [&] { return stopped_ || exhausted_ || taken_ < given_ + slots_.size(); });
@@ -187,14 +124,14 @@ void Scan::Impl::work() {
   ready_.notify_one();
 }
 
-void Scan::Impl::begin() {
+void Scan::begin() {
   begun_ = true;
   slots_ = std::vector<Slot>(std::size_t{2} * threads_);
   working_ = threads_;
   for (unsigned i = 0; i < threads_; ++i) pool_.emplace_back([this] { work(); });
 }
 
-const ScanBatch* Scan::Impl::next() {
+const ScanBatch* Scan::next() {
   // Threads are worth it for more than a few frames: the inner loop of a join may be a scan of two.
   while (threads_ == 1 || alone_ < kAlone) {
     ++alone_;
@@ -231,7 +168,7 @@ const ScanBatch* Scan::Impl::next() {
   return nullptr;
 }
 
-void Scan::Impl::work_for(unsigned worker, const std::function<void(unsigned, const ScanBatch&)>& use) {
+void Scan::work_for(unsigned worker, const std::function<void(unsigned, const ScanBatch&)>& use) {
   ScanBatch batch;
   while (true) {
     std::unique_lock lock(mutex_);
@@ -242,7 +179,7 @@ void Scan::Impl::work_for(unsigned worker, const std::function<void(unsigned, co
   }
 }
 
-void Scan::Impl::run(const std::function<void(unsigned, const ScanBatch&)>& use) {
+void Scan::run(const std::function<void(unsigned, const ScanBatch&)>& use) {
   begun_ = true;
   for (unsigned worker = 1; worker < threads_; ++worker) {
     pool_.emplace_back([this, worker, &use] { work_for(worker, use); });
@@ -251,7 +188,7 @@ void Scan::Impl::run(const std::function<void(unsigned, const ScanBatch&)>& use)
   finish();
 }
 
-void Scan::Impl::stop() {
+void Scan::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -260,38 +197,10 @@ void Scan::Impl::stop() {
   finish();
 }
 
-void Scan::Impl::finish() {
+void Scan::finish() {
   for (std::thread& thread : pool_) thread.join();
   pool_.clear();
-  report().sort();
-}
-
-Scan::Scan(const LedgerView& ledger, Query query, ScanControl control, Order order)
-    : impl_(std::make_unique<Impl>(ledger, std::move(query), std::move(control), order)) {}
-Scan::~Scan() = default;
-const ScanBatch* Scan::next() {
-  return impl_->next();
-}
-void Scan::run(const std::function<void(unsigned, const ScanBatch&)>& use) {
-  impl_->run(use);
-}
-unsigned Scan::threads() const {
-  return impl_->threads();
-}
-void Scan::stop() {
-  impl_->stop();
-}
-void Scan::give_up() {
-  impl_->give_up();
-}
-ScanProgress Scan::progress() const {
-  return impl_->progress();
-}
-const ScanReport& Scan::report() const {
-  return impl_->report();
-}
-Result<void> Scan::error() const {
-  return impl_->error();
+  plan_.report().sort();
 }
 
 }  // namespace natsession

@@ -17,11 +17,16 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <mutex>
 #include <optional>
+#include <thread>
+#include <vector>
 
+#include "query/frame_filter.h"
+#include "query/frame_plan.h"
 #include "query/ledger_view.h"
 #include "query/query.h"
 #include "query/scan_batch.h"
@@ -59,7 +64,9 @@ class Scan {
   enum class Order { kOldestFirst, kNewestFirst };  // of the ledger's frames, for next()
 
   Scan(const LedgerView& ledger, Query query, ScanControl control, Order order = Order::kOldestFirst);
-  ~Scan();
+  ~Scan() { stop(); }
+  Scan(const Scan&) = delete;
+  Scan& operator=(const Scan&) = delete;
 
   // The next batch in the order of the ledger, or null at the end, when it was cancelled or when an error
   // ended it (see error()). Where sessions longer than a window stand in a frame of their own, that frame
@@ -70,23 +77,61 @@ class Scan {
   // Hands every batch to `use`, in no order, from several threads at once; never twice at once with the same
   // worker number, which is below threads(). Returns when all is done. Not together with next().
   void run(const std::function<void(unsigned worker, const ScanBatch& batch)>& use);
-  [[nodiscard]] unsigned threads() const;
+  [[nodiscard]] unsigned threads() const { return threads_; }
 
   // Ends it early: next() returns null from then on.
   void stop();
   // The same for run(), from within `use`: no further frame is begun with.
   void give_up();
 
-  [[nodiscard]] ScanProgress progress() const;
+  [[nodiscard]] ScanProgress progress() const { return {frames_done_, frames_, records_}; }
   // Complete when next() has returned null, or run() has returned.
-  [[nodiscard]] const ScanReport& report() const;
+  [[nodiscard]] const ScanReport& report() const { return plan_.report(); }
   // What ended it before its time: kIo, kPermission. Damage is no error. ScanReport::cancelled is none
   // either.
-  [[nodiscard]] Result<void> error() const;
+  [[nodiscard]] Result<void> error() const { return plan_.error(); }
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  // A place for a batch on its way to next(). Frame number n goes through slot n % slots.
+  struct Slot {
+    ScanBatch batch;
+    bool done = false;
+    bool has_rows = false;
+  };
+
+  void begin();
+  void work();
+  void work_for(unsigned worker, const std::function<void(unsigned, const ScanBatch&)>& use);
+  std::optional<FrameTask> take();
+  bool read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& gaps, std::string& why);
+  bool handle(const FrameTask& task, ScanBatch& batch);
+  void finish();
+
+  const Query query_;
+  const ScanControl control_;
+  const FrameFilter filter_;
+  const unsigned threads_;
+
+  std::mutex mutex_;  // of what follows, up to the blank line
+  FramePlan plan_;
+  std::uint64_t taken_ = 0;  // frames that workers have begun with
+  std::uint64_t given_ = 0;  // frames that next() is done with
+  unsigned working_ = 0;     // threads that have not ended
+  bool stopped_ = false;
+  bool exhausted_ = false;  // no frame is left to take
+
+  std::condition_variable room_;   // for workers: a slot is free
+  std::condition_variable ready_;  // for next(): a slot is done
+  std::vector<Slot> slots_;
+  ScanBatch first_;     // while there are no threads
+  unsigned alone_ = 0;  // frames that next() has handled itself
+  std::vector<std::thread> pool_;
+  bool begun_ = false;
+  bool holding_ = false;  // the caller of next() has the slot of given_
+  std::mutex progress_mutex_;
+  std::atomic<std::uint64_t> frames_done_ = 0;
+  std::atomic<std::uint64_t> frames_ = 0;
+  std::atomic<std::uint64_t> records_ = 0;
 };
 
 }  // namespace natsession

@@ -3,14 +3,13 @@
 //
 //   const AddressColumn& hosts = batch.addresses(Field::kPriIp);
 //   for (std::uint32_t row : batch.rows()) use(hosts.distinct[hosts.index[row]], batch.counters(…)[row]);
-//   for (std::size_t i = 0; i < batch.size(); ++i) use(batch.record(i));      // all fields of a record at
-//   once
+//   for (std::size_t i = 0; i < batch.size(); ++i) use(batch.record(i));      // all fields at once
 //
 // Threads: one at a time.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -22,31 +21,31 @@ namespace natsession {
 
 class ScanBatch {
  public:
-  ScanBatch();
-  ScanBatch(ScanBatch&&) noexcept;
-  ScanBatch& operator=(ScanBatch&&) noexcept;
-  ~ScanBatch();
-
-  [[nodiscard]] std::size_t size() const;
-  [[nodiscard]] const FrameInfo& frame() const;
+  [[nodiscard]] std::size_t size() const { return rows_.size(); }
+  [[nodiscard]] const FrameInfo& frame() const { return columns_.info(); }
 
   // Which records of the frame passed, ascending: indexes into the columns below, which have a value for each
   // of the frame's records.
-  [[nodiscard]] std::span<const std::uint32_t> rows() const;
+  [[nodiscard]] std::span<const std::uint32_t> rows() const { return rows_; }
 
-  // Fields that are columns of their own.
-  [[nodiscard]] AddressColumn addresses(Field field) const;               // pri_ip, pub_ip, nat_ip
-  [[nodiscard]] std::span<const std::uint16_t> ports(Field field) const;  // pri_port, pub_port, nat_port
-  // start_time, end_time, session_start: ms since 1970, or kUnknownTime
-  [[nodiscard]] std::span<const std::int64_t> times(Field field) const;
-  // bytes_…, pkts_…: or kUnknownCount; seq
-  [[nodiscard]] std::span<const std::uint64_t> counters(Field field) const;
-  [[nodiscard]] std::span<const std::uint8_t> small(Field field) const;  // protocol, event, reason, tcp_state
+  // Fields that are columns of their own, by how they are stored (record/fields.h).
+  [[nodiscard]] const AddressColumn& addresses(Field field) const { return addresses_[at(field)]; }
+  [[nodiscard]] std::span<const std::uint16_t> ports(Field field) const { return ports_[at(field)]; }
+  // ms since 1970, or kUnknownTime
+  [[nodiscard]] std::span<const std::int64_t> times(Field field) const { return times_[at(field)]; }
+  // or kUnknownCount; seq, too
+  [[nodiscard]] std::span<const std::uint64_t> counters(Field field) const { return counters_[at(field)]; }
+  [[nodiscard]] std::span<const std::uint8_t> small(Field field) const { return small_[at(field)]; }
 
   // The i-th record that passed, whole: if Query::columns names one of the other fields
   // (fields_of_records()), else null.
-  [[nodiscard]] const SessionRecord* record(std::size_t i) const;
-  [[nodiscard]] std::span<const SessionRecord> records() const;  // empty, or one for each of rows()
+  [[nodiscard]] const SessionRecord* record(std::size_t i) const {
+    return has_records_ ? &block_.records[i] : nullptr;
+  }
+  // Empty, or one for each of rows().
+  [[nodiscard]] std::span<const SessionRecord> records() const {
+    return std::span(block_.records).first(has_records_ ? block_.records.size() : 0);
+  }
 
   // Whether the i-th is a gap record: fields that a gap does not have mean nothing then. Query::gap_records.
   [[nodiscard]] bool is_gap(std::size_t i) const;
@@ -56,7 +55,9 @@ class ScanBatch {
 
   // Adds the records at some of rows() to `out`, whatever Query::columns names. Slow: decodes all columns.
   // Errors: kMalformed if a column is damaged.
-  Result<void> materialise(std::span<const std::uint32_t> rows, RecordBlock& out) const;
+  Result<void> materialise(std::span<const std::uint32_t> rows, RecordBlock& out) const {
+    return columns_.materialise(rows, out);
+  }
 
   // What to tell when materialise() failed: the frame, its times, and why.
   [[nodiscard]] Trouble damage(const Error& error) const;
@@ -64,11 +65,33 @@ class ScanBatch {
   // The fields that only record() has.
   [[nodiscard]] static Columns fields_of_records();
 
-  struct State;
-  [[nodiscard]] State& state() { return *state_; }  // for Scan
-
  private:
-  std::unique_ptr<State> state_;
+  friend class FrameFilter;  // chooses the rows
+  friend class Scan;         // fills it
+
+  template <typename T>
+  using ByField = std::array<T, kFieldCount>;
+  [[nodiscard]] static constexpr std::size_t at(Field field) { return static_cast<std::size_t>(field); }
+
+  // Decodes the columns that the consumer wants.
+  Result<void> load(const Columns& wanted);
+  void clear();
+
+  std::vector<std::byte> bytes_;
+  mutable FrameColumns columns_;  // decodes what is asked for
+  std::vector<std::uint32_t> rows_;
+  RecordBlock block_;  // a record for each row, if has_records_
+  bool has_records_ = false;
+  std::vector<std::uint32_t> gap_rows_;  // ascending; those of rows_ that are gap records are among them
+
+  // The columns that were asked for.
+  ByField<AddressColumn> addresses_;
+  ByField<std::span<const std::uint16_t>> ports_;
+  ByField<std::span<const std::int64_t>> times_;
+  ByField<std::span<const std::uint64_t>> counters_;
+  ByField<std::span<const std::uint8_t>> small_;
+
+  std::vector<std::uint8_t> marks_;  // scratch: of each different address
 };
 
 }  // namespace natsession

@@ -10,33 +10,11 @@ namespace {
 
 constexpr std::size_t kFirstSlots = 1024;
 
-// Whether all records of a session have the same value.
-bool same_in_session(Field field) {
-  switch (field) {
-    case Field::kProtocol:
-    case Field::kPriIp:
-    case Field::kPriPort:
-    case Field::kPubIp:
-    case Field::kPubPort:
-    case Field::kNatIp:
-    case Field::kNatPort:
-    case Field::kSessionId:
-    case Field::kSessionStart:
-    case Field::kOrigDstIp:
-    case Field::kOrigDstPort:
-    case Field::kZone:
-    case Field::kNetns:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 SessionCounter::SessionCounter(const Query& query, std::optional<UnixMs> oldest) : slots_(kFirstSlots) {
   sure_ = std::all_of(query.where.begin(), query.where.end(),
-                      [](const FieldTest& test) { return same_in_session(test.field); });
+                      [](const FieldTest& test) { return spec_of(test.field).of_session; });
   std::int64_t begin = std::numeric_limits<std::int64_t>::min() + 1;
   for (const auto& time : {query.start.from, query.end.from, oldest}) {
     if (time) begin = std::max(begin, std::int64_t{time->time_since_epoch().count()});
@@ -71,7 +49,7 @@ bool SessionCounter::insert(std::uint64_t id) {
   for (; slots_[slot] != 0; slot = (slot + 1) & mask) {
     if (slots_[slot] == id) return false;
   }
-  if (size_ == kMaxStraddlers) {
+  if (size_ == kMaxCarriedOver) {
     cut_ = true;
     return false;
   }

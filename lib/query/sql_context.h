@@ -13,21 +13,19 @@
 
 #include "query/scan.h"
 
+struct sqlite3;
+
 namespace natsession {
 
-// Texts that SQLite may point to until the statement ends: an address is made into text once, however many
-// rows it is in.
-class TextPool {
+// Texts of addresses that SQLite may point to until the statement ends: each is made once, however many rows
+// it is in.
+class AddressTexts {
  public:
   static constexpr std::size_t kMaxTexts = 400'000;
 
   // Null when the pool is full.
   [[nodiscard]] const std::string* address(const IpAddress& address);
-  [[nodiscard]] const std::string* text(std::string_view text);
-  void clear() {
-    addresses_.clear();
-    texts_.clear();
-  }
+  void clear() { addresses_.clear(); }
 
  private:
   struct Hash {
@@ -37,7 +35,6 @@ class TextPool {
     }
   };
   std::unordered_map<IpAddress, std::string, Hash> addresses_;
-  std::unordered_map<std::string_view, std::unique_ptr<const std::string>> texts_;
 };
 
 // The text of date_trunc() for the times of one minute.
@@ -60,7 +57,7 @@ struct SqlContext {
 
   // Of the statement that runs.
   bool other_collations = false;  // it has the word COLLATE in it
-  TextPool texts;
+  AddressTexts texts;
   std::array<KeptTimeText, 256> time_texts;
   unsigned scans = 0;  // under way
   ScanReport report;
@@ -69,5 +66,9 @@ struct SqlContext {
 
   void begin_statement(std::string_view sql, UnixMs time);
 };
+
+// The table `log`: a ledger as an SQLite virtual table. See sql_session.h for what it looks like from
+// outside. `context` must outlive the connection. Returns SQLite's code.
+[[nodiscard]] int add_log_table(sqlite3* database, SqlContext& context);
 
 }  // namespace natsession

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <set>
 
 #include "query/local_time.h"
 #include "query/time_text.h"
@@ -117,47 +116,6 @@ void from_unixtime_function(sqlite3_context* result, int, sqlite3_value** values
   give_text(format_local_rfc3339(*time), result);
 }
 
-// The length of the character that a text begins with, as SQLite takes UTF-8.
-std::size_t first_length(std::string_view text) {
-  std::size_t length = 1;
-  if (static_cast<unsigned char>(text[0]) < 0xc0) return length;
-  while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) ++length;
-  return length;
-}
-
-enum TrimSides : int { kLeft = 1, kRight = 2 };
-
-// trim(), ltrim() and rtrim() of two arguments. SQLite's own take time that goes with the product of the
-// lengths, and nothing stops them on the way.
-template <int Sides>
-void trim_function(sqlite3_context* result, int, sqlite3_value** values) {
-  if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
-  std::string_view text = text_of(values[0]);
-  std::set<std::string_view> characters;
-  std::size_t longest = 0;
-  for (std::string_view rest = text_of(values[1]); !rest.empty();) {
-    const std::size_t length = first_length(rest);
-    characters.insert(rest.substr(0, length));
-    longest = std::max(longest, length);
-    rest.remove_prefix(length);
-  }
-  constexpr std::size_t kLongestCharacter = 16;  // others are no characters
-  longest = std::min(longest, kLongestCharacter);
-  const auto found_at = [&](bool left) {  // how long; 0 if there is none
-    for (std::size_t length = 1; length <= std::min(longest, text.size()); ++length) {
-      if (characters.count(text.substr(left ? 0 : text.size() - length, length)) > 0) return length;
-    }
-    return std::size_t{0};
-  };
-  if ((Sides & kLeft) != 0) {
-    while (const std::size_t length = found_at(true)) text.remove_prefix(length);
-  }
-  if ((Sides & kRight) != 0) {
-    while (const std::size_t length = found_at(false)) text.remove_suffix(length);
-  }
-  give_text(std::string(text), result);
-}
-
 }  // namespace
 
 std::optional<TimeUnit> parse_time_unit(std::string_view name) {
@@ -203,9 +161,8 @@ int add_functions(sqlite3* database, SqlContext& context) {
     void (*call)(sqlite3_context*, int, sqlite3_value**);
   };
   for (const Function& function :
-       {Function{"trim", 2, trim_function<kLeft | kRight>}, Function{"ltrim", 2, trim_function<kLeft>},
-        Function{"rtrim", 2, trim_function<kRight>}, Function{"date_trunc", 2, date_trunc_function},
-        Function{"in_prefix", 2, in_prefix_function}, Function{"to_unixtime", 1, to_unixtime_function},
+       {Function{"date_trunc", 2, date_trunc_function}, Function{"in_prefix", 2, in_prefix_function},
+        Function{"to_unixtime", 1, to_unixtime_function},
         Function{"from_unixtime", 1, from_unixtime_function}}) {
     // Within a statement they are constant, `now` too.
     const int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY | SQLITE_DETERMINISTIC;

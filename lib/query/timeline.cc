@@ -1,7 +1,6 @@
 #include "query/timeline.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "query/group_table.h"
 #include "query/top.h"
@@ -11,11 +10,6 @@ namespace {
 
 // A cell is a bucket of a series; each worker has all of them.
 constexpr std::size_t kMaxCells = 250'000;
-
-std::uint64_t sum_of(std::uint64_t a, std::uint64_t b) {
-  const std::uint64_t sum = a + b;
-  return sum < a ? std::numeric_limits<std::uint64_t>::max() : sum;
-}
 
 // Where the buckets are. Times are ms since 1970, of any record: nothing here may overflow.
 class Grid {
@@ -100,10 +94,7 @@ void Chart::add(const ScanBatch& batch) {
   } else {
     groups_.assign(batch.size(), 0);
   }
-  add_counter(batch, Field::kBytesFromPub, &Sums::bytes_from_pub);
-  add_counter(batch, Field::kPktsFromPub, &Sums::pkts_from_pub);
-  add_counter(batch, Field::kBytesFromVpc, &Sums::bytes_from_vpc);
-  add_counter(batch, Field::kPktsFromVpc, &Sums::pkts_from_vpc);
+  for (const CounterSum& counter : kCounterSums) add_counter(batch, counter.field, counter.sum);
 
   const auto rows = batch.rows();
   const auto starts = batch.times(Field::kStartTime);
@@ -194,8 +185,7 @@ Result<TimelineResult> find_timeline(const LedgerView& ledger, const TimelineQue
   Query query = Query::overlapping(question.from, question.until - std::chrono::milliseconds(1));
   query.where = question.where;
 
-  TextIds texts;
-  const KeyMaker keys(question.by ? std::vector<Field>{*question.by} : std::vector<Field>(), texts);
+  KeyMaker keys(question.by ? std::vector<Field>{*question.by} : std::vector<Field>());
   std::vector<TopGroup> wanted;
   if (question.by) {
     auto found = find_series(ledger, question, query, control);
@@ -211,8 +201,8 @@ Result<TimelineResult> find_timeline(const LedgerView& ledger, const TimelineQue
   };
 
   query.columns = keys.columns();
-  query.columns.add({Field::kBytesFromPub, Field::kPktsFromPub, Field::kBytesFromVpc, Field::kPktsFromVpc,
-                     Field::kStartTime, Field::kEndTime, Field::kSessionStart, Field::kSeq});
+  for (const CounterSum& counter : kCounterSums) query.columns.add(counter.field);
+  query.columns.add({Field::kStartTime, Field::kEndTime, Field::kSessionStart, Field::kSeq});
   Scan scan(ledger, query, control);
   std::vector<Chart> charts;
   for (unsigned i = 0; i < scan.threads(); ++i) charts.emplace_back(question, grid, keys, make_table());

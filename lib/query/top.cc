@@ -12,40 +12,11 @@ namespace natsession {
 namespace {
 
 constexpr unsigned kMaxParts = 256;
-struct CounterSum {
-  Field field;
-  std::uint64_t Sums::*sum;
-};
-constexpr std::array<CounterSum, 4> kCounters{{{Field::kBytesFromPub, &Sums::bytes_from_pub},
-                                               {Field::kPktsFromPub, &Sums::pkts_from_pub},
-                                               {Field::kBytesFromVpc, &Sums::bytes_from_vpc},
-                                               {Field::kPktsFromVpc, &Sums::pkts_from_vpc}}};
-
-bool needs(const TopQuestion& question, Field counter) {
-  if (question.all_sums) return true;
-  switch (question.sum) {
-    case SumField::kBytesFromPub:
-      return counter == Field::kBytesFromPub;
-    case SumField::kPktsFromPub:
-      return counter == Field::kPktsFromPub;
-    case SumField::kBytesFromVpc:
-      return counter == Field::kBytesFromVpc;
-    case SumField::kPktsFromVpc:
-      return counter == Field::kPktsFromVpc;
-    case SumField::kBytes:
-      return counter == Field::kBytesFromPub || counter == Field::kBytesFromVpc;
-    case SumField::kPkts:
-      return counter == Field::kPktsFromPub || counter == Field::kPktsFromVpc;
-    default:
-      return false;
-  }
-}
 
 // One reading of the ledger, for the groups of one part.
 class Pass {
  public:
-  Pass(const TopQuestion& question, const ScanControl& control, TextIds& texts)
-      : question_(question), control_(control), texts_(texts) {}
+  Pass(const TopQuestion& question, const ScanControl& control) : question_(question), control_(control) {}
 
   // False if there are too many groups: it has to be done in more parts.
   bool run(const LedgerView& ledger, const Query& query, unsigned parts, unsigned part,
@@ -68,7 +39,6 @@ class Pass {
 
   const TopQuestion& question_;
   const ScanControl& control_;
-  TextIds& texts_;
   std::vector<Worker> workers_;
   std::optional<GroupTable> merged_;
   ScanReport report_;
@@ -81,7 +51,7 @@ bool Pass::run(const LedgerView& ledger, const Query& query, unsigned parts, uns
   workers_.clear();
   for (unsigned i = 0; i < scan.threads(); ++i) {
     const std::size_t room = std::max<std::size_t>(1, question_.max_groups / scan.threads());
-    workers_.emplace_back(GroupTable(room, parts, part), KeyMaker(question_.by, texts_));
+    workers_.emplace_back(GroupTable(room, parts, part), KeyMaker(question_.by));
   }
   sessions.restart();
   std::atomic<bool> full = false;
@@ -107,11 +77,11 @@ bool Pass::add(const ScanBatch& batch, Worker& worker, SessionCounter& sessions)
     std::span<const std::uint64_t> column;
     std::uint64_t Sums::*sum;
   };
-  std::array<Counter, kCounters.size()> counters;
+  std::array<Counter, kCounterSums.size()> counters;
   std::size_t count = 0;
-  for (const auto& [field, sum] : kCounters) {
-    const auto column = batch.counters(field);
-    if (!column.empty()) counters[count++] = {column, sum};
+  for (const CounterSum& counter : kCounterSums) {
+    const auto column = batch.counters(counter.field);
+    if (!column.empty()) counters[count++] = {column, counter.sum};
   }
   // A record's group is touched once: groups do not fit into a processor's nearest memory.
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -124,8 +94,7 @@ bool Pass::add(const ScanBatch& batch, Worker& worker, SessionCounter& sessions)
         unknown = true;
         continue;
       }
-      std::uint64_t& total = sums.*sum;
-      total = total + value < total ? std::numeric_limits<std::uint64_t>::max() : total + value;
+      sums.*sum = sum_of(sums.*sum, value);
     }
     ++sums.records;
     if (unknown) ++sums.unknown;
@@ -156,7 +125,7 @@ Result<void> check(const TopQuestion& question) {
     return Error{ErrorKind::kUsage, "at most " + std::to_string(kMaxGroupFields) + " fields can group"};
   }
   for (const Field field : question.by) {
-    if (KeyMaker::may_group_by(field)) continue;
+    if (spec_of(field).groups) continue;
     return Error{ErrorKind::kUsage, "records cannot be grouped by " + std::string(name_of(field))};
   }
   if (question.count > TopQuestion::kMaxCount) {
@@ -208,14 +177,15 @@ void keep_largest(GroupTable& table, const KeyMaker& keys, const TopQuestion& qu
 Result<TopResult> find_top(const LedgerView& ledger, const TopQuestion& question,
                            const ScanControl& control) {
   if (auto good = check(question); !good) return good.error();
-  TextIds texts;
-  const KeyMaker keys(question.by, texts);
+  const KeyMaker keys(question.by);
   const bool count_sessions = question.all_sums || question.sum == SumField::kSessions;
   Query query = question.query;
   query.gap_records = false;
   query.columns = keys.columns();
-  for (const CounterSum& counter : kCounters) {
-    if (needs(question, counter.field)) query.columns.add(counter.field);
+  for (const CounterSum& counter : kCounterSums) {
+    if (question.all_sums || question.sum == counter.own || question.sum == counter.both) {
+      query.columns.add(counter.field);
+    }
   }
   std::optional<UnixMs> oldest;
   if (count_sessions) {
@@ -230,7 +200,7 @@ Result<TopResult> find_top(const LedgerView& ledger, const TopQuestion& question
     result.passes = 0;
     bool fits = true;
     for (unsigned part = 0; part < parts && fits && !result.report.cancelled; ++part) {
-      Pass pass(question, control, texts);
+      Pass pass(question, control);
       fits = pass.run(ledger, query, parts, part, sessions);
       if (!pass.error()) return pass.error().error();
       if (!fits) break;

@@ -37,7 +37,7 @@ struct TopResult {
   Sums total;                    // of all groups
   std::uint64_t group_count = 0;
   unsigned passes = 1;        // how often the ledger was read
-  bool sessions_cut = false;  // there were more than kMaxStraddlers
+  bool sessions_cut = false;  // there were more than kMaxCarriedOver
   ScanReport report;
 };
 

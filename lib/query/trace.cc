@@ -174,7 +174,6 @@ Result<TraceResult> trace(const LedgerView& ledger, const std::vector<TraceQuest
     answer.verdict = verdict_of(questions[i], options, result.span, finder.report(), answer);
   }
   result.report = finder.report();
-  result.keeps = finder.texts();
   return result;
 }
 

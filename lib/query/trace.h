@@ -19,7 +19,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,12 +47,11 @@ enum class TimeMatch : std::uint8_t {
 };
 
 struct TraceCandidate {
-  SessionRecord
-      record;  // of its records the one nearest to the time; what it points to lives as long as TraceResult
-  UnixMs first_seen;   // session_start, or the start of the earliest record that was read
-  UnixMs last_seen;    // the end of the latest record that was read, or of the session
-  bool ended = false;  // its end record was read
-  bool live = false;   // the daemon says that it is open
+  SessionRecord record;  // of its records the one nearest to the time
+  UnixMs first_seen;     // session_start, or the start of the earliest record that was read
+  UnixMs last_seen;      // the end of the latest record that was read, or of the session
+  bool ended = false;    // its end record was read
+  bool live = false;     // the daemon says that it is open
   bool unended =
       false;  // kOpen, as its last record says that it goes on, and the ledger ends soon behind that
   std::uint32_t records = 0;  // of this session, that were read: not all it has
@@ -91,8 +89,8 @@ struct TraceOptions {
   std::size_t max_candidates = 100;  // per question
   std::chrono::milliseconds look_ahead = std::chrono::hours(24);
   // Sessions that are open now, as records: event interim, start_time when the session began, end_time when
-  // the daemon was asked (live_at); what they point to must outlive the result. session_id may be 0 where it
-  // is not known: then they are told apart by their addresses, ports and zone.
+  // the daemon was asked (live_at). session_id may be 0 where it is not known: then they are told apart by
+  // their addresses, ports and zone.
   std::vector<SessionRecord> live;
   UnixMs live_at;
 };
@@ -101,7 +99,6 @@ struct TraceResult {
   std::vector<TraceAnswer> answers;  // one for each question, in their order
   LedgerSpan span;                   // what the ledger holds
   ScanReport report;
-  std::shared_ptr<const void> keeps;  // the texts that candidates' records point to
 };
 
 inline constexpr std::size_t kMaxTraceQuestions = 1'000'000;

@@ -35,6 +35,42 @@ bool is_same_session(const SessionRecord& a, const SessionRecord& b) {
 
 }  // namespace
 
+std::int64_t ms_of(UnixMs time) {
+  return time.time_since_epoch().count();
+}
+
+std::int64_t plus(std::int64_t ms, std::chrono::milliseconds more) {
+  std::int64_t sum = 0;
+  if (!__builtin_add_overflow(ms, std::int64_t{more.count()}, &sum)) return sum;
+  return more.count() < 0 ? std::numeric_limits<std::int64_t>::min()
+                          : std::numeric_limits<std::int64_t>::max();
+}
+
+std::int64_t distance_of(const Span& a, const Span& b) {
+  const auto apart = [](std::int64_t from, std::int64_t to) {
+    const std::uint64_t difference = static_cast<std::uint64_t>(to) - static_cast<std::uint64_t>(from);
+    return static_cast<std::int64_t>(
+        std::min<std::uint64_t>(difference, std::numeric_limits<std::int64_t>::max()));
+  };
+  if (a.until < b.from) return apart(a.until, b.from);
+  if (b.until < a.from) return apart(b.until, a.from);
+  return 0;
+}
+
+PeerMatch match_peer(const TraceQuestion& question, const SessionRecord& record) {
+  const auto is_address = [&](const IpAddress& address) {
+    return record.pub_ip == address || (record.has_orig_dst && record.orig_dst_ip == address);
+  };
+  const auto is_port = [&](std::uint16_t port) {
+    return record.pub_port == port || (record.has_orig_dst && record.orig_dst_port == port);
+  };
+  PeerMatch match;
+  match.address = question.pub_ip && is_address(*question.pub_ip);
+  match.port = question.pub_port && is_port(*question.pub_port);
+  match.differs = (question.pub_ip && !match.address) || (question.pub_port && !match.port);
+  return match;
+}
+
 TraceFinder::TraceFinder(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
                          const TraceOptions& options, const ScanControl& control, const LedgerSpan& span)
     : ledger_(ledger),
@@ -42,8 +78,7 @@ TraceFinder::TraceFinder(const LedgerView& ledger, const std::vector<TraceQuesti
       options_(options),
       control_(control),
       span_(span),
-      sessions_(questions.size()),
-      texts_(std::make_shared<RecordTexts>()) {}
+      sessions_(questions.size()) {}
 
 std::size_t TraceFinder::TargetHash::operator()(const Target& target) const {
   return with_port(hash_of(target.nat_ip), target.port);
@@ -242,7 +277,6 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
     if (kept.session_id == 0)
       kept.session_id = ~sessions.found.size();  // a name for it, within this question
     known = sessions.by_id.emplace(kept.session_id, sessions.found.size()).first;
-    texts_->keep(kept);
     sessions.found.push_back({kept, session, distance, 0, false, false});
   }
   FoundSession& found = sessions.found[known->second];
@@ -251,7 +285,6 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
     found.best = record;
     found.best.session_id = id;
     found.distance = distance;
-    texts_->keep(found.best);
   }
   found.seen = {std::min(found.seen.from, session.from), std::max(found.seen.until, session.until)};
   found.records += live ? 0 : 1;

@@ -7,10 +7,27 @@
 #include <unordered_map>
 #include <vector>
 
-#include "query/record_texts.h"
-#include "query/trace_match.h"
+#include "query/trace.h"
 
 namespace natsession {
+
+// A time that a session may meet; both ends belong to it.
+struct Span {
+  std::int64_t from = 0;
+  std::int64_t until = 0;
+};
+// Time arithmetic that stays within what UnixMs can say.
+[[nodiscard]] std::int64_t ms_of(UnixMs time);
+[[nodiscard]] std::int64_t plus(std::int64_t ms, std::chrono::milliseconds more);
+// How far a time lies outside another; 0 if they meet.
+[[nodiscard]] std::int64_t distance_of(const Span& a, const Span& b);
+
+struct PeerMatch {
+  bool address = false;  // the question named it, and it is this one's
+  bool port = false;
+  bool differs = false;  // the question named it, and it is another
+};
+[[nodiscard]] PeerMatch match_peer(const TraceQuestion& question, const SessionRecord& record);
 
 // One session, as far as it has been read, for one question.
 struct FoundSession {
@@ -43,7 +60,6 @@ class TraceFinder {
     return sessions_[question].lost;
   }
   [[nodiscard]] const ScanReport& report() const { return report_; }
-  [[nodiscard]] std::shared_ptr<const void> texts() const { return texts_; }
   // The time of which a question wants to know, with its slack.
   [[nodiscard]] Span wanted(const TraceQuestion& question) const;
   // Whether sessions that have not ended by then may be open at the question's time.
@@ -95,7 +111,6 @@ class TraceFinder {
   std::mutex mutex_;  // of what follows, while a scan runs
   std::vector<Sessions> sessions_;
   std::size_t session_count_ = 0;
-  std::shared_ptr<RecordTexts> texts_;
   ScanReport report_;
 };
 

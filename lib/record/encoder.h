@@ -29,7 +29,7 @@ class Encoder {
  public:
   virtual ~Encoder() = default;
   // What a file of these records begins with, newline included: the header line of CSV, else empty.
-  [[nodiscard]] virtual std::string_view header() const = 0;
+  [[nodiscard]] virtual std::string_view header() const { return {}; }
   // Appends one record and its newline to `out`.
   virtual void append(const SessionRecord& record, std::string& out) const = 0;
 };
@@ -45,10 +45,5 @@ class Encoder {
 [[nodiscard]] std::string_view to_string(RecordFormat format);
 [[nodiscard]] std::string_view to_string(TimeFormat format);
 [[nodiscard]] std::string_view to_string(FieldSet fields);
-
-// Names as they stand in records: start interim end gap; destroyed vanished overrun …; ESTABLISHED ….
-[[nodiscard]] std::string_view to_string(RecordEvent event);
-[[nodiscard]] std::string_view to_string(RecordReason reason);  // empty for kNone
-[[nodiscard]] std::string_view to_string(TcpState state);       // empty for kNone
 
 }  // namespace natsession

@@ -1,14 +1,23 @@
-// The fields of a record: names, order, and in which records they stand. Every text format and the CSV header
-// are made from this one table, so they cannot disagree.
+// The fields of a record, in one table: name, value, in which records it stands, how a frame of the ledger
+// has it. Text formats, the CSV header, journald's and syslog's names, queries, grouping and SQL's columns
+// are made from it, so they cannot disagree. ARCHITECTURE.md, "To add a field", says what else a field needs.
 // Threads: any; constants and pure functions.
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
+#include "base/result.h"
 #include "record/address_text.h"
 #include "record/encoder.h"
 #include "record/escape.h"
@@ -48,62 +57,295 @@ enum class Field : std::uint8_t {
   kLogStatus,
 };
 
+// What a field's values are; the type of its value says it.
+enum class FieldKind : std::uint8_t {
+  kText,     // any bytes at all
+  kAddress,  //
+  kNumber,   // unsigned
+  kWord,     // one of the log's own words
+  kTime,     //
+  kId,       // 64 bits, as 16 hexadecimal digits
+};
+
+// Which lines a field stands in. A group's fields follow one another.
+enum class FieldGroup : std::uint8_t {
+  kCloud,  // the fifteen of the cloud schema: in all
+  kExtra,  // where all fields are asked for
+  kNetns,  // likewise, if more than one namespace is watched
+  kGap,    // likewise, where gap records may be
+};
+
+// Which records a field has a value in, beyond what its type says (an unknown Count, an empty word).
+enum class Has : std::uint8_t { kAlways, kUnlessZero, kOrigDst, kGap };
+
+// How the ledger has a field; the column's number is in frame_layout.h and in ledger/FORMAT.md.
+enum class Stored : std::uint8_t {
+  kAddresses,  // FrameColumns has columns of these five
+  kPorts,
+  kTimes,
+  kCounts,
+  kSmall,
+  kPlain,   // as a number, 0 for none, in a column that the codec fills, checks and reads by this table
+  kRecord,  // coded by hand, or derived: only whole records have it
+};
+
+// Rules.
+inline constexpr unsigned kInGap = 1;      // a gap record gives it a value
+inline constexpr unsigned kOfSession = 2;  // all records of a session have the same
+inline constexpr unsigned kGroups = 4;     // records can be grouped by it
+
+struct SessionId {
+  std::uint64_t value;
+};
+inline constexpr std::string_view kGapLogStatus = "SKIPDATA";
+
+namespace field_values {
+inline std::string_view instance(const SessionRecord& record) {
+  return record.origin->instance;
+}
+inline std::string_view netns(const SessionRecord& record) {
+  return record.origin->netns;
+}
+inline SessionId session_id(const SessionRecord& record) {
+  return {record.session_id};
+}
+inline std::string_view log_status(const SessionRecord&) {
+  return kGapLogStatus;
+}
+}  // namespace field_values
+
+// A row: the member of a record that the field is, or a function of a record; and when it has a value.
+template <auto kGet, Has kWhen = Has::kAlways>
+struct FieldRow {
+  static constexpr auto kMember = kGet;
+  static constexpr Has kHas = kWhen;
+  Field field;
+  std::string_view name;
+  FieldGroup group;
+  unsigned rules;
+  Stored stored;
+  std::uint16_t column = 0;  // of frames, that has it; 0 for what is derived
+};
+
+namespace field_table {
+using R = SessionRecord;
+using enum FieldGroup;
+using enum Stored;
+using namespace field_values;
+// clang-format off
+inline constexpr std::tuple kRows{
+    FieldRow<instance>{Field::kInstance, "instance", kCloud, kInGap | kGroups, kRecord, 2},
+    FieldRow<&R::vpc_id>{Field::kVpcId, "vpc_id", kCloud, kInGap | kGroups, kRecord, 3},
+    FieldRow<&R::protocol>{Field::kProtocol, "protocol", kCloud, kOfSession | kGroups, kSmall, 10},
+    FieldRow<&R::pri_ip>{Field::kPriIp, "pri_ip", kCloud, kOfSession | kGroups, kAddresses, 4},
+    FieldRow<&R::pri_port>{Field::kPriPort, "pri_port", kCloud, kOfSession | kGroups, kPorts, 7},
+    FieldRow<&R::pub_ip>{Field::kPubIp, "pub_ip", kCloud, kOfSession | kGroups, kAddresses, 5},
+    FieldRow<&R::pub_port>{Field::kPubPort, "pub_port", kCloud, kOfSession | kGroups, kPorts, 8},
+    FieldRow<&R::nat_ip>{Field::kNatIp, "nat_ip", kCloud, kOfSession | kGroups, kAddresses, 6},
+    FieldRow<&R::nat_port>{Field::kNatPort, "nat_port", kCloud, kOfSession | kGroups, kPorts, 9},
+    FieldRow<&R::bytes_from_pub>{Field::kBytesFromPub, "bytes_from_pub", kCloud, 0, kCounts, 21},
+    FieldRow<&R::pkts_from_pub>{Field::kPktsFromPub, "pkts_from_pub", kCloud, 0, kCounts, 19},
+    FieldRow<&R::bytes_from_vpc>{Field::kBytesFromVpc, "bytes_from_vpc", kCloud, 0, kCounts, 20},
+    FieldRow<&R::pkts_from_vpc>{Field::kPktsFromVpc, "pkts_from_vpc", kCloud, 0, kCounts, 18},
+    FieldRow<&R::start_time>{Field::kStartTime, "start_time", kCloud, kInGap, kTimes, 14},
+    FieldRow<&R::end_time>{Field::kEndTime, "end_time", kCloud, kInGap, kTimes, 13},
+    FieldRow<&R::event>{Field::kEvent, "event", kExtra, kInGap | kGroups, kSmall, 11},
+    FieldRow<session_id>{Field::kSessionId, "session_id", kExtra, kOfSession | kGroups, kRecord},
+    FieldRow<&R::seq>{Field::kSeq, "seq", kExtra, 0, kCounts, 17},
+    FieldRow<&R::session_start>{Field::kSessionStart, "session_start", kExtra, kOfSession, kTimes, 15},
+    FieldRow<&R::tcp_state>{Field::kTcpState, "tcp_state", kExtra, kGroups, kSmall, 11},
+    FieldRow<&R::reason>{Field::kReason, "reason", kExtra, kInGap | kGroups, kSmall, 12},
+    FieldRow<&R::orig_dst_ip, Has::kOrigDst>{
+        Field::kOrigDstIp, "orig_dst_ip", kExtra, kOfSession | kGroups, kRecord, 23},
+    FieldRow<&R::orig_dst_port, Has::kOrigDst>{
+        Field::kOrigDstPort, "orig_dst_port", kExtra, kOfSession | kGroups, kRecord, 24},
+    FieldRow<&R::zone, Has::kUnlessZero>{Field::kZone, "zone", kExtra, kOfSession | kGroups, kPlain, 25},
+    FieldRow<&R::mark, Has::kUnlessZero>{Field::kMark, "mark", kExtra, kGroups, kPlain, 26},
+    FieldRow<netns>{Field::kNetns, "netns", kNetns, kInGap | kOfSession | kGroups, kRecord, 2},
+    FieldRow<&R::events_lost, Has::kGap>{Field::kEventsLost, "events_lost", kGap, kInGap, kPlain, 27},
+    FieldRow<log_status, Has::kGap>{Field::kLogStatus, "log_status", kGap, kInGap, kRecord},
+};
+// clang-format on
+}  // namespace field_table
+
+inline constexpr std::size_t kFieldCount = std::tuple_size_v<decltype(field_table::kRows)>;
+static_assert(kFieldCount <= 32, "query's Columns are 32 bits");
+
+template <Field kField>
+inline constexpr const auto& kRow = std::get<static_cast<std::size_t>(kField)>(field_table::kRows);
+
+// The field's value in a record, in the type that it has there; std::optional where the row says when it has
+// one.
+template <Field kField>
+constexpr decltype(auto) field_value(const SessionRecord& record) {
+  using Row = std::remove_cvref_t<decltype(kRow<kField>)>;
+  using Value = std::remove_cvref_t<std::invoke_result_t<decltype(Row::kMember), const SessionRecord&>>;
+  const auto when = [&](bool has) {
+    return has ? std::optional<Value>(std::invoke(Row::kMember, record)) : std::optional<Value>();
+  };
+  if constexpr (Row::kHas == Has::kUnlessZero) {
+    return when(std::invoke(Row::kMember, record) != 0);
+  } else if constexpr (Row::kHas == Has::kOrigDst) {
+    return when(record.has_orig_dst);
+  } else if constexpr (Row::kHas == Has::kGap) {
+    return when(record.event == RecordEvent::kGap);
+  } else {
+    return std::invoke(Row::kMember, record);
+  }
+}
+
+namespace field_values {
+template <typename T>
+struct Bare {
+  using Type = T;
+};
+template <typename T>
+struct Bare<std::optional<T>> : Bare<T> {};
+}  // namespace field_values
+
+template <Field kField>
+using FieldType = typename field_values::Bare<
+    std::remove_cvref_t<decltype(field_value<kField>(std::declval<const SessionRecord&>()))>>::Type;
+
+template <typename T>
+constexpr FieldKind kind_of_type() {
+  if constexpr (std::is_same_v<T, std::string_view>) return FieldKind::kText;
+  if constexpr (std::is_same_v<T, IpAddress>) return FieldKind::kAddress;
+  if constexpr (std::is_same_v<T, UnixMs>) return FieldKind::kTime;
+  if constexpr (std::is_same_v<T, SessionId>) return FieldKind::kId;
+  if constexpr (std::is_enum_v<T>) return FieldKind::kWord;
+  return FieldKind::kNumber;
+}
+
+// A value as all fields have it, for code that goes by the field at run time; nothing where there is none.
+// Words and ids are numbers.
+using FieldValue = std::variant<std::monostate, std::uint64_t, IpAddress, std::string_view, UnixMs>;
+
+template <typename Value>
+FieldValue to_field_value(const Value& value) {
+  if constexpr (std::is_same_v<Value, Count>) {
+    return value.known() ? FieldValue(value.value()) : FieldValue();
+  } else if constexpr (std::is_same_v<Value, SessionId>) {
+    return value.value;
+  } else if constexpr (std::is_enum_v<Value>) {
+    return to_string(value).empty() ? FieldValue() : FieldValue(static_cast<std::uint64_t>(value));
+  } else if constexpr (std::is_unsigned_v<Value>) {
+    return std::uint64_t{value};
+  } else if constexpr (requires { value.has_value(); }) {
+    return value ? to_field_value(*value) : FieldValue();
+  } else {
+    return value;
+  }
+}
+
+// A row, for code that goes by the field at run time.
 struct FieldSpec {
   Field field;
   std::string_view name;
+  FieldKind kind;
+  FieldGroup group;
+  Stored stored;
+  std::uint16_t column;
+  bool in_gap;
+  bool of_session;
+  bool groups;
   std::size_t max_length;  // of the value in the longest format; 0 for texts, which are measured
-  bool in_gap;             // whether a gap record gives it a value
+  std::uint64_t limit;     // the largest number; kWord: of the last word
+  std::string_view (*word)(std::uint64_t number);    // kWord: empty for none
+  FieldValue (*value)(const SessionRecord& record);  // in a record that is no gap
 };
 
 inline constexpr std::size_t kMaxNumberLength = 20;
 inline constexpr std::size_t kMaxWordLength = 16;
 
-// clang-format off
-inline constexpr std::array kFields{
-    FieldSpec{Field::kInstance,     "instance",       0,                          true},
-    FieldSpec{Field::kVpcId,        "vpc_id",         0,                          true},
-    FieldSpec{Field::kProtocol,     "protocol",       kMaxNumberLength,           false},
-    FieldSpec{Field::kPriIp,        "pri_ip",         IpAddress::kMaxTextLength,  false},
-    FieldSpec{Field::kPriPort,      "pri_port",       kMaxNumberLength,           false},
-    FieldSpec{Field::kPubIp,        "pub_ip",         IpAddress::kMaxTextLength,  false},
-    FieldSpec{Field::kPubPort,      "pub_port",       kMaxNumberLength,           false},
-    FieldSpec{Field::kNatIp,        "nat_ip",         IpAddress::kMaxTextLength,  false},
-    FieldSpec{Field::kNatPort,      "nat_port",       kMaxNumberLength,           false},
-    FieldSpec{Field::kBytesFromPub, "bytes_from_pub", kMaxNumberLength,           false},
-    FieldSpec{Field::kPktsFromPub,  "pkts_from_pub",  kMaxNumberLength,           false},
-    FieldSpec{Field::kBytesFromVpc, "bytes_from_vpc", kMaxNumberLength,           false},
-    FieldSpec{Field::kPktsFromVpc,  "pkts_from_vpc",  kMaxNumberLength,           false},
-    FieldSpec{Field::kStartTime,    "start_time",     kMaxTimeLength,             true},
-    FieldSpec{Field::kEndTime,      "end_time",       kMaxTimeLength,             true},
-    FieldSpec{Field::kEvent,        "event",          kMaxWordLength,             true},
-    FieldSpec{Field::kSessionId,    "session_id",     kHex64Length,               false},
-    FieldSpec{Field::kSeq,          "seq",            kMaxNumberLength,           false},
-    FieldSpec{Field::kSessionStart, "session_start",  kMaxTimeLength,             false},
-    FieldSpec{Field::kTcpState,     "tcp_state",      kMaxWordLength,             false},
-    FieldSpec{Field::kReason,       "reason",         kMaxWordLength,             true},
-    FieldSpec{Field::kOrigDstIp,    "orig_dst_ip",    IpAddress::kMaxTextLength,  false},
-    FieldSpec{Field::kOrigDstPort,  "orig_dst_port",  kMaxNumberLength,           false},
-    FieldSpec{Field::kZone,         "zone",           kMaxNumberLength,           false},
-    FieldSpec{Field::kMark,         "mark",           kMaxNumberLength,           false},
-    FieldSpec{Field::kNetns,        "netns",          0,                          true},
-    FieldSpec{Field::kEventsLost,   "events_lost",    kMaxNumberLength,           true},
-    FieldSpec{Field::kLogStatus,    "log_status",     kMaxWordLength,             true},
-};
-// clang-format on
+constexpr std::size_t max_length_of(FieldKind kind) {
+  switch (kind) {
+    case FieldKind::kText:
+      return 0;
+    case FieldKind::kAddress:
+      return IpAddress::kMaxTextLength;
+    case FieldKind::kNumber:
+      return kMaxNumberLength;
+    case FieldKind::kWord:
+      return kMaxWordLength;
+    case FieldKind::kTime:
+      return kMaxTimeLength;
+    case FieldKind::kId:
+      break;
+  }
+  return kHex64Length;
+}
 
-static_assert(
-    [] {
-      for (std::size_t i = 0; i < kFields.size(); ++i) {
-        if (kFields[i].field != static_cast<Field>(i)) return false;
-      }
-      return true;
-    }(),
-    "the table stands in the order of the enum");
+template <Field kField>
+constexpr FieldSpec make_spec() {
+  using Type = FieldType<kField>;
+  constexpr auto& row = kRow<kField>;
+  constexpr FieldKind kind = kind_of_type<Type>();
+  FieldSpec spec{row.field,
+                 row.name,
+                 kind,
+                 row.group,
+                 row.stored,
+                 row.column,
+                 (row.rules & kInGap) != 0,
+                 (row.rules & kOfSession) != 0,
+                 (row.rules & kGroups) != 0,
+                 max_length_of(kind),
+                 0,
+                 nullptr,
+                 [](const SessionRecord& record) { return to_field_value(field_value<kField>(record)); }};
+  if constexpr (std::is_same_v<Type, Count>) {
+    spec.limit = std::numeric_limits<std::uint64_t>::max() - 1;
+  } else if constexpr (std::is_enum_v<Type>) {
+    spec.limit = static_cast<std::uint64_t>(kLast<Type>);
+    spec.word = [](std::uint64_t number) { return to_string(static_cast<Type>(number)); };
+  } else if constexpr (std::is_unsigned_v<Type>) {
+    spec.limit = std::numeric_limits<Type>::max();
+  }
+  return spec;
+}
+
+inline constexpr auto kFields = []<std::size_t... kPlaces>(std::index_sequence<kPlaces...>) {
+  static_assert(((std::get<kPlaces>(field_table::kRows).field == static_cast<Field>(kPlaces)) && ...),
+                "the table stands in the order of the enum");
+  return std::array{make_spec<static_cast<Field>(kPlaces)>()...};
+}
+(std::make_index_sequence<kFieldCount>());
 
 template <Field kField>
 inline constexpr const FieldSpec& kSpec = kFields[static_cast<std::size_t>(kField)];
 
-inline constexpr std::string_view kGapLogStatus = "SKIPDATA";
+[[nodiscard]] constexpr const FieldSpec& spec_of(Field field) {
+  return kFields[static_cast<std::size_t>(field)];
+}
+[[nodiscard]] constexpr FieldKind kind_of(Field field) {
+  return spec_of(field).kind;
+}
+[[nodiscard]] constexpr std::string_view name_of(Field field) {
+  return spec_of(field).name;
+}
+// Whether 0 says that a word's field has no value.
+[[nodiscard]] inline bool zero_is_none(Field field) {
+  return spec_of(field).word != nullptr && spec_of(field).word(0).empty();
+}
+// The value that the field has in a record; nothing in a gap record that does not give it one.
+[[nodiscard]] inline FieldValue value_of(const SessionRecord& record, Field field) {
+  const FieldSpec& spec = spec_of(field);
+  return record.event == RecordEvent::kGap && !spec.in_gap ? FieldValue() : spec.value(record);
+}
+// Errors: kUsage, naming the text and the names that would do.
+[[nodiscard]] Result<Field> parse_field(std::string_view name);
+// The number of a word of `field`, which is a kWord.
+[[nodiscard]] std::optional<std::uint64_t> parse_word(Field field, std::string_view word);
+
+// Calls visit.operator()<Field>() for each field, in order.
+template <typename Visit>
+constexpr void visit_fields(Visit&& visit) {
+  [&]<std::size_t... kPlaces>(std::index_sequence<kPlaces...>) {
+    (visit.template operator()<static_cast<Field>(kPlaces)>(), ...);
+  }
+  (std::make_index_sequence<kFieldCount>());
+}
 
 // Which fields a line has, beyond the fifteen of the cloud schema.
 struct Selection {
@@ -112,38 +354,45 @@ struct Selection {
   bool gap_fields = false;  // events_lost and log_status; only together with extra
 };
 
-template <Field kFirst, Field kLast, typename Visit>
-constexpr void visit_range(Visit& visit) {
-  constexpr auto kBegin = static_cast<std::size_t>(kFirst);
-  constexpr std::size_t kLength = static_cast<std::size_t>(kLast) - kBegin + 1;
-  [&]<std::size_t... kOffsets>(std::index_sequence<kOffsets...>) {
-    (visit.template operator()<static_cast<Field>(kBegin + kOffsets)>(), ...);
-  }
-  (std::make_index_sequence<kLength>());
-}
-
-// Calls visit.operator()<Field>() for each selected field, in order.
+// The same for each selected field.
 template <typename Visit>
 constexpr void visit_selected(const Selection& selection, Visit visit) {
-  visit_range<Field::kInstance, Field::kEndTime>(visit);
+  const auto visit_group = [&]<FieldGroup kGroup>() {
+    visit_fields([&]<Field kField>() {
+      if constexpr (kRow<kField>.group == kGroup) visit.template operator()<kField>();
+    });
+  };
+  visit_group.template operator()<FieldGroup::kCloud>();
   if (!selection.extra) return;
-  visit_range<Field::kEvent, Field::kMark>(visit);
-  if (selection.netns) visit_range<Field::kNetns, Field::kNetns>(visit);
-  if (selection.gap_fields) visit_range<Field::kEventsLost, Field::kLogStatus>(visit);
+  visit_group.template operator()<FieldGroup::kExtra>();
+  if (selection.netns) visit_group.template operator()<FieldGroup::kNetns>();
+  if (selection.gap_fields) visit_group.template operator()<FieldGroup::kGap>();
 }
 
 // The most that any format adds to a field's name and value: JSON's ,"":"" or ,"":null
 inline constexpr std::size_t kMaxFieldOverhead = 8;
 
-// An upper bound for a line in any format, its newline included.
-inline std::size_t max_record_length(const SessionRecord& record) {
+// An upper bound for a record's fields in a format that adds `overhead` to each name and value, and makes of
+// a text what `of_text(size)` says.
+template <std::size_t kOverhead = kMaxFieldOverhead, typename OfText>
+std::size_t max_fields_length(const SessionRecord& record, OfText of_text) {
   static constexpr std::size_t kWithoutTexts = [] {
     std::size_t length = kMaxFieldOverhead + kTextSlack;
-    for (const FieldSpec& spec : kFields) length += spec.name.size() + spec.max_length + kMaxFieldOverhead;
+    for (const FieldSpec& spec : kFields) length += spec.name.size() + spec.max_length + kOverhead;
     return length;
   }();
-  return kWithoutTexts + max_escaped_length(record.origin->instance.size()) +
-         max_escaped_length(record.vpc_id.size()) + max_escaped_length(record.origin->netns.size());
+  std::size_t length = kWithoutTexts;
+  visit_fields([&]<Field kField>() {
+    if constexpr (kSpec<kField>.kind == FieldKind::kText) {
+      length += of_text(std::string_view(std::invoke(kRow<kField>.kMember, record)).size());
+    }
+  });
+  return length;
+}
+
+// An upper bound for a line in any format, its newline included.
+inline std::size_t max_record_length(const SessionRecord& record) {
+  return max_fields_length(record, max_escaped_length);
 }
 
 // Writes one field's value through `format`, which has for each kind of value a member
@@ -152,91 +401,37 @@ inline std::size_t max_record_length(const SessionRecord& record) {
 // (any bytes at all), word (one of the log's own words), address, number, hex, time, and null, which has no
 // value. The position goes through arguments and results, not through a member: it then stays in a register,
 // whereas a store through a char* would make the compiler read the member again each time.
-template <Field kField, typename Format>
-char* write_field(const SessionRecord& record, const Format& format, char* out) {
-  const auto count = [&](Count value) {
+template <Field kField, typename Format, typename Value>
+char* write_value(const Value& value, const Format& format, char* out) {
+  if constexpr (std::is_same_v<Value, std::string_view>) {
+    return format.template text<kField>(out, value);
+  } else if constexpr (std::is_same_v<Value, IpAddress>) {
+    return format.template address<kField>(out, value);
+  } else if constexpr (std::is_same_v<Value, UnixMs>) {
+    return format.template time<kField>(out, value);
+  } else if constexpr (std::is_same_v<Value, SessionId>) {
+    return format.template hex<kField>(out, value.value);
+  } else if constexpr (std::is_same_v<Value, Count>) {
     return value.known() ? format.template number<kField>(out, value.value())
                          : format.template null<kField>(out);
-  };
-  const auto unless_zero = [&](std::uint64_t value) {
-    return value != 0 ? format.template number<kField>(out, value) : format.template null<kField>(out);
-  };
-  const auto unless_empty = [&](std::string_view value) {
-    return !value.empty() ? format.template word<kField>(out, value) : format.template null<kField>(out);
-  };
-
-  if constexpr (kField == Field::kInstance) {
-    return format.template text<kField>(out, record.origin->instance);
-  } else if constexpr (kField == Field::kVpcId) {
-    return format.template text<kField>(out, record.vpc_id);
-  } else if constexpr (kField == Field::kProtocol) {
-    return format.template number<kField>(out, record.protocol);
-  } else if constexpr (kField == Field::kPriIp) {
-    return format.template address<kField>(out, record.pri_ip);
-  } else if constexpr (kField == Field::kPriPort) {
-    return format.template number<kField>(out, record.pri_port);
-  } else if constexpr (kField == Field::kPubIp) {
-    return format.template address<kField>(out, record.pub_ip);
-  } else if constexpr (kField == Field::kPubPort) {
-    return format.template number<kField>(out, record.pub_port);
-  } else if constexpr (kField == Field::kNatIp) {
-    return format.template address<kField>(out, record.nat_ip);
-  } else if constexpr (kField == Field::kNatPort) {
-    return format.template number<kField>(out, record.nat_port);
-  } else if constexpr (kField == Field::kBytesFromPub) {
-    return count(record.bytes_from_pub);
-  } else if constexpr (kField == Field::kPktsFromPub) {
-    return count(record.pkts_from_pub);
-  } else if constexpr (kField == Field::kBytesFromVpc) {
-    return count(record.bytes_from_vpc);
-  } else if constexpr (kField == Field::kPktsFromVpc) {
-    return count(record.pkts_from_vpc);
-  } else if constexpr (kField == Field::kStartTime) {
-    return format.template time<kField>(out, record.start_time);
-  } else if constexpr (kField == Field::kEndTime) {
-    return format.template time<kField>(out, record.end_time);
-  } else if constexpr (kField == Field::kEvent) {
-    return format.template word<kField>(out, to_string(record.event));
-  } else if constexpr (kField == Field::kSessionId) {
-    return format.template hex<kField>(out, record.session_id);
-  } else if constexpr (kField == Field::kSeq) {
-    return format.template number<kField>(out, record.seq);
-  } else if constexpr (kField == Field::kSessionStart) {
-    return record.session_start ? format.template time<kField>(out, *record.session_start)
-                                : format.template null<kField>(out);
-  } else if constexpr (kField == Field::kTcpState) {
-    return unless_empty(to_string(record.tcp_state));
-  } else if constexpr (kField == Field::kReason) {
-    return unless_empty(to_string(record.reason));
-  } else if constexpr (kField == Field::kOrigDstIp) {
-    return record.has_orig_dst ? format.template address<kField>(out, record.orig_dst_ip)
-                               : format.template null<kField>(out);
-  } else if constexpr (kField == Field::kOrigDstPort) {
-    return record.has_orig_dst ? format.template number<kField>(out, record.orig_dst_port)
-                               : format.template null<kField>(out);
-  } else if constexpr (kField == Field::kZone) {
-    return unless_zero(record.zone);
-  } else if constexpr (kField == Field::kMark) {
-    return unless_zero(record.mark);
-  } else if constexpr (kField == Field::kNetns) {
-    return format.template text<kField>(out, record.origin->netns);
-  } else if constexpr (kField == Field::kEventsLost) {
-    return record.event == RecordEvent::kGap ? count(record.events_lost) : format.template null<kField>(out);
+  } else if constexpr (std::is_enum_v<Value>) {
+    const std::string_view word = to_string(value);
+    return !word.empty() ? format.template word<kField>(out, word) : format.template null<kField>(out);
+  } else if constexpr (std::is_unsigned_v<Value>) {
+    return format.template number<kField>(out, value);
   } else {
-    static_assert(kField == Field::kLogStatus);
-    return record.event == RecordEvent::kGap ? format.template word<kField>(out, kGapLogStatus)
-                                             : format.template null<kField>(out);
+    return value ? write_value<kField>(*value, format, out) : format.template null<kField>(out);
   }
 }
 
-template <bool kInGap, typename Format>
+template <bool kGapRecord, typename Format>
 char* write_selected(const SessionRecord& record, const Selection& selection, const Format& format,
                      char* out) {
   visit_selected(selection, [&]<Field kField>() {
-    if constexpr (kInGap && !kSpec<kField>.in_gap) {
+    if constexpr (kGapRecord && !kSpec<kField>.in_gap) {
       out = format.template null<kField>(out);
     } else {
-      out = write_field<kField>(record, format, out);
+      out = write_value<kField>(field_value<kField>(record), format, out);
     }
   });
   return out;
@@ -247,6 +442,31 @@ template <typename Format>
 char* write_fields(const SessionRecord& record, const Selection& selection, const Format& format, char* out) {
   if (record.event == RecordEvent::kGap) return write_selected<true>(record, selection, format, out);
   return write_selected<false>(record, selection, format, out);
+}
+
+// The fields that frames have as plain numbers: their code is the number itself, a count's one more than it
+// is.
+template <typename Visit>
+constexpr void visit_plain(Visit&& visit) {
+  visit_fields([&]<Field kField>() {
+    if constexpr (kRow<kField>.stored == Stored::kPlain) visit.template operator()<kField>();
+  });
+}
+template <Field kField>
+std::uint64_t plain_code(const SessionRecord& record) {
+  const auto& value = record.*kRow<kField>.kMember;
+  if constexpr (std::is_same_v<FieldType<kField>, Count>)
+    return value.known() ? value.value() + 1 : 0;
+  else
+    return value;
+}
+template <Field kField>
+void set_plain(std::uint64_t code, SessionRecord& record) {
+  auto& value = record.*kRow<kField>.kMember;
+  if constexpr (std::is_same_v<FieldType<kField>, Count>)
+    value = code == 0 ? Count() : Count(code - 1);
+  else
+    value = static_cast<FieldType<kField>>(code);
 }
 
 }  // namespace natsession

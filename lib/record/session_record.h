@@ -1,6 +1,7 @@
 // SessionRecord: one line of the session log, as a plain struct. What the fields mean is fixed by the log's
 // specification and told to readers in FORMAT.md.
-// Threads: a plain value type; Origin and vpc_id point to strings that outlive every record (see Interner).
+// Threads: a plain value type, kept by value: Origin and vpc_id point to labels, which live as long as the process
+//          (labels.h).
 #pragma once
 
 #include <cstdint>
@@ -63,6 +64,20 @@ enum class TcpState : std::uint8_t {
   kSynSent2,
 };
 
+// The last value of each of these, and their names as they stand in records: start interim end gap; destroyed
+// vanished overrun …; ESTABLISHED …; empty for kNone.
+template <typename Word>
+inline constexpr Word kLast{};
+template <>
+inline constexpr RecordEvent kLast<RecordEvent> = RecordEvent::kGap;
+template <>
+inline constexpr RecordReason kLast<RecordReason> = RecordReason::kDamaged;
+template <>
+inline constexpr TcpState kLast<TcpState> = TcpState::kSynSent2;
+[[nodiscard]] std::string_view to_string(RecordEvent event);
+[[nodiscard]] std::string_view to_string(RecordReason reason);
+[[nodiscard]] std::string_view to_string(TcpState state);
+
 struct SessionRecord {
   const Origin* origin = nullptr;  // never null in a record that is handed on
   std::string_view vpc_id;
@@ -96,6 +111,9 @@ struct SessionRecord {
   bool has_orig_dst = false;
 
   Count events_lost;  // kGap only: how many events, where it is known
+
+  // Texts by their bytes, the origin by its address: labels.
+  friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
 
 // The 64-bit session_id: a hash of zone, protocol, the addresses and ports of both tuples and session_start

@@ -21,7 +21,7 @@ SessionRecord RecordMaker::describe(const Session<Family>& session) const {
   SessionRecord record;
   set_nat_view(key.original(), key.reply(), key.protocol, session.nat_status, record);
   record.origin = origin_;
-  record.vpc_id = vpcs_->find(record.pri_ip, key.zone, session.mark);
+  record.vpc_id = vpcs_.find(record.pri_ip, key.zone, session.mark);
   record.protocol = key.protocol;
   record.zone = key.zone;
   record.mark = session.mark;
@@ -166,7 +166,7 @@ void RecordMaker::vanished(const OpenSession& open, UnixMs end) {
   SessionRecord record = open.last;
   const UnixMs reported_until = record.end_time;
   record.origin = origin_;
-  record.vpc_id = vpcs_->find(record.pri_ip, record.zone, record.mark);
+  record.vpc_id = vpcs_.find(record.pri_ip, record.zone, record.mark);
   record.event = RecordEvent::kEnd;
   record.reason = RecordReason::kVanished;
   ++record.seq;

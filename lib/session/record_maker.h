@@ -19,10 +19,10 @@ using RecordTally = std::array<std::uint64_t, 4>;
 
 class RecordMaker {
  public:
-  // All three outlive every record.
-  RecordMaker(RecordMode mode, std::chrono::milliseconds window, const Origin& origin, const VpcMap& vpcs,
+  // `origin` outlives every record: it is interned (record/labels.h).
+  RecordMaker(RecordMode mode, std::chrono::milliseconds window, const Origin& origin, VpcMap vpcs,
               RecordOutput& output)
-      : mode_(mode), window_(window), origin_(&origin), vpcs_(&vpcs), output_(output) {}
+      : mode_(mode), window_(window), origin_(&origin), vpcs_(std::move(vpcs)), output_(output) {}
 
   // The session begins.
   template <typename Family>
@@ -46,9 +46,9 @@ class RecordMaker {
   // A session of an earlier run that is not there any more.
   void vanished(const OpenSession& open, UnixMs end);
 
-  void relabel(const Origin& origin, const VpcMap& vpcs) {
+  void relabel(const Origin& origin, VpcMap vpcs) {
     origin_ = &origin;
-    vpcs_ = &vpcs;
+    vpcs_ = std::move(vpcs);
   }
   [[nodiscard]] const History* history(std::uint32_t index) const;  // null for Slab::kNone
   [[nodiscard]] std::uint32_t add_history(const History& history);
@@ -69,7 +69,7 @@ class RecordMaker {
   RecordMode mode_;
   std::chrono::milliseconds window_;
   const Origin* origin_;
-  const VpcMap* vpcs_;
+  VpcMap vpcs_;
   RecordOutput& output_;
   Slab<History> histories_;
   RecordTally records_{};

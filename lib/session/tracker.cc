@@ -52,11 +52,10 @@ void learn(Session<Family>& session, const ConntrackEvent& event) {
 
 }  // namespace
 
-Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, const VpcMap& vpcs,
-                 RecordOutput& output)
+Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, VpcMap vpcs, RecordOutput& output)
     : mode_(settings.records),
       max_sessions_(settings.max_sessions),
-      maker_(settings.records, settings.window, origin, vpcs, output) {}
+      maker_(settings.records, settings.window, origin, std::move(vpcs), output) {}
 
 template <>
 FlowTable<V4>& Tracker::table() {

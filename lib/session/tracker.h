@@ -57,8 +57,8 @@ struct DumpPurpose {
 
 class Tracker final : public EventSource::Handler {
  public:
-  // `origin` and `vpcs` outlive every record. `output` outlives the tracker.
-  Tracker(const TrackerSettings& settings, const Origin& origin, const VpcMap& vpcs, RecordOutput& output);
+  // `origin` is interned. `output` outlives the tracker.
+  Tracker(const TrackerSettings& settings, const Origin& origin, VpcMap vpcs, RecordOutput& output);
 
   // The wall clock, for events without a stamp of their own. Called before each batch of events.
   void set_now(UnixNs now) { now_ = now; }
@@ -87,7 +87,7 @@ class Tracker final : public EventSource::Handler {
   }
 
   // Records from now on carry these, from a reloaded configuration; they outlive every record.
-  void relabel(const Origin& origin, const VpcMap& vpcs) { maker_.relabel(origin, vpcs); }
+  void relabel(const Origin& origin, VpcMap vpcs) { maker_.relabel(origin, std::move(vpcs)); }
 
   [[nodiscard]] std::size_t live() const { return v4_.size() + v6_.size(); }
   [[nodiscard]] std::size_t table_bytes() const { return v4_.bytes() + v6_.bytes() + maker_.bytes(); }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "record/labels.h"
+
 namespace natsession {
 namespace {
 
@@ -39,7 +41,9 @@ Result<VpcRule> VpcRule::parse(std::string_view text) {
   if (id.size() > kMaxIdLength) return bad_rule(text, "has an id of more than 255 bytes");
   if (std::any_of(id.begin(), id.end(), is_control))
     return bad_rule(text, "has a control character in its id");
-  rule.vpc_id = id;
+  const auto label = intern_label(id);
+  if (!label) return label.error();
+  rule.vpc_id = *label;
   if (equals == std::string_view::npos) return rule;
 
   std::string_view match = text.substr(0, equals);

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,10 +20,10 @@ struct VpcRule {
   std::uint16_t zone = 0;  // kZone
   std::uint32_t mark = 0;  // kMark: matches if (flow's mark & mark_mask) == mark
   std::uint32_t mark_mask = 0xffffffff;
-  std::string vpc_id;
+  std::string_view vpc_id;  // a label
 
   static constexpr std::size_t kMaxIdLength = 255;
-  // Errors: kUsage, naming the text.
+  // Errors: kUsage, naming the text; also if it is a label too many.
   [[nodiscard]] static Result<VpcRule> parse(std::string_view text);
 };
 
@@ -34,7 +33,7 @@ class VpcMap {
   explicit VpcMap(std::vector<VpcRule> rules);
 
   // The longest prefix that contains `pri_ip`; else the first rule for the zone; else the first for the mark;
-  // else the default rule; else empty. The text lives as long as this map.
+  // else the default rule; else empty. A label.
   [[nodiscard]] std::string_view find(const IpAddress& pri_ip, std::uint16_t zone, std::uint32_t mark) const;
 
  private:

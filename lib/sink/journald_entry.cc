@@ -99,14 +99,8 @@ struct JournalFormat {
   }
 };
 
-std::size_t max_fields_length(const SessionRecord& record) {
-  static constexpr std::size_t kWithoutTexts = [] {
-    std::size_t length = 8;  // what the text writers may overwrite behind their end
-    for (const FieldSpec& spec : kFields)
-      length += kPrefix.size() + spec.name.size() + spec.max_length + kFraming;
-    return length;
-  }();
-  return kWithoutTexts + record.origin->instance.size() + record.vpc_id.size() + record.origin->netns.size();
+std::size_t max_length(const SessionRecord& record) {
+  return max_fields_length<kPrefix.size() + kFraming>(record, [](std::size_t size) { return size; });
 }
 
 // The encoder ends its line with a newline, which ends the field as well.
@@ -134,7 +128,7 @@ void append_journal_entry(const SessionRecord& record, const Encoder& message, c
   out += '\n';
   const Selection selection{
       .extra = true, .netns = options.with_netns, .gap_fields = record.event == RecordEvent::kGap};
-  append_line(out, max_fields_length(record), [&](char* at) {
+  append_line(out, max_length(record), [&](char* at) {
     return write_fields(record, selection, JournalFormat{options.time_format}, at);
   });
 }

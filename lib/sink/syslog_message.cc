@@ -68,14 +68,10 @@ struct ElementFormat {
 };
 
 std::size_t max_element_length(const SessionRecord& record) {
-  static constexpr std::size_t kWithoutTexts = [] {
-    constexpr std::size_t kPunctuation = 4;  // space, =, two quotes
-    std::size_t length = kElement.size() + kTextSlack + 2;
-    for (const FieldSpec& spec : kFields) length += spec.name.size() + spec.max_length + kPunctuation;
-    return length;
-  }();
-  return kWithoutTexts + kMaxSyslogEscapedPerByte * (record.origin->instance.size() + record.vpc_id.size() +
-                                                     record.origin->netns.size());
+  constexpr std::size_t kPunctuation = 4;  // space, =, two quotes
+  return kElement.size() + 2 + max_fields_length<kPunctuation>(record, [](std::size_t size) {
+           return kMaxSyslogEscapedPerByte * size;
+         });
 }
 
 // RFC 5424 has years of four digits only.

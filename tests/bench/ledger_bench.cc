@@ -182,8 +182,8 @@ double read_trace_columns(const std::vector<std::string>& frames, std::uint64_t&
   const double start = cpu_ns();
   for (const std::string& frame : frames) {
     if (!columns.open(std::as_bytes(std::span(frame)))) std::abort();
-    const auto address = columns.addresses(AddressField::kNatIp);
-    const auto port = columns.ports(PortField::kNatPort);
+    const auto address = columns.addresses(Field::kNatIp);
+    const auto port = columns.ports(Field::kNatPort);
     if (!address || !port) std::abort();
     wanted.assign(address->distinct.size(), 0);
     for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = address->distinct[i] == nat ? 1 : 0;

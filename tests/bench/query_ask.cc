@@ -12,7 +12,7 @@
 
 #include <unistd.h>
 
-#include "query/port_report.h"
+#include "query/port_usage.h"
 #include "query/sql_session.h"
 #include "query/timeline.h"
 #include "query/top.h"

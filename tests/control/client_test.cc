@@ -12,7 +12,7 @@
 #include "control/sample_status.h"
 #include "control/status_json.h"
 #include "control_client.h"
-#include "endpoint.h"
+#include "words.h"
 #include "ledger_place.h"
 #include "support/temp_dir.h"
 

@@ -31,7 +31,7 @@ class FakeHandler final : public ControlHandler {
   Result<SessionsAnswer> sessions(const SessionFilter& filter) override {
     filters.with([&](std::vector<SessionFilter>& list) { list.push_back(filter); });
     SessionsAnswer answer{.sessions = {}, .more = live.more, .now = live.now};
-    for (const LiveSession& session : live.sessions) {
+    for (const SessionRecord& session : live.sessions) {
       if (filter.matches(session) && answer.sessions.size() < filter.limit)
         answer.sessions.push_back(session);
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/status.h"
+#include "record/labels.h"
 
 namespace natsession::testing {
 
@@ -95,8 +96,10 @@ inline Status sample_status() {
   return status;
 }
 
-inline LiveSession sample_session() {
-  LiveSession session;
+inline SessionRecord sample_session() {
+  SessionRecord session;
+  session.origin = *intern_origin("", "");
+  session.event = RecordEvent::kInterim;
   session.pri_ip = ip("10.0.0.5");
   session.pri_port = 40000;
   session.pub_ip = ip("198.51.100.7");
@@ -107,8 +110,8 @@ inline LiveSession sample_session() {
   session.tcp_state = TcpState::kEstablished;
   session.zone = 7;
   session.mark = 42;
-  session.since = at(1'795'263'600'000);
-  session.since_exact = true;
+  session.start_time = at(1'795'263'600'000);
+  session.session_start = session.start_time;
   session.bytes_from_vpc = Count(1500);
   session.pkts_from_vpc = Count(3);
   session.bytes_from_pub = Count(150'000);
@@ -116,9 +119,10 @@ inline LiveSession sample_session() {
   return session;
 }
 
-inline LiveSession sample_session6() {
-  LiveSession session;
-  session.netns = "blue";
+inline SessionRecord sample_session6() {
+  SessionRecord session;
+  session.origin = *intern_origin("", "blue");
+  session.event = RecordEvent::kInterim;
   session.pri_ip = ip("fd64::2");
   session.pri_port = 53000;
   session.pub_ip = ip("2001:db8:113::80");
@@ -126,7 +130,7 @@ inline LiveSession sample_session6() {
   session.nat_ip = ip("2001:db8:113::1");
   session.nat_port = 53000;
   session.protocol = 17;
-  session.since = at(1'795'263'660'000);
+  session.start_time = at(1'795'263'660'000);
   return session;
 }
 

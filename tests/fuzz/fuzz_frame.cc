@@ -19,10 +19,10 @@ void fuzz_one(std::span<const std::byte> input) {
 
   FrameColumns columns;
   require_that(columns.open(bytes_of(frame)).has_value(), "both decoders open it");
-  const auto nat_ports = columns.ports(PortField::kNatPort);
-  const auto nat_ips = columns.addresses(AddressField::kNatIp);
-  const auto bytes = columns.counters(CounterField::kBytesFromVpc);
-  const auto ends = columns.times(TimeField::kEndTime);
+  const auto nat_ports = columns.ports(Field::kNatPort);
+  const auto nat_ips = columns.addresses(Field::kNatIp);
+  const auto bytes = columns.counters(Field::kBytesFromVpc);
+  const auto ends = columns.times(Field::kEndTime);
   require_that(nat_ports && nat_ips && bytes && ends, "both decoders read it");
   for (std::size_t i = 0; i < block.records.size(); ++i) {
     const SessionRecord& record = block.records[i];

@@ -15,8 +15,8 @@ class DamageReader {
  public:
   explicit DamageReader(const std::string& good) {
     REQUIRE(columns_.open(bytes_of(good)));
-    ports_ = copy_of(columns_.ports(PortField::kNatPort));
-    bytes_ = copy_of(columns_.counters(CounterField::kBytesFromPub));
+    ports_ = copy_of(columns_.ports(Field::kNatPort));
+    bytes_ = copy_of(columns_.counters(Field::kBytesFromPub));
   }
 
   bool refuses(const std::string& frame) {
@@ -27,9 +27,9 @@ class DamageReader {
       REQUIRE_FALSE(decoded.error().message.empty());
     }
     if (columns_.open(bytes_of(frame))) {
-      const auto ports = columns_.ports(PortField::kNatPort);
+      const auto ports = columns_.ports(Field::kNatPort);
       if (ports) REQUIRE(std::equal(ports->begin(), ports->end(), ports_.begin(), ports_.end()));
-      const auto bytes = columns_.counters(CounterField::kBytesFromPub);
+      const auto bytes = columns_.counters(Field::kBytesFromPub);
       if (bytes) REQUIRE(std::equal(bytes->begin(), bytes->end(), bytes_.begin(), bytes_.end()));
     }
     return !decoded.has_value();

@@ -1,11 +1,12 @@
 // A small language for tests of frames: encode, decode, compare; and records of every legal kind, by chance.
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <limits>
 #include <random>
 #include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "ledger/frame.h"
@@ -30,23 +31,14 @@ inline std::string frame_of(std::span<const SessionRecord> records, Effort effor
   return frame;
 }
 
-// All that a record says, texts by their bytes.
-inline auto said_by(const SessionRecord& record) {
-  const auto count = [](Count value) { return value.known() ? std::optional(value.value()) : std::nullopt; };
-  return std::tuple(
-      record.origin->instance, record.origin->netns, std::string(record.vpc_id), record.pri_ip, record.pub_ip,
-      record.nat_ip, record.has_orig_dst, record.orig_dst_ip, record.orig_dst_port, record.pri_port,
-      record.pub_port, record.nat_port,
-      std::tuple(count(record.bytes_from_pub), count(record.pkts_from_pub), count(record.bytes_from_vpc),
-                 count(record.pkts_from_vpc), count(record.events_lost)),
-      std::tuple(record.start_time, record.end_time, record.session_start),
-      std::tuple(record.session_id, record.seq, record.mark, record.zone, record.protocol, record.event,
-                 record.reason, record.tcp_state));
-}
-
+// All that records say, texts by their bytes.
 inline bool same_records(std::span<const SessionRecord> left, std::span<const SessionRecord> right) {
   return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                    [](const SessionRecord& a, const SessionRecord& b) { return said_by(a) == said_by(b); });
+                    [](const SessionRecord& a, const SessionRecord& b) {
+                      return std::all_of(kFields.begin(), kFields.end(), [&](const FieldSpec& spec) {
+                        return value_of(a, spec.field) == value_of(b, spec.field);
+                      });
+                    });
 }
 
 // Makes records that are legal and nothing else: what is likely, what is rare, and what stands at the limits.
@@ -90,8 +82,9 @@ class RecordDice {
     }
     if (record.protocol == 6) record.tcp_state = static_cast<TcpState>(pick(10));
     record.seq = odd() ? static_cast<std::uint32_t>(number(0xffff'ffff)) : 0;
-    record.zone = odd() ? static_cast<std::uint16_t>(number(0xffff)) : std::uint16_t{0};
-    record.mark = odd() ? static_cast<std::uint32_t>(number(0xffff'ffff)) : 0;
+    visit_plain([&]<Field kField>() {
+      if (kRow<kField>.kHas != Has::kGap && odd()) set_plain<kField>(number(kSpec<kField>.limit), record);
+    });
     if (odd()) {
       record.has_orig_dst = true;
       record.orig_dst_ip = address();

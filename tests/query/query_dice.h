@@ -39,13 +39,10 @@ class QueryDice {
 
   FieldTest roll_test() {
     const SessionRecord& like = all_[pick(all_.size())];
-    static constexpr Field kTested[] = {
-        Field::kProtocol,  Field::kPriIp,   Field::kPubIp,        Field::kNatIp,       Field::kPriPort,
-        Field::kPubPort,   Field::kNatPort, Field::kEvent,        Field::kVpcId,       Field::kInstance,
-        Field::kNetns,     Field::kZone,    Field::kMark,         Field::kReason,      Field::kTcpState,
-        Field::kSessionId, Field::kSeq,     Field::kOrigDstIp,    Field::kOrigDstPort, Field::kNatIp,
-        Field::kNatPort,   Field::kPriIp,   Field::kBytesFromVpc, Field::kLogStatus};
-    const Field field = kTested[pick(std::size(kTested))];
+    Field field{};
+    do {
+      field = static_cast<Field>(pick(kFieldCount));
+    } while (kind_of(field) == FieldKind::kTime);
     FieldTest test;
     test.field = field;
     for (std::uint64_t values = 1 + pick(2); values > 0; --values) add_value(like, test);

@@ -107,65 +107,22 @@ inline std::pair<std::uint64_t, std::uint32_t> name_of_record(const SessionRecor
   return {record.session_id, record.seq};
 }
 
-// The value of a field that has one, as a number; addresses and texts as they are.
+// The value of a field that has one. (What the values are is tested in tests/record.)
+template <typename T>
+std::optional<T> value_in(const SessionRecord& record, Field field) {
+  const FieldValue value = value_of(record, field);
+  const T* const found = std::get_if<T>(&value);
+  return found != nullptr ? std::optional(*found) : std::nullopt;
+}
 inline std::optional<std::uint64_t> number_in(const SessionRecord& record, Field field) {
-  const bool gap = record.event == RecordEvent::kGap;
-  const auto count = [](Count value) { return value.known() ? std::optional(value.value()) : std::nullopt; };
-  const auto unless_zero = [](std::uint64_t value) {
-    return value != 0 ? std::optional(value) : std::nullopt;
-  };
-  if (gap && !kFields[static_cast<std::size_t>(field)].in_gap) return std::nullopt;
-  switch (field) {
-    case Field::kProtocol:
-      return record.protocol;
-    case Field::kPriPort:
-      return record.pri_port;
-    case Field::kPubPort:
-      return record.pub_port;
-    case Field::kNatPort:
-      return record.nat_port;
-    case Field::kBytesFromPub:
-      return count(record.bytes_from_pub);
-    case Field::kPktsFromPub:
-      return count(record.pkts_from_pub);
-    case Field::kBytesFromVpc:
-      return count(record.bytes_from_vpc);
-    case Field::kPktsFromVpc:
-      return count(record.pkts_from_vpc);
-    case Field::kEvent:
-      return static_cast<std::uint64_t>(record.event);
-    case Field::kSessionId:
-      return record.session_id;
-    case Field::kSeq:
-      return record.seq;
-    case Field::kTcpState:
-      return unless_zero(static_cast<std::uint64_t>(record.tcp_state));
-    case Field::kReason:
-      return unless_zero(static_cast<std::uint64_t>(record.reason));
-    case Field::kOrigDstPort:
-      return record.has_orig_dst ? std::optional<std::uint64_t>(record.orig_dst_port) : std::nullopt;
-    case Field::kZone:
-      return unless_zero(record.zone);
-    case Field::kMark:
-      return unless_zero(record.mark);
-    case Field::kEventsLost:
-      return gap ? count(record.events_lost) : std::nullopt;
-    default:
-      return std::nullopt;
-  }
+  return value_in<std::uint64_t>(record, field);
 }
 inline std::optional<IpAddress> address_in(const SessionRecord& record, Field field) {
-  if (record.event == RecordEvent::kGap) return std::nullopt;
-  if (field == Field::kPriIp) return record.pri_ip;
-  if (field == Field::kPubIp) return record.pub_ip;
-  if (field == Field::kNatIp) return record.nat_ip;
-  return record.has_orig_dst ? std::optional(record.orig_dst_ip) : std::nullopt;
+  return value_in<IpAddress>(record, field);
 }
 inline std::optional<std::string> text_in(const SessionRecord& record, Field field) {
-  if (field == Field::kInstance) return record.origin->instance;
-  if (field == Field::kNetns) return record.origin->netns;
-  if (field == Field::kVpcId) return std::string(record.vpc_id);
-  return record.event == RecordEvent::kGap ? std::optional<std::string>("SKIPDATA") : std::nullopt;
+  const auto text = value_in<std::string_view>(record, field);
+  return text ? std::optional<std::string>(*text) : std::nullopt;
 }
 
 // What a query means, said as simply as it can be.

@@ -1,6 +1,7 @@
 // Random SELECTs over the table `log`, with values that its rows have.
 #pragma once
 
+#include "query/group.h"
 #include "query/query_fixture.h"
 
 namespace natsession::testing {
@@ -113,14 +114,7 @@ class SqlDice {
     if (kind_of(field) == FieldKind::kText) return "'" + text_in(record, field).value_or("") + "'";
     if (kind_of(field) == FieldKind::kTime) return time_value();
     const std::uint64_t number = number_in(record, field).value_or(1);
-    if (field == Field::kEvent) return "'" + std::string(to_string(record.event)) + "'";
-    if (field == Field::kTcpState) return "'" + std::string(to_string(record.tcp_state)) + "'";
-    if (field == Field::kReason) return "'" + std::string(to_string(record.reason)) + "'";
-    if (field == Field::kSessionId) {
-      char hex[20];
-      std::snprintf(hex, sizeof(hex), "'%016llx'", static_cast<unsigned long long>(number));
-      return hex;
-    }
+    if (kind_of(field) != FieldKind::kNumber) return "'" + to_text(field, number) + "'";
     return one_in(10)   ? "'" + std::to_string(number) + "'"
            : one_in(10) ? std::to_string(number) + ".0"
                         : std::to_string(number);

@@ -7,6 +7,8 @@
 
 #include <sqlite3.h>
 
+#include "query/group.h"
+#include "query/log_constraints.h"
 #include "query/query_fixture.h"
 #include "query/sql_functions.h"
 #include "query/sql_session.h"
@@ -71,10 +73,7 @@ class PlainTable {
     std::string create = "CREATE TABLE log(";
     std::string insert = "INSERT INTO log VALUES(";
     for (const FieldSpec& spec : kFields) {
-      const FieldKind kind = kind_of(spec.field);
-      create += std::string(spec.name) + (kind == FieldKind::kNumber ? " INTEGER, "
-                                          : kind == FieldKind::kTime ? " REAL, "
-                                                                     : " TEXT, ");
+      create += std::string(spec.name) + " " + sql_type(spec.kind) + ", ";
       insert += "?,";
     }
     run(create + "__time__ INTEGER)");
@@ -131,37 +130,22 @@ class PlainTable {
     }
   }
   static void bind(sqlite3_stmt* statement, int place, const SessionRecord& record, Field field) {
-    const auto text = [&](const std::string& value) {
-      sqlite3_bind_text(statement, place, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT);
+    const FieldValue value = value_of(record, field);
+    const auto text = [&](std::string_view bytes) {
+      sqlite3_bind_text(statement, place, bytes.data(), static_cast<int>(bytes.size()), SQLITE_TRANSIENT);
     };
-    const auto time = [&](UnixMs value) {
-      sqlite3_bind_double(statement, place, static_cast<double>(value.time_since_epoch().count()) / 1000);
-    };
-    switch (field) {
-      case Field::kStartTime:
-        return time(record.start_time);
-      case Field::kEndTime:
-        return time(record.end_time);
-      case Field::kSessionStart:
-        if (record.session_start && record.event != RecordEvent::kGap) time(*record.session_start);
-        return;
-      default:
-        break;
-    }
-    if (kind_of(field) == FieldKind::kAddress) {
-      if (const auto address = address_in(record, field)) text(address->to_string());
-    } else if (kind_of(field) == FieldKind::kText) {
-      if (const auto value = text_in(record, field)) text(*value);
-    } else if (const auto number = number_in(record, field)) {
-      if (field == Field::kEvent) return text(std::string(to_string(record.event)));
-      if (field == Field::kTcpState) return text(std::string(to_string(record.tcp_state)));
-      if (field == Field::kReason) return text(std::string(to_string(record.reason)));
-      if (field == Field::kSessionId) {
-        char hex[17];
-        std::snprintf(hex, sizeof(hex), "%016llx", static_cast<unsigned long long>(*number));
-        return text(hex);
+    if (const auto* const time = std::get_if<UnixMs>(&value)) {
+      sqlite3_bind_double(statement, place, static_cast<double>(time->time_since_epoch().count()) / 1000);
+    } else if (const auto* const number = std::get_if<std::uint64_t>(&value)) {
+      if (kind_of(field) == FieldKind::kNumber) {
+        sqlite3_bind_int64(statement, place, static_cast<sqlite3_int64>(*number));
+      } else {
+        text(to_text(field, *number));
       }
-      sqlite3_bind_int64(statement, place, static_cast<sqlite3_int64>(*number));
+    } else if (const auto* const address = std::get_if<IpAddress>(&value)) {
+      text(address->to_string());
+    } else if (const auto* const bytes = std::get_if<std::string_view>(&value)) {
+      text(*bytes);
     }
   }
 

@@ -6,12 +6,18 @@
 #include <catch2/catch.hpp>
 
 #include "record/expected_fields.h"
+#include "record/fields.h"
 #include "record/golden.h"
 
 namespace natsession::testing {
 namespace {
 
 constexpr int kRecords = 3000;
+
+// The numbers that a plain field can have.
+template <Field kField>
+using FieldNumber =
+    std::conditional_t<std::is_same_v<FieldType<kField>, Count>, std::uint64_t, FieldType<kField>>;
 
 class RecordMaker {
  public:
@@ -36,14 +42,14 @@ class RecordMaker {
     record.pkts_from_pub = count();
     record.bytes_from_vpc = count();
     record.pkts_from_vpc = count();
-    record.events_lost = count();
     record.start_time = time();
     record.end_time = time();
     if (one_in(2)) record.session_start = time();
     record.session_id = number<std::uint64_t>();
     record.seq = number<std::uint32_t>();
-    record.mark = one_in(2) ? 0 : number<std::uint32_t>();
-    record.zone = one_in(2) ? std::uint16_t{0} : number<std::uint16_t>();
+    visit_plain([&]<Field kField>() {
+      if (one_in(2)) set_plain<kField>(number<FieldNumber<kField>>(), record);
+    });
     record.event = static_cast<RecordEvent>(random_() % 4);
     record.reason = static_cast<RecordReason>(random_() % 7);
     record.tcp_state = static_cast<TcpState>(random_() % 10);

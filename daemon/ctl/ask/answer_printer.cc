@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "ask/csv_text.h"
 #include "ask/report_notes.h"
 #include "command.h"
 #include "query/time_text.h"
+#include "record/escape.h"
 #include "text_table.h"
 #include "words.h"
 
@@ -161,6 +161,11 @@ class AnswerPrinter::CsvForm final : public Form {
   }
   bool first_ = true;
 };
+
+void append_csv(std::string_view text, std::string& out) {
+  append_line(out, max_escaped_length(text.size()) + kTextSlack,
+              [text](char* at) { return write_csv_text(at, text); });
+}
 
 AnswerPrinter::AnswerPrinter(Shape shape, bool colours)
     : AnswerPrinter(shape, colours, [](std::string_view text) { return print(text) == kDone; }) {}

@@ -32,6 +32,9 @@ struct AnswerColumn {
 
 using AnswerValue = std::variant<std::monostate, std::int64_t, std::uint64_t, double, std::string, UnixMs>;
 
+// Appends one value of a line of CSV, in quotes where it must be; no comma.
+void append_csv(std::string_view text, std::string& out);
+
 class AnswerPrinter {
  public:
   // Takes a piece of the answer; false when nobody wants more.

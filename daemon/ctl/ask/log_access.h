@@ -2,17 +2,56 @@
 // Threads: one.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string_view>
 
 #include "ask/answer_printer.h"
-#include "ask/interrupt.h"
-#include "ask/progress_line.h"
 #include "base/result.h"
 #include "command.h"
 #include "query/ledger_view.h"
+#include "query/scan.h"
 
 namespace natsession::ctl {
+
+// Ctrl-C and SIGTERM end a long question in good order; a second one ends the process at once. One object at
+// a time.
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  [[nodiscard]] static const std::atomic<bool>& asked();
+};
+
+// The exit status of a command that Ctrl-C ended: 128 + SIGINT, as a shell has it.
+inline constexpr int kInterrupted = 130;
+
+// How far a long question is, on one line of the terminal; nothing where stderr is none, or before the
+// question has taken a while. show() is for one thread at a time, any.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine() { clear(); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  void show(const ScanProgress& progress);
+  // Before anything else is written.
+  void clear();
+  [[nodiscard]] std::function<void(const ScanProgress&)> callback();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool wanted_;
+  bool shown_ = false;
+  Clock::time_point begun_;
+  Clock::time_point next_;
+};
 
 class LogAccess {
  public:

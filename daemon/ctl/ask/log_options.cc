@@ -119,6 +119,17 @@ Result<std::chrono::milliseconds> read_length(std::string_view option, std::stri
   return Error{ErrorKind::kUsage, fmt::format("{}: '{}' must be above zero", option, text)};
 }
 
+std::string read_stream(std::FILE* file, std::size_t limit) {
+  std::string text;
+  std::string part(std::size_t{1} << 16, '\0');
+  while (text.size() <= limit) {
+    const std::size_t got = std::fread(part.data(), 1, part.size(), file);
+    if (got == 0) break;
+    text.append(part, 0, got);
+  }
+  return text;
+}
+
 UnixMs now_ms() {
   return to_ms(SystemClock().now());
 }

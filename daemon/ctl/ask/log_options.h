@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,5 +62,9 @@ struct AskedTime {
 [[nodiscard]] Result<std::chrono::milliseconds> read_length(std::string_view option, std::string_view text);
 
 [[nodiscard]] UnixMs now_ms();
+
+// What a stream has, to its end, to an error (std::ferror) or to just above `limit` bytes, whichever is
+// first: more than `limit` is too much.
+[[nodiscard]] std::string read_stream(std::FILE* file, std::size_t limit);
 
 }  // namespace natsession::ctl

@@ -7,13 +7,13 @@
 #include <csv.h>
 #include <fmt/format.h>
 
-#include "ask/csv_text.h"
+#include "ask/answer_printer.h"
 #include "ask/report_notes.h"
 #include "ask/trace_question.h"
 #include "ask/trace_text.h"
-#include "endpoint.h"
 #include "net/protocol.h"
 #include "query/time_text.h"
+#include "words.h"
 
 namespace natsession::ctl {
 namespace {

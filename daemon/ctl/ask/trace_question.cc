@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "ask/log_options.h"
-#include "endpoint.h"
 #include "net/protocol.h"
+#include "words.h"
 
 namespace natsession::ctl {
 namespace {

@@ -5,7 +5,6 @@
 
 #include "ask/report_notes.h"
 #include "ask/trace_question.h"
-#include "endpoint.h"
 #include "net/protocol.h"
 #include "query/time_text.h"
 #include "record/encoder.h"

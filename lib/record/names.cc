@@ -1,10 +1,8 @@
-#include "record/encoder.h"
-
+// The names of formats, words and fields.
 #include <array>
 
-#include "record/csv_encoder.h"
-#include "record/json_encoder.h"
-#include "record/logfmt_encoder.h"
+#include "record/encoder.h"
+#include "record/fields.h"
 
 namespace natsession {
 namespace {
@@ -49,19 +47,16 @@ std::string_view name_of(const std::array<Named<T>, kSize>& table, T value) {
   return {};
 }
 
-}  // namespace
+template <typename Word>
+using Words = std::array<std::string_view, static_cast<std::size_t>(kLast<Word>) + 1>;
 
-std::unique_ptr<Encoder> make_encoder(const EncoderOptions& options) {
-  switch (options.format) {
-    case RecordFormat::kJson:
-      return std::make_unique<JsonEncoder>(options);
-    case RecordFormat::kCsv:
-      return std::make_unique<CsvEncoder>(options);
-    case RecordFormat::kLogfmt:
-      return std::make_unique<LogfmtEncoder>(options);
-  }
-  return nullptr;  // not reached: the enum has no other value
+template <typename Word>
+std::string_view word_at(const Words<Word>& words, Word word) {
+  const auto place = static_cast<std::size_t>(word);
+  return place < words.size() ? words[place] : std::string_view();
 }
+
+}  // namespace
 
 Result<RecordFormat> parse_record_format(std::string_view name) {
   return value_of(kFormats, name, "format");
@@ -83,68 +78,36 @@ std::string_view to_string(FieldSet fields) {
   return name_of(kFieldSets, fields);
 }
 
+// By the values' order.
 std::string_view to_string(RecordEvent event) {
-  switch (event) {
-    case RecordEvent::kStart:
-      return "start";
-    case RecordEvent::kInterim:
-      return "interim";
-    case RecordEvent::kEnd:
-      return "end";
-    case RecordEvent::kGap:
-      return "gap";
-  }
-  return {};
+  return word_at<RecordEvent>({"start", "interim", "end", "gap"}, event);
 }
-
 std::string_view to_string(RecordReason reason) {
-  switch (reason) {
-    case RecordReason::kNone:
-      return {};
-    case RecordReason::kDestroyed:
-      return "destroyed";
-    case RecordReason::kVanished:
-      return "vanished";
-    case RecordReason::kOverrun:
-      return "overrun";
-    case RecordReason::kTableGuard:
-      return "table_guard";
-    case RecordReason::kStopped:
-      return "stopped";
-    case RecordReason::kSinkStalled:
-      return "sink_stalled";
-    case RecordReason::kLedgerFull:
-      return "ledger_full";
-    case RecordReason::kDamaged:
-      return "damaged";
-  }
-  return {};
+  return word_at<RecordReason>({"", "destroyed", "vanished", "overrun", "table_guard", "stopped",
+                                "sink_stalled", "ledger_full", "damaged"},
+                               reason);
+}
+std::string_view to_string(TcpState state) {
+  return word_at<TcpState>({"", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
+                            "TIME_WAIT", "CLOSE", "SYN_SENT2"},
+                           state);
 }
 
-std::string_view to_string(TcpState state) {
-  switch (state) {
-    case TcpState::kNone:
-      return {};
-    case TcpState::kSynSent:
-      return "SYN_SENT";
-    case TcpState::kSynRecv:
-      return "SYN_RECV";
-    case TcpState::kEstablished:
-      return "ESTABLISHED";
-    case TcpState::kFinWait:
-      return "FIN_WAIT";
-    case TcpState::kCloseWait:
-      return "CLOSE_WAIT";
-    case TcpState::kLastAck:
-      return "LAST_ACK";
-    case TcpState::kTimeWait:
-      return "TIME_WAIT";
-    case TcpState::kClose:
-      return "CLOSE";
-    case TcpState::kSynSent2:
-      return "SYN_SENT2";
+std::optional<std::uint64_t> parse_word(Field field, std::string_view word) {
+  const FieldSpec& spec = spec_of(field);
+  for (std::uint64_t number = 0; number <= spec.limit; ++number) {
+    if (!word.empty() && spec.word(number) == word) return number;
   }
-  return {};
+  return std::nullopt;
+}
+
+Result<Field> parse_field(std::string_view name) {
+  std::string message = "there is no field '" + std::string(name) + "'; there are";
+  for (const FieldSpec& spec : kFields) {
+    if (spec.name == name) return spec.field;
+    message += " " + std::string(spec.name);
+  }
+  return Error{ErrorKind::kUsage, std::move(message)};
 }
 
 }  // namespace natsession

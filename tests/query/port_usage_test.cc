@@ -1,10 +1,9 @@
-#include "query/port_report.h"
+#include "query/port_usage.h"
 
 #include <set>
 
 #include <catch2/catch.hpp>
 
-#include "query/port_sweep.h"
 #include "query/query_dice.h"
 
 namespace natsession::testing {
@@ -110,8 +109,17 @@ TEST_CASE("sessions that the daemon knows are in use", "[query][ports]") {
   PortQuestion question;
   question.from = at_minute(0);
   question.until = at_minute(10);
-  question.live.push_back({ip("203.0.113.9"), ip("198.51.100.1"), 40'000, 443, 6, at_minute(9)});
-  question.live.push_back({ip("203.0.113.9"), ip("198.51.100.2"), 40'000, 443, 6, at_minute(8)});
+  SessionRecord live;
+  live.nat_ip = ip("203.0.113.9");
+  live.pub_ip = ip("198.51.100.1");
+  live.nat_port = 40'000;
+  live.pub_port = 443;
+  live.protocol = 6;
+  live.start_time = at_minute(9);
+  question.live.push_back(live);
+  live.pub_ip = ip("198.51.100.2");
+  live.start_time = at_minute(8);
+  question.live.push_back(live);
   const auto result = find_ports(ledger.view(), question, with_threads(1));
   REQUIRE(result);
   REQUIRE(result->addresses.size() == 1);

@@ -1,15 +1,179 @@
-#include "query/port_report.h"
+#include "query/port_usage.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
-
-#include "query/port_peers.h"
-#include "query/port_sweep.h"
+#include <unordered_map>
 
 namespace natsession {
 namespace {
+
+// Points of time: from, from + step, …
+class PointGrid {
+ public:
+  PointGrid(UnixMs from, std::chrono::milliseconds step, std::size_t points)
+      : from_(from.time_since_epoch().count()),
+        step_(step.count()),
+        points_(static_cast<std::int64_t>(points)) {}
+  // The first point at or behind a time; points() if none is.
+  [[nodiscard]] std::uint16_t first_at(std::int64_t time) const {
+    if (time <= from_) return 0;
+    const auto behind = static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(from_);
+    const std::uint64_t point = (behind - 1) / static_cast<std::uint64_t>(step_) + 1;
+    return static_cast<std::uint16_t>(std::min<std::uint64_t>(point, static_cast<std::uint64_t>(points_)));
+  }
+  [[nodiscard]] std::size_t points() const { return static_cast<std::size_t>(points_); }
+  [[nodiscard]] UnixMs time_of(std::size_t point) const {
+    return UnixMs(std::chrono::milliseconds(from_ + static_cast<std::int64_t>(point) * step_));
+  }
+
+ private:
+  std::int64_t from_;
+  std::int64_t step_;
+  std::int64_t points_;
+};
+
+// Uses are added in the order of their ends, the latest first. Then all of a port's uses so far that reach
+// beyond the end of the next one cover one stretch, which begins where the earliest of them began: one number
+// for each port.
+class PortSweep {
+ public:
+  explicit PortSweep(std::size_t points)
+      : began_(65536, static_cast<std::uint16_t>(points)), changes_(points + 1) {}
+
+  // At the points in [begin, end).
+  void add(std::uint16_t port, std::uint16_t begin, std::uint16_t end) {
+    std::uint16_t& known = began_[port];
+    if (begin >= known) return;
+    const std::uint16_t until = std::min(end, known);
+    if (begin < until) {
+      ++changes_[begin];
+      --changes_[until];
+    }
+    known = begin;
+  }
+
+  [[nodiscard]] PortSeries series(const PointGrid& grid, std::uint32_t range) const;
+
+ private:
+  std::vector<std::uint16_t> began_;
+  std::vector<std::int32_t> changes_;
+};
+
+constexpr double kHourMs = 3'600'000;
+constexpr double kYearMs = 365 * 24 * kHourMs;
+
+PortSeries PortSweep::series(const PointGrid& grid, std::uint32_t range) const {
+  PortSeries series;
+  std::int64_t in_use = 0;
+  for (std::size_t point = 0; point < grid.points(); ++point) {
+    in_use += changes_[point];
+    const auto value = static_cast<std::uint32_t>(std::max<std::int64_t>(in_use, 0));
+    series.in_use.push_back(value);
+    if (value > series.peak || point == 0) {
+      series.peak = value;
+      series.peak_at = grid.time_of(point);
+    }
+  }
+  series.now = series.in_use.empty() ? 0 : series.in_use.back();
+  series.peak_share = static_cast<double>(series.peak) / range;
+  series.now_share = static_cast<double>(series.now) / range;
+
+  const Line line = line_through(series.in_use);
+  const auto step_ms = static_cast<double>((grid.time_of(1) - grid.time_of(0)).count());
+  series.per_hour = line.slope * kHourMs / step_ms;
+  if (line.slope > 0) {
+    const double full = (range - line.at_zero) / line.slope;  // in steps
+    const double ahead = std::max(0.0, full - static_cast<double>(grid.points() - 1)) * step_ms;
+    if (ahead <= kYearMs) {
+      series.full_at = grid.time_of(grid.points() - 1) + std::chrono::milliseconds(std::llround(ahead));
+    }
+  }
+  return series;
+}
+
+struct PortPeer {
+  IpAddress nat_ip;
+  IpAddress pub_ip;
+  std::uint16_t pub_port = 0;
+  std::uint8_t protocol = 0;
+  friend auto operator<=>(const PortPeer&, const PortPeer&) = default;
+};
+
+struct PortPeerHash {
+  [[nodiscard]] std::size_t operator()(const PortPeer& peer) const;
+};
+
+// Which (nat_ip, protocol, pub_ip, pub_port) have the most records, in bounded memory: the algorithm of Misra
+// and Gries, in its batch form. Whatever has more than one record in half its room is found.
+class PortPeers {
+ public:
+  static constexpr std::size_t kRoom = 100'000;
+
+  void add(const PortPeer& peer, std::uint64_t records = 1);
+  void add(const PortPeers& other);
+  // The largest first; ties by the peer.
+  [[nodiscard]] std::vector<PortPeer> largest(std::size_t count) const;
+
+ private:
+  void make_room();
+  std::unordered_map<PortPeer, std::uint64_t, PortPeerHash> records_;
+};
+
+std::size_t PortPeerHash::operator()(const PortPeer& peer) const {
+  std::uint64_t words[4];
+  std::memcpy(words, peer.nat_ip.bytes().data(), 16);
+  std::memcpy(words + 2, peer.pub_ip.bytes().data(), 16);
+  std::uint64_t hash = (std::uint64_t{peer.pub_port} << 8 | peer.protocol) * 0x9e3779b97f4a7c15;
+  for (const std::uint64_t word : words) {
+    hash = (hash ^ word) * 0xbf58476d1ce4e5b9;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+void PortPeers::add(const PortPeer& peer, std::uint64_t records) {
+  records_[peer] += records;
+  if (records_.size() > kRoom) make_room();
+}
+
+void PortPeers::add(const PortPeers& other) {
+  for (const auto& [peer, records] : other.records_) add(peer, records);
+}
+
+// Takes the median from all: half of them are gone then.
+void PortPeers::make_room() {
+  std::vector<std::uint64_t> counts;
+  counts.reserve(records_.size());
+  for (const auto& [peer, records] : records_) counts.push_back(records);
+  const auto middle = counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2);
+  std::nth_element(counts.begin(), middle, counts.end());
+  const std::uint64_t median = *middle;
+  for (auto place = records_.begin(); place != records_.end();) {
+    if (place->second <= median) {
+      place = records_.erase(place);
+    } else {
+      place->second -= median;
+      ++place;
+    }
+  }
+}
+
+std::vector<PortPeer> PortPeers::largest(std::size_t count) const {
+  std::vector<std::pair<std::uint64_t, PortPeer>> all;
+  for (const auto& [peer, records] : records_) all.emplace_back(records, peer);
+  const auto order = [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  };
+  const std::size_t kept = std::min(count, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(kept), all.end(), order);
+  std::vector<PortPeer> peers;
+  for (std::size_t i = 0; i < kept; ++i) peers.push_back(all[i].second);
+  return peers;
+}
 
 // Some more than are shown are looked at: who has the most records need not have the highest peak.
 constexpr std::size_t kPeersPerShown = 3;
@@ -44,7 +208,7 @@ class Sweeper {
 
   // Batches from the newest to the oldest.
   void add(const ScanBatch& batch);
-  void add(const LivePort& live);
+  void add(const SessionRecord& live);
   void finish() { release(std::nullopt); }
 
   std::map<Key, std::unique_ptr<Tracked>> keys_;
@@ -111,9 +275,9 @@ void Sweeper::add(const ScanBatch& batch) {
   }
 }
 
-void Sweeper::add(const LivePort& live) {
+void Sweeper::add(const SessionRecord& live) {
   const auto end = static_cast<std::uint16_t>(grid_.points());
-  const std::uint16_t begin = grid_.first_at(live.since.time_since_epoch().count());
+  const std::uint16_t begin = grid_.first_at(live.start_time.time_since_epoch().count());
   if (begin >= end) return;
   if (Tracked* const key = key_of(live.nat_ip, live.protocol)) key->sweep.add(live.nat_port, begin, end);
   if (Tracked* const peer = peer_of({live.nat_ip, live.pub_ip, live.pub_port, live.protocol})) {
@@ -172,13 +336,32 @@ Result<std::vector<PortPeer>> find_peers(const LedgerView& ledger, const PortQue
   });
   if (auto good = scan.error(); !good) return good.error();
   for (std::size_t i = 1; i < counts.size(); ++i) counts[0].add(counts[i]);
-  for (const LivePort& live : question.live) {
+  for (const SessionRecord& live : question.live) {
     counts[0].add({live.nat_ip, live.pub_ip, live.pub_port, live.protocol});
   }
   return counts[0].largest(question.destinations * kPeersPerShown);
 }
 
 }  // namespace
+
+Line line_through(std::span<const std::uint32_t> values) {
+  if (values.empty()) return {};
+  const auto count = static_cast<double>(values.size());
+  const double middle = (count - 1) / 2;
+  double mean = 0;
+  for (const std::uint32_t value : values) mean += value / count;
+  double up = 0;
+  double across = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double x = static_cast<double>(i) - middle;
+    up += x * (values[i] - mean);
+    across += x * x;
+  }
+  Line line;
+  line.slope = across > 0 ? up / across : 0;
+  line.at_zero = mean - line.slope * middle;
+  return line;
+}
 
 Result<PortResult> find_ports(const LedgerView& ledger, const PortQuestion& question,
                               const ScanControl& control) {
@@ -198,7 +381,7 @@ Result<PortResult> find_ports(const LedgerView& ledger, const PortQuestion& ques
                    Field::kStartTime, Field::kEndTime,  Field::kSessionStart};
   if (!peers.empty()) query.columns.add({Field::kPubIp, Field::kPubPort});
   Sweeper sweeper(grid, peers);
-  for (const LivePort& live : question.live) sweeper.add(live);
+  for (const SessionRecord& live : question.live) sweeper.add(live);
   Scan scan(ledger, query, control, Scan::Order::kNewestFirst);
   while (const ScanBatch* const batch = scan.next()) sweeper.add(*batch);
   sweeper.finish();

@@ -14,19 +14,11 @@
 // Threads: find_ports() from any.
 #pragma once
 
+#include <span>
+
 #include "query/scan.h"
 
 namespace natsession {
-
-// A session that the daemon knows to be open.
-struct LivePort {
-  IpAddress nat_ip;
-  IpAddress pub_ip;
-  std::uint16_t nat_port = 0;
-  std::uint16_t pub_port = 0;
-  std::uint8_t protocol = 0;
-  UnixMs since;
-};
 
 struct PortQuestion {
   static constexpr std::size_t kMaxPoints = 10'000;
@@ -40,7 +32,8 @@ struct PortQuestion {
   std::size_t destinations = 10;     // how many to show; 0: none, and the ledger is read once only
   std::uint16_t lowest_port = 1024;  // the range that SNAT may use
   std::uint16_t highest_port = 65535;
-  std::vector<LivePort> live;  // as of `until`
+  // Sessions that the daemon knows to be open, as of `until`; start_time: when they began.
+  std::vector<SessionRecord> live;
 };
 
 // In use at points of time.
@@ -86,5 +79,12 @@ struct PortResult {
 // Errors: kUsage if there would be too many points; kIo, kPermission.
 [[nodiscard]] Result<PortResult> find_ports(const LedgerView& ledger, const PortQuestion& question,
                                             const ScanControl& control);
+
+// Least squares through `values` at 0, 1, 2 …
+struct Line {
+  double at_zero = 0;
+  double slope = 0;
+};
+[[nodiscard]] Line line_through(std::span<const std::uint32_t> values);
 
 }  // namespace natsession
