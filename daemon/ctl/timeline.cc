@@ -10,7 +10,6 @@
 #include "ask/log_options.h"
 #include "ask/report_notes.h"
 #include "ask/timeline_chart.h"
-#include "ask/timeline_svg.h"
 #include "command.h"
 
 namespace natsession::ctl {

@@ -1,7 +1,6 @@
 #include <catch2/catch.hpp>
 
 #include "ask/timeline_chart.h"
-#include "ask/timeline_svg.h"
 #include "ctl/in_utc.h"
 #include "ctl/sample_answer.h"
 

@@ -1,5 +1,6 @@
-// Whole lines, written out. Oracle: the log's specification, by hand; session_id by xxhsum -H3 (see
-// session_id_test.cc).
+// Lines, written out. Oracle: the log's specification, by hand; session_id by xxhsum -H3 (see
+// session_id_test.cc). Whole lines of golden_tcp() and golden_gap() stand in FORMAT.md, where
+// format_page_test.cc compares them; here what they do not show.
 #include "record/golden.h"
 
 #include <catch2/catch.hpp>
@@ -24,57 +25,34 @@ EncoderOptions timed(EncoderOptions options, TimeFormat format) {
   return options;
 }
 
-constexpr auto kCloudColumns =
-    "instance,vpc_id,protocol,pri_ip,pri_port,pub_ip,pub_port,nat_ip,nat_port,bytes_from_pub,pkts_from_pub,"
-    "bytes_from_vpc,pkts_from_vpc,start_time,end_time";
-
-TEST_CASE("JSON shows a TCP session with every field present", "[record][json]") {
-  CHECK(
-      encode(golden_tcp(), kJson) ==
-      R"({"instance":"natgw-1","vpc_id":"vpc-office","protocol":6,"pri_ip":"192.168.1.23","pri_port":51514,)"
-      R"("pub_ip":"198.51.100.80","pub_port":443,"nat_ip":"203.0.113.7","nat_port":40123,)"
-      R"("bytes_from_pub":18234,"pkts_from_pub":21,"bytes_from_vpc":2954,"pkts_from_vpc":17,)"
-      R"("start_time":1795263600.000,"end_time":1795263662.108,"event":"end","session_id":"f486a9c5336329a0",)"
-      R"("seq":1,"session_start":1795263297.310,"tcp_state":"TIME_WAIT","reason":"destroyed",)"
-      R"("orig_dst_ip":null,"orig_dst_port":null,"zone":null,"mark":null})"
-      "\n");
-}
-
 TEST_CASE("JSON shows an ICMP session with unknown counters as null", "[record][json]") {
-  CHECK(
-      encode(golden_icmp(), kJson) ==
-      R"({"instance":"natgw-1","vpc_id":"","protocol":1,"pri_ip":"10.0.0.9","pri_port":4711,)"
-      R"("pub_ip":"192.0.2.33","pub_port":2048,"nat_ip":"203.0.113.7","nat_port":0,)"
-      R"("bytes_from_pub":null,"pkts_from_pub":null,"bytes_from_vpc":null,"pkts_from_vpc":null,)"
-      R"("start_time":1795263662.000,"end_time":1795263662.000,"event":"end","session_id":"00000000000000ab",)"
-      R"("seq":0,"session_start":null,"tcp_state":null,"reason":"vanished",)"
-      R"("orig_dst_ip":"192.0.2.1","orig_dst_port":2048,"zone":7,"mark":4294967295})"
-      "\n");
+  CHECK_THAT(
+      encode(golden_icmp(), kJson),
+      Catch::StartsWith(
+          R"({"instance":"natgw-1","vpc_id":"","protocol":1,"pri_ip":"10.0.0.9","pri_port":4711,)"
+          R"("pub_ip":"192.0.2.33","pub_port":2048,"nat_ip":"203.0.113.7","nat_port":0,)"
+          R"("bytes_from_pub":null,"pkts_from_pub":null,"bytes_from_vpc":null,"pkts_from_vpc":null,)"
+          R"("start_time":1795263662.000,"end_time":1795263662.000,"event":"end","session_id":"00000000000000ab",)"
+          R"("seq":0,"session_start":null,"tcp_state":null,"reason":"vanished",)"
+          R"("orig_dst_ip":"192.0.2.1","orig_dst_port":2048,"zone":7,"mark":4294967295)"));
 }
 
 TEST_CASE("JSON shows IPv6, known zero counters and a time before 1970", "[record][json]") {
-  CHECK(
-      encode(golden_ipv6(), with_netns(kJson)) ==
-      R"({"instance":"natgw-1","vpc_id":"vpc-office","protocol":17,"pri_ip":"2001:db8:1::23","pri_port":5353,)"
-      R"("pub_ip":"2001:db8:ffff::35","pub_port":53,"nat_ip":"2001:db8:2::7","nat_port":61000,)"
-      R"("bytes_from_pub":0,"pkts_from_pub":0,"bytes_from_vpc":18446744073709551614,"pkts_from_vpc":1,)"
-      R"("start_time":-0.001,"end_time":0.000,"event":"interim","session_id":"0123456789abcdef",)"
-      R"("seq":0,"session_start":-0.001,"tcp_state":null,"reason":null,)"
-      R"("orig_dst_ip":null,"orig_dst_port":null,"zone":null,"mark":null,"netns":"edge"})"
-      "\n");
+  const std::string line = encode(golden_ipv6(), with_netns(kJson));
+  CHECK_THAT(
+      line,
+      Catch::StartsWith(
+          R"({"instance":"natgw-1","vpc_id":"vpc-office","protocol":17,"pri_ip":"2001:db8:1::23","pri_port":5353,)"
+          R"("pub_ip":"2001:db8:ffff::35","pub_port":53,"nat_ip":"2001:db8:2::7","nat_port":61000,)"
+          R"("bytes_from_pub":0,"pkts_from_pub":0,"bytes_from_vpc":18446744073709551614,"pkts_from_vpc":1,)"
+          R"("start_time":-0.001,"end_time":0.000,"event":"interim","session_id":"0123456789abcdef",)"
+          R"("seq":0,"session_start":-0.001,"tcp_state":null,"reason":null,)"
+          R"("orig_dst_ip":null,"orig_dst_port":null,"zone":null,"mark":null,)"));
+  CHECK_THAT(line, Catch::EndsWith(R"(,"netns":"edge"})"
+                                   "\n"));
 }
 
 TEST_CASE("JSON shows a gap with the session's fields null, whatever they hold", "[record][json][gap]") {
-  const std::string expected =
-      R"({"instance":"natgw-1","vpc_id":"","protocol":null,"pri_ip":null,"pri_port":null,"pub_ip":null,)"
-      R"("pub_port":null,"nat_ip":null,"nat_port":null,"bytes_from_pub":null,"pkts_from_pub":null,)"
-      R"("bytes_from_vpc":null,"pkts_from_vpc":null,"start_time":1795263700.000,"end_time":1795263701.250,)"
-      R"("event":"gap","session_id":null,"seq":null,"session_start":null,"tcp_state":null,"reason":"overrun",)"
-      R"("orig_dst_ip":null,"orig_dst_port":null,"zone":null,"mark":null,"events_lost":1532,)"
-      R"("log_status":"SKIPDATA"})"
-      "\n";
-  CHECK(encode(golden_gap(), kJson) == expected);
-
   SessionRecord full = golden_tcp();
   full.vpc_id = "";
   full.has_orig_dst = true;
@@ -85,7 +63,7 @@ TEST_CASE("JSON shows a gap with the session's fields null, whatever they hold",
   full.start_time = golden_gap().start_time;
   full.end_time = golden_gap().end_time;
   full.events_lost = Count(1532);
-  CHECK(encode(full, kJson) == expected);
+  CHECK(encode(full, kJson) == encode(golden_gap(), kJson));
 }
 
 TEST_CASE("a gap whose losses were not counted has events_lost null", "[record][gap]") {
@@ -116,44 +94,27 @@ TEST_CASE("times stand in the asked form, in quotes only where JSON needs them",
 }
 
 TEST_CASE("CSV has a header line that names every column, and the other formats have none", "[record][csv]") {
-  const std::string extra =
-      ",event,session_id,seq,session_start,tcp_state,reason,orig_dst_ip,orig_dst_port,zone,mark";
-  CHECK(make_encoder(kCsv)->header() == kCloudColumns + extra + ",events_lost,log_status\n");
-  CHECK(make_encoder(with_netns(kCsv))->header() ==
-        kCloudColumns + extra + ",netns,events_lost,log_status\n");
-  CHECK(make_encoder(cloud(kCsv))->header() == std::string(kCloudColumns) + "\n");
-  CHECK(make_encoder(with_netns(cloud(kCsv)))->header() == std::string(kCloudColumns) + "\n");
+  const std::string header(make_encoder(kCsv)->header());
+  const std::string netns(make_encoder(with_netns(kCsv))->header());
+  CHECK_THAT(netns, Catch::EndsWith(",netns,events_lost,log_status\n"));
+  CHECK(header.size() == netns.size() - std::string(",netns").size());
+  CHECK(make_encoder(with_netns(cloud(kCsv)))->header() == make_encoder(cloud(kCsv))->header());
   CHECK(make_encoder(kJson)->header().empty());
   CHECK(make_encoder(kLogfmt)->header().empty());
 }
 
 TEST_CASE("CSV shows a session, with nothing where a value is unknown", "[record][csv]") {
-  CHECK(encode(golden_tcp(), kCsv) ==
-        "natgw-1,vpc-office,6,192.168.1.23,51514,198.51.100.80,443,203.0.113.7,40123,18234,21,2954,17,"
-        "1795263600.000,1795263662.108,end,f486a9c5336329a0,1,1795263297.310,TIME_WAIT,destroyed,,,,,,\n");
-  CHECK(encode(golden_icmp(), with_netns(kCsv)) ==
-        "natgw-1,,1,10.0.0.9,4711,192.0.2.33,2048,203.0.113.7,0,,,,,1795263662.000,1795263662.000,"
-        "end,00000000000000ab,0,,,vanished,192.0.2.1,2048,7,4294967295,edge,,\n");
+  const std::string line = encode(golden_icmp(), with_netns(kCsv));
+  CHECK_THAT(line, Catch::StartsWith(
+                       "natgw-1,,1,10.0.0.9,4711,192.0.2.33,2048,203.0.113.7,0,,,,,1795263662.000,"
+                       "1795263662.000,end,00000000000000ab,0,,,vanished,192.0.2.1,2048,7,4294967295,"));
+  CHECK_THAT(line, Catch::EndsWith(",edge,,\n"));
   CHECK(encode(golden_tcp(), cloud(kCsv)) ==
         "natgw-1,vpc-office,6,192.168.1.23,51514,198.51.100.80,443,203.0.113.7,40123,18234,21,2954,17,"
         "1795263600.000,1795263662.108\n");
 }
 
-TEST_CASE("a gap in CSV is never mistaken for a session: it has no protocol", "[record][csv][gap]") {
-  CHECK(encode(golden_gap(), kCsv) ==
-        "natgw-1,,,,,,,,,,,,,1795263700.000,1795263701.250,gap,,,,,overrun,,,,,1532,SKIPDATA\n");
-  CHECK(encode(golden_gap(), cloud(kCsv)) == "natgw-1,,,,,,,,,,,,,1795263700.000,1795263701.250\n");
-}
-
 TEST_CASE("logfmt shows a session without the fields that have no value", "[record][logfmt]") {
-  CHECK(
-      encode(golden_tcp(), kLogfmt) ==
-      "instance=natgw-1 vpc_id=vpc-office protocol=6 pri_ip=192.168.1.23 pri_port=51514 pub_ip=198.51.100.80 "
-      "pub_port=443 nat_ip=203.0.113.7 nat_port=40123 bytes_from_pub=18234 pkts_from_pub=21 "
-      "bytes_from_vpc=2954 "
-      "pkts_from_vpc=17 start_time=1795263600.000 end_time=1795263662.108 event=end "
-      "session_id=f486a9c5336329a0 seq=1 session_start=1795263297.310 tcp_state=TIME_WAIT "
-      "reason=destroyed\n");
   CHECK(
       encode(golden_icmp(), with_netns(cloud(kLogfmt))) ==
       "instance=natgw-1 vpc_id=\"\" protocol=1 pri_ip=10.0.0.9 pri_port=4711 pub_ip=192.0.2.33 pub_port=2048 "
@@ -165,7 +126,6 @@ TEST_CASE("logfmt shows a gap in full also when only the cloud's fields are aske
   const std::string fields =
       "instance=natgw-1 vpc_id=\"\" start_time=1795263700.000 end_time=1795263701.250 event=gap "
       "reason=overrun";
-  CHECK(encode(golden_gap(), kLogfmt) == fields + " events_lost=1532 log_status=SKIPDATA\n");
   CHECK(encode(golden_gap(), cloud(kLogfmt)) == fields + " events_lost=1532 log_status=SKIPDATA\n");
   CHECK(encode(golden_gap(), with_netns(cloud(kLogfmt))) ==
         fields + " netns=edge events_lost=1532 log_status=SKIPDATA\n");

@@ -1,8 +1,9 @@
-// A timeline as bars in a terminal: a line for each bucket, stacked by series.
+// A timeline as bars in a terminal, a line for each bucket, stacked by series; and as a picture.
 // Threads: one; times are in the zone of the process.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "query/timeline.h"
@@ -21,6 +22,10 @@ struct ChartLabels {
 // `columns`: how wide lines may be. In colours blocks, else characters of ASCII.
 [[nodiscard]] std::string timeline_chart(const TimelineResult& timeline, const ChartLabels& labels,
                                          std::size_t columns, bool colours);
+
+// As SVG 1.1, no scripts: stacked bars over time, with axes and a legend. `title` stands above it.
+[[nodiscard]] std::string timeline_svg(const TimelineResult& timeline, const ChartLabels& labels,
+                                       std::string_view title);
 
 // The width of the terminal on stdout; 100 where it is none.
 [[nodiscard]] std::size_t terminal_columns();

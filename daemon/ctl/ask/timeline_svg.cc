@@ -1,4 +1,4 @@
-#include "ask/timeline_svg.h"
+#include "ask/timeline_chart.h"
 
 #include <algorithm>
 #include <array>
