@@ -1,5 +1,5 @@
-// RecordBlock: records that were read from a ledger, with the texts that they point to.
-// Threads: a plain value type. The records are good until the block is cleared, refilled or destroyed.
+// RecordBlock: records that were read from a ledger. They are kept by value: what they point to are labels.
+// Threads: a plain value type.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,12 @@ using Ordinal = std::uint64_t;
 struct RecordBlock {
   std::vector<SessionRecord> records;  // in the order of their ordinals
   std::vector<Ordinal> ordinals;       // of each record; ascending
-  std::deque<Origin> origins;          // what records point to
+  std::deque<Origin> origins;          // always empty, as labels are interned: for lib/delivery, which moves them on
   std::deque<std::string> texts;
 
   void clear() {
     records.clear();
     ordinals.clear();
-    origins.clear();
-    texts.clear();
   }
 };
 

@@ -11,89 +11,8 @@
 namespace natsession {
 namespace {
 
-// Points of time: from, from + step, …
-class PointGrid {
- public:
-  PointGrid(UnixMs from, std::chrono::milliseconds step, std::size_t points)
-      : from_(from.time_since_epoch().count()),
-        step_(step.count()),
-        points_(static_cast<std::int64_t>(points)) {}
-  // The first point at or behind a time; points() if none is.
-  [[nodiscard]] std::uint16_t first_at(std::int64_t time) const {
-    if (time <= from_) return 0;
-    const auto behind = static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(from_);
-    const std::uint64_t point = (behind - 1) / static_cast<std::uint64_t>(step_) + 1;
-    return static_cast<std::uint16_t>(std::min<std::uint64_t>(point, static_cast<std::uint64_t>(points_)));
-  }
-  [[nodiscard]] std::size_t points() const { return static_cast<std::size_t>(points_); }
-  [[nodiscard]] UnixMs time_of(std::size_t point) const {
-    return UnixMs(std::chrono::milliseconds(from_ + static_cast<std::int64_t>(point) * step_));
-  }
-
- private:
-  std::int64_t from_;
-  std::int64_t step_;
-  std::int64_t points_;
-};
-
-// Uses are added in the order of their ends, the latest first. Then all of a port's uses so far that reach
-// beyond the end of the next one cover one stretch, which begins where the earliest of them began: one number
-// for each port.
-class PortSweep {
- public:
-  explicit PortSweep(std::size_t points)
-      : began_(65536, static_cast<std::uint16_t>(points)), changes_(points + 1) {}
-
-  // At the points in [begin, end).
-  void add(std::uint16_t port, std::uint16_t begin, std::uint16_t end) {
-    std::uint16_t& known = began_[port];
-    if (begin >= known) return;
-    const std::uint16_t until = std::min(end, known);
-    if (begin < until) {
-      ++changes_[begin];
-      --changes_[until];
-    }
-    known = begin;
-  }
-
-  [[nodiscard]] PortSeries series(const PointGrid& grid, std::uint32_t range) const;
-
- private:
-  std::vector<std::uint16_t> began_;
-  std::vector<std::int32_t> changes_;
-};
-
 constexpr double kHourMs = 3'600'000;
 constexpr double kYearMs = 365 * 24 * kHourMs;
-
-PortSeries PortSweep::series(const PointGrid& grid, std::uint32_t range) const {
-  PortSeries series;
-  std::int64_t in_use = 0;
-  for (std::size_t point = 0; point < grid.points(); ++point) {
-    in_use += changes_[point];
-    const auto value = static_cast<std::uint32_t>(std::max<std::int64_t>(in_use, 0));
-    series.in_use.push_back(value);
-    if (value > series.peak || point == 0) {
-      series.peak = value;
-      series.peak_at = grid.time_of(point);
-    }
-  }
-  series.now = series.in_use.empty() ? 0 : series.in_use.back();
-  series.peak_share = static_cast<double>(series.peak) / range;
-  series.now_share = static_cast<double>(series.now) / range;
-
-  const Line line = line_through(series.in_use);
-  const auto step_ms = static_cast<double>((grid.time_of(1) - grid.time_of(0)).count());
-  series.per_hour = line.slope * kHourMs / step_ms;
-  if (line.slope > 0) {
-    const double full = (range - line.at_zero) / line.slope;  // in steps
-    const double ahead = std::max(0.0, full - static_cast<double>(grid.points() - 1)) * step_ms;
-    if (ahead <= kYearMs) {
-      series.full_at = grid.time_of(grid.points() - 1) + std::chrono::milliseconds(std::llround(ahead));
-    }
-  }
-  return series;
-}
 
 struct PortPeer {
   IpAddress nat_ip;
@@ -343,6 +262,35 @@ Result<std::vector<PortPeer>> find_peers(const LedgerView& ledger, const PortQue
 }
 
 }  // namespace
+
+PortSeries PortSweep::series(const PointGrid& grid, std::uint32_t range) const {
+  PortSeries series;
+  std::int64_t in_use = 0;
+  for (std::size_t point = 0; point < grid.points(); ++point) {
+    in_use += changes_[point];
+    const auto value = static_cast<std::uint32_t>(std::max<std::int64_t>(in_use, 0));
+    series.in_use.push_back(value);
+    if (value > series.peak || point == 0) {
+      series.peak = value;
+      series.peak_at = grid.time_of(point);
+    }
+  }
+  series.now = series.in_use.empty() ? 0 : series.in_use.back();
+  series.peak_share = static_cast<double>(series.peak) / range;
+  series.now_share = static_cast<double>(series.now) / range;
+
+  const Line line = line_through(series.in_use);
+  const auto step_ms = static_cast<double>((grid.time_of(1) - grid.time_of(0)).count());
+  series.per_hour = line.slope * kHourMs / step_ms;
+  if (line.slope > 0) {
+    const double full = (range - line.at_zero) / line.slope;  // in steps
+    const double ahead = std::max(0.0, full - static_cast<double>(grid.points() - 1)) * step_ms;
+    if (ahead <= kYearMs) {
+      series.full_at = grid.time_of(grid.points() - 1) + std::chrono::milliseconds(std::llround(ahead));
+    }
+  }
+  return series;
+}
 
 Line line_through(std::span<const std::uint32_t> values) {
   if (values.empty()) return {};

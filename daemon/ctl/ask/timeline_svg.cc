@@ -1,11 +1,10 @@
-#include "ask/timeline_chart.h"
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include <fmt/format.h>
 
+#include "ask/timeline_chart.h"
 #include "query/time_text.h"
 #include "words.h"
 
