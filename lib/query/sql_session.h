@@ -24,6 +24,9 @@
 // Limits: a text or a row ends at 100,000 bytes, also what group_concat() makes; a statement reads the log in
 // at most SqlContext::kMaxScans places at once.
 //
+// Time: looked at between SQLite's steps. A single call of a function (printf() with a width of millions)
+// runs to its end; who writes such a statement waits for it, or presses Ctrl-C twice.
+//
 // Memory: SQLite's heap ends at SqlOptions::memory, for the whole process: one session at a time. GROUP BY,
 // ORDER BY and DISTINCT keep all the rows that WHERE leaves: 3 million of two columns fit into 192 MB.
 // find_top() and find_timeline() have no such limit.
