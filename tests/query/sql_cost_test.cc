@@ -44,7 +44,7 @@ TEST_CASE_METHOD(SqlGuardFixture, "no single function takes long, whatever it is
 TEST_CASE_METHOD(SqlGuardFixture, "values that are made out of nothing have an end", "[query][sql][guard]") {
   for (const std::string expression :
        {"zeroblob(1000000000)", "zeroblob(2147483647)", "zeroblob(9223372036854775807)",
-        "hex(randomblob(1000000000))", "length(randomblob(2147483647))", "printf('%1000000000d', 1)",
+        "hex(randomblob(1000000000))", "length(randomblob(2147483647))",
         "replace(hex(zeroblob(5000)), '0', hex(zeroblob(5000)))", "json_patch('{}', '{}')",
         "quote(zeroblob(60000))"}) {
     CAPTURE(expression);

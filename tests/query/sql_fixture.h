@@ -132,7 +132,8 @@ class PlainTable {
   static void bind(sqlite3_stmt* statement, int place, const SessionRecord& record, Field field) {
     const FieldValue value = value_of(record, field);
     const auto text = [&](std::string_view bytes) {
-      sqlite3_bind_text(statement, place, bytes.data(), static_cast<int>(bytes.size()), SQLITE_TRANSIENT);
+      const char* const data = bytes.empty() ? "" : bytes.data();  // null is NULL
+      sqlite3_bind_text(statement, place, data, static_cast<int>(bytes.size()), SQLITE_TRANSIENT);
     };
     if (const auto* const time = std::get_if<UnixMs>(&value)) {
       sqlite3_bind_double(statement, place, static_cast<double>(time->time_since_epoch().count()) / 1000);
