@@ -19,7 +19,8 @@ using Ordinal = std::uint64_t;
 struct RecordBlock {
   std::vector<SessionRecord> records;  // in the order of their ordinals
   std::vector<Ordinal> ordinals;       // of each record; ascending
-  std::deque<Origin> origins;          // always empty, as labels are interned: for lib/delivery, which moves them on
+  // Always empty, as labels are interned: for lib/delivery, which moves them on.
+  std::deque<Origin> origins;
   std::deque<std::string> texts;
 
   void clear() {
