@@ -20,7 +20,9 @@ class RealInput final : public LedgerInput {
   Result<void> sync() override { return writer_->sync(); }
   void on_written(std::function<void()> call) override { writer_->on_written(std::move(call)); }
   [[nodiscard]] WriterStatus status() const override { return writer_->status(); }
-  [[nodiscard]] std::optional<UnixMs> torn_since() const { return writer_->torn_since(); }
+  [[nodiscard]] std::optional<LedgerWriter::PreviousRun> previous_run() const {
+    return writer_->previous_run();
+  }
 
  private:
   const std::unique_ptr<LedgerWriter> writer_;
@@ -58,7 +60,7 @@ class RealKeeper final : public KeeperPort {
   [[nodiscard]] LedgerStatus status() const override { return keeper_.status(); }
 
  private:
-  LedgerKeeper keeper_;
+  Compactor keeper_;
 };
 
 class RealPort final : public LedgerPort {
@@ -78,7 +80,9 @@ class RealPort final : public LedgerPort {
     if (!cursor) return cursor.error();
     return std::unique_ptr<CursorPort>(std::make_unique<RealCursor>(std::move(*cursor)));
   }
-  [[nodiscard]] std::optional<UnixMs> torn_since() const override { return input_.torn_since(); }
+  [[nodiscard]] std::optional<LedgerWriter::PreviousRun> previous_run() const override {
+    return input_.previous_run();
+  }
 
  private:
   const std::string directory_;

@@ -14,8 +14,8 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "ledger/compactor.h"
 #include "ledger/cursor.h"
-#include "ledger/ledger_keeper.h"
 #include "ledger/ledger_reader.h"
 #include "ledger/ledger_settings.h"
 #include "ledger/ledger_writer.h"
@@ -54,7 +54,7 @@ class CursorPort {
   virtual Result<void> store(const CursorState& state, bool flush) = 0;
 };
 
-// LedgerKeeper's.
+// Compactor's.
 class KeeperPort {
  public:
   virtual ~KeeperPort() = default;
@@ -71,8 +71,7 @@ class LedgerPort {
   [[nodiscard]] virtual KeeperPort& keeper() = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<LedgerOutput>> open_output() = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<CursorPort>> open_cursor(std::string_view sink) = 0;
-  // When the last record before this start was written, if what was in memory then is lost (LedgerWriter).
-  [[nodiscard]] virtual std::optional<UnixMs> torn_since() const = 0;
+  [[nodiscard]] virtual std::optional<LedgerWriter::PreviousRun> previous_run() const = 0;
 };
 
 // Opens the writer, and with it takes the directory's lock. `clock` outlives the port.

@@ -12,7 +12,7 @@
 #include "base/time.h"
 #include "delivery/breaker.h"
 #include "delivery/sink_share.h"
-#include "ledger/ledger_keeper.h"
+#include "ledger/compactor.h"
 #include "ledger/ledger_writer.h"
 
 namespace natsession {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <string_view>
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::string_view kPid = "pid ";
 constexpr std::string_view kClosed = "\nstate closed\n";
+constexpr std::string_view kUntil = "\nuntil ";
 // The file is always as long: so it needs no room when it changes, and is never half of one state, half of
 // the other.
 constexpr std::size_t kLength = 64;
@@ -26,6 +28,16 @@ std::string pid_in(std::string_view text) {
   const std::string_view rest = text.substr(kPid.size());
   const std::string_view digits = rest.substr(0, rest.find_first_not_of("0123456789"));
   return digits.empty() || digits.size() > 10 ? "unknown" : std::string(digits);
+}
+
+std::optional<UnixMs> until_in(std::string_view text) {
+  const auto at = text.find(kUntil);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view rest = text.substr(at + kUntil.size());
+  std::int64_t ms = 0;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), ms);
+  if (error != std::errc() || end == rest.data() + rest.size() || *end != '\n') return std::nullopt;
+  return UnixMs(std::chrono::milliseconds(ms));
 }
 
 }  // namespace
@@ -49,6 +61,7 @@ Result<LedgerLock> LedgerLock::take(const std::string& directory) {
   }
   if (!locked) return system_error("ledger: lock " + path, cause);
   lock.was_closed_ = text.find(kClosed) != std::string_view::npos;
+  if (lock.was_closed_) lock.closed_until_ = until_in(text);
   return lock;
 }
 
@@ -56,8 +69,12 @@ bool LedgerLock::removed() const {
   return is_unlinked(fd_);
 }
 
-Result<void> LedgerLock::mark(const char* state) {
-  std::string text = std::string(kPid) + std::to_string(::getpid()) + "\nstate " + state + "\n";
+Result<void> LedgerLock::mark_closed(UnixMs until) {
+  return mark("closed" + std::string(kUntil) + std::to_string(until.time_since_epoch().count()));
+}
+
+Result<void> LedgerLock::mark(std::string_view state) {
+  std::string text = std::string(kPid) + std::to_string(::getpid()) + "\nstate " + std::string(state) + "\n";
   text.resize(kLength - 1, ' ');
   text += '\n';
   ssize_t count = 0;

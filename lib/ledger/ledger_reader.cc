@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "ledger/ledger_track.h"
-#include "ledger/segment_group.h"
-
 namespace natsession {
 
 SessionRecord Skipped::gap(const Origin& origin) const {
@@ -19,44 +16,17 @@ SessionRecord Skipped::gap(const Origin& origin) const {
   return record;
 }
 
-class LedgerReader::Impl {
- public:
-  explicit Impl(LedgerDirectory directory) : track_(std::move(directory)) {}
+Result<std::unique_ptr<LedgerReader>> LedgerReader::open(const std::string& directory) {
+  auto opened = LedgerDirectory::open(directory);
+  if (!opened) return opened.error();
+  return std::unique_ptr<LedgerReader>(new LedgerReader(std::move(*opened)));
+}
 
-  Ordinal begin();
-  Ordinal end();
-  void seek(Ordinal place, UnixMs ended);
-  Result<Outcome> read(RecordBlock& out);
-  std::optional<UnixMs> oldest_waiting();
-  [[nodiscard]] Ordinal place() const { return track_.place(); }
-
- private:
-  Result<LedgerTrack::Settled> decode();
-  std::optional<Skipped> serve(RecordBlock& out);
-
-  LedgerTrack track_;
-  GroupDecoder decoder_;
-
-  // What was decoded of the group at the place and not yet handed out.
-  bool serving_ = false;
-  RecordBlock block_;
-  std::size_t served_ = 0;
-  GroupDecoder::Damage damage_;
-
-  // For end(): the newest segment, as far as it was walked.
-  struct Tail {
-    std::shared_ptr<const SegmentFile> file;
-    GroupWalker groups;
-    Ordinal end = 0;
-  };
-  std::optional<Tail> tail_;
-};
-
-Ordinal LedgerReader::Impl::begin() {
-  const auto names = track_.directory().known_segments();
+Ordinal LedgerReader::begin() {
+  const auto names = segments_.directory().known_segments();
   if (!names || (*names)->empty()) return 0;
   const SegmentName name = (*names)->front();
-  if (const auto file = SegmentFile::open(track_.directory(), name)) {
+  if (const auto file = SegmentFile::open(segments_.directory(), name)) {
     SegmentWalker walker = walk_segment(*file, kMaxOrdinal + 1);
     for (auto step = walker.next(); step && step->kind != StepKind::kEnd; step = walker.next()) {
       if (step->kind == StepKind::kFrames) return step->frames.info.first;
@@ -65,14 +35,14 @@ Ordinal LedgerReader::Impl::begin() {
   return name.first;
 }
 
-Ordinal LedgerReader::Impl::end() {
-  const auto names = track_.directory().known_segments();
+Ordinal LedgerReader::end() {
+  const auto names = segments_.directory().known_segments();
   if (!names || (*names)->empty()) return 0;
   const SegmentName name = (*names)->back();
   const bool same =
       tail_ && tail_->file->name() == name && !tail_->groups.frames().overtaken() && !tail_->file->deleted();
   if (!same) {
-    auto file = SegmentFile::open(track_.directory(), name);
+    auto file = SegmentFile::open(segments_.directory(), name);
     if (!file) return name.first;
     tail_.emplace(Tail{*file, GroupWalker(walk_segment(*file, kMaxOrdinal + 1)), name.first});
   }
@@ -83,67 +53,59 @@ Ordinal LedgerReader::Impl::end() {
   }
 }
 
-void LedgerReader::Impl::seek(Ordinal place, UnixMs ended) {
-  track_.seek(place, ended);
+void LedgerReader::seek(Ordinal place, UnixMs ended) {
+  segments_.seek(place, ended);
   serving_ = false;
 }
 
-Result<LedgerReader::Outcome> LedgerReader::Impl::read(RecordBlock& out) {
+Result<LedgerReader::Outcome> LedgerReader::read(RecordBlock& out) {
   out.clear();
-  track_.begin_read();
+  segments_.begin_read();
   while (true) {
     if (serving_) {
       if (auto skipped = serve(out)) return Outcome{std::move(skipped)};
       if (!out.records.empty()) return Outcome{};
       continue;
     }
-    const auto ahead = track_.look();
+    const auto ahead = segments_.look();
     if (!ahead) return ahead.error();
-    if (*ahead == LedgerTrack::Ahead::kEnd) return Outcome{};
-    if (*ahead == LedgerTrack::Ahead::kMissing) return Outcome{track_.take_missing()};
+    if (*ahead == SegmentIterator::Ahead::kEnd) return Outcome{};
+    if (*ahead == SegmentIterator::Ahead::kMissing) return Outcome{segments_.take_missing()};
     const auto settled = decode();
     if (!settled) return settled.error();
-    if (*settled == LedgerTrack::Settled::kNotYet) return Outcome{};
+    if (*settled == SegmentIterator::Settled::kNotYet) return Outcome{};
   }
-}
-
-std::optional<UnixMs> LedgerReader::Impl::oldest_waiting() {
-  if (serving_) return track_.group().min_end();
-  track_.begin_read();
-  const auto ahead = track_.look();
-  if (!ahead || *ahead == LedgerTrack::Ahead::kEnd) return std::nullopt;
-  return *ahead == LedgerTrack::Ahead::kMissing ? track_.missing().from : track_.group().min_end();
 }
 
 // Begins to serve the group at the place, if it is settled.
-Result<LedgerTrack::Settled> LedgerReader::Impl::decode() {
-  auto damage = decoder_.decode(track_.file(), track_.group(), block_);
+Result<SegmentIterator::Settled> LedgerReader::decode() {
+  auto damage = decoder_.decode(segments_.file(), segments_.group(), block_);
   if (!damage) {
-    track_.count_read_error();
+    segments_.count_read_error();
     return damage.error();
   }
-  if ((damage->frames > 0 || !track_.group().whole()) && track_.doubt())
-    return LedgerTrack::Settled::kLookAgain;
+  if ((damage->frames > 0 || !segments_.group().whole()) && segments_.doubt())
+    return SegmentIterator::Settled::kLookAgain;
   if (damage->frames > 0) {
-    const auto settled = track_.is_settled();
-    if (!settled || *settled != LedgerTrack::Settled::kYes) return settled;
+    const auto settled = segments_.is_settled();
+    if (!settled || *settled != SegmentIterator::Settled::kYes) return settled;
   }
   damage_ = std::move(*damage);
   serving_ = true;
-  const auto from = std::lower_bound(block_.ordinals.begin(), block_.ordinals.end(), track_.place());
+  const auto from = std::lower_bound(block_.ordinals.begin(), block_.ordinals.end(), segments_.place());
   served_ = static_cast<std::size_t>(from - block_.ordinals.begin());
-  return LedgerTrack::Settled::kYes;
+  return SegmentIterator::Settled::kYes;
 }
 
 // Hands out the next records that follow one another, or says what is missing before them.
-std::optional<Skipped> LedgerReader::Impl::serve(RecordBlock& out) {
+std::optional<Skipped> LedgerReader::serve(RecordBlock& out) {
   const std::size_t size = block_.ordinals.size();
-  const Ordinal next = served_ < size ? block_.ordinals[served_] : track_.group().last() + 1;
-  if (next > track_.place()) {
-    Skipped skipped = damage_.frames > 0 ? track_.skip(next - 1, RecordReason::kDamaged, damage_.min_start,
-                                                       damage_.max_end, damage_.why)
-                                         : track_.skip_in_group(next - 1);
-    track_.move_to(next);
+  const Ordinal next = served_ < size ? block_.ordinals[served_] : segments_.group().last() + 1;
+  if (next > segments_.place()) {
+    Skipped skipped = damage_.frames > 0 ? segments_.skip(next - 1, RecordReason::kDamaged, damage_.min_start,
+                                                          damage_.max_end, damage_.why)
+                                         : segments_.skip_in_group(next - 1);
+    segments_.move_to(next);
     serving_ = served_ < size;
     return skipped;
   }
@@ -159,43 +121,9 @@ std::optional<Skipped> LedgerReader::Impl::serve(RecordBlock& out) {
     out.ordinals.assign(block_.ordinals.begin() + from, block_.ordinals.begin() + to);
   }
   served_ = end;
-  serving_ = behind <= track_.group().last();
-  track_.move_to(behind);
+  serving_ = behind <= segments_.group().last();
+  segments_.move_to(behind);
   return std::nullopt;
-}
-
-Result<std::unique_ptr<LedgerReader>> LedgerReader::open(const std::string& directory) {
-  auto opened = LedgerDirectory::open(directory);
-  if (!opened) return opened.error();
-  return std::unique_ptr<LedgerReader>(new LedgerReader(std::make_unique<Impl>(std::move(*opened))));
-}
-
-LedgerReader::LedgerReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-LedgerReader::~LedgerReader() = default;
-
-Ordinal LedgerReader::begin() {
-  return impl_->begin();
-}
-
-Ordinal LedgerReader::end() {
-  return impl_->end();
-}
-
-void LedgerReader::seek(Ordinal place, UnixMs ended) {
-  impl_->seek(place, ended);
-}
-
-Ordinal LedgerReader::place() const {
-  return impl_->place();
-}
-
-Result<LedgerReader::Outcome> LedgerReader::read(RecordBlock& out) {
-  return impl_->read(out);
-}
-
-std::optional<UnixMs> LedgerReader::oldest_waiting() {
-  return impl_->oldest_waiting();
 }
 
 }  // namespace natsession

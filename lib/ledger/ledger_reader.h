@@ -9,30 +9,15 @@
 #include <string>
 
 #include "base/result.h"
-#include "ledger/record_block.h"
+#include "ledger/segment_group.h"
+#include "ledger/segment_iterator.h"
 
 namespace natsession {
-
-// Records that are not there any more, or cannot be read. What a reader hears instead of them.
-struct Skipped {
-  Ordinal first = 0;
-  Ordinal last = 0;                           // inclusive
-  RecordReason reason = RecordReason::kNone;  // kLedgerFull: deleted by the byte limit or by age before this
-                                              // reader came; kDamaged
-  // The uncertain time, as far as the frames around and seek() tell. Where nothing tells when it begins,
-  // `from` is when the segment was made that the records should be in, or, if that is gone too, the epoch.
-  UnixMs from, until;
-  std::string why;  // for people: which file, where, what
-  [[nodiscard]] std::uint64_t records() const { return last - first + 1; }
-  // The gap record that says so. It points to `origin`.
-  [[nodiscard]] SessionRecord gap(const Origin& origin) const;
-};
 
 class LedgerReader {
  public:
   // Errors: kUnavailable if there is no ledger at `directory`; kPermission, kIo.
   [[nodiscard]] static Result<std::unique_ptr<LedgerReader>> open(const std::string& directory);
-  ~LedgerReader();
 
   [[nodiscard]] Ordinal begin();  // the oldest record that is there
   [[nodiscard]] Ordinal end();    // one behind the newest that is written; looks at the disk
@@ -40,7 +25,7 @@ class LedgerReader {
   // The next read() begins with the record `place`, or the first behind it. `ended`: when the one before it
   // did, if that is known: what is missing from there on is missing since then.
   void seek(Ordinal place, UnixMs ended = {});
-  [[nodiscard]] Ordinal place() const;
+  [[nodiscard]] Ordinal place() const { return segments_.place(); }
 
   // Replaces `out` by the next records, at most one frame's worth and whole frames where it can be; empty at
   // the end. If records are missing before them, nothing else is returned but what is missing, and place() is
@@ -51,14 +36,27 @@ class LedgerReader {
   };
   [[nodiscard]] Result<Outcome> read(RecordBlock& out);
 
-  // The oldest time that an unread record may have ended at; nullopt at the end. From frame headers, so
-  // cheap.
-  [[nodiscard]] std::optional<UnixMs> oldest_waiting();
-
  private:
-  class Impl;
-  explicit LedgerReader(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit LedgerReader(LedgerDirectory directory) : segments_(std::move(directory)) {}
+  Result<SegmentIterator::Settled> decode();
+  std::optional<Skipped> serve(RecordBlock& out);
+
+  SegmentIterator segments_;
+  GroupDecoder decoder_;
+
+  // What was decoded of the group at the place and not yet handed out.
+  bool serving_ = false;
+  RecordBlock block_;
+  std::size_t served_ = 0;
+  GroupDecoder::Damage damage_;
+
+  // For end(): the newest segment, as far as it was walked.
+  struct Tail {
+    std::shared_ptr<const SegmentFile> file;
+    GroupWalker groups;
+    Ordinal end = 0;
+  };
+  std::optional<Tail> tail_;
 };
 
 }  // namespace natsession

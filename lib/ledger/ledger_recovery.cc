@@ -83,7 +83,7 @@ Result<LedgerTail> look_at(LedgerDirectory& directory, const SegmentName& name, 
   if (header && header->first == name.first) {
     tail.segment = name;
     tail.bytes = end->bytes;
-    tail.created = header->created;
+    tail.header = *header;
     return tail;
   }
   const auto size = (*file)->size();

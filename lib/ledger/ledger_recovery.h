@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "ledger/ledger_directory.h"
+#include "ledger/segment_format.h"
 
 namespace natsession {
 
@@ -15,7 +16,7 @@ struct LedgerTail {
   // The segment to go on with; none if there is none, or it must not be touched.
   std::optional<SegmentName> segment;
   std::uint64_t bytes = 0;  // where its frames end; what stands behind is torn
-  UnixMs created;
+  SegmentHeader header;     // of that segment
   // From the torn end: records that are whole, of a group that is not. Nobody has read them under the
   // ordinals they had, which have holes; they are to be written anew.
   RecordBlock rescued;
@@ -31,8 +32,7 @@ struct LedgerTail {
 // `crashed`: the last writer did not close the ledger: then its last frames are looked into, and what is not
 // whole is cut.
 // Errors: kUnavailable if a newer program wrote the last segment; kMalformed if there is no ordinal left;
-// kPermission,
-//         kIo.
+// kPermission, kIo.
 [[nodiscard]] Result<LedgerTail> find_tail(LedgerDirectory& directory, bool crashed);
 
 }  // namespace natsession

@@ -2,38 +2,10 @@
 
 #include <algorithm>
 
-#include "base/guarded.h"
-#include "ledger/group_encoder.h"
-#include "ledger/ledger_lock.h"
 #include "ledger/ledger_recovery.h"
-#include "ledger/segment_appender.h"
 
 namespace natsession {
 namespace {
-
-// What a writer holds until it is in a frame.
-class PendingRecords {
- public:
-  void add(std::span<const SessionRecord> records) {
-    records_.insert(records_.end(), records.begin(), records.end());
-  }
-  [[nodiscard]] std::span<const SessionRecord> records() const {
-    return std::span(records_).subspan(dropped_);
-  }
-  [[nodiscard]] std::size_t size() const { return records_.size() - dropped_; }
-  [[nodiscard]] bool empty() const { return size() == 0; }
-  // Forgets the oldest.
-  void drop(std::size_t count) {
-    dropped_ += count;
-    if (dropped_ < records_.size() && dropped_ < kMaxFrameRecords) return;
-    records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(dropped_));
-    dropped_ = 0;
-  }
-
- private:
-  std::vector<SessionRecord> records_;
-  std::size_t dropped_ = 0;
-};
 
 using std::chrono::nanoseconds;
 
@@ -42,95 +14,63 @@ constexpr std::chrono::seconds kRetry{1};
 
 }  // namespace
 
-class LedgerWriter::Impl {
- public:
-  Impl(const LedgerSettings& settings, const Clock& clock, LedgerDirectory directory, LedgerLock lock)
-      : settings_(settings), clock_(clock), directory_(std::move(directory)), lock_(std::move(lock)) {}
+Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerSettings& settings, const Clock& clock) {
+  auto directory = LedgerDirectory::make(settings.directory);
+  if (!directory) return directory.error();
+  auto lock = LedgerLock::take(settings.directory);
+  if (!lock) return lock.error();
+  std::unique_ptr<LedgerWriter> writer(
+      new LedgerWriter(settings, clock, std::move(*directory), std::move(*lock)));
+  if (auto started = writer->start(); !started) return started.error();
+  return writer;
+}
 
-  Result<void> start();
-  void stop();
-  std::size_t append(std::span<const SessionRecord> records);
-  std::optional<nanoseconds> tick();
-  Result<void> sync();
+LedgerWriter::LedgerWriter(const LedgerSettings& settings, const Clock& clock, LedgerDirectory directory,
+                           LedgerLock lock)
+    : settings_(settings), clock_(clock), directory_(std::move(directory)), lock_(std::move(lock)) {}
 
-  std::function<void()> on_written_;
-  std::optional<UnixMs> torn_since_;
-  [[nodiscard]] WriterStatus status() const {
-    return status_.with([](const WriterStatus& status) { return status; });
-  }
-
- private:
-  // A group of frames that is encoded and not yet written: of the oldest pending records.
-  struct Group {
-    std::size_t records = 0;
-    std::string bytes;
-  };
-
-  [[nodiscard]] bool due(nanoseconds now) const;
-  void write_due();
-  bool write_group(bool flush);
-  void encode_group();
-  Result<void> ready_segment();
-  Result<void> make_directory_anew();
-  [[nodiscard]] bool segment_is_over() const;
-  [[nodiscard]] std::chrono::milliseconds segment_age() const;
-  bool flush_segment();
-  bool fail(const Error& error);
-  void publish();
-
-  const LedgerSettings settings_;
-  const Clock& clock_;
-  LedgerDirectory directory_;
-  LedgerLock lock_;
-
-  std::optional<SegmentAppender> segment_;
-  nanoseconds segment_since_{};  // steady: when it was opened
-  GroupEncoder encoder_;
-  PendingRecords pending_;
-  nanoseconds pending_since_{};  // steady: of the oldest; only if there are any
-  Group group_;
-  Ordinal written_ = 0;
-  std::uint64_t appended_ = 0;
-  bool unflushed_ = false;
-  nanoseconds flushed_at_{};  // steady
-  std::string failure_;
-  Guarded<WriterStatus> status_;
-};
-
-Result<void> LedgerWriter::Impl::start() {
+Result<void> LedgerWriter::start() {
   const bool crashed = !lock_.was_closed();
-  const auto tail = find_tail(directory_, crashed);
+  auto tail = find_tail(directory_, crashed);
   if (!tail) return tail.error();
   written_ = tail->next;
   const UnixMs now = to_ms(clock_.now());
-  if (crashed) {
-    if (tail->last_record) {
-      torn_since_ = std::min(*tail->last_record, now);
-    } else if (tail->segment) {
-      torn_since_ = std::min(tail->created, now);
-    }
+  if (!crashed) {
+    const auto until = lock_.closed_until() ? lock_.closed_until() : tail->last_record;
+    if (until) previous_run_ = {std::min(*until, now), /*crashed=*/false};
+  } else if (tail->last_record || tail->segment) {
+    previous_run_ = {std::min(tail->last_record.value_or(tail->header.created), now), /*crashed=*/true};
   }
   flushed_at_ = segment_since_ = clock_.steady();
+  if (tail->segment && tail->header.window != settings_.window) {
+    // It names the window of its records: others belong into another.
+    if (tail->bytes == kSegmentHeaderBytes) {
+      if (auto removed = directory_.remove(tail->segment->text()); !removed) return removed;
+    }
+    tail->segment.reset();
+  }
   if (tail->segment) {
-    auto segment = SegmentAppender::reopen(directory_, *tail->segment, tail->created, tail->bytes);
+    auto segment = SegmentAppender::reopen(directory_, *tail->segment, tail->header.created, tail->bytes);
     if (!segment) return segment.error();
     segment_ = std::move(*segment);
   } else if (auto ready = ready_segment(); !ready && ready.error().kind == ErrorKind::kPermission) {
-    return ready
-        .error();  // what else fails (no room) may pass: it is tried again when there is something to write
+    return ready;  // what else fails (no room) may pass: it is tried again when there is something to write
   }
   if (auto marked = lock_.mark_open(); !marked) return marked.error();
   pending_.add(tail->rescued.records);
   if (!pending_.empty()) write_group(settings_.sync != SyncMode::kNever);
+  started_ = true;
   publish();
   return {};
 }
 
-void LedgerWriter::Impl::stop() {
-  if (sync()) static_cast<void>(lock_.mark_closed());
+LedgerWriter::~LedgerWriter() {
+  const UnixMs until = logged_until_.load(std::memory_order_acquire);
+  if (started_ && sync())
+    static_cast<void>(lock_.mark_closed(until == UnixMs() ? to_ms(clock_.now()) : until));
 }
 
-std::size_t LedgerWriter::Impl::append(std::span<const SessionRecord> records) {
+std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
   if (group_.records > 0) write_due();
   if (pending_.empty()) pending_since_ = clock_.steady();
   std::size_t taken = 0;
@@ -150,7 +90,7 @@ std::size_t LedgerWriter::Impl::append(std::span<const SessionRecord> records) {
   return taken;
 }
 
-std::optional<nanoseconds> LedgerWriter::Impl::tick() {
+std::optional<nanoseconds> LedgerWriter::tick() {
   write_due();
   if (pending_.empty() && segment_ && segment_is_over()) {
     if (auto ready = ready_segment(); !ready) fail(ready.error());
@@ -166,7 +106,7 @@ std::optional<nanoseconds> LedgerWriter::Impl::tick() {
   return next;
 }
 
-Result<void> LedgerWriter::Impl::sync() {
+Result<void> LedgerWriter::sync() {
   while (!pending_.empty() && write_group(settings_.sync != SyncMode::kNever)) {
   }
   if (pending_.empty() && unflushed_ && settings_.sync != SyncMode::kNever) flush_segment();
@@ -175,12 +115,12 @@ Result<void> LedgerWriter::Impl::sync() {
   return Error{ErrorKind::kIo, status().failure};
 }
 
-bool LedgerWriter::Impl::due(nanoseconds now) const {
+bool LedgerWriter::due(nanoseconds now) const {
   return !pending_.empty() &&
          (settings_.sync == SyncMode::kAlways || now >= pending_since_ + settings_.sync_interval);
 }
 
-void LedgerWriter::Impl::write_due() {
+void LedgerWriter::write_due() {
   const nanoseconds now = clock_.steady();
   // What failed is due at every call.
   while (due(now) || group_.records > 0) {
@@ -190,7 +130,7 @@ void LedgerWriter::Impl::write_due() {
   if (unflushed_ && flush_due) flush_segment();
 }
 
-bool LedgerWriter::Impl::write_group(bool flush) {
+bool LedgerWriter::write_group(bool flush) {
   if (group_.records == 0) encode_group();
   if (auto ready = ready_segment(); !ready && (!segment_ || segment_->deleted())) return fail(ready.error());
   const nanoseconds now = clock_.steady();
@@ -210,7 +150,7 @@ bool LedgerWriter::Impl::write_group(bool flush) {
   return true;
 }
 
-void LedgerWriter::Impl::encode_group() {
+void LedgerWriter::encode_group() {
   const auto records = pending_.records().first(std::min(pending_.size(), kMaxFrameRecords));
   group_.bytes.clear();
   group_.records = records.size();
@@ -219,7 +159,7 @@ void LedgerWriter::Impl::encode_group() {
 
 // Goes over to a new segment where it is time, or where the disk has failed under the present one. If that
 // fails, what there is still serves.
-Result<void> LedgerWriter::Impl::ready_segment() {
+Result<void> LedgerWriter::ready_segment() {
   const bool gone = segment_ && segment_->deleted();
   if (segment_ && !gone && !segment_->failed() && !segment_is_over()) return {};
   const bool flush = settings_.sync != SyncMode::kNever;
@@ -233,7 +173,7 @@ Result<void> LedgerWriter::Impl::ready_segment() {
   if (gone && directory_.removed()) {
     if (auto made = make_directory_anew(); !made) return made;
   }
-  auto made = SegmentAppender::make(directory_, written_, to_ms(clock_.now()), flush);
+  auto made = SegmentAppender::make(directory_, {written_, to_ms(clock_.now()), settings_.window}, flush);
   if (!made) return made.error();
   segment_ = std::move(*made);
   segment_since_ = clock_.steady();
@@ -241,7 +181,7 @@ Result<void> LedgerWriter::Impl::ready_segment() {
 }
 
 // Somebody removed it, perhaps with the lock.
-Result<void> LedgerWriter::Impl::make_directory_anew() {
+Result<void> LedgerWriter::make_directory_anew() {
   auto directory = LedgerDirectory::make(settings_.directory);
   if (!directory) return directory.error();
   if (lock_.removed()) {
@@ -254,19 +194,19 @@ Result<void> LedgerWriter::Impl::make_directory_anew() {
   return {};
 }
 
-bool LedgerWriter::Impl::segment_is_over() const {
+bool LedgerWriter::segment_is_over() const {
   return segment_->has_frames() && written_ > segment_->first() &&
          (segment_->bytes() >= settings_.segment_limit.bytes || segment_age() >= settings_.segment_span);
 }
 
 // By the wall clock, across restarts; a clock that was set back does not make a segment last for ever.
-std::chrono::milliseconds LedgerWriter::Impl::segment_age() const {
+std::chrono::milliseconds LedgerWriter::segment_age() const {
   const auto by_wall = to_ms(clock_.now()) - segment_->created();
   const auto by_steady = std::chrono::floor<std::chrono::milliseconds>(clock_.steady() - segment_since_);
   return std::max(by_wall, by_steady);
 }
 
-bool LedgerWriter::Impl::flush_segment() {
+bool LedgerWriter::flush_segment() {
   if (auto flushed = segment_->flush(); !flushed) return fail(flushed.error());
   unflushed_ = false;
   flushed_at_ = clock_.steady();
@@ -274,14 +214,14 @@ bool LedgerWriter::Impl::flush_segment() {
   return true;
 }
 
-bool LedgerWriter::Impl::fail(const Error& error) {
+bool LedgerWriter::fail(const Error& error) {
   constexpr std::string_view kPrefix = "ledger: ";
   failure_ = error.message.starts_with(kPrefix) ? error.message.substr(kPrefix.size()) : error.message;
   publish();
   return false;
 }
 
-void LedgerWriter::Impl::publish() {
+void LedgerWriter::publish() {
   status_.with([&](WriterStatus& status) {
     status.appended = appended_;
     status.written = written_;
@@ -293,46 +233,6 @@ void LedgerWriter::Impl::publish() {
                        std::to_string(pending_.size()) + " records wait in memory";
     }
   });
-}
-
-Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerSettings& settings, const Clock& clock) {
-  auto directory = LedgerDirectory::make(settings.directory);
-  if (!directory) return directory.error();
-  auto lock = LedgerLock::take(settings.directory);
-  if (!lock) return lock.error();
-  auto impl = std::make_unique<Impl>(settings, clock, std::move(*directory), std::move(*lock));
-  if (auto started = impl->start(); !started) return started.error();
-  return std::unique_ptr<LedgerWriter>(new LedgerWriter(std::move(impl)));
-}
-
-LedgerWriter::LedgerWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-LedgerWriter::~LedgerWriter() {
-  impl_->stop();
-}
-
-std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
-  return impl_->append(records);
-}
-
-std::optional<nanoseconds> LedgerWriter::tick() {
-  return impl_->tick();
-}
-
-Result<void> LedgerWriter::sync() {
-  return impl_->sync();
-}
-
-void LedgerWriter::on_written(std::function<void()> call) {
-  impl_->on_written_ = std::move(call);
-}
-
-std::optional<UnixMs> LedgerWriter::torn_since() const {
-  return impl_->torn_since_;
-}
-
-WriterStatus LedgerWriter::status() const {
-  return impl_->status();
 }
 
 }  // namespace natsession

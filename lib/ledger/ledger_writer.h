@@ -8,17 +8,23 @@
 // Threads: one, the writer's. status() from any.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "base/guarded.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "ledger/frame.h"
+#include "ledger/group_encoder.h"
+#include "ledger/ledger_lock.h"
 #include "ledger/ledger_settings.h"
+#include "ledger/segment_appender.h"
 
 namespace natsession {
 
@@ -35,7 +41,9 @@ class LedgerWriter {
   // Errors: kUnavailable if another writer has the lock, naming its pid; kPermission, kIo with the path.
   [[nodiscard]] static Result<std::unique_ptr<LedgerWriter>> open(const LedgerSettings& settings,
                                                                   const Clock& clock);
-  ~LedgerWriter();
+  LedgerWriter(const LedgerWriter&) = delete;
+  LedgerWriter& operator=(const LedgerWriter&) = delete;
+  ~LedgerWriter();  // writes and closes
 
   // Takes records, from the front, and returns how many: all, unless the disk has been full for so long that
   // the writer's memory is. Copies what records point to. Writes frames as they fill up or fall due.
@@ -50,18 +58,91 @@ class LedgerWriter {
   Result<void> sync();
 
   // Called after each frame that is written, from the writer's thread: readers may look now.
-  void on_written(std::function<void()> call);
+  void on_written(std::function<void()> call) { on_written_ = std::move(call); }
 
-  // When the last record before this start was written, if the predecessor did not close the ledger in order:
-  // what was in its memory is lost, from then on.
-  [[nodiscard]] std::optional<UnixMs> torn_since() const;
+  // The run before this one; nullopt if there was none.
+  struct PreviousRun {
+    UnixMs until;          // when it ended, or, after a crash, when the newest record did
+    bool crashed = false;  // it did not close the ledger in order: what was in its memory is lost
+  };
+  [[nodiscard]] std::optional<PreviousRun> previous_run() const { return previous_run_; }
 
-  [[nodiscard]] WriterStatus status() const;
+  [[nodiscard]] WriterStatus status() const {
+    return status_.with([](const WriterStatus& status) { return status; });
+  }
+
+  // Until when there are records of all that happened, for the next run: told when the collectors have ended.
+  // Else it is when the writer ends.
+  // Threads: any.
+  void set_logged_until(UnixMs time) { logged_until_.store(time, std::memory_order_release); }
 
  private:
-  class Impl;
-  explicit LedgerWriter(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  // What is held until it is in a frame.
+  class PendingRecords {
+   public:
+    void add(std::span<const SessionRecord> records) {
+      records_.insert(records_.end(), records.begin(), records.end());
+    }
+    [[nodiscard]] std::span<const SessionRecord> records() const {
+      return std::span(records_).subspan(dropped_);
+    }
+    [[nodiscard]] std::size_t size() const { return records_.size() - dropped_; }
+    [[nodiscard]] bool empty() const { return size() == 0; }
+    // Forgets the oldest.
+    void drop(std::size_t count) {
+      dropped_ += count;
+      if (dropped_ < records_.size() && dropped_ < kMaxFrameRecords) return;
+      records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(dropped_));
+      dropped_ = 0;
+    }
+
+   private:
+    std::vector<SessionRecord> records_;
+    std::size_t dropped_ = 0;
+  };
+
+  // A group of frames that is encoded and not yet written: of the oldest pending records.
+  struct Group {
+    std::size_t records = 0;
+    std::string bytes;
+  };
+
+  LedgerWriter(const LedgerSettings& settings, const Clock& clock, LedgerDirectory directory,
+               LedgerLock lock);
+  Result<void> start();
+  [[nodiscard]] bool due(std::chrono::nanoseconds now) const;
+  void write_due();
+  bool write_group(bool flush);
+  void encode_group();
+  Result<void> ready_segment();
+  Result<void> make_directory_anew();
+  [[nodiscard]] bool segment_is_over() const;
+  [[nodiscard]] std::chrono::milliseconds segment_age() const;
+  bool flush_segment();
+  bool fail(const Error& error);
+  void publish();
+
+  const LedgerSettings settings_;
+  const Clock& clock_;
+  LedgerDirectory directory_;
+  LedgerLock lock_;
+  bool started_ = false;
+  std::optional<PreviousRun> previous_run_;
+  std::atomic<UnixMs> logged_until_{UnixMs()};
+  std::function<void()> on_written_;
+
+  std::optional<SegmentAppender> segment_;
+  std::chrono::nanoseconds segment_since_{};  // steady: when it was opened
+  GroupEncoder encoder_;
+  PendingRecords pending_;
+  std::chrono::nanoseconds pending_since_{};  // steady: of the oldest; only if there are any
+  Group group_;
+  Ordinal written_ = 0;
+  std::uint64_t appended_ = 0;
+  bool unflushed_ = false;
+  std::chrono::nanoseconds flushed_at_{};  // steady
+  std::string failure_;
+  Guarded<WriterStatus> status_;
 };
 
 }  // namespace natsession

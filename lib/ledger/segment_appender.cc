@@ -7,19 +7,18 @@
 #include <unistd.h>
 
 #include "base/unlinked.h"
-#include "ledger/segment_format.h"
 
 namespace natsession {
 
-Result<SegmentAppender> SegmentAppender::make(const LedgerDirectory& directory, Ordinal first, UnixMs now,
+Result<SegmentAppender> SegmentAppender::make(const LedgerDirectory& directory, const SegmentHeader& header,
                                               bool flush) {
-  const SegmentName name{first, false};
+  const SegmentName name{header.first, false};
   auto fd = directory.open_file(name.text(), O_RDWR | O_CREAT | O_EXCL);
   if (!fd) return fd.error();
   SegmentAppender segment(std::move(*fd), name, directory.path_of(name.text()));
-  segment.created_ = now;
-  const auto header = encode_segment_header({first, now});
-  auto done = segment.append({reinterpret_cast<const char*>(header.data()), header.size()}, flush);
+  segment.created_ = header.created;
+  const auto bytes = encode_segment_header(header);
+  auto done = segment.append({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, flush);
   if (done && flush) done = directory.sync();
   if (done) return segment;
   static_cast<void>(directory.remove(name.text()));

@@ -10,15 +10,16 @@
 #include "base/time.h"
 #include "base/unique_fd.h"
 #include "ledger/ledger_directory.h"
+#include "ledger/segment_format.h"
 
 namespace natsession {
 
 class SegmentAppender {
  public:
-  // Makes a segment that begins with the ordinal `first`. `flush`: it, and its name, are on the disk.
+  // Makes a segment that begins as `header` says. `flush`: it, and its name, are on the disk.
   // Errors: kPermission, kIo; nothing is left behind.
-  [[nodiscard]] static Result<SegmentAppender> make(const LedgerDirectory& directory, Ordinal first,
-                                                    UnixMs now, bool flush);
+  [[nodiscard]] static Result<SegmentAppender> make(const LedgerDirectory& directory,
+                                                    const SegmentHeader& header, bool flush);
   // Goes on with an open segment whose frames end at `size`: what stands behind is cut.
   // Errors: kPermission, kIo.
   [[nodiscard]] static Result<SegmentAppender> reopen(const LedgerDirectory& directory,

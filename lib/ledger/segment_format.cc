@@ -22,6 +22,7 @@ constexpr std::size_t kLengthAt = 10;
 constexpr std::size_t kRequiredAt = 12;
 constexpr std::size_t kFirstAt = 16;
 constexpr std::size_t kCreatedAt = 24;
+constexpr std::size_t kWindowAt = 32;  // in ms
 constexpr std::size_t kHeaderChecksumAt = 60;
 
 // trailer: version, length, required features and first as in the header
@@ -96,6 +97,7 @@ std::array<std::byte, kSegmentHeaderBytes> encode_segment_header(const SegmentHe
   put_le(bytes, kLengthAt, static_cast<std::uint16_t>(kSegmentHeaderBytes));
   put_le(bytes, kFirstAt, header.first);
   put_time(bytes, kCreatedAt, header.created);
+  put_le(bytes, kWindowAt, static_cast<std::uint32_t>(header.window.count()));
   put_checksum(bytes, kHeaderChecksumAt);
   return bytes;
 }
@@ -108,6 +110,7 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes) {
   SegmentHeader header;
   header.first = get_le<std::uint64_t>(bytes, kFirstAt);
   header.created = get_time(bytes, kCreatedAt);
+  header.window = std::chrono::milliseconds(get_le<std::uint32_t>(bytes, kWindowAt));
   if (header.first > kMaxOrdinal || get_le<std::uint16_t>(bytes, kLengthAt) != kSegmentHeaderBytes) {
     return Error{ErrorKind::kMalformed, "the segment header is impossible"};
   }

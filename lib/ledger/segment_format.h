@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,6 +29,7 @@ inline constexpr std::size_t kMaxIndexEntries = std::size_t{1} << 20;
 struct SegmentHeader {
   Ordinal first = 0;
   UnixMs created;
+  std::chrono::milliseconds window{};  // of the records in it; 0: not told, as by versions before
 };
 
 [[nodiscard]] std::array<std::byte, kSegmentHeaderBytes> encode_segment_header(const SegmentHeader& header);

@@ -4,28 +4,27 @@
 #include <optional>
 #include <utility>
 
-#include "ledger/ledger_catalog.h"
 #include "ledger/segment_group.h"
+#include "ledger/segment_list.h"
 
 namespace natsession {
 namespace {
 
 class Verifier {
  public:
-  explicit Verifier(LedgerDirectory directory) : catalog_(std::move(directory)) {}
+  explicit Verifier(LedgerDirectory directory) : list_(std::move(directory)) {}
 
   Result<VerifyReport> run(const VerifyProgress& progress);
 
  private:
-  Result<void> verify(const CatalogEntry& entry);
-  Result<std::shared_ptr<const SegmentFile>> open(const CatalogEntry& entry);
+  Result<void> verify(const SegmentEntry& entry);
   Result<void> verify_group(const SegmentFile& file, const FrameGroup& group, bool settled);
   void compare_index(const SegmentFile& file, const std::vector<FramePlace>& walked);
   void add_damage(VerifyReport::Damage damage);
   void expect(Ordinal first);
   void unreadable(std::string why);
 
-  LedgerCatalog catalog_;
+  SegmentList list_;
   GroupDecoder decoder_;
   RecordBlock block_;
   VerifyReport report_;
@@ -33,33 +32,26 @@ class Verifier {
 };
 
 Result<VerifyReport> Verifier::run(const VerifyProgress& progress) {
-  if (auto fresh = catalog_.refresh(); !fresh) return fresh.error();
+  if (auto fresh = list_.refresh(); !fresh) return fresh.error();
   std::uint64_t total = 0;
-  for (const CatalogEntry& entry : catalog_.entries()) total += entry.bytes;
-  for (const CatalogEntry& entry : catalog_.entries()) {
-    if (progress) progress(catalog_.directory().path_of(entry.name.text()), report_.bytes, total);
+  for (const SegmentEntry& entry : list_.entries()) total += entry.bytes;
+  for (const SegmentEntry& entry : list_.entries()) {
+    if (progress) progress(list_.directory().path_of(entry.name.text()), report_.bytes, total);
     report_.bytes += entry.bytes;
     ++report_.segments;
     if (entry.name.sealed) ++report_.sealed_segments;
     if (auto verified = verify(entry); !verified) return verified.error();
   }
   report_.end = next_.value_or(0);
-  for (NamedCursor& cursor : list_cursors(catalog_.directory().path())) {
+  for (NamedCursor& cursor : list_cursors(list_.directory().path())) {
     if (cursor.state.next <= report_.end || report_.lost_cursors.size() >= VerifyReport::kMaxListed) continue;
     report_.lost_cursors.push_back(std::move(cursor));
   }
   return std::move(report_);
 }
 
-// As it is now: it may have been sealed since it was listed.
-Result<std::shared_ptr<const SegmentFile>> Verifier::open(const CatalogEntry& entry) {
-  auto file = SegmentFile::open(catalog_.directory(), entry.name);
-  if (file || file.error().kind != ErrorKind::kUnavailable || entry.name.sealed) return file;
-  return SegmentFile::open(catalog_.directory(), {entry.name.first, true});
-}
-
-Result<void> Verifier::verify(const CatalogEntry& entry) {
-  const auto file = open(entry);
+Result<void> Verifier::verify(const SegmentEntry& entry) {
+  const auto file = open_segment(list_.directory(), entry.name);
   if (!file && file.error().kind == ErrorKind::kUnavailable) {
     // Retention took it meanwhile: nothing is missing, the ledger begins behind it.
     if (report_.records == 0) next_.reset();

@@ -11,7 +11,7 @@
 
 #include "bench/cgnat_day.h"
 #include "bench/netflow_files.h"
-#include "ledger/ledger_keeper.h"
+#include "ledger/compactor.h"
 #include "ledger/ledger_writer.h"
 #include "record/encoder.h"
 #include "support/manual_clock.h"
@@ -47,7 +47,7 @@ class LedgerFile {
     auto opened = LedgerWriter::open(settings_, clock_);
     if (!opened) fail(opened.error().message);
     writer_ = std::move(*opened);
-    keeper_ = std::make_unique<LedgerKeeper>(settings_, clock_);
+    compactor_ = std::make_unique<Compactor>(settings_, clock_);
   }
   void add(std::span<const SessionRecord> records) {
     if (writer_->append(records) != records.size())
@@ -68,13 +68,13 @@ class LedgerFile {
 
  private:
   void seal() {
-    while (keeper_->step() == std::chrono::nanoseconds(0)) {
+    while (compactor_->step() == std::chrono::nanoseconds(0)) {
     }
   }
   LedgerSettings settings_;
   testing::ManualClock clock_;
   std::unique_ptr<LedgerWriter> writer_;
-  std::unique_ptr<LedgerKeeper> keeper_;
+  std::unique_ptr<Compactor> compactor_;
   std::uint64_t calls_ = 0;
 };
 

@@ -243,7 +243,7 @@ class FakeLedger::Port final : public LedgerPort {
   Result<std::unique_ptr<CursorPort>> open_cursor(std::string_view sink) override {
     return std::unique_ptr<CursorPort>(std::make_unique<FileCursor>(ledger_, sink));
   }
-  std::optional<UnixMs> torn_since() const override { return std::nullopt; }
+  std::optional<LedgerWriter::PreviousRun> previous_run() const override { return std::nullopt; }
 
  private:
   FakeLedger& ledger_;

@@ -10,11 +10,10 @@
 #include <unistd.h>
 
 #include "fuzz/fuzz_main.h"
+#include "ledger/compactor.h"
 #include "ledger/crc32c.h"
 #include "ledger/frame_layout.h"
-#include "ledger/ledger_keeper.h"
 #include "ledger/ledger_reader.h"
-#include "ledger/ledger_snapshot.h"
 #include "ledger/ledger_writer.h"
 #include "ledger/segment_bytes.h"
 #include "ledger/verify_ledger.h"
@@ -83,7 +82,6 @@ Ordinal read_all(Ordinal from) {
   (*reader)->seek(from);
   static_cast<void>((*reader)->begin());
   static_cast<void>((*reader)->end());
-  static_cast<void>((*reader)->oldest_waiting());
   RecordBlock block;
   Ordinal next = from;
   while (true) {
@@ -113,15 +111,18 @@ void fuzz_one(std::span<const std::byte> input) {
   fs::create_directories(folder() + "/segments");
   write({0, has(flags, kSealed)}, file);
   const bool last = has(flags, kLast);
-  if (!last) write({kNext, false}, encode_segment_header({kNext, UnixMs()}));
+  if (!last) write({kNext, false}, encode_segment_header({kNext, UnixMs(), {}}));
 
   const Ordinal end = read_all(0);
   require_that(last || end == kNext, "every ordinal before the next segment is accounted for");
   if (!last) read_all(17);
   require_that(verify_ledger(folder()).has_value(), "verify comes to an end");
-  const auto snapshot = LedgerSnapshot::take(folder());
-  require_that(snapshot.has_value(), "a snapshot can be taken");
-  for (const SnapshotSegment& segment : snapshot->segments()) static_cast<void>(snapshot->open(segment));
+  auto segments = SegmentList::open(folder());
+  require_that(segments.has_value(), "the segments can be listed");
+  for (const SegmentEntry& entry : segments->entries()) {
+    if (const auto file = open_segment(segments->directory(), entry.name))
+      static_cast<void>(read_frames(*file));
+  }
 
   ManualClock clock{UnixNs()};
   LedgerSettings settings;
@@ -129,9 +130,9 @@ void fuzz_one(std::span<const std::byte> input) {
   settings.sync = SyncMode::kNever;
   settings.retention = {};
   settings.limit = {};
-  LedgerKeeper keeper(settings, clock);
-  for (int steps = 0; keeper.step() == std::chrono::nanoseconds(0); ++steps) {
-    require_that(steps < 10'000, "the keeper comes to rest");
+  Compactor compactor(settings, clock);
+  for (int steps = 0; compactor.step() == std::chrono::nanoseconds(0); ++steps) {
+    require_that(steps < 10'000, "the compactor comes to rest");
   }
   if (!last) require_that(read_all(0) == kNext, "and after sealing too");
   if (const auto writer = LedgerWriter::open(settings, clock)) {

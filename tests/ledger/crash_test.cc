@@ -1,4 +1,4 @@
-// The ledger against the machine: a full disk, a process that is killed, readers and a keeper beside the
+// The ledger against the machine: a full disk, a process that is killed, readers and a compactor beside the
 // writer.
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -81,7 +81,7 @@ TEST_CASE("a full disk loses nothing and stops nothing: what comes waits, and is
   CHECK(reading.skipped.empty());
   CHECK((read_ledger(ledger.directory()).numbers == numbers(0, sent)));
   ledger.reopen();
-  CHECK_FALSE(ledger.writer->torn_since());
+  CHECK_FALSE(torn_since(*ledger.writer));
   ledger.close();
 }
 
@@ -125,14 +125,14 @@ struct Progress {
   progress.begin = begin;
   (*writer)->on_written(
       [&] { progress.written = begin + static_cast<std::uint32_t>((*writer)->status().written - first); });
-  LedgerKeeper keeper(settings, clock);
+  Compactor compactor(settings, clock);
   for (std::uint32_t turn = 0;; ++turn) {
     const std::uint32_t next = progress.next;
     const std::uint32_t count = 1 + (turn * 37) % 300;
     progress.next = next + count;
     if ((*writer)->append(records_from(next, count)) != count) ::_exit(4);
     (*writer)->tick();
-    keeper.step();
+    compactor.step();
   }
 }
 
@@ -179,12 +179,12 @@ TEST_CASE("a writer that is killed at any moment leaves all that it said was wri
   CHECK(progress->written > 0);
   const auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
   REQUIRE(writer);
-  CHECK((*writer)->torn_since());
+  CHECK(torn_since(**writer));
   CHECK((*writer)->status().written >= all.ordinals.size());  // more: what it rescued of a group that was cut
   ::munmap(page, 4096);
 }
 
-TEST_CASE("writer, readers and keeper go on beside each other", "[ledger][crash]") {
+TEST_CASE("writer, readers and compactor go on beside each other", "[ledger][crash]") {
   LedgerFixture ledger;
   ledger.close();
   ledger.settings.sync = SyncMode::kNever;
@@ -208,10 +208,10 @@ TEST_CASE("writer, readers and keeper go on beside each other", "[ledger][crash]
     static_cast<void>(writer.sync());
     written = true;
   });
-  LedgerKeeper keeper(ledger.settings, clock);
+  Compactor compactor(ledger.settings, clock);
   std::thread keeping([&] {
     while (reading > 0) {
-      if (keeper.step() != std::chrono::nanoseconds(0)) std::this_thread::yield();
+      if (compactor.step() != std::chrono::nanoseconds(0)) std::this_thread::yield();
     }
     kept = true;
   });
@@ -229,7 +229,7 @@ TEST_CASE("writer, readers and keeper go on beside each other", "[ledger][crash]
   }
   while (!kept) {
     CHECK(writer.status().written <= kRecords);
-    CHECK(keeper.status().records <= kRecords);
+    CHECK(compactor.status().records <= kRecords);
     std::this_thread::yield();
   }
   writing.join();

@@ -101,7 +101,7 @@ TEST_CASE("a disk that stays broken at the stop leaves a ledger that says it was
     ledger.close();
   }
   ledger.open();
-  CHECK(ledger.writer->torn_since() == at_second(10));
+  CHECK(torn_since(*ledger.writer) == at_second(10));
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 10));
 }
 
@@ -121,8 +121,8 @@ TEST_CASE("a filesystem that is made read-only is told of, and written again whe
   REQUIRE_FALSE(refused);
   CHECK_THAT(refused.error().message, Contains(ledger.directory()) && Contains("Read-only file system"));
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 10));
-  LedgerKeeper keeper(ledger.settings, ledger.clock);
-  for (int step = 0; step < 10; ++step) keeper.step();
+  Compactor compactor(ledger.settings, ledger.clock);
+  for (int step = 0; step < 10; ++step) compactor.step();
   disk.make_read_only(false);
   ledger.open();
   ledger.frame(10, 10);
@@ -157,9 +157,9 @@ TEST_CASE("a directory that is removed under writer, reader and cursor is made a
   CHECK(reading.complete(4, 15));
   CHECK(reading.missing() == (had_read || gone == "/cursors" ? 0 : 6));
   ledger.keep();
-  CHECK(ledger.keeper.status().failure.empty());
+  CHECK(ledger.compactor->status().failure.empty());
   ledger.reopen();
-  CHECK_FALSE(ledger.writer->torn_since());
+  CHECK_FALSE(torn_since(*ledger.writer));
   CHECK(ledger.writer->status().written == 15);
 }
 

@@ -4,14 +4,15 @@
 #include <filesystem>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "ledger/ledger_keeper.h"
+#include "ledger/compactor.h"
 #include "ledger/ledger_reader.h"
-#include "ledger/ledger_snapshot.h"
 #include "ledger/ledger_writer.h"
+#include "ledger/segment_list.h"
 #include "support/files.h"
 #include "support/manual_clock.h"
 #include "support/numbered_record.h"
@@ -76,6 +77,17 @@ inline std::unique_ptr<LedgerReader> open_reader(const std::string& directory, O
   return std::move(*reader);
 }
 
+// The frames of the ledger's segment number `index`.
+inline std::vector<FramePlace> frames_in(const std::string& directory, std::size_t index) {
+  auto segments = SegmentList::open(directory);
+  if (!segments) throw std::runtime_error(segments.error().message);
+  const auto file = open_segment(segments->directory(), segments->entries().at(index).name);
+  if (!file) throw std::runtime_error(file.error().message);
+  const auto found = read_frames(*file);
+  if (!found) throw std::runtime_error(found.error().message);
+  return found->frames;
+}
+
 inline Reading read_ledger(const std::string& directory, Ordinal place = 0) {
   return read_to_end(*open_reader(directory, place));
 }
@@ -119,6 +131,7 @@ class LedgerFixture {
   LedgerFixture() {
     settings.directory = temp_.file("ledger");
     open();
+    compactor.emplace(settings, clock);
   }
 
   void open() {
@@ -148,10 +161,17 @@ class LedgerFixture {
     clock.advance(settings.segment_span);
     writer->tick();
   }
+  // Another compactor, with another retention.
+  void compact_with(std::chrono::milliseconds retention, ByteCount limit) {
+    LedgerSettings changed = settings;
+    changed.retention = retention;
+    changed.limit = limit;
+    compactor.emplace(changed, clock);
+  }
   // Until there is nothing to do.
   void keep() {
-    for (int steps = 0; keeper.step() == std::chrono::nanoseconds(0); ++steps) {
-      if (steps > 10'000) throw std::runtime_error("the keeper does not come to rest");
+    for (int steps = 0; compactor->step() == std::chrono::nanoseconds(0); ++steps) {
+      if (steps > 10'000) throw std::runtime_error("the compactor does not come to rest");
     }
   }
 
@@ -178,13 +198,13 @@ class LedgerFixture {
   ManualClock clock{UnixNs(kTestStart)};
   LedgerSettings settings;
   std::unique_ptr<LedgerWriter> writer;
-  LedgerKeeper keeper{with_directory(), clock};
-
- private:
-  LedgerSettings with_directory() {
-    settings.directory = temp_.file("ledger");
-    return settings;
-  }
+  std::optional<Compactor> compactor;
 };
+
+// When the newest record ended that a run wrote which did not close the ledger.
+inline std::optional<UnixMs> torn_since(const LedgerWriter& writer) {
+  const auto run = writer.previous_run();
+  return run && run->crashed ? std::optional(run->until) : std::nullopt;
+}
 
 }  // namespace natsession::testing

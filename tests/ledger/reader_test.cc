@@ -59,21 +59,6 @@ TEST_CASE("a reader follows the writer, from segment to segment", "[ledger][read
   CHECK(reading.skipped.empty());
 }
 
-TEST_CASE("the age of what waits is told from frame headers", "[ledger][reader]") {
-  LedgerFixture ledger;
-  const auto reader = open_reader(ledger.directory());
-  CHECK_FALSE(reader->oldest_waiting());
-  ledger.frame(10, 5);
-  ledger.frame(20, 5);
-  CHECK(reader->oldest_waiting() == at_second(11));
-  CHECK(reader->place() == 0);
-  Reading reading;
-  read_once(*reader, reading);
-  CHECK(reader->oldest_waiting() == at_second(21));
-  read_once(*reader, reading);
-  CHECK_FALSE(reader->oldest_waiting());
-}
-
 TEST_CASE("what is missing where a reader begins is missing since it was told, or since the segment was made",
           "[ledger][reader]") {
   LedgerFixture ledger;

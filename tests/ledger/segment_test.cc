@@ -33,8 +33,7 @@ class Damaged {
     ledger_.frame(17, 2);
     if (sealed) seal();
     good_ = read_file(path());
-    const auto snapshot = LedgerSnapshot::take(ledger_.directory());
-    frames_ = snapshot->open(snapshot->segments().at(1))->frames;
+    frames_ = frames_in(ledger_.directory(), 1);
   }
 
   static constexpr Ordinal kEnd = 19;
@@ -63,9 +62,7 @@ class Damaged {
   // Without merging: each frame by itself, as if each were full.
   void seal() {
     std::string file = read_file(ledger_.path(2));
-    const auto snapshot = LedgerSnapshot::take(ledger_.directory());
-    const auto segment = snapshot->open(snapshot->segments().at(1));
-    file += encode_footer(2, file.size(), segment->frames);
+    file += encode_footer(2, file.size(), frames_in(ledger_.directory(), 1));
     write_file(ledger_.path(2, true), file);
     std::filesystem::remove(ledger_.path(2));
   }
@@ -261,7 +258,7 @@ TEST_CASE("a frame that claims the ordinals of others comes in their place or no
 }
 
 TEST_CASE("header and footer of a segment read back", "[ledger][segment]") {
-  const auto header = encode_segment_header({0x1234, at_second(77)});
+  const auto header = encode_segment_header({0x1234, at_second(77), std::chrono::minutes(10)});
   const auto back = decode_segment_header(header);
   REQUIRE(back);
   CHECK(back->first == 0x1234);
@@ -312,7 +309,7 @@ TEST_CASE("the header in FORMAT.md is what is written", "[ledger][segment]") {
     }
   }
   std::vector<unsigned> written;
-  for (const std::byte byte : encode_segment_header({0, UnixMs(kTestStart)})) {
+  for (const std::byte byte : encode_segment_header({0, UnixMs(kTestStart), std::chrono::minutes(10)})) {
     written.push_back(std::to_integer<unsigned>(byte));
   }
   CHECK(bytes == written);

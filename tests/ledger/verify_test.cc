@@ -47,8 +47,7 @@ TEST_CASE("a sound ledger is found sound, sealed or not", "[ledger][verify]") {
 TEST_CASE("a damaged frame is told with its file, place and ordinals", "[ledger][verify]") {
   LedgerFixture ledger;
   fill(ledger);
-  const auto snapshot = LedgerSnapshot::take(ledger.directory());
-  const FramePlace frame = snapshot->open(snapshot->segments().at(1))->frames.at(2);
+  const FramePlace frame = frames_in(ledger.directory(), 1).at(2);
   std::string file = read_file(ledger.path(40));
   file[frame.offset + frame.info.bytes - 3] = static_cast<char>(~file[frame.offset + frame.info.bytes - 3]);
   write_file(ledger.path(40), file);
@@ -74,8 +73,7 @@ TEST_CASE("a damaged frame is told with its file, place and ordinals", "[ledger]
 TEST_CASE("bytes that are no frame are told, with the records that are missing", "[ledger][verify]") {
   LedgerFixture ledger;
   fill(ledger);
-  const auto snapshot = LedgerSnapshot::take(ledger.directory());
-  const FramePlace frame = snapshot->open(snapshot->segments().at(0))->frames.at(1);
+  const FramePlace frame = frames_in(ledger.directory(), 0).at(1);
   std::string file = read_file(ledger.path(0));
   file[frame.offset + 1] = '?';
   write_file(ledger.path(0), file);

@@ -117,16 +117,13 @@ TEST_CASE("sessions longer than a window stand in frames of their own, and are r
   REQUIRE(ledger.writer->sync());
   CHECK(read_ledger(ledger.directory()).numbers == numbers(100'000, 1000));
 
-  const auto snapshot = LedgerSnapshot::take(ledger.directory());
-  REQUIRE(snapshot);
-  const auto segment = snapshot->open(snapshot->segments().at(0));
-  REQUIRE(segment);
-  REQUIRE(segment->frames.size() == 2);
-  CHECK_FALSE(segment->frames[0].info.long_sessions);
-  CHECK(segment->frames[0].info.min_start == at_second(100'000));
-  CHECK(segment->frames[1].info.long_sessions);
-  CHECK(segment->frames[1].info.min_start == at_second(0));
-  CHECK(segment->frames[0].info.records + segment->frames[1].info.records == 1000);
+  const auto frames = frames_in(ledger.directory(), 0);
+  REQUIRE(frames.size() == 2);
+  CHECK_FALSE(frames[0].info.long_sessions);
+  CHECK(frames[0].info.min_start == at_second(100'000));
+  CHECK(frames[1].info.long_sessions);
+  CHECK(frames[1].info.min_start == at_second(0));
+  CHECK(frames[0].info.records + frames[1].info.records == 1000);
 
   // From every place between them, too.
   for (Ordinal place = 0; place < 1000; place += 37) {
@@ -147,10 +144,10 @@ TEST_CASE("a second writer is refused, with the process id of the first", "[ledg
 
 TEST_CASE("after an orderly stop a writer goes on in the same segment", "[ledger][writer]") {
   LedgerFixture ledger;
-  CHECK_FALSE(ledger.writer->torn_since());
+  CHECK_FALSE(torn_since(*ledger.writer));
   ledger.append(0, 10);
   ledger.reopen();
-  CHECK_FALSE(ledger.writer->torn_since());
+  CHECK_FALSE(torn_since(*ledger.writer));
   ledger.append(10, 10);
   ledger.reopen();
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 20));
@@ -165,8 +162,8 @@ TEST_CASE("a writer that did not stop in order is told of, with the time of the 
   ledger.settings.directory = ledger.crashed_copy();
   const auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
   REQUIRE(writer);
-  REQUIRE((*writer)->torn_since());
-  CHECK(*(*writer)->torn_since() == at_second(10));
+  REQUIRE(torn_since(**writer));
+  CHECK(*torn_since(**writer) == at_second(10));
   CHECK((*writer)->status().written == 10);
 }
 
@@ -175,8 +172,8 @@ TEST_CASE("a ledger that fell before its first record is torn since it was made"
   ledger.settings.directory = ledger.crashed_copy();
   const auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
   REQUIRE(writer);
-  REQUIRE((*writer)->torn_since());
-  CHECK(*(*writer)->torn_since() == UnixMs(kTestStart));
+  REQUIRE(torn_since(**writer));
+  CHECK(*torn_since(**writer) == UnixMs(kTestStart));
 }
 
 TEST_CASE("a frame that was cut anywhere by a crash is cut off, and the others stay", "[ledger][writer]") {
@@ -238,8 +235,7 @@ TEST_CASE("records of a group that a crash cut are kept, and written anew", "[le
   REQUIRE(ledger.writer->append(records) == 6);
   REQUIRE(ledger.writer->sync());
   const std::string whole = read_file(ledger.path(0));
-  const auto snapshot = LedgerSnapshot::take(ledger.directory());
-  const auto frames = snapshot->open(snapshot->segments().at(0))->frames;
+  const auto frames = frames_in(ledger.directory(), 0);
   REQUIRE(frames.size() == 3);
   const bool second_is_cut = GENERATE(true, false);
   ledger.settings.directory = ledger.crashed_copy();
@@ -384,7 +380,7 @@ TEST_CASE("a segment that was just being made when the machine fell is made anew
   {
     auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
     REQUIRE(writer);
-    CHECK((*writer)->torn_since() == at_second(5));
+    CHECK(torn_since(**writer) == at_second(5));
     const SessionRecord record = numbered_record(5);
     REQUIRE((*writer)->append({&record, 1}) == 1);
   }
@@ -426,6 +422,78 @@ TEST_CASE("a directory that may not be written is told of with its path", "[ledg
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("a writer knows until when the one before it logged", "[ledger][writer]") {
+  LedgerFixture ledger;
+  CHECK_FALSE(ledger.writer->previous_run());
+  ledger.frame(0, 10);
+  SECTION("as it was told") {
+    ledger.writer->set_logged_until(at_second(500));
+    ledger.clock.advance(1h);
+    ledger.reopen();
+    CHECK(ledger.writer->previous_run()->until == at_second(500));
+  }
+  SECTION("or when it closed the ledger") {
+    ledger.clock.advance(1h);
+    const UnixMs closed = to_ms(ledger.clock.now());
+    ledger.close();
+    ledger.clock.advance(1h);
+    ledger.open();
+    CHECK(ledger.writer->previous_run()->until == closed);
+  }
+  SECTION("or, where a version before wrote no time, when the newest record ended") {
+    ledger.close();
+    write_file(ledger.directory() + "/LOCK", "pid 1\nstate closed\n");
+    ledger.clock.advance(24h);
+    ledger.open();
+    CHECK(ledger.writer->previous_run()->until == at_second(10));
+  }
+  CHECK_FALSE(ledger.writer->previous_run()->crashed);
+}
+
+TEST_CASE("each segment names the window of its records, and another window begins another segment",
+          "[ledger][writer]") {
+  LedgerFixture ledger;
+  ledger.frame(0, 10);
+  ledger.settings.window = 1h;
+  ledger.reopen();
+  ledger.frame(10, 10);
+  ledger.settings.window = 2h;
+  ledger.reopen();  // 20 is empty as yet
+  ledger.settings.window = 1min;
+  ledger.reopen();
+  ledger.frame(20, 10);
+  ledger.compactor->step();
+  ledger.keep();
+  const auto segments = SegmentList::open(ledger.directory());
+  REQUIRE(segments);
+  REQUIRE(segments->entries().size() == 3);
+  CHECK(segments->entries()[0].window == 10min);
+  CHECK(segments->entries()[0].settled);
+  CHECK(segments->entries()[1].window == 1h);
+  CHECK(segments->entries()[2].window == 1min);
+  CHECK(segments->window_since({}) == 1h);
+  CHECK(segments->window_since(at_second(20)) == 1h);
+  CHECK(segments->window_since(at_second(21)) == 1min);
+  CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 30));
+}
+
+TEST_CASE("a segment whose header names no window has the one that all had then", "[ledger][writer]") {
+  LedgerFixture ledger;
+  ledger.frame(0, 10);
+  ledger.close();
+  std::string file = read_file(ledger.path(0));
+  const auto header = encode_segment_header({0, UnixMs(kTestStart), {}});
+  std::copy(header.begin(), header.end(), reinterpret_cast<std::byte*>(file.data()));
+  write_file(ledger.path(0), file);
+  ledger.open();
+  ledger.frame(10, 10);
+  const auto segments = SegmentList::open(ledger.directory());
+  REQUIRE(segments);
+  REQUIRE(segments->entries().size() == 2);
+  CHECK(segments->entries()[0].window == 10min);
+  CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 20));
 }
 
 }  // namespace

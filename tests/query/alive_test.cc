@@ -1,4 +1,4 @@
-// Reading while a writer appends, a keeper seals and retention deletes.
+// Reading while a writer appends, a compactor seals and retention deletes.
 #include <atomic>
 #include <mutex>
 #include <set>
@@ -49,8 +49,8 @@ struct LiveLedger {
     done = true;
   }
   void keep() {
-    LedgerKeeper keeper(settings, clock);
-    while (!done) keeper.step();
+    Compactor compactor(settings, clock);
+    while (!done) compactor.step();
   }
 
   TempDir folder;
@@ -123,10 +123,10 @@ TEST_CASE("scans during writing, sealing and deletion find each record once, and
   Complaints complaints;
   std::thread writer([&] { ledger.write(600); });
   while (!ledger.ready) std::this_thread::yield();
-  std::thread keeper([&] { ledger.keep(); });
+  std::thread compactor([&] { ledger.keep(); });
   std::thread reader([&] { read(ledger, 1, scans, complaints); });
   std::thread other([&] { read(ledger, 3, scans, complaints); });
-  for (std::thread* const thread : {&writer, &keeper, &reader, &other}) thread->join();
+  for (std::thread* const thread : {&writer, &compactor, &reader, &other}) thread->join();
   CHECK(complaints.texts() == std::vector<std::string>());
   CHECK(scans >= 6);
 }

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "ledger/ledger_keeper.h"
+#include "ledger/compactor.h"
 #include "ledger/ledger_writer.h"
 #include "query/scan.h"
 #include "query/traffic_dice.h"
@@ -37,7 +37,7 @@ class QueryLedger {
   QueryLedger() {
     settings.directory = temp_.file("ledger");
     settings.sync = SyncMode::kNever;
-    keeper = std::make_unique<LedgerKeeper>(settings, clock);
+    compactor = std::make_unique<Compactor>(settings, clock);
     open();
   }
   void open() {
@@ -60,8 +60,8 @@ class QueryLedger {
     writer->tick();
   }
   void seal() {
-    for (int steps = 0; keeper->step() == std::chrono::nanoseconds(0); ++steps) {
-      if (steps > 10'000) throw std::runtime_error("the keeper does not come to rest");
+    for (int steps = 0; compactor->step() == std::chrono::nanoseconds(0); ++steps) {
+      if (steps > 10'000) throw std::runtime_error("the compactor does not come to rest");
     }
   }
   // Frames of `frame_records`, segments of `segment_frames`; all but the last few of them sealed.
@@ -93,7 +93,7 @@ class QueryLedger {
   LedgerSettings settings;
   ManualClock clock{UnixNs(std::chrono::milliseconds(kDayBegin))};
   std::unique_ptr<LedgerWriter> writer;
-  std::unique_ptr<LedgerKeeper> keeper;
+  std::unique_ptr<Compactor> compactor;
 
  private:
   TempDir temp_;

@@ -1,4 +1,4 @@
-#include "ledger/ledger_track.h"
+#include "ledger/segment_iterator.h"
 
 #include <algorithm>
 #include <tuple>
@@ -14,7 +14,7 @@ constexpr int kMaxVanished = 8;
 
 }  // namespace
 
-void LedgerTrack::seek(Ordinal place, UnixMs ended) {
+void SegmentIterator::seek(Ordinal place, UnixMs ended) {
   place_ = place;
   segment_.reset();
   group_.reset();
@@ -23,7 +23,7 @@ void LedgerTrack::seek(Ordinal place, UnixMs ended) {
   last_end_ = ended;
 }
 
-void LedgerTrack::move_to(Ordinal place) {
+void SegmentIterator::move_to(Ordinal place) {
   place_ = place;
   if (!group_ || group_->last() >= place_) return;
   last_end_ = group_->max_end();
@@ -32,15 +32,15 @@ void LedgerTrack::move_to(Ordinal place) {
   group_.reset();
 }
 
-Skipped LedgerTrack::take_missing() {
+Skipped SegmentIterator::take_missing() {
   Skipped skipped = std::move(*missing_);
   missing_.reset();
   place_ = skipped.last + 1;
   return skipped;
 }
 
-Skipped LedgerTrack::skip(Ordinal last, RecordReason reason, UnixMs from, UnixMs until,
-                          const std::string& why) {
+Skipped SegmentIterator::skip(Ordinal last, RecordReason reason, UnixMs from, UnixMs until,
+                              const std::string& why) {
   Skipped skipped;
   skipped.first = place_;
   skipped.last = last;
@@ -54,11 +54,11 @@ Skipped LedgerTrack::skip(Ordinal last, RecordReason reason, UnixMs from, UnixMs
   return skipped;
 }
 
-Skipped LedgerTrack::skip_in_group(Ordinal last) {
+Skipped SegmentIterator::skip_in_group(Ordinal last) {
   return skip(last, RecordReason::kDamaged, group_->min_end(), group_->max_end(), why_);
 }
 
-Result<LedgerTrack::Ahead> LedgerTrack::look() {
+Result<SegmentIterator::Ahead> SegmentIterator::look() {
   vanished_ = 0;
   while (true) {
     if (missing_) return Ahead::kMissing;
@@ -75,7 +75,7 @@ Result<LedgerTrack::Ahead> LedgerTrack::look() {
 }
 
 // Opens the segment that the place lies in.
-Result<LedgerTrack::Move> LedgerTrack::enter() {
+Result<SegmentIterator::Move> SegmentIterator::enter() {
   const auto known = directory_.known_segments();
   if (!known) return known.error();
   const std::vector<SegmentName>& names = **known;
@@ -114,13 +114,13 @@ Result<LedgerTrack::Move> LedgerTrack::enter() {
   return Move::kOn;
 }
 
-void LedgerTrack::walk_from_start() {
+void SegmentIterator::walk_from_start() {
   segment_->groups.emplace(walk_segment(segment_->file, segment_->limit));
 }
 
 // In a sealed segment the index tells where the place is. Nothing depends on it: without it all frames are
 // walked over.
-void LedgerTrack::skip_ahead() {
+void SegmentIterator::skip_ahead() {
   if (!segment_->name.sealed || place_ == segment_->name.first) return;
   const auto trailer = segment_->file->trailer();
   if (!trailer) return;
@@ -135,7 +135,7 @@ void LedgerTrack::skip_ahead() {
 }
 
 // One step in the segment.
-Result<LedgerTrack::Move> LedgerTrack::step() {
+Result<SegmentIterator::Move> SegmentIterator::step() {
   GroupWalker::Step step;
   if (segment_->groups) {
     auto taken = segment_->groups->next(segment_->final);
@@ -165,7 +165,7 @@ Result<LedgerTrack::Move> LedgerTrack::step() {
   return end_of_file(step);
 }
 
-Result<LedgerTrack::Move> LedgerTrack::end_of_file(const GroupWalker::Step& step) {
+Result<SegmentIterator::Move> SegmentIterator::end_of_file(const GroupWalker::Step& step) {
   if (segment_->groups && segment_->groups->frames().overtaken()) {
     walk_from_start();
     return Move::kOn;
@@ -188,7 +188,7 @@ Result<LedgerTrack::Move> LedgerTrack::end_of_file(const GroupWalker::Step& step
   return *final ? Move::kOn : Move::kEnd;
 }
 
-bool LedgerTrack::doubt() {
+bool SegmentIterator::doubt() {
   if (segment_->name.sealed || !segment_->file || fresh_) return false;
   fresh_ = true;
   group_.reset();
@@ -196,14 +196,14 @@ bool LedgerTrack::doubt() {
   return true;
 }
 
-void LedgerTrack::note(const GroupWalker::Step& step) {
+void SegmentIterator::note(const GroupWalker::Step& step) {
   why_ = segment_->file->path() + ", offset " + std::to_string(step.offset) + ", " +
          std::to_string(step.bytes) + " bytes: " + step.why;
 }
 
 // Whether there is a segment behind this one now. What was added before that one was made is still to be
 // walked over.
-Result<bool> LedgerTrack::becomes_final() {
+Result<bool> SegmentIterator::becomes_final() {
   const auto next = successor();
   if (!next) return next.error();
   if (!*next) return false;
@@ -213,7 +213,7 @@ Result<bool> LedgerTrack::becomes_final() {
   return true;
 }
 
-Result<std::optional<SegmentName>> LedgerTrack::successor() {
+Result<std::optional<SegmentName>> SegmentIterator::successor() {
   const auto known = directory_.known_segments();
   if (!known) return known.error();
   for (const SegmentName& name : **known) {
@@ -223,7 +223,7 @@ Result<std::optional<SegmentName>> LedgerTrack::successor() {
 }
 
 // The segment has nothing more: on to the next one.
-Result<LedgerTrack::Move> LedgerTrack::leave() {
+Result<SegmentIterator::Move> SegmentIterator::leave() {
   const auto next = successor();
   if (!next) return next.error();
   if (!*next) {
@@ -245,7 +245,7 @@ Result<LedgerTrack::Move> LedgerTrack::leave() {
 
 // All records in the segments before it had ended when it was made. If that cannot be told, what was met last
 // is all that is known.
-UnixMs LedgerTrack::created(const SegmentName& name) const {
+UnixMs SegmentIterator::created(const SegmentName& name) const {
   const auto file = SegmentFile::open(directory_, name);
   if (!file) return last_end_;
   const auto header = (*file)->header();
@@ -253,11 +253,11 @@ UnixMs LedgerTrack::created(const SegmentName& name) const {
 }
 
 // When what is missing at the place, in this segment or behind it, may have ended at the earliest.
-UnixMs LedgerTrack::since() const {
+UnixMs SegmentIterator::since() const {
   return last_end_ == UnixMs() && segment_ ? created(segment_->name) : last_end_;
 }
 
-Result<LedgerTrack::Settled> LedgerTrack::is_settled() {
+Result<SegmentIterator::Settled> SegmentIterator::is_settled() {
   if (segment_->final) return Settled::kYes;
   GroupWalker further = *segment_->groups;
   const auto next = further.next(/*final=*/false);
@@ -270,7 +270,7 @@ Result<LedgerTrack::Settled> LedgerTrack::is_settled() {
   return *final ? Settled::kLookAgain : Settled::kNotYet;
 }
 
-void LedgerTrack::count_read_error() {
+void SegmentIterator::count_read_error() {
   if (++read_errors_ >= kMaxReadErrors && segment_ && segment_->file) {
     segment_->file->read_bad_sectors_as_zeros();
   }

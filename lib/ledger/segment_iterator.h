@@ -1,5 +1,5 @@
-// LedgerTrack: finds, for a reader, what stands at its place in the ledger: a group of frames, a hole, or the
-// end. It goes from segment to segment while they are written, sealed and deleted.
+// SegmentIterator: finds, for a reader, what stands at its place in the ledger: a group of frames, a hole, or
+// the end. It goes from segment to segment while they are written, sealed and deleted.
 //
 // Which records are missing is told by ordinals alone: what lies between the place and the next frame that
 // can be read. What was found on the way (damaged bytes, a file that is no segment) only says why.
@@ -13,12 +13,27 @@
 
 #include "base/result.h"
 #include "ledger/ledger_directory.h"
-#include "ledger/ledger_reader.h"
+#include "ledger/record_block.h"
 #include "ledger/segment_walker.h"
 
 namespace natsession {
 
-class LedgerTrack {
+// Records that are not there any more, or cannot be read. What a reader hears instead of them.
+struct Skipped {
+  Ordinal first = 0;
+  Ordinal last = 0;                           // inclusive
+  RecordReason reason = RecordReason::kNone;  // kLedgerFull: deleted by the byte limit or by age before this
+                                              // reader came; kDamaged
+  // The uncertain time, as far as the frames around and seek() tell. Where nothing tells when it begins,
+  // `from` is when the segment was made that the records should be in, or, if that is gone too, the epoch.
+  UnixMs from, until;
+  std::string why;  // for people: which file, where, what
+  [[nodiscard]] std::uint64_t records() const { return last - first + 1; }
+  // The gap record that says so. It points to `origin`.
+  [[nodiscard]] SessionRecord gap(const Origin& origin) const;
+};
+
+class SegmentIterator {
  public:
   enum class Ahead {
     kGroup,    // group() has something at the place
@@ -26,7 +41,7 @@ class LedgerTrack {
     kEnd,
   };
 
-  explicit LedgerTrack(LedgerDirectory directory) : directory_(std::move(directory)) {}
+  explicit SegmentIterator(LedgerDirectory directory) : directory_(std::move(directory)) {}
 
   [[nodiscard]] LedgerDirectory& directory() { return directory_; }
   [[nodiscard]] Ordinal place() const { return place_; }

@@ -30,7 +30,7 @@ void set_cursor(const LedgerFixture& ledger, const std::string& sink, Ordinal ne
   REQUIRE(cursor->store({next, {}}, false));
 }
 
-TEST_CASE("a closed segment is sealed, and its small frames merged", "[ledger][keeper]") {
+TEST_CASE("a closed segment is sealed, and its small frames merged", "[ledger][compactor]") {
   LedgerFixture ledger;
   fill_segment(ledger, 0, 50, 20);
   const auto size_before = std::filesystem::file_size(ledger.path(0));
@@ -39,18 +39,14 @@ TEST_CASE("a closed segment is sealed, and its small frames merged", "[ledger][k
   CHECK(std::filesystem::file_size(ledger.path(0, true)) < size_before / 5);
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 1000));
 
-  const auto snapshot = LedgerSnapshot::take(ledger.directory());
-  REQUIRE(snapshot);
-  const auto segment = snapshot->open(snapshot->segments().at(0));
-  REQUIRE(segment);
-  REQUIRE(segment->frames.size() == 2);
-  CHECK(segment->frames[0].info.records == 800);
-  CHECK_FALSE(segment->frames[0].info.long_sessions);
-  CHECK(segment->frames[1].info.records == 200);
-  CHECK(segment->frames[1].info.long_sessions);
-  CHECK(segment->damaged_bytes == 0);
+  const auto frames = frames_in(ledger.directory(), 0);
+  REQUIRE(frames.size() == 2);
+  CHECK(frames[0].info.records == 800);
+  CHECK_FALSE(frames[0].info.long_sessions);
+  CHECK(frames[1].info.records == 200);
+  CHECK(frames[1].info.long_sessions);
 
-  const LedgerStatus status = ledger.keeper.status();
+  const LedgerStatus status = ledger.compactor->status();
   CHECK(status.segments == 2);
   CHECK(status.sealed_segments == 1);
   CHECK(status.records == 1000);
@@ -59,29 +55,26 @@ TEST_CASE("a closed segment is sealed, and its small frames merged", "[ledger][k
   CHECK(status.bytes == std::filesystem::file_size(ledger.path(0, true)) + kSegmentHeaderBytes);
 }
 
-TEST_CASE("merged frames hold no more records than a frame may", "[ledger][keeper]") {
+TEST_CASE("merged frames hold no more records than a frame may", "[ledger][compactor]") {
   LedgerFixture ledger;
   for (std::uint32_t frame = 0; frame < 9; ++frame) ledger.frame(frame * 5000, 5000);
   ledger.next_segment();
   ledger.keep();
-  const auto snapshot = LedgerSnapshot::take(ledger.directory());
-  const auto segment = snapshot->open(snapshot->segments().at(0));
-  REQUIRE(segment);
-  CHECK(segment->frames.size() == 3);
+  CHECK(frames_in(ledger.directory(), 0).size() == 3);
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 45'000));
 }
 
-TEST_CASE("the segment that is written is neither sealed nor deleted", "[ledger][keeper]") {
+TEST_CASE("the segment that is written is neither sealed nor deleted", "[ledger][compactor]") {
   LedgerFixture ledger;
   ledger.frame(0, 10);
-  ledger.keeper.set_retention(1ms, ByteCount{1});
+  ledger.compact_with(1ms, ByteCount{1});
   ledger.clock.advance(24h);
   ledger.keep();
   CHECK(ledger.segment_files() == std::vector<std::string>{segment_name(0, false)});
-  CHECK(ledger.keeper.status().records == 10);
+  CHECK(ledger.compactor->status().records == 10);
 }
 
-TEST_CASE("a reader loses, doubles and reorders nothing wherever sealing has come", "[ledger][keeper]") {
+TEST_CASE("a reader loses, doubles and reorders nothing wherever sealing has come", "[ledger][compactor]") {
   // The reader takes `before` reads, sealing takes `steps` steps, the reader goes on.
   for (int before = 0; before < 10; ++before) {
     for (int steps = 0;; ++steps) {
@@ -94,7 +87,7 @@ TEST_CASE("a reader loses, doubles and reorders nothing wherever sealing has com
       for (int count = 0; count < before; ++count) read_once(*reader, reading);
       bool done = false;
       for (int count = 0; count < steps && !done; ++count) {
-        done = ledger.keeper.step() != std::chrono::nanoseconds(0);
+        done = ledger.compactor->step() != std::chrono::nanoseconds(0);
       }
       // One that comes now, at the same place, as after a restart.
       CHECK(read_ledger(ledger.directory(), reader->place()).complete(reader->place(), 100));
@@ -109,14 +102,14 @@ TEST_CASE("a reader loses, doubles and reorders nothing wherever sealing has com
   }
 }
 
-TEST_CASE("a reader that reads between all steps of sealing reads all", "[ledger][keeper]") {
+TEST_CASE("a reader that reads between all steps of sealing reads all", "[ledger][compactor]") {
   LedgerFixture ledger;
   for (std::uint32_t segment = 0; segment < 6; ++segment) fill_segment(ledger, segment * 60, 6, 10);
   const auto reader = open_reader(ledger.directory());
   Reading reading;
   for (int turn = 0; turn < 500; ++turn) {
     if (turn % 3 == 0) read_once(*reader, reading);
-    ledger.keeper.step();
+    ledger.compactor->step();
   }
   while (read_once(*reader, reading)) {
   }
@@ -125,12 +118,12 @@ TEST_CASE("a reader that reads between all steps of sealing reads all", "[ledger
 }
 
 TEST_CASE("a crash in any step of sealing loses nothing, and what it leaves is cleaned up",
-          "[ledger][keeper]") {
+          "[ledger][compactor]") {
   LedgerFixture ledger;
   fill_segment(ledger, 0, 6, 10);
   ledger.frame(60, 10);
   for (int step = 0; step < 100; ++step) {
-    const bool done = ledger.keeper.step() != std::chrono::nanoseconds(0);
+    const bool done = ledger.compactor->step() != std::chrono::nanoseconds(0);
     LedgerSettings settings = ledger.settings;
     settings.directory = ledger.crashed_copy();
     CHECK(read_ledger(settings.directory).numbers == numbers(0, 70));
@@ -138,10 +131,10 @@ TEST_CASE("a crash in any step of sealing loses nothing, and what it leaves is c
       const auto writer = LedgerWriter::open(settings, ledger.clock);
       REQUIRE(writer);
       CHECK((*writer)->status().written == 70);
-      LedgerKeeper keeper(settings, ledger.clock);
-      while (keeper.step() == std::chrono::nanoseconds(0)) {
+      Compactor compactor(settings, ledger.clock);
+      while (compactor.step() == std::chrono::nanoseconds(0)) {
       }
-      CHECK(keeper.status().failure.empty());
+      CHECK(compactor.status().failure.empty());
     }
     CHECK(list_directory(settings.directory + "/segments") ==
           std::vector<std::string>{segment_name(0, true), segment_name(60, false)});
@@ -151,7 +144,7 @@ TEST_CASE("a crash in any step of sealing loses nothing, and what it leaves is c
   FAIL("sealing does not end");
 }
 
-TEST_CASE("where a sealed file is none, the open one is kept and sealed again", "[ledger][keeper]") {
+TEST_CASE("where a sealed file is none, the open one is kept and sealed again", "[ledger][compactor]") {
   LedgerFixture ledger;
   fill_segment(ledger, 0, 6, 10);
   write_file(ledger.path(0, true), "rubbish");
@@ -160,12 +153,11 @@ TEST_CASE("where a sealed file is none, the open one is kept and sealed again", 
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 60));
 }
 
-TEST_CASE("what is damaged is sealed as it is, and the rest is merged around it", "[ledger][keeper]") {
+TEST_CASE("what is damaged is sealed as it is, and the rest is merged around it", "[ledger][compactor]") {
   LedgerFixture ledger;
   for (std::uint32_t frame = 0; frame < 9; ++frame) ledger.frame(frame * 10, 10);
   ledger.next_segment();
-  const auto snapshot = LedgerSnapshot::take(ledger.directory());
-  const auto frames = snapshot->open(snapshot->segments().at(0))->frames;
+  const auto frames = frames_in(ledger.directory(), 0);
   std::string file = read_file(ledger.path(0));
   const FramePlace& body = frames[2];
   const FramePlace& header = frames[6];
@@ -181,15 +173,14 @@ TEST_CASE("what is damaged is sealed as it is, and the rest is merged around it"
   CHECK(after.numbers == before.numbers);
   CHECK(after.complete(0, 90));
   CHECK(after.missing() == 20);
-  CHECK(ledger.keeper.status().damaged_frames == 2);
+  CHECK(ledger.compactor->status().damaged_frames == 2);
   const std::string sealed = read_file(ledger.path(0, true));
   CHECK(sealed.find(file.substr(body.offset, body.info.bytes)) != std::string::npos);
   CHECK(sealed.find(file.substr(header.offset, header.info.bytes)) != std::string::npos);
-  const auto again = LedgerSnapshot::take(ledger.directory());
-  CHECK(again->open(again->segments().at(0))->frames.size() == 4);
+  CHECK(frames_in(ledger.directory(), 0).size() == 4);
 }
 
-TEST_CASE("a segment whose tail is torn is sealed with its tail", "[ledger][keeper]") {
+TEST_CASE("a segment whose tail is torn is sealed with its tail", "[ledger][compactor]") {
   LedgerFixture ledger;
   for (std::uint32_t frame = 0; frame < 3; ++frame) ledger.frame(frame * 10, 10);
   ledger.next_segment();
@@ -201,7 +192,7 @@ TEST_CASE("a segment whose tail is torn is sealed with its tail", "[ledger][keep
   CHECK(reading.complete(0, 30));
 }
 
-TEST_CASE("segments older than the retention go, when all sinks have read them", "[ledger][keeper]") {
+TEST_CASE("segments older than the retention go, when all sinks have read them", "[ledger][compactor]") {
   LedgerFixture ledger;
   ledger.clock.step_to(UnixNs(0s));
   ledger.reopen();
@@ -211,7 +202,7 @@ TEST_CASE("segments older than the retention go, when all sinks have read them",
   set_cursor(ledger, "slow", 10);
   set_cursor(ledger, "fast", 40);
   set_cursor(ledger, "gone", 0);
-  ledger.keeper.set_sinks({"slow", "fast", "new"});
+  ledger.compactor->set_sinks({"slow", "fast", "new"});
 
   const auto advance_to = [&](UnixNs time) { ledger.clock.advance(time - ledger.clock.now()); };
   advance_to(UnixNs(10s) + ledger.settings.retention);
@@ -226,63 +217,64 @@ TEST_CASE("segments older than the retention go, when all sinks have read them",
   advance_to(UnixNs(1000s) + ledger.settings.retention);
   ledger.keep();
   CHECK(ledger.segment_files().size() == 4);
-  CHECK(ledger.keeper.status().deleted_unread_records == 0);
+  CHECK(ledger.compactor->status().deleted_unread_records == 0);
   set_cursor(ledger, "slow", 25);
   ledger.keep();
   CHECK(ledger.segment_files().at(0) == segment_name(20, true));
-  ledger.keeper.set_sinks({"fast"});
+  ledger.compactor->set_sinks({"fast"});
   ledger.keep();
   CHECK(ledger.segment_files() == std::vector<std::string>{segment_name(40, false)});
-  CHECK(ledger.keeper.status().deleted_segments == 4);
-  CHECK(ledger.keeper.status().deleted_unread_records == 0);
+  CHECK(ledger.compactor->status().deleted_segments == 4);
+  CHECK(ledger.compactor->status().deleted_unread_records == 0);
 }
 
 TEST_CASE("beyond the byte limit the oldest segments go, and what a sink had not read is counted",
-          "[ledger][keeper]") {
+          "[ledger][compactor]") {
   LedgerFixture ledger;
   for (std::uint32_t segment = 0; segment < 5; ++segment) fill_segment(ledger, segment * 10, 1, 10);
   ledger.keep();
   set_cursor(ledger, "sink", 3);
   set_cursor(ledger, "ahead", 50);
-  ledger.keeper.set_sinks({"sink", "ahead"});
-  const std::uint64_t bytes = ledger.keeper.status().bytes;
-  ledger.keeper.set_retention(ledger.settings.retention, ByteCount{bytes - 1});
+  const std::uint64_t bytes = ledger.compactor->status().bytes;
+  ledger.compact_with(ledger.settings.retention, ByteCount{bytes - 1});
+  ledger.compactor->set_sinks({"sink", "ahead"});
   ledger.keep();
   CHECK(ledger.segment_files().at(0) == segment_name(10, true));
-  CHECK(ledger.keeper.status().deleted_unread_records == 7);
-  CHECK(ledger.keeper.status().deleted_segments == 1);
+  CHECK(ledger.compactor->status().deleted_unread_records == 7);
+  CHECK(ledger.compactor->status().deleted_segments == 1);
   const Reading reading = read_ledger(ledger.directory(), 3);
   CHECK(reading.complete(3, 50));
   REQUIRE(reading.skipped.size() == 1);
   CHECK(reading.skipped[0].reason == RecordReason::kLedgerFull);
   CHECK(reading.skipped[0].records() == 7);
 
-  ledger.keeper.set_retention(ledger.settings.retention, ByteCount{1});
+  ledger.compact_with(ledger.settings.retention, ByteCount{1});
+  ledger.compactor->set_sinks({"sink", "ahead"});
   ledger.keep();
   CHECK(ledger.segment_files() == std::vector<std::string>{segment_name(50, false)});
-  CHECK(ledger.keeper.status().deleted_unread_records == 47);
+  CHECK(ledger.compactor->status().deleted_unread_records == 40);
 }
 
-TEST_CASE("a clock that is set back deletes nothing", "[ledger][keeper]") {
+TEST_CASE("a clock that is set back deletes nothing", "[ledger][compactor]") {
   LedgerFixture ledger;
   for (std::uint32_t segment = 0; segment < 3; ++segment)
     fill_segment(ledger, 1'000'000 + segment * 10, 1, 10);
   ledger.clock.step_to(UnixNs(-100h));
   ledger.keep();
-  CHECK(ledger.keeper.status().deleted_segments == 0);
+  CHECK(ledger.compactor->status().deleted_segments == 0);
   CHECK(read_ledger(ledger.directory()).numbers == numbers(1'000'000, 30));
 }
 
 TEST_CASE("a clock that goes ahead at once deletes nothing before it has stood for a day",
-          "[ledger][keeper]") {
+          "[ledger][compactor]") {
   LedgerFixture ledger;
   for (std::uint32_t segment = 0; segment < 3; ++segment)
     fill_segment(ledger, 1'000'000 + segment * 10, 1, 10);
   const UnixNs right = ledger.clock.now();
   ledger.keep();
   ledger.clock.step_to(right + 40 * 24h);
-  // Also for a keeper that begins with the wrong time.
-  LedgerKeeper other(ledger.settings, ledger.clock);
+  // Also for a compactor that begins with the wrong time.
+  Compactor other(ledger.settings, ledger.clock);
   const auto keep = [&] {
     ledger.keep();
     while (other.step() == std::chrono::nanoseconds(0)) {
@@ -290,45 +282,45 @@ TEST_CASE("a clock that goes ahead at once deletes nothing before it has stood f
   };
   keep();
   fill_segment(ledger, 5'000'000, 1, 10);  // a record of the wrong time is no witness of it
-  while (ledger.keeper.step() == std::chrono::nanoseconds(0))
-    CHECK_FALSE(ledger.keeper.status().failure.empty());
+  while (ledger.compactor->step() == std::chrono::nanoseconds(0))
+    CHECK_FALSE(ledger.compactor->status().failure.empty());
   keep();
-  for (const LedgerKeeper* keeper : {&ledger.keeper, &other}) {
-    CHECK(keeper->status().deleted_segments == 0);
-    CHECK(keeper->status().failure.find("the clock went far ahead") != std::string::npos);
+  for (const Compactor* compactor : {&*ledger.compactor, &other}) {
+    CHECK(compactor->status().deleted_segments == 0);
+    CHECK(compactor->status().failure.find("the clock went far ahead") != std::string::npos);
   }
   SECTION("and nothing at all when it is set right again") {
     ledger.clock.step_to(right + 2h);
     ledger.clock.advance(24h);
     keep();
-    CHECK(ledger.keeper.status().deleted_segments + other.status().deleted_segments == 0);
-    CHECK(ledger.keeper.status().failure.empty());
+    CHECK(ledger.compactor->status().deleted_segments + other.status().deleted_segments == 0);
+    CHECK(ledger.compactor->status().failure.empty());
     CHECK(other.status().failure.empty());
   }
   SECTION("then it is right") {
     ledger.clock.advance(22h);
     keep();
-    CHECK(ledger.keeper.status().deleted_segments == 0);
+    CHECK(ledger.compactor->status().deleted_segments == 0);
     ledger.clock.advance(1h);
     keep();
-    CHECK(ledger.keeper.status().deleted_segments == 3);
-    CHECK(ledger.keeper.status().failure.empty());
+    CHECK(ledger.compactor->status().deleted_segments == 3);
+    CHECK(ledger.compactor->status().failure.empty());
   }
 }
 
-TEST_CASE("a clock that goes ahead by a small part of the retention is believed", "[ledger][keeper]") {
+TEST_CASE("a clock that goes ahead by a small part of the retention is believed", "[ledger][compactor]") {
   LedgerFixture ledger;
   fill_segment(ledger, 1'000'000, 1, 10);
   ledger.keep();
   ledger.clock.advance(29 * 24h);
   ledger.keep();
-  CHECK(ledger.keeper.status().deleted_segments == 0);
+  CHECK(ledger.compactor->status().deleted_segments == 0);
   ledger.clock.step_to(ledger.clock.now() + 2 * 24h);
   ledger.keep();
-  CHECK(ledger.keeper.status().deleted_segments == 1);
+  CHECK(ledger.compactor->status().deleted_segments == 1);
 }
 
-TEST_CASE("without room for a second copy a segment is not sealed until there is", "[ledger][keeper]") {
+TEST_CASE("without room for a second copy a segment is not sealed until there is", "[ledger][compactor]") {
   const SmallDisk disk(192);
   if (!disk.why_not().empty() && !must_not_skip()) return;
   REQUIRE(disk.why_not().empty());
@@ -337,51 +329,55 @@ TEST_CASE("without room for a second copy a segment is not sealed until there is
   ledger.settings.directory = disk.file("ledger");
   ledger.open();
   fill_segment(ledger, 0, 50, 10);
-  LedgerKeeper keeper(ledger.settings, ledger.clock);
+  Compactor compactor(ledger.settings, ledger.clock);
   const std::uintmax_t free = std::filesystem::space(disk.file("")).available;
   write_file(disk.file("ballast"), std::string(free - 8192, 'x'));
-  for (int step = 0; step < 20; ++step) keeper.step();
+  for (int step = 0; step < 20; ++step) compactor.step();
   CHECK(ledger.segment_files().at(0) == segment_name(0, false));
-  CHECK(keeper.status().failure.find("room") != std::string::npos);
+  CHECK(compactor.status().failure.find("room") != std::string::npos);
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 500));
   std::filesystem::remove(disk.file("ballast"));
   ledger.clock.advance(2min);
-  while (keeper.step() == std::chrono::nanoseconds(0)) {
+  while (compactor.step() == std::chrono::nanoseconds(0)) {
   }
   CHECK(ledger.segment_files().at(0) == segment_name(0, true));
-  CHECK(keeper.status().failure.empty());
+  CHECK(compactor.status().failure.empty());
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 500));
   ledger.close();
 }
 
-TEST_CASE("a snapshot's segments stay readable when they are deleted or sealed", "[ledger][keeper]") {
+TEST_CASE("listed segments stay readable when they are deleted or sealed", "[ledger][compactor]") {
   LedgerFixture ledger;
   fill_segment(ledger, 0, 3, 10);
   fill_segment(ledger, 30, 3, 10);
-  const auto snapshot = LedgerSnapshot::take(ledger.directory());
-  REQUIRE(snapshot);
-  REQUIRE(snapshot->segments().size() == 3);
-  CHECK(snapshot->segments()[1].bounds.records == 30);
-  CHECK(snapshot->segments()[1].bounds.min_end == at_second(31));
-  CHECK(snapshot->segments()[1].bounds.max_end == at_second(60));
-  const auto before = snapshot->open(snapshot->segments()[0]);
+  auto segments = SegmentList::open(ledger.directory());
+  REQUIRE(segments);
+  REQUIRE(segments->entries().size() == 3);
+  const SegmentEntry first = segments->entries()[0];
+  const SegmentEntry second = segments->entries()[1];
+  CHECK(second.bounds.records == 30);
+  CHECK(second.bounds.min_end == at_second(31));
+  CHECK(second.bounds.max_end == at_second(60));
+  const auto before = open_segment(segments->directory(), first.name);
   REQUIRE(before);
   ledger.keep();
-  const auto sealed = snapshot->open(snapshot->segments()[1]);
+  const auto sealed = open_segment(segments->directory(), second.name);
   REQUIRE(sealed);
-  CHECK(sealed->file->name().sealed);
+  CHECK((*sealed)->name().sealed);
   std::filesystem::remove(ledger.path(0, true));
-  const auto gone = snapshot->open(snapshot->segments()[0]);
+  const auto gone = open_segment(segments->directory(), first.name);
   REQUIRE_FALSE(gone);
   CHECK(gone.error().kind == ErrorKind::kUnavailable);
 
   std::uint64_t records = 0;
   FrameDecoder decoder;
   RecordBlock block;
-  for (const auto& segment : {*before, *sealed}) {
-    for (const FramePlace& frame : segment.frames) {
+  for (const auto& file : {*before, *sealed}) {
+    const auto found = read_frames(file);
+    REQUIRE(found);
+    for (const FramePlace& frame : found->frames) {
       std::vector<std::byte> bytes(frame.info.bytes);
-      REQUIRE(segment.file->read_at(frame.offset, bytes));
+      REQUIRE(file->read_at(frame.offset, bytes));
       REQUIRE(decoder.decode(bytes, block));
       records += frame.info.records;
     }

@@ -1,14 +1,8 @@
-#include "ledger/ledger_keeper.h"
+#include "ledger/compactor.h"
 
 #include <algorithm>
-#include <map>
-#include <optional>
 
-#include "base/guarded.h"
-#include "ledger/age_clock.h"
 #include "ledger/cursor.h"
-#include "ledger/ledger_catalog.h"
-#include "ledger/segment_sealer.h"
 
 namespace natsession {
 namespace {
@@ -23,68 +17,21 @@ constexpr std::size_t kMaxTroubles = 4096;
 // By such a part of the retention the clock may go ahead at once.
 constexpr int kToleratedPart = 8;
 
-UnixMs newest_of(const CatalogEntry& entry) {
+UnixMs newest_of(const SegmentEntry& entry) {
   return entry.bounds.records > 0 ? entry.bounds.max_end : entry.changed;
 }
 
 }  // namespace
 
-class LedgerKeeper::Impl {
- public:
-  Impl(LedgerSettings settings, const Clock& clock) : settings_(std::move(settings)), clock_(clock) {}
-
-  nanoseconds step();
-
-  LedgerSettings settings_;
-  std::vector<std::string> sinks_;
-  [[nodiscard]] LedgerStatus status() const {
-    return status_.with([](const LedgerStatus& status) { return status; });
-  }
-
- private:
-  bool open();
-  bool clean_up();
-  nanoseconds seal_on();
-  bool delete_one();
-  bool begin_sealing();
-  bool remove(const CatalogEntry& entry, std::uint64_t unread);
-  void tell_time();
-  [[nodiscard]] bool is_older(const CatalogEntry& entry, UnixMs now) const;
-  [[nodiscard]] bool is_expired(const CatalogEntry& entry) const { return is_older(entry, now_); }
-  [[nodiscard]] std::optional<Ordinal> first_unread() const;
-  [[nodiscard]] bool is_in_trouble(Ordinal segment) const;
-  void trouble(Ordinal segment, const Error& error);
-  void publish();
-
-  const Clock& clock_;
-  std::optional<LedgerCatalog> catalog_;
-  std::optional<AgeClock> age_clock_;
-  UnixMs now_;              // as age is measured
-  bool held_back_ = false;  // something would be deleted now if the clock were believed
-  bool clean_ = false;
-  std::unique_ptr<SegmentSealer> sealer_;
-  Ordinal sealing_ = 0;
-  struct Trouble {
-    nanoseconds until{};  // steady: the segment is left alone
-    std::string why;
-  };
-  std::map<Ordinal, Trouble> troubles_;
-  std::uint64_t deleted_segments_ = 0;
-  std::uint64_t deleted_unread_ = 0;
-  std::uint64_t damaged_ = 0;
-  std::string failure_;
-  Guarded<LedgerStatus> status_;
-};
-
-nanoseconds LedgerKeeper::Impl::step() {
+nanoseconds Compactor::step() {
   failure_.clear();
   nanoseconds again = kIdle;
   if (sealer_) {
     again = seal_on();
   } else if (open()) {
-    if (auto fresh = catalog_->refresh(); !fresh) {
+    if (auto fresh = segments_->refresh(); !fresh) {
       failure_ = fresh.error().message;
-      catalog_.reset();
+      segments_.reset();
     } else {
       tell_time();
       if (clean_up() || delete_one() || begin_sealing()) again = nanoseconds(0);
@@ -94,23 +41,23 @@ nanoseconds LedgerKeeper::Impl::step() {
   return again;
 }
 
-bool LedgerKeeper::Impl::open() {
-  if (catalog_) return true;
+bool Compactor::open() {
+  if (segments_) return true;
   auto directory = LedgerDirectory::open(settings_.directory);
   if (!directory) {
     failure_ = directory.error().message;
     return false;
   }
-  catalog_.emplace(std::move(*directory));
+  segments_.emplace(std::move(*directory));
   clean_ = false;
   return true;
 }
 
 // What a crash, or sealing that failed, left behind. True if there was something.
-bool LedgerKeeper::Impl::clean_up() {
+bool Compactor::clean_up() {
   if (clean_) return false;
   clean_ = true;
-  LedgerDirectory& directory = catalog_->directory();
+  LedgerDirectory& directory = segments_->directory();
   const auto names = directory.leftovers();
   if (!names) {
     failure_ = names.error().message;
@@ -131,7 +78,7 @@ bool LedgerKeeper::Impl::clean_up() {
   return !names->empty();
 }
 
-nanoseconds LedgerKeeper::Impl::seal_on() {
+nanoseconds Compactor::seal_on() {
   const auto progress = sealer_->step();
   if (progress && *progress == SegmentSealer::Progress::kMore) return nanoseconds(0);
   if (progress) {
@@ -145,10 +92,10 @@ nanoseconds LedgerKeeper::Impl::seal_on() {
   return nanoseconds(0);
 }
 
-bool LedgerKeeper::Impl::begin_sealing() {
-  for (const CatalogEntry& entry : catalog_->entries()) {
+bool Compactor::begin_sealing() {
+  for (const SegmentEntry& entry : segments_->entries()) {
     if (entry.last || entry.name.sealed || !entry.why.empty() || is_in_trouble(entry.name.first)) continue;
-    auto sealer = SegmentSealer::begin(catalog_->directory(), entry.name, entry.limit);
+    auto sealer = SegmentSealer::begin(segments_->directory(), entry.name, entry.limit);
     if (!sealer) {
       trouble(entry.name.first, sealer.error());
       continue;
@@ -161,17 +108,17 @@ bool LedgerKeeper::Impl::begin_sealing() {
 }
 
 // One segment, if one is to go: by age if all sinks have read it, by the byte limit in any case.
-bool LedgerKeeper::Impl::delete_one() {
-  const auto& entries = catalog_->entries();
+bool Compactor::delete_one() {
+  const auto& entries = segments_->entries();
   std::uint64_t bytes = 0;
-  for (const CatalogEntry& entry : entries) bytes += entry.bytes;
+  for (const SegmentEntry& entry : entries) bytes += entry.bytes;
   const bool too_large = settings_.limit.bytes > 0 && bytes > settings_.limit.bytes;
   const bool some_expired = std::any_of(entries.begin(), entries.end(),
-                                        [&](const CatalogEntry& entry) { return is_expired(entry); });
+                                        [&](const SegmentEntry& entry) { return is_expired(entry); });
   if (!too_large && !some_expired) return false;
 
   const std::optional<Ordinal> unread = first_unread();
-  for (const CatalogEntry& entry : entries) {
+  for (const SegmentEntry& entry : entries) {
     if (entry.last || is_in_trouble(entry.name.first)) continue;
     const Ordinal end = std::max(entry.bounds.end, entry.name.first);
     const bool all_read = !unread || *unread >= end;
@@ -183,8 +130,8 @@ bool LedgerKeeper::Impl::delete_one() {
   return false;
 }
 
-bool LedgerKeeper::Impl::remove(const CatalogEntry& entry, std::uint64_t unread) {
-  const LedgerDirectory& directory = catalog_->directory();
+bool Compactor::remove(const SegmentEntry& entry, std::uint64_t unread) {
+  const LedgerDirectory& directory = segments_->directory();
   auto removed = directory.remove(entry.name.text());
   if (!removed) {
     trouble(entry.name.first, removed.error());
@@ -193,35 +140,35 @@ bool LedgerKeeper::Impl::remove(const CatalogEntry& entry, std::uint64_t unread)
   ++deleted_segments_;
   deleted_unread_ += unread;
   troubles_.erase(entry.name.first);
-  if (auto fresh = catalog_->refresh(); !fresh) failure_ = fresh.error().message;
+  if (auto fresh = segments_->refresh(); !fresh) failure_ = fresh.error().message;
   return true;
 }
 
-void LedgerKeeper::Impl::tell_time() {
+void Compactor::tell_time() {
   const UnixMs wall = to_ms(clock_.now());
-  const auto& entries = catalog_->entries();
+  const auto& entries = segments_->entries();
   if (!age_clock_) {
     age_clock_.emplace();
     UnixMs known = UnixMs::min();
-    for (const CatalogEntry& entry : entries) {
+    for (const SegmentEntry& entry : entries) {
       if (entry.bounds.records > 0) known = std::max(known, entry.bounds.max_end);
     }
     if (known != UnixMs::min()) age_clock_->begin(std::min(known, wall), clock_.steady());
   }
   now_ = age_clock_->now(wall, clock_.steady(), settings_.retention / kToleratedPart);
-  const auto would_go = [&](const CatalogEntry& entry) {
+  const auto would_go = [&](const SegmentEntry& entry) {
     return !is_expired(entry) && is_older(entry, wall);
   };
   held_back_ = age_clock_->doubts() && std::any_of(entries.begin(), entries.end(), would_go);
 }
 
-bool LedgerKeeper::Impl::is_older(const CatalogEntry& entry, UnixMs now) const {
+bool Compactor::is_older(const SegmentEntry& entry, UnixMs now) const {
   if (settings_.retention.count() <= 0 || entry.last) return false;
   return newest_of(entry) < now - settings_.retention;
 }
 
 // The oldest ordinal that one of the sinks has yet to read; nullopt if none of them has a cursor.
-std::optional<Ordinal> LedgerKeeper::Impl::first_unread() const {
+std::optional<Ordinal> Compactor::first_unread() const {
   std::optional<Ordinal> first;
   for (const NamedCursor& cursor : list_cursors(settings_.directory)) {
     const bool counts = std::any_of(sinks_.begin(), sinks_.end(), [&](const std::string& sink) {
@@ -232,17 +179,17 @@ std::optional<Ordinal> LedgerKeeper::Impl::first_unread() const {
   return first;
 }
 
-bool LedgerKeeper::Impl::is_in_trouble(Ordinal segment) const {
+bool Compactor::is_in_trouble(Ordinal segment) const {
   const auto found = troubles_.find(segment);
   return found != troubles_.end() && clock_.steady() < found->second.until;
 }
 
-void LedgerKeeper::Impl::trouble(Ordinal segment, const Error& error) {
+void Compactor::trouble(Ordinal segment, const Error& error) {
   if (troubles_.size() >= kMaxTroubles) troubles_.erase(troubles_.begin());
   troubles_[segment] = {clock_.steady() + kTryAgain, error.message};
 }
 
-void LedgerKeeper::Impl::publish() {
+void Compactor::publish() {
   status_.with([&](LedgerStatus& status) {
     status.deleted_segments = deleted_segments_;
     status.deleted_unread_records = deleted_unread_;
@@ -253,10 +200,10 @@ void LedgerKeeper::Impl::publish() {
           "ledger " + settings_.directory +
           ": the clock went far ahead at once: nothing is deleted by it before it has stood for a day";
     }
-    if (!catalog_) return;
+    if (!segments_) return;
     status.bytes = status.segments = status.sealed_segments = status.records = 0;
     status.oldest = {};
-    for (const CatalogEntry& entry : catalog_->entries()) {
+    for (const SegmentEntry& entry : segments_->entries()) {
       status.bytes += entry.bytes;
       ++status.segments;
       if (entry.name.sealed) ++status.sealed_segments;
@@ -264,28 +211,6 @@ void LedgerKeeper::Impl::publish() {
       status.records += entry.bounds.records;
     }
   });
-}
-
-LedgerKeeper::LedgerKeeper(LedgerSettings settings, const Clock& clock)
-    : impl_(std::make_unique<Impl>(std::move(settings), clock)) {}
-
-LedgerKeeper::~LedgerKeeper() = default;
-
-void LedgerKeeper::set_sinks(std::vector<std::string> names) {
-  impl_->sinks_ = std::move(names);
-}
-
-void LedgerKeeper::set_retention(std::chrono::milliseconds retention, ByteCount limit) {
-  impl_->settings_.retention = retention;
-  impl_->settings_.limit = limit;
-}
-
-nanoseconds LedgerKeeper::step() {
-  return impl_->step();
-}
-
-LedgerStatus LedgerKeeper::status() const {
-  return impl_->status();
 }
 
 }  // namespace natsession

@@ -1,0 +1,88 @@
+// Compactor: what a ledger needs beside its writer: sealing (small frames of a closed segment merged into
+// full ones) and retention; by age it deletes nothing because a clock goes ahead at once (age_clock.h). It
+// works step by step; a thread of low priority calls it.
+// Threads: one, which need not be the writer's. status() from any.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/guarded.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "ledger/age_clock.h"
+#include "ledger/ledger_settings.h"
+#include "ledger/segment_list.h"
+#include "ledger/segment_sealer.h"
+
+namespace natsession {
+
+struct LedgerStatus {
+  std::uint64_t bytes = 0;  // of all segments on disk
+  std::uint64_t segments = 0;
+  std::uint64_t sealed_segments = 0;
+  std::uint64_t records = 0;
+  UnixMs oldest;                             // the oldest record's end; the epoch when there is none
+  std::uint64_t deleted_segments = 0;        // by retention, since the start
+  std::uint64_t deleted_unread_records = 0;  // that a sink had not read yet: the byte limit took them
+  std::uint64_t damaged_frames = 0;          // met while sealing; they stay as they are
+  std::string failure;                       // of the last step; empty when it went well
+};
+
+class Compactor {
+ public:
+  Compactor(LedgerSettings settings, const Clock& clock) : settings_(std::move(settings)), clock_(clock) {}
+
+  // The sinks whose cursors hold segments back. A cursor of another name is an old sink's: it holds nothing.
+  void set_sinks(std::vector<std::string> names) { sinks_ = std::move(names); }
+
+  // One small piece of work: at most one segment deleted or some frames sealed. Returns when to come again:
+  // at once (zero) while there is more.
+  std::chrono::nanoseconds step();
+
+  [[nodiscard]] LedgerStatus status() const {
+    return status_.with([](const LedgerStatus& status) { return status; });
+  }
+
+ private:
+  bool open();
+  bool clean_up();
+  std::chrono::nanoseconds seal_on();
+  bool delete_one();
+  bool begin_sealing();
+  bool remove(const SegmentEntry& entry, std::uint64_t unread);
+  void tell_time();
+  [[nodiscard]] bool is_older(const SegmentEntry& entry, UnixMs now) const;
+  [[nodiscard]] bool is_expired(const SegmentEntry& entry) const { return is_older(entry, now_); }
+  [[nodiscard]] std::optional<Ordinal> first_unread() const;
+  [[nodiscard]] bool is_in_trouble(Ordinal segment) const;
+  void trouble(Ordinal segment, const Error& error);
+  void publish();
+
+  const LedgerSettings settings_;
+  const Clock& clock_;
+  std::vector<std::string> sinks_;
+  std::optional<SegmentList> segments_;
+  std::optional<AgeClock> age_clock_;
+  UnixMs now_;              // as age is measured
+  bool held_back_ = false;  // something would be deleted now if the clock were believed
+  bool clean_ = false;
+  std::unique_ptr<SegmentSealer> sealer_;
+  Ordinal sealing_ = 0;
+  struct Trouble {
+    std::chrono::nanoseconds until{};  // steady: the segment is left alone
+    std::string why;
+  };
+  std::map<Ordinal, Trouble> troubles_;
+  std::uint64_t deleted_segments_ = 0;
+  std::uint64_t deleted_unread_ = 0;
+  std::uint64_t damaged_ = 0;
+  std::string failure_;
+  Guarded<LedgerStatus> status_;
+};
+
+}  // namespace natsession
