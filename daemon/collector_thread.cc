@@ -35,12 +35,6 @@ CollectorThread::~CollectorThread() {
   join();
 }
 
-void CollectorThread::restore(const SessionState& state) {
-  tracker_.set_now(clock_.now());
-  for (const Tracker::Saved& saved : state.sessions) tracker_.restore(saved);
-  tracker_.emit_gap(state.stopped, to_ms(clock_.now()), RecordReason::kStopped, Count());
-}
-
 void CollectorThread::restore(OpenSessions open, UnixMs since) {
   tracker_.set_now(clock_.now());
   tracker_.restore(std::move(open));
@@ -244,10 +238,6 @@ void CollectorThread::join() {
 
 std::optional<Error> CollectorThread::error() const {
   return error_.with([](const std::optional<Error>& error) { return error; });
-}
-
-Result<void> CollectorThread::save_state(const std::string& path, std::string_view boot_id) {
-  return write_state_file(path, boot_id, to_ms(clock_.now()), tracker_);
 }
 
 }  // namespace natsession

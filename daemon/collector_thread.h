@@ -14,7 +14,6 @@
 #include "conntrack/conntrack_source.h"
 #include "delivery/producer.h"
 #include "session/collector.h"
-#include "session/state_file.h"
 #include "wake_fd.h"
 
 namespace natsession {
@@ -60,9 +59,7 @@ class CollectorThread {
                   const Clock& clock, WakeFd& notice);
   ~CollectorThread();  // aborts, if it still runs
 
-  // Before start(): what a predecessor left, and the time in between as a gap.
-  void restore(const SessionState& state);
-  // Likewise, from the ledger of one that was killed: nothing is known of what happened from `since` on.
+  // Before start(): the sessions that the run before left open, and the time since then as a gap.
   void restore(OpenSessions open, UnixMs since);
   // Errors: no thread could be had.
   Result<void> start();
@@ -88,9 +85,6 @@ class CollectorThread {
   [[nodiscard]] std::optional<Error> error() const;
   [[nodiscard]] const CollectorStatus& status() const { return status_; }
   [[nodiscard]] ByteCount granted_receive_buffer() const { return granted_; }
-
-  // After join().
-  Result<void> save_state(const std::string& path, std::string_view boot_id);
 
  private:
   struct Labels {

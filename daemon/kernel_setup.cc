@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "conntrack/network_namespace.h"
-#include "session/state_file.h"
 
 namespace natsession {
 namespace {
@@ -26,7 +25,6 @@ Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns
   auto inside = NetworkNamespace::enter(netns);
   if (!inside) return inside.error();
   KernelSetup setup;
-  setup.boot_id = current_boot_id();
   if (config.tune) {
     auto tuned = tune_sysctls();
     if (!tuned) return tuned.error();

@@ -19,7 +19,6 @@ struct KernelSetup {
   std::unique_ptr<LiveSessions> table;      // for questions about what is there now
   std::vector<Finding> findings;
   std::vector<SysctlChange> tuned;
-  std::string boot_id;  // see state_file.h
 };
 
 // Enters the namespace (empty: stays where it is), tunes it if asked to, opens the sockets, checks the

@@ -97,15 +97,19 @@ Result<void> LiveSessions::collect(const SessionFilter& filter, SessionsAnswer& 
   return show(matcher, [&] { return answer.more; });
 }
 
-Result<std::optional<UnixMs>> LiveSessions::oldest_start() {
+Result<LiveSessions::OldestStart> LiveSessions::oldest_start() {
   struct Oldest final : EventSource::Handler {
     void on_event(const ConntrackEvent& entry) override {
-      if (entry.start && (!start || to_ms(*entry.start) < *start)) start = to_ms(*entry.start);
+      if (!entry.start) {
+        found.some_unknown = true;
+      } else if (!found.known || to_ms(*entry.start) < *found.known) {
+        found.known = to_ms(*entry.start);
+      }
     }
-    std::optional<UnixMs> start;
+    OldestStart found;
   } oldest;
   if (auto shown = show(oldest, [] { return false; }); !shown) return shown.error();
-  return oldest.start;
+  return oldest.found;
 }
 
 }  // namespace natsession

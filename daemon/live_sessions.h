@@ -27,8 +27,12 @@ class LiveSessions {
   // Errors: the kernel's; kUnavailable when it takes longer than kLimit.
   Result<void> collect(const SessionFilter& filter, SessionsAnswer& answer);
 
-  // When the session began that is the oldest now; nullopt if there is none whose beginning the kernel knows.
-  [[nodiscard]] Result<std::optional<UnixMs>> oldest_start();
+  // When the session began that is the oldest now.
+  struct OldestStart {
+    std::optional<UnixMs> known;  // of those whose beginning the kernel knows
+    bool some_unknown = false;    // there are others
+  };
+  [[nodiscard]] Result<OldestStart> oldest_start();
 
   [[nodiscard]] const std::string& netns() const { return origin_.netns; }
 

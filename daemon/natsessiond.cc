@@ -15,10 +15,10 @@
 #include "control_service.h"
 #include "delivery_setup.h"
 #include "kernel_setup.h"
-#include "legacy.h"
 #include "messages.h"
 #include "privileges.h"
 #include "reports.h"
+#include "restart_state.h"
 #include "sink/registry.h"
 #include "supervisor.h"
 
@@ -135,12 +135,13 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     if (auto subscribed = setup.source->subscribe(); !subscribed) return fail(subscribed.error());
   }
   LedgerSetup ledger;
+  std::optional<LedgerWriter::PreviousRun> previous;
   if (!config.ledger.empty()) {
     auto port = open_ledger(ledger_settings(config), clock);
     if (!port) return fail(port.error());
+    previous = (*port)->previous_run();
     ledger = {std::move(*port), config.instance};
   }
-  Legacy legacy(config, ledger.port.get());
   auto sinks = make_sinks(config, clock);
   if (!sinks) return fail(sinks.error());
 
@@ -155,7 +156,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
                     {.report = tell_report, .on_closed = on_closed}, std::move(ledger));
   Collectors collectors;
   std::vector<std::unique_ptr<LiveSessions>> tables;
-  legacy.read(*setups, labels->origins);
+  RestartState restart(config, previous, *setups, labels->origins);
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
@@ -164,7 +165,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
         CollectorSettings{
             .window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
         *labels->origins[i], labels->vpcs, delivery.add_producer(), clock, notice));
-    legacy.hand_to(*collectors.back(), i);
+    restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
   }
   ControlService service(config, collectors, delivery, std::move(tables), clock);
@@ -176,11 +177,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     if (auto started = collector->start(); !started) return fail(started.error());
   }
 
-  int status = main_loop.run(ready);
+  const int status = main_loop.run(ready);
   control.stop();
-  for (std::size_t i = 0; i < collectors.size(); ++i) {
-    if (auto saved = legacy.save(*collectors[i], i); !saved) status = fail(saved.error());
-  }
   return status;
 }
 

@@ -54,6 +54,7 @@ void RecordMaker::set_traffic(const ConntrackEvent& seen, const History* before,
                               SessionRecord& record) {
   static constexpr History kNothing{};
   if (before == nullptr) before = &kNothing;
+  if (!before->reported_known) return;  // no counters: they would say again what earlier records said
   Count original_bytes;
   Count original_packets;
   Count reply_bytes;
@@ -106,6 +107,7 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   History& after = histories_[session.history];
   after.seq = record.seq + 1;
   after.reported_until = end;
+  if (shown != nullptr) after.reported_known = true;
   if (shown != nullptr && shown->original_counters) after.original = *shown->original_counters;
   if (shown != nullptr && shown->reply_counters) after.reply = *shown->reply_counters;
 }
@@ -159,7 +161,8 @@ void RecordMaker::adopt(Session<Family>& session, OpenSessions& open) {
   session.history = add_history({.original = dnat ? pub : vpc,
                                  .reply = dnat ? vpc : pub,
                                  .reported_until = known->last.end_time,
-                                 .seq = known->last.seq + 1});
+                                 .seq = known->last.seq + 1,
+                                 .reported_known = known->whole});
 }
 
 void RecordMaker::vanished(const OpenSession& open, UnixMs end) {

@@ -5,8 +5,8 @@
 #include <array>
 #include <optional>
 
-#include "record/open_sessions.h"
 #include "record/record_output.h"
+#include "session/open_sessions.h"
 #include "session/session.h"
 #include "session/settings.h"
 #include "session/slab.h"

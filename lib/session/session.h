@@ -11,8 +11,9 @@ namespace natsession {
 struct History {
   Counters original;  // reported so far
   Counters reply;
-  UnixMs reported_until;  // the end of the last slice
-  std::uint32_t seq = 0;  // of the next record
+  UnixMs reported_until;       // the end of the last slice
+  std::uint32_t seq = 0;       // of the next record
+  bool reported_known = true;  // else what the next record would have to leave out is not known
 };
 
 template <typename Family>

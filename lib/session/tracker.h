@@ -101,21 +101,8 @@ class Tracker final : public EventSource::Handler {
   };
   bool count_ports(PortCensus& census, TableCursor& cursor, std::uint32_t count);
 
-  // A session and its history, for the file that outlives a restart.
-  struct Saved {
-    ConntrackEvent flow;  // tuples, protocol, id, zone, mark, status, tcp_state
-    UnixMs begin;
-    std::uint8_t flags = 0;  // of kSavedFlags
-    std::optional<History> history;
-  };
-  static constexpr std::uint8_t kSavedFlags = Session<V4>::kStartKnown | Session<V4>::kStartFromKernel |
-                                              Session<V4>::kStartPinned | Session<V4>::kStartReported;
-  void save(const std::function<void(const Saved&)>& visit);
-  // Before the first event and the initial dump. A session that this dump does not show ends as vanished.
-  void restore(const Saved& session);
-
-  // The same, from the log itself: sessions that had not ended in it. Those that the initial dump shows go
-  // on, the others end as vanished after it.
+  // Before the first event and the initial dump: sessions that had not ended in the log of the run before.
+  // Those that the initial dump shows go on, the others end as vanished after it.
   void restore(OpenSessions open) { open_before_ = std::move(open); }
 
  private:
@@ -139,10 +126,6 @@ class Tracker final : public EventSource::Handler {
   void close_vanished(Session<Family>& session, std::uint64_t hash, UnixMs end);
   template <typename Family>
   void sweep_one(Session<Family>& session);
-  template <typename Family>
-  void restore_one(const Saved& saved);
-  template <typename Family>
-  void save_table(const std::function<void(const Saved&)>& visit);
   bool sweep_open_before(std::uint32_t count);
   [[nodiscard]] bool was_closed_as_vanished(const ConntrackEvent& event, std::uint64_t hash,
                                             bool by_stamp) const;

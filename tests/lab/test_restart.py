@@ -1,4 +1,4 @@
-"""Over a restart with --state: nothing twice, nothing missing."""
+"""Over a restart with a ledger: nothing twice, nothing missing."""
 
 import signal
 
@@ -18,7 +18,7 @@ class RestartTest(LabCase):
         self.lab = self.make_lab(udp_timeout=60, udp_timeout_stream=60)
         self.witness = Witness(self.lab, self.folder)
         self.client, _ = client_and_server(self.lab)
-        self.arguments = ("--state", self.path("state"), "--window", "2s")
+        self.arguments = ("--sink", "stdout", "--ledger", self.path("ledger"), "--sync", "100ms", "--window", "2s")
 
     def open_all(self):
         for name in NAMES:

@@ -1,4 +1,4 @@
-// A tracker that goes on from the log of an earlier run, which was killed.
+// A tracker that goes on from the log of an earlier run.
 #include <catch2/catch.hpp>
 
 #include "support/tracker_fixture.h"
@@ -133,6 +133,50 @@ TEST_CASE("what has ended in the log is not open", "[session][open-before]") {
   f.event(living_later().destroyed(at_ms(1'015'000)));
   f.event(flow().id(7).from("10.0.0.3", 1).stamped(at_ms(1'014'000)).destroyed(at_ms(1'016'000)));
   CHECK(open_in(f.take()).empty());
+}
+
+TEST_CASE("a stop is followed as a kill is: each open session has a record by then",
+          "[session][open-before]") {
+  TrackerFixture f;
+  f.event(living().created());
+  f.stop(1'005'000, {living().dumped()});
+  const SessionRecord last = f.only();
+  TrackerFixture second;
+  second.tracker.restore(open_in({last}));
+  second.now(1'006'000);
+  second.initial_dump({living_later().dumped()});
+  second.event(living_later().destroyed(at_ms(1'007'000)));
+  const SessionRecord end = second.only();
+  CHECK(end.session_id == last.session_id);
+  CHECK(end.seq == 1);
+  CHECK(end.bytes_from_vpc == Count(500));
+  CHECK(end.start_time == ms(1'005'000));
+}
+
+TEST_CASE("where earlier records are missing, the next one does not say again what they said",
+          "[session][open-before]") {
+  auto log = first_run();
+  log[0].seq = 3;  // retention took those before
+  TrackerFixture f;
+  f.tracker.restore(open_in(log));
+  f.now(1'013'000);
+  f.initial_dump({living_later().dumped()});
+  SECTION("at its end") {
+    f.event(living_later().destroyed(at_ms(1'015'000)));
+    const SessionRecord end = f.only();
+    CHECK(end.seq == 4);
+    CHECK_FALSE(end.bytes_from_vpc.known());
+    CHECK_FALSE(end.pkts_from_pub.known());
+  }
+  SECTION("and what moves after the next window is known again") {
+    f.close_window(1'020'000, {living_later().dumped()});
+    CHECK_FALSE(f.only().bytes_from_vpc.known());
+    f.event(flow().stamped(at_ms(1'000'000)).traffic({16, 1600}, {18, 9000}).destroyed(at_ms(1'025'000)));
+    const SessionRecord end = f.only();
+    CHECK(end.seq == 5);
+    CHECK(end.bytes_from_vpc == Count(100));
+    CHECK(end.pkts_from_pub == Count(0));
+  }
 }
 
 }  // namespace

@@ -191,44 +191,5 @@ TEST_CASE("beyond the limit sessions are counted, and still get their end record
   CHECK(f.only().bytes_from_vpc == Count(1));
 }
 
-TEST_CASE("what was reported of a session survives a restart", "[session][tracker]") {
-  std::vector<Tracker::Saved> saved;
-  Flow s = flow().stamped(at_ms(995'000)).traffic({5, 500}, {4, 4000});
-  std::uint64_t id = 0;
-  {
-    TrackerFixture f;
-    f.event(s.created());
-    f.stop(1'005'000, {s.dumped()});
-    const SessionRecord r = f.only();
-    CHECK(r.event == RecordEvent::kInterim);
-    CHECK(r.bytes_from_vpc == Count(500));
-    id = r.session_id;
-    f.tracker.save([&](const Tracker::Saved& one) { saved.push_back(one); });
-  }
-  REQUIRE(saved.size() == 1);
-  TrackerFixture f;
-  f.now(1'006'000);
-  f.tracker.restore(saved.front());
-  SECTION("its records go on where they stopped") {
-    f.initial_dump({s.traffic({6, 600}, {4, 4000}).dumped()});
-    f.event(s.traffic({7, 700}, {5, 5000}).destroyed(at_ms(1'007'000)));
-    const SessionRecord r = f.only();
-    CHECK(r.session_id == id);
-    CHECK(r.seq == 1);
-    CHECK(r.bytes_from_vpc == Count(200));
-    CHECK(r.bytes_from_pub == Count(1000));
-    CHECK(r.start_time == ms(1'005'000));
-  }
-  SECTION("it ends as vanished when it went away in between") {
-    f.initial_dump({});
-    CHECK(f.tracker.wants_confirmation());
-    f.dump({}, {});
-    const SessionRecord r = f.only();
-    CHECK(r.reason == RecordReason::kVanished);
-    CHECK(r.session_id == id);
-    CHECK(r.seq == 1);
-  }
-}
-
 }  // namespace
 }  // namespace natsession

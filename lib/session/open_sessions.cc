@@ -1,4 +1,4 @@
-#include "record/open_sessions.h"
+#include "session/open_sessions.h"
 
 namespace natsession {
 namespace {
@@ -29,6 +29,7 @@ void OpenSessions::add(const SessionRecord& record) {
   if (found == sessions_.end() && sessions_.size() >= kLimit) return;
   OpenSession& session = known ? found->second : sessions_[flow];
   if (!known) session = {};
+  session.whole = known ? session.whole && record.seq == session.last.seq + 1 : record.seq == 0;
   session.last = record;
   session.last.origin = nullptr;
   session.last.vpc_id = {};

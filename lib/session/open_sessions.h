@@ -14,6 +14,8 @@ namespace natsession {
 
 struct OpenSession {
   SessionRecord last;  // its last record, without origin and vpc_id
+  bool whole =
+      false;  // all its records are known, from the first: else the sums are not all that was reported
   // The sum of its records; what they did not know counts as 0.
   std::uint64_t bytes_from_pub = 0;
   std::uint64_t pkts_from_pub = 0;
