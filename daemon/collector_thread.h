@@ -77,6 +77,8 @@ class CollectorThread {
   // Records from now on carry these; they outlive every record.
   void relabel(const Origin& origin, VpcMap vpcs);
   void join();
+  // After join(): the sessions that have not ended, for the run after this one.
+  void take_open(std::vector<SessionRecord>& totals) { tracker_.take_open(totals); }
   // After join(): hands on what was emitted last.
   void finish_output() { output_.finish(); }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "ledger/checkpoint.h"
 #include "ledger/frame_columns.h"
 #include "ledger/segment_list.h"
 #include "messages.h"
@@ -15,15 +16,15 @@ namespace {
 // one that was written: an end may be told late.
 constexpr std::chrono::seconds kSlack{2};
 
-// So old may a session be of which the kernel does not tell when it began. What an older one has moved is not
-// known then: its next record says so.
+// Sessions that are over are looked for so far back, and those of which the kernel does not tell when they
+// began. What an older one has moved is not known then: its next record says so.
 constexpr std::chrono::hours kUsualAge{24};
 
 // The rows of an opened frame that tell of sessions with more than one record.
 Result<void> choose_rows(FrameColumns& columns, std::vector<std::uint32_t>& rows) {
-  const auto events = columns.small(SmallField::kEvent);
+  const auto events = columns.small(Field::kEvent);
   if (!events) return events.error();
-  const auto seqs = columns.seqs();
+  const auto seqs = columns.counters(Field::kSeq);
   if (!seqs) return seqs.error();
   rows.clear();
   for (std::uint32_t row = 0; row < events->size(); ++row) {
@@ -46,42 +47,78 @@ UnixMs oldest_start(const std::vector<KernelSetup>& setups, UnixMs now) {
 
 class Gatherer {
  public:
-  Gatherer(const std::vector<Origin>& origins, std::vector<OpenSessions>& open)
+  Gatherer(const std::vector<const Origin*>& origins, std::vector<OpenSessions>& open)
       : origins_(origins), open_(open) {}
 
-  // The records that ended at `from` or later. Damage in a frame costs what that frame tells.
+  // What the checkpoint tells, and the records behind it; but none that ended before `from`. Damage in a
+  // frame costs what that frame tells.
   Result<void> read(const std::string& directory, UnixMs from) {
     auto segments = SegmentList::open(directory);
     if (!segments) return segments.error();
+    Ordinal place = begin_with_checkpoint(directory);
+    if (segments->entries().empty() || segments->entries().back().bounds.end < place) {
+      forget();  // the machine fell, and lost records that the checkpoint was behind
+      place = 0;
+    }
     for (const SegmentEntry& entry : segments->entries()) {
-      if (entry.bounds.frames == 0 || entry.bounds.max_end < from) continue;
+      if (entry.bounds.frames == 0 || entry.bounds.end <= place) continue;
+      if (entry.bounds.max_end < from) {
+        forget();
+        continue;
+      }
       const auto file = open_segment(segments->directory(), entry.name);
       if (!file) continue;
       const auto found = read_frames(*file);
       if (!found) continue;
-      for (const FramePlace& place : found->frames) {
-        if (place.info.max_end >= from) add(**file, place);
+      for (const FramePlace& frame : found->frames) {
+        if (frame.info.last < place) continue;
+        if (frame.info.max_end < from) {
+          forget();
+        } else {
+          add(**file, frame);
+        }
       }
     }
     return {};
   }
 
  private:
-  void add(const SegmentFile& file, const FramePlace& place) {
-    bytes_.resize(place.info.bytes);
-    const auto read = file.read_at(place.offset, bytes_);
-    if (!read || *read != bytes_.size() || !columns_.open(bytes_)) return;
-    if (!choose_rows(columns_, rows_) || rows_.empty()) return;
-    block_.clear();
-    if (!columns_.materialise(rows_, block_)) return;
-    for (const SessionRecord& record : block_.records) {
+  Ordinal begin_with_checkpoint(const std::string& directory) {
+    const auto place = read_checkpoint(directory, [this](const RecordBlock& block) {
+      for_each_of(block, [](OpenSessions& open, const SessionRecord& total) { open.add_total(total); });
+    });
+    if (place && *place) return **place;
+    if (!place) log_warning(fmt::format("{}; the records are read instead", place.error().message));
+    forget();
+    return 0;
+  }
+
+  // The records that follow are not all there are: what is older is over, or its next record says that its
+  // counters are not known.
+  void forget() {
+    for (OpenSessions& open : open_) open = {};
+  }
+
+  void for_each_of(const RecordBlock& block,
+                   const std::function<void(OpenSessions&, const SessionRecord&)>& call) {
+    for (const SessionRecord& record : block.records) {
       for (std::size_t i = 0; i < origins_.size(); ++i) {
-        if (origins_[i].netns == record.origin->netns) open_[i].add(record);
+        if (origins_[i]->netns == record.origin->netns) call(open_[i], record);
       }
     }
   }
 
-  const std::vector<Origin>& origins_;
+  void add(const SegmentFile& file, const FramePlace& frame) {
+    bytes_.resize(frame.info.bytes);
+    const auto read = file.read_at(frame.offset, bytes_);
+    if (!read || *read != bytes_.size() || !columns_.open(bytes_)) return;
+    if (!choose_rows(columns_, rows_) || rows_.empty()) return;
+    block_.clear();
+    if (!columns_.materialise(rows_, block_)) return;
+    for_each_of(block_, [](OpenSessions& open, const SessionRecord& record) { open.add(record); });
+  }
+
+  const std::vector<const Origin*>& origins_;
   std::vector<OpenSessions>& open_;
   std::vector<std::byte> bytes_;
   std::vector<std::uint32_t> rows_;
@@ -92,11 +129,12 @@ class Gatherer {
 }  // namespace
 
 RestartState::RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
-                           const std::vector<KernelSetup>& setups, const std::vector<Origin>& origins)
+                           const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins)
     : open_(setups.size()) {
   if (!previous) return;
   since_ = previous->crashed ? previous->until - kSlack : previous->until;
-  const UnixMs from = std::min(oldest_start(setups, to_ms(SystemClock().now())), *since_);
+  const UnixMs now = to_ms(SystemClock().now());
+  const UnixMs from = std::min(oldest_start(setups, now), *since_ - kUsualAge);
   if (auto read = Gatherer(origins, open_).read(config.ledger, from); !read) {
     log_warning(fmt::format("{}; sessions that were open then are reported from their beginning again",
                             read.error().message));
@@ -117,6 +155,13 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
 
 void RestartState::hand_to(CollectorThread& collector, std::size_t index) {
   if (since_) collector.restore(std::move(open_[index]), *since_);
+}
+
+Result<void> RestartState::save(const std::string& directory, Ordinal place,
+                                const std::vector<std::unique_ptr<CollectorThread>>& collectors) {
+  std::vector<SessionRecord> totals;
+  for (const auto& collector : collectors) collector->take_open(totals);
+  return write_checkpoint(directory, place, to_ms(SystemClock().now()), totals);
 }
 
 }  // namespace natsession

@@ -1,11 +1,13 @@
 // RestartState: what the ledger tells of the run before: until when it logged, and which sessions had not
 // ended in it. These go on in this run: the same session_id, the next seq, and only what was not reported
-// yet. After a stop and after a kill it is the same; the time in between is a gap. Without a ledger nothing
-// is remembered.
-// Threads: the main one, before the collectors run.
+// yet. A stop leaves a checkpoint; what is behind it, or all where there is none, is read from the records.
+// The time in between is a gap. Without a ledger nothing is remembered.
+// Threads: the main one, before the collectors run and after.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "collector_thread.h"
@@ -18,13 +20,17 @@ namespace natsession {
 
 class RestartState {
  public:
-  // Reads the ledger as far back as the oldest session that is open now began. `origins` are of the setups,
-  // in their order. Faults are told, and what they hide is done without.
+  // `origins` are of the setups, in their order. Faults are told, and what they hide is done without.
   RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
-               const std::vector<KernelSetup>& setups, const std::vector<Origin>& origins);
+               const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins);
 
   // For the collector of setup `index`, before it starts.
   void hand_to(CollectorThread& collector, std::size_t index);
+
+  // After the collectors have ended and all is written: `place` is the end of the ledger.
+  // Errors: the file cannot be written; the next run reads the records instead.
+  static Result<void> save(const std::string& directory, Ordinal place,
+                           const std::vector<std::unique_ptr<CollectorThread>>& collectors);
 
  private:
   std::optional<UnixMs> since_;     // when the gap begins; nullopt if there was no run before

@@ -9,8 +9,9 @@ std::uint64_t flow_of(const SessionRecord& record) {
   return derive_session_id(flow);
 }
 
-void add_known(std::uint64_t& sum, Count count) {
-  if (count.known()) sum += count.value();
+// `count` of a record behind those of `total`. An unknown total stays one.
+void add_to(Count& total, Count count) {
+  if (total.known() && count.known()) total = Count(total.value() + count.value());
 }
 
 }  // namespace
@@ -21,36 +22,45 @@ void OpenSessions::add(const SessionRecord& record) {
   if (ends && record.seq == 0) return;  // its only record
   const std::uint64_t flow = flow_of(record);
   const auto found = sessions_.find(flow);
-  const bool known = found != sessions_.end() && found->second.last.session_id == record.session_id;
+  const bool known = found != sessions_.end() && found->second.session_id == record.session_id;
   if (ends) {
     if (known) sessions_.erase(found);
     return;
   }
   if (found == sessions_.end() && sessions_.size() >= kLimit) return;
-  OpenSession& session = known ? found->second : sessions_[flow];
-  if (!known) session = {};
-  session.whole = known ? session.whole && record.seq == session.last.seq + 1 : record.seq == 0;
-  session.last = record;
-  session.last.origin = nullptr;
-  session.last.vpc_id = {};
-  add_known(session.bytes_from_pub, record.bytes_from_pub);
-  add_known(session.pkts_from_pub, record.pkts_from_pub);
-  add_known(session.bytes_from_vpc, record.bytes_from_vpc);
-  add_known(session.pkts_from_vpc, record.pkts_from_vpc);
+  const bool whole = record.seq == (known ? found->second.seq + 1 : 0);
+  SessionRecord total = record;
+  total.origin = nullptr;
+  total.vpc_id = {};
+  for (Count SessionRecord::*const counter :
+       {&SessionRecord::bytes_from_pub, &SessionRecord::pkts_from_pub, &SessionRecord::bytes_from_vpc,
+        &SessionRecord::pkts_from_vpc}) {
+    total.*counter = !whole ? Count() : known ? found->second.*counter : Count(0);
+    add_to(total.*counter, record.*counter);
+  }
+  sessions_[flow] = total;
 }
 
-std::optional<OpenSession> OpenSessions::take(const SessionRecord& record,
-                                              const std::function<bool(const OpenSession&)>& accept) {
+void OpenSessions::add_total(const SessionRecord& total) {
+  if (sessions_.size() >= kLimit) return;
+  SessionRecord& kept = sessions_[flow_of(total)];
+  kept = total;
+  kept.origin = nullptr;
+  kept.vpc_id = {};
+}
+
+std::optional<SessionRecord> OpenSessions::take(
+    const SessionRecord& record, const std::function<bool(const SessionRecord& total)>& accept) {
   const auto found = sessions_.find(flow_of(record));
   if (found == sessions_.end() || !accept(found->second)) return std::nullopt;
-  OpenSession taken = found->second;
+  const SessionRecord taken = found->second;
   sessions_.erase(found);
   return taken;
 }
 
-std::optional<OpenSession> OpenSessions::take_any() {
+std::optional<SessionRecord> OpenSessions::take_any() {
   if (sessions_.empty()) return std::nullopt;
-  OpenSession taken = sessions_.begin()->second;
+  const SessionRecord taken = sessions_.begin()->second;
   sessions_.erase(sessions_.begin());
   return taken;
 }

@@ -143,33 +143,41 @@ void RecordMaker::adopt(Session<Family>& session, OpenSessions& open) {
   using S = Session<Family>;
   const SessionRecord now = describe(session);
   // A record may carry the time at which NEW was received; the kernel's own stamp is a little before that.
-  const auto same_start = [&](const OpenSession& known) {
-    const auto& told = known.last.session_start;
+  const auto same_start = [&](const SessionRecord& known) {
+    const auto& told = known.session_start;
     if (!told || !now.session_start) return told.has_value() == now.session_start.has_value();
     return *now.session_start <= *told + kStampSlack && *told <= *now.session_start + kStampSlack;
   };
   const auto known = open.take(now, same_start);
   if (!known) return;
-  if (known->last.session_start && *known->last.session_start != session.begin) {
-    session.begin = *known->last.session_start;
+  if (known->session_start && *known->session_start != session.begin) {
+    session.begin = *known->session_start;
     session.clear(S::kStartFromKernel);
   }
   session.set(S::kStartPinned | S::kStartReported);
-  const Counters vpc{known->pkts_from_vpc, known->bytes_from_vpc};
-  const Counters pub{known->pkts_from_pub, known->bytes_from_pub};
+  const bool whole = known->bytes_from_vpc.known();
+  const Counters vpc =
+      whole ? Counters{known->pkts_from_vpc.value(), known->bytes_from_vpc.value()} : Counters();
+  const Counters pub =
+      whole ? Counters{known->pkts_from_pub.value(), known->bytes_from_pub.value()} : Counters();
   const bool dnat = is_dnat_view(session.nat_status);
   session.history = add_history({.original = dnat ? pub : vpc,
                                  .reply = dnat ? vpc : pub,
-                                 .reported_until = known->last.end_time,
-                                 .seq = known->last.seq + 1,
-                                 .reported_known = known->whole});
+                                 .reported_until = known->end_time,
+                                 .seq = known->seq + 1,
+                                 .reported_known = whole});
 }
 
-void RecordMaker::vanished(const OpenSession& open, UnixMs end) {
-  SessionRecord record = open.last;
-  const UnixMs reported_until = record.end_time;
+SessionRecord RecordMaker::here(const SessionRecord& total) const {
+  SessionRecord record = total;
   record.origin = origin_;
   record.vpc_id = vpcs_.find(record.pri_ip, record.zone, record.mark);
+  return record;
+}
+
+void RecordMaker::vanished(const SessionRecord& total, UnixMs end) {
+  SessionRecord record = here(total);
+  const UnixMs reported_until = record.end_time;
   record.event = RecordEvent::kEnd;
   record.reason = RecordReason::kVanished;
   ++record.seq;
@@ -179,6 +187,30 @@ void RecordMaker::vanished(const OpenSession& open, UnixMs end) {
     record.start_time = std::max(reported_until, window_of(record.end_time, window_));
   record.bytes_from_pub = record.pkts_from_pub = record.bytes_from_vpc = record.pkts_from_vpc = Count();
   emit(record);
+}
+
+template <typename Family>
+std::optional<SessionRecord> RecordMaker::total(const Session<Family>& session) const {
+  SessionRecord total = describe(session);
+  if (total.seq == 0) return std::nullopt;
+  --total.seq;
+  total.event = RecordEvent::kInterim;
+  total.start_time = total.end_time = session.begin;
+  const History nothing;
+  const History& reported = session.history != kNoHistory ? histories_[session.history] : nothing;
+  if (session.history != kNoHistory) total.end_time = reported.reported_until;
+  total.start_time = std::min(total.start_time, total.end_time);
+  if (reported.reported_known) {
+    const bool dnat = is_dnat_view(session.nat_status);
+    const Counters& vpc = dnat ? reported.reply : reported.original;
+    const Counters& pub = dnat ? reported.original : reported.reply;
+    total.bytes_from_vpc = Count(vpc.bytes);
+    total.pkts_from_vpc = Count(vpc.packets);
+    total.bytes_from_pub = Count(pub.bytes);
+    total.pkts_from_pub = Count(pub.packets);
+  }
+  total.session_id = derive_session_id(total);
+  return total;
 }
 
 const History* RecordMaker::history(std::uint32_t index) const {
@@ -193,6 +225,8 @@ std::uint32_t RecordMaker::add_history(const History& history) {
 
 template void RecordMaker::adopt(Session<V4>&, OpenSessions&);
 template void RecordMaker::adopt(Session<V6>&, OpenSessions&);
+template std::optional<SessionRecord> RecordMaker::total(const Session<V4>&) const;
+template std::optional<SessionRecord> RecordMaker::total(const Session<V6>&) const;
 template void RecordMaker::start(Session<V4>&);
 template void RecordMaker::start(Session<V6>&);
 template void RecordMaker::interim(Session<V4>&, const ConntrackEvent*, UnixMs, bool);

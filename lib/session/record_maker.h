@@ -44,7 +44,12 @@ class RecordMaker {
   template <typename Family>
   void adopt(Session<Family>& session, OpenSessions& open);
   // A session of an earlier run that is not there any more.
-  void vanished(const OpenSession& open, UnixMs end);
+  void vanished(const SessionRecord& total, UnixMs end);
+  // `total` with the origin and vpc_id that records have now.
+  [[nodiscard]] SessionRecord here(const SessionRecord& total) const;
+  // What OpenSessions would tell of the session; nullopt if it has no record yet.
+  template <typename Family>
+  [[nodiscard]] std::optional<SessionRecord> total(const Session<Family>& session) const;
 
   void relabel(const Origin& origin, VpcMap vpcs) {
     origin_ = &origin;

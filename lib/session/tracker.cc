@@ -358,4 +358,15 @@ bool Tracker::count_ports(PortCensus& census, TableCursor& cursor, std::uint32_t
   return cursor.at >= v6_.end();
 }
 
+void Tracker::take_open(std::vector<SessionRecord>& totals) {
+  const auto add = [&](const auto& session) {
+    if (auto total = maker_.total(session)) totals.push_back(std::move(*total));
+  };
+  v4_.scan(0, v4_.end(), add);
+  v6_.scan(0, v6_.end(), add);
+  for (auto total = open_before_.take_any(); total; total = open_before_.take_any()) {
+    totals.push_back(maker_.here(*total));  // not seen yet: the initial dump was not whole
+  }
+}
+
 }  // namespace natsession

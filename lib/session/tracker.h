@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include <tsl/robin_map.h>
 #include <tsl/robin_set.h>
@@ -104,6 +105,8 @@ class Tracker final : public EventSource::Handler {
   // Before the first event and the initial dump: sessions that had not ended in the log of the run before.
   // Those that the initial dump shows go on, the others end as vanished after it.
   void restore(OpenSessions open) { open_before_ = std::move(open); }
+  // Of each session that has records and has not ended, what OpenSessions would tell of it. The last call.
+  void take_open(std::vector<SessionRecord>& totals);
 
  private:
   template <typename Family>

@@ -120,8 +120,8 @@ void fuzz_one(std::span<const std::byte> input) {
   auto segments = SegmentList::open(folder());
   require_that(segments.has_value(), "the segments can be listed");
   for (const SegmentEntry& entry : segments->entries()) {
-    if (const auto file = open_segment(segments->directory(), entry.name))
-      static_cast<void>(read_frames(*file));
+    if (const auto segment = open_segment(segments->directory(), entry.name))
+      static_cast<void>(read_frames(*segment));
   }
 
   ManualClock clock{UnixNs()};

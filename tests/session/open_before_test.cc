@@ -135,22 +135,63 @@ TEST_CASE("what has ended in the log is not open", "[session][open-before]") {
   CHECK(open_in(f.take()).empty());
 }
 
-TEST_CASE("a stop is followed as a kill is: each open session has a record by then",
-          "[session][open-before]") {
+TEST_CASE("what a stop leaves is what the records of the run tell", "[session][open-before]") {
+  const RecordMode mode = GENERATE(RecordMode::kWindow, RecordMode::kStartEnd, RecordMode::kEnd);
+  TrackerFixture f(mode);
+  f.initial_dump({});
+  f.event(living().created());
+  f.event(flow().id(7).from("10.0.0.3", 1).stamped(at_ms(1'000'500)).created());
+  f.close_window(1'010'000, {living().dumped()});
+  f.event(flow().id(7).from("10.0.0.3", 1).stamped(at_ms(1'000'500)).traffic({1, 1}, {1, 1}).destroyed());
+  const auto by_stop = GENERATE(false, true);
+  if (by_stop) f.stop(1'012'000, {living_later().dumped()});
+  auto log = f.take();
+  std::vector<SessionRecord> totals;
+  f.tracker.take_open(totals);
+  OpenSessions by_totals;
+  for (const SessionRecord& total : totals) by_totals.add_total(total);
+  OpenSessions by_records = open_in(log);
+  REQUIRE(by_totals.size() == by_records.size());
+  const auto total = by_totals.take_any();
+  const auto expected = by_records.take_any();
+  REQUIRE(total.has_value() == expected.has_value());
+  if (!total) return;
+  CHECK(total->session_id == expected->session_id);
+  CHECK(total->seq == expected->seq);
+  CHECK(total->end_time == expected->end_time);
+  CHECK(total->bytes_from_vpc == expected->bytes_from_vpc);
+  CHECK(total->pkts_from_pub == expected->pkts_from_pub);
+}
+
+TEST_CASE("after a stop a session goes on as after a kill", "[session][open-before]") {
   TrackerFixture f;
   f.event(living().created());
   f.stop(1'005'000, {living().dumped()});
   const SessionRecord last = f.only();
+  std::vector<SessionRecord> totals;
+  f.tracker.take_open(totals);
+  REQUIRE(totals.size() == 1);
+  OpenSessions open;
+  open.add_total(totals[0]);
   TrackerFixture second;
-  second.tracker.restore(open_in({last}));
+  second.tracker.restore(std::move(open));
   second.now(1'006'000);
-  second.initial_dump({living_later().dumped()});
-  second.event(living_later().destroyed(at_ms(1'007'000)));
-  const SessionRecord end = second.only();
-  CHECK(end.session_id == last.session_id);
-  CHECK(end.seq == 1);
-  CHECK(end.bytes_from_vpc == Count(500));
-  CHECK(end.start_time == ms(1'005'000));
+  SECTION("with what moved since") {
+    second.initial_dump({living_later().dumped()});
+    second.event(living_later().destroyed(at_ms(1'007'000)));
+    const SessionRecord end = second.only();
+    CHECK(end.session_id == last.session_id);
+    CHECK(end.seq == 1);
+    CHECK(end.bytes_from_vpc == Count(500));
+    CHECK(end.start_time == ms(1'005'000));
+  }
+  SECTION("also where the run in between saw no whole dump") {
+    totals.clear();
+    second.tracker.take_open(totals);
+    REQUIRE(totals.size() == 1);
+    CHECK(totals[0].session_id == last.session_id);
+    CHECK(totals[0].bytes_from_vpc == Count(1000));
+  }
 }
 
 TEST_CASE("where earlier records are missing, the next one does not say again what they said",
