@@ -5,9 +5,6 @@
 namespace natsession {
 namespace {
 
-// A record may have begun so much before its end: what a stretch of damage may have held is not known better.
-constexpr std::chrono::milliseconds kUsualWindow = std::chrono::minutes(10);
-
 // That a walk looks for at a time.
 constexpr std::size_t kFewFrames = 256;
 
@@ -27,15 +24,16 @@ bool interleaved(const FrameInfo& before, const FrameInfo& frame) {
 
 }  // namespace
 
-FramePlan::FramePlan(const LedgerView& ledger, const Query& query, bool newest_first)
-    : directory_(ledger.directory()),
+FramePlan::FramePlan(const SegmentList& ledger, const Query& query, bool newest_first)
+    : directory_(ledger.shared_directory()),
       start_(query.start),
       end_(query.end),
       moments_(query.moments),
       newest_first_(newest_first) {
-  for (const SegmentEntry& entry : ledger.segments()) {
-    if (entry.bounds) {
-      const SegmentBounds& bounds = *entry.bounds;
+  for (const SegmentEntry& entry : ledger.entries()) {
+    window_ = std::max(window_, entry.window);
+    if (entry.settled) {
+      const SegmentBounds& bounds = entry.bounds;
       // Where records are missing at the end of a segment, its times do not tell which.
       const bool whole = entry.limit > kMaxOrdinal || bounds.end == entry.limit;
       if (whole &&
@@ -79,16 +77,16 @@ std::optional<FrameTask> FramePlan::next() {
 bool FramePlan::enter() {
   if (next_entry_ == entries_.size() || !error_) return false;
   const SegmentEntry& entry = entries_[next_entry_++];
-  if (entry.bounds) expected_ -= std::min(expected_, entry.bounds->frames);
+  if (entry.settled) expected_ -= std::min(expected_, entry.bounds.frames);
   seen_ = entry.name.first;
   before_.reset();
   damage_.reset();
 
   TimeRange time;
   std::uint64_t records = 0;
-  if (entry.bounds) {
-    time = {entry.bounds->min_end, entry.bounds->max_end};
-    records = entry.bounds->records;
+  if (entry.settled) {
+    time = {entry.bounds.min_end, entry.bounds.max_end};
+    records = entry.bounds.records;
   }
   auto file = open_segment(*directory_, entry.name);
   if (!file) {
@@ -211,7 +209,9 @@ void FramePlan::add(const std::shared_ptr<const SegmentFile>& file, FramePlace p
 void FramePlan::tell(Trouble trouble) {
   const UnixMs lowest = trouble.time.from.value_or(UnixMs::min());
   const UnixMs highest = trouble.time.until.value_or(UnixMs::max());
-  const UnixMs lowest_start = earlier(lowest, kUsualWindow);
+  // A record may have begun a window before its end: what a stretch of damage may have held is not known
+  // better.
+  const UnixMs lowest_start = earlier(lowest, window_);
   if (!end_.meets(lowest, highest) || !start_.meets(lowest_start, highest) ||
       !in_a_moment(lowest_start, highest))
     return;

@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "ledger/segment_list.h"
 #include "ledger/segment_walker.h"
-#include "query/ledger_view.h"
 #include "query/query.h"
 #include "query/scan_report.h"
 
@@ -26,7 +26,7 @@ class FramePlan {
   // `newest_first`: segments and the frames in them from the end to the beginning (segments of more than
   // kMaxPlanned frames in parts of so many).
   static constexpr std::size_t kMaxPlanned = std::size_t{1} << 18;
-  FramePlan(const LedgerView& ledger, const Query& query, bool newest_first);
+  FramePlan(const SegmentList& ledger, const Query& query, bool newest_first);
 
   // Nothing at the end. What cannot be read is told to report().
   [[nodiscard]] std::optional<FrameTask> next();
@@ -61,6 +61,7 @@ class FramePlan {
 
   std::shared_ptr<LedgerDirectory> directory_;
   std::vector<SegmentEntry> entries_;
+  std::chrono::milliseconds window_{};  // the longest of the records in the ledger
   TimeRange start_;
   TimeRange end_;
   std::vector<TimeRange> moments_;

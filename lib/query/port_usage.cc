@@ -238,7 +238,7 @@ Result<std::size_t> count_points(const PortQuestion& question) {
   return points;
 }
 
-Result<std::vector<PortPeer>> find_peers(const LedgerView& ledger, const PortQuestion& question, Query query,
+Result<std::vector<PortPeer>> find_peers(const SegmentList& ledger, const PortQuestion& question, Query query,
                                          const ScanControl& control) {
   query.columns = {Field::kNatIp, Field::kPubIp, Field::kProtocol, Field::kPubPort};
   Scan scan(ledger, query, control);
@@ -311,7 +311,7 @@ Line line_through(std::span<const std::uint32_t> values) {
   return line;
 }
 
-Result<PortResult> find_ports(const LedgerView& ledger, const PortQuestion& question,
+Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& question,
                               const ScanControl& control) {
   const auto points = count_points(question);
   if (!points) return points.error();

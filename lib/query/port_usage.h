@@ -78,7 +78,7 @@ struct PortResult {
 };
 
 // Errors: kUsage if there would be too many points; kIo, kPermission.
-[[nodiscard]] Result<PortResult> find_ports(const LedgerView& ledger, const PortQuestion& question,
+[[nodiscard]] Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& question,
                                             const ScanControl& control);
 
 // Points of time: from, from + step, …

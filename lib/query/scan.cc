@@ -19,7 +19,7 @@ double ScanProgress::share() const {
   return std::min(1.0, static_cast<double>(frames_done) / static_cast<double>(frames));
 }
 
-Scan::Scan(const LedgerView& ledger, Query query, ScanControl control, Order order)
+Scan::Scan(const SegmentList& ledger, Query query, ScanControl control, Order order)
     : query_(std::move(query)),
       control_(std::move(control)),
       filter_(query_),

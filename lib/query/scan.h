@@ -3,7 +3,7 @@
 // meanwhile: a scan sees the segments that were there when it began, each once, and says what it could not
 // see (ScanReport).
 //
-//   auto ledger = LedgerView::open("/var/lib/natsession/ledger");
+//   auto ledger = SegmentList::open("/var/lib/natsession/ledger");
 //   Scan scan(*ledger, query, {});
 //   while (auto batch = scan.next()) ...          // on this thread, in the order of the ledger
 //   scan.report();                                // damage, gaps and what else the answer must mention
@@ -25,9 +25,9 @@
 #include <thread>
 #include <vector>
 
+#include "ledger/segment_list.h"
 #include "query/frame_filter.h"
 #include "query/frame_plan.h"
-#include "query/ledger_view.h"
 #include "query/query.h"
 #include "query/scan_batch.h"
 #include "query/scan_report.h"
@@ -63,7 +63,7 @@ class Scan {
 
   enum class Order { kOldestFirst, kNewestFirst };  // of the ledger's frames, for next()
 
-  Scan(const LedgerView& ledger, Query query, ScanControl control, Order order = Order::kOldestFirst);
+  Scan(const SegmentList& ledger, Query query, ScanControl control, Order order = Order::kOldestFirst);
   ~Scan() { stop(); }
   Scan(const Scan&) = delete;
   Scan& operator=(const Scan&) = delete;

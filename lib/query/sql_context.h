@@ -49,9 +49,9 @@ struct SqlContext {
   static constexpr unsigned kMaxScans = 12;
   static constexpr unsigned kScansWithThreads = 2;  // further ones, the inner loops, read on the caller's
 
-  explicit SqlContext(LedgerView view) : ledger(std::move(view)) {}
+  explicit SqlContext(SegmentList view) : ledger(std::move(view)) {}
 
-  LedgerView ledger;
+  SegmentList ledger;
   ScanControl control;
   bool utc = false;
 

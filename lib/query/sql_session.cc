@@ -174,7 +174,7 @@ void SqlContext::begin_statement(std::string_view sql, UnixMs time) {
 
 class SqlSession::Impl {
  public:
-  Impl(LedgerView ledger, SqlOptions options)
+  Impl(SegmentList ledger, SqlOptions options)
       : options_(std::move(options)), heap_(options_.memory), context_(std::move(ledger)) {
     context_.utc = options_.utc;
   }
@@ -300,7 +300,7 @@ Result<void> SqlSession::Impl::step_all(sqlite3_stmt* statement, const Consumer&
 SqlSession::SqlSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SqlSession::~SqlSession() = default;
 
-Result<std::unique_ptr<SqlSession>> SqlSession::open(LedgerView ledger, SqlOptions options) {
+Result<std::unique_ptr<SqlSession>> SqlSession::open(SegmentList ledger, SqlOptions options) {
   auto impl = std::make_unique<Impl>(std::move(ledger), std::move(options));
   if (auto opened = impl->open(); !opened) return opened.error();
   return std::unique_ptr<SqlSession>(new SqlSession(std::move(impl)));

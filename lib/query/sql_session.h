@@ -71,7 +71,7 @@ struct SqlResult {
 class SqlSession {
  public:
   // Errors: kIo if SQLite cannot be set up.
-  [[nodiscard]] static Result<std::unique_ptr<SqlSession>> open(LedgerView ledger, SqlOptions options);
+  [[nodiscard]] static Result<std::unique_ptr<SqlSession>> open(SegmentList ledger, SqlOptions options);
   ~SqlSession();
 
   // Called once before the rows, and for each row; false from on_row ends the statement without an error.

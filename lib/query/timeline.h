@@ -48,7 +48,8 @@ struct TimelineResult {
 
 // With `by` the ledger is read twice: once for who is largest.
 // Errors: kUsage if there would be too many buckets, or for a field that cannot be; kIo, kPermission.
-[[nodiscard]] Result<TimelineResult> find_timeline(const LedgerView& ledger, const TimelineQuestion& question,
+[[nodiscard]] Result<TimelineResult> find_timeline(const SegmentList& ledger,
+                                                   const TimelineQuestion& question,
                                                    const ScanControl& control);
 
 }  // namespace natsession

@@ -19,7 +19,7 @@ class Pass {
   Pass(const TopQuestion& question, const ScanControl& control) : question_(question), control_(control) {}
 
   // False if there are too many groups: it has to be done in more parts.
-  bool run(const LedgerView& ledger, const Query& query, unsigned parts, unsigned part,
+  bool run(const SegmentList& ledger, const Query& query, unsigned parts, unsigned part,
            SessionCounter& sessions);
 
   [[nodiscard]] GroupTable& groups() { return *merged_; }
@@ -45,7 +45,7 @@ class Pass {
   Result<void> error_;
 };
 
-bool Pass::run(const LedgerView& ledger, const Query& query, unsigned parts, unsigned part,
+bool Pass::run(const SegmentList& ledger, const Query& query, unsigned parts, unsigned part,
                SessionCounter& sessions) {
   Scan scan(ledger, query, control_);
   workers_.clear();
@@ -174,7 +174,7 @@ void keep_largest(GroupTable& table, const KeyMaker& keys, const TopQuestion& qu
 
 }  // namespace
 
-Result<TopResult> find_top(const LedgerView& ledger, const TopQuestion& question,
+Result<TopResult> find_top(const SegmentList& ledger, const TopQuestion& question,
                            const ScanControl& control) {
   if (auto good = check(question); !good) return good.error();
   const KeyMaker keys(question.by);
@@ -190,9 +190,8 @@ Result<TopResult> find_top(const LedgerView& ledger, const TopQuestion& question
   std::optional<UnixMs> oldest;
   if (count_sessions) {
     query.columns.add(SessionCounter::columns());
-    const auto span = ledger.span();
-    if (!span) return span.error();
-    if (span->records > 0) oldest = span->oldest_end;
+    const LedgerSpan span = ledger.span();
+    if (span.records > 0) oldest = span.oldest_end;
   }
   for (unsigned parts = 1; parts <= kMaxParts; parts *= 4) {
     SessionCounter sessions(query, oldest);

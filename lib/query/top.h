@@ -42,7 +42,7 @@ struct TopResult {
 };
 
 // Errors: kUsage for fields or a count that cannot be; kIo, kPermission.
-[[nodiscard]] Result<TopResult> find_top(const LedgerView& ledger, const TopQuestion& question,
+[[nodiscard]] Result<TopResult> find_top(const SegmentList& ledger, const TopQuestion& question,
                                          const ScanControl& control);
 
 }  // namespace natsession

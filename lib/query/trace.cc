@@ -66,7 +66,7 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
     if (meets({ms_of(gap.from), ms_of(gap.until)}, wanted)) answer.gaps.push_back(gap);
   }
   // Records that tell of this time were written up to a window behind it.
-  const UnixMs latest(std::chrono::milliseconds(plus(wanted.until, kLookBack)));
+  const UnixMs latest(std::chrono::milliseconds(plus(wanted.until, finder.look_back())));
   for (const Trouble& trouble : report.troubles) {
     if (trouble.time.meets(UnixMs(std::chrono::milliseconds(wanted.from)), latest))
       answer.troubles.push_back(trouble);
@@ -77,16 +77,14 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
   }
 }
 
-// Records of sessions that are open are written when their window ends: until then only the daemon knows of
-// them.
-constexpr std::chrono::milliseconds kUsualWindow = std::chrono::minutes(10);
-
-TraceVerdict verdict_of(const TraceQuestion& question, const TraceOptions& options, const LedgerSpan& span,
-                        const ScanReport& report, const TraceAnswer& answer) {
+TraceVerdict verdict_of(const TraceFinder& finder, const TraceQuestion& question, const TraceOptions& options,
+                        const LedgerSpan& span, const ScanReport& report, const TraceAnswer& answer) {
   if (!answer.candidates.empty()) return TraceVerdict::kFound;
   if (!answer.gaps.empty() || !answer.troubles.empty() || report.cancelled) return TraceVerdict::kUncertain;
   const bool begun = span.records > 0 && question.until >= span.oldest_start;
-  const bool written = plus(ms_of(question.until), kUsualWindow) <= ms_of(span.newest_end);
+  // Records of sessions that are open are written when their window ends: until then only the daemon knows of
+  // them.
+  const bool written = plus(ms_of(question.until), finder.window()) <= ms_of(span.newest_end);
   const bool live = options.live_at > UnixMs() && question.until <= options.live_at;
   return begun && (written || live) ? TraceVerdict::kNoSession : TraceVerdict::kNotCovered;
 }
@@ -151,15 +149,13 @@ std::vector<std::string> TraceCandidate::reasons() const {
   return reasons;
 }
 
-Result<TraceResult> trace(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
+Result<TraceResult> trace(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
                           const TraceOptions& options, const ScanControl& control) {
   if (questions.size() > kMaxTraceQuestions) {
     return Error{ErrorKind::kUsage, "at most " + std::to_string(kMaxTraceQuestions) + " questions at once"};
   }
-  const auto span = ledger.span();
-  if (!span) return span.error();
   TraceResult result;
-  result.span = *span;
+  result.span = ledger.span();
   TraceFinder finder(ledger, questions, options, control, result.span);
   if (auto looked = finder.look_around(); !looked) return looked.error();
   finder.add_live();
@@ -171,7 +167,7 @@ Result<TraceResult> trace(const LedgerView& ledger, const std::vector<TraceQuest
     TraceAnswer& answer = result.answers[i];
     answer_question(finder, questions[i], i, options.max_candidates, answer);
     add_warnings(finder, questions[i], finder.report(), finder.lost(i), answer);
-    answer.verdict = verdict_of(questions[i], options, result.span, finder.report(), answer);
+    answer.verdict = verdict_of(finder, questions[i], options, result.span, finder.report(), answer);
   }
   result.report = finder.report();
   return result;

@@ -11,7 +11,7 @@
 // traffic at `from` has a record that ends within the window behind it. A session that was open but silent in
 // that window shows only in a later record, by its session_start: when nothing else is found, records up to
 // TraceOptions::look_ahead behind are looked at, too. A session that has not ended when the ledger ends is
-// found by its last record, if that is not older than kLookBack; others are the daemon's to tell
+// found by its last record, if that is not older than two windows; others are the daemon's to tell
 // (TraceOptions::live).
 //
 // Threads: trace() from any.
@@ -102,12 +102,12 @@ struct TraceResult {
 };
 
 inline constexpr std::size_t kMaxTraceQuestions = 1'000'000;
-inline constexpr std::chrono::milliseconds kLookBack = std::chrono::minutes(20);
 
 // Answers all questions in one pass over the frames that they need (and a second one for those that found
 // nothing).
 // Errors: kUsage for too many questions; kIo, kPermission.
-[[nodiscard]] Result<TraceResult> trace(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
+[[nodiscard]] Result<TraceResult> trace(const SegmentList& ledger,
+                                        const std::vector<TraceQuestion>& questions,
                                         const TraceOptions& options, const ScanControl& control);
 
 }  // namespace natsession

@@ -71,14 +71,18 @@ PeerMatch match_peer(const TraceQuestion& question, const SessionRecord& record)
   return match;
 }
 
-TraceFinder::TraceFinder(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
+TraceFinder::TraceFinder(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
                          const TraceOptions& options, const ScanControl& control, const LedgerSpan& span)
     : ledger_(ledger),
       questions_(questions),
       options_(options),
       control_(control),
       span_(span),
-      sessions_(questions.size()) {}
+      sessions_(questions.size()) {
+  UnixMs earliest = UnixMs::max();
+  for (const TraceQuestion& question : questions) earliest = std::min(earliest, question.from);
+  window_ = ledger.window_since(earliest);
+}
 
 std::size_t TraceFinder::TargetHash::operator()(const Target& target) const {
   return with_port(hash_of(target.nat_ip), target.port);
@@ -90,7 +94,7 @@ Span TraceFinder::wanted(const TraceQuestion& question) const {
 }
 
 bool TraceFinder::near_the_end(const TraceQuestion& question) const {
-  return span_.records > 0 && plus(wanted(question).until, kLookBack) > ms_of(span_.newest_end);
+  return span_.records > 0 && plus(wanted(question).until, look_back()) > ms_of(span_.newest_end);
 }
 
 Result<void> TraceFinder::look_around() {
@@ -99,7 +103,7 @@ Result<void> TraceFinder::look_around() {
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i] = i;
     moments.push_back(wanted(questions_[i]));
-    if (near_the_end(questions_[i])) moments.back().from = plus(moments.back().from, -kLookBack);
+    if (near_the_end(questions_[i])) moments.back().from = plus(moments.back().from, -look_back());
   }
   return look(all, moments);
 }
@@ -240,7 +244,8 @@ void TraceFinder::tell_lost(const ScanBatch& batch, const Matches& matches, cons
 // time.
 bool TraceFinder::may_answer(const TraceQuestion& question, const Span& session, bool ended) const {
   const Span time = wanted(question);
-  const std::int64_t last = !ended && near_the_end(question) ? plus(session.until, kLookBack) : session.until;
+  const std::int64_t last =
+      !ended && near_the_end(question) ? plus(session.until, look_back()) : session.until;
   return session.from <= time.until && last >= time.from;
 }
 

@@ -43,8 +43,14 @@ class TraceFinder {
  public:
   static constexpr std::size_t kMaxSessions = 200'000;  // of all questions together
 
-  TraceFinder(const LedgerView& ledger, const std::vector<TraceQuestion>& questions,
+  TraceFinder(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
               const TraceOptions& options, const ScanControl& control, const LedgerSpan& span);
+
+  // The longest window of records that tell of the questions' times, and how far before a time the last
+  // record of a session may have ended that is open then: in the window of the time it may have moved
+  // nothing.
+  [[nodiscard]] std::chrono::milliseconds window() const { return window_; }
+  [[nodiscard]] std::chrono::milliseconds look_back() const { return 2 * window_; }
 
   // Records around each question's time.
   Result<void> look_around();
@@ -99,11 +105,12 @@ class TraceFinder {
   [[nodiscard]] const std::vector<std::size_t>* questions_about(const IpAddress& nat_ip,
                                                                 std::uint32_t port) const;
 
-  const LedgerView& ledger_;
+  const SegmentList& ledger_;
   const std::vector<TraceQuestion>& questions_;
   const TraceOptions& options_;
   const ScanControl& control_;
   const LedgerSpan& span_;
+  std::chrono::milliseconds window_;
 
   std::unordered_map<Target, std::vector<std::size_t>, TargetHash> targets_;
   std::vector<std::uint64_t>

@@ -54,7 +54,7 @@ struct Probe {
 };
 
 Probe find_probe(const std::string& directory) {
-  const LedgerView view = good(LedgerView::open(directory));
+  const SegmentList view = good(SegmentList::open(directory));
   Probe probe;
   const auto pick = [&](UnixMs from, UnixMs until, std::size_t every, std::vector<SessionRecord>& out) {
     Query query = Query::ended_within(from, until);
@@ -126,14 +126,14 @@ void measure(const std::string& name, int runs, const std::function<std::uint64_
 std::uint64_t run_sql(const std::string& directory, const ScanControl& control, const std::string& sql) {
   SqlOptions options;
   options.control = control;
-  auto session = good(SqlSession::open(good(LedgerView::open(directory)), options));
+  auto session = good(SqlSession::open(good(SegmentList::open(directory)), options));
   return good(session->run(sql, {})).rows;
 }
 
 // For the peers to be compared with.
 void print_answer(const std::string& name, const std::string& directory, const TopQuestion& question,
                   const ScanControl& control) {
-  const TopResult result = good(find_top(good(LedgerView::open(directory)), question, control));
+  const TopResult result = good(find_top(good(SegmentList::open(directory)), question, control));
   for (const TopGroup& group : result.groups) {
     std::printf("answer what=%s bytes=%llu host=%s\n", name.c_str(),
                 static_cast<unsigned long long>(group.sums.bytes_from_vpc),
@@ -156,7 +156,7 @@ void ask(const std::string& base, unsigned threads) {
   top.query = Query::ended_within(hour.first, hour.second);
   top.by = {Field::kPubIp};
   top.sum = SumField::kRecords;
-  const TopResult peers = good(find_top(good(LedgerView::open(directory)), top, control));
+  const TopResult peers = good(find_top(good(SegmentList::open(directory)), top, control));
   const IpAddress peer_ip = std::get<IpAddress>(peers.groups.at(0).key[0]);
   const std::string peer = peer_ip.to_string();
   const std::string in_hour = " __time__ BETWEEN " + std::to_string((kMidnightMs + 870 * kMinuteMs) / 1000) +
@@ -168,7 +168,7 @@ void ask(const std::string& base, unsigned threads) {
               static_cast<long long>(hour.second.time_since_epoch().count()));
 
   const auto tracing = [&](const std::vector<TraceQuestion>& questions) {
-    const LedgerView view = good(LedgerView::open(directory));
+    const SegmentList view = good(SegmentList::open(directory));
     const TraceResult result = good(trace(view, questions, {}, control));
     std::uint64_t found = 0;
     for (const TraceAnswer& answer : result.answers)
@@ -207,7 +207,7 @@ void ask(const std::string& base, unsigned threads) {
     surge.until = hour.second + std::chrono::milliseconds(1);
     surge.by = Field::kPriIp;
     surge.where = {FieldTest::address(Field::kPubIp, peer_ip)};
-    return good(find_timeline(good(LedgerView::open(directory)), surge, control)).series.size();
+    return good(find_timeline(good(SegmentList::open(directory)), surge, control)).series.size();
   });
   top = {};
   top.by = {Field::kPriIp};
@@ -217,10 +217,10 @@ void ask(const std::string& base, unsigned threads) {
   top.query = Query::ended_within(at_minute(0), at_minute(24 * 60));
   print_answer("top_hosts_day", directory, top, control);
   measure("top_hosts_day", 1,
-          [&] { return good(find_top(good(LedgerView::open(directory)), top, control)).groups.size(); });
+          [&] { return good(find_top(good(SegmentList::open(directory)), top, control)).groups.size(); });
   top.all_sums = false;
   measure("top_hosts_day_one_sum", 1,
-          [&] { return good(find_top(good(LedgerView::open(directory)), top, control)).groups.size(); });
+          [&] { return good(find_top(good(SegmentList::open(directory)), top, control)).groups.size(); });
   // SQLite sorts the rows of a GROUP BY, in memory: a whole day's do not fit.
   measure("top_hosts_10min_sql", 1, [&] {
     return run_sql(directory, control,
@@ -233,7 +233,7 @@ void ask(const std::string& base, unsigned threads) {
     PortQuestion ports;
     ports.from = at_minute(0);
     ports.until = at_minute(24 * 60);
-    return good(find_ports(good(LedgerView::open(directory)), ports, control)).addresses.size();
+    return good(find_ports(good(SegmentList::open(directory)), ports, control)).addresses.size();
   });
 }
 

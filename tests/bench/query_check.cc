@@ -136,7 +136,7 @@ void answer_slowly(std::vector<Question>& questions, std::uint64_t sessions) {
   for (std::thread& thread : pool) thread.join();
 }
 
-Digest digest_of(const LedgerView& view, const Query& query, const ScanControl& control) {
+Digest digest_of(const SegmentList& view, const Query& query, const ScanControl& control) {
   Scan scan(view, query, control);
   std::vector<Digest> found(scan.threads());
   scan.run([&](unsigned worker, const ScanBatch& batch) {
@@ -154,7 +154,7 @@ Digest digest_of(const LedgerView& view, const Query& query, const ScanControl& 
   return found[0];
 }
 
-void check_top(const LedgerView& view, const Question& question, const ScanControl& control) {
+void check_top(const SegmentList& view, const Question& question, const ScanControl& control) {
   TopQuestion top;
   top.query = question.query;
   top.by = {Field::kPriIp};
@@ -172,7 +172,7 @@ void check_top(const LedgerView& view, const Question& question, const ScanContr
   }
 }
 
-void check_trace(const LedgerView& view, const Question& question, const ScanControl& control) {
+void check_trace(const SegmentList& view, const Question& question, const ScanControl& control) {
   const auto result = trace(view, {question.trace}, {}, control);
   if (!result) fail(result.error().message);
   std::unordered_set<std::uint64_t> found;
@@ -198,7 +198,7 @@ void check_answers(const CheckOptions& options) {
   make_files(make);
   std::vector<Question> questions = roll_questions(options);
   answer_slowly(questions, options.sessions);
-  auto view = LedgerView::open(options.directory + "/ledger");
+  auto view = SegmentList::open(options.directory + "/ledger");
   if (!view) fail(view.error().message);
   ScanControl control;
   control.threads = options.threads;

@@ -81,7 +81,7 @@ class Complaints {
 // Scans again and again; each finds every record once that was written before it began and not deleted.
 void read(LiveLedger& ledger, unsigned threads, std::atomic<std::uint64_t>& scans, Complaints& complaints) {
   while (!ledger.ready) std::this_thread::yield();
-  auto view = LedgerView::open(ledger.settings.directory);
+  auto view = SegmentList::open(ledger.settings.directory);
   int rounds = 0;
   while (!ledger.done || rounds < 3) {
     ++rounds;
@@ -160,7 +160,7 @@ TEST_CASE("a segment that is sealed after it was listed is read from its new fil
   QueryLedger ledger;
   ledger.fill(dice.traffic(300, at_minute(0), at_minute(60)), 50, 1000);
   ledger.next_segment();
-  const LedgerView view = ledger.view();
+  const SegmentList view = ledger.view();
   const auto before = ledger.segment_files();
   ledger.seal();
   REQUIRE(ledger.segment_files() != before);

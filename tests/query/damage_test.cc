@@ -18,7 +18,7 @@ bool explains(const ScanReport& report, const SessionRecord& missing) {
 }
 
 // What is found is true, and what is not found is told.
-void check_honest(const LedgerView& view, const std::vector<SessionRecord>& all, const Query& query) {
+void check_honest(const SegmentList& view, const std::vector<SessionRecord>& all, const Query& query) {
   Scan scan(view, query, with_threads(2));
   const RecordNames found = scanned_names(scan);
   const RecordNames expected = expected_names(all, query);
@@ -62,7 +62,7 @@ TEST_CASE("over damage no wrong record is found, and no missing one is passed ov
     }
     write_file(path, bytes);
     CAPTURE(round, path);
-    const LedgerView view = ledger.view();
+    const SegmentList view = ledger.view();
     Query query;
     query.columns = Columns::all();
     query.gap_records = true;
@@ -76,7 +76,7 @@ TEST_CASE("a segment that is not there is told", "[query][damage]") {
   TrafficDice dice(83);
   QueryLedger ledger;
   ledger.fill(dice.traffic(600, at_minute(0), at_minute(120)), 40, 4);
-  const LedgerView before = ledger.view();
+  const SegmentList before = ledger.view();
   const auto files = ledger.segment_files();
   std::filesystem::remove(files[2]);
   Query query;
@@ -100,7 +100,7 @@ TEST_CASE("a trace over damage is uncertain where damage is, and certain elsewhe
   for (std::size_t i = 0; i < 3000; ++i) bytes[at + i] = static_cast<char>(dice.pick(256));
   write_file(path, bytes);
 
-  const LedgerView view = ledger.view();
+  const SegmentList view = ledger.view();
   Scan scan(view, Query(), with_threads(1));
   while (scan.next() != nullptr) {
   }
@@ -235,7 +235,7 @@ TEST_CASE("files that are anything at all do no harm", "[query][damage]") {
   write_file(folder + "README", noise);
   std::filesystem::create_symlink("/etc/passwd", folder + SegmentName{5'000'000, false}.text());
   std::filesystem::create_directory(folder + SegmentName{6'000'000, true}.text());
-  const LedgerView view = ledger.view();
+  const SegmentList view = ledger.view();
   Query query;
   query.columns = Columns::all();
   Scan scan(view, query, with_threads(2));

@@ -30,7 +30,7 @@ TEST_CASE("frames of a newer version are passed over and told, with their time",
 
   Query query;
   query.columns = Columns::all();
-  const LedgerView view = ledger.view();
+  const SegmentList view = ledger.view();
   Scan scan(view, query, with_threads(1));
   scanned_names(scan);
   REQUIRE(scan.report().trouble_count == 1);
@@ -62,8 +62,8 @@ TEST_CASE("segments of a newer version are passed over and told, by every kind o
     store_little_endian(crc32c(header), bytes.data() + kChecksumAt);
     write_file(path, bytes);
 
-    const LedgerView view = ledger.view();
-    CHECK(view.span()->records <= known);
+    const SegmentList view = ledger.view();
+    CHECK(view.span().records <= known);
     Query query;
     query.columns = Columns::all();
     Scan scan(view, query, with_threads(2));

@@ -76,8 +76,8 @@ class QueryLedger {
     }
   }
 
-  [[nodiscard]] LedgerView view() const {
-    auto view = LedgerView::open(settings.directory);
+  [[nodiscard]] SegmentList view() const {
+    auto view = SegmentList::open(settings.directory);
     if (!view) throw std::runtime_error(view.error().message);
     return std::move(*view);
   }

@@ -54,7 +54,7 @@ inline SqlAnswer ask(SqlSession& session, const std::string& sql) {
   return answer;
 }
 
-inline std::unique_ptr<SqlSession> open_session(LedgerView view, SqlOptions options = {}) {
+inline std::unique_ptr<SqlSession> open_session(SegmentList view, SqlOptions options = {}) {
   if (options.control.threads == 0) options.control.threads = 2;
   options.utc = true;
   auto session = SqlSession::open(std::move(view), std::move(options));
@@ -65,7 +65,7 @@ inline std::unique_ptr<SqlSession> open_session(LedgerView view, SqlOptions opti
 // The oracle.
 class PlainTable {
  public:
-  PlainTable(const std::vector<SessionRecord>& records, LedgerView view, bool own_functions = true)
+  PlainTable(const std::vector<SessionRecord>& records, SegmentList view, bool own_functions = true)
       : context_(std::move(view)) {
     context_.utc = true;
     if (sqlite3_open(":memory:", &database_) != SQLITE_OK) throw std::runtime_error("sqlite3_open");

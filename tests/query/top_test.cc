@@ -49,7 +49,7 @@ struct Fixture {
 };
 
 TEST_CASE_METHOD(Fixture, "groups have the sums and sessions that a slow count gives", "[query][top]") {
-  const LedgerView view = ledger.view();
+  const SegmentList view = ledger.view();
   QueryDice questions(22, dice, ledger.all);
   const std::vector<std::vector<Field>> choices = {{Field::kPriIp},
                                                    {Field::kPubIp, Field::kPubPort},
@@ -84,7 +84,7 @@ TEST_CASE_METHOD(Fixture, "groups have the sums and sessions that a slow count g
 
 TEST_CASE_METHOD(Fixture, "more groups than fit are counted in several passes, with the same answer",
                  "[query][top]") {
-  const LedgerView view = ledger.view();
+  const SegmentList view = ledger.view();
   TopQuestion question;
   question.by = {Field::kPriIp, Field::kPubIp};
   question.count = 20;

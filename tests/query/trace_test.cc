@@ -197,6 +197,53 @@ TEST_CASE("a session that was silent at the time is found behind it", "[query][t
         TraceVerdict::kNoSession);
 }
 
+TEST_CASE("how long a session may be quiet until its next record is what the segments say",
+          "[query][trace]") {
+  const auto window = GENERATE(std::chrono::minutes(10), std::chrono::minutes(60));
+  TrafficDice dice(55);
+  QueryLedger ledger;
+  ledger.writer.reset();
+  ledger.settings.window = window;
+  ledger.open();
+  SessionRecord record = dice.session(at_minute(0)).front();
+  record.nat_ip = ip("203.0.113.7");
+  record.session_start = record.start_time = at_minute(0);
+  record.end_time = at_minute(60);
+  record.event = RecordEvent::kInterim;
+  record.seq = 0;
+  record.session_id = derive_session_id(record);
+  ledger.frame(std::vector<SessionRecord>{record});
+  ledger.frame(dice.traffic(100, at_minute(60), at_minute(110)));
+  // It has been quiet for 50 minutes, and the daemon is not asked.
+  const auto answer = trace(ledger.view(), {question_about(record, at_minute(110))}, {}, with_threads(1));
+  REQUIRE(answer);
+  const TraceAnswer& found = answer->answers[0];
+  if (window == std::chrono::minutes(60)) {
+    REQUIRE(found.verdict == TraceVerdict::kFound);
+    CHECK(found.candidates[0].record.session_id == record.session_id);
+    CHECK(found.candidates[0].unended);
+  } else {
+    CHECK(found.verdict == TraceVerdict::kNotCovered);
+  }
+}
+
+TEST_CASE("none is said of a time only when its window has been written", "[query][trace]") {
+  TrafficDice dice(56);
+  QueryLedger ledger;
+  ledger.writer.reset();
+  ledger.settings.window = std::chrono::hours(1);
+  ledger.open();
+  ledger.frame(dice.traffic(100, at_minute(0), at_minute(120)));
+  TraceQuestion question;
+  question.nat_ip = ip("192.0.2.99");
+  question.from = question.until = at_minute(30);
+  CHECK(trace(ledger.view(), {question}, {}, with_threads(1))->answers[0].verdict ==
+        TraceVerdict::kNoSession);
+  question.from = question.until = at_minute(100);
+  CHECK(trace(ledger.view(), {question}, {}, with_threads(1))->answers[0].verdict ==
+        TraceVerdict::kNotCovered);
+}
+
 TEST_CASE("a silent session with the peer that was asked for is looked for behind another's traffic",
           "[query][trace]") {
   TrafficDice dice(57);
@@ -268,7 +315,7 @@ TEST_CASE("sessions on both sides of a clock that was set back are found", "[que
   QueryLedger ledger;
   ledger.fill(dice.traffic(200, at_minute(100), at_minute(160)), 50, 3);
   ledger.fill(dice.traffic(200, at_minute(80), at_minute(140)), 50, 3);
-  const LedgerView view = ledger.view();
+  const SegmentList view = ledger.view();
   for (const SessionRecord& record : ledger.all) {
     const auto found = trace(view, {question_about(record, record.end_time)}, {}, with_threads(1));
     REQUIRE(ids_of(found->answers[0]).count(record.session_id) == 1);

@@ -74,7 +74,7 @@ std::function<void(const ScanProgress&)> ProgressLine::callback() {
 Result<std::unique_ptr<LogAccess>> LogAccess::open(const Global& global) {
   const auto directory = ledger_directory(global);
   if (!directory) return directory.error();
-  auto view = LedgerView::open(*directory);
+  auto view = SegmentList::open(*directory);
   if (!view) return view.error();
   return std::unique_ptr<LogAccess>(new LogAccess(std::move(*view)));  // NOLINT: a private constructor
 }

@@ -11,7 +11,7 @@
 #include "ask/answer_printer.h"
 #include "base/result.h"
 #include "command.h"
-#include "query/ledger_view.h"
+#include "ledger/segment_list.h"
 #include "query/scan.h"
 
 namespace natsession::ctl {
@@ -56,11 +56,11 @@ class ProgressLine {
 class LogAccess {
  public:
   // The ledger of --ledger, else the daemon's.
-  // Errors: as ledger_directory() and LedgerView::open().
+  // Errors: as ledger_directory() and SegmentList::open().
   [[nodiscard]] static Result<std::unique_ptr<LogAccess>> open(const Global& global);
 
-  [[nodiscard]] const LedgerView& ledger() const { return ledger_; }
-  [[nodiscard]] LedgerView take_ledger() { return std::move(ledger_); }
+  [[nodiscard]] const SegmentList& ledger() const { return ledger_; }
+  [[nodiscard]] SegmentList take_ledger() { return std::move(ledger_); }
   [[nodiscard]] ScanControl control();
   void end_progress() { progress_.clear(); }
 
@@ -70,9 +70,9 @@ class LogAccess {
   [[nodiscard]] int interrupted(std::string_view command);
 
  private:
-  explicit LogAccess(LedgerView ledger) : ledger_(std::move(ledger)) {}
+  explicit LogAccess(SegmentList ledger) : ledger_(std::move(ledger)) {}
 
-  LedgerView ledger_;
+  SegmentList ledger_;
   Interrupt interrupt_;
   ProgressLine progress_;
 };

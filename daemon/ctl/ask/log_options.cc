@@ -73,12 +73,11 @@ Result<AskedTime> read_times(std::string_view command, const LogOptions& options
                                               format_local_time(time.until), format_local_time(time.from))};
 }
 
-Result<AskedTime> within_ledger(const AskedTime& time, const LedgerView& ledger) {
+AskedTime within_ledger(const AskedTime& time, const SegmentList& ledger) {
   if (!time.unsaid) return time;
-  const auto span = ledger.span();
-  if (!span) return span.error();
-  if (span->records == 0 || span->newest_end >= time.from) return time;
-  const UnixMs end = span->newest_end + std::chrono::milliseconds(1);
+  const LedgerSpan span = ledger.span();
+  if (span.records == 0 || span.newest_end >= time.from) return time;
+  const UnixMs end = span.newest_end + std::chrono::milliseconds(1);
   return AskedTime{end - (time.until - time.from), end, true};
 }
 
