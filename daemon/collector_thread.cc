@@ -99,11 +99,9 @@ Result<void> CollectorThread::resume() {
   return {};
 }
 
-// The output is asked for room all the same: that is how a sink which was left behind comes back.
 void CollectorThread::wait_while_paused() {
   while (!logging_.load(std::memory_order_relaxed) && !stop_.load(std::memory_order_relaxed) &&
          !abort_.load(std::memory_order_relaxed)) {
-    output_.flush();
     pollfd poller{wake_.fd(), POLLIN, 0};
     if (::poll(&poller, 1, static_cast<int>(Collector::kIdleLimit.count())) > 0) wake_.clear();
   }

@@ -12,7 +12,7 @@
 
 #include "base/guarded.h"
 #include "conntrack/conntrack_source.h"
-#include "delivery/producer.h"
+#include "delivery/memory_log.h"
 #include "session/collector.h"
 #include "wake_fd.h"
 
@@ -80,7 +80,7 @@ class CollectorThread {
   // After join(): the sessions that have not ended, for the run after this one.
   void take_open(std::vector<SessionRecord>& totals) { tracker_.take_open(totals); }
   // After join(): hands on what was emitted last.
-  void finish_output() { output_.finish(); }
+  void finish_output() { output_.flush(); }
 
   [[nodiscard]] const std::string& netns() const { return netns_; }
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }

@@ -106,7 +106,7 @@ void ControlService::report_sinks(Status& status) const {
   for (const SinkStatus& seen : delivery_.status()) {
     SinkReport report;
     report.name = seen.name;
-    report.destination = seen.destination;
+    report.destination = seen.name;
     report.enabled = seen.enabled;
     report.state = seen.state == DeliveryState::kFailed      ? SinkState::kFailed
                    : seen.state == DeliveryState::kModifying ? SinkState::kModifying
@@ -131,22 +131,22 @@ void ControlService::report_ledger(Status& status) const {
   std::error_code ignored;
   LedgerReport report;
   report.directory = std::filesystem::absolute(seen->directory, ignored).string();
-  report.bytes = seen->keeper.bytes;
+  report.bytes = seen->upkeep.bytes;
   report.limit_bytes = config_.ledger_max.bytes;
-  report.segments = seen->keeper.segments;
-  report.sealed_segments = seen->keeper.sealed_segments;
-  report.records = seen->keeper.records;
-  if (seen->keeper.records > 0) report.oldest = seen->keeper.oldest;
+  report.segments = seen->upkeep.segments;
+  report.sealed_segments = seen->upkeep.sealed_segments;
+  report.records = seen->upkeep.records;
+  if (seen->upkeep.records > 0) report.oldest = seen->upkeep.oldest;
   report.retention = config_.retention;
   report.appended = seen->writer.appended;
   report.pending = seen->writer.pending + seen->queued;
   report.append_failures = seen->failures;
   report.dropped = seen->dropped;
-  report.deleted_segments = seen->keeper.deleted_segments;
-  report.deleted_unread_records = seen->keeper.deleted_unread_records;
-  report.damaged_frames = seen->keeper.damaged_frames;
+  report.deleted_segments = seen->upkeep.deleted_segments;
+  report.deleted_unread_records = seen->upkeep.deleted_unread_records;
+  report.damaged_frames = seen->upkeep.damaged_frames;
   report.failure = seen->writer.failure;
-  report.upkeep_failure = seen->keeper.failure;
+  report.upkeep_failure = seen->upkeep.failure;
   status.ledger = std::move(report);
 }
 

@@ -137,10 +137,11 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   LedgerSetup ledger;
   std::optional<LedgerWriter::PreviousRun> previous;
   if (!config.ledger.empty()) {
-    auto port = open_ledger(ledger_settings(config), clock);
-    if (!port) return fail(port.error());
-    previous = (*port)->previous_run();
-    ledger = {std::move(*port), config.instance};
+    ledger.settings = ledger_settings(config);
+    auto writer = LedgerWriter::open(ledger.settings, clock);
+    if (!writer) return fail(writer.error());
+    previous = (*writer)->previous_run();
+    ledger.writer = std::move(*writer);
   }
   auto sinks = make_sinks(config, clock);
   if (!sinks) return fail(sinks.error());
@@ -152,8 +153,10 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     log_error(fmt::format("sink {}: {}", sink, why));
     if (Supervisor* const told = supervisor.load()) told->sink_closed();
   };
-  Delivery delivery(std::move(*sinks), DeliverySettings{}, clock,
-                    {.report = tell_report, .on_closed = on_closed}, std::move(ledger));
+  const auto delivery = std::make_shared<Delivery>(
+      std::move(*sinks), DeliverySettings{}, clock,
+      DeliveryCallbacks{.report = tell_report, .on_closed = on_closed}, config.instance, std::move(ledger));
+  DeliveryThreads delivery_threads(delivery);
   Collectors collectors;
   std::vector<std::unique_ptr<LiveSessions>> tables;
   RestartState restart(config, previous, *setups, labels->origins);
@@ -164,14 +167,14 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
         TrackerSettings{.records = config.records, .window = config.window},
         CollectorSettings{
             .window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
-        *labels->origins[i], labels->vpcs, delivery.add_producer(), clock, notice));
+        *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
   }
-  ControlService service(config, collectors, delivery, std::move(tables), clock);
-  Supervisor main_loop(config, reload, collectors, delivery, service, notice);
+  ControlService service(config, collectors, *delivery, std::move(tables), clock);
+  Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice);
   supervisor = &main_loop;
-  if (auto started = delivery.start(); !started) return fail(started.error());
+  if (auto started = delivery_threads.start(); !started) return fail(started.error());
   if (auto started = control.start(service); !started) return fail(started.error());
   for (const auto& collector : collectors) {
     if (auto started = collector->start(); !started) return fail(started.error());
@@ -181,7 +184,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   control.stop();
   if (!config.ledger.empty()) {
     const auto saved =
-        RestartState::save(config.ledger, delivery.ledger_status()->writer.written, collectors);
+        RestartState::save(config.ledger, delivery->ledger_status()->writer.written, collectors);
     if (!saved)
       log_warning(fmt::format("{}; the next start reads the records instead", saved.error().message));
   }

@@ -18,13 +18,12 @@ void tell_report(const Report& report) {
     case Kind::kTroubleOver:
       return log_info(
           sink(fmt::format("takes records again after {:.1f} s and {} tries", seconds, report.retries)));
-    case Kind::kLeftBehind:
-      return log_error(
-          sink(fmt::format("takes nothing: left behind with {} records waiting, new ones are dropped for it",
-                           report.records)));
-    case Kind::kCaughtUp:
-      return log_warning(sink(
-          fmt::format("goes on; {} records were dropped for it, and a gap record says so", report.records)));
+    case Kind::kLagging:
+      return log_error(sink(fmt::format(
+          "takes nothing while others go on: lagging with {} records waiting, the oldest are dropped for it",
+          report.records)));
+    case Kind::kLaggingOver:
+      return log_warning(sink("takes records again"));
     case Kind::kRejected:
       return log_error(sink(fmt::format("refused {} records for good: {}", report.records, why)));
     case Kind::kNotice:
@@ -57,9 +56,9 @@ void tell_report(const Report& report) {
       return log_error(ledger(fmt::format("{}; records wait in memory", why)));
     case Kind::kLedgerTroubleOver:
       return log_info(ledger(fmt::format("records are written again after {:.1f} s", seconds)));
-    case Kind::kKeeperTrouble:
+    case Kind::kUpkeepTrouble:
       return log_error(ledger(why));
-    case Kind::kKeeperTroubleOver:
+    case Kind::kUpkeepTroubleOver:
       return log_info(ledger("kept in order again"));
   }
 }

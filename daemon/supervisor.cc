@@ -64,11 +64,12 @@ Result<Labels> make_labels(const Config& config) {
 }
 
 Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
-                       ControlService& service, WakeFd& notice)
+                       DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice)
     : config_(std::move(config)),
       reload_(std::move(reload)),
       collectors_(collectors),
       delivery_(delivery),
+      delivery_threads_(delivery_threads),
       service_(service),
       notice_(notice),
       told_(collectors.size()) {}
@@ -241,7 +242,7 @@ bool Supervisor::wait_for_collectors(std::chrono::seconds limit) {
 }
 
 int Supervisor::drain() {
-  const Drained drained = delivery_.drain_and_stop(kDrainLimit);
+  const Drained drained = delivery_threads_.drain_and_stop(kDrainLimit);
   bool hung = false;
   for (const Drained::Undelivered& sink : drained.undelivered) {
     log_error(fmt::format("sink {}: {} records were not delivered{}", sink.sink, sink.records,

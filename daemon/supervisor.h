@@ -31,7 +31,7 @@ class Supervisor {
 
   // All outlive the supervisor.
   Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
-             ControlService& service, WakeFd& notice);
+             DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice);
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
@@ -64,6 +64,7 @@ class Supervisor {
   Reload reload_;
   Collectors& collectors_;
   Delivery& delivery_;
+  DeliveryThreads& delivery_threads_;
   ControlService& service_;
   WakeFd& notice_;
   SystemClock clock_;

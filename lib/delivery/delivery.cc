@@ -16,27 +16,25 @@ namespace {
 // place in the ledger.
 constexpr std::chrono::seconds kGrace{1};
 // The ledger's writer gets so long at least, however little the sinks get: what it holds is nowhere else. And
-// so does its keeper, which on a busy machine hardly runs.
+// so does the background job, which on a busy machine hardly runs.
 constexpr std::chrono::seconds kLedgerLimit{5};
 
 constexpr int kBackgroundNice = 19;  // not SCHED_IDLE: this thread takes locks that the status waits for
 
-// What top -H and ps -L show: at most 15 characters.
-std::string thread_name(const Job& job) {
-  return ((job.in_background ? "keeper:" : "to:") + job.name).substr(0, 15);
-}
-
-void run_job(const std::shared_ptr<DeliveryCore>& core, const Job& job) {
-  pthread_setname_np(pthread_self(), thread_name(job).c_str());
+void run_job(const std::shared_ptr<Delivery>& /*keeps what the job uses*/, const Job& job,
+             const std::shared_ptr<Notifier>& ended) {
+  // What top -H and ps -L show: at most 15 characters.
+  const std::string name = ((job.in_background ? "compact:" : "to:") + job.name).substr(0, 15);
+  pthread_setname_np(pthread_self(), name.c_str());
   if (job.in_background) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBackgroundNice);
   while (true) {
-    const std::uint32_t tally = job.bell->tally();
+    const Notifier::Mark mark = job.notifier->mark();
     const Turn turn = job.step();
     if (turn.kind == Turn::Kind::kDone) break;
-    if (turn.kind == Turn::Kind::kSleep) job.bell->sleep(tally, turn.depth, turn.limit);
+    if (turn.kind == Turn::Kind::kSleep) job.notifier->sleep(mark, turn.depth, turn.limit);
   }
   job.finished->store(true, std::memory_order_release);
-  core->finished_bell().ring();
+  ended->notify();
 }
 
 // A thread inherits its creator's mask: signals are for the program's own threads, never for a worker.
@@ -55,40 +53,229 @@ class SignalsBlocked {
   sigset_t before_{};
 };
 
-std::vector<SinkSpec> with_defaults(std::vector<std::unique_ptr<Sink>> sinks) {
-  std::vector<SinkSpec> specs;
-  for (auto& sink : sinks) specs.push_back({.sink = std::move(sink)});
-  return specs;
-}
-
 }  // namespace
 
 Delivery::Delivery(std::vector<SinkSpec> sinks, const DeliverySettings& settings, const Clock& clock,
-                   DeliveryCallbacks callbacks, LedgerSetup ledger)
-    : core_(std::make_shared<DeliveryCore>(std::move(sinks), settings, clock, std::move(callbacks),
-                                           std::move(ledger))) {}
+                   DeliveryCallbacks callbacks, std::string instance, LedgerSetup ledger)
+    : settings_(settings),
+      clock_(clock),
+      origin_{std::move(instance), ""},
+      reporter_(std::move(callbacks)),
+      context_{settings_, clock_, origin_, run_, reporter_},
+      log_(settings_, clock),
+      ledger_state_(ledger.settings.directory) {
+  for (SinkSpec& sink : sinks) sinks_.push_back(std::make_unique<SinkRuntime>(std::move(sink)));
+  if (!ledger.writer) {
+    for (const auto& sink : sinks_) memory_readers_.push_back(&log_.add_reader(sink->name, sink->notifier));
+    return;
+  }
+  LogReader& queue = log_.add_reader(ledger_state_.name, ledger_state_.notifier);
+  ledger_ = std::make_unique<LedgerLog>(
+      std::move(ledger), ledger_state_, queue, run_, context_, [this] { notify_sinks(false); },
+      [this] { notify_sinks(true); });
+}
 
-Delivery::Delivery(std::vector<std::unique_ptr<Sink>> sinks, const DeliverySettings& settings,
-                   const Clock& clock, DeliveryCallbacks callbacks)
-    : Delivery(with_defaults(std::move(sinks)), settings, clock, std::move(callbacks)) {}
+Delivery::~Delivery() = default;
 
-Delivery::~Delivery() {
+Result<void> Delivery::open() {
+  if (ledger_) {
+    if (auto disabled = disable_as_before(); !disabled) return disabled;
+  }
+  for (std::size_t i = 0; i < sinks_.size(); ++i) {
+    std::unique_ptr<LogConsumer> consumer;
+    if (ledger_) {
+      auto opened = ledger_->open_consumer(*sinks_[i]);
+      if (!opened) return opened.error();
+      consumer = std::move(*opened);
+    } else {
+      consumer = std::make_unique<LogConsumer>(*sinks_[i], *memory_readers_[i], context_);
+    }
+    workers_.push_back(
+        std::make_unique<SinkWorker>(*sinks_[i], std::move(consumer), dead_letters_of(*sinks_[i]), context_));
+  }
+  return {};
+}
+
+Result<void> Delivery::disable_as_before() {
+  SinkNames seen;
+  for (const auto& sink : sinks_) {
+    if (!seen.insert(sink->name).second) {
+      return Error{ErrorKind::kUsage,
+                   "sink " + sink->name + ": is there twice, and would have one place in the ledger"};
+    }
+  }
+  ledger_->set_sinks({seen.begin(), seen.end()});
+  auto names = read_disabled_sinks(disabled_path());
+  if (!names) return names.error();
+  for (const auto& sink : sinks_) {
+    const bool disabled = names->contains(sink->name);
+    sink->enabled_wanted.store(!disabled, std::memory_order_relaxed);
+    sink->disabled.store(disabled, std::memory_order_relaxed);
+  }
+  disabled_.with([&](SinkNames& known) { known = std::move(*names); });
+  return {};
+}
+
+DeadLetters Delivery::dead_letters_of(const SinkRuntime& sink) const {
+  std::string path;
+  if (ledger_) path = ledger_->directory() + "/dead-letters/" + file_name_of(sink.name) + ".jsonl";
+  return {std::move(path), settings_.dead_letter_limit, sink.name, clock_};
+}
+
+std::vector<Job> Delivery::jobs() {
+  std::vector<Job> jobs;
+  const auto add = [&](const std::string& name, std::function<Turn()> step, Notifier& notifier,
+                       std::atomic<bool>& finished) {
+    jobs.push_back({name,
+                    [this, step = std::move(step)] {
+                      report_lag();
+                      return step();
+                    },
+                    &notifier, &finished});
+  };
+  for (std::size_t i = 0; i < sinks_.size(); ++i) {
+    SinkWorker& worker = *workers_[i];
+    add(
+        sinks_[i]->name, [&worker] { return worker.step(); }, sinks_[i]->notifier, sinks_[i]->finished);
+  }
+  if (!ledger_) return jobs;
+  LedgerLog& ledger = *ledger_;
+  add(
+      ledger_state_.name, [&ledger] { return ledger.write(); }, ledger_state_.notifier, writer_finished_);
+  add(
+      ledger_state_.name, [&ledger] { return ledger.keep_up(); }, background_notifier_, background_finished_);
+  jobs.back().in_background = true;
+  return jobs;
+}
+
+// A worker that hangs cannot tell of itself, so every thread tells of all.
+void Delivery::report_lag() {
+  if (!log_.lag_changed()) return;
+  reporter_.report_with([this](const auto& report) {
+    for (const MemoryLog::LagChange& change : log_.take_lag_changes()) {
+      report({.kind = change.lagging ? Report::Kind::kLagging : Report::Kind::kLaggingOver,
+              .sink = change.name,
+              .records = change.waiting});
+    }
+  });
+}
+
+void Delivery::notify_sinks(bool urgently) {
+  for (const auto& sink : sinks_) urgently ? sink->notifier.notify_urgently() : sink->notifier.notify();
+}
+
+void Delivery::notify_all() {
+  notify_sinks(true);
+  ledger_state_.notifier.notify_urgently();
+  background_notifier_.notify_urgently();
+}
+
+void Delivery::request_reopen() {
+  for (const auto& sink : sinks_) sink->reopen_wanted.store(true, std::memory_order_release);
+  notify_sinks(true);
+}
+
+Result<void> Delivery::set_enabled(std::string_view name, bool enabled) {
+  return disabled_.with([&](SinkNames& disabled) -> Result<void> {
+    bool found = false;
+    std::string names;
+    for (const auto& sink : sinks_) {
+      found = found || sink->name == name;
+      names += (names.empty() ? "" : ", ") + sink->name;
+    }
+    if (!found)
+      return Error{ErrorKind::kUsage, "no sink is called " + std::string(name) + "; there are: " + names};
+    SinkNames wanted = disabled;
+    if (enabled) {
+      wanted.erase(std::string(name));
+    } else {
+      wanted.insert(std::string(name));
+    }
+    if (ledger_ && wanted != disabled) {
+      if (auto written = write_disabled_sinks(disabled_path(), wanted); !written) return written;
+    }
+    disabled = std::move(wanted);
+    for (const auto& sink : sinks_) {
+      if (sink->name != name) continue;
+      sink->enabled_wanted.store(enabled, std::memory_order_release);
+      sink->notifier.notify_urgently();
+    }
+    return {};
+  });
+}
+
+const LogReader& Delivery::reader(std::size_t sink) const {
+  return ledger_ ? ledger_->reader(sink) : *memory_readers_[sink];
+}
+
+std::vector<SinkStatus> Delivery::status() const {
+  std::vector<SinkStatus> all;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    all.push_back(status_of(*sinks_[i], reader(i).status(), clock_));
+  }
+  return all;
+}
+
+std::optional<LedgerDeliveryStatus> Delivery::ledger_status() const {
+  if (!ledger_) return std::nullopt;
+  return ledger_->status();
+}
+
+void Delivery::end_input() {
+  for (const auto& producer : log_.producers()) producer->flush();
+  if (!ledger_) run_.log_complete.store(true, std::memory_order_release);
+  run_.stopping.store(true, std::memory_order_release);
+  notify_all();
+}
+
+void Delivery::abandon() {
+  run_.abandoned.store(true, std::memory_order_release);
+  notify_all();
+}
+
+bool Delivery::written() const {
+  return writer_finished_.load(std::memory_order_acquire);
+}
+
+Drained Delivery::close() {
+  Drained drained;
+  const std::vector<SinkStatus> all = status();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool hung = !sinks_[i]->finished.load(std::memory_order_acquire);
+    // What memory has for one that takes nothing on purpose is not owed to it.
+    const bool owed = ledger_ || (all[i].enabled && !all[i].closed);
+    if ((owed && all[i].waiting > 0) || hung) {
+      (ledger_ ? drained.kept : drained.undelivered).push_back({all[i].name, all[i].waiting, hung});
+    }
+    if (!hung) sinks_[i]->spec.sink.reset();
+  }
+  if (ledger_) {
+    const LedgerDeliveryStatus ledger = ledger_->status();
+    const std::uint64_t unwritten = ledger.queued + ledger.writer.pending;
+    if (unwritten > 0 || !written()) {
+      drained.undelivered.push_back({"ledger " + ledger.directory, unwritten, !written()});
+    }
+    if (!background_finished_.load(std::memory_order_acquire)) {
+      drained.kept.push_back({"ledger " + ledger.directory, 0, true});
+    }
+  }
+  reporter_.silence();
+  return drained;
+}
+
+DeliveryThreads::~DeliveryThreads() {
   if (!threads_.empty()) static_cast<void>(drain_and_stop(std::chrono::nanoseconds::zero()));
 }
 
-Producer& Delivery::add_producer() {
-  return core_->add_producer();
-}
-
-Result<void> Delivery::start() {
-  if (auto opened = core_->open(); !opened) return opened;
-  jobs_ = core_->jobs();
+Result<void> DeliveryThreads::start() {
+  if (auto opened = delivery_->open(); !opened) return opened;
+  jobs_ = delivery_->jobs();
   const SignalsBlocked blocked;
   try {
     threads_.reserve(jobs_.size());
     for (const Job& job : jobs_) {
       job.finished->store(false, std::memory_order_release);
-      threads_.emplace_back(run_job, core_, job);
+      threads_.emplace_back(run_job, delivery_, job, ended_);
     }
   } catch (const std::system_error& error) {
     jobs_[threads_.size()].finished->store(true, std::memory_order_release);
@@ -98,30 +285,27 @@ Result<void> Delivery::start() {
   return {};
 }
 
-void Delivery::request_reopen() {
-  core_->request_reopen();
-}
+Drained DeliveryThreads::drain_and_stop(std::chrono::nanoseconds limit) {
+  using std::chrono::steady_clock;
+  const auto deadline = steady_clock::now() + limit;
+  const auto ledger_deadline = steady_clock::now() + std::max<std::chrono::nanoseconds>(limit, kLedgerLimit);
+  const auto all_finished = [this] {
+    return std::all_of(jobs_.begin(), jobs_.end(),
+                       [](const Job& job) { return job.finished->load(std::memory_order_acquire); });
+  };
+  const auto background_finished = [this] {
+    return std::all_of(jobs_.begin(), jobs_.end(), [](const Job& job) {
+      return !job.in_background || job.finished->load(std::memory_order_acquire);
+    });
+  };
+  delivery_->end_input();
+  wait_until([this] { return delivery_->written(); }, ledger_deadline);
+  wait_until(all_finished, deadline);
+  delivery_->abandon();
+  wait_until(all_finished, steady_clock::now() + kGrace);
+  wait_until(background_finished, ledger_deadline);
 
-Result<void> Delivery::set_enabled(std::string_view name, bool enabled) {
-  return core_->set_enabled(name, enabled);
-}
-
-Drained Delivery::drain_and_stop(std::chrono::nanoseconds limit) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
-  const auto ledger_deadline =
-      std::chrono::steady_clock::now() + std::max<std::chrono::nanoseconds>(limit, kLedgerLimit);
-  for (const auto& producer : core_->producers()) producer->finish();
-  core_->run().stopping.store(true, std::memory_order_release);
-  core_->ring_all();
-  if (core_->has_ledger()) wait_until([this] { return core_->feeder_finished(); }, ledger_deadline);
-  wait_until([this] { return all_finished(); }, deadline);
-
-  core_->run().abandoned.store(true, std::memory_order_release);
-  core_->ring_all();
-  wait_until([this] { return all_finished(); }, std::chrono::steady_clock::now() + kGrace);
-  if (core_->has_ledger()) wait_until([this] { return core_->keeper_finished(); }, ledger_deadline);
-
-  const Drained drained = core_->outcome();
+  const Drained drained = delivery_->close();
   for (std::size_t i = 0; i < threads_.size(); ++i) {
     if (jobs_[i].finished->load(std::memory_order_acquire)) {
       threads_[i].join();
@@ -130,31 +314,16 @@ Drained Delivery::drain_and_stop(std::chrono::nanoseconds limit) {
     }
   }
   threads_.clear();
-  core_->destroy_sinks();
-  core_->desk().silence();
   return drained;
 }
 
-std::vector<SinkStatus> Delivery::status() const {
-  return core_->status();
-}
-
-std::optional<LedgerDeliveryStatus> Delivery::ledger_status() const {
-  return core_->ledger_status();
-}
-
-bool Delivery::all_finished() const {
-  return std::all_of(jobs_.begin(), jobs_.end(),
-                     [](const Job& job) { return job.finished->load(std::memory_order_acquire); });
-}
-
-void Delivery::wait_until(const std::function<bool()>& reached,
-                          std::chrono::steady_clock::time_point deadline) {
+template <typename Reached>
+void DeliveryThreads::wait_until(Reached reached, std::chrono::steady_clock::time_point deadline) {
   while (true) {
-    const std::uint32_t tally = core_->finished_bell().tally();
+    const Notifier::Mark mark = ended_->mark();
     const auto left = deadline - std::chrono::steady_clock::now();
     if (reached() || left <= std::chrono::nanoseconds::zero()) return;
-    core_->finished_bell().sleep(tally, Doorbell::Sleep::kLight, left);
+    ended_->sleep(mark, Notifier::Sleep::kLight, left);
   }
 }
 

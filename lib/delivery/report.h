@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/guarded.h"
 
@@ -18,9 +19,9 @@ struct Report {
   enum class Kind {
     kTrouble,      // the sink takes nothing; it is tried again and again. why
     kTroubleOver,  // lasted, retries
-    kLeftBehind,   // its queue stayed full while others went on: new records are dropped for it. records:
-                   // waiting
-    kCaughtUp,     // it has a gap record in place of what was dropped, and goes on. records: dropped
+    kLagging,      // it took nothing for long while others went on: the oldest records that wait for it are
+                   // dropped. records: waiting
+    kLaggingOver,  // it takes records again; kSkipped says what it missed
     kRejected,     // it will never take `records` records, which were passed over. Told at once, then at most
                    // once a second. why: of the last
     kNotice,       // something went wrong beside the delivery (a rotation, a compression). why
@@ -32,7 +33,7 @@ struct Report {
                  // suspension
     kResumed,    // the test succeeded. code: of the suspension; lasted, retries
 
-    kSkipped,  // records are not in the ledger any more, or damaged: a gap record says so. records, why
+    kSkipped,  // records are not in the log any more, or damaged: a gap record says so. records, why
     kDeadLetterTrouble,  // what the sink rejects is not kept. why
     kDeadLetterTroubleOver,
     kCursorTrouble,  // the sink's place cannot be stored: a restart would repeat what was delivered. why
@@ -41,8 +42,8 @@ struct Report {
     // These are about the ledger: `sink` is its directory.
     kLedgerTrouble,      // nothing can be written; the collectors are held back when memory is full. why
     kLedgerTroubleOver,  // lasted
-    kKeeperTrouble,      // sealing or retention fails. why
-    kKeeperTroubleOver,
+    kUpkeepTrouble,      // sealing or retention fails. why
+    kUpkeepTroubleOver,
   };
   Kind kind = Kind::kTrouble;
   std::string_view sink = {};  // its name
@@ -60,9 +61,9 @@ struct DeliveryCallbacks {
 };
 
 // Makes the calls, one at a time, until silenced.
-class ReportDesk {
+class Reporter {
  public:
-  explicit ReportDesk(DeliveryCallbacks callbacks) : callbacks_(std::move(callbacks)) {}
+  explicit Reporter(DeliveryCallbacks callbacks) : callbacks_(std::move(callbacks)) {}
 
   void report(const Report& report) {
     callbacks_.with([&](DeliveryCallbacks& callbacks) {

@@ -14,10 +14,11 @@
 namespace natsession {
 
 struct DeliverySettings {
-  // From one producer to one receiver, at most, in batches of RecordBatch::kCapacity records; at least
+  // What memory holds of the log for each collector, in batches of RecordBatch::kCapacity records; at least
   // kMinQueueBatches.
   std::size_t queue_batches = 256;
-  // A sink that takes nothing for so long, with its queue full, is left behind while another goes on.
+  // A sink that takes nothing for so long while the memory is full of what it has not read, and another goes
+  // on, is lagging: what it does not read is overwritten.
   std::chrono::nanoseconds stall_limit = std::chrono::seconds(10);
   // Between two tries of what a sink did not take: this, doubling up to the limit, and spread by chance.
   std::chrono::nanoseconds retry_first = std::chrono::milliseconds(100);
@@ -43,8 +44,6 @@ struct BatchLimits {
   std::chrono::nanoseconds linger{};
 };
 
-inline constexpr std::chrono::seconds kRemoteLinger{1};
-
 // One sink, and how it is to be served. The sink's name() is its name in status and set_enabled().
 struct SinkSpec {
   std::unique_ptr<Sink> sink;
@@ -53,12 +52,6 @@ struct SinkSpec {
   std::chrono::nanoseconds suspend = std::chrono::minutes(5);
   // A sink that the ledger does not know yet begins with the oldest record, not behind the newest.
   bool from_start = false;
-  // As configured. One that was disabled at run time stays so over a restart, where there is a ledger.
-  bool enabled = true;
-  std::string destination = {};  // for status, without credentials; empty: the name
-  // Where records go that it refuses for good. Empty: DIR/dead-letters/ in the ledger; without one they are
-  // counted and told, and not kept.
-  std::string dead_letters = {};
 };
 
 }  // namespace natsession

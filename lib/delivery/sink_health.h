@@ -9,11 +9,10 @@
 #include <string>
 
 #include "base/time.h"
-#include "delivery/backoff.h"
 #include "delivery/breaker.h"
 #include "delivery/report.h"
 #include "delivery/settings.h"
-#include "delivery/sink_share.h"
+#include "delivery/sink_state.h"
 
 namespace natsession {
 
@@ -22,7 +21,7 @@ class SinkHealth {
   using Time = std::chrono::nanoseconds;  // steady
 
   // All references outlive the object.
-  SinkHealth(SinkShare& share, const DeliverySettings& settings, const Clock& clock, ReportDesk& desk);
+  SinkHealth(SinkRuntime& state, const DeliverySettings& settings, const Clock& clock, Reporter& reporter);
 
   [[nodiscard]] bool in_trouble() const { return trouble_since_.has_value(); }
   [[nodiscard]] Time in_trouble_for() const;  // zero if it is well
@@ -32,7 +31,7 @@ class SinkHealth {
   [[nodiscard]] std::optional<Time> wait(Time now);
   // Whether a batch may be sent now that wait() has nothing against it.
   enum class Permit { kSend, kTest, kWaitForData };
-  [[nodiscard]] Permit permit(Time now, std::uint64_t frontier) const;
+  [[nodiscard]] Permit permit(Time now, std::uint64_t high_watermark) const;
   // Things may have changed: no waiting.
   void try_now();
 
@@ -40,21 +39,21 @@ class SinkHealth {
   void begin_test();
   void note_retry() { ++retries_; }
 
-  // What became of it. `frontier` as it was when the batch was offered.
+  // What became of it. `high_watermark` as it was when the batch was offered.
   void well();
   void went_on();  // it took a part: slow, not in trouble
-  void fail(const Answer& answer, std::uint64_t frontier);
+  void fail(const Answer& answer, std::uint64_t high_watermark);
   void close(const Answer& answer);
 
  private:
   void back_off(const Answer& answer, Time now);
-  void suspend(Time now, std::uint64_t frontier, const std::string& why);
+  void suspend(Time now, std::uint64_t high_watermark, const std::string& why);
   void note_failure(const std::string& code, const std::string& why);
   void publish();
 
-  SinkShare& share_;
+  SinkRuntime& state_;
   const Clock& clock_;
-  ReportDesk& desk_;
+  Reporter& reporter_;
   Backoff backoff_;
   Breaker breaker_;
   std::optional<Time> retry_at_;

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
-#include "delivery/batch.h"
-#include "delivery/left_behind.h"
+#include "delivery/log_consumer.h"
 
 namespace natsession {
 namespace {
 
-constexpr std::chrono::seconds kRejectedTellInterval{1};
+constexpr std::chrono::seconds kRejectedReportInterval{1};
 // A sink in trouble for so long is not expected to recover while a stop waits for it.
 constexpr std::chrono::seconds kLastingTrouble{5};
 // So many records that are rejected in a row go to the disk at once: it would be slow for each of them.
@@ -16,13 +15,13 @@ constexpr std::uint64_t kMaxLetters = 100;
 
 }  // namespace
 
-SinkWorker::SinkWorker(SinkShare& share, std::unique_ptr<Intake> intake, DeadLetters dead_letters,
-                       const WorkerScene& scene)
-    : share_(share),
-      intake_(std::move(intake)),
+SinkWorker::SinkWorker(SinkRuntime& state, std::unique_ptr<LogConsumer> consumer, DeadLetters dead_letters,
+                       const DeliveryContext& context)
+    : state_(state),
+      consumer_(std::move(consumer)),
       dead_letters_(std::move(dead_letters)),
-      scene_(scene),
-      health_(share, scene.settings, scene.clock, scene.desk) {}
+      context_(context),
+      health_(state, context.settings, context.clock, context.reporter) {}
 
 Turn SinkWorker::step() {
   const Turn turn = work();
@@ -31,78 +30,77 @@ Turn SinkWorker::step() {
 }
 
 Turn SinkWorker::work() {
-  if (scene_.run.abandoned.load(std::memory_order_acquire)) {
+  if (context_.run.abandoned.load(std::memory_order_acquire)) {
     commit();
-    intake_->finish();
+    consumer_->finish();
     return {Turn::Kind::kDone};
   }
-  tell_who_is_left_behind(scene_.receivers, scene_.desk);
-  const Time now = scene_.clock.steady();
-  due_ = intake_->tick(now);
-  if (share_.reopen_wanted.exchange(false, std::memory_order_acq_rel)) {
+  const Time now = context_.clock.steady();
+  due_ = consumer_->tick(now);
+  if (state_.reopen_wanted.exchange(false, std::memory_order_acq_rel)) {
     reopen();
     health_.try_now();  // the new destination may be well
   }
   comply();
-  if (share_.closed.load(std::memory_order_relaxed) || share_.disabled.load(std::memory_order_relaxed)) {
-    return pass_by();
+  if (state_.closed.load(std::memory_order_relaxed) || state_.disabled.load(std::memory_order_relaxed)) {
+    return stand_by();
   }
   if (note_stop() && in_vain()) return leave();
-  if (const std::optional<Time> wait = health_.wait(now)) return sleep(Doorbell::Sleep::kDeep, wait);
+  if (const std::optional<Time> wait = health_.wait(now)) return sleep(Notifier::Sleep::kDeep, wait);
   return offer(now);
 }
 
 void SinkWorker::comply() {
-  const bool enabled = share_.enabled_wanted.load(std::memory_order_acquire);
-  if (enabled != share_.disabled.load(std::memory_order_relaxed)) return;
-  if (enabled) {
-    intake_->resume();
-    health_.try_now();
+  const bool enabled = state_.enabled_wanted.load(std::memory_order_acquire);
+  if (enabled != state_.disabled.load(std::memory_order_relaxed)) return;
+  if (enabled) health_.try_now();
+  if (!state_.closed.load(std::memory_order_relaxed)) {
+    consumer_->set_hold(enabled ? LogReader::Hold::kHolds : LogReader::Hold::kWaits);
   }
-  share_.disabled.store(!enabled, std::memory_order_release);
+  state_.disabled.store(!enabled, std::memory_order_release);
 }
 
 // Whether the program is stopping. Its first sight is the time for a last try: there may be no later one.
 // What is kept has one, so a target that refuses is not asked once more.
 bool SinkWorker::note_stop() {
-  if (stopping_ || !scene_.run.stopping.load(std::memory_order_acquire)) return stopping_;
+  if (stopping_ || !context_.run.stopping.load(std::memory_order_acquire)) return stopping_;
   stopping_ = true;
   last_try_ = health_.in_trouble_for() >= kLastingTrouble;
-  if (!intake_->keeps() || !health_.suspended()) health_.try_now();
+  if (!consumer_->keeps() || !health_.suspended()) health_.try_now();
   return true;
 }
 
 // No use to hold up the stop: the target refuses, or was in lasting trouble and what waits is kept. Another
 // fault may pass, until the time limit.
 bool SinkWorker::in_vain() const {
-  const bool kept = intake_->keeps();
+  const bool kept = consumer_->keeps();
   return (health_.suspended() && (kept || tried_)) || (kept && last_try_ && tried_ && health_.in_trouble());
 }
 
 Turn SinkWorker::offer(Time now) {
-  const bool complete = intake_->complete();  // before the look: then nothing comes behind it
-  const BatchLimits& limits = share_.spec.batch;
-  const Intake::Offer offered = intake_->offer(limits, slept_lightly_ ? now : looked_at_);
+  const bool complete = consumer_->complete();  // before the look: then nothing comes behind it
+  const BatchLimits& limits = state_.spec.batch;
+  const LogConsumer::Offer offered = consumer_->offer(limits, slept_lightly_ ? now : looked_at_);
   looked_at_ = now;
   slept_lightly_ = false;
   if (!offered.trouble.empty()) {
-    health_.fail(Answer::retry_later(0, offered.trouble), intake_->frontier());
+    health_.fail(Answer::retry_later(0, offered.trouble), consumer_->high_watermark());
     return stopping_ ? leave() : Turn{};
   }
   if (offered.records.empty()) {
-    share_.oldest_waiting.clear();
+    state_.oldest_waiting.clear();
     if (!complete) return idle(now);
     flush();
     return leave();
   }
-  share_.oldest_waiting.set(offered.records.front().end_time);
+  state_.oldest_waiting.set(offered.records.front().end_time);
 
-  const SinkHealth::Permit permit = health_.permit(now, intake_->frontier());
-  if (permit == SinkHealth::Permit::kWaitForData) return sleep(Doorbell::Sleep::kLight, std::nullopt);
+  const SinkHealth::Permit permit = health_.permit(now, consumer_->high_watermark());
+  if (permit == SinkHealth::Permit::kWaitForData) return sleep(Notifier::Sleep::kLight, std::nullopt);
   const Batch batch = cut_batch(offered.records, limits);
   const Time waited = now - offered.since;
   if (!batch.full && waited < limits.linger && !stopping_ && !owed_ && permit == SinkHealth::Permit::kSend) {
-    return sleep(Doorbell::Sleep::kLight, limits.linger - waited);
+    return sleep(Notifier::Sleep::kLight, limits.linger - waited);
   }
   flush_at_.reset();
   if (permit == SinkHealth::Permit::kTest) health_.begin_test();
@@ -112,161 +110,160 @@ Turn SinkWorker::offer(Time now) {
 
 void SinkWorker::deliver(std::span<const SessionRecord> records) {
   if (owed_) {
-    share_.retried.add(1);
+    state_.retried.add(1);
     health_.note_retry();
   }
-  const std::uint64_t frontier = intake_->frontier();
-  Answer answer = share_.spec.sink->deliver(records);
+  const std::uint64_t high_watermark = consumer_->high_watermark();
+  Answer answer = state_.spec.sink->deliver(records);
   if (answer.kind == Answer::Kind::kDelivered) answer.taken = records.size();
   answer.taken = std::min(answer.taken, records.size());
   // Also if the sink has hung for so long that the program has gone on without it: its place is still this
   // worker's alone.
-  settle(records, answer);
+  acknowledge(records, answer);
   uncommitted_ = true;
   const bool only_rejected = answer.kind == Answer::Kind::kRejected && answer.taken == 0;
   if (!only_rejected || letters_ >= kMaxLetters) commit();
-  if (scene_.run.abandoned.load(std::memory_order_acquire)) return;  // nobody listens any more
+  if (context_.run.abandoned.load(std::memory_order_acquire)) return;  // nobody listens any more
   tried_ = stopping_;
-  judge(answer, answer.taken, frontier);
+  judge(answer, answer.taken, high_watermark);
 }
 
-void SinkWorker::settle(std::span<const SessionRecord> records, const Answer& answer) {
+void SinkWorker::acknowledge(std::span<const SessionRecord> records, const Answer& answer) {
   using Kind = Answer::Kind;
-  share_.delivered.add(answer.taken);
-  if (answer.taken > 0) share_.last_delivery.set(to_ms(scene_.clock.now()));
+  state_.delivered.add(answer.taken);
+  if (answer.taken > 0) state_.last_delivery.set(to_ms(context_.clock.now()));
   const bool rest = answer.taken < records.size();
   owed_ = rest && (answer.kind == Kind::kRetryLater || answer.kind == Kind::kTargetFailed);
   const bool rejected = rest && answer.kind == Kind::kRejected;
-  if (rejected) bury(records[answer.taken], answer.why);
-  intake_->settle(answer.taken + (rejected ? 1 : 0));
+  if (rejected) write_dead_letter(records[answer.taken], answer.why);
+  consumer_->acknowledge(answer.taken + (rejected ? 1 : 0));
 }
 
 void SinkWorker::commit() {
   if (!uncommitted_) return;
   uncommitted_ = false;
   if (letters_ > 0) {
-    const Result<void> synced = intake_->keeps() ? dead_letters_.sync() : Result<void>();
-    (synced ? share_.dead_lettered : share_.dead_letters_lost).add(letters_);
+    const Result<void> synced = consumer_->keeps() ? dead_letters_.sync() : Result<void>();
+    (synced ? state_.dead_lettered : state_.dead_letters_lost).add(letters_);
     letters_ = 0;
-    tell_burial(synced);
+    report_dead_letters(synced);
   }
-  intake_->commit();
+  consumer_->commit();
 }
 
-void SinkWorker::judge(const Answer& answer, std::size_t taken, std::uint64_t frontier) {
+void SinkWorker::judge(const Answer& answer, std::size_t taken, std::uint64_t high_watermark) {
   using Kind = Answer::Kind;
   switch (answer.kind) {
     case Kind::kDelivered:
       health_.well();
       if (!answer.why.empty()) {
-        scene_.desk.report({.kind = Report::Kind::kNotice, .sink = share_.name, .why = answer.why});
+        context_.reporter.report({.kind = Report::Kind::kNotice, .sink = state_.name, .why = answer.why});
       }
       break;
     case Kind::kRetryLater:
       if (taken > 0) health_.went_on();
       // What goes on, if slowly, is offered the rest at once, unless it asked for a pause.
-      if (taken == 0 || answer.throttled_by || answer.after) health_.fail(answer, frontier);
+      if (taken == 0 || answer.throttled_by || answer.after) health_.fail(answer, high_watermark);
       break;
     case Kind::kTargetFailed:
-      health_.fail(answer, frontier);
+      health_.fail(answer, high_watermark);
       break;
     case Kind::kRejected:
       health_.well();
-      tell_rejected();
+      report_rejected();
       break;
     case Kind::kClosed:
       health_.close(answer);
+      consumer_->set_hold(LogReader::Hold::kClosed);
       break;
   }
 }
 
 // Counted, and kept where it can be.
-void SinkWorker::bury(const SessionRecord& record, const std::string& why) {
-  share_.rejected.add(1);
-  ++untold_rejected_;
+void SinkWorker::write_dead_letter(const SessionRecord& record, const std::string& why) {
+  state_.rejected.add(1);
+  ++unreported_rejected_;
   rejected_why_ = why;
   if (!dead_letters_.kept()) return;
   const std::uint64_t before = dead_letters_.overwritten();
   const Result<void> added = dead_letters_.add(record, why);
-  share_.dead_letters_lost.add(dead_letters_.overwritten() - before + (added ? 0 : 1));
+  state_.dead_letters_lost.add(dead_letters_.overwritten() - before + (added ? 0 : 1));
   if (added) ++letters_;
-  tell_burial(added);
+  report_dead_letters(added);
 }
 
-void SinkWorker::tell_burial(const Result<void>& buried) {
-  if (burial_fails_ == !buried) return;
-  burial_fails_ = !buried;
-  scene_.desk.report(
-      {.kind = buried ? Report::Kind::kDeadLetterTroubleOver : Report::Kind::kDeadLetterTrouble,
-       .sink = share_.name,
-       .why = buried ? std::string() : buried.error().message});
+void SinkWorker::report_dead_letters(const Result<void>& written) {
+  if (dead_letters_fail_ == !written) return;
+  dead_letters_fail_ = !written;
+  context_.reporter.report(
+      {.kind = written ? Report::Kind::kDeadLetterTroubleOver : Report::Kind::kDeadLetterTrouble,
+       .sink = state_.name,
+       .why = written ? std::string() : written.error().message});
 }
 
-void SinkWorker::tell_rejected() {
-  const Time now = scene_.clock.steady();
-  if (untold_rejected_ == 0 || (rejected_told_at_ && now - *rejected_told_at_ < kRejectedTellInterval))
+void SinkWorker::report_rejected() {
+  const Time now = context_.clock.steady();
+  if (unreported_rejected_ == 0 ||
+      (rejected_reported_at_ && now - *rejected_reported_at_ < kRejectedReportInterval))
     return;
-  rejected_told_at_ = now;
-  scene_.desk.report({.kind = Report::Kind::kRejected,
-                      .sink = share_.name,
-                      .why = rejected_why_,
-                      .records = untold_rejected_});
-  untold_rejected_ = 0;
+  rejected_reported_at_ = now;
+  context_.reporter.report({.kind = Report::Kind::kRejected,
+                            .sink = state_.name,
+                            .why = rejected_why_,
+                            .records = unreported_rejected_});
+  unreported_rejected_ = 0;
 }
 
 void SinkWorker::reopen() {
-  const Result<void> reopened = share_.spec.sink->reopen();
+  const Result<void> reopened = state_.spec.sink->reopen();
   if (reopened) return;
-  scene_.desk.report(
-      {.kind = Report::Kind::kReopenFailed, .sink = share_.name, .why = reopened.error().message});
+  context_.reporter.report(
+      {.kind = Report::Kind::kReopenFailed, .sink = state_.name, .why = reopened.error().message});
 }
 
 void SinkWorker::flush() {
-  const Result<void> flushed = share_.spec.sink->flush();
+  const Result<void> flushed = state_.spec.sink->flush();
   const std::string failure = flushed ? std::string() : flushed.error().message;
   if (failure == flush_failure_) return;
   flush_failure_ = failure;
   if (failure.empty()) return;
-  scene_.desk.report({.kind = Report::Kind::kFlushFailed, .sink = share_.name, .why = failure});
+  context_.reporter.report({.kind = Report::Kind::kFlushFailed, .sink = state_.name, .why = failure});
 }
 
-// Disabled, or closed for good.
-Turn SinkWorker::pass_by() {
-  const bool complete = intake_->complete();
-  const bool closed = share_.closed.load(std::memory_order_relaxed);
-  owed_ = owed_ && !closed;
-  intake_->pass_by(owed_);
-  if (complete || (intake_->keeps() && scene_.run.stopping.load(std::memory_order_acquire))) return leave();
-  const auto waiting = intake_->offer({.records = 1}, scene_.clock.steady()).records;
+// Disabled, or closed for good: what comes waits, as long as the log has it.
+Turn SinkWorker::stand_by() {
+  if (context_.run.stopping.load(std::memory_order_acquire)) return leave();
+  if (state_.closed.load(std::memory_order_relaxed)) return sleep(Notifier::Sleep::kLight, std::nullopt);
+  const auto waiting = consumer_->offer({.records = 1}, context_.clock.steady()).records;
   if (waiting.empty()) {
-    share_.oldest_waiting.clear();
+    state_.oldest_waiting.clear();
   } else {
-    share_.oldest_waiting.set(waiting.front().end_time);
+    state_.oldest_waiting.set(waiting.front().end_time);
   }
-  return sleep(Doorbell::Sleep::kLight, std::nullopt);
+  return sleep(Notifier::Sleep::kLight, std::nullopt);
 }
 
 Turn SinkWorker::idle(Time now) {
-  tell_rejected();
-  if (!flush_at_) flush_at_ = now + scene_.settings.idle_flush;
+  report_rejected();
+  if (!flush_at_) flush_at_ = now + context_.settings.idle_flush;
   if (now >= *flush_at_) {
     flush();
-    flush_at_ = now + scene_.settings.idle_flush_again;
+    flush_at_ = now + context_.settings.idle_flush_again;
   }
-  return sleep(Doorbell::Sleep::kLight, *flush_at_ - now);
+  return sleep(Notifier::Sleep::kLight, *flush_at_ - now);
 }
 
-Turn SinkWorker::sleep(Doorbell::Sleep depth, std::optional<Time> limit) {
-  slept_lightly_ = depth == Doorbell::Sleep::kLight;
+Turn SinkWorker::sleep(Notifier::Sleep depth, std::optional<Time> limit) {
+  slept_lightly_ = depth == Notifier::Sleep::kLight;
   if (due_ && (!limit || *due_ < *limit)) limit = due_;
   return {Turn::Kind::kSleep, depth, limit};
 }
 
 Turn SinkWorker::leave() {
-  rejected_told_at_.reset();
-  tell_rejected();
+  rejected_reported_at_.reset();
+  report_rejected();
   commit();
-  intake_->finish();
+  consumer_->finish();
   return {Turn::Kind::kDone};
 }
 

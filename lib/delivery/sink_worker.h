@@ -1,9 +1,9 @@
-// SinkWorker: what the thread of one sink does, step by step: make batches of what its intake offers, deliver
-// them, try again what was not taken, keep what is rejected, comply when it is enabled or disabled, reopen
-// and flush when it is time. It knows no thread and never sleeps: it says how its thread may.
+// SinkWorker: what the thread of one sink does, step by step: make batches of what comes from the log,
+// deliver them, try again what was not taken, keep what is rejected, comply when it is enabled or disabled,
+// reopen and flush when it is time. It knows no thread and never sleeps: it says how its thread may.
 //
 // The rest of a batch is offered again before anything else, so order is kept and a half-written record is
-// completed. The intake's place moves only behind what was delivered, or rejected and counted: where the
+// completed. Its place in the log moves only behind what was delivered, or rejected and counted: where the
 // place outlives the program, dead letters are on the disk before it moves behind them.
 // Threads: one, the sink's worker thread (a test may be it).
 #pragma once
@@ -17,32 +17,19 @@
 
 #include "base/time.h"
 #include "delivery/dead_letters.h"
-#include "delivery/intake.h"
 #include "delivery/report.h"
 #include "delivery/settings.h"
 #include "delivery/sink_health.h"
-#include "delivery/sink_share.h"
-#include "delivery/turn.h"
+#include "delivery/sink_state.h"
 
 namespace natsession {
 
-// What all workers of a program have in common. All references outlive them.
-struct WorkerScene {
-  std::span<Receiver* const> receivers;  // of the producers
-  const RunState& run;
-  const DeliverySettings& settings;
-  const Clock& clock;
-  ReportDesk& desk;
-};
-
 class SinkWorker {
  public:
-  using Next = Turn;
+  SinkWorker(SinkRuntime& state, std::unique_ptr<LogConsumer> consumer, DeadLetters dead_letters,
+             const DeliveryContext& context);
 
-  SinkWorker(SinkShare& share, std::unique_ptr<Intake> intake, DeadLetters dead_letters,
-             const WorkerScene& scene);
-
-  // At most one delivery. The tally of the doorbell is to be taken before.
+  // At most one delivery. The mark of the notifier is to be taken before.
   Turn step();
 
  private:
@@ -54,39 +41,39 @@ class SinkWorker {
   [[nodiscard]] bool in_vain() const;
   Turn offer(Time now);
   void deliver(std::span<const SessionRecord> records);
-  void settle(std::span<const SessionRecord> records, const Answer& answer);
-  void judge(const Answer& answer, std::size_t taken, std::uint64_t frontier);
+  void acknowledge(std::span<const SessionRecord> records, const Answer& answer);
+  void judge(const Answer& answer, std::size_t taken, std::uint64_t high_watermark);
   void commit();
-  void bury(const SessionRecord& record, const std::string& why);
-  void tell_burial(const Result<void>& buried);
-  void tell_rejected();
+  void write_dead_letter(const SessionRecord& record, const std::string& why);
+  void report_dead_letters(const Result<void>& written);
+  void report_rejected();
   void reopen();
   void flush();
-  Turn pass_by();
+  Turn stand_by();
   Turn idle(Time now);
-  Turn sleep(Doorbell::Sleep depth, std::optional<Time> limit);
+  Turn sleep(Notifier::Sleep depth, std::optional<Time> limit);
   Turn leave();
 
-  SinkShare& share_;
-  const std::unique_ptr<Intake> intake_;
+  SinkRuntime& state_;
+  const std::unique_ptr<LogConsumer> consumer_;
   DeadLetters dead_letters_;
-  const WorkerScene scene_;
+  const DeliveryContext context_;
   SinkHealth health_;
 
-  bool owed_ = false;             // the sink has seen the first record, perhaps a part of it is out
-  bool stopping_ = false;         // seen
-  bool last_try_ = false;         // the stop came in lasting trouble
-  bool tried_ = false;            // since the stop
-  bool slept_lightly_ = true;     // before this step: what is there now has come just now
-  Time looked_at_{};              // when the intake was looked at last
-  std::optional<Time> due_;       // the intake wants to be called again within that
-  std::optional<Time> flush_at_;  // steady; set while idle
-  std::string flush_failure_;     // the last one told
-  bool burial_fails_ = false;     // told
-  std::uint64_t letters_ = 0;     // dead, since the last commit
-  bool uncommitted_ = false;      // the intake's place is to move
-  std::uint64_t untold_rejected_ = 0;
-  std::optional<Time> rejected_told_at_;
+  bool owed_ = false;               // the sink has seen the first record, perhaps a part of it is out
+  bool stopping_ = false;           // seen
+  bool last_try_ = false;           // the stop came in lasting trouble
+  bool tried_ = false;              // since the stop
+  bool slept_lightly_ = true;       // before this step: what is there now has come just now
+  Time looked_at_{};                // when the log was looked at last
+  std::optional<Time> due_;         // the consumer wants to be called again within that
+  std::optional<Time> flush_at_;    // steady; set while idle
+  std::string flush_failure_;       // the last one told
+  bool dead_letters_fail_ = false;  // told
+  std::uint64_t letters_ = 0;       // dead, since the last commit
+  bool uncommitted_ = false;        // its place is to move
+  std::uint64_t unreported_rejected_ = 0;
+  std::optional<Time> rejected_reported_at_;
   std::string rejected_why_;  // of the last one
 };
 

@@ -1,5 +1,5 @@
 // RecordOutput: where a collector puts the records that it makes. delivery/ implements it; tests keep a list.
-// Threads: one, the collector's. Neither call blocks, takes a lock or allocates in the steady state.
+// Threads: one, the collector's. Neither call blocks, holds a lock for long or allocates in the steady state.
 #pragma once
 
 #include "record/session_record.h"

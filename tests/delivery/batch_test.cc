@@ -1,7 +1,6 @@
-#include "delivery/batch.h"
-
 #include <catch2/catch.hpp>
 
+#include "delivery/log_consumer.h"
 #include "record/encoder.h"
 #include "support/numbered_record.h"
 

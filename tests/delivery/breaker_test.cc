@@ -9,7 +9,7 @@ using State = Breaker::State;
 
 namespace {
 constexpr auto kSuspension = 5min;
-constexpr std::uint64_t kKnown = 100;  // the frontier when the batch that failed was offered
+constexpr std::uint64_t kKnown = 100;  // the high_watermark when the batch that failed was offered
 }  // namespace
 
 TEST_CASE("a closed breaker lets everything through", "[delivery][breaker]") {
@@ -50,14 +50,14 @@ TEST_CASE("a test that fails suspends for as long again, and needs newer data", 
   breaker.fail(0s, kKnown);
   for (int round = 1; round <= 3; ++round) {
     const auto now = round * kSuspension;
-    const std::uint64_t frontier = kKnown + static_cast<std::uint64_t>(round);
-    REQUIRE(breaker.permit(now, frontier) == Permit::kTest);
+    const std::uint64_t high_watermark = kKnown + static_cast<std::uint64_t>(round);
+    REQUIRE(breaker.permit(now, high_watermark) == Permit::kTest);
     breaker.begin_test();
     CHECK(breaker.state() == State::kTesting);
-    breaker.fail(now, frontier);
+    breaker.fail(now, high_watermark);
     CHECK(breaker.state() == State::kSuspended);
-    CHECK(breaker.permit(now + kSuspension - 1ns, frontier + 1) == Permit::kWait);
-    CHECK(breaker.permit(now + kSuspension, frontier) == Permit::kWaitForData);
+    CHECK(breaker.permit(now + kSuspension - 1ns, high_watermark + 1) == Permit::kWait);
+    CHECK(breaker.permit(now + kSuspension, high_watermark) == Permit::kWaitForData);
   }
 }
 

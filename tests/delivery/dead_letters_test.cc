@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "delivery/delivery_fixture.h"
 #include "delivery/disabled_sinks.h"
-#include "delivery/rigs.h"
 #include "support/disk_faults.h"
 #include "support/files.h"
 #include "support/manual_clock.h"
@@ -15,7 +15,6 @@
 using namespace natsession;
 using namespace std::chrono_literals;
 using natsession::testing::FileSizeLimit;
-using natsession::testing::LedgerFixture;
 using natsession::testing::LedgerRig;
 using natsession::testing::ManualClock;
 using natsession::testing::MemoryRig;
@@ -124,12 +123,8 @@ TEST_CASE("every sink has a file name of its own, safe and not too long", "[deli
   CHECK(file_name_of(std::string(300, '/')).size() < 200);
 }
 
-TEMPLATE_TEST_CASE("what a sink rejects is counted, kept and passed over alone", "[delivery][dead_letters]",
-                   MemoryRig, LedgerRig) {
-  const TempDir directory;
-  const std::string path = directory.file("a.jsonl");
-  TestType rig(sinks({{Answer::rejected(2, "too large"), Answer::rejected(0, "too odd")}}),
-               [&](std::size_t, SinkSpec& spec) { spec.dead_letters = path; });
+TEST_CASE("what a sink rejects is counted, kept and passed over alone", "[delivery][dead_letters]") {
+  LedgerRig rig(sinks({{Answer::rejected(2, "too large"), Answer::rejected(0, "too odd")}}));
   rig.write(0, 6);
   rig.run(0);
   CHECK(rig.delivered(0) == std::vector<std::uint32_t>{0, 1, 4, 5});
@@ -138,17 +133,16 @@ TEMPLATE_TEST_CASE("what a sink rejects is counted, kept and passed over alone",
   CHECK(status.rejected == 2);
   CHECK(status.dead_lettered == 2);
   CHECK(status.waiting == 0);
-  const std::string text = read_file(path);
-  CHECK(text.find("\"why\":\"too large\",\"record\":" + line_of(numbered_record(2))) != std::string::npos);
-  CHECK(text.find("\"why\":\"too odd\",\"record\":" + line_of(numbered_record(3))) != std::string::npos);
+  const std::string text = read_file(rig.directory() + "/dead-letters/a.jsonl");
+  CHECK(text.find("\"why\":\"too large\"") < text.find("\"seq\":2"));
+  CHECK(text.find("\"why\":\"too odd\"") < text.find("\"seq\":3"));
+  CHECK(lines(rig.directory() + "/dead-letters/a.jsonl") == 2);
 }
 
-TEMPLATE_TEST_CASE("dead letters that cannot be kept are told, and do not stop delivery",
-                   "[delivery][dead_letters]", MemoryRig, LedgerRig) {
-  TempDir directory;
-  write_file(directory.file("wall"), "");
-  TestType rig(sinks({{Answer::rejected(0, "odd"), Answer::delivered(0), Answer::rejected(0, "odd")}}),
-               [&](std::size_t, SinkSpec& spec) { spec.dead_letters = directory.file("wall") + "/a"; });
+TEST_CASE("dead letters that cannot be kept are told, and do not stop delivery", "[delivery][dead_letters]") {
+  LedgerRig rig(sinks({{Answer::rejected(0, "odd"), Answer::delivered(0), Answer::rejected(0, "odd")}}));
+  const std::string wall = rig.directory() + "/dead-letters";
+  write_file(wall, "");
   rig.write(0, 3);
   rig.run(0);
   CHECK(rig.delivered(0) == numbers(1, 3));
@@ -156,7 +150,7 @@ TEMPLATE_TEST_CASE("dead letters that cannot be kept are told, and do not stop d
   CHECK(rig.status(0).dead_lettered == 0);
   CHECK(rig.status(0).dead_letters_lost == 1);
   CHECK(rig.report_kinds() == std::vector{RKind::kDeadLetterTrouble, RKind::kRejected});
-  REQUIRE(unlink(directory.file("wall").c_str()) == 0);
+  REQUIRE(unlink(wall.c_str()) == 0);
   rig.clock.advance(1s);
   rig.write(3, 5);
   rig.run(0);
@@ -167,11 +161,8 @@ TEMPLATE_TEST_CASE("dead letters that cannot be kept are told, and do not stop d
 
 TEST_CASE("with a ledger dead letters are on the disk before the cursor is behind them",
           "[delivery][dead_letters]") {
-  LedgerFixture fixture(sinks({testing::FlakySink::Script(5, Answer::rejected(0, "odd"))}), {}, {},
-                        LedgerFixture::Kept::kOnDisk);
+  LedgerRig fixture(sinks({testing::FlakySink::Script(5, Answer::rejected(0, "odd"))}));
   fixture.write(0, 10);
-  fixture.clock.advance(2s);
-  fixture.run_feeder();
   const testing::FailingDisk disk({});
   fixture.run(0);
   const auto done = disk.done();
@@ -193,14 +184,14 @@ TEST_CASE("with a ledger dead letters are on the disk before the cursor is behin
 
 TEST_CASE("while dead letters wait for the disk the cursor waits for them, also at its flush",
           "[delivery][dead_letters]") {
-  LedgerFixture fixture(sinks({testing::FlakySink::Script(1000, Answer::rejected(0, "odd"))}));
+  LedgerRig fixture(sinks({testing::FlakySink::Script(1000, Answer::rejected(0, "odd"))}));
   fixture.write(0, 1000);
   for (int i = 0; i < 99; ++i) {
     fixture.clock.advance(1s);
-    static_cast<void>(fixture.core->worker(0).step());
+    static_cast<void>(fixture.step(0));
     CHECK(fixture.cursor(0) == 0);
   }
-  static_cast<void>(fixture.core->worker(0).step());
+  static_cast<void>(fixture.step(0));
   CHECK(fixture.cursor(0) == 100);
   CHECK(fixture.status(0).dead_lettered == 100);
   fixture.run(0);
@@ -252,11 +243,11 @@ TEST_CASE("with a ledger the dead letters of each sink are in it", "[delivery][d
   rig.write(0, 3);
   rig.run(0);
   rig.run(1);
-  const std::string directory = rig.core->ledger_status()->directory + "/dead-letters";
+  const std::string directory = rig.directory() + "/dead-letters";
   CHECK(testing::list_directory(directory) == std::vector<std::string>{"a.jsonl", "b.jsonl"});
 }
 
-TEST_CASE("in memory and with no path the rejected are counted only", "[delivery][dead_letters]") {
+TEST_CASE("in memory the rejected are counted only", "[delivery][dead_letters]") {
   MemoryRig rig(sinks({{Answer::rejected(0, "odd")}}));
   rig.write(0, 3);
   rig.run(0);

@@ -1,8 +1,8 @@
-// Delivery with its threads. The clock is real, but no test depends on how fast it runs.
+// Delivery with its threads, in memory and over a ledger. The clock is real, but no test depends on how fast
+// it runs.
 #include "delivery/delivery.h"
 
 #include <functional>
-#include <latch>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -11,6 +11,7 @@
 #include "support/flaky_sink.h"
 #include "support/numbered_record.h"
 #include "support/stuck_sink.h"
+#include "support/temp_dir.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
@@ -20,69 +21,74 @@ using natsession::testing::FlakySink;
 using natsession::testing::Latch;
 using natsession::testing::numbered_record;
 using natsession::testing::StuckSink;
+using natsession::testing::TempDir;
 
 namespace {
 
 constexpr auto kLongEnough = 60s;  // a limit that is never reached unless something is broken
 
 // Retries quickly: these tests are about threads, not about time.
-DeliverySettings quick(std::size_t queue_batches = 256) {
+DeliverySettings quick(std::size_t queue_batches = 64) {
   return {.queue_batches = queue_batches, .retry_first = 100us, .retry_limit = 1ms};
 }
-
-struct Sinks {
-  std::vector<std::shared_ptr<Capture>> captures;
-  std::vector<std::unique_ptr<Sink>> owned;
-
-  Sinks& good() {
-    captures.push_back(std::make_shared<Capture>());
-    owned.push_back(std::make_unique<CaptureSink>("good", captures.back()));
-    return *this;
-  }
-  Sinks& flaky(FlakySink::Script script) {
-    captures.push_back(std::make_shared<Capture>());
-    owned.push_back(std::make_unique<FlakySink>("flaky", captures.back(), std::move(script)));
-    return *this;
-  }
-  Sinks& stuck(std::shared_ptr<Latch> latch) {
-    captures.push_back(std::make_shared<Capture>());
-    owned.push_back(std::make_unique<StuckSink>("stuck", captures.back(), std::move(latch)));
-    return *this;
-  }
-};
 
 void wait_until(const std::function<bool()>& condition) {
   while (!condition()) std::this_thread::yield();
 }
 
-// Emits numbers [0, count) of its own origin, with respect for pressure, as a collector does.
-void collect(Producer& producer, const Origin& origin, std::uint32_t count) {
-  for (std::uint32_t number = 0; number < count;) {
+// Emits numbers [from, to) of its own origin with respect for pressure, as a collector does.
+void collect(Producer& producer, std::uint32_t from, std::uint32_t to,
+             const Origin& origin = testing::test_origin()) {
+  for (std::uint32_t number = from; number < to;) {
     if (!producer.has_room()) {
       producer.flush();
       std::this_thread::yield();
       continue;
     }
-    const std::uint32_t turn = std::min<std::uint32_t>(count - number, 1 + number % 700);
+    const std::uint32_t turn = std::min<std::uint32_t>(to - number, 1 + number % 700);
     for (std::uint32_t i = 0; i < turn; ++i) producer.emit(numbered_record(number++, origin));
     producer.flush();
   }
 }
 
-// How many of each origin's records came, and whether each origin's came in order and without a hole.
+// Whether each of several collectors' records came once and in order: their instances are 0, 1, 2 …
+class OrderSink final : public Sink {
+ public:
+  struct Seen {
+    std::uint32_t next[3] = {0, 0, 0};
+    bool in_order = true;
+  };
+  OrderSink(std::string name, std::shared_ptr<Guarded<Seen>> seen)
+      : name_(std::move(name)), seen_(std::move(seen)) {}
+  std::string_view name() const override { return name_; }
+  Answer deliver(std::span<const SessionRecord> records) override {
+    seen_->with([&](Seen& seen) {
+      for (const SessionRecord& record : records) {
+        std::uint32_t& next = seen.next[record.origin->instance.at(0) - '0'];
+        seen.in_order = seen.in_order && record.seq == next++;
+      }
+    });
+    return Answer::delivered(records.size());
+  }
+
+ private:
+  const std::string name_;
+  const std::shared_ptr<Guarded<Seen>> seen_;
+};
+
+// What came in the place of one collector's records: how many in their order, of them by gap records.
 struct Tally {
-  std::uint32_t next = 0;
+  std::uint64_t next = 0;
   std::uint64_t lost = 0;
   bool in_order = true;
 };
 
-Tally tally_of(const Capture& capture, const Origin& origin) {
+Tally tally_of(const Capture& capture) {
   Tally tally;
   for (const SessionRecord& record : capture.seen().records) {
-    if (record.origin != &origin) continue;
     if (record.event == RecordEvent::kGap) {
       tally.lost += record.events_lost.value();
-      tally.next += static_cast<std::uint32_t>(record.events_lost.value());
+      tally.next += record.events_lost.value();
       continue;
     }
     tally.in_order = tally.in_order && record.seq == tally.next;
@@ -91,200 +97,269 @@ Tally tally_of(const Capture& capture, const Origin& origin) {
   return tally;
 }
 
+// One delivery after another, in memory or over one ledger.
+struct World {
+  explicit World(bool over_a_ledger) : with_ledger(over_a_ledger) {}
+
+  World& add(std::unique_ptr<Sink> sink, BatchLimits batch = {}) {
+    specs.push_back({.sink = std::move(sink), .batch = batch});
+    return *this;
+  }
+  World& good(std::string name = "good") {
+    captures.push_back(std::make_shared<Capture>());
+    return add(std::make_unique<CaptureSink>(std::move(name), captures.back()));
+  }
+  World& flaky(FlakySink::Script script, BatchLimits batch = {}, std::string name = "flaky") {
+    captures.push_back(std::make_shared<Capture>());
+    return add(std::make_unique<FlakySink>(std::move(name), captures.back(), std::move(script)), batch);
+  }
+  World& stuck(std::shared_ptr<Latch> latch) {
+    captures.push_back(std::make_shared<Capture>());
+    return add(std::make_unique<StuckSink>("stuck", captures.back(), std::move(latch)));
+  }
+  void build(const DeliverySettings& settings = quick(), DeliveryCallbacks callbacks = {}) {
+    LedgerSetup ledger;
+    if (with_ledger) {
+      ledger.settings = {.directory = directory.file("ledger"), .sync_interval = 10ms};
+      auto writer = LedgerWriter::open(ledger.settings, clock);
+      REQUIRE(writer);
+      ledger.writer = std::move(*writer);
+    }
+    delivery = std::make_shared<Delivery>(std::move(specs), settings, clock, std::move(callbacks), "here",
+                                          std::move(ledger));
+    specs.clear();
+    producer = &delivery->add_producer();
+    threads = std::make_unique<DeliveryThreads>(delivery);
+  }
+  void start(const DeliverySettings& settings = quick(), DeliveryCallbacks callbacks = {}) {
+    build(settings, std::move(callbacks));
+    REQUIRE(threads->start());
+  }
+  SinkStatus status(std::size_t sink) const { return delivery->status()[sink]; }
+  Drained drain(std::chrono::nanoseconds limit = kLongEnough) { return threads->drain_and_stop(limit); }
+  void end() {
+    threads.reset();
+    delivery.reset();
+  }
+
+  const bool with_ledger;
+  const TempDir directory;
+  const SystemClock clock;
+  std::vector<SinkSpec> specs;
+  std::vector<std::shared_ptr<Capture>> captures;
+  std::shared_ptr<Delivery> delivery;
+  std::unique_ptr<DeliveryThreads> threads;
+  Producer* producer = nullptr;
+};
+
 }  // namespace
 
 TEST_CASE("several collectors and several sinks: every sink gets every collector's records in order",
           "[delivery][threads]") {
-  constexpr std::uint32_t kCount = 60'000;
-  const SystemClock clock;
+  const bool with_ledger = GENERATE(false, true);
+  CAPTURE(with_ledger);
+  constexpr std::uint32_t kCount = 50'000;
+  World world(with_ledger);
+  const auto good = std::make_shared<Guarded<OrderSink::Seen>>();
   FlakySink::Script script;
   for (int i = 0; i < 200; ++i) {
     script.push_back(Answer::delivered(0));
-    script.push_back(Answer::retry_later(0, "no"));
+    script.push_back(Answer::retry_later(static_cast<std::size_t>(i) % 3, "no"));
   }
-  Sinks sinks;
-  sinks.good().flaky(std::move(script)).good();
-  Delivery delivery(std::move(sinks.owned), quick(32), clock, {});
-  const std::vector<Origin> origins{{"one", ""}, {"two", ""}, {"three", ""}};
-  std::vector<Producer*> producers;
-  for (std::size_t i = 0; i < origins.size(); ++i) producers.push_back(&delivery.add_producer());
-  REQUIRE(delivery.start());
+  world.add(std::make_unique<OrderSink>("good", good))
+      .flaky(std::move(script), {.records = 500, .linger = 5ms});
+  world.build(quick(32));
+  const std::vector<Origin> origins{{"0", ""}, {"1", ""}, {"2", ""}};
+  std::vector<Producer*> producers{world.producer};
+  while (producers.size() < origins.size()) producers.push_back(&world.delivery->add_producer());
+  REQUIRE(world.threads->start());
 
-  std::vector<std::thread> collectors;
+  std::vector<std::thread> others;
   for (std::size_t i = 0; i < origins.size(); ++i) {
-    collectors.emplace_back(collect, std::ref(*producers[i]), std::cref(origins[i]), kCount);
+    others.emplace_back(collect, std::ref(*producers[i]), 0, kCount, std::cref(origins[i]));
   }
-  for (std::thread& collector : collectors) collector.join();
-  CHECK(delivery.drain_and_stop(kLongEnough));
-
-  for (const auto& capture : sinks.captures) {
-    for (const Origin& origin : origins) {
-      const Tally tally = tally_of(*capture, origin);
-      CHECK(tally.in_order);
-      CHECK(tally.next == kCount);
-      CHECK(tally.lost == 0);
-    }
-    CHECK(capture->seen().destroyed);
-  }
-  for (const SinkStatus& status : delivery.status()) {
-    CHECK(status.delivered == origins.size() * kCount);
-    CHECK(status.waiting == 0);
-    CHECK(status.dropped == 0);
-  }
-}
-
-TEST_CASE("a sink that hangs is left behind, and after its recovery a gap record says what it missed",
-          "[delivery][threads]") {
-  constexpr std::uint32_t kCount = 100'000;
-  const SystemClock clock;
-  const auto latch = std::make_shared<Latch>();
-  Sinks sinks;
-  sinks.good().stuck(latch);
-  DeliverySettings settings = quick(32);
-  settings.stall_limit = 1ms;
-  std::atomic<int> left_behind{0};
-  std::atomic<int> caught_up{0};
-  Delivery delivery(std::move(sinks.owned), settings, clock,
-                    {[&](const Report& report) {
-                       left_behind += report.kind == Report::Kind::kLeftBehind ? 1 : 0;
-                       caught_up += report.kind == Report::Kind::kCaughtUp ? 1 : 0;
-                     },
-                     {}});
-  const Origin origin{"one", ""};
-  Producer& producer = delivery.add_producer();
-  REQUIRE(delivery.start());
-  std::thread collector([&] {
-    collect(producer, origin, kCount);
-    latch->release();
-    while (delivery.status()[1].left_behind) {
-      producer.flush();
+  others.emplace_back([&] {
+    for (int i = 0; i < 200; ++i) {
+      for (const SinkStatus& status : world.delivery->status()) CHECK(status.delivered <= 3 * kCount);
+      static_cast<void>(world.delivery->ledger_status());
       std::this_thread::yield();
     }
   });
-  collector.join();
-  CHECK(delivery.drain_and_stop(kLongEnough));
+  for (std::thread& thread : others) thread.join();
+  const Drained drained = world.drain();
+  CHECK(drained);
+  CHECK(drained.kept.empty());
+  CHECK_FALSE(drained.any_hung());
 
-  const Tally healthy = tally_of(*sinks.captures[0], origin);
+  const OrderSink::Seen seen = good->with([](const OrderSink::Seen& value) { return value; });
+  CHECK(seen.in_order);
+  for (const std::uint32_t next : seen.next) CHECK(next == kCount);
+  CHECK(world.captures[0]->count() == 3 * kCount);
+  CHECK(world.captures[0]->seen().destroyed);
+  for (const SinkStatus& status : world.delivery->status()) {
+    CHECK(status.delivered == 3 * kCount);
+    CHECK(status.waiting == 0);
+    CHECK(status.dropped == 0);
+  }
+  if (with_ledger) {
+    CHECK(world.delivery->ledger_status()->writer.appended == 3 * kCount);
+    CHECK(world.delivery->ledger_status()->writer.pending == 0);
+  }
+}
+
+TEST_CASE("in memory a sink that hangs lags, and after its recovery gap records say what it missed",
+          "[delivery][threads]") {
+  constexpr std::uint32_t kCount = 100'000;
+  const auto latch = std::make_shared<Latch>();
+  DeliverySettings settings = quick(32);
+  settings.stall_limit = 1ms;
+  std::atomic<int> lagging{0};
+  std::atomic<int> over{0};
+  World world(false);
+  world.good().stuck(latch).start(settings, {[&](const Report& report) {
+                                               lagging += report.kind == Report::Kind::kLagging ? 1 : 0;
+                                               over += report.kind == Report::Kind::kLaggingOver ? 1 : 0;
+                                             },
+                                             {}});
+  collect(*world.producer, 0, kCount);
+  latch->release();
+  wait_until([&] { return world.status(1).waiting == 0; });
+  CHECK(world.drain());
+
+  const Tally healthy = tally_of(*world.captures[0]);
   CHECK(healthy.in_order);
   CHECK(healthy.next == kCount);
   CHECK(healthy.lost == 0);
-  const Tally hung = tally_of(*sinks.captures[1], origin);
+  const Tally hung = tally_of(*world.captures[1]);
   CHECK(hung.in_order);
   CHECK(hung.next == kCount);
   CHECK(hung.lost > 0);
-  CHECK(hung.lost == delivery.status()[1].dropped);
-  CHECK(left_behind.load() >= 1);
-  CHECK(caught_up.load() >= 1);
+  CHECK(hung.lost == world.status(1).dropped);
+  CHECK(lagging.load() >= 1);
+  CHECK(over.load() >= 1);
 }
 
-TEST_CASE("an idle worker wakes for a single record", "[delivery][threads]") {
-  const SystemClock clock;
-  Sinks sinks;
-  sinks.good();
-  Delivery delivery(std::move(sinks.owned), {.idle_flush = 1h}, clock, {});
-  Producer& producer = delivery.add_producer();
-  REQUIRE(delivery.start());
+TEST_CASE("an idle worker wakes for a single record, and to reopen", "[delivery][threads]") {
+  World world(false);
+  world.good().start({.idle_flush = 1h});
   for (std::uint32_t number = 0; number < 200; ++number) {
-    producer.emit(numbered_record(number));
-    producer.flush();
-    wait_until([&] { return sinks.captures[0]->count() == number + 1; });
+    world.producer->emit(numbered_record(number));
+    world.producer->flush();
+    wait_until([&] { return world.captures[0]->count() == number + 1; });
+    world.delivery->request_reopen();
+    wait_until([&] { return world.captures[0]->seen().reopens == static_cast<int>(number) + 1; });
   }
-  CHECK(delivery.drain_and_stop(kLongEnough));
-}
-
-TEST_CASE("an idle sink reopens at once when asked", "[delivery][threads]") {
-  const SystemClock clock;
-  Sinks sinks;
-  sinks.good().good();
-  Delivery delivery(std::move(sinks.owned), {.idle_flush = 1h}, clock, {});
-  delivery.add_producer();
-  REQUIRE(delivery.start());
-  for (int round = 1; round <= 200; ++round) {
-    delivery.request_reopen();
-    for (const auto& capture : sinks.captures) {
-      wait_until([&] { return capture->seen().reopens == round; });
-    }
-  }
-  CHECK(delivery.drain_and_stop(kLongEnough));
+  CHECK(world.drain());
 }
 
 TEST_CASE("a drain names the sink that does not recover, and how much it was owed", "[delivery][threads]") {
-  const SystemClock clock;
-  Sinks sinks;
-  sinks.flaky(FlakySink::Script(100'000, Answer::retry_later(0, "no room"))).good();
+  World world(false);
   DeliverySettings settings;
   settings.retry_first = settings.retry_limit = 1h;
-  Delivery delivery(std::move(sinks.owned), settings, clock, {});
-  Producer& producer = delivery.add_producer();
-  REQUIRE(delivery.start());
-  for (std::uint32_t number = 0; number < 700; ++number) producer.emit(numbered_record(number));
-  producer.flush();
-  wait_until([&] { return delivery.status()[0].in_trouble && delivery.status()[1].waiting == 0; });
-  CHECK(delivery.status()[0].last_failure == "no room");
-  const Drained drained = delivery.drain_and_stop(0ns);
+  world.flaky(FlakySink::Script(100'000, Answer::retry_later(0, "no room"))).good().start(settings);
+  collect(*world.producer, 0, 700);
+  wait_until([&] { return world.status(0).in_trouble && world.status(1).waiting == 0; });
+  CHECK(world.status(0).last_failure == "no room");
+  const Drained drained = world.drain(0ns);
   CHECK_FALSE(drained);
   REQUIRE(drained.undelivered.size() == 1);
   CHECK(drained.undelivered[0].sink == "flaky");
   CHECK(drained.undelivered[0].records == 700);
   CHECK_FALSE(drained.undelivered[0].hung);
-  CHECK(sinks.captures[0]->seen().destroyed);
-  CHECK(sinks.captures[1]->count() == 700);
+  CHECK(world.captures[0]->seen().destroyed);
+  CHECK(world.captures[1]->count() == 700);
 }
 
-TEST_CASE("a sink that hangs for ever does not hang the end of the program", "[delivery][threads]") {
-  const SystemClock clock;  // outlives the thread that is left to itself, see the end of this test
+TEST_CASE("what a sink does not take before the stop is there after the next start, with a ledger",
+          "[delivery][threads]") {
+  World world(true);
+  world.flaky(FlakySink::Script(100, Answer::target_failed(0, TargetCode::kUnauthorized, "401")), {}, "a")
+      .start();
+  collect(*world.producer, 0, 3000);
+  wait_until([&] { return world.status(0).code == "UnavailableTarget"; });
+  const Drained drained = world.drain();
+  CHECK(drained);
+  REQUIRE(drained.kept.size() == 1);
+  CHECK(drained.kept[0].sink == "a");
+  CHECK(drained.kept[0].records == 3000);
+  CHECK_FALSE(drained.kept[0].hung);
+  world.end();
+  world.good("a").start();
+  collect(*world.producer, 3000, 3500);
+  CHECK(world.drain());
+  const Tally tally = tally_of(*world.captures[1]);
+  CHECK(tally.in_order);
+  CHECK(tally.next == 3500);
+}
+
+TEST_CASE("a sink that hangs for ever delays neither the others nor the end of the program",
+          "[delivery][threads]") {
+  const bool with_ledger = GENERATE(false, true);
+  CAPTURE(with_ledger);
+  // Outlives the thread that is left to itself, see the end of this test.
+  World world(with_ledger);
   const auto latch = std::make_shared<Latch>();
-  Sinks sinks;
-  sinks.stuck(latch).good();
   std::atomic<int> calls{0};
-  {
-    Delivery delivery(std::move(sinks.owned), {}, clock, {[&](const Report&) { ++calls; }, {}});
-    Producer& producer = delivery.add_producer();
-    REQUIRE(delivery.start());
-    for (std::uint32_t number = 0; number < 300; ++number) producer.emit(numbered_record(number));
-    producer.flush();
-    latch->wait_for_a_waiter();
-    wait_until([&] { return delivery.status()[1].waiting == 0; });
-    const Drained drained = delivery.drain_and_stop(1ms);
-    REQUIRE(drained.undelivered.size() == 1);
-    CHECK(drained.undelivered[0].sink == "stuck");
-    CHECK(drained.undelivered[0].records == 300);
-    CHECK(drained.undelivered[0].hung);
-    CHECK(sinks.captures[1]->seen().destroyed);
-    CHECK_FALSE(sinks.captures[0]->seen().destroyed);
-  }
+  world.stuck(latch).good().start(quick(), {[&](const Report&) { ++calls; }, {}});
+  collect(*world.producer, 0, 5000);
+  latch->wait_for_a_waiter();
+  wait_until([&] { return world.captures[1]->count() == 5000 && world.status(0).waiting == 5000; });
+  const Drained drained = world.drain(1ms);
+  CHECK(static_cast<bool>(drained) == with_ledger);
+  CHECK(drained.any_hung());
+  const auto& left = with_ledger ? drained.kept : drained.undelivered;
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].sink == "stuck");
+  CHECK(left[0].records == 5000);
+  CHECK(left[0].hung);
+  CHECK(world.captures[1]->seen().destroyed);
+  CHECK_FALSE(world.captures[0]->seen().destroyed);
+  const int before = calls.load();
+  world.end();
   latch->release();
-  wait_until([&] { return sinks.captures[0]->seen().destroyed; });
-  CHECK(calls.load() == 0);
+  wait_until([&] { return world.captures[0]->seen().destroyed; });
+  CHECK(calls.load() == before);
+}
+
+TEST_CASE("sinks are disabled and enabled while records come, and every record is accounted for",
+          "[delivery][threads]") {
+  const bool with_ledger = GENERATE(false, true);
+  CAPTURE(with_ledger);
+  constexpr std::uint32_t kCount = 60'000;
+  World world(with_ledger);
+  world.flaky({}, {.records = 300, .linger = 1ms}).start(quick(32));
+  std::thread collector([&] { collect(*world.producer, 0, kCount); });
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(world.delivery->set_enabled("flaky", i % 2 == 1));
+    wait_until([&] { return world.status(0).state == DeliveryState::kSuccess; });
+  }
+  collector.join();
+  CHECK(world.drain());
+  const Tally tally = tally_of(*world.captures[0]);
+  CHECK(tally.in_order);
+  CHECK(tally.next == kCount);
+  CHECK(world.status(0).dropped == tally.lost);
+  if (with_ledger) CHECK(tally.lost == 0);
 }
 
 TEST_CASE("a closed sink is told to the program while it runs", "[delivery][threads]") {
-  const SystemClock clock;
-  Sinks sinks;
-  sinks.flaky({Answer::closed(0, "write stdout: Broken pipe")});
+  World world(false);
   std::atomic<bool> told{false};
-  Delivery delivery(std::move(sinks.owned), {}, clock,
-                    {{}, [&](std::string_view sink, const std::string& why) {
-                       CHECK(sink == "flaky");
-                       CHECK(why == "write stdout: Broken pipe");
-                       told.store(true);
-                     }});
-  Producer& producer = delivery.add_producer();
-  REQUIRE(delivery.start());
-  producer.emit(numbered_record(0));
-  producer.flush();
+  world.flaky({Answer::closed(0, "write stdout: Broken pipe")})
+      .start(quick(), {{}, [&](std::string_view sink, const std::string& why) {
+                         CHECK(sink == "flaky");
+                         CHECK(why == "write stdout: Broken pipe");
+                         told.store(true);
+                       }});
+  collect(*world.producer, 0, 1);
   wait_until([&] { return told.load(); });
-  CHECK(delivery.status()[0].closed);
-  CHECK(delivery.drain_and_stop(kLongEnough));
+  CHECK(world.status(0).closed);
+  CHECK(world.drain());
 }
 
 TEST_CASE("a delivery that was never started ends quietly", "[delivery][threads]") {
-  const SystemClock clock;
-  Sinks sinks;
-  sinks.good();
-  {
-    Delivery delivery(std::move(sinks.owned), {}, clock, {});
-    delivery.add_producer();
-  }
-  CHECK(sinks.captures[0]->seen().destroyed);
+  World world(GENERATE(false, true));
+  world.good().build();
+  world.end();
+  CHECK(world.captures[0]->seen().destroyed);
 }

@@ -1,15 +1,16 @@
 // Delivery through a ledger is killed at any step, again and again, and nothing that the ledger holds is
 // missing anywhere.
+#include <map>
 #include <random>
 
 #include <catch2/catch.hpp>
 
-#include "delivery/rigs.h"
+#include "delivery/delivery_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
 using natsession::testing::FlakySink;
-using natsession::testing::LedgerFixture;
+using natsession::testing::LedgerRig;
 using natsession::testing::sinks;
 
 namespace {
@@ -52,13 +53,14 @@ FlakySink::Script random_script(Chance& chance) {
 
 TEST_CASE("killed at any step: all that is in the ledger is delivered, in order, and little twice",
           "[delivery][kill]") {
-  const auto kept = GENERATE(LedgerFixture::Kept::kFake, LedgerFixture::Kept::kOnDisk);
   const auto seed = GENERATE(range(1U, 41U));
-  CAPTURE(seed, kept == LedgerFixture::Kept::kOnDisk);
+  CAPTURE(seed);
   Chance chance(seed);
   const BatchLimits limits{.records = kBatch, .linger = seed % 2 == 0 ? 0ms : 500ms};
-  LedgerFixture fixture(sinks({random_script(chance), random_script(chance)}), testing::batches_of(limits),
-                        {}, kept);
+  LedgerRig fixture(sinks({random_script(chance), random_script(chance)}), testing::batches_of(limits));
+  fixture.kill();
+  fixture.ledger_settings.sync_interval = 1s;  // so that records are in memory when it is killed
+  fixture.build({random_script(chance), random_script(chance)});
   std::uint32_t next = 0;
   std::vector<std::size_t> starts[2] = {{0}, {0}};  // where each life begins in what was delivered
   for (int step = 0; step < 600; ++step) {
@@ -73,7 +75,7 @@ TEST_CASE("killed at any step: all that is in the ledger is delivered, in order,
         break;
       }
       case 3:
-        static_cast<void>(fixture.core->feeder()->step());
+        fixture.step(2);
         break;
       case 4:
         fixture.clock.advance(chance.below(10) == 0 ? 6min : 300ms);
@@ -87,11 +89,12 @@ TEST_CASE("killed at any step: all that is in the ledger is delivered, in order,
         if (chance.below(10) == 0) REQUIRE(fixture.core->set_enabled("a", chance.below(2) == 0));
         break;
       default:
-        static_cast<void>(fixture.core->worker(chance.below(2)).step());
+        fixture.step(chance.below(2));
     }
   }
   fixture.restart();
   for (std::size_t sink = 0; sink < 2; ++sink) starts[sink].push_back(fixture.captures[sink]->count());
+  fixture.run_writer();
   REQUIRE(fixture.core->set_enabled("a", true));
   for (int i = 0; i < 3; ++i) {
     fixture.run(0);

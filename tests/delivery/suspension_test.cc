@@ -1,7 +1,7 @@
 // A worker whose target fails: the breaker of the specification, with its reports and its status.
 #include <catch2/catch.hpp>
 
-#include "delivery/rigs.h"
+#include "delivery/delivery_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
@@ -41,14 +41,14 @@ TEMPLATE_TEST_CASE("after a target failure delivery is suspended for five minute
   const Turn turn = rig.run(0);
   CHECK(counted.offers == 1);
   CHECK(turn.kind == Kind::kSleep);
-  CHECK(turn.depth == Doorbell::Sleep::kDeep);
+  CHECK(turn.depth == Notifier::Sleep::kDeep);
   rig.write(10, 20);
   rig.clock.advance(5min - 1ns);
   rig.run(0);
   CHECK(counted.offers == 1);
   rig.clock.advance(1ns);
   rig.run(0);
-  CHECK(counted.offers == 2 + (TestType::kKeeps ? 1 : 0));
+  CHECK(counted.offers == 3);
   CHECK(rig.delivered(0) == numbers(0, 20));
 }
 
@@ -61,7 +61,7 @@ TEMPLATE_TEST_CASE("once the time is over the test waits for new data", "[delive
   rig.clock.advance(5min);
   const Turn turn = rig.run(0);
   CHECK(turn.kind == Kind::kSleep);
-  CHECK(turn.depth == Doorbell::Sleep::kLight);  // new data wakes it
+  CHECK(turn.depth == Notifier::Sleep::kLight);  // new data wakes it
   rig.clock.advance(24h);
   rig.run(0);
   CHECK(counted.offers == 1);
@@ -120,7 +120,7 @@ TEMPLATE_TEST_CASE("the test is one batch, and what follows it goes on in batche
   rig.run(0);
   rig.write(200, 201);
   rig.clock.advance(5min);
-  static_cast<void>(rig.core->worker(0).step());
+  rig.step(0);
   CHECK(rig.delivered(0) == numbers(0, 50));
   CHECK(rig.status(0).breaker == Breaker::State::kClosed);
   rig.run(0);
@@ -235,7 +235,7 @@ TEST_CASE("at a stop a suspended sink gets one last try in memory", "[delivery][
   CHECK(rig.run(0).kind == Kind::kDone);
   CHECK(counted.offers == 2);
   CHECK(rig.delivered(0) == (well ? numbers(0, 10) : numbers(0, 0)));
-  CHECK(rig.core->outcome().undelivered.size() == (well ? 0 : 1));
+  CHECK(rig.core->close().undelivered.size() == (well ? 0 : 1));
 }
 
 TEST_CASE("at a stop a suspended sink is not tried, because the ledger keeps what waits",
@@ -247,7 +247,7 @@ TEST_CASE("at a stop a suspended sink is not tried, because the ledger keeps wha
   rig.stop();
   CHECK(rig.run(0).kind == Kind::kDone);
   CHECK(counted.offers == 1);
-  const Drained drained = rig.core->outcome();
+  const Drained drained = rig.core->close();
   CHECK(drained);
   REQUIRE(drained.kept.size() == 1);
   CHECK(drained.kept[0].sink == "a");
@@ -264,5 +264,5 @@ TEST_CASE("at a stop a sink in lasting trouble gets one try, and what it leaves 
   rig.stop();
   CHECK(rig.run(0).kind == Kind::kDone);
   CHECK(counted.offers == 2);
-  CHECK(rig.core->outcome().kept.size() == 1);
+  CHECK(rig.core->close().kept.size() == 1);
 }

@@ -28,11 +28,13 @@ TEST_CASE("records go through delivery: how many a second", "[delivery][throughp
   constexpr std::uint32_t kTurn = 2000;
   const auto sink_count = GENERATE(1U, 2U);
   const SystemClock clock;
-  std::vector<std::unique_ptr<Sink>> sinks;
-  for (unsigned i = 0; i < sink_count; ++i) sinks.push_back(std::make_unique<NullSink>());
-  Delivery delivery(std::move(sinks), {}, clock, {});
-  Producer& producer = delivery.add_producer();
-  REQUIRE(delivery.start());
+  std::vector<SinkSpec> sinks;
+  for (unsigned i = 0; i < sink_count; ++i) sinks.push_back({.sink = std::make_unique<NullSink>()});
+  const auto delivery =
+      std::make_shared<Delivery>(std::move(sinks), DeliverySettings{}, clock, DeliveryCallbacks{}, "here");
+  Producer& producer = delivery->add_producer();
+  DeliveryThreads threads(delivery);
+  REQUIRE(threads.start());
 
   const SessionRecord record = testing::numbered_record(1);
   const auto begin = std::chrono::steady_clock::now();
@@ -44,10 +46,10 @@ TEST_CASE("records go through delivery: how many a second", "[delivery][throughp
     producer.flush();
     emitting += std::chrono::steady_clock::now() - turn_begin;
   }
-  REQUIRE(delivery.drain_and_stop(std::chrono::seconds(60)));
+  REQUIRE(threads.drain_and_stop(std::chrono::seconds(60)));
   const std::chrono::duration<double> all = std::chrono::steady_clock::now() - begin;
   std::printf(
       "delivery into %u null sink(s): %.1f million records/s; the collector's side: %.1f ns a record\n",
       sink_count, kCount / all.count() / 1e6, static_cast<double>(emitting.count()) / kCount);
-  CHECK(delivery.status()[0].delivered == kCount);
+  CHECK(delivery->status()[0].delivered == kCount);
 }

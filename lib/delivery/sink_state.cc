@@ -1,4 +1,4 @@
-#include "delivery/status.h"
+#include "delivery/sink_state.h"
 
 #include <algorithm>
 
@@ -20,8 +20,8 @@ void add_failure(SinkStatus& status, const Failure& failure) {
 
 DeliveryState state_of(const SinkStatus& status, bool changing) {
   if (changing) return DeliveryState::kModifying;
-  return status.in_trouble || status.closed || status.left_behind ? DeliveryState::kFailed
-                                                                  : DeliveryState::kSuccess;
+  return status.in_trouble || status.closed || status.lagging ? DeliveryState::kFailed
+                                                              : DeliveryState::kSuccess;
 }
 
 }  // namespace
@@ -38,37 +38,32 @@ std::string_view to_string(DeliveryState state) {
   return {};
 }
 
-SinkStatus status_of(const SinkShare& share, std::optional<Ordinal> end, const Clock& clock) {
+SinkStatus status_of(const SinkRuntime& state, const LogStatus& log, const Clock& clock) {
   SinkStatus status;
-  status.name = share.name;
-  status.destination = share.spec.destination.empty() ? share.name : share.spec.destination;
-  status.enabled = share.enabled_wanted.load(std::memory_order_acquire);
-  status.breaker = share.breaker.load(std::memory_order_acquire);
-  status.in_trouble = share.in_trouble.load(std::memory_order_acquire);
-  status.left_behind = share.lanes_behind.load(std::memory_order_acquire) != 0;
-  status.closed = share.closed.load(std::memory_order_acquire);
-  status.state = state_of(status, status.enabled == share.disabled.load(std::memory_order_acquire));
-  share.last_failure.with([&](const Failure& failure) { add_failure(status, failure); });
-  status.last_failure_at = share.last_failure_at.get();
+  status.name = state.name;
+  status.enabled = state.enabled_wanted.load(std::memory_order_acquire);
+  status.breaker = state.breaker.load(std::memory_order_acquire);
+  status.in_trouble = state.in_trouble.load(std::memory_order_acquire);
+  status.lagging = log.lagging;
+  status.closed = state.closed.load(std::memory_order_acquire);
+  status.state = state_of(status, status.enabled == state.disabled.load(std::memory_order_acquire));
+  state.last_failure.with([&](const Failure& failure) { add_failure(status, failure); });
+  status.last_failure_at = state.last_failure_at.get();
 
-  status.delivered = share.delivered.value();
-  status.retried = share.retried.value();
-  status.dropped = share.dropped();
-  status.rejected = share.rejected.value();
-  status.dead_lettered = share.dead_lettered.value();
-  status.dead_letters_lost = share.dead_letters_lost.value();
-  status.waiting = share.queued();
-  if (end) {
-    const Ordinal position = share.position.load(std::memory_order_acquire);
-    status.waiting = *end > position ? *end - position : 0;
-  }
+  status.delivered = state.delivered.value();
+  status.retried = state.retried.value();
+  status.dropped = state.dropped(log);
+  status.rejected = state.rejected.value();
+  status.dead_lettered = state.dead_lettered.value();
+  status.dead_letters_lost = state.dead_letters_lost.value();
+  status.waiting = state.waiting(log);
 
   const UnixMs now = to_ms(clock.now());
-  if (const auto oldest = share.oldest_waiting.get(); oldest && status.waiting > 0) {
+  if (const auto oldest = state.oldest_waiting.get(); oldest && status.waiting > 0) {
     status.oldest_waiting = std::max(now - *oldest, std::chrono::milliseconds::zero());
   }
-  status.last_delivery = share.last_delivery.get();
-  if (const auto until = share.suspended_until.get()) {
+  status.last_delivery = state.last_delivery.get();
+  if (const auto until = state.suspended_until.get()) {
     const auto rest = std::max(until->time_since_epoch() - clock.steady(), std::chrono::nanoseconds::zero());
     status.suspended_until = now + std::chrono::ceil<std::chrono::milliseconds>(rest);
   }

@@ -1,0 +1,171 @@
+#include "delivery/ledger_log.h"
+
+#include <algorithm>
+#include <deque>
+
+namespace natsession {
+namespace {
+
+// How often it is tried whether a full disk has room again.
+constexpr std::chrono::milliseconds kTryAgain{200};
+
+}  // namespace
+
+class LedgerLog::Reader final : public LogReader {
+ public:
+  Reader(std::unique_ptr<LedgerReader> reader, const LedgerWriter& writer)
+      : reader_(std::move(reader)), writer_(writer) {}
+
+  LedgerReader& ledger() { return *reader_; }
+  Result<Block> read() override {
+    if (!block_.records.empty()) {
+      texts_.push_back({block_.ordinals.back(), std::move(block_.origins), std::move(block_.texts)});
+    }
+    auto outcome = reader_->read(block_);
+    if (!outcome) return outcome.error();
+    if (outcome->skipped) return Block{.skipped = std::move(outcome->skipped)};
+    return Block{block_.records, block_.records.empty() ? 0 : block_.ordinals.front(), {}};
+  }
+  void acknowledge(Ordinal next) override {
+    while (!texts_.empty() && texts_.front().last < next) texts_.pop_front();
+  }
+  void set_hold(Hold) override {}  // what is not read waits in the ledger
+  // The reader may see a frame before the writer has told of it.
+  [[nodiscard]] Ordinal high_watermark() const override {
+    return std::max(writer_.status().written, reader_->place());
+  }
+  [[nodiscard]] LogStatus status() const override { return {.end = writer_.status().written}; }
+
+ private:
+  // What records of earlier blocks point to.
+  struct Texts {
+    Ordinal last = 0;  // of them
+    std::deque<Origin> origins;
+    std::deque<std::string> texts;
+  };
+
+  const std::unique_ptr<LedgerReader> reader_;
+  const LedgerWriter& writer_;
+  RecordBlock block_;
+  std::deque<Texts> texts_;
+};
+
+LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, RunState& run,
+                     const DeliveryContext& context, std::function<void()> on_written,
+                     std::function<void()> on_complete)
+    : directory_(setup.settings.directory),
+      state_(state),
+      queue_(queue),
+      run_(run),
+      context_(context),
+      on_complete_(std::move(on_complete)),
+      consumer_(state, queue, context),
+      writer_(std::move(setup.writer)),
+      compaction_(setup.settings, context.clock) {
+  writer_->on_written(std::move(on_written));
+}
+
+LedgerLog::~LedgerLog() = default;
+
+Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkRuntime& sink) {
+  auto opened = LedgerReader::open(directory_);
+  if (!opened) return opened.error();
+  auto cursor = Cursor::open(directory_, sink.name);
+  if (!cursor) return cursor.error();
+  LedgerReader& ledger = **opened;
+  const std::optional<CursorState> known = cursor->state();
+  const Ordinal end = ledger.end();
+  // What was before a new sink's beginning is not missing in it.
+  const CursorState beginning = sink.spec.from_start ? CursorState{ledger.begin(), UnixMs()}
+                                                     : CursorState{end, to_ms(context_.clock.now())};
+  CursorState place = known.value_or(beginning);
+  place.next = std::min(place.next, end);
+  if (!known || known->next != place.next) {
+    // Also if nothing is ever delivered, a restart must not move a new sink's beginning.
+    if (auto stored = cursor->store(place, true); !stored) return stored.error();
+  }
+  ledger.seek(place.next, place.delivered_to);
+  readers_.push_back(std::make_unique<Reader>(std::move(*opened), *writer_));
+  return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, std::move(*cursor), place);
+}
+
+const LogReader& LedgerLog::reader(std::size_t sink) const {
+  return *readers_[sink];
+}
+
+Turn LedgerLog::write() {
+  if (run_.abandoned.load(std::memory_order_acquire)) return {Turn::Kind::kDone};
+  const bool stopping = run_.stopping.load(std::memory_order_acquire);  // before the look
+  const std::span<const SessionRecord> next = consumer_.offer({.records = 1}, {}).records;
+  if (next.empty()) {
+    if (stopping) return complete();
+    const std::optional<Time> due = writer_->tick();
+    watch_writing();
+    if (trouble_since_) return {Turn::Kind::kSleep, Notifier::Sleep::kLight, kTryAgain};
+    if (!due) return {Turn::Kind::kSleep};
+    return {Turn::Kind::kSleep, Notifier::Sleep::kLight,
+            std::max(*due - context_.clock.steady(), Time::zero())};
+  }
+  const std::size_t taken = std::min(writer_->append(next), next.size());
+  const bool all = taken == next.size();
+  consumer_.acknowledge(taken);
+  consumer_.commit();
+  if (all && !trouble_since_) return {};
+  watch_writing();
+  if (all) return {};
+  return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kTryAgain};
+}
+
+Turn LedgerLog::complete() {
+  const Result<void> synced = writer_->sync();
+  watch_writing();
+  if (!synced && writer_->status().pending > 0) {
+    return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kTryAgain};
+  }
+  run_.log_complete.store(true, std::memory_order_release);
+  on_complete_();
+  return {Turn::Kind::kDone};
+}
+
+void LedgerLog::watch_writing() {
+  const std::string failure = writer_->status().failure;
+  if (failure.empty() == !trouble_since_) return;
+  const Time now = context_.clock.steady();
+  if (failure.empty()) {
+    const Time lasted = now - *trouble_since_;
+    trouble_since_.reset();
+    context_.reporter.report(
+        {.kind = Report::Kind::kLedgerTroubleOver, .sink = directory_, .lasted = lasted});
+    return;
+  }
+  trouble_since_ = now;
+  failures_.add(1);
+  context_.reporter.report({.kind = Report::Kind::kLedgerTrouble, .sink = directory_, .why = failure});
+}
+
+Turn LedgerLog::keep_up() {
+  if (run_.stopping.load(std::memory_order_acquire)) return {Turn::Kind::kDone};
+  const Time wait = compaction_.step();
+  const std::string failure = compaction_.status().failure;
+  if (failure != upkeep_failure_) {
+    upkeep_failure_ = failure;
+    context_.reporter.report(
+        {.kind = failure.empty() ? Report::Kind::kUpkeepTroubleOver : Report::Kind::kUpkeepTrouble,
+         .sink = directory_,
+         .why = failure});
+  }
+  if (wait <= Time::zero()) return {};
+  return {Turn::Kind::kSleep, Notifier::Sleep::kLight, wait};
+}
+
+LedgerDeliveryStatus LedgerLog::status() const {
+  const LogStatus queue = queue_.status();
+  return {.directory = directory_,
+          .writer = writer_->status(),
+          .upkeep = compaction_.status(),
+          .queued = state_.waiting(queue),
+          .dropped = state_.dropped(queue),
+          .failures = failures_.value()};
+}
+
+}  // namespace natsession
