@@ -141,13 +141,6 @@ void sync_directory_of(const std::string& path) {
 
 }  // namespace
 
-Result<Compression> parse_compression(std::string_view name) {
-  if (name == "gzip") return Compression::kGzip;
-  if (name == "zstd") return Compression::kZstd;
-  if (name == "none") return Compression::kNone;
-  return Error{ErrorKind::kUsage, "'" + std::string(name) + "' is not a compression: gzip, zstd or none"};
-}
-
 std::string_view suffix_of(Compression compression) {
   switch (compression) {
     case Compression::kNone:

@@ -13,10 +13,6 @@ namespace natsession {
 
 enum class Compression { kNone, kGzip, kZstd };
 
-// "gzip", "zstd" or "none".
-// Errors: kUsage, naming the text and the names that would do.
-[[nodiscard]] Result<Compression> parse_compression(std::string_view name);
-
 // What a compressed file's name ends in: ".gz", ".zst", or nothing.
 [[nodiscard]] std::string_view suffix_of(Compression compression);
 

@@ -2,69 +2,26 @@
 
 #include <netinet/in.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
+#include <string>
 
 #include <netdb.h>
 
 namespace natsession {
-namespace {
 
-bool is_host_byte(char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-         byte == '.' || byte == '-' || byte == '_';
-}
-
-bool is_ipv6_byte(char byte) {
-  return is_host_byte(byte) || byte == ':' || byte == '%';
-}
-
-bool parse_port(std::string_view text, std::uint16_t& port) {
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, port);
-  return error == std::errc() && rest == end && port != 0;
-}
-
-}  // namespace
-
-Result<Endpoint> Endpoint::parse(const SinkUrl& url, std::uint16_t default_port) {
-  const std::string form = url.scheme + "://HOST:PORT";
-  std::string_view place = url.target;
-  if (!place.starts_with("//") || place.size() == 2) return url.wrong("a host is missing: " + form);
-  place.remove_prefix(2);
-  Endpoint endpoint{.host = {}, .port = default_port};
-  std::string_view port;
-  bool good = true;
-  if (place.starts_with('[')) {
-    const std::size_t bracket = place.find(']');
-    if (bracket == std::string_view::npos) return url.wrong("a ] is missing behind the address: " + form);
-    endpoint.host = place.substr(1, bracket - 1);
-    port = place.substr(bracket + 1);
-    good = std::all_of(endpoint.host.begin(), endpoint.host.end(), is_ipv6_byte);
-  } else {
-    const std::size_t colon = place.find(':');
-    endpoint.host = place.substr(0, colon);
-    port = colon == std::string_view::npos ? std::string_view() : place.substr(colon);
-    good = std::all_of(endpoint.host.begin(), endpoint.host.end(), is_host_byte);
-  }
-  if (!good || endpoint.host.empty()) {
-    return url.wrong("'" + endpoint.host + "' is not a host: " + form + ", an IPv6 address in brackets");
-  }
-  if (!port.empty() && (port[0] != ':' || !parse_port(port.substr(1), endpoint.port))) {
-    return url.wrong("'" + std::string(port) + "' is not a port: " + form + ", a port from 1 to 65535");
-  }
+Result<HostPort> endpoint_of(const SinkUrl& url, std::uint16_t usual_port) {
+  const std::string form = ": " + url.scheme + "://HOST:PORT";
+  const std::string_view target = url.target;
+  if (!target.starts_with("//") || target.size() == 2) return url.wrong("a host is missing" + form);
+  auto endpoint = HostPort::parse(target.substr(2), usual_port);
+  if (!endpoint) return url.wrong(endpoint.error().message + form + ", an IPv6 address in brackets");
+  if (endpoint->host.empty()) return url.wrong("a host is missing" + form);
   return endpoint;
 }
 
-std::string Endpoint::to_string() const {
-  const bool brackets = host.find(':') != std::string::npos;
-  return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
-
-Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint, int type) {
+Result<std::vector<SocketAddress>> resolve(const HostPort& endpoint, int type) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = type;

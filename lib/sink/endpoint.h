@@ -1,29 +1,21 @@
-// Endpoint: the host and port of a destination, as URLs name them, and the addresses that it has.
-// Threads: a plain value type; resolve() asks the system's resolver, which may take its own time.
+// Where the sinks of a network connect to: the host and port in a URL, and the addresses that they have.
+// Threads: any; resolve() asks the system's resolver, which may take its own time.
 #pragma once
 
 #include <sys/socket.h>
 
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "net/host_port.h"
 #include "sink/sink_url.h"
 
 namespace natsession {
 
-struct Endpoint {
-  std::string host;  // a name or an address; IPv6 without its brackets
-  std::uint16_t port = 0;
-
-  // Reads what stands behind the scheme: //HOST, //HOST:PORT, //[IPV6]:PORT.
-  // Errors: kUsage, naming the URL and what is wrong with it.
-  [[nodiscard]] static Result<Endpoint> parse(const SinkUrl& url, std::uint16_t default_port);
-
-  [[nodiscard]] std::string to_string() const;  // HOST:PORT
-};
+// Reads what stands behind the scheme: //HOST, //HOST:PORT, //[IPV6]:PORT.
+// Errors: kUsage, naming the URL and what is wrong with it.
+[[nodiscard]] Result<HostPort> endpoint_of(const SinkUrl& url, std::uint16_t usual_port);
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -34,6 +26,6 @@ struct SocketAddress {
 
 // The addresses to try, in order; at least one. `type` is SOCK_STREAM or SOCK_DGRAM.
 // Errors: kUnavailable, with the resolver's words.
-[[nodiscard]] Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint, int type);
+[[nodiscard]] Result<std::vector<SocketAddress>> resolve(const HostPort& endpoint, int type);
 
 }  // namespace natsession

@@ -14,7 +14,42 @@ constexpr int kPatienceForAll = 6;
 // Between the end of the reading and the end of the process.
 constexpr std::chrono::milliseconds kEndsSoon{200};
 
+std::span<const Option<ExecSettings>> options() {
+  static const Option<ExecSettings> kTable[] = {
+      {"timeout", "TIME", "for a command that reads nothing",
+       time_option(&ExecSettings::timeout, {std::chrono::milliseconds(100), std::chrono::minutes(5)})},
+  };
+  return kTable;
+}
+
+Result<SinkOpener> parse(const SinkUrl& url) {
+  ExecSettings settings;
+  settings.command = url.target;
+  if (settings.command.find_first_not_of(" \t\n") == std::string::npos) {
+    return url.wrong("a command is missing: exec:COMMAND, such as 'exec:gzip >/var/log/nat.gz'");
+  }
+  if (auto read = read_options(url, options(), settings); !read) return read.error();
+  return SinkOpener{.open = [name = url.name(), settings](const EncoderOptions& encoder,
+                                                          const Clock&) -> Result<std::unique_ptr<Sink>> {
+    ExecSettings with_encoder = settings;
+    with_encoder.options = encoder;
+    return std::unique_ptr<Sink>(std::make_unique<ExecSink>(name, std::move(with_encoder)));
+  }};
+}
+
 }  // namespace
+
+SinkKind exec_kind() {
+  return {.scheme = "exec",
+          .usage = "exec:COMMAND",
+          .help =
+              "lines on the standard input of a shell command, which is started again when it ends; write ? "
+              "as %3F and % as %25 in it",
+          .options = explain(options()),
+          .remote = true,
+          .encoding = SinkEncoding::kJson,
+          .parse = parse};
+}
 
 ExecSink::ExecSink(std::string name, ExecSettings settings)
     : name_(std::move(name)), settings_(std::move(settings)), encoder_(make_encoder(settings_.options)) {}
@@ -102,17 +137,17 @@ Answer ExecSink::feed() {
       pauses.restart();
     }
     const std::optional<ChildProcess::End> end = child_->end_within({});
-    if (read == text_.size() && (!end || end->well())) return Answer::delivered(settle(read));
+    if (read == text_.size() && (!end || end->well())) return Answer::delivered(acknowledge(read));
     if (end) return ended();
     if (progress.passed() || overall.passed()) {
-      return Answer::retry_later(settle(read), "'" + settings_.command + "' reads nothing more");
+      return Answer::retry_later(acknowledge(read), "'" + settings_.command + "' reads nothing more");
     }
     child_->wait(written_ < text_.size(), std::min(pauses.next(), progress.left()));
   }
 }
 
 // The records whose lines were read are done with: returns how many. The rest stays under way.
-std::size_t ExecSink::settle(std::size_t read) {
+std::size_t ExecSink::acknowledge(std::size_t read) {
   const auto first_left = std::upper_bound(ends_.begin(), ends_.end(), read);
   const auto count = static_cast<std::size_t>(first_left - ends_.begin());
   if (count == 0) return 0;

@@ -8,7 +8,8 @@
 //   the command ends, whatever its status                     RetryLater; the next delivery starts it again
 //   the shell cannot run it: status 126 or 127                TargetFailed ProjectNotExist
 //   it reads nothing for `timeout`                            RetryLater; it is left running, and goes on
-//   where it was no process or pipe can be had                             RetryLater
+//                                                             where it was
+//   no process or pipe can be had                             RetryLater
 //
 // At the end, and on SIGHUP, its input ends; it has 5 s to end by itself, then gets SIGTERM, and 2 s later
 // SIGKILL, with its process group.
@@ -24,7 +25,7 @@
 
 #include "record/encoder.h"
 #include "sink/child_process.h"
-#include "sink/sink.h"
+#include "sink/sink_kind.h"
 
 namespace natsession {
 
@@ -34,6 +35,8 @@ struct ExecSettings {
   std::chrono::milliseconds timeout{10'000};
   ChildProcess::Patience patience;
 };
+
+[[nodiscard]] SinkKind exec_kind();
 
 class ExecSink final : public Sink {
  public:
@@ -50,7 +53,7 @@ class ExecSink final : public Sink {
   std::optional<Answer> start();
   void encode(std::span<const SessionRecord> records);
   Answer feed();
-  std::size_t settle(std::size_t read);
+  std::size_t acknowledge(std::size_t read);
   Answer ended();
   void stop();
   void forget();

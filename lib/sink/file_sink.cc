@@ -3,14 +3,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
 #include <unistd.h>
-
-#include "sink/rotated_files.h"
 
 namespace natsession {
 namespace {
@@ -22,7 +22,61 @@ Error not_regular(const std::string& path) {
   return {ErrorKind::kUsage, "open " + path + ": it is no regular file, and only those are rotated"};
 }
 
+std::span<const Option<FileSettings>> options() {
+  const auto parse_mode = [](std::string_view text) -> Result<mode_t> {
+    mode_t mode = 0;
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+    if (error == std::errc() && rest == text.data() + text.size() && mode <= 0777) return mode;
+    return Error{ErrorKind::kUsage,
+                 "'" + std::string(text) + "' is not a file mode: octal digits such as 0640"};
+  };
+  const auto mode_text = [](mode_t mode) {
+    std::array<char, 8> digits{'0'};
+    return std::string(digits.data(), std::to_chars(digits.data() + 1, digits.end(), mode, 8).ptr);
+  };
+  static const Option<FileSettings> kTable[] = {
+      {"rotate_size", "SIZE",
+       "rotate before the file grows beyond SIZE, such as 100M: PATH becomes PATH.20261121T143422Z",
+       size_option(&FileSettings::rotate_size, {.least = {1 << 10}})},
+      {"rotate_time", "TIME", "rotate when the clock, in UTC, passes a multiple of TIME, such as 1h or 1d",
+       time_option(&FileSettings::rotate_time, {std::chrono::seconds(1), std::chrono::days(366)})},
+      {"compress", "gzip|zstd|none", "compress rotated files, in the background",
+       choice_option(&FileSettings::compress, Names<Compression>{{"gzip", Compression::kGzip},
+                                                                 {"zstd", Compression::kZstd},
+                                                                 {"none", Compression::kNone}})},
+      {"keep", "N", "keep the N newest rotated files and remove the others; 0 keeps all",
+       number_option(&FileSettings::keep, Range<std::size_t>{})},
+      {"mode", "OCTAL", "permissions of a new file, less the umask",
+       parsed_option(&FileSettings::mode, parse_mode, mode_text)},
+  };
+  return kTable;
+}
+
+Result<SinkOpener> parse(const SinkUrl& url) {
+  FileSettings settings;
+  settings.path = url.target;
+  if (settings.path.empty()) return url.wrong("a path is missing: file:PATH, such as file:/var/log/nat.json");
+  if (auto read = read_options(url, options(), settings); !read) return read.error();
+  for (const SinkUrl::Option& option : url.options) {
+    if ((option.key == "compress" || option.key == "keep") && !settings.rotates()) {
+      return url.wrong(option, "is about rotated files: give rotate_size or rotate_time too");
+    }
+  }
+  const auto open = [name = url.name(), settings](const EncoderOptions& encoder, const Clock& clock) {
+    return FileSink::open(name, settings, make_encoder(encoder), clock);
+  };
+  return SinkOpener{.probe = [settings] { return FileSink::probe(settings); }, .open = open};
+}
+
 }  // namespace
+
+SinkKind file_kind() {
+  return {.scheme = "file",
+          .usage = "file:PATH",
+          .help = "lines appended to a file; SIGHUP reopens it",
+          .options = explain(options()),
+          .parse = parse};
+}
 
 Result<std::unique_ptr<Sink>> FileSink::open(std::string name, const FileSettings& settings,
                                              std::unique_ptr<Encoder> encoder, const Clock& clock) {

@@ -3,23 +3,39 @@
 // not fit on the disk is completed, or taken away again before the file is left.
 //
 // Threads: as sink.h says. Compression and removal of rotated files run on a thread of their own
-// (housekeeper.h).
+// (rotated_files.h).
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "base/byte_count.h"
 #include "base/time.h"
 #include "record/encoder.h"
-#include "sink/file_settings.h"
-#include "sink/housekeeper.h"
 #include "sink/log_file.h"
-#include "sink/sink.h"
+#include "sink/rotated_files.h"
+#include "sink/sink_kind.h"
 #include "sink/stream_writer.h"
 
 namespace natsession {
+
+struct FileSettings {
+  std::string path;
+  ByteCount rotate_size;                    // 0: never by size
+  std::chrono::milliseconds rotate_time{};  // 0: never by time
+  Compression compress = Compression::kNone;
+  std::size_t keep = 0;  // 0: all
+  mode_t mode = 0640;    // of a file that is made; the umask still counts
+
+  [[nodiscard]] bool rotates() const { return rotate_size.bytes > 0 || rotate_time.count() > 0; }
+};
+
+[[nodiscard]] SinkKind file_kind();
 
 class FileSink final : public Sink {
  public:

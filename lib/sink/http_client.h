@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "sink/http_secrets.h"
 #include "sink/http_settings.h"
 
 namespace natsession {

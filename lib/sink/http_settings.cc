@@ -1,25 +1,18 @@
 #include "sink/http_settings.h"
 
 #include <algorithm>
-#include <array>
+#include <cerrno>
+#include <cstdlib>
 
+#include <fcntl.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
 #include "sink/endpoint.h"
-#include "sink/option_value.h"
 
 namespace natsession {
 namespace {
-
-constexpr std::array kTable{
-    SinkOption{"compress", "gzip|none", "how the body is sent; default gzip"},
-    SinkOption{"headers_file", "FILE",
-               "send the headers in FILE, lines of 'Name: value'; read anew on SIGHUP"},
-    SinkOption{"credentials_file", "FILE", "basic authentication with the line USER:PASSWORD in FILE"},
-    SinkOption{"user_env", "NAME", "likewise: the user's name is in the environment variable NAME"},
-    SinkOption{"password_env", "NAME", "and the password in this one"},
-    SinkOption{"token_env", "NAME", "a bearer token, in the environment variable NAME"},
-    SinkOption{"timeout", "TIME", "from connecting to the end of the answer, 100ms to 5m; default 30s"},
-};
-constexpr std::array<std::string_view, 2> kCompressions{"gzip", "none"};
 
 // What stands between // and the first / behind it.
 std::string_view authority_of(std::string_view target) {
@@ -32,25 +25,120 @@ bool is_url_byte(char byte) {
   return byte > ' ' && byte < '\x7f' && byte != '#' && byte != '"' && byte != '\\';
 }
 
-}  // namespace
+constexpr std::size_t kMaxFileBytes = 64 << 10;
 
-std::span<const SinkOption> http_option_table() {
-  return kTable;
+Result<std::string> read_small_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return system_error("open " + path, errno, ErrorKind::kUsage);
+  std::string text(kMaxFileBytes + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("read " + path, errno, ErrorKind::kUsage);
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  if (size > kMaxFileBytes) return Error{ErrorKind::kUsage, "read " + path + ": it is larger than 64 KiB"};
+  text.resize(size);
+  return text;
 }
 
-Result<void> HttpSettings::screen(const SinkUrl& url) {
-  for (const SinkUrl::Option& option : url.options) {
-    if (is_secret_key(option.key))
-      return url.wrong("the option " + option.key + " " + std::string(kWhyNoSecrets));
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r";
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(kSpace)));
+  return text.substr(0, text.find_last_not_of(kSpace) + 1);
+}
+
+bool is_control(char byte) {
+  return (byte >= 0 && byte < ' ' && byte != '\t') || byte == '\x7f';
+}
+
+// RFC 9110, 5.6.2.
+bool is_token(std::string_view text) {
+  static constexpr std::string_view kBeside = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           kBeside.find(byte) != std::string_view::npos;
+  });
+}
+
+Result<std::vector<std::string>> read_headers(const std::string& path) {
+  const auto text = read_small_file(path);
+  if (!text) return text.error();
+  std::vector<std::string> headers;
+  std::string_view rest = *text;
+  for (int number = 1; !rest.empty(); ++number) {
+    const std::string_view line = trimmed(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(
+        std::min(rest.size(), rest.find('\n') == std::string_view::npos ? rest.size() : rest.find('\n') + 1));
+    if (line.empty() || line.starts_with('#')) continue;
+    const std::size_t colon = line.find(':');
+    const std::string_view name = line.substr(0, colon);
+    if (colon == std::string_view::npos || !is_token(name) ||
+        std::any_of(line.begin(), line.end(), is_control)) {
+      return Error{ErrorKind::kUsage,
+                   path + ":" + std::to_string(number) + ": not a header: write Name: value"};
+    }
+    headers.push_back(std::string(name) + ": " + std::string(trimmed(line.substr(colon + 1))));
   }
+  return headers;
+}
+
+Result<std::string> read_variable(const std::string& name) {
+  const char* const value = std::getenv(name.c_str());
+  if (value == nullptr || *value == '\0') {
+    return Error{ErrorKind::kUsage, "the environment variable " + name + " is not set"};
+  }
+  const std::string_view text(value);
+  if (std::any_of(text.begin(), text.end(), is_control)) {
+    return Error{ErrorKind::kUsage, "the environment variable " + name + " has a control character"};
+  }
+  return std::string(text);
+}
+
+Result<void> read_credentials(const std::string& path, HttpSecrets& secrets) {
+  const auto text = read_small_file(path);
+  if (!text) return text.error();
+  const std::string_view line = trimmed(std::string_view(*text).substr(0, text->find('\n')));
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos || colon == 0 || std::any_of(line.begin(), line.end(), is_control)) {
+    return Error{ErrorKind::kUsage, path + ":1: not credentials: write USER:PASSWORD"};
+  }
+  secrets.user = line.substr(0, colon);
+  secrets.password = line.substr(colon + 1);
+  secrets.has_user = true;
   return {};
+}
+
+}  // namespace
+
+std::span<const Option<HttpSettings>> http_options() {
+  static const Option<HttpSettings> kTable[] = {
+      {"compress", "gzip|none", "how the body is sent",
+       choice_option(&HttpSettings::compress,
+                     Names<Compression>{{"gzip", Compression::kGzip}, {"none", Compression::kNone}})},
+      {"headers_file", "FILE", "send the headers in FILE, lines of 'Name: value'; read anew on SIGHUP",
+       text_option(&HttpSettings::headers_file, "a file")},
+      {"credentials_file", "FILE", "basic authentication with the line USER:PASSWORD in FILE",
+       text_option(&HttpSettings::credentials_file, "a file")},
+      {"user_env", "NAME", "likewise: the user's name is in the environment variable NAME",
+       text_option(&HttpSettings::user_env, "a variable's name")},
+      {"password_env", "NAME", "and the password in this one",
+       text_option(&HttpSettings::password_env, "a variable's name")},
+      {"token_env", "NAME", "a bearer token, in the environment variable NAME",
+       text_option(&HttpSettings::token_env, "a variable's name")},
+      {"timeout", "TIME", "from connecting to the end of the answer",
+       time_option(&HttpSettings::timeout, {std::chrono::milliseconds(100), std::chrono::minutes(5)})},
+  };
+  return kTable;
 }
 
 Result<HttpSettings> HttpSettings::parse(const SinkUrl& url) {
   HttpSettings settings;
   SinkUrl place = url;
   place.target = "//" + std::string(authority_of(url.target));
-  if (const auto endpoint = Endpoint::parse(place, 80); !endpoint) return endpoint.error();
+  if (const auto endpoint = endpoint_of(place, 80); !endpoint) return endpoint.error();
   if (!std::all_of(url.target.begin(), url.target.end(), is_url_byte)) {
     return url.wrong("the path has a byte that no URL has: write a space as %2520, a # as %2523");
   }
@@ -58,29 +146,7 @@ Result<HttpSettings> HttpSettings::parse(const SinkUrl& url) {
   auto tls = TlsSettings::parse(url);
   if (!tls) return tls.error();
   settings.tls = std::move(*tls);
-  for (const SinkUrl::Option& option : url.options) {
-    std::string* text = nullptr;
-    if (option.key == "headers_file") text = &settings.headers_file;
-    if (option.key == "credentials_file") text = &settings.credentials_file;
-    if (option.key == "token_env") text = &settings.token_env;
-    if (option.key == "user_env") text = &settings.user_env;
-    if (option.key == "password_env") text = &settings.password_env;
-    if (text != nullptr) {
-      auto value = option_text(url, option, option.key.ends_with("_env") ? "a variable's name" : "a file");
-      if (!value) return value.error();
-      *text = std::move(*value);
-    } else if (option.key == "compress") {
-      const auto number = option_word(url, option, kCompressions);
-      if (!number) return number.error();
-      settings.compress = *number == 0 ? Compression::kGzip : Compression::kNone;
-    } else if (option.key == "timeout") {
-      const auto time = option_time(url, option, std::chrono::milliseconds(100), std::chrono::minutes(5));
-      if (!time) return time.error();
-      settings.timeout = *time;
-    } else if (option.key == "format" && option.value != "json") {
-      return url.wrong(option, "'" + option.value + "': what is posted is lines of json");
-    }
-  }
+  if (auto read = read_options(url, http_options(), settings); !read) return read.error();
   if (settings.user_env.empty() != settings.password_env.empty()) {
     return url.wrong("user_env and password_env belong together");
   }
@@ -88,6 +154,41 @@ Result<HttpSettings> HttpSettings::parse(const SinkUrl& url) {
                    (settings.user_env.empty() ? 0 : 1);
   if (ways > 1) return url.wrong("credentials_file, token_env and user_env exclude one another");
   return settings;
+}
+
+bool HttpSecrets::identify() const {
+  static constexpr std::string_view kName = "authorization:";
+  return has_user || !token.empty() ||
+         std::any_of(headers.begin(), headers.end(), [](const std::string& header) {
+           return ::strncasecmp(header.c_str(), kName.data(), kName.size()) == 0;
+         });
+}
+
+Result<HttpSecrets> HttpSecrets::read(const HttpSettings& settings) {
+  HttpSecrets secrets;
+  if (!settings.headers_file.empty()) {
+    auto headers = read_headers(settings.headers_file);
+    if (!headers) return headers.error();
+    secrets.headers = std::move(*headers);
+  }
+  if (!settings.credentials_file.empty()) {
+    if (auto read = read_credentials(settings.credentials_file, secrets); !read) return read.error();
+  }
+  if (!settings.token_env.empty()) {
+    auto token = read_variable(settings.token_env);
+    if (!token) return token.error();
+    secrets.token = std::move(*token);
+  }
+  if (!settings.user_env.empty()) {
+    auto user = read_variable(settings.user_env);
+    if (!user) return user.error();
+    auto password = read_variable(settings.password_env);
+    if (!password) return password.error();
+    secrets.user = std::move(*user);
+    secrets.password = std::move(*password);
+    secrets.has_user = true;
+  }
+  return secrets;
 }
 
 }  // namespace natsession

@@ -1,10 +1,12 @@
-// HttpSettings: what the URL of an http or https sink says.
+// HttpSettings: what the URL of an http or https sink says. HttpSecrets: what the sink tells the server about
+// itself, read from files and the environment, so that none of it stands on a command line.
 // Threads: a plain value type; the functions keep no state.
 #pragma once
 
 #include <chrono>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "sink/compressor.h"
@@ -29,11 +31,23 @@ struct HttpSettings {
 
   // Errors: kUsage, naming URL, key and value.
   [[nodiscard]] static Result<HttpSettings> parse(const SinkUrl& url);
-
-  // Errors: kUsage, if a secret stands in the URL, with the way out and without the secret.
-  [[nodiscard]] static Result<void> screen(const SinkUrl& url);
 };
 
-[[nodiscard]] std::span<const SinkOption> http_option_table();
+// The options that http and https have in common.
+[[nodiscard]] std::span<const Option<HttpSettings>> http_options();
+
+// Never shown in a message.
+struct HttpSecrets {
+  std::vector<std::string> headers;  // Name: value
+  std::string user;
+  std::string password;
+  std::string token;
+  bool has_user = false;
+
+  [[nodiscard]] bool identify() const;  // something of it says who we are
+
+  // Errors: kUsage, kPermission or kIo, naming the file and line, or the variable, and what is wrong.
+  [[nodiscard]] static Result<HttpSecrets> read(const HttpSettings& settings);
+};
 
 }  // namespace natsession

@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "record/text_writer.h"
-#include "sink/sink_url.h"
 
 namespace natsession {
 namespace {
@@ -33,7 +32,44 @@ std::string batch_name(const SessionRecord& first, std::size_t count, std::uint3
   return name;
 }
 
+// Nothing is asked for at the server.
+Result<SinkOpener> parse(const SinkUrl& url) {
+  auto settings = HttpSettings::parse(url);
+  if (!settings) return settings.error();
+  const auto open = [name = url.name(), settings = std::move(*settings)](const EncoderOptions& options,
+                                                                         const Clock&) {
+    return HttpSink::open(name, settings, options);
+  };
+  const auto probe = [open]() -> Result<void> {
+    const auto opened = open({}, SystemClock());
+    if (!opened) return opened.error();
+    return {};
+  };
+  return SinkOpener{.probe = probe, .open = open};
+}
+
 }  // namespace
+
+SinkKind http_kind() {
+  return {.scheme = "http",
+          .usage = "http://HOST[:80]/PATH",
+          .help = "lines of JSON, posted (application/x-ndjson); in PATH write ? as %3F and % as %25",
+          .options = explain(http_options()),
+          .remote = true,
+          .encoding = SinkEncoding::kJsonOnly,
+          .missing = HttpClient::kBuiltIn ? "" : "libcurl (NATSESSION_SINK_HTTP)",
+          .parse = parse};
+}
+
+SinkKind https_kind() {
+  SinkKind kind = http_kind();
+  kind.scheme = "https";
+  kind.usage = "https://HOST[:443]/PATH";
+  kind.help = "the same over TLS; options as http, and:";
+  kind.also = std::move(kind.options);
+  kind.options = explain(tls_options());
+  return kind;
+}
 
 Result<std::unique_ptr<Sink>> HttpSink::open(std::string name, const HttpSettings& settings,
                                              const EncoderOptions& options) {

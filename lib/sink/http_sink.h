@@ -8,18 +8,17 @@
 //
 //   what happens                                                answer
 //   2xx                                                         delivered
-//   400, 422                                                    the batch is halved until the bad record
-//   stands alone:
+//   400, 422                                                    halved until the bad record stands alone:
 //                                                               Rejected; 100 in a row: TargetFailed
 //                                                               ProjectForbidden
 //   401, 407                                                    TargetFailed InvalidAccessKeyId
 //   403                                                         TargetFailed Unauthorized; without
-//   credentials
-//                                                               ProjectForbidden
+//                                                               credentials ProjectForbidden
 //   404, 405, 410; a redirect, which is not followed            TargetFailed LogStoreNotExist
 //   413                                                         smaller batches, until reopened; one record:
-//   Rejected 429                                                         RetryLater, WriteQuotaExceed, after
-//   Retry-After any other 4xx                                               TargetFailed ProjectForbidden
+//                                                               Rejected
+//   429                                                         RetryLater, WriteQuotaExceed; Retry-After
+//   any other 4xx                                               TargetFailed ProjectForbidden
 //   408, 5xx                                                    RetryLater, after Retry-After
 //   no whole answer: refused, silent, cut, garbage, no address  RetryLater
 //   a certificate is not accepted, ours or the server's         TargetFailed Unauthorized
@@ -34,9 +33,12 @@
 #include "record/encoder.h"
 #include "sink/http_client.h"
 #include "sink/http_settings.h"
-#include "sink/sink.h"
+#include "sink/sink_kind.h"
 
 namespace natsession {
+
+[[nodiscard]] SinkKind http_kind();
+[[nodiscard]] SinkKind https_kind();
 
 class HttpSink final : public Sink {
  public:

@@ -66,7 +66,25 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
+Result<SinkOpener> parse(const SinkUrl& url) {
+  if (auto checked = url.has_no_target(); !checked) return checked.error();
+  return SinkOpener{
+      .probe = [] { return JournaldSink::probe({}); },
+      .open = [name = url.name()](const EncoderOptions& options,
+                                  const Clock&) { return JournaldSink::open(name, {.options = options}); }};
+}
+
 }  // namespace
+
+SinkKind journald_kind() {
+  return {.scheme = "journald",
+          .usage = "journald",
+          .help =
+              "structured entries in systemd's journal (NATSESSION_PRI_IP= ...); its rate limit drops "
+              "entries: set LogRateLimitIntervalSec=1s and LogRateLimitBurst=10000000 in the unit",
+          .encoding = SinkEncoding::kMessage,
+          .parse = parse};
+}
 
 Result<std::unique_ptr<Sink>> JournaldSink::open(std::string name, const JournaldSettings& settings) {
   auto connected = connect_to(settings);

@@ -13,7 +13,7 @@
 
 #include "base/unique_fd.h"
 #include "record/encoder.h"
-#include "sink/sink.h"
+#include "sink/sink_kind.h"
 
 namespace natsession {
 
@@ -24,6 +24,8 @@ struct JournaldSettings {
   // moment.
   std::chrono::milliseconds patience{100};
 };
+
+[[nodiscard]] SinkKind journald_kind();
 
 class JournaldSink final : public Sink {
  public:

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
-#include "sink/delivery_options.h"
-#include "sink/encoder_choice.h"
+#include "sink/exec_sink.h"
+#include "sink/file_sink.h"
+#include "sink/http_sink.h"
+#include "sink/journald_sink.h"
+#include "sink/stdout_sink.h"
+#include "sink/syslog_datagram_sink.h"
+#include "sink/syslog_stream_sink.h"
 
 namespace natsession {
 namespace {
@@ -18,15 +24,51 @@ const auto& kinds() {
   return kKinds;
 }
 
+// Options that every sink has.
+
+std::span<const Option<EncoderChoice>> encoder_options_table() {
+  static const Option<EncoderChoice> kTable[] = {
+      {"format", "json|csv|logfmt",
+       "as --format, for this sink; journald and syslog: of the message, default logfmt; exec: default json; "
+       "http has json only",
+       choice_option(&EncoderChoice::format,
+                     named({RecordFormat::kJson, RecordFormat::kCsv, RecordFormat::kLogfmt}))},
+      {"time_format", "unix|unix_ms|rfc3339", "as --time-format, for this sink",
+       choice_option(&EncoderChoice::time_format,
+                     named({TimeFormat::kUnix, TimeFormat::kUnixMs, TimeFormat::kRfc3339}))},
+      {"fields", "all|cloud", "as --fields, for this sink; journald and syslog: of the message, default all",
+       choice_option(&EncoderChoice::fields, named({FieldSet::kAll, FieldSet::kCloud}))},
+  };
+  return kTable;
+}
+
+std::span<const Option<DeliveryOptions>> delivery_options_table() {
+  static const Option<DeliveryOptions> kTable[] = {
+      {"batch", "N", "records in one batch, at most", number_option(&DeliveryOptions::batch, kBatchRange)},
+      {"batch_bytes", "SIZE", "their size, at most",
+       size_option(&DeliveryOptions::batch_bytes, kBatchBytesRange)},
+      {"linger", "TIME",
+       "how long a batch waits to fill; as --linger for what is behind a network or a command, else 0s",
+       time_option(&DeliveryOptions::linger, kLingerRange)},
+      {"suspend", "TIME", "pause after the target refused, as --suspend",
+       time_option(&DeliveryOptions::suspend, kSuspendRange)},
+      {"from", "start|end", "where a new sink begins in the ledger",
+       choice_option(&DeliveryOptions::from_start, Names<bool>{{"start", true}, {"end", false}})},
+  };
+  return kTable;
+}
+
 const std::vector<SinkOption>& common_options() {
   static const std::vector<SinkOption> kOptions = [] {
-    std::vector<SinkOption> options;
-    for (const auto table : {encoder_option_table(), delivery_option_table()}) {
-      options.insert(options.end(), table.begin(), table.end());
-    }
+    std::vector<SinkOption> options = explain(encoder_options_table());
+    for (SinkOption& option : explain(delivery_options_table())) options.push_back(std::move(option));
     return options;
   }();
   return kOptions;
+}
+
+std::array<std::span<const SinkOption>, 3> options_of(const SinkKind& kind) {
+  return {kind.options, kind.also, common_options()};
 }
 
 std::string known_usages() {
@@ -38,61 +80,38 @@ std::string known_usages() {
   return text;
 }
 
-std::array<std::span<const SinkOption>, 3> options_of(const SinkKind& kind) {
-  return {kind.options, kind.also, common_options()};
-}
+// The help.
 
-std::string known_keys(const SinkKind& kind) {
-  std::string text;
-  for (const auto options : options_of(kind)) {
-    for (const SinkOption& option : options) text += (text.empty() ? "" : ", ") + std::string(option.key);
-  }
-  return text;
-}
+constexpr std::size_t kHelpWidth = 80;
+constexpr std::size_t kHelpColumn = 30;
 
-bool has_key(const SinkKind& kind, std::string_view key) {
-  for (const auto options : options_of(kind)) {
-    const auto is_it = [&](const SinkOption& option) { return option.key == key; };
-    if (std::any_of(options.begin(), options.end(), is_it)) return true;
+// `left` at `indent`, and `right` beside it, broken into lines.
+void append_help(std::string& out, std::size_t indent, std::string_view left, std::string_view right) {
+  std::string line = std::string(indent, ' ') + std::string(left);
+  if (line.size() >= kHelpColumn) {
+    out += line + "\n";
+    line.clear();
   }
-  return false;
-}
-
-struct Checked {
-  SinkUrl url;
-  const SinkKind* kind;
-};
-
-Result<Checked> check(std::string_view text) {
-  auto url = SinkUrl::parse(text);
-  if (!url) return url.error();
-  const auto kind = std::find_if(kinds().begin(), kinds().end(),
-                                 [&](const SinkKind& one) { return one.scheme == url->scheme; });
-  if (kind == kinds().end()) {
-    return url->wrong("there is no sink '" + url->scheme + "': " + known_usages());
-  }
-  if (kind->screen != nullptr) {
-    if (auto screened = kind->screen(*url); !screened) return screened.error();
-  }
-  for (const SinkUrl::Option& option : url->options) {
-    if (!has_key(*kind, option.key)) {
-      const std::string value = is_secret_key(option.key) ? "***" : option.value;
-      return url->wrong("unknown option '" + option.key + "' (value '" + value +
-                        "'): " + std::string(kind->scheme) + " has " + known_keys(*kind));
+  line.resize(kHelpColumn, ' ');
+  std::size_t words = 0;
+  while (!right.empty()) {
+    const std::string_view word = right.substr(0, right.find(' '));
+    if (words > 0 && line.size() + 1 + word.size() > kHelpWidth) {
+      out += line + "\n";
+      line.assign(kHelpColumn, ' ');
+      words = 0;
     }
+    if (words++ > 0) line += ' ';
+    line += word;
+    right.remove_prefix(std::min(right.size(), word.size() + 1));
   }
-  if (const auto options = encoder_options(*url, {}); !options) return options.error();
-  if (const auto options = delivery_options(*url); !options) return options.error();
-  if (auto checked = kind->check(*url); !checked) return checked.error();
-  return Checked{std::move(*url), &*kind};
+  out += line + "\n";
 }
 
-// An error that names what is wrong, but perhaps not the URL that it came from.
-Error about(const std::string& url, Error error) {
-  const std::string shown = without_secrets(url);
-  if (error.message.find(shown) == std::string::npos)
-    error.message = "sink '" + shown + "': " + error.message;
-  return error;
+void append_options(std::string& out, std::span<const SinkOption> options) {
+  for (const SinkOption& option : options) {
+    append_help(out, 4, std::string(option.key) + "=" + std::string(option.value_name), option.help);
+  }
 }
 
 }  // namespace
@@ -100,43 +119,129 @@ Error about(const std::string& url, Error error) {
 std::span<const SinkKind> sink_kinds() {
   return kinds();
 }
+
+const SinkKind* find_sink_kind(std::string_view scheme) {
+  const auto found = std::find_if(kinds().begin(), kinds().end(),
+                                  [&](const SinkKind& kind) { return kind.scheme == scheme; });
+  return found == kinds().end() ? nullptr : &*found;
+}
+
 std::span<const SinkOption> common_sink_options() {
   return common_options();
 }
 
-Result<void> check_sink_url(std::string_view url) {
-  const auto checked = check(url);
-  if (!checked) return checked.error();
+std::string sink_help() {
+  std::string out;
+  for (const SinkKind& kind : kinds()) {
+    append_help(out, 2, kind.usage, kind.help);
+    append_options(out, kind.options);
+  }
+  append_help(out, 2, "any sink",
+              "may have options, as in 'file:/var/log/nat.json?rotate_size=100M&keep=14'");
+  append_options(out, common_options());
+  return out;
+}
+
+Result<SinkConfig> SinkConfig::parse(std::string_view text) {
+  auto url = SinkUrl::parse(text);
+  if (!url) return url.error();
+  SinkConfig config;
+  config.url_ = std::move(*url);
+  config.kind_ = find_sink_kind(config.url_.scheme);
+  if (config.kind_ == nullptr) {
+    return config.url_.wrong("there is no sink '" + config.url_.scheme + "': " + known_usages());
+  }
+  if (auto checked = config.check_options(); !checked) return checked.error();
+  if (auto read = read_options(config.url_, encoder_options_table(), config.encoder_); !read)
+    return read.error();
+  if (auto read = read_options(config.url_, delivery_options_table(), config.delivery_); !read)
+    return read.error();
+  const SinkEncoding encoding = config.kind_->encoding;
+  const RecordFormat format = config.encoder_.format.value_or(RecordFormat::kJson);
+  if (encoding == SinkEncoding::kMessage && format == RecordFormat::kCsv) {
+    return config.url_.wrong("format: a line of csv says nothing without its header: logfmt or json");
+  }
+  if (encoding == SinkEncoding::kJsonOnly && format != RecordFormat::kJson) {
+    return config.url_.wrong("format: '" + std::string(to_string(format)) +
+                             "': what is sent is lines of json");
+  }
+  if (!config.kind_->missing.empty()) {
+    return config.url_.wrong("this natsessiond was built without " + std::string(config.kind_->missing) +
+                             ", so it has no " + config.url_.scheme);
+  }
+  auto opener = config.kind_->parse(config.url_);
+  if (!opener) return opener.error();
+  config.opener_ = std::move(*opener);
+  return config;
+}
+
+Result<void> SinkConfig::check_options() const {
+  for (const SinkUrl::Option& given : url_.options) {
+    std::string known;
+    bool found = false;
+    for (const auto options : options_of(*kind_)) {
+      for (const SinkOption& option : options) {
+        found |= option.key == given.key;
+        known += (known.empty() ? "" : ", ") + std::string(option.key);
+      }
+    }
+    if (found) continue;
+    if (is_secret_key(given.key)) {
+      return url_.wrong("the option '" + given.key + "' " + std::string(kWhyNoSecrets));
+    }
+    return url_.wrong("unknown option '" + given.key + "' (value '" + given.value +
+                      "'): " + std::string(kind_->scheme) + " has " + known);
+  }
   return {};
 }
 
-Result<void> probe_sink(std::string_view url) {
-  const auto checked = check(url);
-  if (!checked) return checked.error();
-  const auto probed = checked->kind->probe(checked->url);
-  if (!probed) return about(checked->url.text, probed.error());
+std::string SinkConfig::destination() const {
+  if (url_.scheme != "file") return url_.name();
+  return "file:" + std::filesystem::path(url_.target).lexically_normal().string();
+}
+
+EncoderOptions SinkConfig::encoder_options(const EncoderOptions& defaults) const {
+  EncoderOptions options = defaults;
+  if (kind_->encoding == SinkEncoding::kMessage) {
+    options.format = RecordFormat::kLogfmt;
+    options.fields = FieldSet::kAll;
+  } else if (kind_->encoding != SinkEncoding::kConfigured) {
+    options.format = RecordFormat::kJson;
+  }
+  options.format = encoder_.format.value_or(options.format);
+  options.time_format = encoder_.time_format.value_or(options.time_format);
+  options.fields = encoder_.fields.value_or(options.fields);
+  return options;
+}
+
+// An error that names what is wrong, but perhaps not the URL that it came from.
+Error SinkConfig::about_this(Error error) const {
+  const std::string shown = without_secrets(url_.text);
+  if (error.message.find(shown) == std::string::npos)
+    error.message = "sink '" + shown + "': " + error.message;
+  return error;
+}
+
+Result<void> SinkConfig::probe() const {
+  if (!opener_.probe) return {};
+  if (auto probed = opener_.probe(); !probed) return about_this(probed.error());
   return {};
 }
 
-Result<std::unique_ptr<Sink>> open_sink(std::string_view url, const EncoderOptions& defaults,
-                                        const Clock& clock) {
-  const auto checked = check(url);
-  if (!checked) return checked.error();
-  const auto options = encoder_options(checked->url, defaults);
-  if (!options) return options.error();
-  auto sink = checked->kind->open(checked->url, *options, clock);
-  if (!sink) return about(checked->url.text, sink.error());
+Result<std::unique_ptr<Sink>> SinkConfig::open(const EncoderOptions& defaults, const Clock& clock) const {
+  auto sink = opener_.open(encoder_options(defaults), clock);
+  if (!sink) return about_this(sink.error());
   return sink;
 }
 
-Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const std::string> urls,
+Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const SinkConfig> configs,
                                                       const EncoderOptions& defaults, const Clock& clock) {
-  for (const std::string& url : urls) {
-    if (auto probed = probe_sink(url); !probed) return probed.error();
+  for (const SinkConfig& config : configs) {
+    if (auto probed = config.probe(); !probed) return probed.error();
   }
   std::vector<std::unique_ptr<Sink>> sinks;
-  for (const std::string& url : urls) {
-    auto sink = open_sink(url, defaults, clock);
+  for (const SinkConfig& config : configs) {
+    auto sink = config.open(defaults, clock);
     if (!sink) return sink.error();
     sinks.push_back(std::move(*sink));
   }

@@ -1,49 +1,94 @@
-// The sinks that there are: one table, from the scheme of a URL to what makes the sink, with the help for
-// each option.
+// The sinks that there are, in one table, and SinkConfig: what a URL asks of one of them, read once.
 // Threads: any; the functions keep no state.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/option.h"
 #include "base/result.h"
-#include "base/time.h"
-#include "record/encoder.h"
-#include "sink/sink.h"
 #include "sink/sink_kind.h"
-#include "sink/sink_url.h"
 
 namespace natsession {
 
 [[nodiscard]] std::span<const SinkKind> sink_kinds();
+// Null if there is no such sink.
+[[nodiscard]] const SinkKind* find_sink_kind(std::string_view scheme);
+// The options that every sink has.
 [[nodiscard]] std::span<const SinkOption> common_sink_options();
-
-// Whether the URL names a sink that there is, with options that it has and values that would do. Touches
-// nothing.
-// Errors: kUsage, naming the URL, the key, the value and what would do. A secret is not repeated.
-[[nodiscard]] Result<void> check_sink_url(std::string_view url);
-
-// check_sink_url(), and whether the sink could be opened now, as far as can be told without leaving a trace.
-// Errors: as check_sink_url() and open_sink().
-[[nodiscard]] Result<void> probe_sink(std::string_view url);
-
-// Opens a sink. Options in the URL go before `defaults`. `clock` outlives the sink. What is behind a network
-// or another program is not asked for here: its absence is a delivery's answer, and it may come later.
-// Errors: as check_sink_url(); kUsage, kPermission, kUnavailable or kIo if it cannot be opened, naming what
-// and why.
-[[nodiscard]] Result<std::unique_ptr<Sink>> open_sink(std::string_view url, const EncoderOptions& defaults,
-                                                      const Clock& clock);
-
-// Opens all or none: each is probed before the first is opened, so a bad one leaves no file behind.
-// Errors: the first one met.
-[[nodiscard]] Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const std::string> urls,
-                                                                    const EncoderOptions& defaults,
-                                                                    const Clock& clock);
 
 // The part of the help that is about sinks and their options, as lines of at most 80 characters.
 [[nodiscard]] std::string sink_help();
+
+// How a sink is served, for its URL and for the configuration of all sinks.
+inline constexpr Range<std::size_t> kBatchRange{1, 100'000};  // records
+inline constexpr Range<ByteCount> kBatchBytesRange{{1ULL << 10}, {64ULL << 20}};
+inline constexpr TimeRange kLingerRange{std::chrono::milliseconds(0), std::chrono::hours(1)};
+inline constexpr TimeRange kSuspendRange{std::chrono::seconds(1), std::chrono::hours(24)};
+
+// What a URL says of that; nothing is set that it does not say.
+struct DeliveryOptions {
+  std::optional<std::size_t> batch;                  // records in one batch, at most
+  std::optional<ByteCount> batch_bytes;              // their size, at most
+  std::optional<std::chrono::milliseconds> linger;   // how long a batch waits to fill
+  std::optional<std::chrono::milliseconds> suspend;  // after a failure of the target
+  bool from_start = false;  // a new sink begins with the oldest record of the ledger, not with the next
+};
+
+// What a URL says of how records look.
+struct EncoderChoice {
+  std::optional<RecordFormat> format;
+  std::optional<TimeFormat> time_format;
+  std::optional<FieldSet> fields;
+};
+
+class SinkConfig {
+ public:
+  // Reads a URL: whether it names a sink that there is, with options that it has and values that would do.
+  // Touches nothing.
+  // Errors: kUsage, naming the URL, the key, the value and what would do. A secret is not repeated.
+  [[nodiscard]] static Result<SinkConfig> parse(std::string_view url);
+
+  [[nodiscard]] const SinkUrl& url() const { return url_; }
+  // What two URLs have in common that are one sink: options do not count, nor do spellings of one path.
+  [[nodiscard]] std::string destination() const;
+  [[nodiscard]] bool remote() const { return kind_->remote; }  // see sink_kind.h
+  [[nodiscard]] const DeliveryOptions& delivery() const { return delivery_; }
+
+  // Whether the sink could be opened now, as far as can be told without leaving a trace.
+  // Errors: as open().
+  [[nodiscard]] Result<void> probe() const;
+  // Opens the sink. What the URL says of the encoder goes before `defaults`. `clock` outlives the sink. What
+  // is behind a network or another program is not asked for here: its absence is a delivery's answer, and it
+  // may come later.
+  // Errors: kUsage, kPermission, kUnavailable or kIo, naming what cannot be opened and why.
+  [[nodiscard]] Result<std::unique_ptr<Sink>> open(const EncoderOptions& defaults, const Clock& clock) const;
+
+  friend bool operator==(const SinkConfig& a, const SinkConfig& b) { return a.url_.text == b.url_.text; }
+
+ private:
+  SinkConfig() = default;
+  [[nodiscard]] Result<void> check_options() const;
+  [[nodiscard]] EncoderOptions encoder_options(const EncoderOptions& defaults) const;
+  [[nodiscard]] Error about_this(Error error) const;
+
+  SinkUrl url_;
+  const SinkKind* kind_ = nullptr;
+  DeliveryOptions delivery_;
+  EncoderChoice encoder_;
+  SinkOpener opener_;
+};
+
+// Opens all or none: each is probed before the first is opened, so a bad one leaves no file behind.
+// Errors: the first one met.
+[[nodiscard]] Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const SinkConfig> sinks,
+                                                                    const EncoderOptions& defaults,
+                                                                    const Clock& clock);
 
 }  // namespace natsession

@@ -4,16 +4,27 @@
 //   PATH.20261121T143422Z.2     the third in that second (after the bare one and .1)
 //   PATH.20261121T143422Z.zst   compressed: .gz or .zst behind either
 //
-// Nothing but these names is ever compressed or removed.
-// Threads: any; each call looks at the directory.
+// Nothing but these names is ever compressed or removed. Housekeeper does that, one file after the other. Its
+// queue is the directory: each look finds what there is to do, so what a crash left over is found too, and
+// nothing can overflow.
+// Threads: functions are for any thread; of a Housekeeper start, calls and destruction are the sink's
+// (sink.h), and its own thread is inside.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "sink/compressor.h"
 
 namespace natsession {
 
@@ -30,5 +41,48 @@ struct RotatedFile {
 
 // A name for `path` rotated at `now`, behind all others of that second.
 [[nodiscard]] Result<std::string> name_rotated(const std::string& path, UnixNs now);
+
+class Housekeeper {
+ public:
+  // `path` is the sink's own file; `keep` rotated files stay, 0: all.
+  Housekeeper(std::string path, Compression compression, std::size_t keep);
+  Housekeeper(const Housekeeper&) = delete;
+  Housekeeper& operator=(const Housekeeper&) = delete;
+  // Begins no new file after kStopLimit; finishes the one under way. What is left is done at the next start.
+  ~Housekeeper();
+
+  static constexpr std::chrono::seconds kStopLimit{2};
+
+  // Starts the thread, which takes a first look.
+  // Errors: kUnavailable.
+  Result<void> start();
+  // There is a new rotated file.
+  void look();
+  // While the lock is held no look is taken, so a rotation can be undone.
+  [[nodiscard]] std::unique_lock<std::mutex> hold() { return std::unique_lock(looking_); }
+  // What went wrong since the last call; empty if nothing did.
+  [[nodiscard]] std::string take_problem();
+
+ private:
+  void run();
+  void tidy();
+  bool stop_now();
+  void put_problem(const std::string& problem);
+
+  const std::string path_;
+  const Compression compression_;
+  const std::size_t keep_;
+
+  std::mutex looking_;
+  std::mutex mutex_;  // of the four below
+  std::condition_variable wake_;
+  bool wanted_ = true;
+  bool stopping_ = false;
+  std::chrono::steady_clock::time_point stop_at_;
+
+  std::atomic<bool> has_problem_{false};
+  Guarded<std::string> problem_;
+  std::thread thread_;
+};
 
 }  // namespace natsession

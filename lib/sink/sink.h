@@ -13,9 +13,40 @@
 
 #include "base/result.h"
 #include "record/session_record.h"
-#include "sink/target_code.h"
 
 namespace natsession {
+
+// Why a target refuses, in the codes of the log's specification (Delivery).
+enum class TargetCode {
+  kProjectNotExist,   // the destination (host's service, database, directory) does not exist
+  kLogStoreNotExist,  // the table, topic or index in it does not exist
+  kProjectForbidden,  // the destination refuses all writes
+  kInvalidAccessKeyId,
+  kUnauthorized,
+  kWriteQuotaExceed,       // the destination throttles
+  kShardWriteQuotaExceed,  // its partition throttles
+};
+
+// The specification's names: ProjectNotExist ….
+[[nodiscard]] constexpr std::string_view to_string(TargetCode code) {
+  switch (code) {
+    case TargetCode::kProjectNotExist:
+      return "ProjectNotExist";
+    case TargetCode::kLogStoreNotExist:
+      return "LogStoreNotExist";
+    case TargetCode::kProjectForbidden:
+      return "ProjectForbidden";
+    case TargetCode::kInvalidAccessKeyId:
+      return "InvalidAccessKeyId";
+    case TargetCode::kUnauthorized:
+      return "Unauthorized";
+    case TargetCode::kWriteQuotaExceed:
+      return "WriteQuotaExceed";
+    case TargetCode::kShardWriteQuotaExceed:
+      return "ShardWriteQuotaExceed";
+  }
+  return {};
+}
 
 // A sink's answer to a batch: what happened to it, and so what to do next. When to try again is not its to
 // say; it may pass on what the destination asked for.

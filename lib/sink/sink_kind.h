@@ -1,12 +1,16 @@
-// SinkKind: what the registry knows of one kind of sink: how it is written, what options it has, how it is
-// checked and opened. Each kind is made in a file of its own; registry.cc is the table of them.
-// Threads: any; the functions keep no state.
+// SinkKind: one row of the table of sinks (registry.cc): how a sink is written, which options it has, and
+// what makes an opener of its URL. Each sink's own header declares its row.
+// Threads: any; rows are not changed once they are made.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/option.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "record/encoder.h"
@@ -15,37 +19,68 @@
 
 namespace natsession {
 
+// What people are told of an option.
 struct SinkOption {
   std::string_view key;
-  std::string_view values;  // as in a manual: gzip|zstd|none, SIZE
-  std::string_view help;
+  std::string_view value_name;
+  std::string help;  // with range and default
+};
+
+// What records look like in a sink of this kind, where its URL does not say.
+enum class SinkEncoding {
+  kConfigured,  // as --format says
+  kJson,        // lines of JSON, whatever --format says: for readers that expect them
+  kJsonOnly,    // and nothing else can be asked for
+  kMessage,     // a message for people, beside the fields: all of a record, as logfmt; CSV is refused
+};
+
+// A URL that has been read and checked.
+struct SinkOpener {
+  // Whether open() would succeed, as far as can be told without leaving a trace. Empty: nothing can be told.
+  std::function<Result<void>()> probe = {};
+  // `clock` outlives the sink.
+  std::function<Result<std::unique_ptr<Sink>>(const EncoderOptions& options, const Clock& clock)> open = {};
 };
 
 struct SinkKind {
   std::string_view scheme;
-  std::string_view usage;                    // file:PATH
-  std::string_view help;                     // one line
-  std::span<const SinkOption> options = {};  // beyond those that every sink has
-  std::span<const SinkOption> also = {};     // options as well, which the help tells with another kind
+  std::string_view usage;                // file:PATH; with // where a host stands behind the scheme
+  std::string_view help;                 // one line
+  std::vector<SinkOption> options = {};  // beyond those that every sink has
+  std::vector<SinkOption> also = {};     // options as well, which the help tells with another kind
   // Behind a network or another program: records are gathered for a moment, so that fewer batches go out.
   bool remote = false;
-  Result<void> (*check)(const SinkUrl& url) = nullptr;
-  Result<void> (*probe)(const SinkUrl& url) = nullptr;
-  Result<std::unique_ptr<Sink>> (*open)(const SinkUrl& url, const EncoderOptions& options,
-                                        const Clock& clock) = nullptr;
-  // Looks at the URL before its options are known to exist: for what no message may repeat. May be null.
-  Result<void> (*screen)(const SinkUrl& url) = nullptr;
+  SinkEncoding encoding = SinkEncoding::kConfigured;
+  std::string_view missing = {};  // the library that this program was built without; empty: all is there
+  // Reads what is this kind's own in a URL whose keys are known to exist.
+  // Errors: kUsage, naming the URL, the key, the value and what would do.
+  Result<SinkOpener> (*parse)(const SinkUrl& url) = nullptr;
+
+  [[nodiscard]] bool has_host() const { return usage.find("//") != std::string_view::npos; }
 };
 
-[[nodiscard]] SinkKind stdout_kind();
-[[nodiscard]] SinkKind file_kind();
-[[nodiscard]] SinkKind journald_kind();
-[[nodiscard]] SinkKind syslog_kind();
-[[nodiscard]] SinkKind syslog_udp_kind();
-[[nodiscard]] SinkKind syslog_tcp_kind();
-[[nodiscard]] SinkKind syslog_tls_kind();
-[[nodiscard]] SinkKind http_kind();
-[[nodiscard]] SinkKind https_kind();
-[[nodiscard]] SinkKind exec_kind();
+// A table of options as people are told it.
+template <typename S>
+[[nodiscard]] std::vector<SinkOption> explain(std::span<const Option<S>> table) {
+  std::vector<SinkOption> told;
+  for (const Option<S>& row : table) {
+    told.push_back(
+        {row.key, row.value_name, option_text::explained(row.help, row.value.range, usual_text(row.value))});
+  }
+  return told;
+}
+
+// Puts those options of a URL that are in the table into `settings`.
+// Errors: kUsage, naming the URL, the key, the value and what would do.
+template <typename S>
+[[nodiscard]] Result<void> read_options(const SinkUrl& url, std::span<const Option<S>> table, S& settings) {
+  for (const SinkUrl::Option& given : url.options) {
+    for (const Option<S>& row : table) {
+      if (row.key != given.key) continue;
+      if (auto put = row.value.put(settings, given.value); !put) return url.wrong(given, put.error().message);
+    }
+  }
+  return {};
+}
 
 }  // namespace natsession

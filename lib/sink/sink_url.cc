@@ -5,6 +5,8 @@
 #include <charconv>
 #include <optional>
 
+#include "sink/registry.h"
+
 namespace natsession {
 namespace {
 
@@ -29,8 +31,8 @@ bool decode(std::string_view text, std::string& out) {
 
 // Sinks of this machine: an @ in what stands behind them is one of a path or a command.
 bool is_local(std::string_view scheme) {
-  static constexpr std::array<std::string_view, 5> kSchemes{"stdout", "file", "journald", "syslog", "exec"};
-  return std::find(kSchemes.begin(), kSchemes.end(), scheme) != kSchemes.end();
+  const SinkKind* const kind = find_sink_kind(scheme);
+  return kind != nullptr && !kind->has_host();
 }
 
 // HOST or [ADDRESS], with a port or without.

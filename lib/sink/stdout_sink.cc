@@ -5,16 +5,35 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace natsession {
 namespace {
 
 constexpr const char* kOperation = "write to stdout";
 
+Result<SinkOpener> parse(const SinkUrl& url) {
+  if (auto checked = url.has_no_target(); !checked) return checked.error();
+  const auto open = [name = url.name()](const EncoderOptions& options, const Clock&) {
+    return StdoutSink::open(name, make_encoder(options), STDOUT_FILENO);
+  };
+  return SinkOpener{.probe = [name = url.name()] { return StdoutSink::probe(name, STDOUT_FILENO); },
+                    .open = open};
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Sink>> StdoutSink::open(std::string name, std::unique_ptr<Encoder> encoder, int fd) {
+SinkKind stdout_kind() {
+  return {.scheme = "stdout", .usage = "stdout", .help = "lines on standard output", .parse = parse};
+}
+
+Result<void> StdoutSink::probe(const std::string& name, int fd) {
   if (fcntl(fd, F_GETFD) < 0) return system_error(name + ": standard output", errno, ErrorKind::kUnavailable);
+  return {};
+}
+
+Result<std::unique_ptr<Sink>> StdoutSink::open(std::string name, std::unique_ptr<Encoder> encoder, int fd) {
+  if (auto probed = probe(name, fd); !probed) return probed.error();
   return std::unique_ptr<Sink>(std::make_unique<StdoutSink>(std::move(name), std::move(encoder), fd));
 }
 

@@ -7,10 +7,12 @@
 #include <string>
 
 #include "record/encoder.h"
-#include "sink/sink.h"
+#include "sink/sink_kind.h"
 #include "sink/stream_writer.h"
 
 namespace natsession {
+
+[[nodiscard]] SinkKind stdout_kind();
 
 class StdoutSink final : public Sink {
  public:
@@ -18,6 +20,8 @@ class StdoutSink final : public Sink {
   // Errors: kUnavailable if it is not open.
   [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, std::unique_ptr<Encoder> encoder,
                                                           int fd);
+
+  [[nodiscard]] static Result<void> probe(const std::string& name, int fd);  // whether open() would succeed
 
   StdoutSink(std::string name, std::unique_ptr<Encoder> encoder, int fd);
 

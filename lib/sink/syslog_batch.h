@@ -1,7 +1,9 @@
+// What the syslog sinks have in common, whatever their transport. SyslogSettings: what the URL says.
 // SyslogBatch: a run of records as syslog messages, framed, in one buffer; where each ends.
-// Threads: one, the sink's.
+// Threads: settings are a plain value; a batch belongs to one thread, the sink's.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -9,10 +11,35 @@
 #include <vector>
 
 #include "record/session_record.h"
+#include "sink/sink_kind.h"
 #include "sink/syslog_message.h"
-#include "sink/syslog_settings.h"
 
 namespace natsession {
+
+enum class SyslogFraming {
+  kNone,     // a datagram is a message
+  kOctets,   // RFC 6587, 3.4.1: the length in digits, a space, the message
+  kNewline,  // RFC 6587, 3.4.2: the message, a newline
+};
+
+struct SyslogSettings {
+  SyslogHeader header;
+  EncoderOptions options;  // of the text; times look alike in the fields
+  SyslogFraming framing = SyslogFraming::kNone;
+  // Without framing. What is longer is rejected, never cut. RFC 5424 makes receivers take 480, asks them to
+  // take 2048; rsyslog takes 8192 unless told otherwise.
+  std::size_t max_message = 8192;
+  std::chrono::milliseconds timeout{10'000};  // to connect, and for a peer that takes nothing
+
+  // Reads syslog_options() and syslog_framing_options().
+  // Errors: kUsage, naming URL, key and value.
+  [[nodiscard]] static Result<SyslogSettings> parse(const SinkUrl& url, SyslogFraming framing);
+  [[nodiscard]] SyslogSettings with(const EncoderOptions& encoder) const;
+};
+
+[[nodiscard]] std::span<const Option<SyslogSettings>> syslog_options();
+// What only streams have.
+[[nodiscard]] std::span<const Option<SyslogSettings>> syslog_framing_options();
 
 class SyslogBatch {
  public:

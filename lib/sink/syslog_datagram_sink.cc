@@ -1,14 +1,149 @@
 #include "sink/syslog_datagram_sink.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
+
+#include "sink/deadline.h"
 
 namespace natsession {
 namespace {
 
+constexpr std::size_t kMessagesPerCall = 64;
+constexpr int kSendBufferBytes = 4 << 20;
+
 // Datagrams are handed on at once; more than this is encoded in turns, to stay in the cache.
 constexpr std::size_t kTurnBytes = 128 << 10;
 
+constexpr std::uint16_t kUdpPort = 514;  // RFC 5426
+
+Result<SinkOpener> parse_local(const SinkUrl& url) {
+  const std::string path = url.target.empty() ? "/dev/log" : url.target;
+  if (!path.starts_with('/') || path.starts_with("//")) {
+    return url.wrong("'" + path +
+                     "' is not the path of a socket: syslog:, which is /dev/log, or syslog:/PATH; another "
+                     "machine is syslog+udp://, syslog+tcp:// or syslog+tls://HOST");
+  }
+  const auto settings = SyslogSettings::parse(url, SyslogFraming::kNone);
+  if (!settings) return settings.error();
+  return SinkOpener{
+      .open = [name = url.name(), path, settings = *settings](
+                  const EncoderOptions& options, const Clock& clock) -> Result<std::unique_ptr<Sink>> {
+        return std::unique_ptr<Sink>(
+            std::make_unique<SyslogDatagramSink>(name, path, settings.with(options), clock));
+      }};
+}
+
+Result<SinkOpener> parse_udp(const SinkUrl& url) {
+  const auto endpoint = endpoint_of(url, kUdpPort);
+  if (!endpoint) return endpoint.error();
+  const auto settings = SyslogSettings::parse(url, SyslogFraming::kNone);
+  if (!settings) return settings.error();
+  return SinkOpener{
+      .open = [name = url.name(), endpoint = *endpoint, settings = *settings](
+                  const EncoderOptions& options, const Clock& clock) -> Result<std::unique_ptr<Sink>> {
+        return std::unique_ptr<Sink>(
+            std::make_unique<SyslogDatagramSink>(name, endpoint, settings.with(options), clock));
+      }};
+}
+
 }  // namespace
+
+int DatagramSocket::open(int family) {
+  fd_.reset(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd_) return errno;
+  // What is granted is enough in any case: a small buffer only makes for more waiting.
+  setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof(kSendBufferBytes));
+  return 0;
+}
+
+int DatagramSocket::connect_local(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return ENAMETOOLONG;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  if (const int error_number = open(AF_UNIX); error_number != 0) return error_number;
+  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return 0;
+  const int error_number = errno;
+  fd_.reset();
+  return error_number;
+}
+
+int DatagramSocket::connect_udp(const SocketAddress& address) {
+  if (const int error_number = open(address.storage.ss_family); error_number != 0) return error_number;
+  if (::connect(fd_.get(), address.get(), address.length) == 0) return 0;
+  const int error_number = errno;
+  fd_.reset();
+  return error_number;
+}
+
+int DatagramSocket::send(std::span<const std::string_view> messages, std::chrono::nanoseconds limit,
+                         std::size_t& sent) {
+  sent = 0;
+  Deadline deadline(limit);
+  while (sent < messages.size()) {
+    std::array<iovec, kMessagesPerCall> parts{};
+    std::array<mmsghdr, kMessagesPerCall> headers{};
+    const std::size_t count = std::min(kMessagesPerCall, messages.size() - sent);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string_view message = messages[sent + i];
+      parts[i] = {const_cast<char*>(message.data()), message.size()};  // iovec is older than const
+      headers[i].msg_hdr.msg_iov = &parts[i];
+      headers[i].msg_hdr.msg_iovlen = 1;
+    }
+    const int done =
+        ::sendmmsg(fd_.get(), headers.data(), static_cast<unsigned>(count), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (done > 0) {
+      sent += static_cast<std::size_t>(done);
+      deadline.restart();
+      continue;
+    }
+    // An error is told of the first message only, which is the one at `sent`.
+    const int error_number = errno;
+    if (error_number == EINTR) continue;
+    if (error_number != EAGAIN && error_number != ENOBUFS) return error_number;
+    if (deadline.passed()) return EAGAIN;
+    // ENOBUFS tells of a full device queue, which no poll() waits for.
+    constexpr std::chrono::milliseconds kQueueDrains{1};
+    wait_for(fd_.get(), error_number == EAGAIN ? POLLOUT : short{0},
+             error_number == EAGAIN ? deadline.left()
+                                    : std::min<std::chrono::nanoseconds>(deadline.left(), kQueueDrains));
+  }
+  return 0;
+}
+
+int DatagramSocket::take_error() {
+  int error_number = 0;
+  socklen_t length = sizeof(error_number);
+  if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error_number, &length) != 0) return errno;
+  return error_number;
+}
+
+SinkKind syslog_kind() {
+  return {.scheme = "syslog",
+          .usage = "syslog:[PATH]",
+          .help =
+              "RFC 5424 messages, with every field as structured data, to the local socket PATH; default "
+              "/dev/log",
+          .options = explain(syslog_options()),
+          .remote = true,
+          .encoding = SinkEncoding::kMessage,
+          .parse = parse_local};
+}
+
+SinkKind syslog_udp_kind() {
+  return {.scheme = "syslog+udp",
+          .usage = "syslog+udp://HOST[:514]",
+          .help = "the same by UDP, which may lose messages without a word; options as syslog",
+          .also = explain(syslog_options()),
+          .remote = true,
+          .encoding = SinkEncoding::kMessage,
+          .parse = parse_udp};
+}
 
 SyslogDatagramSink::SyslogDatagramSink(std::string name, std::string path, const SyslogSettings& settings,
                                        const Clock& clock)
@@ -19,7 +154,7 @@ SyslogDatagramSink::SyslogDatagramSink(std::string name, std::string path, const
       clock_(clock),
       batch_(settings) {}
 
-SyslogDatagramSink::SyslogDatagramSink(std::string name, Endpoint endpoint, const SyslogSettings& settings,
+SyslogDatagramSink::SyslogDatagramSink(std::string name, HostPort endpoint, const SyslogSettings& settings,
                                        const Clock& clock)
     : name_(std::move(name)),
       endpoint_(std::move(endpoint)),

@@ -6,39 +6,64 @@
 // receiver's host says that nobody listens is the batch sent again, as a whole.
 //
 //   what happens                                              answer
-//   the local socket is absent, no socket, a stream socket    TargetFailed ProjectNotExist; if it was there
-//   before,
-//                                                             RetryLater first, for `timeout`: a restart
-//                                                             takes a moment
+//   the local socket is absent, no socket, a stream socket    TargetFailed ProjectNotExist; if it was there,
+//                                                             RetryLater for `timeout`: it may be restarting
 //   it may not be written to                                  TargetFailed Unauthorized
 //   nobody listens on it; UDP: the port is unreachable        RetryLater
 //   no room for `timeout`; the name does not resolve          RetryLater
 //   a message is longer than max_message or the socket takes  Rejected
 //
+// DatagramSocket sends the messages, to a local socket or a UDP endpoint, and waits for room no longer than
+// it is told to.
 // Threads: as sink.h says.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/time.h"
-#include "sink/datagram_socket.h"
+#include "base/unique_fd.h"
 #include "sink/endpoint.h"
-#include "sink/sink.h"
 #include "sink/syslog_batch.h"
-#include "sink/syslog_settings.h"
 
 namespace natsession {
+
+class DatagramSocket {
+ public:
+  // Each returns errno, or 0.
+  int connect_local(const std::string& path);
+  int connect_udp(const SocketAddress& address);
+
+  [[nodiscard]] bool is_open() const { return static_cast<bool>(fd_); }
+  void close() { fd_.reset(); }
+
+  // Sends `messages` in order. Sets `sent` to how many went out. Returns errno, or 0 if all did; EAGAIN if
+  // there was no room for `limit`.
+  int send(std::span<const std::string_view> messages, std::chrono::nanoseconds limit, std::size_t& sent);
+
+  // The error that an earlier datagram met on its way, such as ECONNREFUSED; then it is forgotten.
+  [[nodiscard]] int take_error();
+
+ private:
+  int open(int family);
+
+  UniqueFd fd_;
+};
+
+[[nodiscard]] SinkKind syslog_kind();
+[[nodiscard]] SinkKind syslog_udp_kind();
 
 class SyslogDatagramSink final : public Sink {
  public:
   // `clock` outlives the sink.
   SyslogDatagramSink(std::string name, std::string path, const SyslogSettings& settings, const Clock& clock);
-  SyslogDatagramSink(std::string name, Endpoint endpoint, const SyslogSettings& settings, const Clock& clock);
+  SyslogDatagramSink(std::string name, HostPort endpoint, const SyslogSettings& settings, const Clock& clock);
 
   [[nodiscard]] std::string_view name() const override { return name_; }
   Answer deliver(std::span<const SessionRecord> records) override;
@@ -53,7 +78,7 @@ class SyslogDatagramSink final : public Sink {
 
   const std::string name_;
   const std::string path_;                  // of a local socket; empty with UDP
-  const std::optional<Endpoint> endpoint_;  // UDP
+  const std::optional<HostPort> endpoint_;  // UDP
   const std::string target_;                // for messages
   const std::chrono::milliseconds timeout_;
   const Clock& clock_;

@@ -12,9 +12,78 @@ constexpr std::size_t kSmallestWindow = 4 << 10;
 constexpr std::size_t kRecentBytes = 1 << 20;
 constexpr std::size_t kRecentPart = 64 << 10;
 
+constexpr std::uint16_t kTcpPort = 514;   // what most receivers listen on; IANA's 601 is for RFC 3195
+constexpr std::uint16_t kTlsPort = 6514;  // RFC 5425
+
+std::span<const Option<TlsSettings>> server_name_options() {
+  static const Option<TlsSettings> kTable[] = {
+      {"servername", "NAME", "the name that must stand in the server's certificate; default HOST",
+       text_option(&TlsSettings::server_name, "a name")},
+  };
+  return kTable;
+}
+
+Result<SinkOpener> parse_stream(const SinkUrl& url, std::uint16_t usual_port,
+                                const std::optional<TlsSettings>& tls) {
+  const auto endpoint = endpoint_of(url, usual_port);
+  if (!endpoint) return endpoint.error();
+  const auto settings = SyslogSettings::parse(url, SyslogFraming::kOctets);
+  if (!settings) return settings.error();
+  const auto probe = [tls]() -> Result<void> {
+    if (!tls) return {};
+    const auto context = TlsContext::create(*tls);
+    if (!context) return context.error();
+    return {};
+  };
+  const auto open = [name = url.name(), endpoint = *endpoint, settings = *settings, tls](
+                        const EncoderOptions& options, const Clock&) {
+    return SyslogStreamSink::open(name, endpoint, settings.with(options), tls);
+  };
+  return SinkOpener{.probe = probe, .open = open};
+}
+
+Result<SinkOpener> parse_tcp(const SinkUrl& url) {
+  return parse_stream(url, kTcpPort, std::nullopt);
+}
+
+Result<SinkOpener> parse_tls(const SinkUrl& url) {
+  auto tls = TlsSettings::parse(url);
+  if (!tls) return tls.error();
+  if (auto read = read_options(url, server_name_options(), *tls); !read) return read.error();
+  return parse_stream(url, kTlsPort, *tls);
+}
+
+std::vector<SinkOption> both(std::vector<SinkOption> first, const std::vector<SinkOption>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Sink>> SyslogStreamSink::open(std::string name, Endpoint endpoint,
+SinkKind syslog_tcp_kind() {
+  return {.scheme = "syslog+tcp",
+          .usage = "syslog+tcp://HOST[:514]",
+          .help = "the same by TCP; options as syslog, and:",
+          .options = explain(syslog_framing_options()),
+          .also = explain(syslog_options()),
+          .remote = true,
+          .encoding = SinkEncoding::kMessage,
+          .parse = parse_tcp};
+}
+
+SinkKind syslog_tls_kind() {
+  return {.scheme = "syslog+tls",
+          .usage = "syslog+tls://HOST[:6514]",
+          .help = "the same by TLS (RFC 5425); options as syslog+tcp, and:",
+          .options = both(explain(tls_options()), explain(server_name_options())),
+          .also = both(explain(syslog_options()), explain(syslog_framing_options())),
+          .remote = true,
+          .encoding = SinkEncoding::kMessage,
+          .missing = TlsContext::kBuiltIn ? "" : "OpenSSL (NATSESSION_SINK_TLS)",
+          .parse = parse_tls};
+}
+
+Result<std::unique_ptr<Sink>> SyslogStreamSink::open(std::string name, HostPort endpoint,
                                                      const SyslogSettings& settings,
                                                      std::optional<TlsSettings> tls) {
   std::unique_ptr<SyslogStreamSink> sink(
@@ -23,7 +92,7 @@ Result<std::unique_ptr<Sink>> SyslogStreamSink::open(std::string name, Endpoint 
   return std::unique_ptr<Sink>(std::move(sink));
 }
 
-SyslogStreamSink::SyslogStreamSink(std::string name, Endpoint endpoint, const SyslogSettings& settings,
+SyslogStreamSink::SyslogStreamSink(std::string name, HostPort endpoint, const SyslogSettings& settings,
                                    std::optional<TlsSettings> tls)
     : name_(std::move(name)),
       tls_(std::move(tls)),

@@ -25,19 +25,20 @@
 #include <string_view>
 
 #include "sink/endpoint.h"
-#include "sink/sink.h"
 #include "sink/stream_connection.h"
 #include "sink/syslog_batch.h"
-#include "sink/syslog_settings.h"
 #include "sink/tls_settings.h"
 
 namespace natsession {
+
+[[nodiscard]] SinkKind syslog_tcp_kind();
+[[nodiscard]] SinkKind syslog_tls_kind();
 
 class SyslogStreamSink final : public Sink {
  public:
   // Connects to nothing yet. `tls`: none for plain TCP.
   // Errors: as TlsContext::create().
-  [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, Endpoint endpoint,
+  [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, HostPort endpoint,
                                                           const SyslogSettings& settings,
                                                           std::optional<TlsSettings> tls);
 
@@ -50,7 +51,7 @@ class SyslogStreamSink final : public Sink {
   Result<void> flush() override;
 
  private:
-  SyslogStreamSink(std::string name, Endpoint endpoint, const SyslogSettings& settings,
+  SyslogStreamSink(std::string name, HostPort endpoint, const SyslogSettings& settings,
                    std::optional<TlsSettings> tls);
   Result<void> load_tls();
   std::optional<Answer> catch_up();

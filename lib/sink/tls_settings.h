@@ -18,6 +18,7 @@ struct TlsSettings {
   std::string server_name;  // in the certificate; empty: the host of the URL
   bool verify = true;
 
+  // Reads tls_options().
   // Errors: kUsage, naming URL, key and value.
   [[nodiscard]] static Result<TlsSettings> parse(const SinkUrl& url);
 
@@ -27,6 +28,6 @@ struct TlsSettings {
 };
 
 // ca, cert, key, verify.
-[[nodiscard]] std::span<const SinkOption> tls_option_table();
+[[nodiscard]] std::span<const Option<TlsSettings>> tls_options();
 
 }  // namespace natsession

@@ -10,10 +10,7 @@
 
 using namespace natsession;
 using Catch::Matchers::Contains;
-using natsession::testing::list_directory;
-using natsession::testing::read_file;
-using natsession::testing::TempDir;
-using natsession::testing::write_file;
+using namespace natsession::testing;
 
 TEST_CASE("a file is replaced by its compressed self, with the same mode and time", "[sink][compress]") {
   const TempDir directory;

@@ -9,7 +9,7 @@
 
 #include "sink/lines.h"
 #include "sink/loopback.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "support/files.h"
 #include "support/manual_clock.h"
 #include "support/temp_dir.h"
@@ -17,12 +17,7 @@
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::eventually;
-using natsession::testing::numbered_records;
-using natsession::testing::numbers;
-using natsession::testing::numbers_in;
-using natsession::testing::read_file;
-using natsession::testing::TempDir;
+using namespace natsession::testing;
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include "sink/lines.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "support/files.h"
 #include "support/manual_clock.h"
 #include "support/temp_dir.h"

@@ -12,17 +12,7 @@
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::FileFixture;
-using natsession::testing::FileSizeLimit;
-using natsession::testing::json;
-using natsession::testing::list_directory;
-using natsession::testing::numbered_records;
-using natsession::testing::numbers;
-using natsession::testing::numbers_in;
-using natsession::testing::read_file;
-using natsession::testing::SmallDisk;
-using natsession::testing::text_of;
-using natsession::testing::write_file;
+using namespace natsession::testing;
 
 namespace {
 

@@ -1,5 +1,3 @@
-#include "sink/http_secrets.h"
-
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -7,21 +5,16 @@
 #include <catch2/catch.hpp>
 
 #include "sink/http_peer.h"
+#include "sink/http_settings.h"
 #include "sink/lines.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "support/manual_clock.h"
 #include "support/temp_dir.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::HttpAnswer;
-using natsession::testing::HttpPeer;
-using natsession::testing::HttpRequest;
-using natsession::testing::ManualClock;
-using natsession::testing::numbered_records;
-using natsession::testing::TempDir;
-using natsession::testing::write_file;
+using namespace natsession::testing;
 
 namespace {
 

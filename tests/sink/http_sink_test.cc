@@ -8,20 +8,13 @@
 
 #include "sink/http_peer.h"
 #include "sink/lines.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "support/manual_clock.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::HttpAnswer;
-using natsession::testing::HttpPeer;
-using natsession::testing::HttpRequest;
-using natsession::testing::ManualClock;
-using natsession::testing::numbered_records;
-using natsession::testing::numbers;
-using natsession::testing::numbers_in;
-using natsession::testing::text_of;
+using namespace natsession::testing;
 
 namespace {
 

@@ -3,17 +3,14 @@
 #include <catch2/catch.hpp>
 
 #include "sink/lines.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "sink/tls_peer.h"
 #include "support/manual_clock.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::Certificates;
-using natsession::testing::ManualClock;
-using natsession::testing::numbered_records;
-using natsession::testing::TlsPeer;
+using namespace natsession::testing;
 
 namespace {
 

@@ -9,9 +9,7 @@
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::FakeJournal;
-using natsession::testing::numbered_record;
-using natsession::testing::numbered_records;
+using namespace natsession::testing;
 
 namespace {
 

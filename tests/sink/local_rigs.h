@@ -12,7 +12,7 @@
 #include "sink/file_fixture.h"
 #include "sink/journald_sink.h"
 #include "sink/lines.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "sink/stdout_sink.h"
 #include "support/fake_journal.h"
 #include "support/small_disk.h"

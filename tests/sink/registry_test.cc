@@ -5,16 +5,15 @@
 #include <catch2/catch.hpp>
 
 #include "sink/lines.h"
+#include "sink/open_sink.h"
 #include "support/files.h"
 #include "support/manual_clock.h"
 #include "support/temp_dir.h"
 
 using namespace natsession;
+using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::ManualClock;
-using natsession::testing::numbered_records;
-using natsession::testing::read_file;
-using natsession::testing::TempDir;
+using namespace natsession::testing;
 
 namespace {
 
@@ -80,7 +79,7 @@ TEST_CASE("a URL that means nothing is refused with its text, the key, the value
       {"stdout?batch_bytes=1", {"batch_bytes:", "'1'", "1K to 64M"}},
       {"stdout?linger=2h", {"linger:", "'2h'", "1h"}},
       {"stdout?suspend=0s", {"suspend:", "'0s'", "1s to 1d"}},
-      {"stdout?from=middle", {"from:", "'middle'", "start nor end"}},
+      {"stdout?from=middle", {"from:", "'middle'", "start or end"}},
       {"syslog:log", {"'log'", "/dev/log", "syslog+tcp://"}},
       {"syslog://host", {"'//host'", "syslog+udp://"}},
       {"syslog:?facility=local8", {"facility:", "'local8'", "local7"}},
@@ -119,7 +118,7 @@ TEST_CASE("a URL that means nothing is refused with its text, the key, the value
       {"exec", {"command is missing"}},
       {"exec:%20", {"command is missing"}},
       {"exec:cat?timeout=1ms", {"timeout:", "'1ms'"}},
-      {"file:/a?token=sesame", {"'token'", "'***'"}},
+      {"file:/a?token=sesame", {"'token'", "would show a secret"}},
       {"stdout?format=xml", {"format:", "'xml'", "json, csv or logfmt"}},
       {"stdout?time_format=iso", {"time_format:", "'iso'", "rfc3339"}},
       {"stdout?fields=some", {"fields:", "'some'", "cloud"}},
@@ -129,7 +128,7 @@ TEST_CASE("a URL that means nothing is refused with its text, the key, the value
       {"file:/a?rotate_time=10", {"rotate_time:", "'10'", "10m"}},
       {"file:/a?rotate_time=10ms", {"rotate_time:", "'10ms'", "1s"}},
       {"file:/a?rotate_time=1h&compress=rar", {"compress:", "'rar'", "gzip, zstd or none"}},
-      {"file:/a?rotate_time=1h&keep=-1", {"keep:", "'-1'", "0 for all"}},
+      {"file:/a?rotate_time=1h&keep=-1", {"keep:", "'-1'", "0 or more"}},
       {"file:/a?rotate_time=1h&keep=two", {"keep:", "'two'"}},
       {"file:/a?mode=9", {"mode:", "'9'", "0640"}},
       {"file:/a?mode=7777", {"mode:", "'7777'", "0640"}},
@@ -202,17 +201,75 @@ TEST_CASE("a probe tells what opening would, and leaves nothing behind", "[sink]
 
 TEST_CASE("of several sinks all are opened or none", "[sink][registry]") {
   const TempDir directory;
+  const auto open_all = [](const std::vector<std::string>& urls) {
+    std::vector<SinkConfig> configs;
+    for (const std::string& url : urls) configs.push_back(*SinkConfig::parse(url));
+    return open_sinks(configs, {}, kClock);
+  };
   std::vector<std::string> urls{"file:" + directory.file("a.json"), "file:" + directory.file("b.json")};
-  auto sinks = open_sinks(urls, {}, kClock);
+  auto sinks = open_all(urls);
   REQUIRE(sinks);
   REQUIRE(sinks->size() == 2);
   CHECK((*sinks)[1]->name() == urls[1]);
 
   urls = {"file:" + directory.file("c.json"), "file:" + directory.file("no/such/d.json")};
-  const auto refused = open_sinks(urls, {}, kClock);
+  const auto refused = open_all(urls);
   REQUIRE_FALSE(refused);
   CHECK_THAT(refused.error().message, Contains(urls[1]));
   CHECK(testing::list_directory(directory.path()) == std::vector<std::string>{"a.json", "b.json"});
+}
+
+TEST_CASE("a URL says how its sink is served, and nothing of it is set that it does not say",
+          "[sink][registry]") {
+  const auto silent = SinkConfig::parse("file:/a");
+  REQUIRE(silent);
+  CHECK_FALSE(silent->delivery().batch);
+  CHECK_FALSE(silent->delivery().batch_bytes);
+  CHECK_FALSE(silent->delivery().linger);
+  CHECK_FALSE(silent->delivery().suspend);
+  CHECK_FALSE(silent->delivery().from_start);
+
+  const auto config = SinkConfig::parse(
+      "file:/a?keep=1&rotate_time=1h&batch=500&batch_bytes=2M&linger=250ms&suspend=90s&from=start");
+  REQUIRE(config);
+  CHECK(config->delivery().batch == 500);
+  CHECK(config->delivery().batch_bytes == ByteCount{2 << 20});
+  CHECK(config->delivery().linger == 250ms);
+  CHECK(config->delivery().suspend == 90s);
+  CHECK(config->delivery().from_start);
+  CHECK_FALSE(SinkConfig::parse("stdout?from=end")->delivery().from_start);
+}
+
+TEST_CASE("what is behind a network or a command is remote", "[sink][registry]") {
+  for (const std::string url : {"syslog:", "syslog+udp://host", "syslog+tcp://host", "exec:cat"}) {
+    CHECK(SinkConfig::parse(url)->remote());
+  }
+  for (const std::string url : {"stdout", "file:/a", "journald"})
+    CHECK_FALSE(SinkConfig::parse(url)->remote());
+}
+
+TEST_CASE("every kind of sink has a scheme of its own, with which its usage begins", "[sink][registry]") {
+  std::set<std::string_view> schemes;
+  for (const SinkKind& kind : sink_kinds()) {
+    CHECK(kind.parse != nullptr);
+    CHECK(kind.usage.starts_with(kind.scheme));
+    CHECK(schemes.insert(kind.scheme).second);
+    CHECK(find_sink_kind(kind.scheme) == &kind);
+  }
+}
+
+TEST_CASE("the help tells range and default of an option from its declaration", "[sink][registry]") {
+  std::string help;
+  for (const char c : sink_help()) {
+    if (c == '\n') help += ' ';
+    if (c != '\n' && (c != ' ' || !help.ends_with(' '))) help += c;
+  }
+  for (const std::string part :
+       {"batch=N records in one batch, at most (1 to 100000)", "their size, at most (1K to 64M)",
+        "in the background (default: none)", "less the umask (default: 0640)", "(1K or more)",
+        "takes nothing (100ms to 5m; default: 10s)", "a gap is a warning (default: info)"}) {
+    CHECK_THAT(help, Contains(part));
+  }
 }
 
 TEST_CASE("the help has every sink and every option, in lines that fit a terminal", "[sink][registry]") {

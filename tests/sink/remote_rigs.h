@@ -28,8 +28,8 @@ inline SyslogSettings syslog_settings(SyslogFraming framing, std::chrono::millis
   return {.header = {}, .options = {.format = RecordFormat::kLogfmt}, .framing = framing, .timeout = timeout};
 }
 
-inline Endpoint endpoint_of(const std::string& place) {
-  return *Endpoint::parse(*SinkUrl::parse("x://" + place), 0);
+inline HostPort endpoint_of(const std::string& place) {
+  return *HostPort::parse(place);
 }
 
 class SyslogLocalRig {

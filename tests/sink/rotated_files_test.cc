@@ -6,8 +6,7 @@
 #include "support/temp_dir.h"
 
 using namespace natsession;
-using natsession::testing::TempDir;
-using natsession::testing::write_file;
+using namespace natsession::testing;
 
 namespace {
 

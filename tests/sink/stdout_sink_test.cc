@@ -9,9 +9,7 @@
 
 using namespace natsession;
 using Catch::Matchers::Contains;
-using natsession::testing::json;
-using natsession::testing::numbered_records;
-using natsession::testing::SmallPipe;
+using namespace natsession::testing;
 
 TEST_CASE("stdout gets a line for each record", "[sink][stdout]") {
   SmallPipe pipe;

@@ -9,14 +9,7 @@
 #include "support/temp_dir.h"
 
 using namespace natsession;
-using natsession::testing::FileSizeLimit;
-using natsession::testing::json;
-using natsession::testing::numbered_records;
-using natsession::testing::numbers;
-using natsession::testing::numbers_in;
-using natsession::testing::read_file;
-using natsession::testing::TempDir;
-using natsession::testing::text_of;
+using namespace natsession::testing;
 
 namespace {
 

@@ -4,7 +4,7 @@
 
 #include "sink/lines.h"
 #include "sink/loopback.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "sink/syslog_reader.h"
 #include "support/manual_clock.h"
 #include "support/private_network.h"
@@ -13,14 +13,7 @@
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::LocalPeer;
-using natsession::testing::ManualClock;
-using natsession::testing::numbered_record;
-using natsession::testing::numbered_records;
-using natsession::testing::numbers;
-using natsession::testing::numbers_of;
-using natsession::testing::TempDir;
-using natsession::testing::UdpPeer;
+using namespace natsession::testing;
 
 namespace {
 

@@ -11,10 +11,7 @@
 
 using namespace natsession;
 using Catch::Matchers::Contains;
-using natsession::testing::numbered_record;
-using natsession::testing::numbered_records;
-using natsession::testing::read_syslog;
-using natsession::testing::SyslogSeen;
+using namespace natsession::testing;
 using Fields = std::map<std::string, std::string>;
 
 namespace {

@@ -5,21 +5,14 @@
 
 #include "sink/lines.h"
 #include "sink/loopback.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "sink/syslog_reader.h"
 #include "support/manual_clock.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::Listener;
-using natsession::testing::ManualClock;
-using natsession::testing::numbered_records;
-using natsession::testing::numbers;
-using natsession::testing::numbers_of;
-using natsession::testing::read_available;
-using natsession::testing::split_lines;
-using natsession::testing::split_octets;
+using namespace natsession::testing;
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "sink/lines.h"
-#include "sink/registry.h"
+#include "sink/open_sink.h"
 #include "sink/syslog_reader.h"
 #include "sink/tls_peer.h"
 #include "support/files.h"
@@ -13,15 +13,7 @@
 using namespace natsession;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using natsession::testing::Certificates;
-using natsession::testing::eventually;
-using natsession::testing::Listener;
-using natsession::testing::ManualClock;
-using natsession::testing::numbered_records;
-using natsession::testing::numbers;
-using natsession::testing::numbers_of;
-using natsession::testing::split_octets;
-using natsession::testing::TlsPeer;
+using namespace natsession::testing;
 
 namespace {
 
