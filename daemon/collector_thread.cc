@@ -183,6 +183,10 @@ void CollectorThread::publish() {
   set(status_.guard_trips, collector_.counters().guard_trips);
   set(status_.events_lost, collector_.counters().events_lost);
   set(status_.malformed, source_->event_counters().decode.malformed);
+  if (status_.passes.load(std::memory_order_relaxed) != collector_.counters().passes) {
+    set(status_.passes, collector_.counters().passes);
+    notice_.wake();
+  }
   if (status_.passes_failed.load(std::memory_order_relaxed) != collector_.counters().passes_failed) {
     set(status_.passes_failed, collector_.counters().passes_failed);
     error_.with([&](std::optional<Error>& error) { error = collector_.last_dump_error(); });

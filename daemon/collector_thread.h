@@ -33,6 +33,7 @@ struct CollectorStatus {
   std::atomic<std::uint64_t> vanished{0};
   std::atomic<std::uint64_t> not_followed{0};
   std::atomic<std::uint64_t> malformed{0};
+  std::atomic<std::uint64_t> passes{0};
   std::atomic<std::uint64_t> passes_failed{0};
 
   [[nodiscard]] std::uint64_t all_records() const {

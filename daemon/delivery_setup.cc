@@ -1,8 +1,11 @@
 #include "delivery_setup.h"
 
+#include <algorithm>
+
+#include <fmt/format.h>
+
 #include "base/time.h"
-#include "sink/delivery_options.h"
-#include "sink/registry.h"
+#include "messages.h"
 
 namespace natsession {
 namespace {
@@ -22,13 +25,9 @@ LedgerSettings ledger_settings(const Config& config) {
   settings.retention = config.retention;
   settings.limit = config.ledger_max;
   settings.window = config.window;
-  if (config.sync == "always") {
-    settings.sync = SyncMode::kAlways;
-  } else if (config.sync == "never") {
-    settings.sync = SyncMode::kNever;
-  } else if (const auto interval = parse_duration(config.sync)) {
-    settings.sync_interval = *interval;
-  }
+  if (config.sync.mode == Sync::Mode::kAlways) settings.sync = SyncMode::kAlways;
+  if (config.sync.mode == Sync::Mode::kNever) settings.sync = SyncMode::kNever;
+  if (config.sync.mode == Sync::Mode::kInterval) settings.sync_interval = config.sync.interval;
   // Retention deletes whole segments: a few of them make up the ledger, however small it is.
   constexpr std::uint64_t kSegments = 16;
   settings.segment_limit.bytes = std::min(settings.segment_limit.bytes, config.ledger_max.bytes / kSegments);
@@ -41,18 +40,21 @@ Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& cloc
   if (!sinks) return sinks.error();
   std::vector<SinkSpec> specs;
   for (std::size_t i = 0; i < sinks->size(); ++i) {
-    const auto asked = delivery_options(config.sinks[i]);
-    if (!asked) return asked.error();
+    const DeliveryOptions& asked = config.sinks[i].delivery();
     SinkSpec spec;
     spec.sink = std::move((*sinks)[i]);
     // Local sinks are given what there is, at once, unless their URL says otherwise.
-    if (asked->remote)
+    if (config.sinks[i].remote())
       spec.batch = {.records = config.batch, .bytes = config.batch_bytes, .linger = config.linger};
-    if (asked->batch) spec.batch.records = *asked->batch;
-    if (asked->batch_bytes) spec.batch.bytes = *asked->batch_bytes;
-    if (asked->linger) spec.batch.linger = *asked->linger;
-    spec.suspend = asked->suspend.value_or(config.suspend);
-    spec.from_start = asked->from_start;
+    if (asked.batch) spec.batch.records = *asked.batch;
+    if (asked.batch_bytes) spec.batch.bytes = *asked.batch_bytes;
+    if (asked.linger) spec.batch.linger = *asked.linger;
+    spec.suspend = asked.suspend.value_or(config.suspend);
+    spec.from_start = asked.from_start;
+    log_debug(fmt::format(
+        "sink {}: opened; batches of at most {} records or {} after {}", spec.sink->name(),
+        spec.batch.records, format_byte_count(spec.batch.bytes),
+        format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(spec.batch.linger))));
     specs.push_back(std::move(spec));
   }
   return specs;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "collector_thread.h"
-#include "config/invocation.h"
+#include "config/command_line.h"
 #include "config/manual.h"
 #include "control/control_server.h"
 #include "control_service.h"
@@ -19,7 +19,6 @@
 #include "privileges.h"
 #include "reports.h"
 #include "restart_state.h"
-#include "sink/registry.h"
 #include "supervisor.h"
 
 namespace natsession {
@@ -46,10 +45,10 @@ int fail(const Error& error) {
   return exit_status(error.kind);
 }
 
-Environment make_environment() {
+std::string hostname() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) name = {};
-  return {.hostname = name.data(), .check_sink = [](std::string_view url) { return check_sink_url(url); }};
+  return name.data();
 }
 
 int print(const std::string& text) {
@@ -90,7 +89,7 @@ std::string ready_text(const Config& config, const KernelSetup& setup) {
       fmt::format("receive buffer {}", format_byte_count(setup.source->granted_receive_buffer()));
   if (!config.ledger.empty()) text += "; ledger " + config.ledger;
   std::string sinks;
-  for (const std::string& sink : config.sinks) sinks += (sinks.empty() ? "" : ", ") + sink;
+  for (const SinkConfig& sink : config.sinks) sinks += (sinks.empty() ? "" : ", ") + sink.url().text;
   return sinks.empty() ? text : text + "; sinks: " + sinks;
 }
 
@@ -100,18 +99,12 @@ Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
     auto setup = set_up_kernel(config, netns);
     if (!setup) return setup.error();
     tell_setup(netns, *setup);
+    log_debug(fmt::format("{}receive buffer {}, asked for {}", netns.empty() ? "" : "netns " + netns + ": ",
+                          format_byte_count(setup->source->granted_receive_buffer()),
+                          format_byte_count(config.rcvbuf)));
     setups.push_back(std::move(*setup));
   }
   return setups;
-}
-
-ControlSettings control_settings(const Config& config) {
-  ControlSettings settings;
-  settings.socket_path = config.control;
-  if (!config.metrics.empty()) {
-    if (const auto where = parse_host_port(config.metrics)) settings.metrics = *where;
-  }
-  return settings;
 }
 
 int run_daemon(const Config& config, const Supervisor::Reload& reload) {
@@ -122,7 +115,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   const std::vector<std::string> namespaces = watched_namespaces(config);
   auto setups = set_up_kernels(config);
   if (!setups) return fail(setups.error());
-  ControlServer control(control_settings(config));
+  ControlServer control({.socket_path = config.control, .metrics = config.metrics});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
   if (auto dropped = keep_only_net_admin(); !dropped) return fail(dropped.error());
   if (!config.events.destroy) {
@@ -142,6 +135,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     if (!writer) return fail(writer.error());
     previous = (*writer)->previous_run();
     ledger.writer = std::move(*writer);
+    log_debug(fmt::format("ledger {}: opened; it keeps {}, of at most {}", config.ledger,
+                          format_duration(config.retention), format_byte_count(config.ledger_max)));
   }
   auto sinks = make_sinks(config, clock);
   if (!sinks) return fail(sinks.error());
@@ -193,13 +188,17 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
 
 int run(int argc, const char* const* argv) {
   open_messages("natsessiond", LogLevel::kInfo);
-  const Environment environment = make_environment();
-  const auto invocation = parse_command_line(argc, argv, environment);
+  const std::string host = hostname();
+  const auto invocation = parse_command_line(argc, argv, host);
   if (!invocation) return fail(invocation.error());
   set_message_level(invocation->config.log_level);
   switch (invocation->action) {
     case Action::kHelp:
-      return print(help_text(sink_help()));
+      return print(help_text());
+    case Action::kDefaultConfig:
+      return print(default_config());
+    case Action::kListOptions:
+      return print(list_options());
     case Action::kVersion:
       return print(version_text());
     case Action::kPrintConfig:
@@ -209,7 +208,7 @@ int run(int argc, const char* const* argv) {
     case Action::kRun:
       break;
   }
-  return run_daemon(invocation->config, [&] { return natsession::reload(argc, argv, environment); });
+  return run_daemon(invocation->config, [&] { return natsession::reload(argc, argv, host); });
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "config/options.h"
 #include "kernel_setup.h"
 #include "messages.h"
 #include "notify.h"
@@ -47,19 +48,13 @@ void block_signals() {
 }
 
 Result<Labels> make_labels(const Config& config) {
-  std::vector<VpcRule> rules;
-  for (const std::string& text : config.vpc_ids) {
-    auto rule = VpcRule::parse(text);
-    if (!rule) return rule.error();
-    rules.push_back(std::move(*rule));
-  }
   Labels labels;
   for (const std::string& netns : watched_namespaces(config)) {
     const auto origin = intern_origin(config.instance, config.netns.size() > 1 ? netns : "");
     if (!origin) return origin.error();
     labels.origins.push_back(*origin);
   }
-  labels.vpcs = VpcMap(std::move(rules));
+  labels.vpcs = VpcMap(config.vpc_rules);
   return labels;
 }
 
@@ -129,14 +124,19 @@ void Supervisor::handle_reload() {
     log_error(fmt::format("configuration: {}; the old one stays in force", labels.error().message));
   } else {
     std::string restart;
-    for (const std::string& name : settings_that_differ(config_, *config)) {
+    const auto changed = settings_that_differ(config_, *config);
+    for (const std::string& key : changed) {
+      log_debug(fmt::format("configuration: {} = {}", key, find_setting(key)->toml_value(*config)));
+    }
+    if (changed.empty()) log_debug("configuration: nothing has changed");
+    for (const std::string& name : changed) {
       if (name == "instance" || name == "vpc_id" || name == "log_level") continue;
       restart += (restart.empty() ? "" : ", ") + name;
     }
     if (!restart.empty()) log_warning(fmt::format("configuration: a change of {} needs a restart", restart));
     set_message_level(config->log_level);
     config_.instance = config->instance;
-    config_.vpc_ids = config->vpc_ids;
+    config_.vpc_rules = config->vpc_rules;
     config_.log_level = config->log_level;
     for (std::size_t i = 0; i < std::min(collectors_.size(), labels->origins.size()); ++i) {
       collectors_[i]->relabel(*labels->origins[i], labels->vpcs);
@@ -168,6 +168,27 @@ void Supervisor::watch_collectors() {
     notify_manager("READY=1\nSTATUS=logging NAT sessions");
   }
   tell_losses(false);
+  tell_passes();
+}
+
+// For whoever looks for a fault: what each dump of the table finds things at, and how the sinks get on.
+void Supervisor::tell_passes() {
+  bool told = false;
+  for (std::size_t i = 0; i < collectors_.size(); ++i) {
+    const CollectorStatus& status = collectors_[i]->status();
+    const std::uint64_t passes = status.passes.load(std::memory_order_relaxed);
+    if (passes == told_[i].passes) continue;
+    told_[i].passes = passes;
+    told = true;
+    log_debug(fmt::format("{}dump {} of the conntrack table begins: {} open sessions, {} records so far",
+                          prefix(*collectors_[i]), passes, status.live.load(std::memory_order_relaxed),
+                          status.all_records()));
+  }
+  if (!told) return;
+  for (const SinkStatus& sink : delivery_.status()) {
+    log_debug(fmt::format("sink {}: {} records delivered, {} waiting, {} tries beyond the first", sink.name,
+                          sink.delivered, sink.waiting, sink.retried));
+  }
 }
 
 void Supervisor::tell_losses(bool now) {

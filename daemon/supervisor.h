@@ -22,7 +22,7 @@ struct Labels {
   VpcMap vpcs;
 };
 
-// Errors: kUsage for a bad vpc rule, and for a label too many (record/labels.h).
+// Errors: kUsage for a label too many (record/labels.h).
 [[nodiscard]] Result<Labels> make_labels(const Config& config);
 
 class Supervisor {
@@ -43,6 +43,7 @@ class Supervisor {
  private:
   // What was last told of the collector, so that each loss is told once.
   struct Told {
+    std::uint64_t passes = 0;
     std::uint64_t events_lost = 0;
     std::uint64_t guard_trips = 0;
     std::uint64_t not_followed = 0;
@@ -53,6 +54,7 @@ class Supervisor {
   void handle_signals();
   void handle_reload();
   void watch_collectors();
+  void tell_passes();
   void tell_losses(bool now);
   bool tell_losses_of(const CollectorThread& collector, Told& told);
   [[nodiscard]] bool all_are(bool (*accept)(CollectorThread::State)) const;

@@ -1,10 +1,13 @@
 #include "config/command_line.h"
 
-#include <algorithm>
+#include <map>
+#include <optional>
 #include <string_view>
 
-#include <CLI/CLI.hpp>
+#include <getopt.h>
 
+#include "config/options.h"
+#include "config/settings_file.h"
 #include "config/text.h"
 
 namespace natsession {
@@ -12,24 +15,11 @@ namespace {
 
 constexpr std::string_view kTryHelp = "'natsessiond --help' lists the options";
 
+// The flags of a command line, with their values in order; what they mean is not looked at.
+using GivenFlags = std::map<std::size_t, std::vector<std::string>>;  // by the place in flags()
+
 Error usage(std::string message) {
   return Error{ErrorKind::kUsage, std::move(message)};
-}
-
-// CLI11 takes the next argument as the value of "--instance="; here that is the empty value.
-std::vector<std::string> arguments(int argc, const char* const* argv) {
-  std::vector<std::string> result;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    const std::size_t equals = argument.find('=');
-    if (argument.starts_with("--") && equals == argument.size() - 1) {
-      result.emplace_back(argument.substr(0, equals));
-      result.emplace_back();
-    } else {
-      result.emplace_back(argument);
-    }
-  }
-  return result;
 }
 
 // What stands where it does not belong may be a URL with a password in it.
@@ -38,83 +28,188 @@ std::string shown(const std::string& argument) {
   return in_quotes(argument.substr(0, argument.find_first_of(":@")) + "***");
 }
 
-std::string unknown(const std::string& argument) {
-  if (!argument.starts_with('-') || argument == "-") {
-    return "unexpected argument " + shown(argument) + ": all options begin with --; " + std::string(kTryHelp);
-  }
-  const std::string flag = argument.substr(0, argument.find('='));
-  std::vector<std::string> flags;
-  for (const Option& option : options()) flags.push_back(option.flag());
-  const std::string_view meant = nearest(flag, flags);
-  return "unknown option " + shown(flag) +
-         (meant.empty() ? "; " + std::string(kTryHelp) : ": did you mean " + std::string(meant) + "?");
+Error unexpected(const std::string& argument) {
+  return usage("unexpected argument " + shown(argument) + ": all options begin with --; " +
+               std::string(kTryHelp));
 }
 
-Result<void> take(const Option& option, const std::vector<std::string>& texts, CommandLine& line) {
-  const std::string flag = option.flag();
-  if (texts.size() > 1 && option.kind != OptionKind::kList) {
-    return usage(flag + " is given " + std::to_string(texts.size()) + " times: once is enough");
+Error unknown(const std::string& argument) {
+  const std::string flag = argument.substr(0, argument.find('='));
+  std::vector<std::string> known;
+  for (const Flag& one : flags()) known.push_back(one.flag());
+  const std::string_view meant = nearest(flag, known);
+  return usage("unknown option " + shown(flag) +
+               (meant.empty() ? "; " + std::string(kTryHelp) : ": did you mean " + std::string(meant) + "?"));
+}
+
+std::vector<option> long_options() {
+  std::vector<option> options;
+  for (const Flag& flag : flags()) {
+    const int argument = flag.takes_value()  ? required_argument
+                         : flag.is_setting() ? optional_argument  // --tune, --tune=false
+                                             : no_argument;
+    options.push_back({flag.name.data(), argument, nullptr, 0});
   }
-  if (option.is_setting()) {
-    Assignment assignment{&option, "command line", flag, {}};
-    for (const std::string& text : texts) {
-      const std::string whole =
-          option.takes_value() ? flag + " " + (text.empty() ? "''" : text) : flag + "=" + text;
-      const bool showable = !option.may_be_secret && check_text(text);
-      assignment.values.push_back({text, showable ? whole : flag});
+  options.push_back({});
+  return options;
+}
+
+// Errors: kUsage for a flag that is unknown or lacks a value, and for arguments that are no flags.
+Result<GivenFlags> split(int argc, const char* const* argv) {
+  std::vector<std::string> words(argv, argv + argc);
+  if (words.empty()) words.emplace_back();
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  const std::vector<option> options = long_options();
+
+  GivenFlags given;
+  ::optind = 0;  // glibc: begins anew
+  ::opterr = 0;
+  while (true) {
+    const auto at = static_cast<std::size_t>(std::max(::optind, 1));
+    int place = 0;
+    // The first '-' asks for all arguments in their order, the ':' for another answer when a value is
+    // missing.
+    const int found =
+        ::getopt_long(static_cast<int>(words.size()), pointers.data(), "-:", options.data(), &place);
+    if (found == -1) break;
+    const std::string& word = words[at];
+    if (found == 1) return unexpected(word);
+    if (found == ':') return usage(word + " needs a value; " + std::string(kTryHelp));
+    const std::string name = word.substr(0, word.find('='));
+    if (found == '?' && name != word) {
+      for (const Flag& flag : flags()) {
+        if (flag.flag() == name) return usage(name + " takes no value");
+      }
     }
-    line.settings.push_back(std::move(assignment));
-    return {};
+    // getopt_long() takes the beginning of a flag for the flag, until there is another one that begins so.
+    if (found == '?' || flags()[static_cast<std::size_t>(place)].flag() != name) return unknown(word);
+    given[static_cast<std::size_t>(place)].emplace_back(::optarg != nullptr ? ::optarg : "true");
   }
-  if (option.name == "config") {
-    if (texts.front().empty()) return usage("--config '': it needs the name of a file");
-    if (auto fit = check_text(texts.front()); !fit) return usage(flag + ": " + fit.error().message);
-    line.config_file = texts.front();
-    return {};
+  if (static_cast<std::size_t>(::optind) < words.size()) {
+    return unexpected(words[static_cast<std::size_t>(::optind)]);  // behind --
   }
-  if (texts.front() != "true") return usage(flag + " takes no value");
-  if (option.name == "check") line.check = true;
-  if (option.name == "print-config") line.print_config = true;
-  if (option.name == "version") line.version = true;
-  if (option.name == "help") line.help = true;
+  return given;
+}
+
+// The values of one setting.
+Assignment assignment_of(const Flag& flag, const std::vector<std::string>& texts) {
+  Assignment assignment{&flag, "command line", flag.flag(), {}};
+  for (const std::string& text : texts) {
+    const std::string whole = flag.flag() + (flag.takes_value() ? " " : "=") + (text.empty() ? "''" : text);
+    assignment.values.push_back({text, !flag.may_be_secret && check_text(text) ? whole : flag.flag()});
+  }
+  return assignment;
+}
+
+Result<Action> action_of(const GivenFlags& given) {
+  const auto has = [&](std::string_view name) {
+    for (const auto& [place, texts] : given) {
+      if (flags()[place].name == name) return true;
+    }
+    return false;
+  };
+  if (has("help")) return Action::kHelp;
+  if (has("version")) return Action::kVersion;
+  if (has("default-config")) return Action::kDefaultConfig;
+  if (has("list-options")) return Action::kListOptions;
+  if (has("check") && has("print-config")) {
+    return usage("--check and --print-config cannot be asked for together");
+  }
+  if (has("check")) return Action::kCheck;
+  return has("print-config") ? Action::kPrintConfig : Action::kRun;
+}
+
+Error at(const std::string& where, const Error& error) {
+  return {error.kind, where + ": " + error.message};
+}
+
+Result<void> put_all(const std::vector<Assignment>& assignments, Invocation& result) {
+  for (const Assignment& assignment : assignments) {
+    const Flag& flag = *assignment.flag;
+    if (flag.needs_one && assignment.values.empty()) {
+      return usage(assignment.where + ": needs at least one, such as " + std::string(flag.example));
+    }
+    if (flag.value.clear) flag.value.clear(result.config);
+    for (const GivenValue& value : assignment.values) {
+      if (auto fit = check_text(value.text); !fit) {
+        if (flag.may_be_secret) fit = usage("it is not UTF-8, or has a control character");
+        return at(value.where, fit.error());
+      }
+      if (auto put = flag.value.put(result.config, value.text); !put) return at(value.where, put.error());
+    }
+    result.sources[static_cast<std::size_t>(&flag - flags().data())] = assignment.source;
+  }
   return {};
+}
+
+// The default sink is for who has no ledger.
+// Errors: kUsage if records would go nowhere.
+Result<void> default_sinks(Invocation& result) {
+  Config& config = result.config;
+  const Flag& sink = *find_setting("sink");
+  const std::string& source = result.sources[static_cast<std::size_t>(&sink - flags().data())];
+  if (!config.ledger.empty() && source.empty()) config.sinks.clear();
+  if (!config.sinks.empty() || !config.ledger.empty()) return {};
+  return usage(source + ": sink: needs at least one, such as " + std::string(sink.example) +
+               ", where there is no ledger");
+}
+
+// Checks the name of the file before it stands in messages.
+Result<std::vector<Assignment>> read_file(const std::string& name) {
+  if (name.empty()) return usage("--config '': it needs the name of a file");
+  if (auto fit = check_text(name); !fit) return at("--config", fit.error());
+  return read_settings(name);
 }
 
 }  // namespace
 
-Result<CommandLine> split_command_line(int argc, const char* const* argv) {
-  std::vector<std::string> words = arguments(argc, argv);
-  const std::string last = words.empty() ? std::string() : words.back();
-
-  CLI::App parser;
-  std::vector<std::pair<const Option*, CLI::Option*>> known;
-  try {
-    parser.set_help_flag();  // ours is an option like any other
-    parser.allow_extras();
-    for (const Option& option : options()) {
-      CLI::Option* const flag = option.takes_value() ? parser.add_option(option.flag())->expected(1)
-                                                     : parser.add_flag(option.flag());
-      flag->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-      known.emplace_back(&option, flag);
+Result<Invocation> parse_command_line(int argc, const char* const* argv, const std::string& hostname) {
+  const auto given = split(argc, argv);
+  if (!given) return given.error();
+  std::vector<Assignment> settings;
+  std::optional<std::string> file;
+  for (const auto& [place, texts] : *given) {
+    const Flag& flag = flags()[place];
+    if (texts.size() > 1 && !flag.is_list() && (flag.is_setting() || flag.takes_value())) {
+      return usage(flag.flag() + " is given " + std::to_string(texts.size()) + " times: once is enough");
     }
-    std::reverse(words.begin(), words.end());
-    parser.parse(std::move(words));
-  } catch (const CLI::ArgumentMismatch&) {
-    // The arguments ended where a value was needed: nothing else is a mismatch with these rules.
-    return usage(last + " needs a value; " + std::string(kTryHelp));
-  } catch (const CLI::Error& error) {
-    return usage(std::string("the command line cannot be read: ") + error.what());
+    if (flag.is_setting()) {
+      settings.push_back(assignment_of(flag, texts));
+    } else if (flag.takes_value()) {
+      file = texts.front();  // --config is the only one
+    }
   }
+  const auto action = action_of(*given);
+  if (!action) return action.error();
 
-  CommandLine line;
-  for (const std::string& rest : parser.remaining()) {
-    if (rest != "--") return usage(unknown(rest));
+  Invocation result;
+  result.action = *action;
+  result.sources.resize(flags().size());
+  if (*action != Action::kRun && *action != Action::kCheck && *action != Action::kPrintConfig) return result;
+
+  if (file) {
+    const auto assignments = read_file(*file);
+    if (!assignments) return assignments.error();
+    if (auto applied = put_all(*assignments, result); !applied) return applied.error();
   }
-  for (const auto& [option, flag] : known) {
-    if (flag->count() == 0) continue;
-    if (auto taken = take(*option, flag->results(), line); !taken) return taken.error();
+  if (auto applied = put_all(settings, result); !applied) return applied.error();
+
+  if (auto set = default_sinks(result); !set) return set.error();
+  if (result.config.instance.empty()) {
+    if (hostname.empty()) {
+      return usage("--instance: this host has no name to take for it, so it must be given");
+    }
+    result.config.instance = hostname;
   }
-  return line;
+  return result;
+}
+
+Result<Config> reload(int argc, const char* const* argv, const std::string& hostname) {
+  auto parsed = parse_command_line(argc, argv, hostname);
+  if (!parsed) return parsed.error();
+  return std::move(parsed->config);
 }
 
 }  // namespace natsession

@@ -1,29 +1,32 @@
-// The command line, taken apart: which flags it has, with which values. What the values mean is not looked at
-// here.
-// Threads: any.
+// What one start of natsessiond was asked for: the action, and the effective configuration from the defaults,
+// the file that --config names with its conf.d, and the command line. Later wins; a list replaces the earlier
+// list.
+// Threads: one at a time: getopt_long() keeps its place in a static variable.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "config/assignment.h"
+#include "config/config.h"
 
 namespace natsession {
 
-struct CommandLine {
-  std::vector<Assignment> settings;
-  std::optional<std::string> config_file;
-  bool check = false;
-  bool print_config = false;
-  bool version = false;
-  bool help = false;
+enum class Action { kRun, kCheck, kPrintConfig, kDefaultConfig, kListOptions, kVersion, kHelp };
+
+struct Invocation {
+  Action action = Action::kRun;
+  Config config;                     // the defaults only, where the action needs none
+  std::vector<std::string> sources;  // for each of flags(), where its value comes from; empty: the default
 };
 
-// Errors: kUsage for a flag that is unknown (with the nearest one), that lacks a value, or that is given
-// twice and is
-//         no list; and for arguments that are no flags.
-[[nodiscard]] Result<CommandLine> split_command_line(int argc, const char* const* argv);
+// `hostname` is the default of --instance; empty: there is none.
+// Errors: kUsage, or kPermission when a file may not be read. The message says option, value, where it stands
+// and what would do: for a flag that is unknown the nearest one.
+[[nodiscard]] Result<Invocation> parse_command_line(int argc, const char* const* argv,
+                                                    const std::string& hostname);
+
+// SIGHUP: the same again, with what the files say now. The configuration in force is not touched by an error.
+[[nodiscard]] Result<Config> reload(int argc, const char* const* argv, const std::string& hostname);
 
 }  // namespace natsession

@@ -5,12 +5,14 @@
 #include <string_view>
 
 #include "config/options.h"
+#include "sink/registry.h"
 
 namespace natsession {
 namespace {
 
 constexpr std::size_t kHelpColumn = 26;
 constexpr std::size_t kWidth = 80;
+constexpr std::size_t kFileWidth = 110;
 
 constexpr std::string_view kUsage =
     R"(Usage: natsessiond [OPTION]...
@@ -67,28 +69,24 @@ Exit status
 Manual: natsessiond(8), natsessiond.toml(5)
 )";
 
-// The default as people are told it: in TOML, except where the option table has words for it.
-std::string default_of(const Option& option) {
-  if (!option.default_told.empty()) return std::string(option.default_told);
-  return toml_value(option, Config{});
+// The default as people are told it, in a file or on the command line.
+std::string default_of(const Flag& flag, bool in_file) {
+  if (!flag.no_default.empty()) return std::string(flag.no_default);
+  const std::string usual = usual_text(flag.value);
+  if (usual.empty()) return "none";
+  return in_file ? flag.toml_value(Config{}) : usual;
 }
 
-// The same on the command line: stdout, not ["stdout"].
-std::string default_on_command_line(const Option& option) {
-  if (!option.default_told.empty()) return std::string(option.default_told);
-  std::string text;
-  for (const std::string& value : option.values(Config{})) text += (text.empty() ? "" : ",") + value;
-  return text;
-}
-
-// Words, of which the last may have spaces: it is not broken.
-void append_wrapped(std::string& out, std::string_view help, const std::string& last) {
-  std::size_t at = kHelpColumn;
+// Words, of which the last may have spaces: it is not broken. Lines after the first begin with `indent`, and
+// count from its length on.
+void append_wrapped(std::string& out, const std::string& indent, std::size_t width, std::string_view help,
+                    const std::string& last) {
+  std::size_t at = indent.size();
   const auto append = [&](std::string_view word) {
-    if (at > kHelpColumn && at + 1 + word.size() > kWidth) {
-      out += "\n" + std::string(kHelpColumn, ' ');
-      at = kHelpColumn;
-    } else if (at > kHelpColumn) {
+    if (at > indent.size() && at + 1 + word.size() > width) {
+      out += "\n" + indent;
+      at = indent.size();
+    } else if (at > indent.size()) {
       out += ' ';
       ++at;
     }
@@ -104,44 +102,102 @@ void append_wrapped(std::string& out, std::string_view help, const std::string& 
   out += '\n';
 }
 
-void append_help(std::string& out, const Option& option) {
-  std::string left = "  " + option.flag();
-  if (option.takes_value()) left += " " + std::string(option.value_name);
+// "(1s to 1d; default: 10m)"; in a file, where the value itself is to be seen, "(1s to 1d)".
+std::string limits(const Flag& flag, bool in_file) {
+  std::string text = flag.value.range;
+  if (flag.takes_value() && (!in_file || !flag.no_default.empty())) {
+    text += (text.empty() ? "default: " : "; default: ") + default_of(flag, in_file);
+  }
+  return text.empty() ? text : "(" + text + ")";
+}
+
+void append_help(std::string& out, const Flag& flag) {
+  std::string left = "  " + flag.flag();
+  if (flag.takes_value()) left += " " + std::string(flag.value_name);
   if (left.size() + 2 > kHelpColumn) {
     left += "\n" + std::string(kHelpColumn, ' ');
   } else {
     left.resize(kHelpColumn, ' ');
   }
   out += left;
-  const bool tells_default = option.takes_value() && (option.is_setting() || !option.default_told.empty());
-  append_wrapped(out, option.help, tells_default ? "(default: " + default_on_command_line(option) + ")" : "");
+  append_wrapped(out, std::string(kHelpColumn, ' '), kWidth, flag.help, limits(flag, false));
 }
 
 }  // namespace
 
-std::string help_text(std::string_view sinks) {
+std::string help_text() {
   std::string text(kUsage);
   for (const Heading& heading : kHeadings) {
     text += "\n" + std::string(heading.text) + "\n";
-    for (const Option& option : options()) {
-      if (option.group == heading.group) append_help(text, option);
+    for (const Flag& flag : flags()) {
+      if (flag.group == heading.group) append_help(text, flag);
     }
   }
-  if (!sinks.empty()) text += "\nSinks\n" + std::string(sinks);
-  return text + std::string(kRest);
+  return text + "\nSinks\n" + sink_help() + std::string(kRest);
 }
 
 std::string version_text() {
   return "natsessiond " NATSESSION_VERSION "\n";
 }
 
+std::string list_options() {
+  std::string text;
+  for (const Flag& flag : flags()) {
+    std::string values;
+    const auto add = [&](std::string_view value) {
+      values += (values.empty() ? "" : " ") + std::string(value);
+    };
+    for (const std::string_view word : flag.value.words) add(word);
+    if (flag.name == "sink") {
+      for (const SinkKind& kind : sink_kinds()) {
+        const bool bare = kind.usage.find(':') == std::string_view::npos;
+        add(std::string(kind.scheme) + (bare ? "" : kind.has_host() ? "://" : ":"));
+      }
+    } else if (!flag.value.range.empty()) {
+      add(usual_text(flag.value));
+    }
+    if (values.empty()) add(flag.value_name);
+    const bool commas = flag.is_list() && !flag.value.words.empty();
+    text += flag.flag() + (flag.takes_value() ? (commas ? " ," : " ") + values : "") + "\n";
+  }
+  return text;
+}
+
+std::string default_config() {
+  std::string text = R"(# The configuration of natsessiond, the NAT session logger; natsessiond(8) says more.
+#
+# Every setting stands here in a comment: at its default, or with an example where that cannot be written
+# down. Read this file with
+#     natsessiond --config /etc/natsessiond/natsessiond.toml
+# Files conf.d/*.toml beside it are read after it, in the order of their names, and flags win over all files.
+# A later list replaces an earlier one. `natsessiond --config FILE --print-config` shows what it comes to, and
+# `systemctl reload natsessiond` (SIGHUP) has it read again.
+)";
+  for (const Heading& heading : kHeadings) {
+    bool first = true;
+    for (const Flag& flag : flags()) {
+      if (flag.group != heading.group || !flag.is_setting()) continue;
+      if (first) text += "\n## " + std::string(heading.text) + "\n";
+      first = false;
+      text += "\n# ";
+      append_wrapped(text, "# ", kFileWidth, flag.help, limits(flag, true));
+      Config config;
+      const auto usual = flag.value.texts(config);
+      const bool can_be_given = flag.is_list() || flag.value.put(config, usual.empty() ? "" : usual.front());
+      text += "#" + flag.key() + " = " +
+              (can_be_given ? flag.toml_value(Config{}) : std::string(flag.example)) + "\n";
+    }
+  }
+  return text;
+}
+
 std::string print_config(const Invocation& invocation) {
   std::string text = "# The effective configuration of natsessiond " NATSESSION_VERSION "\n";
-  for (const Option& option : options()) {
-    if (!option.is_setting()) continue;
-    const std::string& source = invocation.sources[static_cast<std::size_t>(&option - options().data())];
-    text += "\n# default: " + default_of(option) + "; from: " + (source.empty() ? "default" : source) + "\n";
-    text += option.key() + " = " + toml_value(option, invocation.config) + "\n";
+  for (const Flag& flag : flags()) {
+    if (!flag.is_setting()) continue;
+    const std::string& source = invocation.sources[static_cast<std::size_t>(&flag - flags().data())];
+    text += "\n# default: " + default_of(flag, true) + "; from: " + (source.empty() ? "default" : source);
+    text += "\n" + flag.key() + " = " + flag.toml_value(invocation.config) + "\n";
   }
   return text;
 }

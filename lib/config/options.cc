@@ -1,322 +1,323 @@
 #include "config/options.h"
 
 #include <algorithm>
-#include <array>
 
-#include "base/byte_count.h"
-#include "base/time.h"
-#include "config/names.h"
-#include "config/setters.h"
+#include "config/text.h"
 
 namespace natsession {
 namespace {
 
 using Texts = std::vector<std::string>;
-using enum OptionKind;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
 using enum OptionGroup;
 
-constexpr std::array<Option, 32> kOptions{{
-    {.name = "sink",
-     .group = kOutput,
-     .kind = kList,
-     .value_name = "URL",
-     .help = "Where records go: stdout, file:PATH, journald and others, listed below. May be given several "
-             "times; with a "
-             "ledger there need be none.",
-     .example = R"("file:/var/log/natsession.json")",
-     .default_told = "",
-     .put = setters::put_sink,
-     .clear = [](Config& config) { config.sinks.clear(); },
-     .may_be_secret = true,
-     .values = [](const Config& config) { return config.sinks; }},
-    {.name = "format",
-     .group = kOutput,
-     .kind = kText,
-     .value_name = "FORMAT",
-     .help = "How records are written: json, csv or logfmt.",
-     .example = R"("csv")",
-     .default_told = "",
-     .put = setters::put_format,
-     .values = [](const Config& config) { return Texts{std::string(to_string(config.format))}; }},
-    {.name = "time-format",
-     .group = kOutput,
-     .kind = kText,
-     .value_name = "FORMAT",
-     .help = "How times are written: unix (seconds), unix_ms or rfc3339.",
-     .example = R"("rfc3339")",
-     .default_told = "",
-     .put = setters::put_time_format,
-     .values = [](const Config& config) { return Texts{std::string(to_string(config.time_format))}; }},
-    {.name = "fields",
-     .group = kOutput,
-     .kind = kText,
-     .value_name = "SET",
-     .help = "Fields of csv and logfmt: all, or cloud for the fifteen that clouds give.",
-     .example = R"("cloud")",
-     .default_told = "",
-     .put = setters::put_fields,
-     .values = [](const Config& config) { return Texts{std::string(to_string(config.fields))}; }},
-    {.name = "nat",
-     .group = kSessions,
-     .kind = kText,
-     .value_name = "KIND",
-     .help = "Sessions whose source (snat) or destination (dnat) is translated, or any.",
-     .example = R"("any")",
-     .default_told = "",
-     .put = setters::put_nat,
-     .values = [](const Config& config) { return Texts{std::string(to_string(config.nat))}; }},
-    {.name = "records",
-     .group = kSessions,
-     .kind = kText,
-     .value_name = "MODE",
-     .help = "window: one record for each window with traffic, and one at the end. end: one a session. "
-             "start-end: one when it begins, one when it ends.",
-     .example = R"("end")",
-     .default_told = "",
-     .put = setters::put_records,
-     .values = [](const Config& config) { return Texts{std::string(to_string(config.records))}; }},
-    {.name = "window",
-     .group = kSessions,
-     .kind = kText,
-     .value_name = "TIME",
-     .help = "Length of the windows, which are aligned to the clock: 1s to 24h.",
-     .example = R"("10m")",
-     .default_told = "",
-     .put = setters::put_window,
-     .values = [](const Config& config) { return Texts{format_duration(config.window)}; }},
-    {.name = "instance",
-     .group = kSessions,
-     .kind = kText,
-     .value_name = "ID",
-     .help = "Name of this NAT gateway in every record.",
-     .example = R"("nat-1")",
-     .default_told = "the host's name",
-     .put = setters::put_instance,
-     .values = [](const Config& config) { return Texts{config.instance}; }},
-    {.name = "vpc-id",
-     .group = kSessions,
-     .kind = kList,
-     .value_name = "[PREFIX=]ID",
-     .help = "vpc_id of sessions from an address prefix, from zone:N or with mark:V[/MASK]; without PREFIX, "
-             "of all others. May be given several times.",
-     .example = R"("10.0.0.0/8=blue")",
-     .default_told = "none",
-     .put = setters::put_vpc_id,
-     .clear = [](Config& config) { config.vpc_ids.clear(); },
-     .values = [](const Config& config) { return config.vpc_ids; }},
-    {.name = "events",
-     .group = kKernel,
-     .kind = kList,
-     .value_name = "LIST",
-     .help = "Events to ask for, of new, update and destroy. Fewer cost the forwarding path less.",
-     .example = R"(["new", "destroy"])",
-     .default_told = "",
-     .put = setters::put_events,
-     .clear =
-         [](Config& config) {
-           config.events = {false, false, false};
-         },
-     .needs_one = true,
-     .values = setters::event_names},
-    {.name = "netns",
-     .group = kKernel,
-     .kind = kList,
-     .value_name = "NAME",
-     .help =
-         "Network namespace to watch, by its name in 'ip netns' or by its path. May be given several times; "
-         "records then say which.",
-     .example = R"("nat")",
-     .default_told = "the daemon's own",
-     .put = setters::put_netns,
-     .clear = [](Config& config) { config.netns.clear(); },
-     .values = [](const Config& config) { return config.netns; }},
-    {.name = "rcvbuf",
-     .group = kKernel,
-     .kind = kSize,
-     .value_name = "SIZE",
-     .help = "Receive buffer of the event socket: 4K to 2G.",
-     .example = R"("64M")",
-     .default_told = "",
-     .put = setters::put_rcvbuf,
-     .values = [](const Config& config) { return Texts{format_byte_count(config.rcvbuf)}; }},
-    {.name = "reliable",
-     .group = kKernel,
-     .kind = kText,
-     .value_name = "MODE",
-     .help = "Whether the kernel keeps ends of sessions that do not fit the buffer and sends them again: on, "
-             "off, "
-             "or auto: on, but off while that fills the conntrack table (see guard).",
-     .example = R"("auto")",
-     .default_told = "",
-     .put = setters::put_reliable,
-     .values = [](const Config& config) { return Texts{std::string(to_string(config.reliable))}; }},
-    {.name = "guard",
-     .group = kKernel,
-     .kind = kText,
-     .value_name = "PERCENT",
-     .help =
-         "With --reliable auto: off above this share of nf_conntrack_max while events are delayed, on again "
-         "below three quarters of it.",
-     .example = R"("80%")",
-     .default_told = "",
-     .put = setters::put_guard,
-     .values = [](const Config& config) { return Texts{std::to_string(config.guard_percent) + "%"}; }},
-    {.name = "tune",
-     .group = kKernel,
-     .kind = kSwitch,
-     .value_name = "",
-     .help = "Set the sysctls that a full log needs: accounting, timestamps, events for every flow.",
-     .example = "true",
-     .default_told = "",
-     .put = setters::put_tune,
-     .values = [](const Config& config) { return Texts{config.tune ? "true" : "false"}; }},
-    {.name = "ledger",
-     .group = kLedger,
-     .kind = kText,
-     .value_name = "DIR",
-     .help = "Keep all records in DIR, the ledger, and deliver them to the sinks from there. natsessionctl "
-             "asks it.",
-     .example = R"("/var/lib/natsessiond/ledger")",
-     .default_told = "none: a bounded queue in memory",
-     .put = setters::put_ledger,
-     .values = [](const Config& config) { return Texts{config.ledger}; }},
-    {.name = "retention",
-     .group = kLedger,
-     .kind = kText,
-     .value_name = "TIME",
-     .help = "How long the ledger keeps records.",
-     .example = R"("30d")",
-     .default_told = "",
-     .put = setters::put_retention,
-     .values = [](const Config& config) { return Texts{format_duration(config.retention)}; }},
-    {.name = "ledger-max",
-     .group = kLedger,
-     .kind = kSize,
-     .value_name = "SIZE",
-     .help = "How large the ledger may grow. Beyond it the oldest records go, also those that a sink has yet "
-             "to get.",
-     .example = R"("20G")",
-     .default_told = "",
-     .put = setters::put_ledger_max,
-     .values = [](const Config& config) { return Texts{format_byte_count(config.ledger_max)}; }},
-    {.name = "sync",
-     .group = kLedger,
-     .kind = kText,
-     .value_name = "WHEN",
-     .help = "How often what arrived is written to the ledger and forced to disk: a time, always, or never "
-             "(written each second, not forced).",
-     .example = R"("1s")",
-     .default_told = "",
-     .put = setters::put_sync,
-     .values = [](const Config& config) { return Texts{config.sync}; }},
-    {.name = "batch",
-     .group = kLedger,
-     .kind = kText,
-     .value_name = "N",
-     .help = "Records that a remote sink is given at once, at most.",
-     .example = R"("1000")",
-     .default_told = "",
-     .put = setters::put_batch,
-     .values = [](const Config& config) { return Texts{std::to_string(config.batch)}; }},
-    {.name = "batch-bytes",
-     .group = kLedger,
-     .kind = kSize,
-     .value_name = "SIZE",
-     .help = "Their size, at most.",
-     .example = R"("1M")",
-     .default_told = "",
-     .put = setters::put_batch_bytes,
-     .values = [](const Config& config) { return Texts{format_byte_count(config.batch_bytes)}; }},
-    {.name = "linger",
-     .group = kLedger,
-     .kind = kText,
-     .value_name = "TIME",
-     .help = "How long a record waits for a batch to fill.",
-     .example = R"("1s")",
-     .default_told = "",
-     .put = setters::put_linger,
-     .values = [](const Config& config) { return Texts{format_duration(config.linger)}; }},
-    {.name = "suspend",
-     .group = kLedger,
-     .kind = kText,
-     .value_name = "TIME",
-     .help = "How long delivery to a sink rests after its target refused.",
-     .example = R"("5m")",
-     .default_told = "",
-     .put = setters::put_suspend,
-     .values = [](const Config& config) { return Texts{format_duration(config.suspend)}; }},
-    {.name = "config",
-     .group = kProgram,
-     .kind = kText,
-     .value_name = "FILE",
-     .help = "Read settings from FILE, then from conf.d/*.toml beside it. Flags win over files.",
-     .example = "",
-     .default_told = "no file"},
-    {.name = "control",
-     .group = kProgram,
-     .kind = kText,
-     .value_name = "PATH",
-     .help = "Serve status, live sessions and metrics on this unix socket; natsessionctl asks it.",
-     .example = R"("/run/natsessiond/control.sock")",
-     .default_told = "none",
-     .put = setters::put_control,
-     .values = [](const Config& config) { return Texts{config.control}; }},
-    {.name = "metrics",
-     .group = kProgram,
-     .kind = kText,
-     .value_name = "HOST:PORT",
-     .help = "Serve /metrics for Prometheus on this address, too.",
-     .example = R"("127.0.0.1:9469")",
-     .default_told = "none",
-     .put = setters::put_metrics,
-     .values = [](const Config& config) { return Texts{config.metrics}; }},
-    {.name = "state",
-     .group = kProgram,
-     .kind = kText,
-     .value_name = "FILE",
-     .help = "Remember in FILE what was reported of open sessions, over a restart.",
-     .example = R"("/var/lib/natsessiond/state")",
-     .default_told = "none",
-     .put = setters::put_state,
-     .values = [](const Config& config) { return Texts{config.state_file}; }},
-    {.name = "log-level",
-     .group = kProgram,
-     .kind = kText,
-     .value_name = "LEVEL",
-     .help = "The daemon's own messages, on stderr: error, warning, info or debug.",
-     .example = R"("debug")",
-     .default_told = "",
-     .put = setters::put_log_level,
-     .values = [](const Config& config) { return Texts{std::string(to_string(config.log_level))}; }},
-    {.name = "check",
-     .group = kProgram,
-     .kind = kCommand,
-     .value_name = "",
-     .help = "Say what the kernel and this configuration lack for a full log and how to mend it, and exit.",
-     .example = "",
-     .default_told = ""},
-    {.name = "print-config",
-     .group = kProgram,
-     .kind = kCommand,
-     .value_name = "",
-     .help = "Print the effective configuration, and where each value comes from, and exit.",
-     .example = "",
-     .default_told = ""},
-    {.name = "version",
-     .group = kProgram,
-     .kind = kCommand,
-     .value_name = "",
-     .help = "Print the version and exit.",
-     .example = "",
-     .default_told = ""},
-    {.name = "help",
-     .group = kProgram,
-     .kind = kCommand,
-     .value_name = "",
-     .help = "Print this and exit.",
-     .example = "",
-     .default_told = ""},
-}};
+Error usage(std::string message) {
+  return Error{ErrorKind::kUsage, std::move(message)};
+}
+
+// A list of what `parse` makes of a text, at most `most`. `same` says why a new one cannot stand beside an
+// old one; empty if it can.
+template <typename T, typename Parse, typename Print, typename Same>
+OptionValue<Config> list_option(std::vector<T> Config::*member, std::size_t most, std::string_view what,
+                                Parse parse, Print print, Same same) {
+  return {.form = OptionForm::kList,
+          .put = [=](Config& config, std::string_view text) -> Result<void> {
+            auto value = parse(text);
+            if (!value) return value.error();
+            std::vector<T>& list = config.*member;
+            if (list.size() == most) {
+              return usage("more than " + std::to_string(most) + " " + std::string(what));
+            }
+            for (const T& other : list) {
+              if (std::string why = same(*value, other); !why.empty()) return usage(in_quotes(text) + why);
+            }
+            list.push_back(std::move(*value));
+            return {};
+          },
+          .texts =
+              [=](const Config& config) {
+                Texts texts;
+                for (const T& value : config.*member) texts.emplace_back(print(value));
+                return texts;
+              },
+          .clear = [=](Config& config) { (config.*member).clear(); }};
+}
+
+OptionValue<Config> sinks_option() {
+  return list_option(
+      &Config::sinks, kMaxSinks, "sinks",
+      [](std::string_view text) -> Result<SinkConfig> {
+        if (text.empty())
+          return usage("it is empty: stdout, file:PATH, journald or another that --help lists");
+        return SinkConfig::parse(text);
+      },
+      [](const SinkConfig& sink) { return sink.url().text; },
+      [](const SinkConfig& sink, const SinkConfig& other) -> std::string {
+        if (sink.destination() != other.destination()) return {};
+        return sink == other ? " is given twice"
+                             : " has the same destination as " + in_quotes(other.url().text);
+      });
+}
+
+OptionValue<Config> vpc_rules_option() {
+  return list_option(
+      &Config::vpc_rules, kMaxVpcRules, "rules", VpcRule::parse,
+      [](const VpcRule& rule) { return rule.text; },
+      [](const VpcRule& rule, const VpcRule& other) -> std::string {
+        const bool same = rule.kind == other.kind && rule.prefix == other.prefix && rule.zone == other.zone &&
+                          rule.mark == other.mark && rule.mark_mask == other.mark_mask;
+        return same ? " would never be used: " + in_quotes(other.text) + " matches the same sessions" : "";
+      });
+}
+
+OptionValue<Config> netns_option() {
+  return list_option(
+      &Config::netns, kMaxNamespaces, "namespaces",
+      [](std::string_view text) -> Result<std::string> {
+        if (text.empty())
+          return usage("it is empty: a name as in 'ip netns', or a path such as /proc/1234/ns/net");
+        return std::string(text);
+      },
+      [](const std::string& name) { return name; },
+      [](const std::string& name, const std::string& other) -> std::string {
+        return name == other ? " is given twice" : "";
+      });
+}
+
+// Groups add up; one text may name several, with commas between them.
+OptionValue<Config> events_option() {
+  static constexpr std::string_view kWords[] = {"new", "update", "destroy"};
+  static constexpr bool EventGroups::*kMembers[] = {&EventGroups::new_, &EventGroups::update,
+                                                    &EventGroups::destroy};
+  return {.form = OptionForm::kList,
+          .put = [](Config& config, std::string_view text) -> Result<void> {
+            EventGroups groups = config.events;
+            for (std::size_t begin = 0; begin <= text.size();) {
+              const std::size_t end = std::min(text.find(',', begin), text.size());
+              std::string_view name = text.substr(begin, end - begin);
+              while (name.starts_with(' ')) name.remove_prefix(1);
+              while (name.ends_with(' ')) name.remove_suffix(1);
+              const auto place = option_text::word(name, kWords);
+              if (!place) return place.error();
+              groups.*kMembers[*place] = true;
+              begin = end + 1;
+            }
+            config.events = groups;
+            return {};
+          },
+          .texts =
+              [](const Config& config) {
+                Texts texts;
+                for (std::size_t i = 0; i < std::size(kWords); ++i) {
+                  if (config.events.*kMembers[i]) texts.emplace_back(kWords[i]);
+                }
+                return texts;
+              },
+          .clear =
+              [](Config& config) {
+                config.events = {false, false, false};
+              },
+          .words = {std::begin(kWords), std::end(kWords)}};
+}
+
+OptionValue<Config> instance_option() {
+  constexpr std::size_t kMostBytes = 255;
+  return parsed_option(
+      &Config::instance,
+      [](std::string_view text) -> Result<std::string> {
+        if (text.empty()) return usage("it is empty: leave it out for the host's name");
+        if (text.size() > kMostBytes) {
+          return usage("it has " + std::to_string(text.size()) + " bytes: at most " +
+                       std::to_string(kMostBytes));
+        }
+        return std::string(text);
+      },
+      [](const std::string& name) { return name; });
+}
+
+OptionValue<Config> guard_option() {
+  constexpr Range<unsigned> kPercent{10, 99};
+  auto value = number_option(&Config::guard_percent, kPercent);
+  value.put = [put = value.put](Config& config, std::string_view text) -> Result<void> {
+    if (put(config, text.ends_with('%') ? text.substr(0, text.size() - 1) : text)) return {};
+    return usage(in_quotes(text) + " is not a share of the conntrack table: 10% to 99%");
+  };
+  value.texts = [](const Config& config) { return Texts{std::to_string(config.guard_percent) + "%"}; };
+  value.range = "10% to 99%";
+  return value;
+}
+
+OptionValue<Config> sync_option() {
+  constexpr TimeRange kInterval{milliseconds(10), minutes(1)};
+  const Names<Sync::Mode> names{{"always", Sync::Mode::kAlways}, {"never", Sync::Mode::kNever}};
+  auto value = parsed_option(
+      &Config::sync,
+      [=](std::string_view text) -> Result<Sync> {
+        for (const auto& [name, mode] : names) {
+          if (text == name) return Sync{.mode = mode};
+        }
+        const auto interval = option_text::time(text, kInterval);
+        if (!interval) return usage(interval.error().message + "; or always, or never");
+        return Sync{.interval = *interval};
+      },
+      [=](const Sync& sync) {
+        for (const auto& [name, mode] : names) {
+          if (sync.mode == mode) return std::string(name);
+        }
+        return format_duration(sync.interval);
+      });
+  value.words = {"always", "never"};
+  value.range = option_text::of(kInterval);
+  return value;
+}
+
+OptionValue<Config> control_option() {
+  constexpr std::size_t kMostBytes = 107;  // sun_path, less the NUL
+  return parsed_option(
+      &Config::control,
+      [](std::string_view path) -> Result<std::string> {
+        if (path.size() <= kMostBytes) return std::string(path);
+        return usage(in_quotes(path) + " has " + std::to_string(path.size()) +
+                     " bytes: the path of a socket has at most " + std::to_string(kMostBytes));
+      },
+      [](const std::string& path) { return path; });
+}
+
+OptionValue<Config> metrics_option() {
+  return parsed_option(
+      &Config::metrics,
+      [](std::string_view text) -> Result<std::optional<HostPort>> {
+        if (text.empty()) return std::optional<HostPort>();
+        const auto where = HostPort::parse(text);
+        if (where) return std::optional<HostPort>(*where);
+        return usage(in_quotes(text) + " is not HOST:PORT, such as 127.0.0.1:9469, [::1]:9469 or :9469: " +
+                     where.error().message);
+      },
+      [](const HostPort& where) { return where.to_string(); });
+}
+
+// The table.
+std::vector<Flag> make_flags() {
+  return {
+      {"sink",
+       kOutput,
+       "URL",
+       "Where records go: stdout, file:PATH, journald and others, listed below. May be given several "
+       "times; with a ledger there need be none.",
+       sinks_option(),
+       R"("file:/var/log/natsession.json")",
+       {},
+       /*needs_one=*/false,
+       /*may_be_secret=*/true},
+      {"format", kOutput, "FORMAT", "How records are written: json, csv or logfmt.",
+       choice_option(&Config::format,
+                     named({RecordFormat::kJson, RecordFormat::kCsv, RecordFormat::kLogfmt}))},
+      {"time-format", kOutput, "FORMAT", "How times are written: unix (seconds), unix_ms or rfc3339.",
+       choice_option(&Config::time_format,
+                     named({TimeFormat::kUnix, TimeFormat::kUnixMs, TimeFormat::kRfc3339}))},
+      {"fields", kOutput, "SET", "Fields of csv and logfmt: all, or cloud for the fifteen that clouds give.",
+       choice_option(&Config::fields, named({FieldSet::kAll, FieldSet::kCloud}))},
+      {"nat", kSessions, "KIND", "Sessions whose source (snat) or destination (dnat) is translated, or any.",
+       choice_option(&Config::nat, Names<NatSelection>{{"snat", NatSelection::kSnat},
+                                                       {"dnat", NatSelection::kDnat},
+                                                       {"any", NatSelection::kAny}})},
+      {"records", kSessions, "MODE",
+       "window: one record for each window with traffic, and one at the end. end: one a session. "
+       "start-end: one when it begins, one when it ends.",
+       choice_option(&Config::records, Names<RecordMode>{{"window", RecordMode::kWindow},
+                                                         {"end", RecordMode::kEnd},
+                                                         {"start-end", RecordMode::kStartEnd}})},
+      {"window", kSessions, "TIME", "Length of the windows, which are aligned to the clock.",
+       time_option(&Config::window, {kMinWindow, kMaxWindow})},
+      {"instance", kSessions, "ID", "Name of this NAT gateway in every record.", instance_option(),
+       R"("nat-1")", "the host's name"},
+      {"vpc-id", kSessions, "[PREFIX=]ID",
+       "vpc_id of sessions from an address prefix, from zone:N or with mark:V[/MASK]; without PREFIX, "
+       "of all others. May be given several times.",
+       vpc_rules_option(), R"("10.0.0.0/8=blue")"},
+      {"events",
+       kKernel,
+       "LIST",
+       "Events to ask for, of new, update and destroy. Fewer cost the forwarding path less.",
+       events_option(),
+       R"(["new", "destroy"])",
+       {},
+       /*needs_one=*/true},
+      {"netns", kKernel, "NAME",
+       "Network namespace to watch, by its name in 'ip netns' or by its path. May be given several "
+       "times; records then say which.",
+       netns_option(), R"("nat")", "the daemon's own"},
+      {"rcvbuf", kKernel, "SIZE", "Receive buffer of the event socket.",
+       size_option(&Config::rcvbuf, {{4ULL << 10}, {2ULL << 30}})},
+      {"reliable", kKernel, "MODE",
+       "Whether the kernel keeps ends of sessions that do not fit the buffer and sends them again: on, "
+       "off, or auto: on, but off while that fills the conntrack table (see guard).",
+       choice_option(&Config::reliable, Names<ReliableMode>{{"auto", ReliableMode::kAuto},
+                                                            {"on", ReliableMode::kOn},
+                                                            {"off", ReliableMode::kOff}})},
+      {"guard", kKernel, "PERCENT",
+       "With --reliable auto: off above this share of nf_conntrack_max while events are delayed, on "
+       "again below three quarters of it.",
+       guard_option()},
+      {"tune", kKernel, "",
+       "Set the sysctls that a full log needs: accounting, timestamps, events for every flow.",
+       switch_option(&Config::tune)},
+      {"ledger", kLedger, "DIR",
+       "Keep all records in DIR, the ledger, and deliver them to the sinks from there. natsessionctl "
+       "asks it.",
+       text_option(&Config::ledger), R"("/var/lib/natsessiond/ledger")", "none: a bounded queue in memory"},
+      {"retention", kLedger, "TIME", "How long the ledger keeps records.",
+       time_option(&Config::retention, {minutes(1), hours(24 * 3660)})},
+      {"ledger-max", kLedger, "SIZE",
+       "How large the ledger may grow. Beyond it the oldest records go, also those that a sink has yet "
+       "to get.",
+       size_option(&Config::ledger_max, {.least = {16ULL << 20}})},
+      {"sync", kLedger, "WHEN",
+       "How often what arrived is written to the ledger and forced to disk: a time, always, or never "
+       "(written each second, not forced).",
+       sync_option()},
+      {"batch", kLedger, "N", "Records that a remote sink is given at once, at most.",
+       number_option(&Config::batch, kBatchRange)},
+      {"batch-bytes", kLedger, "SIZE", "Their size, at most.",
+       size_option(&Config::batch_bytes, kBatchBytesRange)},
+      {"linger", kLedger, "TIME", "How long a record waits for a batch to fill.",
+       time_option(&Config::linger, kLingerRange)},
+      {"suspend", kLedger, "TIME", "How long delivery to a sink rests after its target refused.",
+       time_option(&Config::suspend, kSuspendRange)},
+      {"config",
+       kProgram,
+       "FILE",
+       "Read settings from FILE, then from conf.d/*.toml beside it. Flags win over files.",
+       {},
+       {},
+       "no file"},
+      {"control", kProgram, "PATH",
+       "Serve status, live sessions and metrics on this unix socket; natsessionctl asks it.",
+       control_option(), R"("/run/natsessiond/control.sock")"},
+      {"metrics", kProgram, "HOST:PORT", "Serve /metrics for Prometheus on this address, too.",
+       metrics_option(), R"("127.0.0.1:9469")"},
+      {"state", kProgram, "FILE", "Remember in FILE what was reported of open sessions, over a restart.",
+       text_option(&Config::state_file), R"("/var/lib/natsessiond/state")"},
+      {"log-level", kProgram, "LEVEL", "The daemon's own messages, on stderr: error, warning, info or debug.",
+       choice_option(&Config::log_level, Names<LogLevel>{{"error", LogLevel::kError},
+                                                         {"warning", LogLevel::kWarning},
+                                                         {"info", LogLevel::kInfo},
+                                                         {"debug", LogLevel::kDebug}})},
+      {"check", kProgram, "",
+       "Say what the kernel and this configuration lack for a full log and how to mend it, and exit."},
+      {"print-config", kProgram, "",
+       "Print the effective configuration, and where each value comes from, and exit."},
+      {"default-config", kProgram, "",
+       "Print a configuration file with every setting at its default, in a comment, and exit."},
+      {"list-options", kProgram, "",
+       "Print every option and the values that it knows, for a shell's completion, and exit."},
+      {"version", kProgram, "", "Print the version and exit."},
+      {"help", kProgram, "", "Print this and exit."},
+  };
+}
 
 // A basic string of TOML. The texts of a Config are UTF-8 without control characters (check_text).
 std::string toml_string(std::string_view text) {
@@ -343,31 +344,41 @@ std::string toml_array(const Texts& texts) {
 
 }  // namespace
 
-std::string Option::flag() const {
+std::string Flag::flag() const {
   return "--" + std::string(name);
 }
 
-std::string Option::key() const {
+std::string Flag::key() const {
   std::string result(name);
   std::replace(result.begin(), result.end(), '-', '_');
   return result;
 }
 
-std::span<const Option> options() {
-  return kOptions;
+std::string Flag::toml_value(const Config& config) const {
+  const Texts texts = value.texts(config);
+  if (is_list()) return toml_array(texts);
+  const std::string text = texts.empty() ? "" : texts.front();
+  return value.form == OptionForm::kSwitch ? text : toml_string(text);
 }
 
-const Option* find_setting(std::string_view key) {
-  const auto* const found = std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& option) {
-    return option.is_setting() && option.key() == key;
-  });
-  return found == kOptions.end() ? nullptr : found;
+std::span<const Flag> flags() {
+  static const std::vector<Flag> kFlags = make_flags();
+  return kFlags;
 }
 
-std::string toml_value(const Option& option, const Config& config) {
-  const Texts texts = option.values(config);
-  if (option.kind == kList) return toml_array(texts);
-  return option.kind == kSwitch ? texts.front() : toml_string(texts.front());
+const Flag* find_setting(std::string_view key) {
+  const auto all = flags();
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const Flag& flag) { return flag.is_setting() && flag.key() == key; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> settings_that_differ(const Config& a, const Config& b) {
+  std::vector<std::string> keys;
+  for (const Flag& flag : flags()) {
+    if (flag.is_setting() && flag.value.texts(a) != flag.value.texts(b)) keys.push_back(flag.key());
+  }
+  return keys;
 }
 
 }  // namespace natsession

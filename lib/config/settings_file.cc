@@ -42,58 +42,58 @@ std::string_view type_name(const toml::node& node) {
   }
 }
 
-Error wrong_type(const Option& option, const toml::node& node, const std::string& where) {
+Error wrong_type(const Flag& flag, const toml::node& node, const std::string& where) {
   std::string needed;
-  switch (option.kind) {
-    case OptionKind::kSwitch:
+  switch (flag.value.form) {
+    case OptionForm::kSwitch:
       return usage(where + ": needs true or false, not " + std::string(type_name(node)));
-    case OptionKind::kSize:
+    case OptionForm::kSize:
       needed = "a string or a whole number of bytes";
       break;
-    case OptionKind::kList:
+    case OptionForm::kList:
       needed = "a string or an array of strings";
       break;
-    default:
+    case OptionForm::kText:
       needed = "a string";
   }
-  return usage(where + ": needs " + needed + ", such as " + std::string(option.example) + ", not " +
+  const std::string example = flag.example.empty() ? flag.toml_value(Config{}) : std::string(flag.example);
+  return usage(where + ": needs " + needed + ", such as " + example + ", not " +
                std::string(type_name(node)));
 }
 
 // The texts of a value.
 // Errors: kUsage if its type does not suit the option.
-Result<std::vector<GivenValue>> texts_of(const Option& option, const toml::node& node,
-                                         const std::string& path) {
-  const std::string where = position(path, node.source()) + ": " + option.key();
-  if (const auto* array = node.as_array(); array != nullptr && option.kind == OptionKind::kList) {
+Result<std::vector<GivenValue>> texts_of(const Flag& flag, const toml::node& node, const std::string& path) {
+  const std::string where = position(path, node.source()) + ": " + flag.key();
+  if (const auto* array = node.as_array(); array != nullptr && flag.value.form == OptionForm::kList) {
     std::vector<GivenValue> values;
     for (const toml::node& element : *array) {
-      const std::string element_where = position(path, element.source()) + ": " + option.key();
+      const std::string element_where = position(path, element.source()) + ": " + flag.key();
       const auto* text = element.as_string();
-      if (text == nullptr) return wrong_type(option, element, element_where);
+      if (text == nullptr) return wrong_type(flag, element, element_where);
       values.push_back({text->get(), element_where});
     }
     return values;
   }
-  if (option.kind == OptionKind::kSwitch) {
+  if (flag.value.form == OptionForm::kSwitch) {
     const auto* on = node.as_boolean();
-    if (on == nullptr) return wrong_type(option, node, where);
+    if (on == nullptr) return wrong_type(flag, node, where);
     return std::vector<GivenValue>{{on->get() ? "true" : "false", where}};
   }
   if (const auto* text = node.as_string()) return std::vector<GivenValue>{{text->get(), where}};
-  if (const auto* number = node.as_integer(); number != nullptr && option.kind == OptionKind::kSize) {
+  if (const auto* number = node.as_integer(); number != nullptr && flag.value.form == OptionForm::kSize) {
     return std::vector<GivenValue>{{std::to_string(number->get()), where}};
   }
-  return wrong_type(option, node, where);
+  return wrong_type(flag, node, where);
 }
 
 std::string unknown(const std::string& key, const toml::node& node) {
   std::vector<std::string> keys;
-  for (const Option& option : options()) {
-    if (option.is_setting()) {
-      keys.push_back(option.key());
-    } else if (option.key() == key) {
-      return key + " is for the command line only: " + option.flag();
+  for (const Flag& flag : flags()) {
+    if (flag.is_setting()) {
+      keys.push_back(flag.key());
+    } else if (flag.key() == key) {
+      return key + " is for the command line only: " + flag.flag();
     }
   }
   std::string message = "unknown key " + in_quotes(key);
@@ -164,11 +164,11 @@ Result<std::vector<Assignment>> parse_settings(std::string_view text, const std:
   std::vector<Assignment> assignments;
   for (const auto& [key, node] : pairs) {
     const std::string name(key->str());
-    const Option* const option = find_setting(name);
-    if (option == nullptr) return usage(position(path, key->source()) + ": " + unknown(name, *node));
-    auto values = texts_of(*option, *node, path);
+    const Flag* const flag = find_setting(name);
+    if (flag == nullptr) return usage(position(path, key->source()) + ": " + unknown(name, *node));
+    auto values = texts_of(*flag, *node, path);
     if (!values) return values.error();
-    assignments.push_back({option, path + ":" + std::to_string(key->source().begin.line),
+    assignments.push_back({flag, path + ":" + std::to_string(key->source().begin.line),
                            position(path, node->source()) + ": " + name, std::move(*values)});
   }
   return assignments;

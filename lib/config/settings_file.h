@@ -8,7 +8,7 @@
 
 #include "base/byte_count.h"
 #include "base/result.h"
-#include "config/assignment.h"
+#include "config/options.h"
 
 namespace natsession {
 
@@ -17,8 +17,7 @@ inline constexpr std::size_t kMaxDropIns = 256;
 
 // Reads the settings that a file's text gives, in the order in which they stand.
 // Errors: kUsage, with file, line and column: a syntax error, an unknown key (with the nearest known one), a
-// value of
-//         the wrong type.
+// value of the wrong type.
 [[nodiscard]] Result<std::vector<Assignment>> parse_settings(std::string_view text, const std::string& path);
 
 // Reads `path`, then each *.toml in the folder conf.d beside it, in byte order of their names; hidden ones

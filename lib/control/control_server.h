@@ -27,7 +27,7 @@ struct ControlSettings {
   std::string socket_path;           // empty: none
   std::string group = "natsession";  // the socket's, if there is a group of this name
   std::optional<HostPort> metrics;   // where /metrics is served on TCP; nothing else is
-  HttpLimits limits;
+  HttpLimits limits = {};
 };
 
 class ControlServer {

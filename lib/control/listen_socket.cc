@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -166,26 +165,6 @@ void UnixListener::remove() {
     ::unlink(path_.c_str());
   }
   path_.clear();
-}
-
-Result<HostPort> parse_host_port(std::string_view text) {
-  const Error bad{ErrorKind::kUsage, "'" + std::string(text) +
-                                         "' is not HOST:PORT, such as 127.0.0.1:9469, [::1]:9469 or :9469"};
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return bad;
-  HostPort result;
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-    if (host.empty()) return bad;
-  } else if (host.find_first_of(":[]") != std::string_view::npos) {
-    return bad;
-  }
-  result.host = host;
-  const std::string_view port = text.substr(colon + 1);
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), result.port);
-  if (error != std::errc() || end != port.data() + port.size()) return bad;
-  return result;
 }
 
 Result<UniqueFd> listen_tcp(const HostPort& where) {

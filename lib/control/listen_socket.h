@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "net/host_port.h"
 
 namespace natsession {
 
@@ -44,15 +45,7 @@ class UnixListener {
   std::optional<gid_t> group_;
 };
 
-// "127.0.0.1:9469", "[::1]:9469", "localhost:9469", ":9469" for every address.
-struct HostPort {
-  std::string host;  // empty: every address
-  std::uint16_t port = 0;
-};
-// Errors: kUsage, naming the text. Port 0 lets the kernel choose.
-[[nodiscard]] Result<HostPort> parse_host_port(std::string_view text);
-
-// A listening TCP socket.
+// A listening TCP socket. No host: every address. Port 0 lets the kernel choose.
 // Errors: kUsage for an unknown host; kUnavailable if the address is in use or not this machine's.
 [[nodiscard]] Result<UniqueFd> listen_tcp(const HostPort& where);
 

@@ -44,6 +44,7 @@ Result<VpcRule> VpcRule::parse(std::string_view text) {
   const auto label = intern_label(id);
   if (!label) return label.error();
   rule.vpc_id = *label;
+  rule.text = text;
   if (equals == std::string_view::npos) return rule;
 
   std::string_view match = text.substr(0, equals);

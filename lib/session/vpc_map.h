@@ -21,6 +21,8 @@ struct VpcRule {
   std::uint32_t mark = 0;  // kMark: matches if (flow's mark & mark_mask) == mark
   std::uint32_t mark_mask = 0xffffffff;
   std::string_view vpc_id;  // a label
+  std::string text;         // as it was given
+  friend bool operator==(const VpcRule& a, const VpcRule& b) { return a.text == b.text; }
 
   static constexpr std::size_t kMaxIdLength = 255;
   // Errors: kUsage, naming the text; also if it is a label too many.

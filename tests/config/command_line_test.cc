@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "parsing.h"
@@ -18,7 +20,7 @@ TEST_CASE("no options at all are the defaults, with the host's name as the insta
   REQUIRE(parsed);
   CHECK(parsed->action == Action::kRun);
   CHECK(parsed->config == defaults());
-  CHECK(parsed->config.sinks == Words{"stdout"});
+  CHECK(told(parsed->config, "sink") == Words{"stdout"});
   CHECK(parsed->config.window == std::chrono::minutes(10));
   CHECK(parsed->config.rcvbuf == ByteCount{64U << 20});
   CHECK(parsed->config.log_level == LogLevel::kInfo);
@@ -31,57 +33,91 @@ TEST_CASE("a program that was started with no name is given the defaults too", "
   CHECK(parsed->config == defaults());
 }
 
-TEST_CASE("every flag sets what its name says", "[config][command-line]") {
-  const Config config =
-      config_of({"--sink",        "journald",  "--sink",     "file:/var/log/nat.json?keep=3",
-                 "--format",      "csv",       "--fields",   "cloud",
-                 "--time-format", "rfc3339",   "--nat",      "any",
-                 "--records",     "start-end", "--window",   "2s",
-                 "--instance",    "gate",      "--vpc-id",   "10.0.0.0/8=blue",
-                 "--vpc-id",      "rest",      "--events",   "new,destroy",
-                 "--netns",       "nat",       "--rcvbuf",   "1M",
-                 "--tune",        "--state",   "/run/state", "--log-level",
-                 "debug"});
-  CHECK(config.sinks == Words{"journald", "file:/var/log/nat.json?keep=3"});
-  CHECK(config.format == RecordFormat::kCsv);
+TEST_CASE("every setting sets what its name says, as a flag and in a file", "[config][command-line]") {
+  const SettingsFolder folder{std::string(kEverySetting)};
+  CHECK(folder.message().empty());
+  const Config config = folder.config();
+  CHECK(config_of(flags_of(config)) == config);
+
+  CHECK(told(config, "sink") == Words{"file:/var/log/nat.json?keep=3&rotate_time=1d", "journald"});
+  CHECK(config.format == RecordFormat::kLogfmt);
+  CHECK(config.time_format == TimeFormat::kUnixMs);
   CHECK(config.fields == FieldSet::kCloud);
-  CHECK(config.time_format == TimeFormat::kRfc3339);
-  CHECK(config.nat == NatSelection::kAny);
-  CHECK(config.records == RecordMode::kStartEnd);
-  CHECK(config.window == std::chrono::seconds(2));
+  CHECK(config.nat == NatSelection::kDnat);
+  CHECK(config.records == RecordMode::kEnd);
+  CHECK(config.window == std::chrono::hours(1));
   CHECK(config.instance == "gate");
-  CHECK(config.vpc_ids == Words{"10.0.0.0/8=blue", "rest"});
+  CHECK(told(config, "vpc_id") == Words{"10.0.0.0/8=blue", "rest"});
   CHECK(config.events == EventGroups{true, false, true});
   CHECK(config.netns == Words{"nat"});
-  CHECK(config.rcvbuf == ByteCount{1U << 20});
+  CHECK(config.rcvbuf == ByteCount{8U << 20});
+  CHECK(config.reliable == ReliableMode::kOn);
+  CHECK(config.guard_percent == 70);
   CHECK(config.tune);
+  CHECK(config.ledger == "/l");
+  CHECK(config.retention == std::chrono::hours(24));
+  CHECK(config.ledger_max == ByteCount{1U << 30});
+  CHECK(config.sync == Sync{.mode = Sync::Mode::kNever});
+  CHECK(config.batch == 10);
+  CHECK(config.batch_bytes == ByteCount{8U << 10});
+  CHECK(config.linger == std::chrono::seconds(2));
+  CHECK(config.suspend == std::chrono::minutes(1));
+  CHECK(config.control == "/c");
+  CHECK(config.metrics == HostPort{"::1", 9469});
   CHECK(config.state_file == "/run/state");
-  CHECK(config.log_level == LogLevel::kDebug);
+  CHECK(config.log_level == LogLevel::kWarning);
 }
 
 TEST_CASE("with a ledger there need be no sink, and stdout is one only if it is asked for",
           "[config][command-line]") {
   CHECK(config_of({"--ledger", "/l"}).sinks.empty());
-  CHECK(config_of({"--ledger", "/l", "--sink", "stdout"}).sinks == Words{"stdout"});
-  CHECK(config_of({}).sinks == Words{"stdout"});
+  CHECK(told(config_of({"--ledger", "/l", "--sink", "stdout"}), "sink") == Words{"stdout"});
+  CHECK(told(config_of({}), "sink") == Words{"stdout"});
 }
 
 TEST_CASE("sync is a time, always or never", "[config][command-line]") {
-  CHECK(config_of({"--sync", "200ms"}).sync == "200ms");
-  CHECK(config_of({"--sync", "always"}).sync == "always");
+  CHECK(config_of({"--sync", "200ms"}).sync == Sync{.interval = std::chrono::milliseconds(200)});
+  CHECK(config_of({"--sync", "always"}).sync == Sync{.mode = Sync::Mode::kAlways});
   CHECK(message_of({"--sync", "sometimes"}).find("always, or never") != std::string::npos);
   CHECK(message_of({"--sync", "1ms"}).find("out of range: 10ms to 1m") != std::string::npos);
 }
 
 TEST_CASE("the address of the metrics has a port", "[config][command-line]") {
-  CHECK(config_of({"--metrics", "[::1]:9469"}).metrics == "[::1]:9469");
+  CHECK(config_of({"--metrics", "[::1]:9469"}).metrics == HostPort{"::1", 9469});
+  CHECK(config_of({"--metrics", "localhost:1"}).metrics == HostPort{"localhost", 1});
+  CHECK(config_of({"--metrics", ":9469"}).metrics == HostPort{"", 9469});
+  CHECK_FALSE(config_of({"--metrics", ""}).metrics);
   CHECK(message_of({"--metrics", "localhost"}).find("'localhost' is not HOST:PORT") != std::string::npos);
   CHECK(message_of({"--metrics", "localhost:70000"}).find("is not HOST:PORT") != std::string::npos);
+  CHECK(message_of({"--metrics", "localhost:0"}).find("is not a port") != std::string::npos);
+  CHECK(message_of({"--metrics", "::1:9469"}).ends_with("an IPv6 address stands in brackets"));
+  CHECK(message_of({"--metrics", "::1"}).ends_with("an IPv6 address stands in brackets"));
+}
+
+TEST_CASE("batches have one range, for all sinks and for one", "[config][command-line]") {
+  const auto both = [](const std::string& flag, const std::string& value) {
+    std::string key = flag;
+    std::replace(key.begin(), key.end(), '-', '_');
+    const std::string one = message_of({"--" + flag, value});
+    const std::string url = message_of({"--sink", "stdout?" + key + "=" + value});
+    CHECK(one.empty() == url.empty());
+    if (!one.empty()) CHECK(one.substr(one.find("is out of")) == url.substr(url.find("is out of")));
+    return one.empty();
+  };
+  CHECK(both("batch", "100000"));
+  CHECK_FALSE(both("batch", "100001"));
+  CHECK_FALSE(both("batch", "0"));
+  CHECK(both("batch-bytes", "1K"));
+  CHECK_FALSE(both("batch-bytes", "1023"));
+  CHECK(both("linger", "1h"));
+  CHECK_FALSE(both("linger", "61m"));
+  CHECK(both("suspend", "1d"));
+  CHECK_FALSE(both("suspend", "999ms"));
 }
 
 TEST_CASE("a value may stand behind an equals sign", "[config][command-line]") {
   CHECK(config_of({"--window=30s"}).window == std::chrono::seconds(30));
-  CHECK(config_of({"--vpc-id=10.0.0.0/8=blue"}).vpc_ids == Words{"10.0.0.0/8=blue"});
+  CHECK(told(config_of({"--vpc-id=10.0.0.0/8=blue"}), "vpc_id") == Words{"10.0.0.0/8=blue"});
 }
 
 TEST_CASE("an empty value behind an equals sign does not swallow the next flag", "[config][command-line]") {
@@ -92,7 +128,7 @@ TEST_CASE("an empty value behind an equals sign does not swallow the next flag",
 }
 
 TEST_CASE("a value in brackets is one value", "[config][command-line]") {
-  CHECK(config_of({"--vpc-id", "[a,b]"}).vpc_ids == Words{"[a,b]"});
+  CHECK(told(config_of({"--vpc-id", "[a,b]"}), "vpc_id") == Words{"[a,b]"});
   CHECK(config_of({"--instance", "{}"}).instance == "{}");
 }
 
@@ -164,7 +200,7 @@ TEST_CASE("help is given even when a value is bad or the file is missing", "[con
 }
 
 TEST_CASE("a host without a name must be given an instance", "[config][command-line]") {
-  const Environment nameless;
+  const std::string nameless;
   CHECK(message_of({}, nameless).starts_with("--instance: this host has no name"));
   CHECK(parse({"--instance", "gate"}, nameless));
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Completes command lines as bash would, and compares what is offered.
+# Completes command lines as bash would, and compares what is offered. $1: the completion, $2: natsessiond.
 set -u
+PATH=$(dirname "$2"):$PATH
 # shellcheck source=/dev/null
 source "$1" || exit 1
 failures=0
@@ -32,7 +33,12 @@ expect 'natsessiond --log-level w' warning
 expect 'natsessiond --events d' destroy
 expect 'natsessiond --events new,' new,update new,destroy
 expect 'natsessiond --events=new,update,' new,update,destroy
-expect 'natsessiond --sink ' stdout file: journald syslog: exec:
+expect 'natsessiond --window ' 10m
+expect 'natsessiond --sync ' 1s always never
+expect 'natsessiond --ledger o' other.json
+expect 'natsessiond --tune --so' ''
+expect 'natsessiond --sink ' stdout file: journald syslog: syslog+udp:// syslog+tcp:// syslog+tls:// http:// https:// exec:
+expect 'natsessiond --sink http:' //
 expect 'natsessiond --sink j' journald
 expect 'natsessiond --sink file:o' other.json
 expect 'natsessiond --sink=file:nat' 'nat log.json'

@@ -8,6 +8,7 @@
 #include "config/manual.h"
 #include "config/options.h"
 #include "parsing.h"
+#include "sink/registry.h"
 
 namespace natsession::testing {
 namespace {
@@ -49,61 +50,84 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-TEST_CASE("help, the manual page and the completion have every flag", "[config][documents]") {
+TEST_CASE("help and the manual page have every flag, and no other", "[config][documents]") {
   const std::string help = help_text();
   const std::string manual = without_backslashes(packaged("man/natsessiond.8"));
-  const std::string completion = packaged("completion/natsessiond.bash");
-  for (const Option& option : options()) {
-    CAPTURE(option.name);
-    CHECK(has_word(help, option.flag()));
-    CHECK(has_word(manual, option.flag()));
-    CHECK(has_word(completion, option.flag()));
+  for (const Flag& flag : flags()) {
+    CAPTURE(flag.name);
+    CHECK(has_word(help, flag.flag()));
+    CHECK(has_word(manual, flag.flag()));
   }
-}
-
-TEST_CASE("the manual page and the completion have no flag that there is not", "[config][documents]") {
-  for (const char* name : {"man/natsessiond.8", "man/natsessiond.toml.5", "completion/natsessiond.bash"}) {
+  for (const char* name : {"man/natsessiond.8", "man/natsessiond.toml.5"}) {
     const std::string text = without_backslashes(packaged(name));
     for (std::size_t at = text.find("--"); at != std::string::npos; at = text.find("--", at + 2)) {
       const std::string found = text.substr(at + 2, text.find_first_not_of(kNameLetters, at + 2) - at - 2);
       if (found.empty() || found.front() == '-') continue;
       CAPTURE(name, found);
-      const auto all = options();
-      CHECK(std::any_of(all.begin(), all.end(), [&](const Option& option) { return option.name == found; }));
+      const auto all = flags();
+      CHECK(std::any_of(all.begin(), all.end(), [&](const Flag& flag) { return flag.name == found; }));
     }
   }
 }
 
-TEST_CASE("the file's manual page has every key with its default", "[config][documents]") {
-  const std::string manual = without_backslashes(packaged("man/natsessiond.toml.5"));
-  for (const Option& option : options()) {
-    if (!option.is_setting()) continue;
-    CAPTURE(option.name);
-    CHECK(has_word(manual, ".B " + option.key()));
-    if (option.default_told.empty()) CHECK(has_word(manual, "Default: " + toml_value(option, Config{})));
+TEST_CASE("the manual page has every setting's range and default as the option table has them",
+          "[config][documents]") {
+  const std::string manual = without_backslashes(packaged("man/natsessiond.8"));
+  for (const Flag& flag : flags()) {
+    if (!flag.is_setting() || !flag.takes_value()) continue;
+    CAPTURE(flag.name);
+    const std::size_t at = manual.find(".BI " + flag.flag() + "~");
+    REQUIRE(at != std::string::npos);
+    std::string entry = manual.substr(at, manual.find("\n.TP", at) - at);
+    std::replace(entry.begin(), entry.end(), '\n', ' ');
+    const std::string usual = usual_text(flag.value);
+    CHECK(has_word(entry, "Default: " + (!flag.no_default.empty() ? std::string(flag.no_default.substr(
+                                                                        0, flag.no_default.find(':')))
+                                         : usual.empty()          ? "none"
+                                                                  : usual)));
+    CHECK(entry.find(flag.value.range) != std::string::npos);
   }
 }
 
-TEST_CASE("the completion has every name that a choice has", "[config][documents]") {
-  const std::string completion = packaged("completion/natsessiond.bash");
-  for (const char* name :
-       {"json",    "csv",   "logfmt",  "unix",   "unix_ms", "rfc3339",   "all",     "cloud",
-        "snat",    "dnat",  "any",     "window", "end",     "start-end", "new",     "update",
-        "destroy", "error", "warning", "info",   "debug",   "stdout",    "journald"}) {
-    CAPTURE(name);
-    CHECK(has_word(completion, name));
+TEST_CASE("the manual page has every sink and its options", "[config][documents]") {
+  std::string manual = without_backslashes(packaged("man/natsessiond.8"));
+  for (const SinkKind& kind : sink_kinds()) {
+    CAPTURE(kind.scheme);
+    CHECK(has_word(manual, std::string(kind.scheme)));
+    for (const SinkOption& option : kind.options) {
+      CAPTURE(option.key);
+      CHECK(manual.find(std::string(option.key) + "=") != std::string::npos);
+    }
   }
+  for (const SinkOption& option : common_sink_options()) {
+    CAPTURE(option.key);
+    CHECK(manual.find(std::string(option.key) + "=") != std::string::npos);
+  }
+}
+
+TEST_CASE("a shell is told every flag, and the words of every choice", "[config][documents]") {
+  const std::string text = "\n" + list_options();
+  for (const Flag& flag : flags()) {
+    CAPTURE(flag.name);
+    const std::size_t at = text.find("\n" + flag.flag() + (flag.takes_value() ? " " : "\n"));
+    REQUIRE(at != std::string::npos);
+    const std::string line = text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+    if (!flag.takes_value()) continue;
+    for (const std::string_view word : flag.value.words) CHECK(has_word(line, std::string(word)));
+  }
+  CHECK(text.find("\n--events ,new update destroy\n") != std::string::npos);
+  CHECK(text.find("\n--sink stdout file: journald ") != std::string::npos);
 }
 
 TEST_CASE("help tells the default of every setting that takes a value", "[config][documents]") {
   const std::string help = help_text();
-  for (const Option& option : options()) {
+  for (const Flag& option : flags()) {
     if (!option.is_setting() || !option.takes_value()) continue;
     CAPTURE(option.name);
     const std::size_t at = help.find("\n  " + option.flag() + " ");
     REQUIRE(at != std::string::npos);
     const std::string entry = help.substr(at, help.find("\n  --", at + 1) - at);
-    CHECK(entry.find("(default: ") != std::string::npos);
+    CHECK(entry.find("default: ") != std::string::npos);
   }
 }
 
@@ -135,39 +159,28 @@ TEST_CASE("the version is the project's", "[config][documents]") {
   CHECK(version_text() == "natsessiond " NATSESSION_VERSION "\n");
 }
 
-TEST_CASE("the packaged file sets nothing", "[config][documents]") {
-  CHECK(SettingsFolder(packaged("etc/natsessiond.toml")).config() == defaults());
-}
-
-TEST_CASE("the packaged file has every key at its default, in a comment", "[config][documents]") {
-  // The host's name cannot be known to a file, so the test's host is called as the file says.
-  const Environment host{"nat-1.example.net", {}};
-  Config wanted;
-  wanted.instance = host.hostname;
+TEST_CASE("the file of defaults has every key in a comment, and sets nothing", "[config][documents]") {
+  CHECK(SettingsFolder(default_config()).config() == defaults());
   std::vector<std::string> keys;
   std::string everything;
-  for (const std::string& line : lines_of(packaged("etc/natsessiond.toml"))) {
+  for (const std::string& line : lines_of(default_config())) {
+    CHECK(line.size() <= 110);
     const std::string key = commented_key(line);
     if (key.empty()) continue;
-    CAPTURE(line);
-    const SettingsFolder folder(line.substr(1));
-    const auto parsed = parse(folder.arguments(), host);
-    CHECK(folder.message().empty());
-    REQUIRE(parsed);
-    CHECK(parsed->config == wanted);
     keys.push_back(key);
     everything += line.substr(1) + "\n";
   }
-
   std::vector<std::string> all;
-  for (const Option& option : options()) {
-    if (option.is_setting()) all.push_back(option.key());
+  for (const Flag& flag : flags()) {
+    if (flag.is_setting()) all.push_back(flag.key());
   }
   CHECK(keys == all);
+  // The host's name cannot be known to a file, so it has an example.
+  Config wanted;
+  wanted.instance = "nat-1";
   const SettingsFolder folder(everything);
-  const auto parsed = parse(folder.arguments(), host);
-  REQUIRE(parsed);
-  CHECK(parsed->config == wanted);
+  CHECK(folder.message().empty());
+  CHECK(folder.config() == wanted);
 }
 
 }  // namespace

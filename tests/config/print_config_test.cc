@@ -19,10 +19,9 @@ Config printed_and_read_back(const std::vector<std::string>& arguments) {
 TEST_CASE("the printed configuration is read back to the same", "[config][print]") {
   const std::vector<std::vector<std::string>> command_lines{
       {},
-      {"--sink", "journald", "--sink", R"(file:/var/log/"quoted"\back 'x' # no comment.json?keep=3)"},
-      {"--format", "csv", "--fields", "cloud", "--time-format", "rfc3339", "--nat", "any", "--records",
-       "start-end"},
-      {"--window", "1500ms", "--rcvbuf", "4097", "--tune", "--events", "destroy", "--log-level", "error"},
+      {"--sink", "journald", "--sink", R"(file:/var/log/"quoted"\back 'x' # no comment.json?mode=0600)"},
+      flags_of(SettingsFolder{std::string(kEverySetting)}.config()),
+      {"--window", "1500ms", "--rcvbuf", "4097"},
       {"--instance", "Zürich [1] = \"a\\b\"", "--state", "/var/lib/x y", "--netns", "/proc/1/ns/net"},
       {"--vpc-id", "10.0.0.0/8=a long name for a network", "--vpc-id", "fd00::/8=another name that is long",
        "--vpc-id", "zone:7=so that the array does not fit on a line", "--vpc-id", "rest"},
@@ -49,7 +48,7 @@ TEST_CASE("the printed configuration has every setting, its default and where it
   CHECK(has("# default: the host's name; from: command line\ninstance = \"gate\""));
   CHECK(has("# default: [\"stdout\"]; from: command line\nsink = [\"stdout\"]"));
   CHECK(has("# default: false; from: default\ntune = false"));
-  for (const Option& option : options()) {
+  for (const Flag& option : flags()) {
     if (option.is_setting()) CHECK(text.find("\n" + option.key() + " = ") != std::string::npos);
   }
 }

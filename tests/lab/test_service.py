@@ -27,6 +27,24 @@ class ServiceTest(LabCase):
         daemon.stop(signal.SIGINT)
         self.assertEqual(sum("ready:" in line for line in daemon.messages), 1)
 
+    def test_debug_tells_of_dumps_sinks_and_a_reload(self):
+        lab = self.make_lab()
+        path = self.path("lab.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write('log_level = "debug"\n')
+        daemon = self.start(lab, "--config", path)
+        daemon.wait_for_message("debug: receive buffer ")
+        daemon.wait_for_message("debug: sink stdout: opened; batches of at most 1000 records or 1M after 0s")
+        daemon.wait_for_message("debug: dump 1 of the conntrack table begins: ")
+        daemon.wait_for_message("debug: sink stdout: 0 records delivered, 0 waiting")
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_for_message("debug: configuration: nothing has changed")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write('log_level = "debug"\nguard = "70%"\n')
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_for_message('debug: configuration: guard = "70%"')
+        daemon.stop()
+
     def watch_namespace(self, name_of):
         """From outside the namespace."""
         lab = self.make_lab()

@@ -28,7 +28,7 @@ allow query base net record ledger
 allow sink base net record
 allow delivery base net record ledger sink
 allow control base net record
-allow config base net record session
+allow config base net record session sink
 
 # only HEADER-PATTERN FOLDER...: where an outside library may be included.
 only() {
@@ -47,14 +47,13 @@ only 'libmnl/' lib/conntrack
 only 'libnetfilter_conntrack/' lib/conntrack
 only 'linux/netfilter' lib/conntrack
 only 'toml\+\+' lib/config
-only 'CLI/' lib/config daemon/ctl
+only 'CLI/' daemon/ctl
 only 'zstd' lib/sink lib/ledger
 only 'zlib' lib/sink
 only 'xxhash' lib/record lib/session lib/ledger
 only 'microhttpd' lib/control
-only 'httplib' lib/control daemon/ctl
 only 'nlohmann' lib/control daemon/ctl
-only 'curl/' lib/sink
+only 'curl/' lib/sink daemon/ctl
 only 'sqlite3' lib/query
 only 'csv\.h' daemon/ctl
 only 'openssl/' lib/sink
