@@ -1,6 +1,7 @@
 // natsessionctl check: what this kernel and process allow, without the daemon.
 #include <memory>
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "command.h"

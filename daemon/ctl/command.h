@@ -5,9 +5,11 @@
 #include <functional>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "base/result.h"
+
+namespace CLI {
+class App;
+}
 
 namespace natsession::ctl {
 
@@ -28,20 +30,9 @@ enum ExitStatus {
 // What was asked for: runs it and returns the exit status.
 using Action = std::function<int()>;
 
-// Adds the command to `app`. When it was named, `action` is set; it refers to `global`.
-void add_check(CLI::App& app, const Global& global, Action& action);
-void add_status(CLI::App& app, const Global& global, Action& action);
-void add_sessions(CLI::App& app, const Global& global, Action& action);
-void add_tail(CLI::App& app, const Global& global, Action& action);
-void add_verify(CLI::App& app, const Global& global, Action& action);
-void add_enable(CLI::App& app, const Global& global, Action& action);
-void add_disable(CLI::App& app, const Global& global, Action& action);
-void add_trace(CLI::App& app, const Global& global, Action& action);
-void add_top(CLI::App& app, const Global& global, Action& action);
-void add_timeline(CLI::App& app, const Global& global, Action& action);
-void add_ports(CLI::App& app, const Global& global, Action& action);
-void add_sql(CLI::App& app, const Global& global, Action& action);
-void add_export(CLI::App& app, const Global& global, Action& action);
+// What each command's file defines and natsessionctl.cc lists: adds the command to `app`. When it was named,
+// `action` is set; it refers to `global`.
+using AddCommand = void(CLI::App& app, const Global& global, Action& action);
 
 // Says on stderr what went wrong with `command`; returns the exit status that goes with it.
 [[nodiscard]] int fail(std::string_view command, const Error& error);

@@ -1,4 +1,3 @@
-// The only file that includes the HTTP library: it takes its time to compile.
 #include "control_client.h"
 
 #include <sys/socket.h>
@@ -7,9 +6,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
+#include <curl/curl.h>
 #include <grp.h>
-#include <httplib.h>
 
 #include "base/unique_fd.h"
 #include "control/status_json.h"
@@ -17,37 +17,31 @@
 namespace natsession::ctl {
 namespace {
 
-constexpr std::chrono::seconds kConnectLimit{5};
-constexpr std::chrono::seconds kAnswerLimit{30};
+constexpr long kConnectLimitSeconds = 5;
+constexpr long kSilenceLimitSeconds = 30;
 
-std::string escaped(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-                       (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '.' || byte == '_' ||
-                       byte == '~';
-    if (plain) {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
+using Curl = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
+
+std::string escaped(CURL* curl, std::string_view text) {
+  if (text.empty()) return {};
+  char* const memory = curl_easy_escape(curl, text.data(), static_cast<int>(text.size()));
+  const std::unique_ptr<char, decltype(&curl_free)> owned(memory, &curl_free);
+  return memory == nullptr ? std::string() : memory;
 }
 
-std::string target(std::string_view path, const QueryArguments& arguments) {
-  std::string text(path);
+std::string url_of(CURL* curl, std::string_view path, const QueryArguments& arguments) {
+  std::string text = "http://localhost" + std::string(path);
   char separator = '?';
   for (const auto& [name, value] : arguments) {
-    text += separator;
-    text += escaped(name) + "=" + escaped(value);
+    text += separator + escaped(curl, name) + "=" + escaped(curl, value);
     separator = '&';
   }
   return text;
+}
+
+std::size_t take_body(const char* data, std::size_t one, std::size_t size, void* body) {
+  static_cast<std::string*>(body)->append(data, one * size);
+  return one * size;
 }
 
 std::string group_of(const std::string& path) {
@@ -70,7 +64,7 @@ int try_connect(const std::string& path) {
   return ::connect(fd.get(), generic, sizeof address) == 0 || errno == EAGAIN ? 0 : errno;
 }
 
-ErrorKind kind_of(int status) {
+ErrorKind kind_of(long status) {
   switch (status) {
     case 400:
     case 404:
@@ -97,22 +91,36 @@ Result<std::string> ControlClient::post(std::string_view path, const QueryArgume
 
 Result<std::string> ControlClient::ask(Method method, std::string_view path,
                                        const QueryArguments& arguments) const {
-  // Without the limit that the library checks late: a path that is cut would be another socket's.
+  // A path that is cut would be another socket's.
   if (path_.size() >= sizeof(sockaddr_un::sun_path)) return why_no_answer("");
-  httplib::ClientImpl http(path_, 80);
-  http.set_address_family(AF_UNIX);
-  http.set_connection_timeout(kConnectLimit);
-  http.set_read_timeout(kAnswerLimit);
-  http.set_write_timeout(kAnswerLimit);
-  http.set_default_headers({{"Host", "localhost"}});
-  const std::string text = target(path, arguments);
-  const httplib::Result answer =
-      method == Method::kGet ? http.Get(text) : http.Post(text, std::string(), "application/octet-stream");
-  if (!answer) return why_no_answer(httplib::to_string(answer.error()));
-  if (answer->status == 200) return std::move(answer->body);
-  std::string message = read_error_json(answer->body);
-  if (message.empty()) message = "the daemon answers with HTTP status " + std::to_string(answer->status);
-  return Error{kind_of(answer->status), std::move(message)};
+  static const bool kStarted = curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK;
+  const Curl curl(kStarted ? curl_easy_init() : nullptr, &curl_easy_cleanup);
+  if (curl == nullptr) return Error{ErrorKind::kUnavailable, "libcurl cannot be started"};
+  const auto set = [&](CURLoption option, auto value) { curl_easy_setopt(curl.get(), option, value); };
+  std::string body;
+  set(CURLOPT_URL, url_of(curl.get(), path, arguments).c_str());
+  set(CURLOPT_UNIX_SOCKET_PATH, path_.c_str());
+  set(CURLOPT_PROXY, "");
+  set(CURLOPT_PROTOCOLS_STR, "http");
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_CONNECTTIMEOUT, kConnectLimitSeconds);
+  // An answer may be long; what it must not do is to pause for so long.
+  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(CURLOPT_LOW_SPEED_TIME, kSilenceLimitSeconds);
+  if (method == Method::kPost) {
+    set(CURLOPT_POST, 1L);
+    set(CURLOPT_POSTFIELDS, "");
+  }
+  set(CURLOPT_WRITEFUNCTION, &take_body);
+  set(CURLOPT_WRITEDATA, static_cast<void*>(&body));
+  const CURLcode code = curl_easy_perform(curl.get());
+  if (code != CURLE_OK) return why_no_answer(curl_easy_strerror(code));
+  long status = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (status == 200) return body;
+  std::string message = read_error_json(body);
+  if (message.empty()) message = "the daemon answers with HTTP status " + std::to_string(status);
+  return Error{kind_of(status), std::move(message)};
 }
 
 Error ControlClient::why_no_answer(const std::string& reason) const {

@@ -1,24 +1,45 @@
 // natsessionctl: asks and steers natsessiond. A table of commands; each is a file.
 #include <cstdio>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "command.h"
 
 namespace natsession::ctl {
+
+AddCommand add_status, add_sessions, add_tail, add_trace, add_top, add_timeline, add_ports, add_sql,
+    add_export, add_enable, add_disable, add_check, add_verify;
+
 namespace {
 
-using AddCommand = void (*)(CLI::App& app, const Global& global, Action& action);
-
-constexpr AddCommand kCommands[] = {add_status,   add_sessions, add_tail,  add_trace,  add_top,
-                                    add_timeline, add_ports,    add_sql,   add_export, add_enable,
-                                    add_disable,  add_check,    add_verify};
+constexpr AddCommand* kCommands[] = {add_status,   add_sessions, add_tail,  add_trace,  add_top,
+                                     add_timeline, add_ports,    add_sql,   add_export, add_enable,
+                                     add_disable,  add_check,    add_verify};
 
 std::string command_names(CLI::App& app) {
   std::string names;
   for (const CLI::App* const command : app.get_subcommands({}))
     names += (names.empty() ? "" : ", ") + command->get_name();
   return names;
+}
+
+// For the completion of shells: a line for each command, and one with - for all of them, of flags. Behind one
+// that takes a value stands a =.
+std::string list_of_options(CLI::App& app) {
+  std::string text;
+  const auto add = [&](const std::string& name, CLI::App& command) {
+    text += name;
+    for (const CLI::Option* const option : command.get_options()) {
+      const std::string end = option->get_items_expected_max() > 0 ? "=" : "";
+      for (const std::string& word : option->get_lnames()) text += " --" + word + end;
+      for (const std::string& letter : option->get_snames()) text += " -" + letter + end;
+    }
+    text += '\n';
+  };
+  add("-", app);
+  for (CLI::App* const command : app.get_subcommands({})) add(command->get_name(), *command);
+  return text;
 }
 
 int usage_error(const std::string& what) {
@@ -53,9 +74,11 @@ int run(int argc, char** argv) {
       ->type_name("PATH");
   app.add_option("--ledger", global.ledger, "The ledger to read; default: the daemon's")->type_name("DIR");
   app.add_flag("--json", global.json, "Answer in JSON");
+  bool listing = false;
+  app.add_flag("--list-options", listing, "List all commands and flags, for a shell's completion");
 
   Action action;
-  for (const AddCommand add : kCommands) add(app, global, action);
+  for (AddCommand* const add : kCommands) add(app, global, action);
   for (CLI::App* const command : app.get_subcommands({})) command->fallthrough();
   try {
     app.parse(argc, argv);
@@ -63,6 +86,7 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return usage_error(error.what());
   }
+  if (listing) return print(list_of_options(app));
   if (!app.remaining().empty()) return refuse(app, app.remaining().front());
   if (!action) return usage_error("a command is missing; there are " + command_names(app));
   return action();

@@ -3,6 +3,8 @@
 #include <memory>
 #include <thread>
 
+#include <CLI/CLI.hpp>
+
 #include "command.h"
 #include "control/status_json.h"
 #include "control_client.h"

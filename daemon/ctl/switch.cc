@@ -1,6 +1,8 @@
 // natsessionctl enable, disable: a sink, or all logging.
 #include <memory>
 
+#include <CLI/CLI.hpp>
+
 #include "command.h"
 #include "control/status_json.h"
 #include "control_client.h"

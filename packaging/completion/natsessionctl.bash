@@ -1,4 +1,4 @@
-# bash completion for natsessionctl(8)
+# bash completion for natsessionctl(8). Its commands and their flags it says itself: --list-options.
 
 _natsessionctl_files() {
     compopt -o filenames 2>/dev/null
@@ -16,7 +16,6 @@ _natsessionctl_sinks() {
 }
 
 _natsessionctl() {
-    local commands='status sessions tail trace top timeline ports sql export enable disable check verify'
     # bash splits words at '=' and ':': put together what belongs together.
     local line=${COMP_LINE:0:COMP_POINT}
     local words
@@ -30,12 +29,22 @@ _natsessionctl() {
         cur=${cur#*=}
     fi
 
-    local command= word
+    # The first word that is a command is it. Behind a flag that takes a value stands a '='.
     local last=${#words[@]}
     [[ -n $cur ]] && last=$((last - 1))
-    for word in "${words[@]:1:last-1}"; do
-        [[ -z $command && " $commands " == *" $word "* ]] && command=$word
-    done
+    local named=" ${words[*]:1:last-1} " name listed first=999 flags='' own='' commands='' command=''
+    while read -r name listed; do
+        case $name in
+            -) flags=$listed ;;
+            *)
+                commands+=" $name"
+                if [[ $named == *" $name "* ]]; then
+                    local before=${named%%" $name "*}
+                    ((${#before} < first)) && first=${#before} command=$name own=$listed
+                fi
+                ;;
+        esac
+    done < <(natsessionctl --list-options 2>/dev/null)
 
     local fields='instance vpc_id protocol pri_ip pri_port pub_ip pub_port nat_ip nat_port event tcp_state reason zone mark netns'
     local sums='bytes_from_vpc bytes_from_pub pkts_from_vpc pkts_from_pub bytes pkts sessions records'
@@ -53,45 +62,27 @@ _natsessionctl() {
         --fields) COMPREPLY=($(compgen -W 'all cloud' -- "$cur")); return ;;
         --since | --until | --at) COMPREPLY=($(compgen -W 'now today yesterday -1h -1d' -- "$cur")); return ;;
         --file | --svg | -o | --output) _natsessionctl_files -f "$cur"; return ;;
-        -n | --lines | --limit | --pri | --nat | --pub | --slack | --candidates | --count | --series) return ;;
-        --bucket | --step | --range | --nat-ip | --destinations | --time-limit | --memory) return ;;
     esac
+    [[ " $flags $own " == *" $prev= "* ]] && return
 
-    local flags='--control --ledger --json --help'
-    case $command in
-        '') COMPREPLY=($(compgen -W "$commands $flags --version" -- "$cur")) ;;
-        status) COMPREPLY=($(compgen -W "$flags --watch" -- "$cur")) ;;
-        sessions) COMPREPLY=($(compgen -W "$flags --pri --nat --pub --protocol --netns --limit" -- "$cur")) ;;
-        tail) COMPREPLY=($(compgen -W "$flags --follow --lines --format --time-format" -- "$cur")) ;;
-        trace) COMPREPLY=($(compgen -W "$flags --nat --at --since --until --pub --proto --slack --candidates --file" -- "$cur")) ;;
-        top) COMPREPLY=($(compgen -W "$flags --by --sum --count --where --since --until --csv" -- "$cur")) ;;
-        timeline)
-            COMPREPLY=($(compgen -W "$flags --bucket --by --sum --series --at-end --svg --where --since --until --csv" -- "$cur"))
-            ;;
-        ports)
-            COMPREPLY=($(compgen -W "$flags --nat-ip --range --step --destinations --where --since --until --csv" -- "$cur"))
-            ;;
-        sql) COMPREPLY=($(compgen -W "$flags --time-limit --memory --utc --csv" -- "$cur")) ;;
-        export)
-            COMPREPLY=($(compgen -W "$flags --since --until --where --format --time-format --fields --output" -- "$cur"))
-            ;;
-        check) COMPREPLY=($(compgen -W "$flags --netns" -- "$cur")) ;;
-        enable | disable)
-            if [[ $cur == -* ]]; then
-                COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-            else
-                local sink
-                while IFS= read -r sink; do
-                    [[ $sink == "$cur"* ]] && COMPREPLY+=("$sink")
-                done < <(_natsessionctl_sinks)
-                # The part before ':' is a word of its own for readline.
-                if [[ $COMP_WORDBREAKS == *:* && $cur == *:* ]]; then
-                    COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
-                fi
-            fi
-            ;;
-        verify) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
-    esac
+    local word offered=()
+    for word in $own $flags; do
+        [[ $word == --* ]] && offered+=("${word%=}")
+    done
+    if [[ -z $command ]]; then
+        COMPREPLY=($(compgen -W "$commands ${offered[*]}" -- "$cur"))
+    elif [[ $command != @(enable|disable) || $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "${offered[*]}" -- "$cur"))
+    else
+        local sink
+        while IFS= read -r sink; do
+            [[ $sink == "$cur"* ]] && COMPREPLY+=("$sink")
+        done < <(_natsessionctl_sinks)
+        # The part before ':' is a word of its own for readline.
+        if [[ $COMP_WORDBREAKS == *:* && $cur == *:* ]]; then
+            COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
+        fi
+    fi
 }
 
 complete -F _natsessionctl natsessionctl

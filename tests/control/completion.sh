@@ -1,6 +1,9 @@
 #!/bin/bash
-# Completes command lines as bash would, and compares what is offered.
+# Completes command lines as bash would, and compares what is offered. $1: the completion, $2: natsessionctl,
+# $3: its manual page, which must have all that is offered.
 set -u
+program=$2
+manual=$(sed 's/\\//g' "$3")
 # shellcheck source=/dev/null
 source "$1" || exit 1
 failures=0
@@ -11,6 +14,7 @@ cd "$folder" && touch control.sock && mkdir ledger || exit 1
 # In place of the program: what its status says of sinks, with the socket that it was asked for.
 # shellcheck disable=SC2317
 natsessionctl() {
+    [[ $* == --list-options ]] && { "$program" --list-options; return; }
     [[ $* == '--json status' || $* == '--control other.sock --json status' ]] || return 3
     printf '{\n "collectors": [{"name": "no"}],\n  "sinks": [\n    {\n      "name": "file:/var/log/a.json",\n'
     printf '      "state": "Success"\n    },\n    {\n      "name": "stdout",\n    }\n  ],\n  "ledger": null\n}\n'
@@ -58,6 +62,12 @@ expect 'natsessionctl enable file:/v' /var/log/a.json
 expect 'natsessionctl enable --j' --json
 COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 expect 'natsessionctl enable file:/v' file:/var/log/a.json
+
+for word in $("$program" --list-options | tr -d '=' | tr ' ' '\n'); do
+    [[ $word == - || $manual == *"$word"* ]] && continue
+    echo "the manual page lacks $word"
+    failures=$((failures + 1))
+done
 
 complete -p natsessionctl >/dev/null || failures=$((failures + 1))
 exit $((failures > 0))
