@@ -239,6 +239,7 @@ int Supervisor::stop() {
     for (const auto& collector : collectors_) collector->request_abort();
   }
   for (const auto& collector : collectors_) collector->join();
+  delivery_.set_logged_until(to_ms(clock_.now()));
   tell_losses(true);
   for (const auto& collector : collectors_) collector->finish_output();
   return drain();

@@ -60,7 +60,6 @@ struct Config {
 
   std::string control;              // the path of the control socket; empty: none
   std::optional<HostPort> metrics;  // none: only on the control socket
-  std::string state_file;           // empty: nothing is remembered over a restart
   LogLevel log_level = LogLevel::kInfo;
 
   friend bool operator==(const Config&, const Config&) = default;

@@ -299,8 +299,6 @@ std::vector<Flag> make_flags() {
        control_option(), R"("/run/natsessiond/control.sock")"},
       {"metrics", kProgram, "HOST:PORT", "Serve /metrics for Prometheus on this address, too.",
        metrics_option(), R"("127.0.0.1:9469")"},
-      {"state", kProgram, "FILE", "Remember in FILE what was reported of open sessions, over a restart.",
-       text_option(&Config::state_file), R"("/var/lib/natsessiond/state")"},
       {"log-level", kProgram, "LEVEL", "The daemon's own messages, on stderr: error, warning, info or debug.",
        choice_option(&Config::log_level, Names<LogLevel>{{"error", LogLevel::kError},
                                                          {"warning", LogLevel::kWarning},

@@ -81,6 +81,10 @@ class Delivery {
   [[nodiscard]] std::vector<SinkStatus> status() const;
   [[nodiscard]] std::optional<LedgerDeliveryStatus> ledger_status() const;  // nullopt without a ledger
 
+  // Until when there will be records of all that happened: for the next run, where there is a ledger.
+  void set_logged_until(UnixMs time) {
+    if (ledger_ != nullptr) ledger_->set_logged_until(time);
+  }
   // No collector runs any more: what there is is delivered, and the jobs end.
   void end_input();
   // Time is up: the jobs begin nothing more.

@@ -18,17 +18,12 @@ class LedgerLog::Reader final : public LogReader {
 
   LedgerReader& ledger() { return *reader_; }
   Result<Block> read() override {
-    if (!block_.records.empty()) {
-      texts_.push_back({block_.ordinals.back(), std::move(block_.origins), std::move(block_.texts)});
-    }
     auto outcome = reader_->read(block_);
     if (!outcome) return outcome.error();
     if (outcome->skipped) return Block{.skipped = std::move(outcome->skipped)};
     return Block{block_.records, block_.records.empty() ? 0 : block_.ordinals.front(), {}};
   }
-  void acknowledge(Ordinal next) override {
-    while (!texts_.empty() && texts_.front().last < next) texts_.pop_front();
-  }
+  void acknowledge(Ordinal) override {}
   void set_hold(Hold) override {}  // what is not read waits in the ledger
   // The reader may see a frame before the writer has told of it.
   [[nodiscard]] Ordinal high_watermark() const override {
@@ -37,17 +32,9 @@ class LedgerLog::Reader final : public LogReader {
   [[nodiscard]] LogStatus status() const override { return {.end = writer_.status().written}; }
 
  private:
-  // What records of earlier blocks point to.
-  struct Texts {
-    Ordinal last = 0;  // of them
-    std::deque<Origin> origins;
-    std::deque<std::string> texts;
-  };
-
   const std::unique_ptr<LedgerReader> reader_;
   const LedgerWriter& writer_;
   RecordBlock block_;
-  std::deque<Texts> texts_;
 };
 
 LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, RunState& run,

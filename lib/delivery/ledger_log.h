@@ -48,6 +48,8 @@ class LedgerLog {
   Turn write();    // at most one append
   Turn keep_up();  // at most one segment
 
+  // See LedgerWriter.
+  void set_logged_until(UnixMs time) { writer_->set_logged_until(time); }
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] LedgerDeliveryStatus status() const;
 

@@ -3,9 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <span>
-#include <string>
 #include <vector>
 
 #include "record/session_record.h"
@@ -19,9 +16,6 @@ using Ordinal = std::uint64_t;
 struct RecordBlock {
   std::vector<SessionRecord> records;  // in the order of their ordinals
   std::vector<Ordinal> ordinals;       // of each record; ascending
-  // Always empty, as labels are interned: for lib/delivery, which moves them on.
-  std::deque<Origin> origins;
-  std::deque<std::string> texts;
 
   void clear() {
     records.clear();

@@ -64,7 +64,6 @@ TEST_CASE("every setting sets what its name says, as a flag and in a file", "[co
   CHECK(config.suspend == std::chrono::minutes(1));
   CHECK(config.control == "/c");
   CHECK(config.metrics == HostPort{"::1", 9469});
-  CHECK(config.state_file == "/run/state");
   CHECK(config.log_level == LogLevel::kWarning);
 }
 
@@ -121,9 +120,9 @@ TEST_CASE("a value may stand behind an equals sign", "[config][command-line]") {
 }
 
 TEST_CASE("an empty value behind an equals sign does not swallow the next flag", "[config][command-line]") {
-  const auto parsed = parse({"--state=", "--tune"});
+  const auto parsed = parse({"--control=", "--tune"});
   REQUIRE(parsed);
-  CHECK(parsed->config.state_file.empty());
+  CHECK(parsed->config.control.empty());
   CHECK(parsed->config.tune);
 }
 

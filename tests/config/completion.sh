@@ -44,7 +44,7 @@ expect 'natsessiond --sink file:o' other.json
 expect 'natsessiond --sink=file:nat' 'nat log.json'
 expect 'natsessiond --sink stdout --sink file:s' sub
 expect 'natsessiond --config o' other.json
-expect 'natsessiond --state s' sub
+expect 'natsessiond --ledger s' sub
 expect 'natsessiond --instance ' ''
 expect "natsessiond --netns $folder/s" "$folder/sub"
 COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}

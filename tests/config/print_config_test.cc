@@ -22,7 +22,7 @@ TEST_CASE("the printed configuration is read back to the same", "[config][print]
       {"--sink", "journald", "--sink", R"(file:/var/log/"quoted"\back 'x' # no comment.json?mode=0600)"},
       flags_of(SettingsFolder{std::string(kEverySetting)}.config()),
       {"--window", "1500ms", "--rcvbuf", "4097"},
-      {"--instance", "Zürich [1] = \"a\\b\"", "--state", "/var/lib/x y", "--netns", "/proc/1/ns/net"},
+      {"--instance", "Zürich [1] = \"a\\b\"", "--control", "/var/lib/x y", "--netns", "/proc/1/ns/net"},
       {"--vpc-id", "10.0.0.0/8=a long name for a network", "--vpc-id", "fd00::/8=another name that is long",
        "--vpc-id", "zone:7=so that the array does not fit on a line", "--vpc-id", "rest"},
   };
