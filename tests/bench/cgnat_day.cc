@@ -6,8 +6,6 @@
 #include <array>
 #include <vector>
 
-#include "bench/cgnat_traffic.h"
-
 namespace natsession::bench {
 namespace {
 

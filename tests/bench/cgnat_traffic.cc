@@ -1,7 +1,7 @@
-#include "bench/cgnat_traffic.h"
-
 #include <algorithm>
 #include <array>
+
+#include "bench/cgnat_day.h"
 
 namespace natsession::bench {
 namespace {

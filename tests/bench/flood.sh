@@ -21,18 +21,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/loggers.sh"
 
 rounds=1 sessions=1000000 packets=200000 peers=1 quick=0
 rate=50000
-while [ $# -gt 0 ]; do
-  case $1 in
-    --rounds) rounds=${2:?--rounds needs a number} && shift ;;
-    --sessions) sessions=${2:?--sessions needs a number} && shift ;;
-    --packets) packets=${2:?--packets needs a number} && shift ;;
-    --no-peers) peers=0 ;;
-    --quick) quick=1 peers=0 sessions=20000 packets=5000 ;;
-    --help | -h) sed -n '2,/^# shellcheck/{/shellcheck/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
-    *) echo "flood.sh: unknown option '$1'; see flood.sh --help" >&2 && exit 2 ;;
-  esac
-  shift
-done
+read_options "rounds sessions packets" "peers=0 sessions=20000 packets=5000" "$@"
 
 own=(loop:nd "natsessiond:new,destroy:json" "natsessiond:new,destroy:null" loop:d natsessiond:destroy:json
   loop:nud "natsessiond:new,update,destroy:json")

@@ -18,17 +18,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/loggers.sh"
 
 rounds=5 seconds=4 warm_up=1 peers=1 quick=0
-while [ $# -gt 0 ]; do
-  case $1 in
-    --rounds) rounds=${2:?--rounds needs a number} && shift ;;
-    --seconds) seconds=${2:?--seconds needs a number} && shift ;;
-    --no-peers) peers=0 ;;
-    --quick) quick=1 peers=0 rounds=1 seconds=1 warm_up=0.5 ;;
-    --help | -h) sed -n '2,/^# shellcheck/{/shellcheck/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
-    *) echo "forwarding.sh: unknown option '$1'; see forwarding.sh --help" >&2 && exit 2 ;;
-  esac
-  shift
-done
+read_options "rounds seconds" "peers=0 rounds=1 seconds=1 warm_up=0.5" "$@"
 
 ports=16 first_port=7000 threads=$(nproc)
 event_sets=(destroy "new,destroy" "new,update,destroy")

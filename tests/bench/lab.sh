@@ -35,6 +35,27 @@ die() {
   exit 1
 }
 
+# read_options NAMES QUICK WORD...: the options of a benchmark. `--NAME N` sets the variable NAME, --no-peers sets peers=0,
+# --quick sets quick=1 and what QUICK assigns, --help prints the comment that the script begins with.
+read_options() {
+  local names=" $1 " quick_values=$2
+  shift 2
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --help | -h) sed -n '2,/^# shellcheck/{/shellcheck/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
+      --quick) eval "quick=1 $quick_values" ;;
+      --no-peers) peers=0 ;;
+      *)
+        if [[ $1 != --* || $names != *" ${1#--} "* ]]; then
+          echo "${0##*/}: unknown option '$1'; see ${0##*/} --help" >&2 && exit 2
+        fi
+        printf -v "${1#--}" %s "${2:?$1 needs a number}" && shift
+        ;;
+    esac
+    shift
+  done
+}
+
 # The benchmark cannot run here: skipped (77), but in CI (CI=true) a failure.
 cannot_run() {
   echo "${0##*/}: cannot run here: $*" >&2

@@ -9,8 +9,6 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -20,6 +18,8 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "bench/query_bench.h"
 
 namespace natsession::bench {
 namespace {
@@ -45,9 +45,8 @@ void put_address(std::string& out, const IpAddress& address) {
   out.append(reinterpret_cast<const char*>(&v4), 4);
 }
 
-[[noreturn]] void fail(const std::string& what) {
-  std::fprintf(stderr, "query_bench: %s: %s\n", what.c_str(), std::strerror(errno));
-  std::exit(1);
+[[noreturn]] void fail_with_errno(const std::string& what) {
+  fail(what + ": " + std::strerror(errno));
 }
 
 // Bytes that wait at the collector's socket.
@@ -81,7 +80,7 @@ void NetflowFiles::begin_slice(std::int64_t slice) {
   std::filesystem::create_directories(directory);
   const std::string port = std::to_string(kPort);
   collector_ = ::fork();
-  if (collector_ < 0) fail("fork");
+  if (collector_ < 0) fail_with_errno("fork");
   if (collector_ == 0) {
     const int null = ::open("/dev/null", O_RDWR);
     ::dup2(null, STDOUT_FILENO);
@@ -91,7 +90,7 @@ void NetflowFiles::begin_slice(std::int64_t slice) {
     ::_exit(127);
   }
   for (int tries = 0; waiting() == UINT64_MAX; ++tries) {
-    if (tries == 500) fail("nfcapd does not listen");
+    if (tries == 500) fail_with_errno("nfcapd does not listen");
     sleep_ms(10);
   }
   socket_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -100,7 +99,7 @@ void NetflowFiles::begin_slice(std::int64_t slice) {
   address.sin_port = htons(kPort);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-    fail("connect");
+    fail_with_errno("connect");
   sequence_ = 0;
 }
 
@@ -154,7 +153,7 @@ void NetflowFiles::send() {
   packet += flows_;
   // Loopback drops what does not fit: never more than the collector's buffer holds.
   while (waiting() > 4'000'000) sleep_ms(1);
-  if (::send(socket_.get(), packet.data(), packet.size(), 0) < 0) fail("send");
+  if (::send(socket_.get(), packet.data(), packet.size(), 0) < 0) fail_with_errno("send");
   flows_.clear();
   count_ = 0;
 }

@@ -123,12 +123,9 @@ ip_number() {
 }
 ask_sqlite() { sqlite3 -readonly -separator ' ' "$day/log.db" "$1"; }
 dotted="printf('%d.%d.%d.%d', pri_ip >> 24, pri_ip >> 16 & 255, pri_ip >> 8 & 255, pri_ip & 255)"
-sqlite_trace_at_time() {
-  ask_sqlite "SELECT DISTINCT $dotted FROM log WHERE nat_ip = $(ip_number "$nat_ip") AND nat_port = $nat_port
-    AND protocol = 6 AND end_time BETWEEN $at_ms AND $at_ms + 600000 AND start_time <= $at_ms"
-}
-sqlite_trace_whole_day() {
-  ask_sqlite "SELECT DISTINCT $dotted FROM log WHERE nat_ip = $(ip_number "$nat_ip") AND nat_port = $nat_port AND protocol = 6"
+sqlite_trace() { # [AT_MS]
+  ask_sqlite "SELECT DISTINCT $dotted FROM log WHERE nat_ip = $(ip_number "$nat_ip") AND nat_port = $nat_port AND protocol = 6
+    ${1:+AND end_time BETWEEN $1 AND $1 + 600000 AND start_time <= $1}"
 }
 sqlite_surge() {
   ask_sqlite "SELECT sum(bytes_from_vpc) b, $dotted FROM log INDEXED BY by_time WHERE pub_ip = $(ip_number "$pub_ip")
@@ -171,7 +168,19 @@ found_host() {
   echo "query.sh: $1 found another host than lib/query" >&2
   failed=1
 }
-
+# ask_peer NAME PREFIX AT DAY: the four questions, by PREFIX_trace with the times AT and DAY, PREFIX_surge and PREFIX_top.
+ask_peer() {
+  # shellcheck disable=SC2086 # lists
+  timed "$1 trace_at_time" "$2_trace" $3
+  # shellcheck disable=SC2086 # lists
+  timed "$1 trace_whole_day" "$2_trace" $4
+  timed "$1 surge_hour" "$2_surge"
+  timed "$1 top_hosts_day" "$2_top"
+  found_host "$1 trace_at_time"
+  found_host "$1 trace_whole_day"
+  same "$1 surge_hour" surge_hour
+  same "$1 top_hosts_day" top_hosts_day
+}
 
 run_peers() {
   local line options=()
@@ -196,36 +205,9 @@ run_peers() {
   at=$(in_seconds "$at_ms")
 
   printf '\n%-32s %10s %10s\n' "the others" "seconds" "lines"
-  if [ -e "$day/log.json" ]; then
-    timed "grep+jq trace_at_time" json_trace "$at" "$at"
-    timed "grep+jq trace_whole_day" json_trace 0 9999999999
-    timed "grep+jq surge_hour" json_surge
-    timed "grep+jq top_hosts_day" json_top
-    found_host "grep+jq trace_at_time"
-    found_host "grep+jq trace_whole_day"
-    same "grep+jq surge_hour" surge_hour
-    same "grep+jq top_hosts_day" top_hosts_day
-  fi
-  if [ -e "$day/log.db" ]; then
-    timed "sqlite trace_at_time" sqlite_trace_at_time
-    timed "sqlite trace_whole_day" sqlite_trace_whole_day
-    timed "sqlite surge_hour" sqlite_surge
-    timed "sqlite top_hosts_day" sqlite_top
-    found_host "sqlite trace_at_time"
-    found_host "sqlite trace_whole_day"
-    same "sqlite surge_hour" surge_hour
-    same "sqlite top_hosts_day" top_hosts_day
-  fi
-  if [ -e "$day/flows" ]; then
-    timed "nfdump trace_at_time" nfdump_trace "$at_ms" $((at_ms + 600000))
-    timed "nfdump trace_whole_day" nfdump_trace "$midnight_ms" $((midnight_ms + 86400000))
-    timed "nfdump surge_hour" nfdump_surge
-    timed "nfdump top_hosts_day" nfdump_top
-    found_host "nfdump trace_at_time"
-    found_host "nfdump trace_whole_day"
-    same "nfdump surge_hour" surge_hour
-    same "nfdump top_hosts_day" top_hosts_day
-  fi
+  [ ! -e "$day/log.json" ] || ask_peer grep+jq json "$at $at" "0 9999999999"
+  [ ! -e "$day/log.db" ] || ask_peer sqlite sqlite "$at_ms" ""
+  [ ! -e "$day/flows" ] || ask_peer nfdump nfdump "$at_ms $((at_ms + 600000))" "$midnight_ms $((midnight_ms + 86400000))"
 }
 
 mkdir -p "$directory"

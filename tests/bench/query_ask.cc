@@ -1,17 +1,15 @@
-#include "bench/query_ask.h"
 
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <vector>
 
 #include <unistd.h>
 
+#include "bench/query_bench.h"
 #include "query/port_usage.h"
 #include "query/sql_session.h"
 #include "query/timeline.h"
@@ -29,11 +27,6 @@ UnixMs at_ms(std::int64_t ms) {
 }
 UnixMs at_minute(std::int64_t minute) {
   return at_ms(kMidnightMs + minute * kMinuteMs);
-}
-
-[[noreturn]] void fail(const std::string& what) {
-  std::fprintf(stderr, "query_bench: %s\n", what.c_str());
-  std::exit(1);
 }
 
 template <typename T>

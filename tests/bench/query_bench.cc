@@ -12,22 +12,13 @@
 //        query_bench check DIR [--sessions N] [--questions N] [--threads N]
 //                                               random questions; a slow search has the same answers
 //        query_bench --quick                    all of it, small
-#include <cstdio>
-#include <cstdlib>
-#include <string>
 
-#include "bench/query_ask.h"
-#include "bench/query_check.h"
-#include "bench/query_make.h"
+#include "bench/query_bench.h"
+
 #include "support/temp_dir.h"
 
 namespace natsession::bench {
 namespace {
-
-[[noreturn]] void fail(const std::string& what) {
-  std::fprintf(stderr, "query_bench: %s\n", what.c_str());
-  std::exit(1);
-}
 
 int run(int count, char** words) {
   const std::string command = count > 1 ? words[1] : "";

@@ -1,15 +1,12 @@
-#include "bench/query_check.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <thread>
 #include <unordered_set>
 #include <vector>
 
 #include "bench/cgnat_day.h"
-#include "bench/query_make.h"
+#include "bench/query_bench.h"
 #include "query/query_dice.h"
 #include "query/top.h"
 #include "query/trace.h"
@@ -22,11 +19,6 @@ using testing::passes;
 constexpr std::size_t kSamples = 5000;
 constexpr std::size_t kAtOnce = 65536;
 constexpr std::uint64_t kWholeDay = 6;  // one question in so many is not kept to an hour or two
-
-[[noreturn]] void fail(const std::string& what) {
-  std::fprintf(stderr, "query_bench: %s\n", what.c_str());
-  std::exit(1);
-}
 
 // What a scan hands on, in one number that does not depend on the order.
 struct Digest {

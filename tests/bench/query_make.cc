@@ -1,7 +1,4 @@
-#include "bench/query_make.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -11,6 +8,7 @@
 
 #include "bench/cgnat_day.h"
 #include "bench/netflow_files.h"
+#include "bench/query_bench.h"
 #include "ledger/compactor.h"
 #include "ledger/ledger_writer.h"
 #include "record/encoder.h"
@@ -20,11 +18,6 @@ namespace natsession::bench {
 namespace {
 
 constexpr std::size_t kAtOnce = 4096;
-
-[[noreturn]] void fail(const std::string& what) {
-  std::fprintf(stderr, "query_bench: %s\n", what.c_str());
-  std::exit(1);
-}
 
 std::uint64_t bytes_below(const std::filesystem::path& path) {
   if (std::filesystem::is_regular_file(path)) return std::filesystem::file_size(path);

@@ -14,16 +14,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 
 seconds=600 rate=20000 quick=0
-while [ $# -gt 0 ]; do
-  case $1 in
-    --seconds) seconds=${2:?--seconds needs a number} && shift ;;
-    --rate) rate=${2:?--rate needs a number} && shift ;;
-    --quick) quick=1 seconds=15 rate=5000 ;;
-    --help | -h) sed -n '2,/^# shellcheck/{/shellcheck/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
-    *) echo "soak.sh: unknown option '$1'; see soak.sh --help" >&2 && exit 2 ;;
-  esac
-  shift
-done
+read_options "seconds rate" "seconds=15 rate=5000" "$@"
 sessions=$((seconds * rate))
 syslog_port=10514 http_port=10080
 
