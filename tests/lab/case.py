@@ -6,8 +6,10 @@ import tempfile
 import unittest
 
 from compare import compare
-from daemon import Daemon
-from netlab import Lab, require
+from daemon import Daemon, read_records
+from netlab import SERVER4, SERVER6, Lab, require
+from traffic import client_and_server
+from witness import Witness
 
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 
@@ -22,11 +24,39 @@ class LabCase(unittest.TestCase):
     def make_lab(self, *rules, **sysctls):
         return self.enterContext(Lab(rules or ("masquerade", "masquerade6"), **sysctls))
 
+    def make_hosts(self, *rules, **sysctls):
+        """self.lab with its two ends, the server answering on port 7000."""
+        self.lab = self.make_lab(*rules, **sysctls)
+        self.client, self.server = client_and_server(self.lab)
+        return self.lab
+
+    def make_watched_hosts(self, *rules, **sysctls):
+        """Likewise, and self.witness sees every packet."""
+        self.make_hosts(*rules, **sysctls)
+        self.witness = Witness(self.lab, self.folder)
+        return self.lab
+
+    def make_sessions(self, first_port, count=100, pings=0):
+        """As many over TCP and IPv4 as over UDP and IPv6."""
+        self.client.burst("tcp", SERVER4, 7000, first_port, count)
+        self.client.burst("udp", SERVER6, 7000, first_port, count)
+        if pings:
+            self.client.ping_burst(SERVER4, first_port, pings)
+
     def start(self, lab, *arguments, **how):
         return Daemon(lab, self.folder, *arguments, **how)
 
     def path(self, name):
         return os.path.join(self.folder, name)
+
+    def write(self, name, text):
+        """A file of the test's folder. Returns its path."""
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def file_records(self, name="log.json"):
+        return read_records(self.path(name))
 
     def assert_agrees(self, records, flows, **how):
         differences = compare(records, flows, **how)

@@ -18,7 +18,6 @@ from collector import HTTP_PORT, Collector
 from daemon import MISSING, USAGE, ends, parse, read_records, run_to_end
 from event_socket import event_sockets
 from netlab import CLIENT4, CLIENT6, OUTER4, SERVER4, SERVER6, missing, run, wait_until
-from traffic import client_and_server
 
 METRICS_PORT = 19435
 STRANGER = 12345  # a user and group that nobody has
@@ -38,8 +37,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 class ControlTest(LabCase):
     def begin(self, *arguments, **sysctls):
-        self.lab = self.make_lab(**sysctls)
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts(**sysctls)
         self.control = self.path("control.sock")
         self.daemon = self.start(self.lab, "--control", self.control, *arguments)
 
@@ -114,8 +112,7 @@ class ControlTest(LabCase):
             self.assertIn(text, shown)
 
     def test_a_failure_of_a_sink_is_shown_within_a_second(self):
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts()
         self.control = self.path("control.sock")
         server = Collector(self.lab, self.folder, "http", HTTP_PORT)
         server.behave("401")
@@ -133,8 +130,7 @@ class ControlTest(LabCase):
         self.assertIn("suspended for", shown)
 
     def test_each_code_of_a_failure_is_shown(self):
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts()
         self.control = self.path("control.sock")
         server = Collector(self.lab, self.folder, "http", HTTP_PORT)
         base = f"http://127.0.0.1:{HTTP_PORT}/status/"

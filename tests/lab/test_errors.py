@@ -27,12 +27,6 @@ class ErrorsTest(LabCase):
         self.assertEqual(out, "")
         self.assertEqual(os.listdir(self.folder), before, "nothing is started half: no file is left")
 
-    def write_config(self, text):
-        path = self.path("lab.toml")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return path
-
     def test_unknown_option(self):
         self.assert_refused((USAGE,), ["--windw"], "--windw", "5m")
 
@@ -45,19 +39,17 @@ class ErrorsTest(LabCase):
                 self.assert_refused((USAGE,), [option.lstrip("-"), value.split(",")[-1]], option, value)
 
     def test_unknown_key(self):
-        path = self.write_config('instance = "x"\nwindw = "5m"\n')
+        path = self.write("lab.toml", 'instance = "x"\nwindw = "5m"\n')
         self.assert_refused((USAGE,), [path + ":2", "windw"], "--config", path)
 
     def test_bad_value_in_a_file(self):
-        path = self.write_config('window = "5m"\nrecords = "all"\n')
+        path = self.write("lab.toml", 'window = "5m"\nrecords = "all"\n')
         self.assert_refused((USAGE,), [path + ":2", "records", "all"], "--config", path)
 
     def test_bad_value_in_a_drop_in(self):
-        path = self.write_config('window = "5m"\n')
+        path = self.write("lab.toml", 'window = "5m"\n')
         os.mkdir(self.path("conf.d"))
-        drop_in = self.path("conf.d/10-bad.toml")
-        with open(drop_in, "w", encoding="utf-8") as file:
-            file.write("nat = 3\n")
+        drop_in = self.write("conf.d/10-bad.toml", "nat = 3\n")
         self.assert_refused((USAGE,), [drop_in + ":1", "nat"], "--config", path)
 
     def test_no_such_configuration_file(self):

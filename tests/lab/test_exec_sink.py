@@ -7,23 +7,17 @@ import subprocess
 import threading
 
 from case import LabCase, main
-from daemon import RUNTIME_FAILURE, read_records
-from netlab import SERVER4, SERVER6, wait_until
-from traffic import client_and_server
-from witness import Witness
+from daemon import RUNTIME_FAILURE
+from netlab import SERVER4, wait_until
 
 
 class ExecSinkTest(LabCase):
     def begin(self, command):
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
-        self.witness = Witness(self.lab, self.folder)
+        self.make_watched_hosts()
         return self.start(self.lab, "--sink", f"file:{self.path('log.json')}", "--sink", "exec:" + command)
 
     def script(self, text):
-        path = self.path("command")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("#!/bin/sh\n" + text)
+        path = self.write("command", "#!/bin/sh\n" + text)
         os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
         return path
 
@@ -36,15 +30,8 @@ class ExecSinkTest(LabCase):
         except ProcessLookupError:
             pass  # the next one is about to begin
 
-    def make_sessions(self, first_port, count=100):
-        self.client.burst("tcp", SERVER4, 7000, first_port, count)
-        self.client.burst("udp", SERVER6, 7000, first_port, count)
-
-    def log(self):
-        return read_records(self.path("log.json"))
-
     def arrived(self):
-        return read_records(self.path("out.json"))
+        return self.file_records("out.json")
 
     def test_a_command_gets_the_records_of_the_file_and_ends_with_the_daemon(self):
         daemon = self.begin(f"echo $$ >{self.path('pid')}; gzip >{self.path('out.json.gz')}")
@@ -54,8 +41,8 @@ class ExecSinkTest(LabCase):
         with open(self.path("pid"), encoding="utf-8") as file:
             self.assertFalse(os.path.exists("/proc/" + file.read().strip()))
         subprocess.run(["gzip", "-d", self.path("out.json.gz")], check=True)
-        self.assert_agrees(self.log(), flows)
-        self.assertEqual(self.arrived(), self.log())
+        self.assert_agrees(self.file_records(), flows)
+        self.assertEqual(self.arrived(), self.file_records())
 
     def test_a_command_that_is_killed_again_and_again_misses_no_record(self):
         # What a killed command had read is lost with it; so this one keeps each line at once.
@@ -72,11 +59,11 @@ class ExecSinkTest(LabCase):
         self.witness.flows()
         def keys(records):
             return {(r["session_id"], r["seq"]) for r in records}
-        wait_until(lambda: len(self.log()) == 3000, "the records in the file")
-        wait_until(lambda: len(keys(self.log()) - keys(self.arrived())) <= 5, "the records at the command")
+        wait_until(lambda: len(self.file_records()) == 3000, "the records in the file")
+        wait_until(lambda: len(keys(self.file_records()) - keys(self.arrived())) <= 5, "the records at the command")
         daemon.stop()
         # A line that was read and not yet written dies with the command: at most one for each kill.
-        self.assertLessEqual(len(keys(self.log()) - keys(self.arrived())), 5)
+        self.assertLessEqual(len(keys(self.file_records()) - keys(self.arrived())), 5)
 
     def test_a_command_that_reads_nothing_holds_up_neither_the_file_nor_the_end(self):
         daemon = self.begin("exec sleep 1000?timeout=1s")
@@ -86,7 +73,7 @@ class ExecSinkTest(LabCase):
         daemon.wait_for_message("reads nothing")
         daemon.stop(status=RUNTIME_FAILURE)
         self.assertIn("records were not delivered", daemon.message_text())
-        self.assert_agrees(self.log(), flows)
+        self.assert_agrees(self.file_records(), flows)
 
     def test_a_command_that_does_not_exist_is_told(self):
         daemon = self.begin("/no/such/command 2>/dev/null")
@@ -94,7 +81,7 @@ class ExecSinkTest(LabCase):
         flows = self.witness.flows()
         daemon.wait_for_message("ended with status 127")
         daemon.stop(status=RUNTIME_FAILURE)
-        self.assert_agrees(self.log(), flows)
+        self.assert_agrees(self.file_records(), flows)
 
 
 if __name__ == "__main__":

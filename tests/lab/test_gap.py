@@ -5,8 +5,6 @@ import signal
 from case import LabCase, main
 from compare import by_session, compare, to_ms
 from netlab import SERVER4, wait_until
-from traffic import client_and_server
-from witness import Witness
 
 LIVING, LATER = 19000, 19001
 
@@ -17,9 +15,8 @@ def gaps(records):
 
 class GapTest(LabCase):
     def test_an_overrun_is_a_gap_and_the_sessions_that_live_through_it_are_logged_whole(self):
-        lab = self.make_lab()
-        client, _ = client_and_server(lab)
-        witness = Witness(lab, self.folder)
+        lab = self.make_watched_hosts()
+        client, witness = self.client, self.witness
         daemon = self.start(lab, "--rcvbuf", "64K", "--reliable", "off")
         client.open("living", "tcp", SERVER4, 7000, LIVING)
         client.exchange("living", 1000, 1000)
@@ -59,9 +56,8 @@ class GapTest(LabCase):
         self.assertEqual(differences, [])
 
     def test_in_reliable_mode_the_kernel_sends_again_what_did_not_fit_and_nothing_is_lost(self):
-        lab = self.make_lab()
-        client, _ = client_and_server(lab)
-        witness = Witness(lab, self.folder)
+        lab = self.make_watched_hosts()
+        client, witness = self.client, self.witness
         daemon = self.start(lab, "--rcvbuf", "64K")
         client.open("living", "tcp", SERVER4, 7000, LIVING)
         client.exchange("living", 1000, 1000)

@@ -6,8 +6,7 @@ from case import LabCase, main
 from certificates import Certificates
 from daemon import RUNTIME_FAILURE, USAGE, read_records, run_to_end
 from http_server import PORT, HttpServer
-from netlab import SERVER4, SERVER6, wait_until
-from traffic import client_and_server
+from netlab import wait_until
 from witness import Witness
 
 URL = f"http://127.0.0.1:{PORT}/nat"
@@ -18,8 +17,7 @@ class HttpSinkTest(LabCase):
 
     def setUp(self):
         super().setUp()
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts()
 
     def serve(self, *plan, certificates=None):
         self.server = HttpServer(self.lab, self.folder, plan, certificates)
@@ -28,13 +26,6 @@ class HttpSinkTest(LabCase):
         self.witness = Witness(self.lab, self.folder)
         return self.start(self.lab, "--sink", f"file:{self.path('log.json')}", "--sink", url, **how)
 
-    def make_sessions(self, first_port, count=100):
-        self.client.burst("tcp", SERVER4, 7000, first_port, count)
-        self.client.burst("udp", SERVER6, 7000, first_port, count)
-
-    def log(self):
-        return read_records(self.path("log.json"))
-
     def arrived(self):
         return read_records(self.server.lines_path)
 
@@ -42,7 +33,7 @@ class HttpSinkTest(LabCase):
         """Until each record of the file has arrived. Returns what has."""
         def keys(records):
             return {(r["session_id"], r["seq"]) for r in records}
-        wait_until(lambda: keys(self.log()) <= keys(self.arrived()), lambda: f"{len(self.log())} records at the server")
+        wait_until(lambda: keys(self.file_records()) <= keys(self.arrived()), lambda: f"{len(self.file_records())} records at the server")
         return self.arrived()
 
     def test_the_server_has_the_records_of_the_file(self):
@@ -51,8 +42,8 @@ class HttpSinkTest(LabCase):
         self.make_sessions(20000)
         flows = self.witness.flows()
         daemon.stop()
-        self.assert_agrees(self.log(), flows)
-        self.assertEqual(self.arrived(), self.log())
+        self.assert_agrees(self.file_records(), flows)
+        self.assertEqual(self.arrived(), self.file_records())
         for request in self.server.requests():
             self.assertEqual(request["path"], "/nat")
             self.assertEqual(request["headers"]["Content-Type"], "application/x-ndjson")
@@ -85,8 +76,7 @@ class HttpSinkTest(LabCase):
     def test_over_tls_with_credentials_that_nobody_can_see(self):
         certificates = Certificates(self.folder)
         self.serve(certificates=certificates)
-        with open(self.path("headers"), "w", encoding="utf-8") as file:
-            file.write("X-Tenant: blue\n")
+        self.write("headers", "X-Tenant: blue\n")
         url = f"https://127.0.0.1:{PORT}/?ca={certificates.crt('ca')}&token_env=TOKEN&headers_file={self.path('headers')}"
         daemon = self.begin(url, environment={"TOKEN": "sesame"})
         self.make_sessions(20000)
@@ -94,7 +84,7 @@ class HttpSinkTest(LabCase):
         with open(f"/proc/{daemon.pid}/cmdline", encoding="utf-8") as file:
             self.assertNotIn("sesame", file.read())
         daemon.stop()
-        self.assertEqual(self.arrived(), self.log())
+        self.assertEqual(self.arrived(), self.file_records())
         for request in self.server.requests():
             self.assertEqual(request["headers"]["Authorization"], "Bearer sesame")
             self.assertEqual(request["headers"]["X-Tenant"], "blue")
@@ -108,7 +98,7 @@ class HttpSinkTest(LabCase):
         flows = self.witness.flows()
         daemon.wait_for_message("certificate")
         daemon.stop(status=RUNTIME_FAILURE)
-        self.assert_agrees(self.log(), flows)
+        self.assert_agrees(self.file_records(), flows)
         self.assertEqual(self.server.requests(), [])
 
     def test_a_secret_on_the_command_line_is_refused(self):

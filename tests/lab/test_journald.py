@@ -4,11 +4,9 @@ import os
 
 from case import LabCase, main
 from compare import CLOUD_FIELDS
-from daemon import MISSING, RUNTIME_FAILURE, USAGE, read_records, run_to_end
+from daemon import MISSING, RUNTIME_FAILURE, USAGE, run_to_end
 from journal import JOURNALD, Journal
-from netlab import SERVER4, SERVER6, missing
-from traffic import client_and_server
-from witness import Witness
+from netlab import missing
 
 EXTRA_FIELDS = ["event", "session_id", "seq", "session_start", "tcp_state", "reason"]
 
@@ -26,26 +24,19 @@ class JournaldTest(LabCase):
         super().setUp()
         if not os.path.exists(JOURNALD) or not os.path.exists("/etc/machine-id"):
             missing(f"needs {JOURNALD} and /etc/machine-id, of the package systemd")
-        self.lab = self.make_lab()
 
     def begin(self):
-        self.client, _ = client_and_server(self.lab)
-        self.witness = Witness(self.lab, self.folder)
+        self.make_watched_hosts()
         self.journal = Journal(self.lab)
         return self.start(self.lab, "--sink", "journald", "--sink", "file:" + self.path("log.json"),
                           enter=self.journal.enter(self.lab))
 
-    def make_sessions(self, first_port):
-        self.client.burst("tcp", SERVER4, 7000, first_port, 100)
-        self.client.burst("udp", SERVER6, 7000, first_port, 100)
-        self.client.ping_burst(SERVER4, first_port, 20)
-
     def test_the_journal_has_the_records_of_the_file(self):
         daemon = self.begin()
-        self.make_sessions(20000)
+        self.make_sessions(20000, pings=20)
         flows = self.witness.flows()
         daemon.stop()
-        records = read_records(self.path("log.json"))
+        records = self.file_records()
         self.assert_agrees(records, flows)
         entries = self.journal.entries()
         self.assertEqual(len(entries), len(records))
@@ -60,27 +51,28 @@ class JournaldTest(LabCase):
         daemon = self.begin()
         self.journal.freeze()
         for round_ in range(5):
-            self.make_sessions(20000 + 200 * round_)
+            self.make_sessions(20000 + 200 * round_, pings=20)
         flows = self.witness.flows()
         # It gives the journal a while, then says what it leaves behind.
         daemon.stop(status=RUNTIME_FAILURE)
         self.assertIn("records were not delivered", daemon.message_text())
-        self.assert_agrees(read_records(self.path("log.json")), flows)
+        self.assert_agrees(self.file_records(), flows)
 
     def test_a_journal_that_goes_on_gets_what_waited(self):
         daemon = self.begin()
         self.journal.freeze()
         for round_ in range(5):
-            self.make_sessions(20000 + 200 * round_)
+            self.make_sessions(20000 + 200 * round_, pings=20)
         flows = self.witness.flows()
         self.journal.thaw()
         daemon.stop()
         self.assertEqual(len(self.journal.entries()), len(flows))
 
     def test_an_absent_journal_is_an_error_that_says_so(self):
-        journal = Journal(self.lab, started=False)
-        status, out, told = run_to_end(self.lab, self.folder, "--sink", "file:" + self.path("log.json"),
-                                       "--sink", "journald", enter=journal.enter(self.lab))
+        lab = self.make_lab()
+        journal = Journal(lab, started=False)
+        status, out, told = run_to_end(lab, self.folder, "--sink", "file:" + self.path("log.json"),
+                                       "--sink", "journald", enter=journal.enter(lab))
         self.assertIn(status, (USAGE, MISSING))
         self.assertIn("journal", told)
         self.assertEqual(out, "")

@@ -9,7 +9,6 @@ from case import LabCase, main
 from collector import HTTP_PORT, SYSLOG_PORT, Collector
 from daemon import ends, read_records
 from netlab import SERVER4, run, wait_until
-from traffic import client_and_server
 from witness import Witness
 
 REST = "2s"  # after a target failure
@@ -17,8 +16,7 @@ REST = "2s"  # after a target failure
 
 class LedgerTest(LabCase):
     def begin(self, *arguments, events="new,update,destroy"):
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts()
         self.ledger, self.control = self.path("ledger"), self.path("control.sock")
         self.arguments = ["--ledger", self.ledger, "--control", self.control, "--events", events, "--linger", "100ms",
                           "--suspend", REST, *arguments]
@@ -41,8 +39,7 @@ class LedgerTest(LabCase):
         self.assertEqual(len(ctl.ledger_lines(self.ledger)), len(records))
 
     def test_a_record_reaches_a_healthy_sink_within_five_seconds_of_its_sessions_end(self):
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts()
         collector = Collector(self.lab, self.folder, "http", HTTP_PORT)
         self.start(self.lab, "--ledger", self.path("ledger"), "--sink", collector.url)
         self.session()
@@ -64,8 +61,7 @@ class LedgerTest(LabCase):
         self.assertEqual(len(ends(read_records(all_of_it))), 6)
 
     def test_a_sink_that_is_away_gets_everything_when_it_is_back_also_over_a_restart(self):
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts()
         http = Collector(self.lab, self.folder, "http", HTTP_PORT)
         syslog = Collector(self.lab, self.folder, "syslog", SYSLOG_PORT)
         self.control = self.path("control.sock")
@@ -90,8 +86,7 @@ class LedgerTest(LabCase):
         self.assertEqual(len(http.names()), 9)
 
     def test_each_failure_is_in_the_status_within_a_second_with_its_code_and_delivery_goes_on_after_it(self):
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts()
         http = Collector(self.lab, self.folder, "http", HTTP_PORT)
         self.control = self.path("control.sock")
         self.start(self.lab, "--ledger", self.path("ledger"), "--control", self.control, "--linger", "50ms", "--sync", "100ms",
@@ -153,8 +148,7 @@ class LedgerTest(LabCase):
         os.mkdir(disk)
         run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk)
         self.addCleanup(run, "umount", "-l", disk)
-        self.lab = self.make_lab()
-        self.client, _ = client_and_server(self.lab)
+        self.make_hosts()
         self.control = self.path("control.sock")
         daemon = self.start(self.lab, "--ledger", disk + "/ledger", "--control", self.control, "--sync", "100ms",
                             "--sink", "file:" + self.path("file.json"))

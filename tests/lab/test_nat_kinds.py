@@ -5,17 +5,13 @@ import time
 from case import LabCase, main
 from compare import COUNTERS, to_ms
 from netlab import (CLIENT4, INNER4, INNER6, OUTER4, OUTER6, POOL4, SERVER4, SERVER6)
-from traffic import IP4_ECHO, IP4_UDP, IP6_ECHO, IP6_UDP, Host, client_and_server
-from witness import Witness
+from traffic import IP4_ECHO, IP4_UDP, IP6_ECHO, IP6_UDP, Host
 
 
 class NatKindsTest(LabCase):
     def begin(self, *rules, arguments=(), **sysctls):
-        lab = self.make_lab(*rules, **sysctls)
-        self.client, self.server = client_and_server(lab)
-        self.witness = Witness(lab, self.folder)
-        self.daemon = self.start(lab, *arguments)
-        return lab
+        self.daemon = self.start(self.make_watched_hosts(*rules, **sysctls), *arguments)
+        return self.lab
 
     def finish(self, count, **how):
         """Waits for the end of all, compares, and returns the `count` records."""

@@ -6,8 +6,6 @@ from case import LabCase, main
 from compare import by_session
 from daemon import ends
 from netlab import SERVER4, SERVER6
-from traffic import client_and_server
-from witness import Witness
 
 NAMES = [f"{protocol} {server}" for protocol in ("tcp", "udp") for server in (SERVER4, SERVER6)]
 
@@ -15,9 +13,7 @@ NAMES = [f"{protocol} {server}" for protocol in ("tcp", "udp") for server in (SE
 class RestartTest(LabCase):
     def setUp(self):
         super().setUp()
-        self.lab = self.make_lab(udp_timeout=60, udp_timeout_stream=60)
-        self.witness = Witness(self.lab, self.folder)
-        self.client, _ = client_and_server(self.lab)
+        self.make_watched_hosts(udp_timeout=60, udp_timeout_stream=60)
         self.arguments = ("--sink", "stdout", "--ledger", self.path("ledger"), "--sync", "100ms", "--window", "2s")
 
     def open_all(self):

@@ -3,16 +3,12 @@
 from case import LabCase, main
 from compare import by_session
 from netlab import SERVER4, SERVER6, next_moment
-from traffic import client_and_server
-from witness import Witness
 
 
 class ReuseTest(LabCase):
     def setUp(self):
         super().setUp()
-        self.lab = self.make_lab(udp_timeout=30, udp_timeout_stream=30)
-        self.witness = Witness(self.lab, self.folder)
-        self.client, self.server = client_and_server(self.lab)
+        self.make_watched_hosts(udp_timeout=30, udp_timeout_stream=30)
 
     def check(self, daemon, count):
         flows = self.witness.ended_flows(count)

@@ -29,31 +29,24 @@ class ServiceTest(LabCase):
 
     def test_debug_tells_of_dumps_sinks_and_a_reload(self):
         lab = self.make_lab()
-        path = self.path("lab.toml")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write('log_level = "debug"\n')
-        daemon = self.start(lab, "--config", path)
+        daemon = self.start(lab, "--config", self.write("lab.toml", 'log_level = "debug"\n'))
         daemon.wait_for_message("debug: receive buffer ")
         daemon.wait_for_message("debug: sink stdout: opened; batches of at most 1000 records or 1M after 0s")
         daemon.wait_for_message("debug: dump 1 of the conntrack table begins: ")
         daemon.wait_for_message("debug: sink stdout: 0 records delivered, 0 waiting")
         daemon.send_signal(signal.SIGHUP)
         daemon.wait_for_message("debug: configuration: nothing has changed")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write('log_level = "debug"\nguard = "70%"\n')
+        self.write("lab.toml", 'log_level = "debug"\nguard = "70%"\n')
         daemon.send_signal(signal.SIGHUP)
         daemon.wait_for_message('debug: configuration: guard = "70%"')
         daemon.stop()
 
     def watch_namespace(self, name_of):
         """From outside the namespace."""
-        lab = self.make_lab()
-        witness = Witness(lab, self.folder)
+        lab = self.make_watched_hosts()
         daemon = self.start(lab, "--netns", name_of(lab), enter=())
-        client, _ = client_and_server(lab)
-        client.burst("tcp", SERVER4, 7000, 20000, 20)
-        client.burst("udp", SERVER6, 7000, 20000, 20)
-        flows = witness.flows()
+        self.make_sessions(20000, 20)
+        flows = self.witness.flows()
         daemon.wait_for_ends(40)
         self.assert_agrees(daemon.stop(), flows)
 
@@ -100,10 +93,8 @@ class ServiceTest(LabCase):
         lab = self.make_lab()
         status, out, _ = run_to_end(lab, self.folder, "--window", "5m", "--nat", "any", "--print-config")
         self.assertEqual(status, 0)
-        with open(self.path("printed.toml"), "w", encoding="utf-8") as file:
-            file.write(out)
-        status, again, told = run_to_end(
-            lab, self.folder, "--config", self.path("printed.toml"), "--print-config")
+        printed = self.write("printed.toml", out)
+        status, again, told = run_to_end(lab, self.folder, "--config", printed, "--print-config")
         self.assertEqual(status, 0, told)
         settings = [[line.split("#")[0].strip() for line in text.splitlines()] for text in (out, again)]
         self.assertEqual([line for line in settings[0] if line], [line for line in settings[1] if line])

@@ -10,26 +10,20 @@ import threading
 from case import LabCase, main
 from compare import by_session
 from daemon import parse, read_records
-from netlab import SERVER4, SERVER6, run, wait_until
-from traffic import IP4_UDP, client_and_server
-from witness import Witness
+from netlab import SERVER4, run, wait_until
+from traffic import IP4_UDP
 
 
 class SinksTest(LabCase):
     needs = ("zstd",)
 
     def begin(self, *arguments, **sysctls):
-        lab = self.make_lab(**sysctls)
-        self.client, _ = client_and_server(lab)
-        self.witness = Witness(lab, self.folder)
-        self.daemon = self.start(lab, *arguments)
-        return lab
+        self.daemon = self.start(self.make_watched_hosts(**sysctls), *arguments)
 
     def test_two_sinks_and_stdout_get_the_same_records(self):
         self.begin("--sink", "stdout", "--sink", "file:" + self.path("a.json"),
                    "--sink", "file:" + self.path("b.json"))
-        self.client.burst("tcp", SERVER4, 7000, 20000, 100)
-        self.client.burst("udp", SERVER6, 7000, 20000, 100)
+        self.make_sessions(20000)
         flows = self.witness.flows()
         self.daemon.wait_for_ends(200)
         records = self.daemon.stop()

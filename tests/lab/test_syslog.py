@@ -6,11 +6,9 @@ import threading
 
 from case import LabCase, main
 from certificates import Certificates
-from daemon import INSTANCE, RUNTIME_FAILURE, read_records
-from netlab import SERVER4, SERVER6, wait_until
+from daemon import INSTANCE, RUNTIME_FAILURE
+from netlab import SERVER4, wait_until
 from syslog_server import TCP, TLS, TLS_CLIENTS, UDP, Rsyslog, key_of
-from traffic import client_and_server
-from witness import Witness
 
 LOCAL0, INFO = 16, 6
 
@@ -30,11 +28,9 @@ class SyslogTest(LabCase):
 
     def setUp(self):
         super().setUp()
-        self.lab = self.make_lab()
+        self.make_watched_hosts()
         self.certificates = Certificates(self.folder)
         self.rsyslog = Rsyslog(self.lab, self.folder, self.certificates)
-        self.client, _ = client_and_server(self.lab)
-        self.witness = Witness(self.lab, self.folder)
 
     def tls(self, port, *options):
         chosen = "&".join([f"ca={self.certificates.crt('ca')}", *options])
@@ -43,14 +39,6 @@ class SyslogTest(LabCase):
     def begin(self, *sinks):
         urls = [f"file:{self.path('log.json')}", *sinks]
         return self.start(self.lab, *(word for url in urls for word in ("--sink", url)))
-
-    def make_sessions(self, first_port, count=100):
-        self.client.burst("tcp", SERVER4, 7000, first_port, count)
-        self.client.burst("udp", SERVER6, 7000, first_port, count)
-        self.client.ping_burst(SERVER4, first_port, 20)
-
-    def log(self):
-        return read_records(self.path("log.json"))
 
     def assert_has_log(self, messages, records, exactly=True):
         """Every record of the file, in all its fields; twice only where that is allowed."""
@@ -66,10 +54,10 @@ class SyslogTest(LabCase):
         daemon = self.begin(
             f"syslog:{self.rsyslog.socket}", f"syslog+udp://127.0.0.1:{UDP}", f"syslog+tcp://127.0.0.1:{TCP}",
             self.tls(TLS), self.tls(TLS_CLIENTS, *client))
-        self.make_sessions(20000)
+        self.make_sessions(20000, pings=20)
         flows = self.witness.flows()
         daemon.stop()
-        records = self.log()
+        records = self.file_records()
         self.assert_agrees(records, flows)
         for name in ("imuxsock", "imudp", "tcp", "tls", "tls-clients"):
             with self.subTest(input=name):
@@ -82,7 +70,7 @@ class SyslogTest(LabCase):
         self.client.session("udp", SERVER4, 7000, source_port=20000)
         self.witness.flows()
         daemon.stop()
-        (record,) = self.log()
+        (record,) = self.file_records()
         (message,) = self.rsyslog.wait_for(1, "tcp")
         head = message["head"]
         self.assertEqual(head["pri"], str(LOCAL0 * 8 + INFO))
@@ -98,10 +86,10 @@ class SyslogTest(LabCase):
 
     def test_old_receivers_get_lines(self):
         daemon = self.begin(f"syslog+tcp://127.0.0.1:{TCP}?framing=newline")
-        self.make_sessions(20000)
+        self.make_sessions(20000, pings=20)
         self.witness.flows()
         daemon.stop()
-        self.assert_has_log(self.rsyslog.wait_for(len(self.log())), self.log())
+        self.assert_has_log(self.rsyslog.wait_for(len(self.file_records())), self.file_records())
 
     def test_a_receiver_that_is_restarted_misses_nothing(self):
         daemon = self.begin(f"syslog+tcp://127.0.0.1:{TCP}", self.tls(TLS), f"syslog:{self.rsyslog.socket}")
@@ -116,36 +104,36 @@ class SyslogTest(LabCase):
         traffic.join()
         flows = self.witness.flows()
         self.assertEqual(len(flows), 20000)
-        wait_until(lambda: len(self.log()) == 20000, "the records in the file")
+        wait_until(lambda: len(self.file_records()) == 20000, "the records in the file")
         # What rsyslogd had read it wrote when it was stopped; what it had not, its kernel refused with a reset.
         for name in ("tcp", "tls"):
             with self.subTest(input=name):
-                self.assert_has_log(self.rsyslog.wait_for(20000, name), self.log(), exactly=False)
+                self.assert_has_log(self.rsyslog.wait_for(20000, name), self.file_records(), exactly=False)
         daemon.stop()
 
     def test_a_receiver_that_reads_nothing_holds_up_neither_the_file_nor_its_return(self):
         daemon = self.begin(f"syslog+tcp://127.0.0.1:{TCP}?timeout=1s")
-        self.make_sessions(9000, 10)
+        self.make_sessions(9000, 10, pings=20)
         self.witness.flows()
         self.rsyslog.wait_for(40)
         self.rsyslog.freeze()
         for round_ in range(5):
-            self.make_sessions(10000 + 100 * round_)
+            self.make_sessions(10000 + 100 * round_, pings=20)
         flows = self.witness.flows()
-        wait_until(lambda: len(self.log()) == len(flows), lambda: f"{len(self.log())} of {len(flows)} in the file; " + daemon.message_text())
-        self.assertLess(len(self.rsyslog.messages()), len(self.log()))
+        wait_until(lambda: len(self.file_records()) == len(flows), lambda: f"{len(self.file_records())} of {len(flows)} in the file; " + daemon.message_text())
+        self.assertLess(len(self.rsyslog.messages()), len(self.file_records()))
         self.rsyslog.thaw()
-        self.assert_has_log(self.rsyslog.wait_for(len(self.log())), self.log(), exactly=False)
+        self.assert_has_log(self.rsyslog.wait_for(len(self.file_records())), self.file_records(), exactly=False)
         daemon.stop()
 
     def assert_refused(self, url, *words):
         daemon = self.begin(url)
-        self.make_sessions(20000, 10)
+        self.make_sessions(20000, 10, pings=20)
         flows = self.witness.flows()
         for word in words:
             daemon.wait_for_message(word)
         daemon.stop(status=RUNTIME_FAILURE)
-        self.assert_agrees(self.log(), flows)
+        self.assert_agrees(self.file_records(), flows)
         self.assertEqual(self.rsyslog.messages(), [])
 
     def test_a_server_that_nobody_vouches_for_gets_nothing(self):

@@ -5,8 +5,6 @@ import time
 
 from case import LabCase, main
 from netlab import SERVER4, next_moment, wait_until
-from traffic import client_and_server
-from witness import Witness
 
 
 def interims(records, port=None):
@@ -16,9 +14,7 @@ def interims(records, port=None):
 class WindowsTest(LabCase):
     def setUp(self):
         super().setUp()
-        self.lab = self.make_lab()
-        self.witness = Witness(self.lab, self.folder)
-        self.client, _ = client_and_server(self.lab)
+        self.make_watched_hosts()
 
     def test_a_session_across_windows_has_an_interim_record_for_each_and_they_add_up(self):
         daemon = self.start(self.lab, "--window", "2s")
