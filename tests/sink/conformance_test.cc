@@ -4,9 +4,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "sink/library_rigs.h"
-#include "sink/local_rigs.h"
-#include "sink/remote_rigs.h"
+#include "sink/rigs.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;

@@ -7,12 +7,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "sink/lines.h"
 #include "sink/loopback.h"
-#include "sink/open_sink.h"
-#include "support/files.h"
-#include "support/manual_clock.h"
-#include "support/temp_dir.h"
+#include "sink/sink_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;

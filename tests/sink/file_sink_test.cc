@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "sink/file_fixture.h"
+#include "sink/sink_fixture.h"
 #include "support/small_disk.h"
 
 using namespace natsession;

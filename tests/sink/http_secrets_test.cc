@@ -6,10 +6,7 @@
 
 #include "sink/http_peer.h"
 #include "sink/http_settings.h"
-#include "sink/lines.h"
-#include "sink/open_sink.h"
-#include "support/manual_clock.h"
-#include "support/temp_dir.h"
+#include "sink/sink_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
@@ -97,58 +94,33 @@ TEST_CASE_METHOD(SecretsFixture,
 TEST_CASE_METHOD(SecretsFixture,
                  "secrets that cannot be read are an error that names where they should be, not them",
                  "[sink][http]") {
-  std::string options;
-  std::vector<std::string> words;
-  SECTION("no file") {
-    options = "headers_file=" + file;
-    words = {file, "No such file"};
-  }
-  SECTION("no header") {
-    write_file(file, "X-Tenant: blue\nsecret words\n");
-    options = "headers_file=" + file;
-    words = {file + ":2", "Name: value"};
-  }
-  SECTION("a name with a space") {
-    write_file(file, "X Tenant: secret\n");
-    options = "headers_file=" + file;
-    words = {file + ":1"};
-  }
-  SECTION("a header with a control character") {
-    write_file(file, "X-Tenant: secret\x01\n");
-    options = "headers_file=" + file;
-    words = {file + ":1"};
-  }
-  SECTION("a large file") {
-    write_file(file, std::string(70'000, '#'));
-    options = "headers_file=" + file;
-    words = {file, "64 KiB"};
-  }
-  SECTION("a directory") {
-    options = "credentials_file=" + directory.path().string();
-    words = {directory.path().string(), "directory"};
-  }
-  SECTION("no credentials") {
-    write_file(file, "secret\n");
-    options = "credentials_file=" + file;
-    words = {file + ":1", "USER:PASSWORD"};
-  }
-  SECTION("an empty file") {
-    write_file(file, "");
-    options = "credentials_file=" + file;
-    words = {file + ":1"};
-  }
-  SECTION("no variable") {
-    options = "token_env=NATSESSION_TEST_ABSENT";
-    words = {"NATSESSION_TEST_ABSENT", "not set"};
-  }
-  SECTION("a variable with a line end") {
-    options = "token_env=NATSESSION_TEST_BAD";
-    words = {"NATSESSION_TEST_BAD", "control character"};
-  }
-  const std::string url = peer.url() + "?" + options;
+  const std::string folder = directory.path().string();
+  const std::string headers = "headers_file=" + file;
+  const std::string credentials = "credentials_file=" + file;
+  struct Row {
+    const char* what;
+    std::optional<std::string> content;  // of the file
+    std::string options;
+    std::vector<std::string> words;
+  };
+  const auto row = GENERATE_COPY(values<Row>({
+      {"no file", {}, headers, {file, "No such file"}},
+      {"no header", "X-Tenant: blue\nsecret words\n", headers, {file + ":2", "Name: value"}},
+      {"a name with a space", "X Tenant: secret\n", headers, {file + ":1"}},
+      {"a header with a control character", "X-Tenant: secret\x01\n", headers, {file + ":1"}},
+      {"a large file", std::string(70'000, '#'), headers, {file, "64 KiB"}},
+      {"a directory", {}, "credentials_file=" + folder, {folder, "directory"}},
+      {"no credentials", "secret\n", credentials, {file + ":1", "USER:PASSWORD"}},
+      {"an empty file", "", credentials, {file + ":1"}},
+      {"no variable", {}, "token_env=NATSESSION_TEST_ABSENT", {"NATSESSION_TEST_ABSENT", "not set"}},
+      {"a line end", {}, "token_env=NATSESSION_TEST_BAD", {"NATSESSION_TEST_BAD", "control character"}},
+  }));
+  INFO(row.what);
+  if (row.content) write_file(file, *row.content);
+  const std::string url = peer.url() + "?" + row.options;
   for (const auto& error : {probe_sink(url).error(), open_sink(url, {}, kClock).error()}) {
     CHECK(error.kind == ErrorKind::kUsage);
-    for (const std::string& word : words) CHECK_THAT(error.message, Contains(word));
+    for (const std::string& word : row.words) CHECK_THAT(error.message, Contains(word));
     CHECK_THAT(error.message, !Contains("secret w") && !Contains("Evil"));
   }
 }

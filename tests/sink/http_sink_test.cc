@@ -7,9 +7,7 @@
 #include <zlib.h>
 
 #include "sink/http_peer.h"
-#include "sink/lines.h"
-#include "sink/open_sink.h"
-#include "support/manual_clock.h"
+#include "sink/sink_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;

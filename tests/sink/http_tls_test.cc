@@ -2,10 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "sink/lines.h"
-#include "sink/open_sink.h"
+#include "sink/sink_fixture.h"
 #include "sink/tls_peer.h"
-#include "support/manual_clock.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;

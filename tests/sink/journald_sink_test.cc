@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "sink/journald_entry.h"
-#include "sink/lines.h"
+#include "sink/sink_fixture.h"
 #include "support/fake_journal.h"
 
 using namespace natsession;

@@ -3,9 +3,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "sink/compressor.h"
 #include "sink/decompress.h"
-#include "sink/file_fixture.h"
 #include "sink/rotated_files.h"
+#include "sink/sink_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
@@ -278,4 +279,117 @@ TEST_CASE_METHOD(RotationFixture, "a compression that fails is told, and the pla
   finish();
   CHECK(std::filesystem::is_regular_file(path + ".20261121T143422Z"));
   CHECK(numbers_in(whole_log()) == numbers(0, number));
+}
+
+namespace {
+
+constexpr UnixNs kNow{std::chrono::seconds(1'795'271'662)};  // date -u -d 2026-11-21T14:34:22Z +%s
+
+}  // namespace
+
+TEST_CASE("a rotated file is named by its time, and numbered if there are several of a second",
+          "[sink][rotated]") {
+  const TempDir directory;
+  const std::string path = directory.file("log.json");
+  const auto next = [&] { return name_rotated(path, kNow).value(); };
+  CHECK(next() == path + ".20261121T143422Z");
+  write_file(path + ".20261121T143422Z", "");
+  CHECK(next() == path + ".20261121T143422Z.1");
+  write_file(path + ".20261121T143422Z.1.zst", "");
+  CHECK(next() == path + ".20261121T143422Z.2");
+  for (const char* number : {"2", "9", "10"}) write_file(path + ".20261121T143422Z." + number + ".gz", "");
+  CHECK(next() == path + ".20261121T143422Z.11");
+}
+
+TEST_CASE("rotated files are listed from the oldest to the newest, each once", "[sink][rotated]") {
+  const TempDir directory;
+  const std::string path = directory.file("log.json");
+  for (const char* name : {".20261121T143422Z.10", ".20261121T143422Z.2.gz", ".20261121T143422Z.2",
+                           ".20261121T143422Z", ".20251231T235959Z.zst"}) {
+    write_file(path + name, "");
+  }
+  const auto files = list_rotated(path);
+  REQUIRE(files);
+  REQUIRE(files->size() == 4);
+  CHECK((*files)[0].path == path + ".20251231T235959Z");
+  CHECK((*files)[0].zstd);
+  CHECK_FALSE((*files)[0].plain);
+  CHECK((*files)[1].path == path + ".20261121T143422Z");
+  CHECK((*files)[1].plain);
+  CHECK((*files)[2].path == path + ".20261121T143422Z.2");
+  CHECK((*files)[2].plain);
+  CHECK((*files)[2].gzip);
+  CHECK((*files)[3].path == path + ".20261121T143422Z.10");
+}
+
+TEST_CASE("no other file is taken for a rotated one", "[sink][rotated]") {
+  const TempDir directory;
+  const std::string path = directory.file("log.json");
+  for (const char* name :
+       {"", ".1", ".old", ".20261121", ".20261121T143422", ".20261121T143422Z.", ".20261121T143422Z.0",
+        ".20261121T143422Z.01", ".20261121T143422Z.x", ".20261121T143422Z.gz.tmp", ".2026112xT143422Z",
+        ".20261121T143422Z.1.2", ".20261121T143422Zgz", ".20261121-143422Z"}) {
+    write_file(path + name, "");
+  }
+  write_file(directory.file("other.json.20261121T143422Z"), "");
+  const auto files = list_rotated(path);
+  REQUIRE(files);
+  CHECK(files->empty());
+}
+
+TEST_CASE("a directory that cannot be read is an error that names it", "[sink][rotated]") {
+  const auto files = list_rotated("/no/such/place/log.json");
+  REQUIRE_FALSE(files);
+  CHECK(files.error().message.find("/no/such/place") != std::string::npos);
+}
+
+TEST_CASE("a file is replaced by its compressed self, with the same mode and time", "[sink][compress]") {
+  const TempDir directory;
+  const std::string path = directory.file("log.json.20261121T143422Z");
+  const std::string text =
+      GENERATE(as<std::string>(), "", "one line\n", testing::text_of(testing::numbered_records(0, 5000)));
+  const auto compression = GENERATE(Compression::kGzip, Compression::kZstd);
+  write_file(path, text);
+  chmod(path.c_str(), 0604);
+  const timespec times[2] = {{1'000'000'000, 0}, {1'100'000'000, 0}};
+  utimensat(AT_FDCWD, path.c_str(), times, 0);
+
+  const auto done = compress_file(path, compression);
+  if (!done) FAIL(done.error().message);
+  const std::string packed = path + std::string(suffix_of(compression));
+  CHECK(list_directory(directory.path()) == std::vector{std::filesystem::path(packed).filename().string()});
+  CHECK((compression == Compression::kGzip ? testing::read_gzip(packed) : testing::read_zstd(packed)) ==
+        text);
+  if (text.size() > 1000) CHECK(read_file(packed).size() < text.size() / 5);
+  struct stat status {};
+  REQUIRE(stat(packed.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0604);
+  CHECK(status.st_mtim.tv_sec == 1'100'000'000);
+}
+
+TEST_CASE("a compression that a full disk stops leaves the file and nothing else", "[sink][compress]") {
+  const TempDir directory;
+  const std::string path = directory.file("log");
+  const std::string text = testing::text_of(testing::numbered_records(0, 50'000));
+  write_file(path, text);
+  const auto compression = GENERATE(Compression::kGzip, Compression::kZstd);
+  {
+    const testing::FileSizeLimit full(1000);
+    const auto done = compress_file(path, compression);
+    REQUIRE_FALSE(done);
+    CHECK_THAT(done.error().message, Contains(path) && Contains("File too large"));
+  }
+  CHECK(list_directory(directory.path()) == std::vector<std::string>{"log"});
+  CHECK(read_file(path) == text);
+}
+
+TEST_CASE("what an interrupted compression left is written over", "[sink][compress]") {
+  const TempDir directory;
+  const std::string path = directory.file("log");
+  write_file(path, "new\n");
+  write_file(path + ".gz", "an old one");
+  write_file(path + ".gz.tmp", std::string(100'000, 'x'));
+  REQUIRE(compress_file(path, Compression::kGzip));
+  CHECK(list_directory(directory.path()) == std::vector<std::string>{"log.gz"});
+  CHECK(testing::read_gzip(path + ".gz") == "new\n");
 }

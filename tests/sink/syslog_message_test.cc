@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
-#include "sink/lines.h"
+#include "sink/sink_fixture.h"
 #include "sink/syslog_batch.h"
 #include "sink/syslog_reader.h"
 

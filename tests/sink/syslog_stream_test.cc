@@ -3,11 +3,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "sink/lines.h"
 #include "sink/loopback.h"
-#include "sink/open_sink.h"
+#include "sink/sink_fixture.h"
 #include "sink/syslog_reader.h"
-#include "support/manual_clock.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;

@@ -1,4 +1,5 @@
-// Lines of JSON back to the numbers of the records that they are (numbered_record.h).
+// What tests of sinks share: records and the lines that they become, a sink from its URL in one step (the
+// program keeps what it has parsed), and a file sink in a folder of its own, on a clock that the test moves.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +9,37 @@
 #include <string_view>
 #include <vector>
 
+#include <catch2/catch.hpp>
+
 #include "record/encoder.h"
+#include "sink/registry.h"
+#include "support/files.h"
+#include "support/manual_clock.h"
 #include "support/numbered_record.h"
+#include "support/temp_dir.h"
+
+namespace natsession {
+
+inline Result<void> check_sink_url(const std::string& url) {
+  const auto config = SinkConfig::parse(url);
+  if (!config) return config.error();
+  return {};
+}
+
+inline Result<void> probe_sink(const std::string& url) {
+  const auto config = SinkConfig::parse(url);
+  if (!config) return config.error();
+  return config->probe();
+}
+
+inline Result<std::unique_ptr<Sink>> open_sink(const std::string& url, const EncoderOptions& defaults,
+                                               const Clock& clock) {
+  const auto config = SinkConfig::parse(url);
+  if (!config) return config.error();
+  return config->open(defaults, clock);
+}
+
+}  // namespace natsession
 
 namespace natsession::testing {
 
@@ -64,5 +94,29 @@ inline std::vector<std::uint32_t> numbers_in(std::string_view text) {
     found.push_back(number);
   }
 }
+
+class FileFixture {
+ public:
+  // (Re)opens the sink with these options.
+  void open(const std::string& options) {
+    sink.reset();
+    auto opened = open_sink("file:" + path + options, {}, clock);
+    if (!opened) FAIL(opened.error().message);
+    sink = std::move(*opened);
+  }
+  void deliver(std::uint32_t from, std::uint32_t to) {
+    const auto records = numbered_records(from, to);
+    const Answer answer = sink->deliver(records);
+    CHECK(answer.kind == Answer::Kind::kDelivered);
+    CHECK(answer.why.empty());
+    CHECK(answer.taken == records.size());
+  }
+
+  const TempDir directory;
+  const std::string path = directory.file("log.json");
+  // 2026-11-21T14:34:22Z
+  ManualClock clock{UnixNs(std::chrono::seconds(1'795'271'662))};
+  std::unique_ptr<Sink> sink;
+};
 
 }  // namespace natsession::testing

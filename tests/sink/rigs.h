@@ -1,0 +1,328 @@
+// Rigs of all sinks for the conformance suite: a sink whose destination takes a little, then nothing until
+// give_room(). arrived() is what is there as a whole, in order.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/guarded.h"
+#include "sink/exec_sink.h"
+#include "sink/journald_sink.h"
+#include "sink/loopback.h"
+#include "sink/sink_fixture.h"
+#include "sink/stdout_sink.h"
+#include "sink/syslog_datagram_sink.h"
+#include "sink/syslog_reader.h"
+#include "sink/syslog_stream_sink.h"
+#include "support/fake_journal.h"
+#include "support/small_disk.h"
+
+#ifdef NATSESSION_TEST_TLS
+#include "sink/tls_peer.h"
+#endif
+#ifdef NATSESSION_TEST_HTTP
+#include "sink/http_peer.h"
+#include "sink/http_sink.h"
+#endif
+
+namespace natsession::testing {
+
+// What was not taken may arrive all the same, and then comes again.
+enum Repeats : bool { kNeverRepeats, kMayRepeat };
+// What is taken has arrived when deliver() returns, or some time after.
+enum Arrival : bool { kArrivesLater, kArrivesAtOnce };
+
+template <Repeats kHow, Arrival kWhen>
+struct Rig {
+  static constexpr bool kRepeats = kHow == kMayRepeat;
+  static constexpr bool kAtOnce = kWhen == kArrivesAtOnce;
+  // Why the rig cannot be had here.
+  std::string why_not() const { return {}; }
+
+ protected:
+  ManualClock clock_{UnixNs(std::chrono::seconds(0))};
+};
+
+class StdoutRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  Sink& sink() { return sink_; }
+  void give_room() { got_ += read_available(pipe_.read.get()); }
+  std::vector<std::uint32_t> arrived() {
+    give_room();
+    return numbers_in(got_);
+  }
+
+ private:
+  SmallPipe pipe_;
+  StdoutSink sink_{"stdout", json(), pipe_.write.get()};
+  std::string got_;
+};
+
+class FifoRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  FifoRig() {
+    mkfifo(path_.c_str(), 0600);
+    reader_.reset(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    fcntl(reader_.get(), F_SETPIPE_SZ, 16384);
+    sink_ = std::move(*open_sink("file:" + path_, {}, clock_));
+  }
+  Sink& sink() { return *sink_; }
+  void give_room() { got_ += read_available(reader_.get()); }
+  std::vector<std::uint32_t> arrived() {
+    give_room();
+    return numbers_in(got_);
+  }
+
+ private:
+  TempDir directory_;
+  std::string path_ = directory_.file("fifo");
+  UniqueFd reader_;
+  std::unique_ptr<Sink> sink_;
+  std::string got_;
+};
+
+class LimitedFileRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  Sink& sink() { return *sink_; }
+  void give_room() { limit_.set(bytes_ += 1234); }
+  std::vector<std::uint32_t> arrived() { return numbers_in(read_file(path_)); }
+
+ private:
+  TempDir directory_;
+  std::string path_ = directory_.file("log");
+  std::unique_ptr<Sink> sink_ = std::move(*open_sink("file:" + path_, {}, clock_));
+  rlim_t bytes_ = 1000;
+  FileSizeLimit limit_{bytes_};
+};
+
+class FullDiskRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  FullDiskRig() {
+    if (disk_.why_not().empty()) sink_ = std::move(*open_sink("file:" + disk_.file("log"), {}, clock_));
+  }
+  Sink& sink() { return *sink_; }
+  void give_room() { disk_.resize(kib_ += 16); }
+  std::vector<std::uint32_t> arrived() { return numbers_in(read_file(disk_.file("log"))); }
+  std::string why_not() const { return disk_.why_not(); }
+
+ private:
+  std::size_t kib_ = 16;
+  SmallDisk disk_{kib_};
+  std::unique_ptr<Sink> sink_;
+};
+
+class JournaldRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  Sink& sink() { return *sink_; }
+  void give_room() {
+    for (const auto& entry : journal_.receive()) {
+      got_.push_back(static_cast<std::uint32_t>(std::stoul(entry.at("NATSESSION_SEQ"))));
+    }
+  }
+  std::vector<std::uint32_t> arrived() {
+    give_room();
+    return got_;
+  }
+
+ private:
+  FakeJournal journal_;
+  std::unique_ptr<Sink> sink_ = std::move(*JournaldSink::open(
+      "journald",
+      {.options = {}, .socket_path = journal_.socket_path(), .patience = std::chrono::milliseconds(0)}));
+  std::vector<std::uint32_t> got_;
+};
+
+inline SyslogSettings syslog_settings(SyslogFraming framing, std::chrono::milliseconds timeout) {
+  return {.header = {}, .options = {.format = RecordFormat::kLogfmt}, .framing = framing, .timeout = timeout};
+}
+
+inline HostPort endpoint_of(const std::string& place) {
+  return *HostPort::parse(place);
+}
+
+class SyslogLocalRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  Sink& sink() { return sink_; }
+  void give_room() {
+    for (const std::string& message : peer_.take()) got_.push_back(number_of(message));
+  }
+  std::vector<std::uint32_t> arrived() {
+    give_room();
+    return got_;
+  }
+
+ private:
+  TempDir directory_;
+  LocalPeer peer_{directory_.file("log")};
+  SyslogDatagramSink sink_{"syslog:", peer_.path(),
+                           syslog_settings(SyslogFraming::kNone, std::chrono::milliseconds(1)), clock_};
+  std::vector<std::uint32_t> got_;
+};
+
+// At first nobody listens on the port.
+class SyslogUdpRig : public Rig<kMayRepeat, kArrivesAtOnce> {
+ public:
+  SyslogUdpRig() { peer_.close(); }
+  Sink& sink() { return sink_; }
+  void give_room() {
+    if (closed_) peer_.open_again();
+    closed_ = false;
+  }
+  std::vector<std::uint32_t> arrived() {
+    if (closed_) return got_;
+    for (const std::string& message : peer_.take()) got_.push_back(number_of(message));
+    return got_;
+  }
+
+ private:
+  UdpPeer peer_;
+  bool closed_ = true;
+  SyslogDatagramSink sink_{"syslog+udp://", endpoint_of(peer_.place()),
+                           syslog_settings(SyslogFraming::kNone, std::chrono::milliseconds(100)), clock_};
+  std::vector<std::uint32_t> got_;
+};
+
+// Each connection is read further than the one before, then no more until it ends.
+template <SyslogFraming kFraming>
+class SyslogTcpRig : public Rig<kMayRepeat, kArrivesLater> {
+ public:
+  ~SyslogTcpRig() {
+    sink_.reset();  // ends the connection that is being read
+    ::shutdown(listener_.fd(), SHUT_RDWR);
+    reader_.join();
+  }
+  Sink& sink() { return *sink_; }
+  void give_room() {}
+  std::vector<std::uint32_t> arrived() {
+    std::vector<std::uint32_t> all;
+    got_.with([&](const std::vector<std::string>& got) {
+      for (const std::string& part : got) {
+        const auto messages = kFraming == SyslogFraming::kOctets ? split_octets(part) : split_lines(part);
+        for (const std::string& message : messages) all.push_back(number_of(message));
+      }
+    });
+    return all;
+  }
+
+ private:
+  void read_all() {
+    for (std::size_t limit = 20'000;; limit *= 2) {
+      const UniqueFd fd(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!fd) return;
+      got_.with([](auto& got) { got.emplace_back(); });
+      std::array<char, 4096> part;
+      std::size_t all = 0;
+      ssize_t count = 0;
+      while ((count = ::read(fd.get(), part.data(), part.size())) > 0) {
+        got_.with([&](auto& got) { got.back().append(part.data(), static_cast<std::size_t>(count)); });
+        all += static_cast<std::size_t>(count);
+        if (all >= limit) wait_for_end(fd.get());
+      }
+    }
+  }
+  static void wait_for_end(int fd) {
+    pollfd wait{.fd = fd, .events = POLLRDHUP, .revents = 0};
+    ::poll(&wait, 1, 500);
+  }
+
+  Listener listener_{16 << 10};
+  Guarded<std::vector<std::string>> got_;
+  std::thread reader_{[this] { read_all(); }};
+  std::unique_ptr<Sink> sink_ = std::move(
+      *SyslogStreamSink::open("syslog+tcp://", endpoint_of(listener_.place()),
+                              syslog_settings(kFraming, std::chrono::milliseconds(50)), std::nullopt));
+};
+
+// The command reads some bytes for each line that comes through a gate.
+class ExecRig : public Rig<kNeverRepeats, kArrivesLater> {
+ public:
+  ExecRig() {
+    std::signal(SIGPIPE, SIG_IGN);
+    mkfifo(gate_.c_str(), 0600);
+    gate_fd_.reset(::open(gate_.c_str(), O_RDWR | O_CLOEXEC));
+    sink_ = std::make_unique<ExecSink>(
+        "exec:", ExecSettings{.command = "while read -r go <" + gate_ +
+                                         "; do dd bs=20000 count=1 status=none >>" + out_ + "; done",
+                              .options = {},
+                              .timeout = std::chrono::milliseconds(50),
+                              .patience = {std::chrono::milliseconds(0), std::chrono::milliseconds(0)}});
+  }
+  Sink& sink() { return *sink_; }
+  void give_room() {
+    const bool given = ::write(gate_fd_.get(), "\n", 1) == 1;
+    if (!given) throw std::runtime_error("the gate is full");
+  }
+  std::vector<std::uint32_t> arrived() {
+    if (::access(out_.c_str(), F_OK) != 0) return {};
+    return numbers_in(read_file(out_));
+  }
+
+ private:
+  TempDir directory_;
+  std::string gate_ = directory_.file("gate");
+  std::string out_ = directory_.file("out");
+  UniqueFd gate_fd_;
+  std::unique_ptr<ExecSink> sink_;
+};
+
+#ifdef NATSESSION_TEST_TLS
+class SyslogTlsRig : public Rig<kMayRepeat, kArrivesLater> {
+ public:
+  SyslogTlsRig() {
+    std::signal(SIGPIPE, SIG_IGN);
+    sink_ = std::move(*SyslogStreamSink::open(
+        "syslog+tls://", endpoint_of("localhost:" + peer_.port()),
+        syslog_settings(SyslogFraming::kOctets, std::chrono::milliseconds(100)),
+        TlsSettings{
+            .ca_file = Certificates::get().crt("ca"), .cert_file = {}, .key_file = {}, .server_name = {}}));
+  }
+  Sink& sink() { return *sink_; }
+  void give_room() {}
+  std::vector<std::uint32_t> arrived() {
+    std::vector<std::uint32_t> all;
+    for (const std::string& part : peer_.connections()) {
+      for (const std::string& message : split_octets(part)) all.push_back(number_of(message));
+    }
+    return all;
+  }
+
+ private:
+  TlsPeer peer_{{.pauses_after = 20'000, .receive_buffer = 16 << 10}};
+  std::unique_ptr<Sink> sink_;
+};
+#endif
+
+#ifdef NATSESSION_TEST_HTTP
+// Every second request is answered with 503.
+class HttpRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  Sink& sink() { return *sink_; }
+  void give_room() { busy_ = false; }
+  std::vector<std::uint32_t> arrived() {
+    return numbers_in(got_.with([](const std::string& got) { return got; }));
+  }
+
+ private:
+  HttpAnswer answer(const HttpRequest& request) {
+    if (busy_.exchange(true)) return HttpAnswer::status(503);
+    got_.with([&](std::string& got) { got += request.text(); });
+    return HttpAnswer::status(200);
+  }
+
+  std::atomic<bool> busy_{true};
+  Guarded<std::string> got_;
+  HttpPeer peer_{[this](const HttpRequest& request) { return answer(request); }};
+  std::unique_ptr<Sink> sink_ = std::move(*HttpSink::open(
+      "http://", *HttpSettings::parse(*SinkUrl::parse(peer_.url())), {.format = RecordFormat::kJson}));
+};
+#endif
+
+}  // namespace natsession::testing
