@@ -1,20 +1,13 @@
 // What delivery promises, whether records come from memory or from a ledger.
-#include <catch2/catch.hpp>
 
 #include "delivery/delivery_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::batches_of;
-using natsession::testing::FlakySink;
-using natsession::testing::LedgerRig;
-using natsession::testing::MemoryRig;
-using natsession::testing::numbers;
-using natsession::testing::sinks;
+using namespace natsession::testing;
 using Kind = Turn::Kind;
 
-TEMPLATE_TEST_CASE("every sink gets every record once and in order", "[delivery][conformance]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("every sink gets every record once and in order", "[delivery][conformance]") {
   TestType rig(sinks({{}, {}}));
   for (std::uint32_t number = 0; number < 5000; number += 250) {
     rig.write(number, number + 250);
@@ -32,8 +25,8 @@ TEMPLATE_TEST_CASE("every sink gets every record once and in order", "[delivery]
   CHECK(rig.reports.empty());
 }
 
-TEMPLATE_TEST_CASE("faults of all passing kinds leave order and number as they were",
-                   "[delivery][conformance]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("faults of all passing kinds leave order and number as they were",
+                       "[delivery][conformance]") {
   const auto linger = GENERATE(0ms, 1000ms);
   FlakySink::Script script;
   for (std::size_t i = 0; i < 60; ++i) {
@@ -62,8 +55,7 @@ TEMPLATE_TEST_CASE("faults of all passing kinds leave order and number as they w
   CHECK(rig.status(0).retried > 0);
 }
 
-TEMPLATE_TEST_CASE("a batch is sent when it is full", "[delivery][conformance][batch]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a batch is sent when it is full", "[delivery][conformance][batch]") {
   TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1s}));
   rig.write(0, 999);
   const Turn turn = rig.run(0);
@@ -81,8 +73,8 @@ TEMPLATE_TEST_CASE("a batch is sent when it is full", "[delivery][conformance][b
   CHECK(rig.delivered(0) == numbers(0, 3000));
 }
 
-TEMPLATE_TEST_CASE("a batch that is not full is sent when its first record has waited",
-                   "[delivery][conformance][batch]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a batch that is not full is sent when its first record has waited",
+                       "[delivery][conformance][batch]") {
   TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1s}));
   rig.write(0, 3);
   rig.run(0);
@@ -99,8 +91,7 @@ TEMPLATE_TEST_CASE("a batch that is not full is sent when its first record has w
   CHECK(rig.run(0).limit == std::chrono::nanoseconds(1s));
 }
 
-TEMPLATE_TEST_CASE("a batch ends where its bytes do", "[delivery][conformance][batch]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a batch ends where its bytes do", "[delivery][conformance][batch]") {
   const std::uint64_t one = 600;
   TestType rig(sinks({{}}), batches_of({.records = 1000, .bytes = {10 * one}, .linger = 1s}));
   rig.write(0, 40);
@@ -110,8 +101,7 @@ TEMPLATE_TEST_CASE("a batch ends where its bytes do", "[delivery][conformance][b
   for (const std::size_t count : batches) CHECK((count >= 9 && count <= 11));
 }
 
-TEMPLATE_TEST_CASE("with no linger a record is delivered at once", "[delivery][conformance][batch]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("with no linger a record is delivered at once", "[delivery][conformance][batch]") {
   TestType rig(sinks({{}}));
   for (std::uint32_t number = 0; number < 100; ++number) {
     rig.write(number, number + 1);
@@ -120,8 +110,8 @@ TEMPLATE_TEST_CASE("with no linger a record is delivered at once", "[delivery][c
   }
 }
 
-TEMPLATE_TEST_CASE("what came while a sink was busy has waited already", "[delivery][conformance][batch]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("what came while a sink was busy has waited already",
+                       "[delivery][conformance][batch]") {
   TestType rig(sinks({{}}), batches_of({.records = 10, .linger = 1s}));
   rig.flaky[0]->on_deliver = [&] { rig.clock.advance(3s); };
   rig.write(0, 10);
@@ -132,15 +122,14 @@ TEMPLATE_TEST_CASE("what came while a sink was busy has waited already", "[deliv
   CHECK(rig.delivered(0) == numbers(0, 13));
 }
 
-TEMPLATE_TEST_CASE("what is owed does not linger", "[delivery][conformance][batch]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("what is owed does not linger", "[delivery][conformance][batch]") {
   TestType rig(sinks({{Answer::retry_later(8, "busy")}}), batches_of({.records = 10, .linger = 1h}));
   rig.write(0, 10);
   rig.run(0);
   CHECK(rig.delivered(0) == numbers(0, 10));
 }
 
-TEMPLATE_TEST_CASE("an orderly stop delivers what lingers", "[delivery][conformance][stop]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("an orderly stop delivers what lingers", "[delivery][conformance][stop]") {
   TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1h}));
   rig.write(0, 30);
   rig.run(0);
@@ -154,8 +143,7 @@ TEMPLATE_TEST_CASE("an orderly stop delivers what lingers", "[delivery][conforma
   CHECK(drained.kept.empty());
 }
 
-TEMPLATE_TEST_CASE("a stop waits for a fault that came with it", "[delivery][conformance][stop]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a stop waits for a fault that came with it", "[delivery][conformance][stop]") {
   TestType rig(sinks({{Answer::retry_later(0, "busy"), Answer::retry_later(0, "busy")}}));
   rig.write(0, 30);
   rig.stop();
@@ -168,8 +156,8 @@ TEMPLATE_TEST_CASE("a stop waits for a fault that came with it", "[delivery][con
   CHECK(rig.delivered(0) == numbers(0, 30));
 }
 
-TEMPLATE_TEST_CASE("a throttled sink is left alone for as long as it asks, and its code is shown",
-                   "[delivery][conformance]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a throttled sink is left alone for as long as it asks, and its code is shown",
+                       "[delivery][conformance]") {
   TestType rig(sinks({{Answer::throttled(0, TargetCode::kShardWriteQuotaExceed, "PUT: 429", 30s)}}));
   rig.write(0, 3);
   const Turn turn = rig.run(0);
@@ -188,8 +176,8 @@ TEMPLATE_TEST_CASE("a throttled sink is left alone for as long as it asks, and i
   CHECK(rig.status(0).state == DeliveryState::kSuccess);
 }
 
-TEMPLATE_TEST_CASE("no pause that a destination asks for is longer than a suspension",
-                   "[delivery][conformance]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("no pause that a destination asks for is longer than a suspension",
+                       "[delivery][conformance]") {
   TestType rig(sinks({{Answer::throttled(0, TargetCode::kWriteQuotaExceed, "429", 24h)}}));
   rig.write(0, 3);
   rig.run(0);
@@ -198,8 +186,7 @@ TEMPLATE_TEST_CASE("no pause that a destination asks for is longer than a suspen
   CHECK(rig.delivered(0) == numbers(0, 3));
 }
 
-TEMPLATE_TEST_CASE("one sink's trouble does not delay another", "[delivery][conformance]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("one sink's trouble does not delay another", "[delivery][conformance]") {
   TestType rig(
       sinks({FlakySink::Script(50, Answer::target_failed(0, TargetCode::kProjectForbidden, "403")), {}}));
   for (std::uint32_t number = 0; number < 2000; number += 100) {
@@ -213,8 +200,7 @@ TEMPLATE_TEST_CASE("one sink's trouble does not delay another", "[delivery][conf
   CHECK(rig.status(1).state == DeliveryState::kSuccess);
 }
 
-TEMPLATE_TEST_CASE("a closed sink is told once and does not hold up a stop", "[delivery][conformance]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a closed sink is told once and does not hold up a stop", "[delivery][conformance]") {
   TestType rig(sinks({{Answer::closed(1, "write stdout: Broken pipe")}}));
   rig.write(0, 10);
   rig.run(0);

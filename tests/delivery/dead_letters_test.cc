@@ -2,28 +2,12 @@
 
 #include <sys/stat.h>
 
-#include <catch2/catch.hpp>
-
 #include "delivery/delivery_fixture.h"
 #include "delivery/disabled_sinks.h"
-#include "support/disk_faults.h"
-#include "support/files.h"
-#include "support/manual_clock.h"
-#include "support/numbered_record.h"
-#include "support/temp_dir.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::FileSizeLimit;
-using natsession::testing::LedgerRig;
-using natsession::testing::ManualClock;
-using natsession::testing::MemoryRig;
-using natsession::testing::numbered_record;
-using natsession::testing::numbers;
-using natsession::testing::read_file;
-using natsession::testing::sinks;
-using natsession::testing::TempDir;
-using natsession::testing::write_file;
+using namespace natsession::testing;
 using RKind = Report::Kind;
 
 namespace {

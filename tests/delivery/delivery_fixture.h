@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "delivery/delivery.h"
 #include "support/capture_sink.h"
 #include "support/disk_faults.h"
+#include "support/files.h"
 #include "support/flaky_sink.h"
 #include "support/manual_clock.h"
 #include "support/numbered_record.h"
@@ -189,6 +191,9 @@ struct LedgerRig : DeliveryFixture {
                      DeliverySettings settings = {})
       : DeliveryFixture(Home::kLedger, std::move(scripts), std::move(wishes), settings) {}
 };
+
+// What holds for one home of the log must hold for the other.
+#define TEST_CASE_OF_BOTH_LOGS(sentence, tags) TEMPLATE_TEST_CASE(sentence, tags, MemoryRig, LedgerRig)
 
 inline DeliveryFixture::Wishes batches_of(BatchLimits limits) {
   return [limits](std::size_t, SinkSpec& spec) { spec.batch = limits; };

@@ -15,13 +15,7 @@
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::Capture;
-using natsession::testing::CaptureSink;
-using natsession::testing::FlakySink;
-using natsession::testing::Latch;
-using natsession::testing::numbered_record;
-using natsession::testing::StuckSink;
-using natsession::testing::TempDir;
+using namespace natsession::testing;
 
 namespace {
 

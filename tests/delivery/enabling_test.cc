@@ -1,20 +1,14 @@
 // Sinks that are disabled and enabled at run time.
-#include <catch2/catch.hpp>
 
 #include "delivery/delivery_fixture.h"
-#include "support/files.h"
+#include "delivery/sink_state.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::batches_of;
-using natsession::testing::LedgerRig;
-using natsession::testing::MemoryRig;
-using natsession::testing::numbers;
-using natsession::testing::sinks;
+using namespace natsession::testing;
 using Kind = Turn::Kind;
 
-TEMPLATE_TEST_CASE("a disabled sink is given nothing, and others go on", "[delivery][enabling]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a disabled sink is given nothing, and others go on", "[delivery][enabling]") {
   TestType rig(sinks({{}, {}}));
   rig.write(0, 10);
   rig.run(0);
@@ -31,8 +25,7 @@ TEMPLATE_TEST_CASE("a disabled sink is given nothing, and others go on", "[deliv
   CHECK(rig.status(1).enabled);
 }
 
-TEMPLATE_TEST_CASE("a sink is Modifying until a delivery under way has ended", "[delivery][enabling]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a sink is Modifying until a delivery under way has ended", "[delivery][enabling]") {
   TestType rig(sinks({{}}));
   rig.flaky[0]->on_deliver = [&] {
     REQUIRE(rig.core->set_enabled("a", false));
@@ -46,8 +39,7 @@ TEMPLATE_TEST_CASE("a sink is Modifying until a delivery under way has ended", "
   CHECK(rig.delivered(0) == numbers(0, 10));
 }
 
-TEMPLATE_TEST_CASE("what waited is delivered when the sink is enabled again", "[delivery][enabling]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("what waited is delivered when the sink is enabled again", "[delivery][enabling]") {
   const auto linger = GENERATE(0ms, 1000ms);
   TestType rig(sinks({{}, {}}), batches_of({.records = 100, .linger = linger}));
   rig.write(0, 10);
@@ -104,8 +96,7 @@ TEST_CASE("in memory a sink that is enabled again gets a gap record for what was
   CHECK(rig.report_kinds().back() == Report::Kind::kSkipped);
 }
 
-TEMPLATE_TEST_CASE("enabling a suspended sink is a reason to test it at once", "[delivery][enabling]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("enabling a suspended sink is a reason to test it at once", "[delivery][enabling]") {
   TestType rig(sinks({{Answer::target_failed(0, TargetCode::kUnauthorized, "401")}}));
   rig.write(0, 1);
   rig.run(0);
@@ -116,8 +107,7 @@ TEMPLATE_TEST_CASE("enabling a suspended sink is a reason to test it at once", "
   CHECK(rig.delivered(0) == numbers(0, 1));
 }
 
-TEMPLATE_TEST_CASE("what is so already is no error, and what is not there is", "[delivery][enabling]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("what is so already is no error, and what is not there is", "[delivery][enabling]") {
   TestType rig(sinks({{}, {}}));
   CHECK(rig.core->set_enabled("a", true));
   CHECK(rig.status(0).state == DeliveryState::kSuccess);
@@ -127,8 +117,7 @@ TEMPLATE_TEST_CASE("what is so already is no error, and what is not there is", "
   CHECK(unknown.error().message.find("a, b") != std::string::npos);
 }
 
-TEMPLATE_TEST_CASE("a disabled sink does not hold up a stop", "[delivery][enabling][stop]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a disabled sink does not hold up a stop", "[delivery][enabling][stop]") {
   TestType rig(sinks({{}}));
   REQUIRE(rig.core->set_enabled("a", false));
   rig.write(0, 5);
@@ -171,4 +160,80 @@ TEST_CASE("a setting that cannot be stored is refused and changes nothing", "[de
   rig.write(0, 5);
   rig.run(0);
   CHECK(rig.delivered(0) == numbers(0, 5));
+}
+
+TEST_CASE_OF_BOTH_LOGS("a sink that nothing happened to is well", "[delivery][status]") {
+  TestType rig(sinks({{}}));
+  const SinkStatus status = rig.status(0);
+  CHECK(status.name == "a");
+  CHECK(status.enabled);
+  CHECK(to_string(status.state) == "Success");
+  CHECK(failure_text(status).empty());
+  CHECK_FALSE(status.last_failure_at);
+  CHECK_FALSE(status.last_delivery);
+  CHECK_FALSE(status.oldest_waiting);
+  CHECK_FALSE(status.suspended_until);
+}
+
+TEST_CASE_OF_BOTH_LOGS("a passing fault shows as Failed with its message, and stays as the last failure",
+                       "[delivery][status]") {
+  TestType rig(sinks({{Answer::retry_later(0, "connect x: Connection refused")}}));
+  rig.write(0, 5);
+  rig.run(0);
+  CHECK(to_string(rig.status(0).state) == "Failed");
+  CHECK(failure_text(rig.status(0)) == "connect x: Connection refused");
+  const UnixMs failed = to_ms(rig.clock.now());
+  rig.clock.advance(1s);
+  rig.run(0);
+  CHECK(rig.status(0).state == DeliveryState::kSuccess);
+  CHECK(failure_text(rig.status(0)) == "connect x: Connection refused");
+  CHECK(rig.status(0).last_failure_at == failed);
+  CHECK(rig.status(0).last_delivery == to_ms(rig.clock.now()));
+}
+
+TEST_CASE_OF_BOTH_LOGS("what waits is counted, and the oldest of it has an age", "[delivery][status]") {
+  TestType rig(sinks({{Answer::retry_later(4, "busy"), Answer::retry_later(0, "busy")}}));
+  rig.write(0, 10);
+  rig.run(0);
+  CHECK(rig.status(0).waiting == 6);
+  CHECK(rig.status(0).delivered == 4);
+  CHECK(rig.status(0).retried == 1);
+  rig.run(0);
+  CHECK(rig.status(0).oldest_waiting == to_ms(rig.clock.now()) - at_second(5));
+  rig.clock.step_to(UnixNs(0s));
+  CHECK(rig.status(0).oldest_waiting == 0ms);  // never negative
+}
+
+TEST_CASE_OF_BOTH_LOGS("a sink in the middle of a delivery that hangs shows how long its records wait",
+                       "[delivery][status]") {
+  TestType rig(sinks({{}}));
+  bool looked = false;
+  rig.flaky[0]->on_deliver = [&] {
+    rig.write(10, 20);
+    CHECK(rig.status(0).waiting == 20);
+    CHECK(rig.status(0).oldest_waiting == to_ms(rig.clock.now()) - at_second(1));
+    looked = true;
+    rig.flaky[0]->on_deliver = {};
+  };
+  rig.write(0, 10);
+  rig.run(0);
+  CHECK(looked);
+}
+
+TEST_CASE("without a ledger there is no status of one", "[delivery][status]") {
+  MemoryRig rig(sinks({{}}));
+  CHECK_FALSE(rig.core->ledger_status());
+}
+
+TEST_CASE("the ledger's status counts what its writer took and holds", "[delivery][status]") {
+  LedgerRig rig(sinks({{}}));
+  rig.write(0, 10);
+  rig.emit(10, 15);
+  rig.producer->flush();
+  const auto status = rig.core->ledger_status();
+  REQUIRE(status);
+  CHECK(status->writer.appended == 10);
+  CHECK(status->writer.written == 10);
+  CHECK(status->queued == 5);
+  CHECK(status->failures == 0);
 }

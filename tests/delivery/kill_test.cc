@@ -3,15 +3,11 @@
 #include <map>
 #include <random>
 
-#include <catch2/catch.hpp>
-
 #include "delivery/delivery_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::FlakySink;
-using natsession::testing::LedgerRig;
-using natsession::testing::sinks;
+using namespace natsession::testing;
 
 namespace {
 

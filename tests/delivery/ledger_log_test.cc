@@ -4,22 +4,11 @@
 
 #include <sys/resource.h>
 
-#include <filesystem>
-
-#include <catch2/catch.hpp>
-
 #include "delivery/delivery_fixture.h"
-#include "support/files.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::at_second;
-using natsession::testing::batches_of;
-using natsession::testing::FailingDisk;
-using natsession::testing::FlakySink;
-using natsession::testing::LedgerRig;
-using natsession::testing::numbers;
-using natsession::testing::sinks;
+using namespace natsession::testing;
 using Kind = Turn::Kind;
 using RKind = Report::Kind;
 

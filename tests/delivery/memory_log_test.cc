@@ -2,19 +2,11 @@
 // up.
 #include "delivery/memory_log.h"
 
-#include <catch2/catch.hpp>
-
 #include "delivery/delivery_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::at_second;
-using natsession::testing::batches_of;
-using natsession::testing::FlakySink;
-using natsession::testing::MemoryRig;
-using natsession::testing::numbered_record;
-using natsession::testing::numbers;
-using natsession::testing::sinks;
+using namespace natsession::testing;
 using RKind = Report::Kind;
 
 namespace {

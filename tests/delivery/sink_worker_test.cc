@@ -1,13 +1,10 @@
 // What a worker does: deliver and try again, flush when idle, reopen when asked, and end.
-#include <catch2/catch.hpp>
 
 #include "delivery/delivery_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::MemoryRig;
-using natsession::testing::numbers;
-using natsession::testing::sinks;
+using namespace natsession::testing;
 using Kind = Turn::Kind;
 using RKind = Report::Kind;
 

@@ -1,16 +1,10 @@
 // A worker whose target fails: the breaker of the specification, with its reports and its status.
-#include <catch2/catch.hpp>
 
 #include "delivery/delivery_fixture.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
-using natsession::testing::batches_of;
-using natsession::testing::FlakySink;
-using natsession::testing::LedgerRig;
-using natsession::testing::MemoryRig;
-using natsession::testing::numbers;
-using natsession::testing::sinks;
+using namespace natsession::testing;
 using Kind = Turn::Kind;
 using RKind = Report::Kind;
 
@@ -33,8 +27,8 @@ struct Counted {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("after a target failure delivery is suspended for five minutes", "[delivery][suspension]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("after a target failure delivery is suspended for five minutes",
+                       "[delivery][suspension]") {
   Counted<TestType> counted({refused()});
   auto& rig = counted.rig;
   rig.write(0, 10);
@@ -52,8 +46,7 @@ TEMPLATE_TEST_CASE("after a target failure delivery is suspended for five minute
   CHECK(rig.delivered(0) == numbers(0, 20));
 }
 
-TEMPLATE_TEST_CASE("once the time is over the test waits for new data", "[delivery][suspension]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("once the time is over the test waits for new data", "[delivery][suspension]") {
   Counted<TestType> counted({refused()});
   auto& rig = counted.rig;
   rig.write(0, 10);
@@ -70,8 +63,7 @@ TEMPLATE_TEST_CASE("once the time is over the test waits for new data", "[delive
   CHECK(rig.delivered(0) == numbers(0, 11));
 }
 
-TEMPLATE_TEST_CASE("what came while the batch was failing is new data", "[delivery][suspension]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("what came while the batch was failing is new data", "[delivery][suspension]") {
   Counted<TestType> counted({refused()});
   auto& rig = counted.rig;
   rig.write(0, 10);
@@ -85,8 +77,8 @@ TEMPLATE_TEST_CASE("what came while the batch was failing is new data", "[delive
   CHECK(rig.delivered(0) == numbers(0, 11));
 }
 
-TEMPLATE_TEST_CASE("one batch is the test: when it fails nothing more is sent for five minutes",
-                   "[delivery][suspension]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("one batch is the test: when it fails nothing more is sent for five minutes",
+                       "[delivery][suspension]") {
   const auto second = GENERATE(0, 1, 2);
   FlakySink::Script script{refused()};
   if (second == 0) script.push_back(refused());
@@ -112,8 +104,8 @@ TEMPLATE_TEST_CASE("one batch is the test: when it fails nothing more is sent fo
   CHECK(rig.status(0).breaker == Breaker::State::kClosed);
 }
 
-TEMPLATE_TEST_CASE("the test is one batch, and what follows it goes on in batches", "[delivery][suspension]",
-                   MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("the test is one batch, and what follows it goes on in batches",
+                       "[delivery][suspension]") {
   Counted<TestType> counted({refused()}, {.records = 50});
   auto& rig = counted.rig;
   rig.write(0, 200);
@@ -127,8 +119,8 @@ TEMPLATE_TEST_CASE("the test is one batch, and what follows it goes on in batche
   CHECK(rig.delivered(0) == numbers(0, 201));
 }
 
-TEMPLATE_TEST_CASE("a test of which a part is taken, or rejected, shows that the target is well",
-                   "[delivery][suspension]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a test of which a part is taken, or rejected, shows that the target is well",
+                       "[delivery][suspension]") {
   const bool rejected = GENERATE(false, true);
   Counted<TestType> counted(
       {refused(), rejected ? Answer::rejected(0, "odd") : Answer::retry_later(1, "busy")});
@@ -142,8 +134,8 @@ TEMPLATE_TEST_CASE("a test of which a part is taken, or rejected, shows that the
   CHECK(rig.delivered(0) == numbers(rejected ? 1 : 0, 11));
 }
 
-TEMPLATE_TEST_CASE("a clock that is set neither shortens nor lengthens a suspension",
-                   "[delivery][suspension]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a clock that is set neither shortens nor lengthens a suspension",
+                       "[delivery][suspension]") {
   Counted<TestType> counted({refused()});
   auto& rig = counted.rig;
   rig.write(0, 10);
@@ -160,8 +152,8 @@ TEMPLATE_TEST_CASE("a clock that is set neither shortens nor lengthens a suspens
   CHECK(rig.delivered(0) == numbers(0, 11));
 }
 
-TEMPLATE_TEST_CASE("each code is shown while its failure lasts, and stays as the last failure",
-                   "[delivery][suspension][status]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("each code is shown while its failure lasts, and stays as the last failure",
+                       "[delivery][suspension][status]") {
   const auto code =
       GENERATE(TargetCode::kProjectNotExist, TargetCode::kLogStoreNotExist, TargetCode::kProjectForbidden,
                TargetCode::kInvalidAccessKeyId, TargetCode::kUnauthorized);
@@ -191,8 +183,7 @@ TEMPLATE_TEST_CASE("each code is shown while its failure lasts, and stays as the
   CHECK(status.last_delivery == to_ms(rig.clock.now()));
 }
 
-TEMPLATE_TEST_CASE("a suspension, its tests and its end are told", "[delivery][suspension]", MemoryRig,
-                   LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a suspension, its tests and its end are told", "[delivery][suspension]") {
   Counted<TestType> counted({refused(), refused(TargetCode::kProjectForbidden, "403")});
   auto& rig = counted.rig;
   rig.write(0, 10);
@@ -213,7 +204,7 @@ TEMPLATE_TEST_CASE("a suspension, its tests and its end are told", "[delivery][s
   CHECK(rig.reports[4].retries == 2);
 }
 
-TEMPLATE_TEST_CASE("a reopened sink is tested at once", "[delivery][suspension]", MemoryRig, LedgerRig) {
+TEST_CASE_OF_BOTH_LOGS("a reopened sink is tested at once", "[delivery][suspension]") {
   Counted<TestType> counted({refused()});
   auto& rig = counted.rig;
   rig.write(0, 10);
