@@ -2,7 +2,7 @@
 // give the same records, and what they accept is encoded and decoded again to the same.
 #include "fuzz/fuzz_main.h"
 #include "ledger/frame_fixture.h"
-#include "ledger/mend_frame.h"
+#include "ledger/mend_checksums.h"
 
 namespace natsession::testing {
 

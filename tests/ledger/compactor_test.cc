@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "ledger/cursor.h"
-#include "ledger_fixture.h"
+#include "ledger/ledger_fixture.h"
 #include "support/small_disk.h"
 
 namespace natsession::testing {
@@ -91,8 +91,7 @@ TEST_CASE("a reader loses, doubles and reorders nothing wherever sealing has com
       }
       // One that comes now, at the same place, as after a restart.
       CHECK(read_ledger(ledger.directory(), reader->place()).complete(reader->place(), 100));
-      while (read_once(*reader, reading)) {
-      }
+      read_on(*reader, reading);
       INFO("reads " << before << " steps " << steps);
       REQUIRE(reading.numbers == numbers(0, 100));
       REQUIRE(reading.skipped.empty());
@@ -111,8 +110,7 @@ TEST_CASE("a reader that reads between all steps of sealing reads all", "[ledger
     if (turn % 3 == 0) read_once(*reader, reading);
     ledger.compactor->step();
   }
-  while (read_once(*reader, reading)) {
-  }
+  read_on(*reader, reading);
   CHECK(reading.numbers == numbers(0, 360));
   CHECK(reading.skipped.empty());
 }
@@ -132,8 +130,7 @@ TEST_CASE("a crash in any step of sealing loses nothing, and what it leaves is c
       REQUIRE(writer);
       CHECK((*writer)->status().written == 70);
       Compactor compactor(settings, ledger.clock);
-      while (compactor.step() == std::chrono::nanoseconds(0)) {
-      }
+      run_to_rest(compactor);
       CHECK(compactor.status().failure.empty());
     }
     CHECK(list_directory(settings.directory + "/segments") ==
@@ -277,8 +274,7 @@ TEST_CASE("a clock that goes ahead at once deletes nothing before it has stood f
   Compactor other(ledger.settings, ledger.clock);
   const auto keep = [&] {
     ledger.keep();
-    while (other.step() == std::chrono::nanoseconds(0)) {
-    }
+    run_to_rest(other);
   };
   keep();
   fill_segment(ledger, 5'000'000, 1, 10);  // a record of the wrong time is no witness of it
@@ -338,8 +334,7 @@ TEST_CASE("without room for a second copy a segment is not sealed until there is
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 500));
   std::filesystem::remove(disk.file("ballast"));
   ledger.clock.advance(2min);
-  while (compactor.step() == std::chrono::nanoseconds(0)) {
-  }
+  run_to_rest(compactor);
   CHECK(ledger.segment_files().at(0) == segment_name(0, true));
   CHECK(compactor.status().failure.empty());
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 500));

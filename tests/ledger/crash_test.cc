@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "ledger/cursor.h"
-#include "ledger_fixture.h"
+#include "ledger/ledger_fixture.h"
 #include "support/small_disk.h"
 
 namespace natsession::testing {
@@ -55,8 +55,7 @@ TEST_CASE("a full disk loses nothing and stops nothing: what comes waits, and is
     sent += static_cast<std::uint32_t>(taken);
     ledger.clock.advance(100ms);
     ledger.writer->tick();
-    while (read_once(*reader, reading)) {
-    }
+    read_on(*reader, reading);
     REQUIRE(sent < 1'000'000);
   } while (taken == 500);
   const WriterStatus full = ledger.writer->status();
@@ -75,8 +74,7 @@ TEST_CASE("a full disk loses nothing and stops nothing: what comes waits, and is
   sent += 500;
   CHECK(ledger.writer->status().failure.empty());
   REQUIRE(ledger.writer->sync());
-  while (read_once(*reader, reading)) {
-  }
+  read_on(*reader, reading);
   CHECK((reading.numbers == numbers(0, sent)));
   CHECK(reading.skipped.empty());
   CHECK((read_ledger(ledger.directory()).numbers == numbers(0, sent)));

@@ -5,7 +5,7 @@
 #include "ledger/frame_bytes.h"
 #include "ledger/frame_fixture.h"
 #include "ledger/frame_layout.h"
-#include "ledger/mend_frame.h"
+#include "ledger/mend_checksums.h"
 
 namespace natsession::testing {
 namespace {

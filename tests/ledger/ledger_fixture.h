@@ -63,10 +63,13 @@ inline bool read_once(LedgerReader& reader, Reading& reading) {
   return outcome->skipped || !block.records.empty();
 }
 
-inline Reading read_to_end(LedgerReader& reader) {
-  Reading reading;
+inline void read_on(LedgerReader& reader, Reading& reading) {
   while (read_once(reader, reading)) {
   }
+}
+inline Reading read_to_end(LedgerReader& reader) {
+  Reading reading;
+  read_on(reader, reading);
   return reading;
 }
 
@@ -98,33 +101,28 @@ inline std::vector<std::uint32_t> numbers(std::uint32_t first, std::uint32_t cou
   return result;
 }
 
+inline bool append_one(LedgerWriter& writer, std::uint32_t number) {
+  const SessionRecord record = numbered_record(number);
+  return writer.append({&record, 1}) == 1;
+}
+
 inline std::string segment_name(Ordinal first, bool sealed) {
   return SegmentName{first, sealed}.text();
 }
 
-// As TempDir, in memory where there is such a place: fdatasync() costs nothing there.
-class MemoryDir {
- public:
-  MemoryDir() {
-    std::error_code ignored;
-    const std::filesystem::path base = std::filesystem::is_directory("/dev/shm", ignored)
-                                           ? "/dev/shm"
-                                           : std::filesystem::temp_directory_path();
-    std::string name = (base / "natsession-test.XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path_ = name;
-  }
-  MemoryDir(const MemoryDir&) = delete;
-  MemoryDir& operator=(const MemoryDir&) = delete;
-  ~MemoryDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+// In memory where there is such a place: fdatasync() costs nothing there.
+inline std::filesystem::path memory_folder() {
+  std::error_code ignored;
+  return std::filesystem::is_directory("/dev/shm", ignored) ? "/dev/shm"
+                                                            : std::filesystem::temp_directory_path();
+}
 
- private:
-  std::filesystem::path path_;
-};
+// Until there is nothing to do.
+inline void run_to_rest(Compactor& compactor) {
+  for (int steps = 0; compactor.step() == std::chrono::nanoseconds(0); ++steps) {
+    if (steps > 10'000) throw std::runtime_error("the compactor does not come to rest");
+  }
+}
 
 class LedgerFixture {
  public:
@@ -156,6 +154,27 @@ class LedgerFixture {
     append(first, count);
     if (auto synced = writer->sync(); !synced) throw std::runtime_error(synced.error().message);
   }
+  // [first, end) as two frames whose ordinals lie between each other's: two sessions are longer than a
+  // window.
+  void group(std::uint32_t first, std::uint32_t end, std::pair<std::uint32_t, std::uint32_t> long_sessions) {
+    std::vector<SessionRecord> records;
+    for (std::uint32_t number = first; number < end; ++number) {
+      records.push_back(numbered_record(number));
+      if (number == long_sessions.first || number == long_sessions.second)
+        records.back().start_time = at_second(-100'000);
+    }
+    writer->append(records);
+    if (auto synced = writer->sync(); !synced) throw std::runtime_error(synced.error().message);
+  }
+  // Segments of one frame of so many records each; the last stays open.
+  void segments(std::initializer_list<std::uint32_t> counts) {
+    std::uint32_t next = 0;
+    for (const std::uint32_t count : counts) {
+      if (next > 0) next_segment();
+      frame(next, count);
+      next += count;
+    }
+  }
   // What is written next goes to a new segment.
   void next_segment() {
     clock.advance(settings.segment_span);
@@ -168,12 +187,7 @@ class LedgerFixture {
     changed.limit = limit;
     compactor.emplace(changed, clock);
   }
-  // Until there is nothing to do.
-  void keep() {
-    for (int steps = 0; compactor->step() == std::chrono::nanoseconds(0); ++steps) {
-      if (steps > 10'000) throw std::runtime_error("the compactor does not come to rest");
-    }
-  }
+  void keep() { run_to_rest(*compactor); }
 
   [[nodiscard]] std::string directory() const { return settings.directory; }
   [[nodiscard]] std::string path(Ordinal first, bool sealed = false) const {
@@ -191,7 +205,7 @@ class LedgerFixture {
   [[nodiscard]] std::string file(const std::string& name) const { return temp_.file(name); }
 
  private:
-  MemoryDir temp_;
+  TempDir temp_{memory_folder()};
   int copies_ = 0;
 
  public:

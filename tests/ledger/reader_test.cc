@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
-#include "ledger_fixture.h"
-#include "segment_bytes_of.h"
+#include "ledger/ledger_fixture.h"
+#include "ledger/mend_checksums.h"
 
 namespace natsession::testing {
 namespace {
@@ -98,18 +98,13 @@ TEST_CASE("what is missing where a reader begins is missing since it was told, o
 TEST_CASE("what retention deleted before a reader came is told once, with its ordinals and times",
           "[ledger][reader]") {
   LedgerFixture ledger;
-  ledger.frame(0, 10);
-  ledger.next_segment();
-  ledger.frame(10, 10);
-  ledger.next_segment();
-  ledger.frame(20, 10);
+  ledger.segments({10, 10, 10});
   const auto reader = open_reader(ledger.directory());
   Reading reading;
   REQUIRE(read_once(*reader, reading));
   std::filesystem::remove(ledger.path(0));
   std::filesystem::remove(ledger.path(10));
-  while (read_once(*reader, reading)) {
-  }
+  read_on(*reader, reading);
   CHECK(reading.complete(0, 30));
   REQUIRE(reading.skipped.size() == 1);
   const Skipped& skipped = reading.skipped[0];
@@ -139,8 +134,7 @@ TEST_CASE("a reader finishes the segment that is deleted while it reads it", "[l
   Reading reading;
   read_once(*reader, reading);
   std::filesystem::remove(ledger.path(0));
-  while (read_once(*reader, reading)) {
-  }
+  read_on(*reader, reading);
   CHECK(reading.numbers == numbers(0, 25));
   CHECK(reading.skipped.empty());
 }
@@ -170,11 +164,7 @@ TEST_CASE("a reader of an empty ledger waits, and of one that was emptied too", 
 
 TEST_CASE("what is no regular file is not read, and stops nothing", "[ledger][reader]") {
   LedgerFixture ledger;
-  ledger.frame(0, 5);
-  ledger.next_segment();
-  ledger.frame(5, 5);
-  ledger.next_segment();
-  ledger.frame(10, 5);
+  ledger.segments({5, 5, 5});
   const std::string victim = ledger.path(5);
   std::filesystem::rename(victim, ledger.file("elsewhere"));
   const int kind = GENERATE(0, 1, 2);
@@ -206,11 +196,7 @@ TEST_CASE("names that are not a segment's are passed over", "[ledger][reader]") 
 
 TEST_CASE("a segment of a newer version is skipped, and its version named", "[ledger][reader]") {
   LedgerFixture ledger;
-  ledger.frame(0, 5);
-  ledger.next_segment();
-  ledger.frame(5, 5);
-  ledger.next_segment();
-  ledger.frame(10, 5);
+  ledger.segments({5, 5, 5});
   std::string file = read_file(ledger.path(5));
   file[8] = 2;
   correct_header(file);
@@ -247,13 +233,7 @@ TEST_CASE("of two frames whose sessions lie between each other's none is given b
   LedgerFixture ledger;
   ledger.frame(0, 3);
   const std::size_t before = read_file(ledger.path(0)).size();
-  std::vector<SessionRecord> records;
-  for (std::uint32_t number = 3; number < 9; ++number) {
-    records.push_back(numbered_record(number));
-    if (number == 5 || number == 7) records.back().start_time = at_second(-100'000);
-  }
-  REQUIRE(ledger.writer->append(records) == 6);
-  REQUIRE(ledger.writer->sync());
+  ledger.group(3, 9, {5, 7});
   const std::string whole = read_file(ledger.path(0));
   for (std::size_t length = before; length < whole.size(); ++length) {
     write_file(ledger.path(0), whole.substr(0, length));
@@ -292,8 +272,7 @@ TEST_CASE("the last frame of a file that is written counts as damaged only when 
   }
   const Ordinal end = ledger.writer->status().written;
   if (end == 6) return;
-  while (read_once(*reader, reading)) {
-  }
+  read_on(*reader, reading);
   CHECK(reading.complete(0, 9));
   REQUIRE(reading.skipped.size() == 1);
   CHECK(reading.skipped[0].first == 3);
@@ -316,8 +295,7 @@ TEST_CASE("a reader goes on right when what it waits for is written in pieces", 
     std::fstream file(ledger.path(0), std::ios::binary | std::ios::in | std::ios::out);
     file.write(whole.data(), static_cast<std::streamsize>(length));
     file.close();
-    while (read_once(*reader, reading)) {
-    }
+    read_on(*reader, reading);
   }
   CHECK(reading.numbers == numbers(0, 9));
   CHECK(reading.skipped.empty());
@@ -348,13 +326,7 @@ TEST_CASE(
     "[ledger][reader]") {
   LedgerFixture ledger;
   ledger.frame(0, 3);
-  std::vector<SessionRecord> records;
-  for (std::uint32_t number = 3; number < 9; ++number) {
-    records.push_back(numbered_record(number));
-    if (number == 5 || number == 7) records.back().start_time = at_second(-100'000);
-  }
-  REQUIRE(ledger.writer->append(records) == 6);
-  REQUIRE(ledger.writer->sync());
+  ledger.group(3, 9, {5, 7});
   // The writer falls in the second frame.
   LedgerSettings settings = ledger.settings;
   settings.directory = ledger.crashed_copy();
@@ -367,13 +339,11 @@ TEST_CASE(
     const auto writer = LedgerWriter::open(settings, ledger.clock);
     REQUIRE(writer);
     for (std::uint32_t number = 50; number < 60; ++number) {
-      const SessionRecord record = numbered_record(number);
-      REQUIRE((*writer)->append({&record, 1}) == 1);
+      REQUIRE(append_one(**writer, number));
       REQUIRE((*writer)->sync());
     }
   }
-  while (read_once(*reader, reading)) {
-  }
+  read_on(*reader, reading);
   CHECK(reading.skipped.empty());
   CHECK(reading.numbers ==
         std::vector<std::uint32_t>{0, 1, 2, 3, 4, 6, 8, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59});

@@ -1,13 +1,14 @@
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include <catch2/catch.hpp>
 
+#include "ledger/ledger_fixture.h"
+#include "ledger/mend_checksums.h"
 #include "ledger/segment_sealer.h"
 #include "ledger/segment_walker.h"
-#include "ledger_fixture.h"
-#include "segment_bytes_of.h"
 
 namespace natsession::testing {
 namespace {
@@ -20,14 +21,7 @@ class Damaged {
     ledger_.next_segment();
     ledger_.frame(2, 3);
     ledger_.frame(5, 4);
-    // Two frames whose ordinals lie between each other's.
-    std::vector<SessionRecord> records;
-    for (std::uint32_t number = 9; number < 14; ++number) {
-      records.push_back(numbered_record(number));
-      if (number % 2 == 0) records.back().start_time = at_second(-100'000);
-    }
-    ledger_.writer->append(records);
-    if (!ledger_.writer->sync()) throw std::runtime_error("sync");
+    ledger_.group(9, 14, {10, 12});
     ledger_.frame(14, 3);
     ledger_.next_segment();
     ledger_.frame(17, 2);
@@ -167,81 +161,82 @@ TEST_CASE("a frame that stands twice, or in the wrong segment, gives no record t
   }
 }
 
+// A number in a file that says what cannot be.
+struct Lie {
+  const char* what;
+  std::function<void(std::span<std::byte>)> tell;
+};
+template <typename Number>
+std::function<void(std::span<std::byte>)> at(std::size_t place, Number number) {
+  return [=](std::span<std::byte> bytes) { put_le(bytes, place, number); };
+}
+
 TEST_CASE("an index that lies is not believed", "[ledger][segment]") {
   Damaged ledger(true);
-  const std::size_t index_at = ledger.end_of_frames();
-  const std::size_t trailer_at = ledger.good().size() - kTrailerBytes;
-  std::string file = ledger.good();
-  const auto bytes = std::as_writable_bytes(std::span(file));
-  SECTION("more entries than there is room for") {
-    put_le(bytes, trailer_at + 40, std::uint32_t{0xffffffff});
+  const std::size_t index = ledger.end_of_frames();
+  const std::size_t trailer = ledger.good().size() - kTrailerBytes;
+  const auto index_checksum = [&](std::span<std::byte> bytes) {
+    put_le(bytes, trailer + 84, crc32c(bytes.subspan(index, trailer - index)));
+  };
+  const std::vector<Lie> lies{
+      {"more entries than there is room for", at(trailer + 40, std::uint32_t{0xffffffff})},
+      {"no entries", at(trailer + 40, std::uint32_t{0})},
+      {"an index beyond the file", at(trailer + 32, std::uint64_t{1} << 60)},
+      {"an index before the frames", at(trailer + 32, std::uint64_t{0})},
+      {"an end that overflows", at(trailer + 24, ~std::uint64_t{0})},
+      {"entries outside the frames",
+       [&](std::span<std::byte> bytes) {
+         put_le(bytes, index, std::uint64_t{1} << 50);
+         index_checksum(bytes);
+       }},
+      {"entries of frames that are larger than all there is",
+       [&](std::span<std::byte> bytes) {
+         put_le(bytes, index + 28, ~std::uint32_t{0});
+         index_checksum(bytes);
+       }},
+  };
+  for (const Lie& lie : lies) {
+    INFO(lie.what);
+    std::string file = ledger.good();
+    lie.tell(std::as_writable_bytes(std::span(file)));
+    correct_trailer(file);
+    const Reading reading = ledger.with(file);
+    CHECK(reading.complete(0, Damaged::kEnd));
+    CHECK(reading.missing() == 0);
   }
-  SECTION("no entries") {
-    put_le(bytes, trailer_at + 40, std::uint32_t{0});
-  }
-  SECTION("an index beyond the file") {
-    put_le(bytes, trailer_at + 32, std::uint64_t{1} << 60);
-  }
-  SECTION("an index before the frames") {
-    put_le(bytes, trailer_at + 32, std::uint64_t{0});
-  }
-  SECTION("an end that overflows") {
-    put_le(bytes, trailer_at + 24, ~std::uint64_t{0});
-  }
-  SECTION("entries outside the frames") {
-    put_le(bytes, index_at, std::uint64_t{1} << 50);
-    correct_checksum(file, index_at, index_at);
-    put_le(bytes, trailer_at + 84, crc32c(bytes.subspan(index_at, trailer_at - index_at)));
-  }
-  SECTION("entries of frames that are larger than all there is") {
-    put_le(bytes, index_at + 28, ~std::uint32_t{0});
-    put_le(bytes, trailer_at + 84, crc32c(bytes.subspan(index_at, trailer_at - index_at)));
-  }
-  correct_trailer(file);
-  const Reading reading = ledger.with(file);
-  CHECK(reading.complete(0, Damaged::kEnd));
-  CHECK(reading.missing() == 0);
 }
 
 TEST_CASE("a header with impossible numbers is damage, also when its checksum is right",
           "[ledger][segment]") {
   Damaged ledger(false);
   const FramePlace& frame = ledger.frames()[1];
-  std::string file = ledger.good();
-  const auto bytes = std::as_writable_bytes(std::span(file));
-  const std::size_t at = frame.offset;
-  SECTION("no records") {
-    put_le(bytes, at + 20, std::uint32_t{0});
+  const std::size_t begin = frame.offset;
+  const auto ordinals = [&](Ordinal first, Ordinal last) {
+    return [=](std::span<std::byte> bytes) {
+      put_le(bytes, begin + 24, first), put_le(bytes, begin + 32, last);
+    };
+  };
+  const std::vector<Lie> lies{
+      {"no records", at(begin + 20, std::uint32_t{0})},
+      {"too many records", at(begin + 20, std::uint32_t{1} << 31)},
+      {"more records than ordinals", at(begin + 20, std::uint32_t{5})},
+      {"an end before the beginning", ordinals(8, 7)},
+      {"ordinals of the next segment", ordinals(17, 20)},
+      {"the highest ordinal", at(begin + 32, ~std::uint64_t{0})},
+      {"a length beyond the file", at(begin + 8, std::uint32_t{7'000'000})},
+      {"a length of nothing", at(begin + 8, std::uint32_t{0})},
+      {"a length within the header", at(begin + 8, std::uint32_t{95})},
+  };
+  for (const Lie& lie : lies) {
+    INFO(lie.what);
+    std::string file = ledger.good();
+    lie.tell(std::as_writable_bytes(std::span(file)));
+    correct_frame_header(file, begin);
+    const Reading reading = ledger.with(file);
+    CHECK(no_wrong_record(reading));
+    CHECK(reading.complete(0, Damaged::kEnd));
+    CHECK(reading.missing() == frame.info.records);
   }
-  SECTION("too many records") {
-    put_le(bytes, at + 20, std::uint32_t{1} << 31);
-  }
-  SECTION("more records than ordinals") {
-    put_le(bytes, at + 20, std::uint32_t{5});
-  }
-  SECTION("an end before the beginning") {
-    put_le(bytes, at + 24, std::uint64_t{8}), put_le(bytes, at + 32, std::uint64_t{7});
-  }
-  SECTION("ordinals of the next segment") {
-    put_le(bytes, at + 24, std::uint64_t{17}), put_le(bytes, at + 32, std::uint64_t{20});
-  }
-  SECTION("the highest ordinal") {
-    put_le(bytes, at + 32, ~std::uint64_t{0});
-  }
-  SECTION("a length beyond the file") {
-    put_le(bytes, at + 8, std::uint32_t{7'000'000});
-  }
-  SECTION("a length of nothing") {
-    put_le(bytes, at + 8, std::uint32_t{0});
-  }
-  SECTION("a length within the header") {
-    put_le(bytes, at + 8, std::uint32_t{95});
-  }
-  correct_frame_header(file, at);
-  const Reading reading = ledger.with(file);
-  CHECK(no_wrong_record(reading));
-  CHECK(reading.complete(0, Damaged::kEnd));
-  CHECK(reading.missing() == frame.info.records);
 }
 
 TEST_CASE("a frame that claims the ordinals of others comes in their place or not at all",

@@ -1,8 +1,9 @@
 #include <catch2/catch.hpp>
 
+#include "ledger/cursor.h"
+#include "ledger/ledger_fixture.h"
+#include "ledger/mend_checksums.h"
 #include "ledger/verify_ledger.h"
-#include "ledger_fixture.h"
-#include "segment_bytes_of.h"
 
 namespace natsession::testing {
 namespace {
@@ -164,6 +165,42 @@ TEST_CASE("files that are no segments are told", "[ledger][verify]") {
   REQUIRE(report.unreadable.size() == 1);
   CHECK(report.missing_records == 40);
   CHECK_FALSE(verify_ledger(ledger.file("nothing")));
+}
+
+// A ledger that an earlier version wrote is read, and gone on with.
+
+TEST_CASE("a ledger of version 0.1.0 is read, verified, and written on", "[ledger][before]") {
+  TempDir temp;
+  LedgerSettings settings;
+  settings.directory = temp.file("ledger");
+  std::filesystem::copy(NATSESSION_LEDGER_BEFORE, settings.directory,
+                        std::filesystem::copy_options::recursive);
+  CHECK(read_ledger(settings.directory).numbers == numbers(0, 50));
+  const auto verified = verify_ledger(settings.directory);
+  REQUIRE(verified);
+  CHECK(verified->records == 50);
+  CHECK(verified->sound());
+  const auto cursor = Cursor::open(settings.directory, "file:/var/log/nat.json");
+  REQUIRE(cursor);
+  CHECK(cursor->state()->next == 25);
+  const auto segments = SegmentList::open(settings.directory);
+  REQUIRE(segments);
+  REQUIRE(segments->entries().size() == 2);
+  for (const SegmentEntry& entry : segments->entries()) CHECK(entry.window == std::chrono::minutes(10));
+
+  ManualClock clock{UnixNs(kTestStart + std::chrono::hours(2))};
+  {
+    const auto writer = LedgerWriter::open(settings, clock);
+    REQUIRE(writer);
+    REQUIRE((*writer)->previous_run());
+    CHECK_FALSE((*writer)->previous_run()->crashed);
+    CHECK((*writer)->previous_run()->until == at_second(50));
+    CHECK(append_one(**writer, 50));
+  }
+  Compactor compactor(settings, clock);
+  while (compactor.step() == std::chrono::nanoseconds(0)) {
+  }
+  CHECK(read_ledger(settings.directory).numbers == numbers(0, 51));
 }
 
 }  // namespace

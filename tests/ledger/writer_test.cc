@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "ledger/cursor.h"
-#include "ledger_fixture.h"
+#include "ledger/ledger_fixture.h"
+#include "ledger/mend_checksums.h"
 #include "record/labels.h"
-#include "segment_bytes_of.h"
 
 namespace natsession::testing {
 namespace {
@@ -193,8 +193,7 @@ TEST_CASE("a frame that was cut anywhere by a crash is cut off, and the others s
       REQUIRE(writer);
       REQUIRE((*writer)->status().written == 4);
       REQUIRE(read_file(file) == before);
-      const SessionRecord record = numbered_record(99);
-      REQUIRE((*writer)->append({&record, 1}) == 1);
+      REQUIRE(append_one(**writer, 99));
     }
     const Reading reading = read_ledger(settings.directory);
     REQUIRE(reading.numbers == std::vector<std::uint32_t>{0, 1, 2, 3, 99});
@@ -227,13 +226,7 @@ TEST_CASE("a frame whose bytes never reached the disk is cut off", "[ledger][wri
 TEST_CASE("records of a group that a crash cut are kept, and written anew", "[ledger][writer]") {
   LedgerFixture ledger;
   ledger.frame(0, 3);
-  std::vector<SessionRecord> records;
-  for (std::uint32_t number = 3; number < 9; ++number) {
-    records.push_back(numbered_record(number));
-    if (number == 5 || number == 7) records.back().start_time = at_second(-100'000);
-  }
-  REQUIRE(ledger.writer->append(records) == 6);
-  REQUIRE(ledger.writer->sync());
+  ledger.group(3, 9, {5, 7});
   const std::string whole = read_file(ledger.path(0));
   const auto frames = frames_in(ledger.directory(), 0);
   REQUIRE(frames.size() == 3);
@@ -250,8 +243,7 @@ TEST_CASE("records of a group that a crash cut are kept, and written anew", "[le
   {
     auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
     REQUIRE(writer);
-    const SessionRecord record = numbered_record(77);
-    REQUIRE((*writer)->append({&record, 1}) == 1);
+    REQUIRE(append_one(**writer, 77));
   }
   const Reading reading = read_ledger(ledger.directory());
   CHECK(reading.numbers == (second_is_cut ? std::vector<std::uint32_t>{0, 1, 2, 3, 4, 6, 8, 77}
@@ -331,8 +323,7 @@ TEST_CASE("no ordinal is given out twice when a cursor stands behind what surviv
   {
     auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
     REQUIRE(writer);
-    const SessionRecord record = numbered_record(77);
-    REQUIRE((*writer)->append({&record, 1}) == 1);
+    REQUIRE(append_one(**writer, 77));
   }
   CHECK(read_ledger(ledger.directory(), 10).numbers == std::vector<std::uint32_t>{77});
   const Reading all = read_ledger(ledger.directory());
@@ -381,8 +372,7 @@ TEST_CASE("a segment that was just being made when the machine fell is made anew
     auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
     REQUIRE(writer);
     CHECK(torn_since(**writer) == at_second(5));
-    const SessionRecord record = numbered_record(5);
-    REQUIRE((*writer)->append({&record, 1}) == 1);
+    REQUIRE(append_one(**writer, 5));
   }
   CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 6));
 }

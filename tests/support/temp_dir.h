@@ -10,8 +10,8 @@ namespace natsession::testing {
 
 class TempDir {
  public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "natsession-test.XXXXXX").string();
+  explicit TempDir(const std::filesystem::path& within = std::filesystem::temp_directory_path()) {
+    std::string name = (within / "natsession-test.XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     path_ = name;
   }

@@ -1,4 +1,5 @@
-// Makes the checksums of a frame right again, so that damage gets past them to what is behind.
+// Makes the checksums of a frame or a segment that a test has changed right again, so that the change gets
+// past them to what is behind. Offsets as in lib/ledger/FORMAT.md.
 #pragma once
 
 #include <algorithm>
@@ -6,8 +7,11 @@
 #include <string>
 
 #include "ledger/crc32c.h"
+#include "ledger/frame.h"
 #include "ledger/frame_bytes.h"
 #include "ledger/frame_layout.h"
+#include "ledger/segment_bytes.h"
+#include "ledger/segment_format.h"
 
 namespace natsession::testing {
 
@@ -30,6 +34,26 @@ inline void mend_checksums(std::string& frame) {
   store_little_endian(crc32c(directory), frame.data() + header_at::kDirectoryChecksum);
   store_little_endian(crc32c(bytes.first(header_at::kHeaderChecksum)),
                       frame.data() + header_at::kHeaderChecksum);
+}
+
+// The CRC32C of [begin, at) goes to `at`.
+inline void correct_checksum(std::string& file, std::size_t begin, std::size_t at) {
+  if (file.size() < at + 4) return;
+  const auto bytes = std::as_writable_bytes(std::span(file));
+  put_le(bytes, at, crc32c(bytes.subspan(begin, at - begin)));
+}
+
+inline void correct_header(std::string& file) {
+  correct_checksum(file, 0, kSegmentHeaderBytes - 4);
+}
+
+inline void correct_frame_header(std::string& file, std::size_t at) {
+  correct_checksum(file, at, at + kFrameHeaderBytes - 4);
+}
+
+inline void correct_trailer(std::string& file) {
+  if (file.size() < kTrailerBytes) return;
+  correct_checksum(file, file.size() - kTrailerBytes, file.size() - 4);
 }
 
 }  // namespace natsession::testing
