@@ -3,12 +3,15 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
+#include "config/manual.h"
+#include "config/options.h"
 #include "parsing.h"
 
 namespace natsession::testing {
 namespace {
 
 using Words = std::vector<std::string>;
+using Keys = std::vector<std::string>;
 
 TEST_CASE("values may have the type that is natural to them", "[config][file]") {
   CHECK(told(SettingsFolder("sink = \"journald\"").config(), "sink") == Words{"journald"});
@@ -200,6 +203,102 @@ TEST_CASE("drop-ins are not without number", "[config][file]") {
   SettingsFolder folder("");
   for (std::size_t i = 0; i <= kMaxDropIns; ++i) folder.write("conf.d/" + std::to_string(i) + ".toml", "");
   CHECK(folder.message() == "conf.d: has more than 256 files");
+}
+
+Result<Config> reload_with(const std::vector<std::string>& arguments) {
+  std::vector<const char*> argv{"natsessiond"};
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  return reload(static_cast<int>(argv.size()), argv.data(), kHost);
+}
+
+TEST_CASE("a reload takes what the files say now, under the same flags", "[config][reload]") {
+  SettingsFolder folder("window = \"5m\"\ninstance = \"file\"\n");
+  const auto arguments = folder.arguments({"--instance", "flag"});
+  const Config before = config_of(arguments);
+
+  folder.write("natsessiond.toml", "window = \"6m\"\ninstance = \"other\"\n");
+  folder.write("conf.d/a.toml", "format = \"csv\"\n");
+  const auto after = reload_with(arguments);
+  REQUIRE(after);
+  CHECK(after->window == std::chrono::minutes(6));
+  CHECK(after->instance == "flag");
+  CHECK(settings_that_differ(before, *after) == Keys{"format", "window"});
+}
+
+TEST_CASE("a reload with a fault in the file is an error that says where", "[config][reload]") {
+  SettingsFolder folder("window = \"5m\"\n");
+  folder.write("natsessiond.toml", "window = \"5x\"\n");
+  const auto after = reload_with(folder.arguments());
+  REQUIRE_FALSE(after);
+  CHECK(after.error().message.starts_with(folder.file() + ":1:10: window: '5x'"));
+}
+
+TEST_CASE("a configuration does not differ from itself", "[config][reload]") {
+  CHECK(settings_that_differ(defaults(), defaults()).empty());
+}
+
+TEST_CASE("every setting is seen when it differs", "[config][reload]") {
+  Keys all;
+  for (const Flag& flag : flags()) {
+    if (flag.is_setting()) all.push_back(flag.key());
+  }
+  CHECK(settings_that_differ(defaults(), SettingsFolder{std::string(kEverySetting)}.config()) == all);
+}
+
+// Prints what `arguments` come to, and what a file with that text comes to.
+Config printed_and_read_back(const std::vector<std::string>& arguments) {
+  const auto parsed = parse(arguments);
+  REQUIRE(parsed);
+  const SettingsFolder folder(print_config(*parsed));
+  CHECK(folder.message().empty());
+  return folder.config();
+}
+
+TEST_CASE("the printed configuration is read back to the same", "[config][print]") {
+  const std::vector<std::vector<std::string>> command_lines{
+      {},
+      {"--sink", "journald", "--sink", R"(file:/var/log/"quoted"\back 'x' # no comment.json?mode=0600)"},
+      flags_of(SettingsFolder{std::string(kEverySetting)}.config()),
+      {"--window", "1500ms", "--rcvbuf", "4097"},
+      {"--instance", "Zürich [1] = \"a\\b\"", "--control", "/var/lib/x y", "--netns", "/proc/1/ns/net"},
+      {"--vpc-id", "10.0.0.0/8=a long name for a network", "--vpc-id", "fd00::/8=another name that is long",
+       "--vpc-id", "zone:7=so that the array does not fit on a line", "--vpc-id", "rest"},
+  };
+  for (const auto& arguments : command_lines) {
+    CHECK(printed_and_read_back(arguments) == config_of(arguments));
+  }
+}
+
+TEST_CASE("the printed configuration has every setting, its default and where it comes from",
+          "[config][print]") {
+  SettingsFolder folder("\nwindow = \"5m\"\nsink = \"journald\"\n");
+  folder.write("conf.d/a.toml", "format = \"csv\"\n");
+  const auto parsed = parse(folder.arguments({"--instance", "gate", "--sink", "stdout"}));
+  REQUIRE(parsed);
+  const std::string text = print_config(*parsed);
+  CAPTURE(text);
+
+  const auto has = [&](const std::string& lines) {
+    return text.find("\n" + lines + "\n") != std::string::npos;
+  };
+  CHECK(has("# default: \"10m\"; from: " + folder.file() + ":2\nwindow = \"5m\""));
+  CHECK(has("# default: \"json\"; from: " + folder.file("conf.d/a.toml") + ":1\nformat = \"csv\""));
+  CHECK(has("# default: the host's name; from: command line\ninstance = \"gate\""));
+  CHECK(has("# default: [\"stdout\"]; from: command line\nsink = [\"stdout\"]"));
+  CHECK(has("# default: false; from: default\ntune = false"));
+  for (const Flag& option : flags()) {
+    if (option.is_setting()) CHECK(text.find("\n" + option.key() + " = ") != std::string::npos);
+  }
+}
+
+TEST_CASE("a default that nobody gave is the host's name, and printed so", "[config][print]") {
+  const auto parsed = parse({});
+  REQUIRE(parsed);
+  CHECK(print_config(*parsed).find("from: default\ninstance = \"nat-7\"\n") != std::string::npos);
+}
+
+TEST_CASE("a file's name that could not stand in a comment is refused", "[config][print]") {
+  CHECK(message_of({"--config", "a\nwindow = 5"}) == "--config: 'a\\x0awindow = 5' has a control character");
 }
 
 }  // namespace

@@ -23,10 +23,11 @@ void check_malformed(const Bytes& message) {
   CHECK(decoded.event == sentinel());
 }
 
-NlMessageBuilder with_tuples() {
-  return NlMessageBuilder::event(NlMessageBuilder::kNew)
-      .tuple(CTA_TUPLE_ORIG, kOriginal)
-      .tuple(CTA_TUPLE_REPLY, kReply);
+NlMessageBuilder new_flow() {
+  return NlMessageBuilder::event(NlMessageBuilder::kNew);
+}
+NlMessageBuilder with_tuples(const TupleSpec& original = kOriginal, const TupleSpec& reply = kReply) {
+  return new_flow().tuple(CTA_TUPLE_ORIG, original).tuple(CTA_TUPLE_REPLY, reply);
 }
 
 struct Extent {
@@ -114,12 +115,12 @@ TEST_CASE("decoder rejects a nested attribute that overruns its parent", "[connt
     };
   };
   SECTION("the tuple's addresses overrun the tuple") {
-    auto message = NlMessageBuilder::event(NlMessageBuilder::kNew);
+    auto message = new_flow();
     message.nest(CTA_TUPLE_ORIG, lying(+4)).tuple(CTA_TUPLE_REPLY, kReply);
     check_malformed(message.build());
   }
   SECTION("the tuple overruns the message") {
-    auto message = NlMessageBuilder::event(NlMessageBuilder::kNew).tuple(CTA_TUPLE_ORIG, kOriginal);
+    auto message = new_flow().tuple(CTA_TUPLE_ORIG, kOriginal);
     message.nest(
         CTA_TUPLE_REPLY,
         [](NlMessageBuilder& tuple) {
@@ -130,7 +131,7 @@ TEST_CASE("decoder rejects a nested attribute that overruns its parent", "[connt
     check_malformed(message.build());
   }
   SECTION("a tuple is shorter than what is in it") {
-    auto message = NlMessageBuilder::event(NlMessageBuilder::kNew);
+    auto message = new_flow();
     message.nest(
         CTA_TUPLE_ORIG,
         [](NlMessageBuilder& tuple) {
@@ -190,55 +191,39 @@ TEST_CASE("decoder rejects tuples that make no flow", "[conntrack][decoder]") {
   const NlMessageBuilder::Fill proto = [](NlMessageBuilder& nested) { nested.ports(kOriginal); };
   // Either direction, beside one that is as it should be.
   const auto check = [](const NlMessageBuilder::Fill& broken) {
-    check_malformed(NlMessageBuilder::event(NlMessageBuilder::kNew)
-                        .nest(CTA_TUPLE_ORIG, broken)
-                        .tuple(CTA_TUPLE_REPLY, kReply)
-                        .build());
-    check_malformed(NlMessageBuilder::event(NlMessageBuilder::kNew)
-                        .tuple(CTA_TUPLE_ORIG, kOriginal)
-                        .nest(CTA_TUPLE_REPLY, broken)
-                        .build());
+    check_malformed(new_flow().nest(CTA_TUPLE_ORIG, broken).tuple(CTA_TUPLE_REPLY, kReply).build());
+    check_malformed(new_flow().tuple(CTA_TUPLE_ORIG, kOriginal).nest(CTA_TUPLE_REPLY, broken).build());
   };
-  SECTION("no addresses") {
-    check(tuple_of({}, proto));
-  }
-  SECTION("no protocol nest") {
-    check(tuple_of(ip, {}));
-  }
-  SECTION("no protocol number") {
-    check(tuple_of(ip, [](NlMessageBuilder& nested) { nested.be16(CTA_PROTO_SRC_PORT, 1); }));
-  }
-  SECTION("one address") {
-    check(tuple_of([](NlMessageBuilder& nested) { nested.be32(CTA_IP_V4_SRC, 1); }, proto));
-  }
-  SECTION("two families in a tuple") {
-    check(tuple_of([&](NlMessageBuilder& nested) { nested.addresses(kOriginal).addresses(six); }, proto));
-  }
-  SECTION("a short address") {
-    check(tuple_of([](NlMessageBuilder& nested) { nested.be32(CTA_IP_V6_SRC, 1).be32(CTA_IP_V6_DST, 1); },
-                   proto));
-    check(tuple_of([](NlMessageBuilder& nested) { nested.be16(CTA_IP_V4_SRC, 1).be16(CTA_IP_V4_DST, 1); },
-                   proto));
+  using Nested = NlMessageBuilder;
+  const std::vector<std::pair<const char*, NlMessageBuilder::Fill>> tuples{
+      {"no addresses", tuple_of({}, proto)},
+      {"no protocol nest", tuple_of(ip, {})},
+      {"no protocol number", tuple_of(ip, [](Nested& nested) { nested.be16(CTA_PROTO_SRC_PORT, 1); })},
+      {"one address", tuple_of([](Nested& nested) { nested.be32(CTA_IP_V4_SRC, 1); }, proto)},
+      {"two families in a tuple",
+       tuple_of([&](Nested& nested) { nested.addresses(kOriginal).addresses(six); }, proto)},
+      {"a short IPv6 address",
+       tuple_of([](Nested& nested) { nested.be32(CTA_IP_V6_SRC, 1).be32(CTA_IP_V6_DST, 1); }, proto)},
+      {"a short IPv4 address",
+       tuple_of([](Nested& nested) { nested.be16(CTA_IP_V4_SRC, 1).be16(CTA_IP_V4_DST, 1); }, proto)},
+  };
+  for (const auto& [what, tuple] : tuples) {
+    INFO(what);
+    check(tuple);
   }
   SECTION("no reply, no original") {
-    auto message = NlMessageBuilder::event(NlMessageBuilder::kNew);
+    auto message = new_flow();
     check_malformed(message.build());
     check_malformed(NlMessageBuilder(message).tuple(CTA_TUPLE_ORIG, kOriginal).build());
     check_malformed(NlMessageBuilder(message).tuple(CTA_TUPLE_REPLY, kReply).build());
   }
   SECTION("two families in a flow") {
-    check_malformed(NlMessageBuilder::event(NlMessageBuilder::kNew)
-                        .tuple(CTA_TUPLE_ORIG, kOriginal)
-                        .tuple(CTA_TUPLE_REPLY, six)
-                        .build());
+    check_malformed(with_tuples(kOriginal, six).build());
   }
   SECTION("two protocols in a flow") {
     auto other = kReply;
     other.protocol = IPPROTO_UDP;
-    check_malformed(NlMessageBuilder::event(NlMessageBuilder::kNew)
-                        .tuple(CTA_TUPLE_ORIG, kOriginal)
-                        .tuple(CTA_TUPLE_REPLY, other)
-                        .build());
+    check_malformed(with_tuples(kOriginal, other).build());
   }
 }
 

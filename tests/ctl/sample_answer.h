@@ -1,9 +1,20 @@
 // Answers to a trace as they might be, for the tests of what is made of them.
 #pragma once
 
+#include <cstdlib>
+#include <ctime>
+
 #include "query/trace.h"
 
 namespace natsession::testing {
+
+// Times are read and shown in UTC, whatever zone the tests run in.
+struct InUtc {
+  InUtc() {
+    ::setenv("TZ", "UTC", 1);
+    ::tzset();
+  }
+};
 
 inline UnixMs at_second(std::int64_t second) {
   return UnixMs(std::chrono::milliseconds(1'795'263'600'000 + second * 1000));  // 2026-11-21 12:20:00 UTC

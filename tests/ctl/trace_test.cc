@@ -1,0 +1,307 @@
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "ask/log_options.h"
+#include "ask/trace_list.h"
+#include "ask/trace_question.h"
+#include "ask/trace_text.h"
+#include "ctl/sample_answer.h"
+#include "query/query_dice.h"
+
+namespace natsession::ctl {
+namespace {
+
+using namespace testing;  // NOLINT: the tests' own language
+
+struct Asking : InUtc {
+  TraceQuestion read() const {
+    const auto question = read_question(words, at_second(0));
+    REQUIRE(question);
+    return *question;
+  }
+  std::string refusal() const {
+    const auto question = read_question(words, at_second(0));
+    REQUIRE_FALSE(question);
+    CHECK(question.error().kind == ErrorKind::kUsage);
+    return question.error().message;
+  }
+  TraceWords words{"203.0.113.7:40123", {}, {}, "2026-11-21 12:20", {}, {}, {}};
+};
+
+TEST_CASE_METHOD(Asking, "a minute means all of it", "[ctl][trace]") {
+  const TraceQuestion question = read();
+  CHECK(question.nat_ip.to_string() == "203.0.113.7");
+  CHECK(question.nat_port == 40123);
+  CHECK(question.from == at_second(0));
+  CHECK(question.until == at_second(60) - std::chrono::milliseconds(1));
+  CHECK(question.slack == std::chrono::seconds(5));
+  CHECK_FALSE(question.protocol);
+  CHECK_FALSE(question.pub_ip);
+}
+
+TEST_CASE_METHOD(Asking, "peer, protocol and slack are conditions", "[ctl][trace]") {
+  words.nat = "[2001:db8::7]:1024";
+  words.pub = ":443";
+  words.protocol = "tcp";
+  words.slack = "1m";
+  const TraceQuestion question = read();
+  CHECK(question.nat_ip.to_string() == "2001:db8::7");
+  CHECK(question.pub_port == 443);
+  CHECK_FALSE(question.pub_ip);
+  CHECK(question.protocol == 6);
+  CHECK(question.slack == std::chrono::minutes(1));
+  CHECK(question_text(question) == "[2001:db8::7]:1024 tcp towards port 443");
+}
+
+TEST_CASE_METHOD(Asking, "an address alone asks for all of its ports", "[ctl][trace]") {
+  words.nat = "2001:db8::7";
+  CHECK_FALSE(read().nat_port);
+  CHECK(question_text(read()) == "2001:db8::7, any port");
+}
+
+TEST_CASE_METHOD(Asking, "a time may be a range, up to now", "[ctl][trace]") {
+  words.at.clear();
+  words.since = "-1h";
+  CHECK(read().from == at_second(-3600));
+  CHECK(read().until == at_second(0));
+  words.until = "-30m";
+  CHECK(read().until == at_second(-1800));
+  words.until = "-2h";
+  CHECK(refusal().starts_with("--until: "));
+}
+
+TEST_CASE_METHOD(Asking, "what is wrong with a question is told with the part and its value",
+                 "[ctl][trace]") {
+  words.nat = "";
+  CHECK(refusal() == "--nat: which address and port? --nat 203.0.113.7:40123");
+  words.nat = "203.0.113.7:99999";
+  CHECK(refusal() == "--nat: '99999' is not a port: a number up to 65535");
+  words.nat = "203.0.113.0/24";
+  CHECK(refusal().find("'203.0.113.0/24'") != std::string::npos);
+  words = TraceWords{"203.0.113.7", "peer", {}, "now", {}, {}, {}};
+  CHECK(refusal().starts_with("--pub: 'peer'"));
+  words = TraceWords{"203.0.113.7", {}, "tpc", "now", {}, {}, {}};
+  CHECK(refusal().starts_with("--proto: 'tpc'"));
+  words = TraceWords{"203.0.113.7", {}, {}, "now", {}, {}, "soon"};
+  CHECK(refusal().starts_with("--slack: 'soon'"));
+  words = TraceWords{"203.0.113.7", {}, {}, "now", "-1h", {}, {}};
+  CHECK(refusal().starts_with("--at: give one time"));
+}
+
+TEST_CASE_METHOD(Asking, "the zone is told with the time", "[ctl][trace]") {
+  CHECK(question_time_text(sample_question()) ==
+        "2026-11-21 12:20:30.000 UTC, give or take 5s, zone UTC (UTC+00:00)");
+}
+
+using namespace testing;  // NOLINT: the tests' own language
+
+struct Listed : InUtc {
+  static TraceList read(std::string_view csv) {
+    auto list = read_trace_list(csv, "", at_second(0));
+    REQUIRE(list);
+    return std::move(*list);
+  }
+  static std::string refusal(std::string_view csv) {
+    const auto list = read_trace_list(csv, "", at_second(0));
+    REQUIRE_FALSE(list);
+    return list.error().message;
+  }
+};
+
+TEST_CASE_METHOD(Listed, "without a head the columns are address, port, time, protocol, peer",
+                 "[ctl][trace]") {
+  const TraceList list =
+      read("203.0.113.7,40123,2026-11-21T12:20:30Z\r\n2001:db8::7,1024,-2h,udp,2001:db8::1,53\n");
+  REQUIRE(list.questions.size() == 2);
+  CHECK(list.questions[0].wrong.empty());
+  CHECK(list.questions[0].question.nat_port == 40123);
+  CHECK(list.questions[0].question.from == at_second(30));
+  CHECK(list.questions[1].question.nat_ip.to_string() == "2001:db8::7");
+  CHECK(list.questions[1].question.protocol == 17);
+  CHECK(list.questions[1].question.pub_port == 53);
+  CHECK(list.questions[1].line == 2);
+}
+
+TEST_CASE_METHOD(Listed, "a head names the columns in any order, and others go along", "[ctl][trace]") {
+  const TraceList list =
+      read("\xef\xbb\xbftime,ticket,nat\n\n\"2026-11-21 12:20:30\",\"T,1\",203.0.113.7:40123\n");
+  REQUIRE(list.questions.size() == 1);
+  CHECK(list.questions[0].wrong.empty());
+  CHECK(list.questions[0].line == 3);
+  CHECK(list.questions[0].cells[1] == "T,1");
+  CHECK(list.questions[0].question.nat_port == 40123);
+}
+
+TEST_CASE_METHOD(Listed, "a head that cannot be right is refused", "[ctl][trace]") {
+  CHECK(refusal("ticket,nat_ip\n1,203.0.113.7\n").find("not both nat_ip (or nat) and time") !=
+        std::string::npos);
+  CHECK(refusal("nat_ip,nat_ip,time\n").find("the column nat_ip twice") != std::string::npos);
+  CHECK(refusal("203.0.113.7,\"40123,now\n").find("is not CSV") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Listed, "a question that cannot be read keeps its line and says why", "[ctl][trace]") {
+  const TraceList list =
+      read("nowhere,1,now\n203.0.113.7,40123,2026-11-21T12:20:30Z\n203.0.113.7,1,now,tcp,1.1.1.1,1,x\n");
+  REQUIRE(list.questions.size() == 3);
+  CHECK(list.questions[0].wrong.find("'nowhere'") != std::string::npos);
+  CHECK(list.questions[2].wrong == "7 values for 6 columns");
+
+  TraceResult result;
+  result.answers.resize(1);
+  result.answers[0].verdict = TraceVerdict::kFound;
+  result.answers[0].candidates = {sample_candidate(), sample_candidate()};
+  result.answers[0].gaps = {sample_gap()};
+  const std::string csv = trace_list_csv(list, result);
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < csv.size();) {
+    const std::size_t end = csv.find('\n', at);
+    lines.push_back(csv.substr(at, end - at));
+    at = end + 1;
+  }
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[0] ==
+        "nat_ip,nat_port,time,protocol,pub_ip,pub_port,verdict,rank,pri_ip,pri_port,answer_protocol,answer_"
+        "nat_port,"
+        "peer,vpc_id,instance,first_seen,last_seen,why,warnings");
+  CHECK(lines[1].starts_with("nowhere,1,now,,,,bad question,,"));
+  CHECK(lines[2].starts_with(
+      "203.0.113.7,40123,2026-11-21T12:20:30Z,,,,found,1,10.0.0.5,51234,tcp,40123,[2001:db8::9]:443,blue,gw-"
+      "1,"
+      "2026-11-21T12:19:30.000Z,2026-11-21T12:21:00.000Z,it moved traffic in this window,"));
+  CHECK(lines[2].find("overrun, 1,200 events lost") != std::string::npos);
+  CHECK(lines[3].find("found,2,") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Listed, "an empty list has an answer without lines", "[ctl][trace]") {
+  const TraceList list = read("");
+  CHECK(list.questions.empty());
+  CHECK(trace_list_csv(list, {}).starts_with("nat_ip,"));
+}
+
+TEST_CASE_METHOD(Listed, "a first column that is empty stays a column", "[ctl][trace]") {
+  const TraceList list = read("ticket,nat,time\n,203.0.113.7,now\n");
+  TraceResult result;
+  result.answers.resize(1);
+  CHECK(trace_list_csv(list, result).find("\n\"\",203.0.113.7,now,no session,") != std::string::npos);
+}
+
+using namespace testing;  // NOLINT: the tests' own language
+
+struct Told : InUtc {
+  Told() {
+    ledger.records = 10;
+    ledger.oldest_start = at_second(-100);
+    ledger.newest_end = at_second(100);
+  }
+  TraceAnswer answer;
+  LedgerSpan ledger;
+};
+
+TEST_CASE_METHOD(Told, "a candidate is told with its host, its times and what speaks for it",
+                 "[ctl][trace]") {
+  answer.verdict = TraceVerdict::kFound;
+  answer.candidates = {sample_candidate()};
+  CHECK(trace_text(sample_question(), answer, ledger, /*colours=*/false) ==
+        "203.0.113.7:40123 tcp at 2026-11-21 12:20:30.000 UTC, give or take 5s, zone UTC (UTC+00:00)\n"
+        "1 session\n"
+        "private host    protocol  translated         peer               from                         until"
+        "                           bytes out / in\n"
+        "10.0.0.5:51234  tcp       203.0.113.7:40123  [2001:db8::9]:443  2026-11-21 12:19:30.000 UTC  "
+        "2026-11-21 12:21:00.000 UTC  1.0 KiB / 5.0 MiB\n"
+        "  it moved traffic in this window; vpc blue, instance gw-1\n");
+}
+
+TEST_CASE_METHOD(Told, "that there was none is told with what that means", "[ctl][trace]") {
+  const auto told = [&](TraceVerdict verdict) {
+    answer.verdict = verdict;
+    return verdict_text(answer, ledger);
+  };
+  CHECK(told(TraceVerdict::kNoSession) == "no such session: the log is complete for this time, and has none");
+  CHECK(told(TraceVerdict::kUncertain).find("not complete for this time") != std::string::npos);
+  CHECK(told(TraceVerdict::kNotCovered)
+            .find("from 2026-11-21 12:18:20.000 UTC to 2026-11-21 12:21:40.000 UTC") != std::string::npos);
+  ledger.records = 0;
+  CHECK(told(TraceVerdict::kNotCovered) == "no such session was found: the ledger is empty");
+}
+
+TEST_CASE_METHOD(Told, "JSON has all that is known of a candidate", "[ctl][trace]") {
+  answer.verdict = TraceVerdict::kFound;
+  answer.candidates = {sample_candidate()};
+  answer.gaps = {sample_gap()};
+  const auto json = nlohmann::json::parse(trace_json(sample_question(), answer, ledger));
+  CHECK(json["verdict"] == "found");
+  CHECK(json["question"]["from"] == "2026-11-21T12:20:30.000Z");
+  const auto& candidate = json["candidates"][0];
+  CHECK(candidate["pri_ip"] == "10.0.0.5");
+  CHECK(candidate["session_id"] == "0000000000000abc");
+  CHECK(candidate["record"]["bytes_from_vpc"] == 1024);
+  CHECK(candidate["record"]["pkts_from_vpc"].is_null());
+  CHECK(candidate["reasons"][0] == "it moved traffic in this window");
+  CHECK(json["gaps"][0]["events_lost"] == 1200);
+}
+
+struct Said : testing::InUtc {
+  LogOptions options;
+};
+
+TEST_CASE_METHOD(Said, "a range ends now and begins as long before as its command wants", "[ctl][options]") {
+  const auto time = read_times("top", options, std::chrono::hours(1));
+  REQUIRE(time);
+  CHECK(time->until - time->from == std::chrono::hours(1));
+  CHECK(std::chrono::abs(time->until - now_ms()) < std::chrono::minutes(1));
+}
+
+TEST_CASE_METHOD(Said, "the beginning counts from the end that was given", "[ctl][options]") {
+  options.until = "2026-11-21 14:00";
+  const auto time = read_times("top", options, std::chrono::hours(1));
+  REQUIRE(time);
+  CHECK(range_text(*time) ==
+        "2026-11-21 13:00:00.000 UTC to 2026-11-21 14:00:00.000 UTC, zone UTC (UTC+00:00)");
+  options.since = "2026-11-21 14:00";
+  const auto empty = read_times("top", options, std::chrono::hours(1));
+  REQUIRE_FALSE(empty);
+  CHECK(empty.error().kind == ErrorKind::kUsage);
+}
+
+TEST_CASE_METHOD(Said, "of a ledger at rest the end is asked about where no time was given",
+                 "[ctl][options]") {
+  testing::TrafficDice dice{3};
+  testing::QueryLedger ledger;
+  ledger.fill(dice.traffic(50, testing::at_minute(0), testing::at_minute(10), 0), 20, 2);
+  const UnixMs end = ledger.view().span()->newest_end;
+  const std::chrono::milliseconds hour = std::chrono::hours(1);
+  const auto rest = within_ledger({end + hour * 2, end + hour * 3, true}, ledger.view());
+  REQUIRE(rest);
+  CHECK(rest->until == end + std::chrono::milliseconds(1));
+  CHECK(rest->until - rest->from == hour);
+  const auto alive = within_ledger({end - hour, end, true}, ledger.view());
+  CHECK(alive->until == end);
+  const auto said = within_ledger({end + hour * 2, end + hour * 3, false}, ledger.view());
+  CHECK(said->until == end + hour * 3);
+}
+
+TEST_CASE_METHOD(Said, "fields are named one by one or with commas between them", "[ctl][options]") {
+  const auto fields = read_fields("--by", {"pri_ip,pub_port"});
+  REQUIRE(fields);
+  CHECK(*fields == std::vector<Field>{Field::kPriIp, Field::kPubPort});
+  for (const char* const wrong : {"", "pri_ip,", "pri_ip,,pub_ip", "host"}) {
+    const auto refused = read_fields("--by", {wrong});
+    INFO(wrong);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.starts_with("--by: "));
+  }
+}
+
+TEST_CASE_METHOD(Said, "an answer has one shape", "[ctl][options]") {
+  Global global;
+  CHECK(*shape_of(global, options) == Shape::kTable);
+  options.csv = true;
+  CHECK(*shape_of(global, options) == Shape::kCsv);
+  global.json = true;
+  CHECK_FALSE(shape_of(global, options));
+  options.csv = false;
+  CHECK(*shape_of(global, options) == Shape::kJson);
+}
+
+}  // namespace
+}  // namespace natsession::ctl
