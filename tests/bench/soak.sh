@@ -33,28 +33,9 @@ END
 }
 
 start_http() {
-  cat >"$dir/http_collector.py" <<'END'
-import gzip, http.server, sys
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        out.write(body)
-        out.flush()
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *args):
-        pass
-
-out = open(sys.argv[2], "ab")
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-END
-  start plain "$dir/http.log" "$dir/http.err" python3 "$dir/http_collector.py" "$http_port" "$dir/http.out"
+  echo ok >"$dir/http.mode"
+  start plain "$dir/http.log" "$dir/http.err" python3 "$root/tests/lab/collector_agent.py" http "$http_port" "$dir/http.out" \
+    "$dir/http.mode"
   http_pid=$started_pid
 }
 

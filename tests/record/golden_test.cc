@@ -1,6 +1,6 @@
 // Lines, written out. Oracle: the log's specification, by hand; session_id by xxhsum -H3 (see
-// session_id_test.cc). Whole lines of golden_tcp() and golden_gap() stand in FORMAT.md, where
-// format_page_test.cc compares them; here what they do not show.
+// record_test.cc). Whole lines of golden_tcp() and golden_gap() stand in FORMAT.md, where
+// the last tests compare them; here what they do not show.
 #include "record/golden.h"
 
 #include <array>
