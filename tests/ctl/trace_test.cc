@@ -268,16 +268,15 @@ TEST_CASE_METHOD(Said, "of a ledger at rest the end is asked about where no time
   testing::TrafficDice dice{3};
   testing::QueryLedger ledger;
   ledger.fill(dice.traffic(50, testing::at_minute(0), testing::at_minute(10), 0), 20, 2);
-  const UnixMs end = ledger.view().span()->newest_end;
+  const UnixMs end = ledger.view().span().newest_end;
   const std::chrono::milliseconds hour = std::chrono::hours(1);
-  const auto rest = within_ledger({end + hour * 2, end + hour * 3, true}, ledger.view());
-  REQUIRE(rest);
-  CHECK(rest->until == end + std::chrono::milliseconds(1));
-  CHECK(rest->until - rest->from == hour);
-  const auto alive = within_ledger({end - hour, end, true}, ledger.view());
-  CHECK(alive->until == end);
-  const auto said = within_ledger({end + hour * 2, end + hour * 3, false}, ledger.view());
-  CHECK(said->until == end + hour * 3);
+  const AskedTime rest = within_ledger({end + hour * 2, end + hour * 3, true}, ledger.view());
+  CHECK(rest.until == end + std::chrono::milliseconds(1));
+  CHECK(rest.until - rest.from == hour);
+  const AskedTime alive = within_ledger({end - hour, end, true}, ledger.view());
+  CHECK(alive.until == end);
+  const AskedTime said = within_ledger({end + hour * 2, end + hour * 3, false}, ledger.view());
+  CHECK(said.until == end + hour * 3);
 }
 
 TEST_CASE_METHOD(Said, "fields are named one by one or with commas between them", "[ctl][options]") {
