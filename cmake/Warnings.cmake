@@ -18,9 +18,15 @@ endif()
 target_compile_options(natsession_options INTERFACE -fstack-protector-strong)
 target_include_directories(natsession_options INTERFACE ${PROJECT_SOURCE_DIR}/lib)
 
-# natsession_library(NAME SOURCES... DEPENDS...): one folder of lib/ as one static library.
+# natsession_library(NAME SOURCES... DEPENDS... [OWN_FLAGS]): one folder of lib/ as one static library. OWN_FLAGS: it is
+# optimised differently, hence needs a precompiled header of its own.
 function(natsession_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "OWN_FLAGS" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   add_library(natsession_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(natsession_${name} PUBLIC natsession_options ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+  if(name STREQUAL base OR ARG_OWN_FLAGS)
+    natsession_precompile(natsession_${name})
+  else()
+    natsession_precompile(natsession_${name} natsession_base)
+  endif()
 endfunction()

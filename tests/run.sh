@@ -29,14 +29,15 @@ passed=0 failed=0 skipped=0
 # Prints a stage's result and how long it took since $1.
 told() { printf '== %-24s %s (%d s)\n' "$2" "$3" "$((SECONDS - $1))"; }
 
-# Which tests a preset runs: figures of a sanitized build mean nothing, and the corpus has no threads.
+# Which tests a preset runs: figures of a sanitized build mean nothing, the corpus has no threads, and
+# tests/lab/CMakeLists.txt says which sanitizer a lab test is for.
 selection() {
   if [ -n "$label" ]; then
     echo "--label-regex $label"
   else
     case $1 in
-      asan) echo "--label-exclude bench" ;;
-      tsan) echo "--label-exclude bench|fuzz" ;;
+      asan) echo "--label-exclude bench|only-tsan|only-release" ;;
+      tsan) echo "--label-exclude bench|fuzz|only-asan|only-release" ;;
     esac
   fi
 }
@@ -87,6 +88,18 @@ if [ -z "$label" ] && [ ${#presets[@]} -gt 1 ]; then
     failed=$((failed + 1))
     told "$begun" "shellcheck" "FAILED"
   fi
+fi
+
+# Configured only: the preset that compiles each file by itself knows how to.
+if [ -z "$label" ] && [ ${#presets[@]} -gt 1 ]; then
+  begun=$SECONDS
+  status=0
+  { cmake --preset dev >/dev/null && tests/support/check-tidy.sh . build/dev; } || status=$?
+  case $status in
+    0) passed=$((passed + 1)); told "$begun" "clang-tidy" "passed" ;;
+    77) skipped=$((skipped + 1)); told "$begun" "clang-tidy" "skipped" ;;
+    *) failed=$((failed + 1)); told "$begun" "clang-tidy" "FAILED" ;;
+  esac
 fi
 
 for preset in "${presets[@]}"; do

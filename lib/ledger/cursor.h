@@ -1,6 +1,6 @@
 // Cursor: how far one sink has come in a ledger, kept in DIRECTORY/cursors/. It survives kill -9 at any
-// moment (two slots with a checksum, written in turn), and the machine's fall with what was flushed. Threads:
-// one.
+// moment (two slots with a checksum, written in turn), and the machine's fall with what was flushed.
+// Threads: one.
 #pragma once
 
 #include <memory>

@@ -12,9 +12,9 @@
 #include "control/sample_status.h"
 #include "control/status_json.h"
 #include "control_client.h"
-#include "words.h"
 #include "ledger_place.h"
 #include "support/temp_dir.h"
+#include "words.h"
 
 namespace natsession::ctl {
 namespace {
