@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "ledger/checkpoint.h"
 #include "ledger/frame_columns.h"
+#include "ledger/ledger_recovery.h"
 #include "ledger/segment_list.h"
 #include "messages.h"
 

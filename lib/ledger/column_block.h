@@ -12,37 +12,40 @@
 #include <span>
 #include <string>
 
-#include "ledger/frame_bytes.h"
+#include "ledger/bytes.h"
+
+// zstd's own, so that its header stays in column_block.cc.
+struct ZSTD_CCtx_s;
+struct ZSTD_DCtx_s;
 
 namespace natsession {
 
 class BlockWriter {
  public:
   explicit BlockWriter(int zstd_level);
-  BlockWriter(BlockWriter&&) noexcept;
-  BlockWriter& operator=(BlockWriter&&) noexcept;
-  ~BlockWriter();
 
   void append(std::span<const std::uint8_t> bytes, std::string& out);
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Free {
+    void operator()(ZSTD_CCtx_s* context) const;
+  };
+  std::unique_ptr<ZSTD_CCtx_s, Free> zstd_;
+  std::string packed_;
 };
 
 class BlockReader {
  public:
   BlockReader();
-  BlockReader(BlockReader&&) noexcept;
-  BlockReader& operator=(BlockReader&&) noexcept;
-  ~BlockReader();
 
   // False if the block does not stand for exactly out.size() bytes; `out` then holds anything.
   [[nodiscard]] bool read(ByteReader& in, std::span<std::uint8_t> out);
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Free {
+    void operator()(ZSTD_DCtx_s* context) const;
+  };
+  std::unique_ptr<ZSTD_DCtx_s, Free> zstd_;
 };
 
 }  // namespace natsession

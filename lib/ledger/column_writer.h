@@ -8,9 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "ledger/column_addresses.h"
-#include "ledger/column_context.h"
 #include "ledger/column_numbers.h"
+#include "ledger/dictionaries.h"
 #include "ledger/frame_layout.h"
 #include "ledger/number_costs.h"
 

@@ -6,7 +6,7 @@
 #include <nmmintrin.h>
 #endif
 
-#include "ledger/frame_bytes.h"
+#include "ledger/bytes.h"
 
 namespace natsession {
 namespace {

@@ -15,9 +15,9 @@
 #include <xxhash.h>
 
 #include "base/unlinked.h"
+#include "ledger/bytes.h"
 #include "ledger/crc32c.h"
 #include "ledger/ledger_directory.h"
-#include "ledger/segment_bytes.h"
 
 namespace natsession {
 namespace {

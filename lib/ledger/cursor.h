@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/unique_fd.h"
-#include "ledger/record_block.h"
+#include "ledger/frame.h"
 
 namespace natsession {
 

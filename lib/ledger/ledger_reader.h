@@ -9,8 +9,8 @@
 #include <string>
 
 #include "base/result.h"
-#include "ledger/segment_group.h"
 #include "ledger/segment_iterator.h"
+#include "ledger/segment_walker.h"
 
 namespace natsession {
 

@@ -21,8 +21,8 @@
 #include "base/guarded.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "ledger/group_encoder.h"
-#include "ledger/ledger_lock.h"
+#include "ledger/frame_encoder.h"
+#include "ledger/ledger_directory.h"
 #include "ledger/ledger_settings.h"
 #include "ledger/segment_appender.h"
 

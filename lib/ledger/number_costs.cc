@@ -1,10 +1,9 @@
 #include "ledger/number_costs.h"
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 
-#include "ledger/number_buckets.h"
+#include "ledger/number_coding.h"
 
 namespace natsession {
 

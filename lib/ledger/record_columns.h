@@ -8,9 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ledger/column_addresses.h"
+#include "ledger/dictionaries.h"
 #include "ledger/frame_layout.h"
-#include "ledger/text_dictionary.h"
 
 namespace natsession {
 

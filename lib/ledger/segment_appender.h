@@ -10,7 +10,7 @@
 #include "base/time.h"
 #include "base/unique_fd.h"
 #include "ledger/ledger_directory.h"
-#include "ledger/segment_format.h"
+#include "ledger/segment_file.h"
 
 namespace natsession {
 

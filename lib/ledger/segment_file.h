@@ -1,10 +1,11 @@
-// SegmentFile: a segment's file, read by offset. It stays readable for as long as the object lives, also when
-// the file is deleted or renamed meanwhile. Nothing is mapped: a file that is cut under a mapping would end
-// the process.
-// Threads: any.
+// A segment: its file, and the bytes around its frames.
+// Threads: plain functions and value types; a SegmentFile any.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,11 +14,83 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "base/unique_fd.h"
+#include "ledger/frame.h"
 #include "ledger/ledger_directory.h"
-#include "ledger/segment_format.h"
 
 namespace natsession {
+
+// The bytes of a segment file around its frames: the header, and the footer of a sealed one. FORMAT.md gives
+// the layout.
+//   segment = header *frame [footer]
+//   footer  = index trailer
+// Threads: plain functions and value types.
+
+inline constexpr std::uint16_t kSegmentVersion = 1;
+inline constexpr std::size_t kSegmentHeaderBytes = 64;
+inline constexpr std::size_t kTrailerBytes = 96;
+inline constexpr std::size_t kIndexEntryBytes = 72;
+// An index that says it has more entries is not read; the segment is walked instead.
+inline constexpr std::size_t kMaxIndexEntries = std::size_t{1} << 20;
+
+struct SegmentHeader {
+  Ordinal first = 0;
+  UnixMs created;
+  std::chrono::milliseconds window{};  // of the records in it; 0: not told, as by versions before
+};
+
+[[nodiscard]] std::array<std::byte, kSegmentHeaderBytes> encode_segment_header(const SegmentHeader& header);
+
+// Errors: kMalformed if it is too short, has another magic or a bad checksum; kUnavailable if it has a
+// version or
+//         required feature that this program does not know.
+[[nodiscard]] Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes);
+
+// A frame and where it stands in its segment file.
+struct FramePlace {
+  FrameInfo info;
+  std::uint64_t offset = 0;
+};
+
+// What the frames of a segment come to.
+struct SegmentBounds {
+  std::uint64_t frames = 0;
+  std::uint64_t records = 0;
+  Ordinal end = 0;  // one behind the last
+  UnixMs min_start = UnixMs::max();
+  UnixMs max_start = UnixMs::min();
+  UnixMs min_end = UnixMs::max();
+  UnixMs max_end = UnixMs::min();
+
+  void add(const FrameInfo& frame);
+};
+
+struct SegmentTrailer {
+  Ordinal first = 0;
+  std::uint64_t index_offset = 0;  // where the frames end
+  std::uint32_t index_checksum = 0;
+  SegmentBounds bounds;
+};
+
+// The footer of a segment whose frames end at `offset`.
+[[nodiscard]] std::string encode_footer(Ordinal first, std::uint64_t offset,
+                                        std::span<const FramePlace> frames);
+
+// `bytes` are the last kTrailerBytes of a file of `file_size`.
+// Errors: as decode_segment_header(); kMalformed also for an index that does not fit the file.
+[[nodiscard]] Result<SegmentTrailer> decode_trailer(std::span<const std::byte> bytes,
+                                                    std::uint64_t file_size);
+
+// Shape:  `bytes` is the index that the trailer tells of.
+// Errors: kMalformed if its checksum is bad, or an entry lies outside the frames.
+[[nodiscard]] Result<std::vector<FramePlace>> decode_index(std::span<const std::byte> bytes,
+                                                           const SegmentTrailer& trailer);
+
+// SegmentFile: a segment's file, read by offset. It stays readable for as long as the object lives, also when
+// the file is deleted or renamed meanwhile. Nothing is mapped: a file that is cut under a mapping would end
+// the process.
+// Threads: any.
 
 class SegmentFile {
  public:

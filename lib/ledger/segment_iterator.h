@@ -12,8 +12,8 @@
 #include <string>
 
 #include "base/result.h"
+#include "ledger/frame.h"
 #include "ledger/ledger_directory.h"
-#include "ledger/record_block.h"
 #include "ledger/segment_walker.h"
 
 namespace natsession {

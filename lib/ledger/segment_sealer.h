@@ -14,7 +14,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "ledger/segment_group.h"
+#include "ledger/frame_encoder.h"
+#include "ledger/segment_walker.h"
 
 namespace natsession {
 

@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "ledger/segment_group.h"
 #include "ledger/segment_list.h"
+#include "ledger/segment_walker.h"
 
 namespace natsession {
 namespace {

@@ -18,9 +18,10 @@
 #include <time.h>
 
 #include "bench/cgnat_day.h"
+#include "ledger/bytes.h"
 #include "ledger/frame.h"
-#include "ledger/frame_bytes.h"
 #include "ledger/frame_columns.h"
+#include "ledger/frame_encoder.h"
 #include "ledger/frame_layout.h"
 #include "ledger/ledger_writer.h"
 #include "support/temp_dir.h"

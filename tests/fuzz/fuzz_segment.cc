@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "fuzz/fuzz_main.h"
+#include "ledger/bytes.h"
 #include "ledger/compactor.h"
 #include "ledger/crc32c.h"
 #include "ledger/frame_layout.h"
 #include "ledger/ledger_reader.h"
 #include "ledger/ledger_writer.h"
-#include "ledger/segment_bytes.h"
 #include "ledger/verify_ledger.h"
 #include "support/manual_clock.h"
 #include "support/numbered_record.h"

@@ -1,8 +1,8 @@
 // A frame whose bytes are not what they were: never a crash, never a wrong record.
 #include <catch2/catch.hpp>
 
+#include "ledger/bytes.h"
 #include "ledger/crc32c.h"
-#include "ledger/frame_bytes.h"
 #include "ledger/frame_fixture.h"
 #include "ledger/frame_layout.h"
 #include "ledger/mend_checksums.h"

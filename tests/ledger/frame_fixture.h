@@ -11,6 +11,7 @@
 
 #include "ledger/frame.h"
 #include "ledger/frame_columns.h"
+#include "ledger/frame_encoder.h"
 
 namespace natsession::testing {
 

@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
+#include "ledger/dictionaries.h"
 #include "ledger/frame_fixture.h"
-#include "ledger/text_dictionary.h"
 
 namespace natsession::testing {
 namespace {

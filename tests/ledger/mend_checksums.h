@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "ledger/bytes.h"
 #include "ledger/crc32c.h"
 #include "ledger/frame.h"
 #include "ledger/frame_bytes.h"

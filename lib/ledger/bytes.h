@@ -1,7 +1,5 @@
-// Numbers in the bytes of a frame: little-endian on every machine, and varints.
-// Shape:  varint := seven bits a byte, the lowest first, the top bit of each but the last set; at most ten
-// bytes.
-// Threads: plain value types.
+// The bytes of the ledger's files: read with every length checked, or at fixed offsets; little-endian.
+// Threads: any; one object, one thread.
 #pragma once
 
 #include <bit>
@@ -12,7 +10,14 @@
 #include <span>
 #include <string>
 
+#include "base/time.h"
+
 namespace natsession {
+
+// Numbers in the bytes of a frame: little-endian on every machine, and varints.
+// Shape:  varint := seven bits a byte, the lowest first, the top bit of each but the last set; at most ten
+// bytes.
+// Threads: plain value types.
 
 template <std::unsigned_integral T>
 [[nodiscard]] constexpr T in_little_endian(T value) {
@@ -98,5 +103,28 @@ class ByteReader {
   std::span<const std::byte> bytes_;
   bool ok_ = true;
 };
+
+// Numbers at fixed offsets of the byte layouts in FORMAT.md, little-endian.
+// Shape:   `at` and the number's size lie within `bytes`; the constants of the layouts see to that.
+// Threads: any.
+
+template <std::unsigned_integral Number>
+void put_le(std::span<std::byte> bytes, std::size_t at, Number value) {
+  value = in_little_endian(value);
+  std::memcpy(bytes.data() + at, &value, sizeof(value));
+}
+
+template <std::unsigned_integral Number>
+[[nodiscard]] Number get_le(std::span<const std::byte> bytes, std::size_t at) {
+  return load_little_endian<Number>(bytes.data() + at);
+}
+
+inline void put_time(std::span<std::byte> bytes, std::size_t at, UnixMs time) {
+  put_le(bytes, at, static_cast<std::uint64_t>(time.time_since_epoch().count()));
+}
+
+[[nodiscard]] inline UnixMs get_time(std::span<const std::byte> bytes, std::size_t at) {
+  return UnixMs(std::chrono::milliseconds(static_cast<std::int64_t>(get_le<std::uint64_t>(bytes, at))));
+}
 
 }  // namespace natsession

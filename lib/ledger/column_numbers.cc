@@ -1,18 +1,13 @@
+#include "ledger/column_numbers.h"
+
 #include <algorithm>
 #include <bit>
-#include <vector>
 
-#include "ledger/column_block.h"
-#include "ledger/column_numbers.h"
-#include "ledger/distinct_numbers.h"
-#include "ledger/number_buckets.h"
-#include "ledger/number_costs.h"
+#include "ledger/number_coding.h"
 
 namespace natsession {
 namespace {
 
-constexpr int kFastLevel = 1;
-constexpr int kSmallLevel = 1;
 constexpr std::size_t kWorthAnEntropyCoder = 32;  // fewer numbers are packed as bits
 // Estimates are this good: what is within it of the best is tried.
 constexpr double kTry = 1.02;
@@ -20,32 +15,12 @@ constexpr double kTrySparse = 2.5;  // estimated from above
 
 }  // namespace
 
-struct NumberWriter::State {
-  explicit State(Effort wanted)
-      : effort(wanted), blocks(wanted == Effort::kFast ? kFastLevel : kSmallLevel) {}
-
-  void append(Numbers numbers, NumberShape shape, unsigned nesting, std::string& out);
-  void append_smallest(Numbers numbers, Range range, unsigned nesting, std::string& out);
-
-  void put_constant(std::uint64_t number, std::string& out);
-  void put_bits(Numbers numbers, Range range, std::string& out);
-  void put_planes(Numbers numbers, Range range, std::string& out);
-  void put_buckets(Numbers numbers, Range range, unsigned mantissa, std::string& out);
-  void put_sparse(Numbers numbers, std::uint64_t usual, unsigned nesting, std::string& out);
-  void put_dictionary(Numbers numbers, unsigned nesting, std::string& out);
-
-  Effort effort;
-  BlockWriter blocks;
-  std::vector<std::uint8_t> symbols;
-  DistinctNumbers distinct;
-};
-
-void NumberWriter::State::put_constant(std::uint64_t number, std::string& out) {
+void NumberWriter::put_constant(std::uint64_t number, std::string& out) {
   out.push_back(static_cast<char>(NumberCoding::kConstant));
   append_varint(number, out);
 }
 
-void NumberWriter::State::put_bits(Numbers numbers, Range range, std::string& out) {
+void NumberWriter::put_bits(Numbers numbers, Range range, std::string& out) {
   const auto width = static_cast<unsigned>(std::bit_width(range.max - range.min));
   out.push_back(static_cast<char>(NumberCoding::kBits));
   out.push_back(static_cast<char>(width));
@@ -54,42 +29,41 @@ void NumberWriter::State::put_bits(Numbers numbers, Range range, std::string& ou
   for (const std::uint64_t number : numbers) bits.put(number - range.min, width);
 }
 
-void NumberWriter::State::put_planes(Numbers numbers, Range range, std::string& out) {
+void NumberWriter::put_planes(Numbers numbers, Range range, std::string& out) {
   const auto width = static_cast<unsigned>(std::bit_width(range.max - range.min) + 7) / 8;
   out.push_back(static_cast<char>(NumberCoding::kPlanes));
   out.push_back(static_cast<char>(width));
   append_varint(range.min, out);
-  symbols.resize(numbers.size());
+  symbols_.resize(numbers.size());
   for (unsigned plane = 0; plane < width; ++plane) {
     for (std::size_t i = 0; i < numbers.size(); ++i) {
-      symbols[i] = static_cast<std::uint8_t>((numbers[i] - range.min) >> (8 * plane));
+      symbols_[i] = static_cast<std::uint8_t>((numbers[i] - range.min) >> (8 * plane));
     }
-    blocks.append(symbols, out);
+    blocks_.append(symbols_, out);
   }
 }
 
-void NumberWriter::State::put_buckets(Numbers numbers, Range range, unsigned mantissa, std::string& out) {
+void NumberWriter::put_buckets(Numbers numbers, Range range, unsigned mantissa, std::string& out) {
   out.push_back(static_cast<char>(NumberCoding::kBuckets));
   out.push_back(static_cast<char>(mantissa));
   append_varint(range.min, out);
-  symbols.resize(numbers.size());
+  symbols_.resize(numbers.size());
   std::uint64_t further = 0;
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const Bucket bucket = bucket_of(numbers[i] - range.min, mantissa);
-    symbols[i] = bucket.symbol;
+    symbols_[i] = bucket.symbol;
     further += bucket.bits;
   }
-  blocks.append(symbols, out);
+  blocks_.append(symbols_, out);
   const BucketTable& table = kBucketTables[mantissa];
   BitWriter bits(further, out);
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const unsigned count = table.bits[symbols[i]];
+    const unsigned count = table.bits[symbols_[i]];
     bits.put((numbers[i] - range.min) & low_bits(count), count);
   }
 }
 
-void NumberWriter::State::put_sparse(Numbers numbers, std::uint64_t usual, unsigned nesting,
-                                     std::string& out) {
+void NumberWriter::put_sparse(Numbers numbers, std::uint64_t usual, unsigned nesting, std::string& out) {
   std::vector<std::uint64_t> gaps;
   std::vector<std::uint64_t> values;
   std::uint64_t gap = 0;
@@ -109,12 +83,12 @@ void NumberWriter::State::put_sparse(Numbers numbers, std::uint64_t usual, unsig
   append(values, NumberShape::kTailed, nesting + 1, out);
 }
 
-// Of what `distinct` has collected.
-void NumberWriter::State::put_dictionary(Numbers numbers, unsigned nesting, std::string& out) {
+// Of what `distinct_` has collected.
+void NumberWriter::put_dictionary(Numbers numbers, unsigned nesting, std::string& out) {
   std::vector<std::uint64_t> indexes;
   indexes.reserve(numbers.size());
-  for (const std::uint64_t number : numbers) indexes.push_back(distinct.index_of(number));
-  const std::vector<std::uint64_t> values(distinct.numbers().begin(), distinct.numbers().end());
+  for (const std::uint64_t number : numbers) indexes.push_back(distinct_.index_of(number));
+  const std::vector<std::uint64_t> values(distinct_.numbers().begin(), distinct_.numbers().end());
   out.push_back(static_cast<char>(NumberCoding::kDictionary));
   append_varint(values.size(), out);
   append(values, NumberShape::kFlat, nesting + 1, out);
@@ -126,11 +100,11 @@ void NumberWriter::State::put_dictionary(Numbers numbers, unsigned nesting, std:
   }
 }
 
-void NumberWriter::State::append(Numbers numbers, NumberShape shape, unsigned nesting, std::string& out) {
+void NumberWriter::append(Numbers numbers, NumberShape shape, unsigned nesting, std::string& out) {
   if (numbers.empty()) return;
   const Range range = range_of(numbers);
   if (range.min == range.max) return put_constant(range.min, out);
-  if (effort == Effort::kSmall) return append_smallest(numbers, range, nesting, out);
+  if (effort_ == Effort::kSmall) return append_smallest(numbers, range, nesting, out);
 
   if (shape == NumberShape::kSparse && nesting < kMaxNesting) {
     const Majority majority = likely_majority_of(numbers);
@@ -145,7 +119,7 @@ void NumberWriter::State::append(Numbers numbers, NumberShape shape, unsigned ne
   put_buckets(numbers, range, mantissa, out);
 }
 
-void NumberWriter::State::append_smallest(Numbers numbers, Range range, unsigned nesting, std::string& out) {
+void NumberWriter::append_smallest(Numbers numbers, Range range, unsigned nesting, std::string& out) {
   struct Candidate {
     NumberCoding coding;
     unsigned mantissa;
@@ -162,10 +136,11 @@ void NumberWriter::State::append_smallest(Numbers numbers, Range range, unsigned
   }
   if (nesting < kMaxNesting && numbers.size() > 2) {
     // Of narrow numbers a plane is as good as a dictionary.
-    if (range.max - range.min > 0xff && distinct.collect(numbers)) {
+    if (range.max - range.min > 0xff && distinct_.collect(numbers)) {
       Histogram histogram{};
-      for (std::size_t index = 0; index < distinct.size(); ++index) histogram[index] = distinct.count(index);
-      const auto entries = static_cast<double>(distinct.size());
+      for (std::size_t index = 0; index < distinct_.size(); ++index)
+        histogram[index] = distinct_.count(index);
+      const auto entries = static_cast<double>(distinct_.size());
       candidates.push_back({NumberCoding::kDictionary, 0,
                             block_cost(histogram, numbers.size()) + 6 +
                                 entries * static_cast<double>(std::bit_width(range.max - range.min)) / 8});
@@ -210,17 +185,104 @@ void NumberWriter::State::append_smallest(Numbers numbers, Range range, unsigned
   out += smallest;
 }
 
-NumberWriter::NumberWriter(Effort effort) : state_(std::make_unique<State>(effort)) {}
-NumberWriter::NumberWriter(NumberWriter&&) noexcept = default;
-NumberWriter& NumberWriter::operator=(NumberWriter&&) noexcept = default;
-NumberWriter::~NumberWriter() = default;
-
-void NumberWriter::append(Numbers numbers, NumberShape shape, std::string& out) {
-  state_->append(numbers, shape, 0, out);
+bool NumberReader::read_bits(ByteReader& in, std::span<std::uint64_t> out) {
+  const unsigned width = in.u8();
+  const std::uint64_t base = in.varint();
+  if (width > 64) return false;
+  const auto bytes = in.take(bytes_for_bits(std::uint64_t{width} * out.size()));
+  if (!in.ok()) return false;
+  BitReader bits(bytes);
+  for (std::uint64_t& number : out) number = base + bits.get(width);
+  return true;
 }
 
-void NumberWriter::append_block(std::span<const std::uint8_t> bytes, std::string& out) {
-  state_->blocks.append(bytes, out);
+bool NumberReader::read_planes(ByteReader& in, std::span<std::uint64_t> out) {
+  const unsigned width = in.u8();
+  const std::uint64_t base = in.varint();
+  if (!in.ok() || width == 0 || width > 8) return false;
+  symbols_.resize(out.size());
+  for (unsigned plane = 0; plane < width; ++plane) {
+    if (!blocks_.read(in, symbols_)) return false;
+    if (plane == 0) {
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] = base + symbols_[i];
+    } else {
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] += std::uint64_t{symbols_[i]} << (8 * plane);
+    }
+  }
+  return true;
+}
+
+bool NumberReader::read_buckets(ByteReader& in, std::span<std::uint64_t> out) {
+  const unsigned mantissa = in.u8();
+  const std::uint64_t base = in.varint();
+  if (!in.ok() || mantissa > kMaxMantissa) return false;
+  symbols_.resize(out.size());
+  if (!blocks_.read(in, symbols_)) return false;
+  const BucketTable& table = kBucketTables[mantissa];
+  std::uint64_t further = 0;
+  std::uint8_t most = 0;
+  for (const std::uint8_t symbol : symbols_) {
+    further += table.bits[symbol];
+    most = std::max(most, table.bits[symbol]);
+  }
+  if (most == kNoBucket) return false;
+  const auto bytes = in.take(bytes_for_bits(further));
+  if (!in.ok()) return false;
+  BitReader bits(bytes);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = base + table.base[symbols_[i]] + bits.get(table.bits[symbols_[i]]);
+  }
+  return true;
+}
+
+bool NumberReader::read_sparse(ByteReader& in, std::span<std::uint64_t> out, unsigned nesting) {
+  const std::uint64_t usual = in.varint();
+  const std::uint64_t count = in.varint();
+  if (!in.ok() || count > out.size()) return false;
+  std::vector<std::uint64_t> gaps(static_cast<std::size_t>(count));
+  std::vector<std::uint64_t> values(gaps.size());
+  if (!read(in, gaps, nesting + 1) || !read(in, values, nesting + 1)) return false;
+  std::fill(out.begin(), out.end(), usual);
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < gaps.size(); ++i) {
+    if (gaps[i] >= out.size() - at) return false;
+    at += static_cast<std::size_t>(gaps[i]);
+    out[at++] = values[i];
+  }
+  return true;
+}
+
+bool NumberReader::read_dictionary(ByteReader& in, std::span<std::uint64_t> out, unsigned nesting) {
+  const std::uint64_t count = in.varint();
+  if (!in.ok() || count == 0 || count > kMaxFrameRecords) return false;
+  std::vector<std::uint64_t> values(static_cast<std::size_t>(count));
+  if (!read(in, values, nesting + 1) || !read(in, out, nesting + 1)) return false;
+  for (std::uint64_t& number : out) {
+    if (number >= count) return false;
+    number = values[static_cast<std::size_t>(number)];
+  }
+  return true;
+}
+
+bool NumberReader::read(ByteReader& in, std::span<std::uint64_t> out, unsigned nesting) {
+  if (out.empty()) return true;
+  if (nesting > kMaxNesting) return false;
+  switch (static_cast<NumberCoding>(in.u8())) {
+    case NumberCoding::kConstant:
+      std::fill(out.begin(), out.end(), in.varint());
+      return in.ok();
+    case NumberCoding::kBits:
+      return read_bits(in, out);
+    case NumberCoding::kPlanes:
+      return read_planes(in, out);
+    case NumberCoding::kBuckets:
+      return read_buckets(in, out);
+    case NumberCoding::kSparse:
+      return read_sparse(in, out, nesting);
+    case NumberCoding::kDictionary:
+      return read_dictionary(in, out, nesting);
+  }
+  return false;
 }
 
 }  // namespace natsession

@@ -1,0 +1,164 @@
+#include "ledger/frame_layout.h"
+
+#include <limits>
+#include <vector>
+
+#include "ledger/bytes.h"
+#include "ledger/crc32c.h"
+
+namespace natsession {
+namespace {
+
+Error malformed(std::string what) {
+  return Error{ErrorKind::kMalformed, "frame header: " + std::move(what)};
+}
+
+void store_time(UnixMs time, char* to) {
+  store_little_endian(static_cast<std::uint64_t>(time.time_since_epoch().count()), to);
+}
+
+}  // namespace
+
+std::uint32_t allowed_contexts(ColumnId column) {
+  using enum ColumnContext;
+  const std::uint32_t of_session = context_bit(kNone) | context_bit(kProtocol) | context_bit(kService);
+  switch (column) {
+    case ColumnId::kPriPort:
+    case ColumnId::kNatPort:
+      return context_bit(kNone) | context_bit(kProtocol);
+    case ColumnId::kPubPort:
+      return context_bit(kNone) | context_bit(kProtocol);
+    case ColumnId::kOutcome:
+      return of_session;
+    case ColumnId::kSessionAge:
+      return of_session;
+    case ColumnId::kStartTime:
+    case ColumnId::kSeq:
+    case ColumnId::kPktsFromVpc:
+      return of_session | context_bit(kKind) | context_bit(kContinued);
+    case ColumnId::kPktsFromPub:
+    case ColumnId::kBytesFromVpc:
+      return of_session | context_bit(kKind) | context_bit(kPktsFromVpc);
+    case ColumnId::kBytesFromPub:
+      return of_session | context_bit(kKind) | context_bit(kPktsFromVpc) | context_bit(kPktsFromPub);
+    default:
+      return context_bit(kNone);
+  }
+}
+
+bool may_go_by_address(ColumnId column, std::uint8_t key) {
+  switch (column) {
+    case ColumnId::kVpcId:
+    case ColumnId::kNatIp:
+      return key == kByPriIp;
+    case ColumnId::kPubPort:
+    case ColumnId::kProtocol:
+      return key == kByPubIp;
+    case ColumnId::kZone:
+    case ColumnId::kMark:
+      return key == kByPriIp;
+    default:
+      return false;
+  }
+}
+
+void group_by_frequency(std::span<const std::uint16_t> keys, std::span<std::uint8_t> groups) {
+  std::array<std::uint32_t, kKinds> counts{};
+  for (const std::uint16_t key : keys) ++counts[key];
+  std::vector<std::uint16_t> present;
+  for (std::uint16_t key = 0; key < kKinds; ++key) {
+    if (counts[key] != 0) present.push_back(key);
+  }
+  std::stable_sort(present.begin(), present.end(),
+                   [&](std::uint16_t left, std::uint16_t right) { return counts[left] > counts[right]; });
+  std::array<std::uint8_t, kKinds> group_of;
+  for (std::size_t place = 0; place < present.size(); ++place) {
+    group_of[present[place]] = static_cast<std::uint8_t>(std::min(place, kMaxGroups - 1));
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) groups[i] = group_of[keys[i]];
+}
+
+GroupEnds ends_of(std::span<const std::uint8_t> groups) {
+  std::array<std::array<std::uint32_t, kMaxGroups>, 4> counts{};  // four, as one would wait for itself
+  for (std::size_t i = 0; i < groups.size(); ++i) ++counts[i % 4][groups[i]];
+  GroupEnds ends{};
+  for (std::size_t g = 0; g < kMaxGroups; ++g) {
+    ends[g + 1] = ends[g] + counts[0][g] + counts[1][g] + counts[2][g] + counts[3][g];
+  }
+  return ends;
+}
+
+Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
+  if (bytes.size() < kFrameHeaderBytes) return malformed("cut short");
+  const auto raw = bytes.first(kFrameHeaderBytes);
+  if (std::memcmp(raw.data(), kFrameMagic.data(), kFrameMagic.size()) != 0) return malformed("no magic");
+  if (crc32c(raw.first(header_at::kHeaderChecksum)) !=
+      get_le<std::uint32_t>(raw, header_at::kHeaderChecksum)) {
+    return malformed("bad checksum");
+  }
+  FrameHeader header;
+  FrameInfo& info = header.info;
+  info.first = get_le<std::uint64_t>(raw, header_at::kFirstOrdinal);
+  info.last = get_le<std::uint64_t>(raw, header_at::kLastOrdinal);
+  info.records = get_le<std::uint32_t>(raw, header_at::kRecords);
+  info.bytes = get_le<std::uint32_t>(raw, header_at::kFrameLength);
+  info.min_start = get_time(raw, header_at::kMinStart);
+  info.max_start = get_time(raw, header_at::kMaxStart);
+  info.min_end = get_time(raw, header_at::kMinEnd);
+  info.max_end = get_time(raw, header_at::kMaxEnd);
+  info.long_sessions = (get_le<std::uint32_t>(raw, header_at::kFlags) & kLongSessionsFlag) != 0;
+  header.columns = get_le<std::uint16_t>(raw, header_at::kColumns);
+  header.directory_checksum = get_le<std::uint32_t>(raw, header_at::kDirectoryChecksum);
+
+  if (info.bytes < kFrameHeaderBytes || info.bytes > kMaxFrameBytes)
+    return malformed("impossible frame length");
+  if (info.records == 0 || info.records > kMaxFrameRecords) return malformed("impossible number of records");
+  if (info.last < info.first || info.last - info.first < info.records - 1)
+    return malformed("impossible ordinals");
+
+  const auto version = get_le<std::uint16_t>(raw, header_at::kVersion);
+  const std::uint32_t unknown = get_le<std::uint32_t>(raw, header_at::kRequiredFeatures) & ~kKnownFeatures;
+  if (version != kFrameVersion) {
+    info.readable = false;
+    info.why = "frame of version " + std::to_string(version) + ", this program reads version " +
+               std::to_string(kFrameVersion);
+  } else if (unknown != 0) {
+    info.readable = false;
+    info.why = "frame needs feature " + std::to_string(std::countr_zero(unknown)) +
+               ", which this program does not know";
+  } else if (get_le<std::uint16_t>(raw, header_at::kHeaderLength) != kFrameHeaderBytes) {
+    return malformed("impossible header length");
+  } else if (info.bytes - kFrameHeaderBytes < header.columns * kDirectoryEntryBytes) {
+    return malformed("directory overruns the frame");
+  }
+  return header;
+}
+
+void store_frame_header(const FrameHeader& header, char* frame) {
+  const FrameInfo& info = header.info;
+  std::memset(frame, 0, kFrameHeaderBytes);
+  std::memcpy(frame, kFrameMagic.data(), kFrameMagic.size());
+  store_little_endian(kFrameVersion, frame + header_at::kVersion);
+  store_little_endian(std::uint16_t{kFrameHeaderBytes}, frame + header_at::kHeaderLength);
+  store_little_endian(info.bytes, frame + header_at::kFrameLength);
+  store_little_endian(info.records, frame + header_at::kRecords);
+  store_little_endian(info.first, frame + header_at::kFirstOrdinal);
+  store_little_endian(info.last, frame + header_at::kLastOrdinal);
+  store_time(info.min_start, frame + header_at::kMinStart);
+  store_time(info.max_start, frame + header_at::kMaxStart);
+  store_time(info.min_end, frame + header_at::kMinEnd);
+  store_time(info.max_end, frame + header_at::kMaxEnd);
+  store_little_endian(info.long_sessions ? kLongSessionsFlag : 0U, frame + header_at::kFlags);
+  store_little_endian(static_cast<std::uint16_t>(header.columns), frame + header_at::kColumns);
+  store_little_endian(header.directory_checksum, frame + header_at::kDirectoryChecksum);
+  const std::span<const char> covered(frame, header_at::kHeaderChecksum);
+  store_little_endian(crc32c(std::as_bytes(covered)), frame + header_at::kHeaderChecksum);
+}
+
+Result<FrameInfo> read_frame_header(std::span<const std::byte> bytes) {
+  auto header = parse_frame_header(bytes);
+  if (!header) return header.error();
+  return std::move(header->info);
+}
+
+}  // namespace natsession
