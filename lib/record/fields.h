@@ -444,6 +444,38 @@ char* write_fields(const SessionRecord& record, const Selection& selection, cons
   return write_selected<false>(record, selection, format, out);
 }
 
+// A format for write_fields() whose values stand between what `Own` writes: key<kField>() before, end()
+// behind. What has no value is left out. `Own` adds text().
+template <typename Own>
+struct DelimitedFormat {
+  TimeFormat time_format;
+
+  template <Field kField>
+  char* word(char* out, std::string_view value) const {
+    return Own::end(write_text(Own::template key<kField>(out), value));
+  }
+  template <Field kField>
+  char* address(char* out, const IpAddress& value) const {
+    return Own::end(write_address(Own::template key<kField>(out), value));
+  }
+  template <Field kField>
+  char* number(char* out, std::uint64_t value) const {
+    return Own::end(write_uint(Own::template key<kField>(out), value));
+  }
+  template <Field kField>
+  char* hex(char* out, std::uint64_t value) const {
+    return Own::end(write_hex64(Own::template key<kField>(out), value));
+  }
+  template <Field kField>
+  char* time(char* out, UnixMs value) const {
+    return Own::end(write_time(Own::template key<kField>(out), value, time_format));
+  }
+  template <Field kField>
+  char* null(char* out) const {
+    return out;
+  }
+};
+
 // The fields that frames have as plain numbers: their code is the number itself, a count's one more than it
 // is.
 template <typename Visit>

@@ -100,42 +100,22 @@ Selection columns(const EncoderOptions& options) {
   return {.extra = all, .netns = all && options.with_netns, .gap_fields = all};
 }
 
-struct CsvFormat {
-  TimeFormat time_format;
-
+struct CsvFormat : DelimitedFormat<CsvFormat> {
   template <Field kField>
-  static char* comma(char* out) {
+  static char* key(char* out) {
     if constexpr (kField != Field::kInstance) *out++ = ',';
     return out;
   }
 
+  static char* end(char* out) { return out; }
+
   template <Field kField>
   char* text(char* out, std::string_view value) const {
-    return write_csv_text(comma<kField>(out), value);
-  }
-  template <Field kField>
-  char* word(char* out, std::string_view value) const {
-    return write_text(comma<kField>(out), value);
-  }
-  template <Field kField>
-  char* address(char* out, const IpAddress& value) const {
-    return write_address(comma<kField>(out), value);
-  }
-  template <Field kField>
-  char* number(char* out, std::uint64_t value) const {
-    return write_uint(comma<kField>(out), value);
-  }
-  template <Field kField>
-  char* hex(char* out, std::uint64_t value) const {
-    return write_hex64(comma<kField>(out), value);
-  }
-  template <Field kField>
-  char* time(char* out, UnixMs value) const {
-    return write_time(comma<kField>(out), value, time_format);
+    return write_csv_text(key<kField>(out), value);
   }
   template <Field kField>
   char* null(char* out) const {
-    return comma<kField>(out);
+    return key<kField>(out);
   }
 };
 
@@ -151,7 +131,7 @@ class CsvEncoder final : public Encoder {
   [[nodiscard]] std::string_view header() const override { return header_; }
   void append(const SessionRecord& record, std::string& out) const override {
     append_line(out, max_record_length(record), [&](char* at) {
-      at = write_fields(record, columns(options_), CsvFormat{options_.time_format}, at);
+      at = write_fields(record, columns(options_), CsvFormat{{options_.time_format}}, at);
       *at++ = '\n';
       return at;
     });
@@ -175,42 +155,18 @@ inline constexpr auto kLogfmtKey = [] {
   return text;
 }();
 
-struct LogfmtFormat {
-  TimeFormat time_format;
-
+struct LogfmtFormat : DelimitedFormat<LogfmtFormat> {
   template <Field kField>
   static char* key(char* out) {
     std::memcpy(out, kLogfmtKey<kField>.data(), kLogfmtKey<kField>.size());
     return out + kLogfmtKey<kField>.size();
   }
 
+  static char* end(char* out) { return out; }
+
   template <Field kField>
   char* text(char* out, std::string_view value) const {
     return write_logfmt_text(key<kField>(out), value);
-  }
-  template <Field kField>
-  char* word(char* out, std::string_view value) const {
-    return write_text(key<kField>(out), value);
-  }
-  template <Field kField>
-  char* address(char* out, const IpAddress& value) const {
-    return write_address(key<kField>(out), value);
-  }
-  template <Field kField>
-  char* number(char* out, std::uint64_t value) const {
-    return write_uint(key<kField>(out), value);
-  }
-  template <Field kField>
-  char* hex(char* out, std::uint64_t value) const {
-    return write_hex64(key<kField>(out), value);
-  }
-  template <Field kField>
-  char* time(char* out, UnixMs value) const {
-    return write_time(key<kField>(out), value, time_format);
-  }
-  template <Field kField>
-  char* null(char* out) const {
-    return out;
   }
 };
 
@@ -222,7 +178,7 @@ class LogfmtEncoder final : public Encoder {
     const bool all = gap || options_.fields == FieldSet::kAll;
     const Selection selection{.extra = all, .netns = all && options_.with_netns, .gap_fields = gap};
     append_line(out, max_record_length(record), [&](char* at) {
-      at = write_fields(record, selection, LogfmtFormat{options_.time_format}, at);
+      at = write_fields(record, selection, LogfmtFormat{{options_.time_format}}, at);
       *at++ = '\n';
       return at;
     });

@@ -17,7 +17,6 @@
 #include "base/byte_count.h"
 #include "base/time.h"
 #include "record/encoder.h"
-#include "sink/log_file.h"
 #include "sink/rotated_files.h"
 #include "sink/sink_kind.h"
 #include "sink/stream_writer.h"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
-#include "sink/endpoint.h"
+#include "sink/sink_url.h"
 
 namespace natsession {
 namespace {

@@ -6,14 +6,16 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
-#include "sink/journald_entry.h"
+#include "record/fields.h"
 
 namespace natsession {
 namespace {
@@ -72,6 +74,87 @@ Result<SinkOpener> parse(const SinkUrl& url) {
       .probe = [] { return JournaldSink::probe({}); },
       .open = [name = url.name()](const EncoderOptions& options,
                                   const Clock&) { return JournaldSink::open(name, {.options = options}); }};
+}
+
+constexpr std::string_view kPrefix = "NATSESSION_";
+constexpr std::size_t kFraming = 1 + 8 + 1;  // newline, length, newline: more than "=" and newline
+
+constexpr std::string_view kConstantFields =
+    "PRIORITY=6\n"
+    "SYSLOG_IDENTIFIER=natsessiond\n"
+    "MESSAGE_ID=";
+
+constexpr char to_capital(char byte) {
+  return byte >= 'a' && byte <= 'z' ? static_cast<char>(byte - 'a' + 'A') : byte;
+}
+
+// "NATSESSION_PRI_IP", as one constant.
+template <Field kField>
+inline constexpr auto kName = [] {
+  constexpr std::string_view kPlain = kSpec<kField>.name;
+  std::array<char, kPrefix.size() + kPlain.size()> text{};
+  std::copy(kPrefix.begin(), kPrefix.end(), text.begin());
+  std::transform(kPlain.begin(), kPlain.end(), text.begin() + kPrefix.size(), to_capital);
+  return text;
+}();
+
+char* write_length(char* out, std::uint64_t length) {
+  for (int shift = 0; shift < 64; shift += 8) *out++ = static_cast<char>((length >> shift) & 0xff);
+  return out;
+}
+
+char* write_value(char* out, std::string_view value) {
+  if (value.find('\n') == std::string_view::npos) {
+    *out++ = '=';
+  } else {
+    *out++ = '\n';
+    out = write_length(out, value.size());
+  }
+  out = write_text(out, value);
+  *out++ = '\n';
+  return out;
+}
+
+// For write_fields(): see record/fields.h.
+struct JournalFormat : DelimitedFormat<JournalFormat> {
+  template <Field kField>
+  static char* name(char* out) {
+    return write_text(out, {kName<kField>.data(), kName<kField>.size()});
+  }
+  template <Field kField>
+  static char* key(char* out) {
+    out = name<kField>(out);
+    *out++ = '=';
+    return out;
+  }
+  static char* end(char* out) {
+    *out++ = '\n';
+    return out;
+  }
+
+  template <Field kField>
+  char* text(char* out, std::string_view value) const {
+    return value.empty() ? out : write_value(name<kField>(out), value);
+  }
+};
+
+std::size_t max_length(const SessionRecord& record) {
+  return max_fields_length<kPrefix.size() + kFraming>(record, [](std::size_t size) { return size; });
+}
+
+// The encoder ends its line with a newline, which ends the field as well.
+void append_message(const SessionRecord& record, const Encoder& message, std::string& out) {
+  constexpr std::string_view kName = "MESSAGE";
+  const std::size_t begin = out.size();
+  out += kName;
+  out += '=';
+  message.append(record, out);
+  const std::size_t text = begin + kName.size() + 1;
+  const std::size_t length = out.size() - text - 1;
+  if (out.find('\n', text) == out.size() - 1) return;
+  std::array<char, 9> framing{'\n'};
+  write_length(framing.data() + 1, length);
+  out.replace(text - 1, 1, framing.data(), framing.size());
 }
 
 }  // namespace
@@ -190,6 +273,19 @@ bool JournaldSink::wait_for_room() const {
   if (settings_.patience.count() == 0) return false;
   pollfd wait{.fd = socket_.get(), .events = POLLOUT, .revents = 0};
   return ::poll(&wait, 1, static_cast<int>(settings_.patience.count())) > 0;
+}
+
+void append_journal_entry(const SessionRecord& record, const Encoder& message, const EncoderOptions& options,
+                          std::string& out) {
+  append_message(record, message, out);
+  out += kConstantFields;
+  out += kRecordMessageId;
+  out += '\n';
+  const Selection selection{
+      .extra = true, .netns = options.with_netns, .gap_fields = record.event == RecordEvent::kGap};
+  append_line(out, max_length(record), [&](char* at) {
+    return write_fields(record, selection, JournalFormat{{options.time_format}}, at);
+  });
 }
 
 }  // namespace natsession

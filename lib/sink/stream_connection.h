@@ -13,8 +13,8 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "sink/endpoint.h"
 #include "sink/sink.h"
+#include "sink/sink_url.h"
 #include "sink/tls_session.h"
 
 namespace natsession {

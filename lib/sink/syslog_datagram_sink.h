@@ -29,8 +29,8 @@
 
 #include "base/time.h"
 #include "base/unique_fd.h"
-#include "sink/endpoint.h"
-#include "sink/syslog_batch.h"
+#include "sink/sink_url.h"
+#include "sink/syslog_message.h"
 
 namespace natsession {
 

@@ -15,12 +15,17 @@
 // Source: RFC 5424, 6; RFC 5612
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "record/encoder.h"
 #include "record/session_record.h"
+#include "sink/sink_kind.h"
 
 namespace natsession {
 
@@ -47,6 +52,65 @@ class SyslogMessage {
   const EncoderOptions options_;
   const std::string process_id_;
   const std::unique_ptr<Encoder> text_;
+};
+
+// What the syslog sinks have in common, whatever their transport. SyslogSettings: what the URL says.
+// SyslogBatch: a run of records as syslog messages, framed, in one buffer; where each ends.
+// Threads: settings are a plain value; a batch belongs to one thread, the sink's.
+
+enum class SyslogFraming {
+  kNone,     // a datagram is a message
+  kOctets,   // RFC 6587, 3.4.1: the length in digits, a space, the message
+  kNewline,  // RFC 6587, 3.4.2: the message, a newline
+};
+
+struct SyslogSettings {
+  SyslogHeader header;
+  EncoderOptions options;  // of the text; times look alike in the fields
+  SyslogFraming framing = SyslogFraming::kNone;
+  // Without framing. What is longer is rejected, never cut. RFC 5424 makes receivers take 480, asks them to
+  // take 2048; rsyslog takes 8192 unless told otherwise.
+  std::size_t max_message = 8192;
+  std::chrono::milliseconds timeout{10'000};  // to connect, and for a peer that takes nothing
+
+  // Reads syslog_options() and syslog_framing_options().
+  // Errors: kUsage, naming URL, key and value.
+  [[nodiscard]] static Result<SyslogSettings> parse(const SinkUrl& url, SyslogFraming framing);
+  [[nodiscard]] SyslogSettings with(const EncoderOptions& encoder) const;
+};
+
+[[nodiscard]] std::span<const Option<SyslogSettings>> syslog_options();
+// What only streams have.
+[[nodiscard]] std::span<const Option<SyslogSettings>> syslog_framing_options();
+
+class SyslogBatch {
+ public:
+  explicit SyslogBatch(const SyslogSettings& settings);
+
+  // Takes records from the front until there are `limit_bytes`, but one in any case; or until the next one's
+  // message would be too long.
+  void fill(std::span<const SessionRecord> records, std::size_t limit_bytes);
+
+  [[nodiscard]] std::string_view text() const { return text_; }
+  [[nodiscard]] std::span<const std::size_t> ends() const { return ends_; }
+  // The message at `index`, with its framing.
+  [[nodiscard]] std::string_view message(std::size_t index) const {
+    const std::size_t begin = index == 0 ? 0 : ends_[index - 1];
+    return std::string_view(text_).substr(begin, ends_[index] - begin);
+  }
+  // Why the first of the records cannot be sent, ever; empty if it can.
+  [[nodiscard]] const std::string& refusal() const { return refusal_; }
+
+ private:
+  bool append(const SessionRecord& record);
+
+  const SyslogMessage encoder_;
+  const SyslogFraming framing_;
+  const std::size_t max_message_;
+  std::string message_;
+  std::string text_;
+  std::vector<std::size_t> ends_;
+  std::string refusal_;
 };
 
 }  // namespace natsession

@@ -24,10 +24,10 @@
 #include <string>
 #include <string_view>
 
-#include "sink/endpoint.h"
+#include "sink/sink_url.h"
 #include "sink/stream_connection.h"
-#include "sink/syslog_batch.h"
-#include "sink/tls_settings.h"
+#include "sink/syslog_message.h"
+#include "sink/tls_session.h"
 
 namespace natsession {
 
