@@ -1,11 +1,11 @@
-// Netlink attributes, walked in place: libmnl's mnl_attr_ok() and mnl_attr_next(), inlined and strict.
-// Where libmnl stops silently at a length that does not fit, this walk says so. Nothing is read but through
-// memcpy, so bytes may stand at any address.
+// The decoder's parts that are in a header so that the hot path stays one function: attributes, tuples.
 // Threads: pure functions.
 #pragma once
 
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +15,14 @@
 
 #include <endian.h>
 
+#include "session/conntrack_event.h"
+
 namespace natsession {
+
+// Netlink attributes, walked in place: libmnl's mnl_attr_ok() and mnl_attr_next(), inlined and strict.
+// Where libmnl stops silently at a length that does not fit, this walk says so. Nothing is read but through
+// memcpy, so bytes may stand at any address.
+// Threads: pure functions.
 
 struct Attribute {
   std::uint16_t type = 0;  // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
@@ -62,6 +69,116 @@ template <typename T>
   if constexpr (sizeof(T) == 8) value = be64toh(value);
   out = value;
   return true;
+}
+
+// One direction of a flow, as CTA_TUPLE_ORIG and CTA_TUPLE_REPLY nest it. Part of the decoder, in a header so
+// that the hot path stays one function.
+// Errors: every load_*() is false if a length does not fit; `unknown` counts the attributes that were
+// skipped.
+// Threads: pure functions.
+
+struct TupleParts {
+  Tuple tuple;
+  std::uint16_t zone = 0;
+  std::uint8_t protocol = 0;
+  bool src_v4 = false, dst_v4 = false, src_v6 = false, dst_v6 = false;
+  bool has_protocol = false, has_zone = false;
+
+  [[nodiscard]] bool is_v4() const { return src_v4; }
+  // A flow has two addresses of one family, and a protocol. Ports it may lack.
+  [[nodiscard]] bool complete() const {
+    const bool v4 = src_v4 && dst_v4 && !src_v6 && !dst_v6;
+    const bool v6 = src_v6 && dst_v6 && !src_v4 && !dst_v4;
+    return (v4 || v6) && has_protocol;
+  }
+};
+
+inline bool load_v4(std::span<const std::byte> payload, IpAddress& out) {
+  std::uint32_t address = 0;
+  if (payload.size() < sizeof(address)) return false;
+  std::memcpy(&address, payload.data(), sizeof(address));
+  out = IpAddress::from_v4(address);
+  return true;
+}
+
+inline bool load_v6(std::span<const std::byte> payload, IpAddress& out) {
+  std::array<std::uint8_t, 16> address{};
+  if (payload.size() < address.size()) return false;
+  std::memcpy(address.data(), payload.data(), address.size());
+  out = IpAddress::from_v6(address);
+  return true;
+}
+
+inline bool load_addresses(std::span<const std::byte> bytes, TupleParts& parts, std::uint64_t& unknown) {
+  return for_each_attribute(bytes, [&](const Attribute& attribute) {
+    switch (attribute.type) {
+      case CTA_IP_V4_SRC:
+        parts.src_v4 = true;
+        return load_v4(attribute.payload, parts.tuple.src);
+      case CTA_IP_V4_DST:
+        parts.dst_v4 = true;
+        return load_v4(attribute.payload, parts.tuple.dst);
+      case CTA_IP_V6_SRC:
+        parts.src_v6 = true;
+        return load_v6(attribute.payload, parts.tuple.src);
+      case CTA_IP_V6_DST:
+        parts.dst_v6 = true;
+        return load_v6(attribute.payload, parts.tuple.dst);
+      default:
+        unknown += attribute.type > CTA_IP_MAX ? 1 : 0;
+        return true;
+    }
+  });
+}
+
+// ICMP has no ports; what it has instead stands where the ports would: see Tuple.
+inline bool load_protocol(std::span<const std::byte> bytes, TupleParts& parts, std::uint64_t& unknown) {
+  Tuple& tuple = parts.tuple;
+  return for_each_attribute(bytes, [&](const Attribute& attribute) {
+    std::uint8_t octet = 0;
+    switch (attribute.type) {
+      case CTA_PROTO_NUM:
+        parts.has_protocol = true;
+        return load_be(attribute.payload, parts.protocol);
+      case CTA_PROTO_SRC_PORT:
+      case CTA_PROTO_ICMP_ID:
+      case CTA_PROTO_ICMPV6_ID:
+        return load_be(attribute.payload, tuple.src_port);
+      case CTA_PROTO_DST_PORT:
+        return load_be(attribute.payload, tuple.dst_port);
+      case CTA_PROTO_ICMP_TYPE:
+      case CTA_PROTO_ICMPV6_TYPE:
+        if (!load_be(attribute.payload, octet)) return false;
+        tuple.dst_port =
+            static_cast<std::uint16_t>((tuple.dst_port & 0x00ffU) | (std::uint32_t{octet} << 8U));
+        return true;
+      case CTA_PROTO_ICMP_CODE:
+      case CTA_PROTO_ICMPV6_CODE:
+        if (!load_be(attribute.payload, octet)) return false;
+        tuple.dst_port = static_cast<std::uint16_t>((tuple.dst_port & 0xff00U) | octet);
+        return true;
+      default:
+        unknown += attribute.type > CTA_PROTO_MAX ? 1 : 0;
+        return true;
+    }
+  });
+}
+
+inline bool load_tuple(std::span<const std::byte> bytes, TupleParts& parts, std::uint64_t& unknown) {
+  return for_each_attribute(bytes, [&](const Attribute& attribute) {
+    switch (attribute.type) {
+      case CTA_TUPLE_IP:
+        return load_addresses(attribute.payload, parts, unknown);
+      case CTA_TUPLE_PROTO:
+        return load_protocol(attribute.payload, parts, unknown);
+      case CTA_TUPLE_ZONE:
+        parts.has_zone = true;
+        return load_be(attribute.payload, parts.zone);
+      default:
+        unknown += attribute.type > CTA_TUPLE_MAX ? 1 : 0;
+        return true;
+    }
+  });
 }
 
 }  // namespace natsession

@@ -8,7 +8,6 @@
 #include <limits>
 
 #include "conntrack/attribute.h"
-#include "conntrack/tuple_parts.h"
 
 namespace natsession {
 namespace {

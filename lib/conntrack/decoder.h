@@ -8,6 +8,7 @@
 #include <span>
 
 #include "session/conntrack_event.h"
+#include "session/settings.h"
 
 namespace natsession {
 
@@ -46,5 +47,21 @@ struct DecodeCounters {
 // Source: linux/netfilter/nfnetlink_conntrack.h, CTA_*; net/netfilter/nf_conntrack_netlink.c
 [[nodiscard]] DecodeResult decode(std::span<const std::byte> message, ConntrackEvent& out,
                                   DecodeCounters& counters);
+
+// Which bits of a flow's status word a NatSelection asks for.
+// Threads: pure functions.
+
+// A flow is selected if one of these bits is set.
+[[nodiscard]] constexpr std::uint32_t nat_status_mask(NatSelection selection) {
+  switch (selection) {
+    case NatSelection::kSnat:
+      return kStatusSrcNat;
+    case NatSelection::kDnat:
+      return kStatusDstNat;
+    case NatSelection::kAny:
+      break;
+  }
+  return kStatusSrcNat | kStatusDstNat;
+}
 
 }  // namespace natsession

@@ -1,6 +1,7 @@
 #include "conntrack/receive_ring.h"
 
 #include <linux/netlink.h>
+#include <sys/mman.h>
 
 #include <cerrno>
 #include <cstring>
@@ -48,6 +49,16 @@ ReceiveRing::Datagram ReceiveRing::datagram(std::size_t slot) const {
 
 void ReceiveRing::mark_handled(std::size_t slot) {
   std::memset(slot_start(slot) + kSenderBytes, 0, sizeof(nlmsghdr::nlmsg_len));
+}
+
+Result<MemoryRegion> MemoryRegion::anonymous(std::size_t bytes) {
+  void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) return system_error("map memory for the receive buffers", errno);
+  return MemoryRegion(std::span(static_cast<std::byte*>(start), bytes));
+}
+
+MemoryRegion::~MemoryRegion() {
+  if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
 }
 
 }  // namespace natsession

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 
 #include <fcntl.h>
 #include <unistd.h>
-
-#include "base/unique_fd.h"
 
 namespace natsession {
 namespace {
@@ -43,6 +42,25 @@ Result<std::optional<SysctlChange>> tune_one(std::string_view name, std::string_
   return std::optional(SysctlChange{std::string(name), **std::move(before), "1"});
 }
 
+constexpr const char* kCount = "/proc/sys/net/netfilter/nf_conntrack_count";
+constexpr const char* kMax = "/proc/sys/net/netfilter/nf_conntrack_max";
+
+Result<UniqueFd> open_sysctl(const char* path) {
+  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!fd) return system_error(std::string("open ") + path, errno, ErrorKind::kUnavailable);
+  return fd;
+}
+
+Result<std::uint64_t> read_number(const UniqueFd& fd, const char* path) {
+  std::array<char, 32> text{};
+  const ssize_t length = ::pread(fd.get(), text.data(), text.size(), 0);
+  if (length < 0) return system_error(std::string("read ") + path, errno);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + length, number);
+  if (error != std::errc()) return Error{ErrorKind::kIo, std::string("read ") + path + ": not a number"};
+  return number;
+}
+
 }  // namespace
 
 Result<std::optional<std::string>> read_sysctl(std::string_view name, std::string_view proc) {
@@ -73,6 +91,22 @@ Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc) {
     if (*change) changes.push_back(**std::move(change));
   }
   return changes;
+}
+
+Result<TableGauge> TableGauge::open() {
+  auto count = open_sysctl(kCount);
+  if (!count) return count.error();
+  auto max = open_sysctl(kMax);
+  if (!max) return max.error();
+  return TableGauge(*std::move(count), *std::move(max));
+}
+
+Result<TableUsage> TableGauge::read() const {
+  const auto count = read_number(count_, kCount);
+  if (!count) return count.error();
+  const auto max = read_number(max_, kMax);
+  if (!max) return max.error();
+  return TableUsage{*count, *max};
 }
 
 }  // namespace natsession

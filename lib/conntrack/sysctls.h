@@ -1,7 +1,6 @@
-// The sysctls of a network namespace that a full log needs, and setting them.
-// Shape:  /proc/sys/net shows the namespace of the thread that opens it, so call these while in it
-// (NetworkNamespace).
-// Threads: any, each in its own namespace.
+// What /proc/sys/net tells of a network namespace: the sysctls that a full log needs, and how full the table
+// is.
+// Threads: any, each in its own namespace; a TableGauge one at a time.
 #pragma once
 
 #include <array>
@@ -11,8 +10,15 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
+#include "session/table_guard.h"
 
 namespace natsession {
+
+// The sysctls of a network namespace that a full log needs, and setting them.
+// Shape:  /proc/sys/net shows the namespace of the thread that opens it, so call these while in it
+// (NetworkNamespace).
+// Threads: any, each in its own namespace.
 
 struct WantedSysctl {
   std::string_view name;     // as sysctl(8) has it
@@ -52,5 +58,23 @@ struct SysctlChange {
 // is
 //         mounted read-only (as in containers), naming it and what had been changed before it.
 [[nodiscard]] Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc = kProc);
+
+// TableGauge: how full the conntrack table of one network namespace is.
+// Opened in the namespace of the calling thread (see NetworkNamespace), and stays with it.
+// Threads: one at a time.
+class TableGauge {
+ public:
+  // Errors: kUnavailable if nf_conntrack is not loaded.
+  [[nodiscard]] static Result<TableGauge> open();
+
+  // Two reads of /proc, some microseconds.
+  // Errors: kIo, with the cause.
+  [[nodiscard]] Result<TableUsage> read() const;
+
+ private:
+  TableGauge(UniqueFd count, UniqueFd max) : count_(std::move(count)), max_(std::move(max)) {}
+  UniqueFd count_;
+  UniqueFd max_;
+};
 
 }  // namespace natsession

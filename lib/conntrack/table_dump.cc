@@ -1,10 +1,52 @@
 #include "conntrack/table_dump.h"
 
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <array>
 #include <cerrno>
-#include <span>
+#include <cstring>
 
 namespace natsession {
 namespace {
+
+// Room for the longest of them: two headers and two attributes of eight bytes.
+using RequestBuffer = std::array<std::byte, 128>;
+
+nlmsghdr* begin_request(RequestBuffer& buffer, unsigned message, std::uint16_t flags,
+                        std::uint32_t sequence) {
+  nlmsghdr* header = mnl_nlmsg_put_header(buffer.data());
+  header->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8U | message);
+  header->nlmsg_flags = flags;
+  header->nlmsg_seq = sequence;
+  auto* family = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
+  family->nfgen_family = AF_UNSPEC;
+  family->version = NFNETLINK_V0;
+  family->res_id = 0;
+  return header;
+}
+
+std::vector<std::byte> finish_request(const RequestBuffer& buffer, const nlmsghdr* header) {
+  return {buffer.begin(), buffer.begin() + header->nlmsg_len};
+}
+
+// The int that NLMSG_ERROR and NLMSG_DONE begin with: 0 or a negative errno. Absent reads as 0.
+int answer_code(std::span<const std::byte> message) {
+  int code = 0;
+  if (message.size() >= sizeof(nlmsghdr) + sizeof(code)) {
+    std::memcpy(&code, message.data() + sizeof(nlmsghdr), sizeof(code));
+  }
+  return code;
+}
+
+// Codes that make sense; anything else would overflow when it is negated.
+int to_errno(int code) {
+  return code > -4096 && code < 0 ? -code : EPROTO;
+}
 
 // Everything but what an unfiltered request would fail with as well.
 bool is_refusal_of_filter(int error_number) {
@@ -13,6 +55,68 @@ bool is_refusal_of_filter(int error_number) {
 }
 
 }  // namespace
+
+std::vector<std::byte> dump_request(std::uint32_t sequence, std::optional<StatusFilter> filter) {
+  alignas(nlmsghdr) RequestBuffer buffer{};
+  nlmsghdr* header = begin_request(buffer, IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+  if (filter) {
+    mnl_attr_put_u32(header, CTA_STATUS, htonl(filter->value));
+    mnl_attr_put_u32(header, CTA_STATUS_MASK, htonl(filter->mask));
+  }
+  return finish_request(buffer, header);
+}
+
+std::vector<std::byte> stats_request(std::uint32_t sequence) {
+  alignas(nlmsghdr) RequestBuffer buffer{};
+  const nlmsghdr* header = begin_request(buffer, IPCTNL_MSG_CT_GET_STATS, NLM_F_REQUEST, sequence);
+  return finish_request(buffer, header);
+}
+
+void DumpReader::hand_on(std::span<const std::byte> message, EventSource::Handler& handler,
+                         DumpCounters& counters) {
+  ConntrackEvent entry;
+  if (decode(message, entry, counters.decode) != DecodeResult::kEvent) return;
+  began_ = true;
+  if ((entry.status & kStatusDying) != 0) {
+    ++counters.dying;
+  } else if ((entry.status & status_mask_) == 0) {
+    ++counters.not_selected;
+  } else {
+    entry.type = EventType::kUpdate;
+    handler.on_event(entry);
+  }
+}
+
+Result<DumpReader::State> DumpReader::read(std::span<const std::byte> datagram, EventSource::Handler& handler,
+                                           DumpCounters& counters) {
+  while (!datagram.empty()) {
+    nlmsghdr header{};
+    if (datagram.size() < sizeof(header)) {
+      return Error{ErrorKind::kMalformed, "read the conntrack table: a message is cut short"};
+    }
+    std::memcpy(&header, datagram.data(), sizeof(header));
+    if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > datagram.size()) {
+      return Error{ErrorKind::kMalformed, "read the conntrack table: a message's length does not fit"};
+    }
+    const auto message = datagram.first(header.nlmsg_len);
+    datagram = datagram.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), datagram.size()));
+    if (header.nlmsg_seq != sequence_) {
+      ++counters.stale;
+      continue;
+    }
+    if ((header.nlmsg_flags & NLM_F_DUMP_INTR) != 0) interrupted_ = true;
+    if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR) {
+      const int code = answer_code(message);
+      if (code == 0 && header.nlmsg_type == NLMSG_DONE) return State::kDone;
+      if (code == 0) continue;  // an acknowledgement
+      error_number_ = to_errno(code);
+      if (!began_) return State::kRefused;
+      return system_error("read the conntrack table", error_number_);
+    }
+    hand_on(message, handler, counters);
+  }
+  return State::kMore;
+}
 
 TableDump::TableDump(NetlinkSocket socket, std::uint32_t status_mask, std::vector<StatusFilter> passes)
     : socket_(std::move(socket)),

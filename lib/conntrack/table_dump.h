@@ -1,22 +1,83 @@
-// TableDump: shows the whole conntrack table, filtered by status, in small parts that the caller asks for one
-// by one.
-// Threads: one, the collector's.
+// Dumps of the conntrack table: the requests, the answers, and the pass over the table in small parts.
+// Threads: one at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
-#include "conntrack/dump_reader.h"
+#include "conntrack/decoder.h"
 #include "conntrack/netlink_socket.h"
-#include "conntrack/requests.h"
 #include "session/event_source.h"
 #include "session/settings.h"
 
 namespace natsession {
 
+// The ctnetlink requests that this program sends.
+// Threads: pure functions.
+
+// Shows entries whose status word has, under `mask`, exactly `value`.
+struct StatusFilter {
+  std::uint32_t value = 0;
+  std::uint32_t mask = 0;
+};
+
+// IPCTNL_MSG_CT_GET with NLM_F_DUMP, all families. The filter is CTA_STATUS with CTA_STATUS_MASK (Linux 5.19;
+// kernels before that ignore it and show everything).
+[[nodiscard]] std::vector<std::byte> dump_request(std::uint32_t sequence, std::optional<StatusFilter> filter);
+
+// IPCTNL_MSG_CT_GET_STATS: the cheapest question that needs the same permission as all others.
+[[nodiscard]] std::vector<std::byte> stats_request(std::uint32_t sequence);
+
+// DumpReader: reads the kernel's answer to one dump request, datagram by datagram. No I/O.
+// Threads: one at a time.
+
+struct DumpCounters {
+  DecodeCounters decode;
+  std::uint64_t stale = 0;         // messages of an earlier dump, by their sequence number
+  std::uint64_t not_selected = 0;  // entries that the kernel's filter should have kept back, or had no way to
+  std::uint64_t dying = 0;         // entries that are being deleted: their DESTROY says the rest
+  std::uint64_t foreign = 0;       // datagrams that are not the kernel's
+  std::uint64_t truncated = 0;
+  friend bool operator==(const DumpCounters&, const DumpCounters&) = default;
+};
+
+class DumpReader {
+ public:
+  enum class State {
+    kMore,
+    kDone,
+    kRefused,  // the kernel answered the request with an error, before any entry: see error_number()
+  };
+
+  // Reads the answer to the request with this sequence number. Entries are handed on if their status has a
+  // bit of `status_mask`.
+  DumpReader(std::uint32_t sequence, std::uint32_t status_mask)
+      : sequence_(sequence), status_mask_(status_mask) {}
+
+  // Errors: kMalformed if message lengths do not fit; kIo or kPermission if the dump broke off in the middle.
+  Result<State> read(std::span<const std::byte> datagram, EventSource::Handler& handler,
+                     DumpCounters& counters);
+
+  [[nodiscard]] bool interrupted() const { return interrupted_; }  // NLM_F_DUMP_INTR was seen
+  [[nodiscard]] int error_number() const { return error_number_; }
+
+ private:
+  void hand_on(std::span<const std::byte> message, EventSource::Handler& handler, DumpCounters& counters);
+
+  std::uint32_t sequence_;
+  std::uint32_t status_mask_;
+  bool interrupted_ = false;
+  bool began_ = false;
+  int error_number_ = 0;
+};
+
+// TableDump: shows the whole conntrack table, filtered by status, in small parts that the caller asks for one
+// by one.
+// Threads: one, the collector's.
 class TableDump {
  public:
   // The kernel fills a part as far as the buffer allows, and never more than this.

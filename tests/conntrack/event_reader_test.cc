@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "conntrack/conntrack_source.h"
 #include "conntrack/decoder_fixture.h"
 #include "conntrack/dump_reader.h"
 #include "support/event_list.h"
