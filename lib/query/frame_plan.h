@@ -11,7 +11,7 @@
 #include "ledger/segment_list.h"
 #include "ledger/segment_walker.h"
 #include "query/query.h"
-#include "query/scan_report.h"
+#include "query/scan_batch.h"
 
 namespace natsession {
 

@@ -9,7 +9,6 @@
 #include <sqlite3.h>
 
 #include "query/log_constraints.h"
-#include "query/sql_context.h"
 #include "query/sql_functions.h"
 #include "record/text_writer.h"
 

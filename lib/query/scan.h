@@ -30,7 +30,6 @@
 #include "query/frame_plan.h"
 #include "query/query.h"
 #include "query/scan_batch.h"
-#include "query/scan_report.h"
 
 namespace natsession {
 

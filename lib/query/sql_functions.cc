@@ -1,7 +1,6 @@
 #include "query/sql_functions.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "query/local_time.h"

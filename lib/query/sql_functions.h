@@ -1,13 +1,83 @@
-// The functions of SqlSession beside SQLite's own: date_trunc, in_prefix, to_unixtime, from_unixtime; and
-// trim, ltrim and rtrim of two arguments in place of SQLite's.
+// What is inside an SqlSession: what its table and functions share, the table, the functions.
 // Threads: one, the session's.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
 #include <sqlite3.h>
 
-#include "query/sql_context.h"
+#include "query/scan.h"
+
 
 namespace natsession {
+
+// SqlContext: what a session's table and functions share, for the statement that runs.
+// Threads: one, the session's.
+
+// Texts of addresses that SQLite may point to until the statement ends: each is made once, however many rows
+// it is in.
+class AddressTexts {
+ public:
+  static constexpr std::size_t kMaxTexts = 400'000;
+
+  // Null when the pool is full.
+  [[nodiscard]] const std::string* address(const IpAddress& address);
+  void clear() { addresses_.clear(); }
+
+ private:
+  struct Hash {
+    [[nodiscard]] std::size_t operator()(const IpAddress& address) const {
+      return std::hash<std::string_view>()(
+          {reinterpret_cast<const char*>(address.bytes().data()), address.bytes().size()});
+    }
+  };
+  std::unordered_map<IpAddress, std::string, Hash> addresses_;
+};
+
+// The text of date_trunc() for the times of one minute.
+struct KeptTimeText {
+  std::int64_t minute = -1;
+  int unit = 0;
+  std::string text;
+};
+
+struct SqlContext {
+  // Each has memory of its own, which SQLite does not count.
+  static constexpr unsigned kMaxScans = 12;
+  static constexpr unsigned kScansWithThreads = 2;  // further ones, the inner loops, read on the caller's
+
+  explicit SqlContext(SegmentList view) : ledger(std::move(view)) {}
+
+  SegmentList ledger;
+  ScanControl control;
+  bool utc = false;
+
+  // Of the statement that runs.
+  bool other_collations = false;  // it has the word COLLATE in it
+  AddressTexts texts;
+  std::array<KeptTimeText, 256> time_texts;
+  unsigned scans = 0;  // under way
+  ScanReport report;
+  std::optional<Error> error;  // what SQLite's codes cannot say
+  UnixMs now;                  // for the functions: the same in the whole statement
+
+  void begin_statement(std::string_view sql, UnixMs time);
+};
+
+// The table `log`: a ledger as an SQLite virtual table. See sql_session.h for what it looks like from
+// outside. `context` must outlive the connection. Returns SQLite's code.
+[[nodiscard]] int add_log_table(sqlite3* database, SqlContext& context);
+
+// The functions of SqlSession beside SQLite's own: date_trunc, in_prefix, to_unixtime, from_unixtime; and
+// trim, ltrim and rtrim of two arguments in place of SQLite's.
+// Threads: one, the session's.
 
 // `context` must outlive the connection. Returns SQLite's code.
 [[nodiscard]] int add_functions(sqlite3* database, SqlContext& context);

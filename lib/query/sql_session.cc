@@ -6,7 +6,6 @@
 
 #include <sqlite3.h>
 
-#include "query/sql_context.h"
 #include "query/sql_functions.h"
 
 namespace natsession {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "query/group_table.h"
+#include "query/group.h"
 #include "query/top.h"
 
 namespace natsession {

@@ -5,8 +5,7 @@
 #include <atomic>
 #include <optional>
 
-#include "query/group_table.h"
-#include "query/session_counter.h"
+#include "query/group.h"
 
 namespace natsession {
 namespace {
