@@ -17,7 +17,6 @@ namespace natsession {
 // Numbers in the bytes of a frame: little-endian on every machine, and varints.
 // Shape:  varint := seven bits a byte, the lowest first, the top bit of each but the last set; at most ten
 // bytes.
-// Threads: plain value types.
 
 template <std::unsigned_integral T>
 [[nodiscard]] constexpr T in_little_endian(T value) {

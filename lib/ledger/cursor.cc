@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "base/unlinked.h"
+#include "base/files.h"
 #include "ledger/bytes.h"
 #include "ledger/crc32c.h"
 #include "ledger/ledger_directory.h"

@@ -134,9 +134,6 @@ inline constexpr std::uint8_t kByPubIp = 1;
 [[nodiscard]] constexpr std::uint64_t count_code(Count count) {
   return count.known() ? count.value() + 1 : 0;
 }
-[[nodiscard]] constexpr Count count_of_code(std::uint64_t code) {
-  return code == 0 ? Count() : Count(code - 1);
-}
 
 [[nodiscard]] constexpr std::uint64_t zigzag(std::uint64_t difference) {
   return (difference << 1) ^ (0 - (difference >> 63));

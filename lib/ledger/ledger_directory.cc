@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/unlinked.h"
+#include "base/files.h"
 
 namespace natsession {
 namespace {

@@ -100,7 +100,6 @@ class LedgerDirectory {
 // closed", and behind the latter "until 1795263662108": until when there are records of all that happened, in
 // ms.
 // Threads: one.
-
 class LedgerLock {
  public:
   // Errors: kUnavailable if another writer has it, naming its pid; kMalformed if LOCK is no regular file;

@@ -5,7 +5,7 @@
 
 #include <fcntl.h>
 
-#include "base/replace_file.h"
+#include "base/files.h"
 #include "ledger/cursor.h"
 #include "ledger/frame_encoder.h"
 #include "ledger/segment_walker.h"

@@ -16,7 +16,6 @@ namespace natsession {
 // Bits in a row, for numbers whose bits are as good as random: no compressor makes them fewer.
 // Shape:  the first number's lowest bit is the lowest bit of the first byte; the last byte is filled up with
 // zeros.
-// Threads: plain value types.
 
 [[nodiscard]] constexpr std::size_t bytes_for_bits(std::uint64_t bits) {
   return static_cast<std::size_t>((bits + 7) / 8);

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/unlinked.h"
+#include "base/files.h"
 #include "ledger/bytes.h"
 #include "ledger/crc32c.h"
 

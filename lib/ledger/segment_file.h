@@ -91,7 +91,6 @@ struct SegmentTrailer {
 // the file is deleted or renamed meanwhile. Nothing is mapped: a file that is cut under a mapping would end
 // the process.
 // Threads: any.
-
 class SegmentFile {
  public:
   // Errors: as LedgerDirectory::open_file().

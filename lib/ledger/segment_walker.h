@@ -119,7 +119,6 @@ class GroupWalker {
 // GroupDecoder: the records of one group of frames, in the order of their ordinals, with what of it is
 // damaged.
 // Threads: one.
-
 class GroupDecoder {
  public:
   // What cannot be read of a group.

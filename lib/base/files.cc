@@ -1,12 +1,10 @@
-#include "base/replace_file.h"
+#include "base/files.h"
 
 #include <cerrno>
 #include <cstdio>
 
 #include <fcntl.h>
 #include <unistd.h>
-
-#include "base/unique_fd.h"
 
 namespace natsession {
 

@@ -1,0 +1,35 @@
+// What is done with files as a whole: replaced so that no reader sees half of one; and whether they are still
+// there.
+// Threads: any; two at once on one file are not kept apart.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace natsession {
+
+// Replaces a file as a whole: whoever looks finds the old one or the new one, also after the machine fell.
+// Threads: any; two at once on one file are not kept apart.
+
+// The file `name` in `directory` becomes `parts`, one behind the other, with mode 0640; on the disk when it
+// returns.
+// Errors: kPermission, kIo with the path; the old file then stays.
+Result<void> replace_file(const std::string& directory, const std::string& name,
+                          std::span<const std::string_view> parts);
+
+// Whether somebody removed the file or directory behind an open descriptor: what is written to it, nobody
+// can find any more.
+// Threads: any.
+
+[[nodiscard]] inline bool is_unlinked(const UniqueFd& fd) {
+  struct stat status {};
+  return ::fstat(fd.get(), &status) == 0 && status.st_nlink == 0;
+}
+
+}  // namespace natsession
