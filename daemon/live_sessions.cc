@@ -2,7 +2,7 @@
 
 #include <poll.h>
 
-#include "conntrack/nat_status.h"
+#include "conntrack/decoder.h"
 #include "record/labels.h"
 #include "session/nat_view.h"
 

@@ -6,6 +6,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "control/status_json.h"
+#include "control_client.h"
+
 namespace natsession::ctl {
 
 int fail(std::string_view command, const Error& error) {
@@ -34,6 +37,20 @@ bool colours_wanted() {
   const char* const refused = std::getenv("NO_COLOR");  // no-color.org
   return ::isatty(STDOUT_FILENO) != 0 && terminal != nullptr && std::string_view(terminal) != "dumb" &&
          (refused == nullptr || *refused == '\0');
+}
+
+Result<std::string> ledger_directory(const Global& global) {
+  if (!global.ledger.empty()) return global.ledger;
+  const auto body = ControlClient(global.control).get("/status");
+  if (!body) {
+    return Error{body.error().kind, "which ledger? Give --ledger DIR, because the daemon cannot be asked: " +
+                                        body.error().message};
+  }
+  auto status = read_status_json(*body);
+  if (!status) return status.error();
+  if (!status->ledger)
+    return Error{ErrorKind::kUnavailable, "the daemon has no ledger: it was started without --ledger DIR"};
+  return std::move(status->ledger->directory);
 }
 
 }  // namespace natsession::ctl

@@ -43,4 +43,11 @@ using AddCommand = void(CLI::App& app, const Global& global, Action& action);
 // Whether stdout is a terminal that people read in colours.
 [[nodiscard]] bool colours_wanted();
 
+// Where the ledger is that a command reads.
+// Threads: one.
+
+// The directory of --ledger, else the one that the daemon's status tells.
+// Errors: kUnavailable, kPermission if the daemon cannot be asked, or has no ledger.
+[[nodiscard]] Result<std::string> ledger_directory(const Global& global);
+
 }  // namespace natsession::ctl

@@ -6,9 +6,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "ask/answer_printer.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
-#include "ask/report_notes.h"
 #include "command.h"
 #include "record/encoder.h"
 #include "words.h"

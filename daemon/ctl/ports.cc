@@ -6,10 +6,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "ask/live_log.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
-#include "ask/trace_question.h"
+#include "ask/trace_list.h"
 #include "command.h"
 #include "net/protocol.h"
 #include "query/port_usage.h"

@@ -6,7 +6,6 @@
 
 #include "net/protocol.h"
 #include "record/encoder.h"
-#include "text_table.h"
 #include "words.h"
 
 namespace natsession::ctl {

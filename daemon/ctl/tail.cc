@@ -1,17 +1,15 @@
 // natsessionctl tail: the newest records of a ledger, and those that follow. It reads the files itself: also
 // while the daemon is down.
+#include "tail.h"
+
 #include <chrono>
 #include <cstdio>
-#include <memory>
 #include <thread>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "command.h"
-#include "ledger/ledger_reader.h"
-#include "ledger_place.h"
-#include "tail_printer.h"
 #include "words.h"
 
 namespace natsession::ctl {
@@ -69,6 +67,28 @@ int run(const Global& global, const Options& options) {
 }
 
 }  // namespace
+
+TailPrinter::TailPrinter(RecordFormat format, TimeFormat time_format)
+    : format_(format), time_format_(time_format) {}
+
+void TailPrinter::begin(bool with_netns, std::string& out) {
+  if (encoder_) return;
+  encoder_ = make_encoder(
+      {.format = format_, .time_format = time_format_, .fields = FieldSet::kAll, .with_netns = with_netns});
+  out += encoder_->header();
+}
+
+void TailPrinter::append(const RecordBlock& block, std::string& out) {
+  if (block.records.empty()) return;
+  begin(!block.records.front().origin->netns.empty(), out);
+  for (const SessionRecord& record : block.records) encoder_->append(record, out);
+  origin_ = *block.records.back().origin;
+}
+
+void TailPrinter::append(const Skipped& skipped, std::string& out) {
+  begin(!origin_.netns.empty(), out);
+  encoder_->append(skipped.gap(origin_), out);
+}
 
 void add_tail(CLI::App& app, const Global& global, Action& action) {
   CLI::App* const command = app.add_subcommand("tail", "Show the newest records of the ledger");

@@ -7,9 +7,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "ask/answer_printer.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
-#include "ask/report_notes.h"
 #include "ask/timeline_chart.h"
 #include "command.h"
 

@@ -7,12 +7,10 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "ask/live_log.h"
+#include "ask/answer_printer.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
-#include "ask/report_notes.h"
 #include "ask/trace_list.h"
-#include "ask/trace_question.h"
 #include "ask/trace_text.h"
 #include "command.h"
 #include "words.h"

@@ -7,12 +7,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "command.h"
 #include "control/control_server.h"
 #include "control/fake_handler.h"
 #include "control/sample_status.h"
 #include "control/status_json.h"
 #include "control_client.h"
-#include "ledger_place.h"
 #include "support/temp_dir.h"
 #include "words.h"
 

@@ -7,7 +7,6 @@
 
 #include "control/golden.h"
 #include "control/sample_status.h"
-#include "text_table.h"
 #include "words.h"
 
 namespace natsession::ctl {

@@ -1,3 +1,5 @@
+#include "tail.h"
+
 #include <catch2/catch.hpp>
 
 #include "ledger/ledger_reader.h"
@@ -5,8 +7,7 @@
 #include "support/manual_clock.h"
 #include "support/numbered_record.h"
 #include "support/temp_dir.h"
-#include "tail_printer.h"
-#include "verify_text.h"
+#include "verify.h"
 
 namespace natsession::ctl {
 namespace {

@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "ask/report_notes.h"
-#include "ask/trace_question.h"
+#include "ask/answer_printer.h"
+#include "ask/trace_list.h"
 #include "net/protocol.h"
 #include "query/time_text.h"
 #include "record/encoder.h"
-#include "text_table.h"
 #include "words.h"
 
 namespace natsession::ctl {
