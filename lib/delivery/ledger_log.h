@@ -1,4 +1,4 @@
-// LedgerLog: the log's home on disk. Its writer is the one consumer of the log in memory; what it does not
+// LedgerLog: the log on disk. Its writer is the one consumer of the log in memory; what it does not
 // take stays there, and so holds the collectors back: nothing is dropped here. Each sink reads from its
 // cursor on. Beside, the background job: sealing, which compacts, and retention.
 // Threads: composed by one; write() belongs to the ledger's writer thread, keep_up() to the background's,

@@ -1,6 +1,6 @@
-// LogReader: one consumer's view of the log, which is a sequence of records numbered by ordinals. It has two
-// homes: a bounded ring in memory (memory_log.h) and the ledger on disk (ledger_log.h). What a reader cannot
-// get any more it hears of as Skipped, in either.
+// LogReader: one consumer's view of the log, which is a sequence of records numbered by ordinals. It is
+// a bounded ring in memory (memory_log.h) or the ledger on disk (ledger_log.h). What a reader cannot get any
+// more it hears of as Skipped, in either.
 // Threads: one, the consumer's; status() any.
 #pragma once
 

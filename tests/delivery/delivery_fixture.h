@@ -1,6 +1,6 @@
 // Delivery without threads: the test is the collector, the ledger's writer and each worker in turn, on a
 // clock of its own. The log is in memory (MemoryRig), or in a real ledger on the disk (LedgerRig), which a
-// test may kill and build again: what holds for one home must hold for the other.
+// test may kill and build again: what holds for one log must hold for the other.
 #pragma once
 
 #include <algorithm>
@@ -41,11 +41,12 @@ class DeliveryFixture {
   using Kind = Turn::Kind;
   // Says how a sink is to be served, by its number.
   using Wishes = std::function<void(std::size_t, SinkSpec&)>;
-  enum class Home { kMemory, kLedger };
+  enum class LogKind { kMemory, kLedger };
 
   // Names them a, b, c …
-  DeliveryFixture(Home home, std::vector<FlakySink::Script> scripts, Wishes wishes, DeliverySettings settings)
-      : home_(home), settings_(settings), wishes_(std::move(wishes)) {
+  DeliveryFixture(LogKind kind, std::vector<FlakySink::Script> scripts, Wishes wishes,
+                  DeliverySettings settings)
+      : kind_(kind), settings_(settings), wishes_(std::move(wishes)) {
     // A frame for all that is appended at once, so that it can be read at once.
     ledger_settings.sync = SyncMode::kNever;
     ledger_settings.sync_interval = std::chrono::milliseconds(0);
@@ -70,7 +71,7 @@ class DeliveryFixture {
       if (wishes_) wishes_(i, specs.back());
     }
     LedgerSetup ledger;
-    if (home_ == Home::kLedger) {
+    if (kind_ == LogKind::kLedger) {
       ledger.settings = ledger_settings;
       auto writer = LedgerWriter::open(ledger_settings, clock);
       REQUIRE(writer);
@@ -102,7 +103,7 @@ class DeliveryFixture {
   // What was emitted is readable for the workers from now on.
   void write() {
     producer->flush();
-    if (home_ == Home::kLedger) run_writer();
+    if (kind_ == LogKind::kLedger) run_writer();
   }
   void write(std::uint32_t from, std::uint32_t to) {
     emit(from, to);
@@ -125,7 +126,7 @@ class DeliveryFixture {
   // The collectors have ended.
   void stop() {
     core->end_input();
-    if (home_ == Home::kLedger) run_writer();
+    if (kind_ == LogKind::kLedger) run_writer();
   }
 
   SinkStatus status(std::size_t sink) const { return core->status()[sink]; }
@@ -160,7 +161,7 @@ class DeliveryFixture {
   }
 
  private:
-  const Home home_;
+  const LogKind kind_;
   const DeliverySettings settings_;
   const Wishes wishes_;
   const TempDir directory_;
@@ -182,14 +183,14 @@ struct MemoryRig : DeliveryFixture {
   static constexpr bool kKeeps = false;
   explicit MemoryRig(std::vector<FlakySink::Script> scripts, Wishes wishes = {},
                      DeliverySettings settings = {})
-      : DeliveryFixture(Home::kMemory, std::move(scripts), std::move(wishes), settings) {}
+      : DeliveryFixture(LogKind::kMemory, std::move(scripts), std::move(wishes), settings) {}
 };
 
 struct LedgerRig : DeliveryFixture {
   static constexpr bool kKeeps = true;
   explicit LedgerRig(std::vector<FlakySink::Script> scripts, Wishes wishes = {},
                      DeliverySettings settings = {})
-      : DeliveryFixture(Home::kLedger, std::move(scripts), std::move(wishes), settings) {}
+      : DeliveryFixture(LogKind::kLedger, std::move(scripts), std::move(wishes), settings) {}
 };
 
 // What holds for one home of the log must hold for the other.
