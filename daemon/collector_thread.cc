@@ -27,8 +27,12 @@ CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSou
       output_(output),
       tracker_(tracking, origin, vpcs, output),
       collector_(*source_, tracker_, output, clock, collecting),
-      granted_(source_->granted_receive_buffer()),
-      labels_(Labels{&origin, std::move(vpcs)}) {}
+      labels_(Labels{&origin, std::move(vpcs)}) {
+  report_.with([this](CollectorReport& report) {
+    report.netns = netns_;
+    report.receive_buffer_bytes = source_->granted_receive_buffer().bytes;
+  });
+}
 
 CollectorThread::~CollectorThread() {
   request_abort();
@@ -84,7 +88,7 @@ Result<void> CollectorThread::pause() {
   output_.flush();
   publish();
   // What is known of the table grows old from here on.
-  status_.live.store(0, std::memory_order_relaxed);
+  report_.with([](CollectorReport& report) { report.live = 0; });
   counting_.reset();
   census_.with([](std::shared_ptr<const Census>& census) { census.reset(); });
   return left;
@@ -166,32 +170,22 @@ void CollectorThread::wait(Collector::Pace pace) {
 }
 
 void CollectorThread::publish() {
-  const auto set = [](std::atomic<std::uint64_t>& to, std::uint64_t value) {
-    to.store(value, std::memory_order_relaxed);
-  };
-  const TrackerCounters tracked = tracker_.counters();
-  set(status_.live, tracker_.live());
-  for (std::size_t i = 0; i < tracked.records.size(); ++i) set(status_.records[i], tracked.records[i]);
-  set(status_.vanished, tracked.vanished);
-  set(status_.not_followed, tracked.not_followed);
-  set(status_.events_new, tracked.events_new);
-  set(status_.events_update, tracked.events_update);
-  set(status_.events_destroy, tracked.events_destroy);
-  set(status_.gaps, collector_.counters().gaps);
-  status_.reliable.store(collector_.reliable(), std::memory_order_relaxed);
-  set(status_.events_delayed, collector_.counters().events_delayed);
-  set(status_.guard_trips, collector_.counters().guard_trips);
-  set(status_.events_lost, collector_.counters().events_lost);
-  set(status_.malformed, source_->event_counters().decode.malformed);
-  if (status_.passes.load(std::memory_order_relaxed) != collector_.counters().passes) {
-    set(status_.passes, collector_.counters().passes);
-    notice_.wake();
-  }
-  if (status_.passes_failed.load(std::memory_order_relaxed) != collector_.counters().passes_failed) {
-    set(status_.passes_failed, collector_.counters().passes_failed);
+  report_.with([this](CollectorReport& report) { collector_.report_to(report); });
+  const CollectorCounters& counters = collector_.counters();
+  if (counters.passes == reported_passes_ && counters.passes_failed == reported_failures_) return;
+  if (counters.passes_failed != reported_failures_) {
     error_.with([&](std::optional<Error>& error) { error = collector_.last_dump_error(); });
-    notice_.wake();
   }
+  reported_passes_ = counters.passes;
+  reported_failures_ = counters.passes_failed;
+  notice_.wake();
+}
+
+CollectorReport CollectorThread::report() const {
+  CollectorReport report = report_.with([](const CollectorReport& published) { return published; });
+  report.ready = state() == State::kReady;
+  report.guard_tripped = report.guard_tripped && report.ready;
+  return report;
 }
 
 void CollectorThread::change_state(State state) {

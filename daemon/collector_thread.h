@@ -3,7 +3,6 @@
 // Threads: start() and join() on the thread that made it; the others from any.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -17,31 +16,6 @@
 #include "wake_fd.h"
 
 namespace natsession {
-
-// What the collector has seen so far, as of a moment ago.
-struct CollectorStatus {
-  std::atomic<std::uint64_t> live{0};
-  std::array<std::atomic<std::uint64_t>, 4> records{};  // by RecordEvent
-  std::atomic<std::uint64_t> events_new{0};
-  std::atomic<std::uint64_t> events_update{0};
-  std::atomic<std::uint64_t> events_destroy{0};
-  std::atomic<std::uint64_t> events_lost{0};
-  std::atomic<std::uint64_t> events_delayed{0};
-  std::atomic<std::uint64_t> gaps{0};
-  std::atomic<bool> reliable{false};
-  std::atomic<std::uint64_t> guard_trips{0};
-  std::atomic<std::uint64_t> vanished{0};
-  std::atomic<std::uint64_t> not_followed{0};
-  std::atomic<std::uint64_t> malformed{0};
-  std::atomic<std::uint64_t> passes{0};
-  std::atomic<std::uint64_t> passes_failed{0};
-
-  [[nodiscard]] std::uint64_t all_records() const {
-    std::uint64_t sum = 0;
-    for (const auto& count : records) sum += count.load(std::memory_order_relaxed);
-    return sum;
-  }
-};
 
 class CollectorThread {
  public:
@@ -86,8 +60,8 @@ class CollectorThread {
   [[nodiscard]] const std::string& netns() const { return netns_; }
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::optional<Error> error() const;
-  [[nodiscard]] const CollectorStatus& status() const { return status_; }
-  [[nodiscard]] ByteCount granted_receive_buffer() const { return granted_; }
+  // As of a moment ago; without rates.
+  [[nodiscard]] CollectorReport report() const;
 
  private:
   struct Labels {
@@ -115,7 +89,6 @@ class CollectorThread {
   Producer& output_;
   Tracker tracker_;
   Collector collector_;
-  const ByteCount granted_;
   std::chrono::nanoseconds flushed_at_{};
   UnixMs paused_at_{};
   std::unique_ptr<PortCensus> counting_;  // while ports are counted
@@ -130,7 +103,9 @@ class CollectorThread {
   std::atomic<bool> relabelled_{false};
   Guarded<Labels> labels_;
   Guarded<std::optional<Error>> error_;
-  CollectorStatus status_;
+  Guarded<CollectorReport> report_;
+  std::uint64_t reported_passes_ = 0;
+  std::uint64_t reported_failures_ = 0;
 };
 
 }  // namespace natsession

@@ -41,9 +41,6 @@ class ControlService final : public ControlHandler {
   };
 
   Result<void> set_enabled(const std::optional<std::string>& sink, bool enabled);
-  void report_collectors(Status& status);
-  void report_sinks(Status& status) const;
-  void report_ledger(Status& status) const;
   [[nodiscard]] bool wait_for_census(const CollectorThread& collector, std::chrono::nanoseconds since,
                                      std::chrono::nanoseconds deadline) const;
 

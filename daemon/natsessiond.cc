@@ -178,8 +178,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   const int status = main_loop.run(ready);
   control.stop();
   if (!config.ledger.empty()) {
-    const auto saved =
-        RestartState::save(config.ledger, delivery->ledger_status()->writer.written, collectors);
+    const auto saved = RestartState::save(config.ledger, delivery->ledger_report()->end, collectors);
     if (!saved)
       log_warning(fmt::format("{}; the next start reads the records instead", saved.error().message));
   }

@@ -67,7 +67,7 @@ Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Del
       delivery_threads_(delivery_threads),
       service_(service),
       notice_(notice),
-      told_(collectors.size()) {}
+      reported_(collectors.size()) {}
 
 void Supervisor::sink_closed() {
   sink_closed_.store(true, std::memory_order_release);
@@ -158,12 +158,11 @@ void Supervisor::watch_collectors() {
     failed_ = true;
   }
   if (failed_) return;
-  if (!told_ready_ &&
+  if (!reported_ready_ &&
       all_are([](CollectorThread::State state) { return state != CollectorThread::State::kStarting; })) {
-    told_ready_ = true;
+    reported_ready_ = true;
     std::uint64_t live = 0;
-    for (const auto& collector : collectors_)
-      live += collector->status().live.load(std::memory_order_relaxed);
+    for (const auto& collector : collectors_) live += collector->report().live;
     log_info(fmt::format("ready: {} open sessions; {}", live, ready_text_));
     notify_manager("READY=1\nSTATUS=logging NAT sessions");
   }
@@ -175,17 +174,15 @@ void Supervisor::watch_collectors() {
 void Supervisor::tell_passes() {
   bool told = false;
   for (std::size_t i = 0; i < collectors_.size(); ++i) {
-    const CollectorStatus& status = collectors_[i]->status();
-    const std::uint64_t passes = status.passes.load(std::memory_order_relaxed);
-    if (passes == told_[i].passes) continue;
-    told_[i].passes = passes;
+    const CollectorReport now = collectors_[i]->report();
+    if (now.passes == reported_[i].passes) continue;
+    reported_[i].passes = now.passes;
     told = true;
     log_debug(fmt::format("{}dump {} of the conntrack table begins: {} open sessions, {} records so far",
-                          prefix(*collectors_[i]), passes, status.live.load(std::memory_order_relaxed),
-                          status.all_records()));
+                          prefix(*collectors_[i]), now.passes, now.live, now.records.total()));
   }
   if (!told) return;
-  for (const SinkStatus& sink : delivery_.status()) {
+  for (const SinkReport& sink : delivery_.sink_reports()) {
     log_debug(fmt::format("sink {}: {} records delivered, {} waiting, {} tries beyond the first", sink.name,
                           sink.delivered, sink.waiting, sink.retried));
   }
@@ -193,38 +190,38 @@ void Supervisor::tell_passes() {
 
 void Supervisor::tell_losses(bool now) {
   const std::chrono::nanoseconds steady = clock_.steady();
-  if (!now && told_at_.count() != 0 && steady - told_at_ < kTellInterval) return;
+  if (!now && reported_at_.count() != 0 && steady - reported_at_ < kTellInterval) return;
   bool told = false;
   for (std::size_t i = 0; i < collectors_.size(); ++i)
-    told = tell_losses_of(*collectors_[i], told_[i]) || told;
-  if (told) told_at_ = steady;
+    told = tell_losses_of(*collectors_[i], reported_[i]) || told;
+  if (told) reported_at_ = steady;
 }
 
 // True if there was something to tell.
-bool Supervisor::tell_losses_of(const CollectorThread& collector, Told& told) {
-  const CollectorStatus& status = collector.status();
+bool Supervisor::tell_losses_of(const CollectorThread& collector, CollectorReport& reported) {
+  const CollectorReport now = collector.report();
   bool any = false;
-  const auto tell = [&](const std::atomic<std::uint64_t>& value, std::uint64_t& before,
-                        std::string_view text) {
-    const std::uint64_t current = value.load(std::memory_order_relaxed);
-    if (current == before) return false;
-    log_warning(prefix(collector) + fmt::format(fmt::runtime(text), current - before));
-    before = current;
+  const auto tell = [&](std::uint64_t count, std::uint64_t before, std::string_view text) {
+    if (count == before) return false;
+    log_warning(prefix(collector) + fmt::format(fmt::runtime(text), count - before));
     return any = true;
   };
-  tell(status.events_lost, told.events_lost,
+  tell(now.events_lost, reported.events_lost,
        "{} conntrack events were lost: the log has a gap record for it; a larger --rcvbuf holds longer "
        "bursts");
-  tell(status.guard_trips, told.guard_trips,
+  tell(now.guard_trips, reported.guard_trips,
        "reliable mode went off {} times because undelivered events were filling the conntrack table");
-  tell(status.not_followed, told.not_followed,
+  tell(now.not_followed, reported.not_followed,
        "{} sessions were beyond the limit of the session table and not followed");
-  tell(status.malformed, told.malformed, "{} malformed messages from the kernel were skipped");
-  if (tell(status.passes_failed, told.passes_failed,
+  tell(now.malformed, reported.malformed, "{} malformed messages from the kernel were skipped");
+  if (tell(now.passes_failed, reported.passes_failed,
            "{} dumps of the conntrack table failed or were interrupted")) {
     if (const auto error = collector.error())
       log_warning(fmt::format("{}dump: {}", prefix(collector), error->message));
   }
+  const std::uint64_t passes = reported.passes;  // told apart
+  reported = now;
+  reported.passes = passes;
   return any;
 }
 
@@ -272,7 +269,7 @@ int Supervisor::drain() {
     hung = hung || sink.hung;
   }
   std::uint64_t records = 0;
-  for (const auto& collector : collectors_) records += collector->status().all_records();
+  for (const auto& collector : collectors_) records += collector->report().records.total();
   const int status = failed_ || !drained ? 1 : 0;
   log_info(fmt::format("stopped: {} records written", records));
   if (hung) ::_exit(status);  // the thread that hangs still uses what would be destroyed

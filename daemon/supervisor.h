@@ -41,22 +41,12 @@ class Supervisor {
   int run(const std::string& ready_text);
 
  private:
-  // What was last told of the collector, so that each loss is told once.
-  struct Told {
-    std::uint64_t passes = 0;
-    std::uint64_t events_lost = 0;
-    std::uint64_t guard_trips = 0;
-    std::uint64_t not_followed = 0;
-    std::uint64_t malformed = 0;
-    std::uint64_t passes_failed = 0;
-  };
-
   void handle_signals();
   void handle_reload();
   void watch_collectors();
   void tell_passes();
   void tell_losses(bool now);
-  bool tell_losses_of(const CollectorThread& collector, Told& told);
+  bool tell_losses_of(const CollectorThread& collector, CollectorReport& reported);
   [[nodiscard]] bool all_are(bool (*accept)(CollectorThread::State)) const;
   int stop();
   bool wait_for_collectors(std::chrono::seconds limit);
@@ -73,11 +63,11 @@ class Supervisor {
   UniqueFd signals_;
   std::string ready_text_;
   std::atomic<bool> sink_closed_{false};
-  bool told_ready_ = false;
+  bool reported_ready_ = false;
   bool stopping_ = false;
   bool failed_ = false;
-  std::vector<Told> told_;  // of each collector
-  std::chrono::nanoseconds told_at_{};
+  std::vector<CollectorReport> reported_;  // of each collector, so that each loss is told once
+  std::chrono::nanoseconds reported_at_{};
 };
 
 }  // namespace natsession

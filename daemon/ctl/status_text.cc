@@ -1,6 +1,8 @@
 #include "status_text.h"
 
 #include <algorithm>
+#include <concepts>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -14,66 +16,109 @@ namespace {
 using Align = TextTable::Align;
 using Cell = TextTable::Cell;
 
-Cell count(std::uint64_t number, Paint unless_zero = Paint::kPlain) {
-  return {grouped(number), number == 0 ? Paint::kPlain : unless_zero};
+Paint paint_of(Row::Look look) {
+  return look == Row::Look::kBad       ? Paint::kBad
+         : look == Row::Look::kWarning ? Paint::kWarning
+                                       : Paint::kPlain;
+}
+
+Paint paint_of(DeliveryState state) {
+  return state == DeliveryState::kSuccess     ? Paint::kGood
+         : state == DeliveryState::kModifying ? Paint::kWarning
+                                              : Paint::kBad;
 }
 
 std::string counted(std::uint64_t number, std::string_view what) {
   return grouped(number) + " " + std::string(what) + (number == 1 ? "" : "s");
 }
 
-std::string rate(double per_second) {
-  return fmt::format("{:.1f}", per_second);
+Cell cell(const Row& row, const std::string& value) {
+  return row.name == "netns" && value.empty() ? "-" : printable(value);
+}
+Cell cell(const Row& row, std::uint64_t value) {
+  if (row.name.ends_with("bytes")) return bytes_in_words(value);
+  return {grouped(value), value == 0 ? Paint::kPlain : paint_of(row.look)};
+}
+Cell cell(const Row& /*row*/, bool value) {
+  return value ? Cell("yes") : Cell("no", Paint::kWarning);
+}
+Cell cell(const Row& /*row*/, double value) {
+  return fmt::format("{:.1f}", value);
+}
+Cell cell(const Row& /*row*/, DeliveryState value) {
+  return {std::string(to_string(value)), paint_of(value)};
+}
+Cell cell(const Row& /*row*/, const std::optional<std::chrono::milliseconds>& value) {
+  return value ? span_in_words(*value) : "-";
+}
+Cell cell(const Row& row, const EventCounts& value) {
+  return cell(row, value.total());
+}
+Cell cell(const Row& row, const RecordCounts& value) {
+  return cell(row, value.total());
 }
 
-Cell reliable_mode(const CollectorReport& collector) {
-  if (collector.guard_tripped) return {"off (guard)", Paint::kBad};
-  return collector.reliable ? "on" : "off";
+template <typename T>
+concept HasCell = requires(const Row& row, const T& value) {
+  cell(row, value);
+};
+
+template <typename T>
+constexpr bool kIsNumber = std::same_as<T, std::uint64_t> || std::same_as<T, double> ||
+                           std::same_as<T, std::optional<std::chrono::milliseconds>> || HasRows<T>;
+
+// What a report's rows have to say that are no column.
+template <HasRows Report>
+void for_each_note(const Report& report, const std::function<void(std::string text, Paint paint)>& add) {
+  Rows<Report>::visit(report, [&]<typename T>(const Row& row, const T& value) {
+    if constexpr (std::same_as<T, std::uint64_t>) {
+      if (!row.text.empty() && value != 0)
+        add(grouped(value) + " " + std::string(row.text), paint_of(row.look));
+    }
+  });
+}
+
+// A table of reports of one kind, by their rows. `special` may say what stands in a cell.
+template <HasRows Report>
+TextTable table_of() {
+  std::vector<TextTable::Column> columns;
+  const Report any;
+  Rows<Report>::visit(any, [&]<typename T>(const Row& row, const T& /*value*/) {
+    if (!row.title.empty())
+      columns.push_back({std::string(row.title), kIsNumber<T> ? Align::kRight : Align::kLeft});
+  });
+  return TextTable(std::move(columns));
+}
+template <HasRows Report>
+void add_report(TextTable& table, const Report& report,
+                const std::function<std::optional<Cell>(const Row& row)>& special) {
+  std::vector<Cell> cells;
+  Rows<Report>::visit(report, [&]<typename T>(const Row& row, const T& value) {
+    if constexpr (HasCell<T>) {
+      if (row.title.empty()) return;
+      const auto other = special(row);
+      cells.push_back(other ? *other : cell(row, value));
+    }
+  });
+  table.add_row(std::move(cells));
+  for_each_note(report, [&](std::string text, Paint paint) { table.add_note(std::move(text), paint); });
 }
 
 std::string collectors_text(const Status& status, bool colours) {
-  TextTable table({{"NETNS"},
-                   {"STATE"},
-                   {"SESSIONS", Align::kRight},
-                   {"EVENTS/S", Align::kRight},
-                   {"RECORDS/S", Align::kRight},
-                   {"EVENTS", Align::kRight},
-                   {"RECORDS", Align::kRight},
-                   {"DELAYED", Align::kRight},
-                   {"LOST", Align::kRight},
-                   {"GAPS", Align::kRight},
-                   {"RELIABLE"},
-                   {"BUFFER", Align::kRight}});
+  TextTable table = table_of<CollectorReport>();
   for (const CollectorReport& collector : status.collectors) {
-    const Cell state = !status.logging   ? Cell("disabled", Paint::kWarning)
-                       : collector.ready ? Cell("ready", Paint::kGood)
-                                         : Cell("starting", Paint::kWarning);
-    table.add_row({collector.netns.empty() ? "-" : printable(collector.netns), state, grouped(collector.live),
-                   rate(collector.events_per_second), rate(collector.records_per_second),
-                   grouped(collector.events.total()), grouped(collector.records.total()),
-                   grouped(collector.events_delayed), count(collector.events_lost, Paint::kBad),
-                   count(collector.gaps, Paint::kWarning), reliable_mode(collector),
-                   bytes_in_words(collector.receive_buffer_bytes)});
-    const auto note = [&](std::uint64_t number, std::string_view what) {
-      if (number != 0) table.add_note(grouped(number) + " " + std::string(what), Paint::kWarning);
-    };
-    note(collector.not_followed, "sessions were beyond the limit of the session table");
-    note(collector.malformed, "messages from the kernel could not be decoded");
-    note(collector.dumps_failed, "dumps of the conntrack table failed or were interrupted");
+    add_report(table, collector, [&](const Row& row) -> std::optional<Cell> {
+      if (row.name == "ready") {
+        return !status.logging   ? Cell("disabled", Paint::kWarning)
+               : collector.ready ? Cell("ready", Paint::kGood)
+                                 : Cell("starting", Paint::kWarning);
+      }
+      if (row.name != "reliable") return std::nullopt;
+      if (collector.guard_tripped) return Cell("off (guard)", Paint::kBad);
+      return collector.reliable ? "on" : "off";
+    });
   }
   return table.text(colours);
-}
-
-Paint paint_of(SinkState state) {
-  switch (state) {
-    case SinkState::kSuccess:
-      return Paint::kGood;
-    case SinkState::kModifying:
-      return Paint::kWarning;
-    case SinkState::kFailed:
-      break;
-  }
-  return Paint::kBad;
 }
 
 // "Unauthorized: refused; 2026-11-21 12:20:00, 1m 2s ago; suspended for 3m 58s more"
@@ -90,36 +135,12 @@ std::string failure_text(const SinkReport& sink, UnixMs now) {
 }
 
 std::string sinks_text(const Status& status, bool colours) {
-  // The name is the destination, unless something in it is not to be shown.
-  const bool with_destination =
-      std::any_of(status.sinks.begin(), status.sinks.end(),
-                  [](const SinkReport& sink) { return sink.destination != sink.name; });
-  std::vector<TextTable::Column> columns{{"SINK"},
-                                         {"ENABLED"},
-                                         {"STATE"},
-                                         {"DELIVERED", Align::kRight},
-                                         {"WAITING", Align::kRight},
-                                         {"OLDEST", Align::kRight},
-                                         {"RETRIED", Align::kRight},
-                                         {"DROPPED", Align::kRight},
-                                         {"REJECTED", Align::kRight}};
-  if (with_destination) columns.push_back({"DESTINATION"});
-  TextTable table(std::move(columns));
+  TextTable table = table_of<SinkReport>();
   for (const SinkReport& sink : status.sinks) {
-    std::vector<Cell> row{printable(sink.name),
-                          sink.enabled ? Cell("yes") : Cell("no", Paint::kWarning),
-                          Cell(std::string(to_string(sink.state)), paint_of(sink.state)),
-                          grouped(sink.delivered),
-                          grouped(sink.waiting),
-                          sink.oldest_waiting ? span_in_words(*sink.oldest_waiting) : "-",
-                          grouped(sink.retried),
-                          count(sink.dropped, Paint::kBad),
-                          count(sink.rejected, Paint::kBad)};
-    if (with_destination) row.emplace_back(printable(sink.destination));
-    table.add_row(std::move(row));
+    add_report(table, sink, [](const Row&) { return std::optional<Cell>(); });
     const std::string failure = failure_text(sink, status.now);
     if (failure.empty()) continue;
-    if (sink.state == SinkState::kFailed) {
+    if (sink.state == DeliveryState::kFailed) {
       table.add_note(failure, Paint::kBad);
     } else {
       table.add_note("last failure: " + failure, Paint::kPlain);
@@ -150,12 +171,7 @@ std::string ledger_text(const LedgerReport& ledger, UnixMs now, bool colours) {
   if (!ledger.upkeep_failure.empty()) {
     line("sealing and retention: " + printable(ledger.upkeep_failure), Paint::kBad);
   }
-  const auto note = [&](std::uint64_t number, std::string_view what) {
-    if (number != 0) line(grouped(number) + " " + std::string(what), Paint::kBad);
-  };
-  note(ledger.dropped, "records found no room, neither on disk nor in memory");
-  note(ledger.deleted_unread_records, "records were deleted by the byte limit before a sink had read them");
-  note(ledger.damaged_frames, "damaged frames; natsessionctl verify tells which");
+  for_each_note(ledger, [&](const std::string& text, Paint paint) { line(text, paint); });
   return out;
 }
 

@@ -38,7 +38,7 @@ void MetricText::begin(std::string_view name, std::string_view help, std::string
   text_.append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
 }
 
-void MetricText::sample_head(std::initializer_list<Label> labels) {
+void MetricText::sample_head(std::span<const Label> labels) {
   text_ += name_;
   char separator = '{';
   for (const auto& [name, value] : labels) {
@@ -52,13 +52,13 @@ void MetricText::sample_head(std::initializer_list<Label> labels) {
   text_ += separator == '{' ? " " : "} ";
 }
 
-void MetricText::sample(std::initializer_list<Label> labels, std::uint64_t value) {
+void MetricText::sample(std::span<const Label> labels, std::uint64_t value) {
   sample_head(labels);
   append_number(text_, value);
   text_ += '\n';
 }
 
-void MetricText::sample(std::initializer_list<Label> labels, double value) {
+void MetricText::sample(std::span<const Label> labels, double value) {
   sample_head(labels);
   if (std::isfinite(value)) {
     append_number(text_, value);

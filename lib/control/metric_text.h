@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,14 +21,17 @@ class MetricText {
 
   // One sample of the metric that was begun last. A label with an empty value is left out: to Prometheus it
   // is the same.
-  void sample(std::initializer_list<Label> labels, std::uint64_t value);
-  void sample(std::initializer_list<Label> labels, double value);
+  void sample(std::span<const Label> labels, std::uint64_t value);
+  void sample(std::span<const Label> labels, double value);
+  void sample(std::initializer_list<Label> labels, auto value) {
+    sample(std::span(labels.begin(), labels.size()), value);
+  }
 
   [[nodiscard]] std::string take() { return std::move(text_); }
 
  private:
   void begin(std::string_view name, std::string_view help, std::string_view type);
-  void sample_head(std::initializer_list<Label> labels);
+  void sample_head(std::span<const Label> labels);
 
   std::string text_;
   std::string name_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "control/metric_text.h"
@@ -16,161 +17,83 @@ double seconds(std::chrono::milliseconds duration) {
 double seconds(UnixMs time) {
   return seconds(time.time_since_epoch());
 }
-std::uint64_t flag(bool value) {
-  return value ? 1 : 0;
-}
 
-void add_daemon(MetricText& text, const Status& status) {
+// The metrics of reports of one kind, by their rows. Samples of one metric stand together, whichever report
+// they are of.
+class MetricTable {
+ public:
+  explicit MetricTable(UnixMs now) : now_(now) {}
+
+  template <HasRows Report>
+  void add(const Report& report, std::string_view label, std::string_view label_value) {
+    std::size_t metric = 0;
+    Rows<Report>::visit(report, [&](const Row& row, const auto& value) {
+      if (row.metric == Row::Metric::kNone) return;
+      if (metric == metrics_.size()) {
+        MetricText& text = metrics_.emplace_back();
+        row.metric == Row::Metric::kCounter ? text.counter(row.metric_name, row.help)
+                                            : text.gauge(row.metric_name, row.help);
+      }
+      add_samples(metrics_[metric++], row, value, {label, label_value});
+    });
+  }
+
+  [[nodiscard]] std::string take() {
+    std::string text;
+    for (MetricText& metric : metrics_) text += metric.take();
+    return text;
+  }
+
+ private:
+  template <typename T>
+  void add_samples(MetricText& text, const Row& row, const T& value, const MetricText::Label& of) const {
+    if constexpr (HasRows<T>) {
+      Rows<T>::visit(value, [&](const Row& part, std::uint64_t count) {
+        text.sample({{row.label, part.name}, of}, count);
+      });
+    } else if (const auto number = number_of(row.metric, value)) {
+      text.sample({of}, *number);
+    }
+  }
+
+  static std::optional<std::uint64_t> number_of(Row::Metric, std::uint64_t value) { return value; }
+  static std::optional<std::uint64_t> number_of(Row::Metric, bool value) { return value ? 1 : 0; }
+  static std::optional<std::uint64_t> number_of(Row::Metric, DeliveryState value) {
+    return value != DeliveryState::kFailed ? 1 : 0;
+  }
+  static std::optional<std::uint64_t> number_of(Row::Metric kind, const std::string& value) {
+    return value.empty() == (kind == Row::Metric::kAbsent) ? 1 : 0;
+  }
+  static std::optional<double> number_of(Row::Metric, double value) { return value; }
+  static std::optional<double> number_of(Row::Metric, std::chrono::milliseconds value) {
+    return seconds(value);
+  }
+  static std::optional<double> number_of(Row::Metric, const std::optional<std::chrono::milliseconds>& value) {
+    return seconds(value.value_or(std::chrono::milliseconds(0)));
+  }
+  std::optional<double> number_of(Row::Metric kind, const std::optional<UnixMs>& value) const {
+    if (kind == Row::Metric::kPresent) return value ? 1 : 0;
+    if (kind == Row::Metric::kAge) {
+      return seconds(value ? std::max(now_ - *value, std::chrono::milliseconds(0))
+                           : std::chrono::milliseconds(0));
+    }
+    return value ? std::optional(seconds(*value)) : std::nullopt;
+  }
+
+  const UnixMs now_;
+  std::vector<MetricText> metrics_;
+};
+
+std::string daemon_metrics(const Status& status) {
+  MetricText text;
   text.gauge("natsession_build_info", "What runs: always 1, the labels tell.");
   text.sample({{"version", status.version}, {"build", status.build}}, std::uint64_t{1});
   text.gauge("natsession_start_time_seconds", "When the daemon started, in Unix seconds.");
   text.sample({}, seconds(status.started));
   text.gauge("natsession_logging_enabled",
              "1 while sessions are logged, 0 while logging is disabled on request.");
-  text.sample({}, flag(status.logging));
-}
-
-// A metric of each collector, from one member.
-struct CollectorMetric {
-  bool counts;  // a counter, else a gauge
-  const char* name;
-  const char* help;
-  std::uint64_t (*value)(const CollectorReport& collector);
-};
-
-constexpr CollectorMetric kCollectorMetrics[] = {
-    {false, "natsession_live_sessions", "Sessions that are open now.", [](const auto& c) { return c.live; }},
-    {false, "natsession_collector_ready", "1 once every session that was there at the start is known.",
-     [](const auto& c) { return flag(c.ready); }},
-    {true, "natsession_events_lost_total",
-     "Conntrack events that are gone; the log has gap records for them.",
-     [](const auto& c) { return c.events_lost; }},
-    {true, "natsession_events_delayed_total",
-     "Conntrack events that did not fit in reliable mode; the kernel sends those that matter again.",
-     [](const auto& c) { return c.events_delayed; }},
-    {true, "natsession_gaps_total", "Gap records: times in which the log is not complete.",
-     [](const auto& c) { return c.gaps; }},
-    {false, "natsession_reliable_mode", "1 while the kernel keeps events that do not fit.",
-     [](const auto& c) { return flag(c.reliable); }},
-    {false, "natsession_guard_tripped",
-     "1 while reliable mode is off because the conntrack table is filling.",
-     [](const auto& c) { return flag(c.guard_tripped); }},
-    {true, "natsession_guard_trips_total", "How often the guard turned reliable mode off.",
-     [](const auto& c) { return c.guard_trips; }},
-    {true, "natsession_sessions_vanished_total", "Sessions that left the table with no event.",
-     [](const auto& c) { return c.vanished; }},
-    {true, "natsession_sessions_not_followed_total", "Sessions beyond the limit of the session table.",
-     [](const auto& c) { return c.not_followed; }},
-    {true, "natsession_malformed_messages_total", "Messages from the kernel that could not be decoded.",
-     [](const auto& c) { return c.malformed; }},
-    {true, "natsession_dumps_failed_total", "Dumps of the conntrack table that failed or were interrupted.",
-     [](const auto& c) { return c.dumps_failed; }},
-    {false, "natsession_receive_buffer_bytes", "Receive buffer of the event socket, as granted.",
-     [](const auto& c) { return c.receive_buffer_bytes; }},
-};
-
-void add_collectors(MetricText& text, const std::vector<CollectorReport>& collectors) {
-  text.counter("natsession_events_total", "Conntrack events received, by type.");
-  for (const CollectorReport& collector : collectors) {
-    text.sample({{"type", "new"}, {"netns", collector.netns}}, collector.events.added);
-    text.sample({{"type", "update"}, {"netns", collector.netns}}, collector.events.updated);
-    text.sample({{"type", "destroy"}, {"netns", collector.netns}}, collector.events.destroyed);
-  }
-  text.counter("natsession_records_total", "Session records made, by event.");
-  for (const CollectorReport& collector : collectors) {
-    text.sample({{"event", "start"}, {"netns", collector.netns}}, collector.records.starts);
-    text.sample({{"event", "interim"}, {"netns", collector.netns}}, collector.records.interims);
-    text.sample({{"event", "end"}, {"netns", collector.netns}}, collector.records.ends);
-    text.sample({{"event", "gap"}, {"netns", collector.netns}}, collector.records.gaps);
-  }
-  for (const CollectorMetric& metric : kCollectorMetrics) {
-    metric.counts ? text.counter(metric.name, metric.help) : text.gauge(metric.name, metric.help);
-    for (const CollectorReport& collector : collectors) {
-      text.sample({{"netns", collector.netns}}, metric.value(collector));
-    }
-  }
-}
-
-struct SinkMetric {
-  bool counts;
-  const char* name;
-  const char* help;
-  std::uint64_t (*value)(const SinkReport& sink);
-};
-
-constexpr SinkMetric kSinkMetrics[] = {
-    {false, "natsession_sink_enabled", "1 if the sink is enabled.",
-     [](const auto& s) { return flag(s.enabled); }},
-    {false, "natsession_sink_up", "1 if the sink takes records, 0 if its last try failed.",
-     [](const auto& s) { return flag(s.state != SinkState::kFailed); }},
-    {false, "natsession_sink_suspended", "1 while delivery is suspended after a failure of the target.",
-     [](const auto& s) { return flag(s.suspended_until.has_value()); }},
-    {true, "natsession_sink_delivered_records_total", "Records that the sink took.",
-     [](const auto& s) { return s.delivered; }},
-    {true, "natsession_sink_retries_total", "Tries beyond the first.",
-     [](const auto& s) { return s.retried; }},
-    {true, "natsession_sink_dropped_records_total",
-     "Records that the sink missed; a gap record in it says so.", [](const auto& s) { return s.dropped; }},
-    {true, "natsession_sink_rejected_records_total", "Records that the sink refused for good.",
-     [](const auto& s) { return s.rejected; }},
-    {false, "natsession_sink_waiting_records", "Records that the sink has yet to take.",
-     [](const auto& s) { return s.waiting; }},
-};
-
-void add_sinks(MetricText& text, const std::vector<SinkReport>& sinks) {
-  for (const SinkMetric& metric : kSinkMetrics) {
-    metric.counts ? text.counter(metric.name, metric.help) : text.gauge(metric.name, metric.help);
-    for (const SinkReport& sink : sinks) text.sample({{"sink", sink.name}}, metric.value(sink));
-  }
-  text.gauge("natsession_sink_oldest_waiting_seconds",
-             "Age of the oldest record that waits; 0 when none does.");
-  for (const SinkReport& sink : sinks) {
-    text.sample({{"sink", sink.name}}, seconds(sink.oldest_waiting.value_or(std::chrono::milliseconds(0))));
-  }
-  text.gauge("natsession_sink_last_failure_timestamp_seconds",
-             "When the sink last failed; absent if it never did.");
-  for (const SinkReport& sink : sinks) {
-    if (sink.last_failure_at) text.sample({{"sink", sink.name}}, seconds(*sink.last_failure_at));
-  }
-}
-
-void add_ledger(MetricText& text, const LedgerReport& ledger, UnixMs now) {
-  const auto gauge = [&](const char* name, const char* help, auto value) {
-    text.gauge(name, help);
-    text.sample({}, value);
-  };
-  const auto counter = [&](const char* name, const char* help, std::uint64_t value) {
-    text.counter(name, help);
-    text.sample({}, value);
-  };
-  const auto age = ledger.oldest ? std::max(now - *ledger.oldest, std::chrono::milliseconds(0))
-                                 : std::chrono::milliseconds(0);
-  gauge("natsession_ledger_bytes", "Size of all segments on disk.", ledger.bytes);
-  gauge("natsession_ledger_limit_bytes", "Size beyond which the oldest segment is deleted.",
-        ledger.limit_bytes);
-  gauge("natsession_ledger_segments", "Segments on disk.", ledger.segments);
-  gauge("natsession_ledger_sealed_segments", "Segments that are sealed.", ledger.sealed_segments);
-  gauge("natsession_ledger_records", "Records in the ledger.", ledger.records);
-  gauge("natsession_ledger_oldest_record_age_seconds", "Age of the oldest record; 0 when there is none.",
-        seconds(age));
-  gauge("natsession_ledger_retention_seconds", "Age at which a segment is deleted.",
-        seconds(ledger.retention));
-  gauge("natsession_ledger_writable",
-        "1 if the ledger can be written, 0 if the last try failed, as on a full disk.",
-        flag(ledger.failure.empty()));
-  gauge("natsession_ledger_upkeep_ok", "1 if segments are sealed and deleted as they should be.",
-        flag(ledger.upkeep_failure.empty()));
-  gauge("natsession_ledger_pending_records", "Records in memory that are not on disk yet.", ledger.pending);
-  counter("natsession_ledger_appended_records_total", "Records that the ledger took.", ledger.appended);
-  counter("natsession_ledger_append_failures_total", "Failed tries to write to the ledger.",
-          ledger.append_failures);
-  counter("natsession_ledger_dropped_records_total",
-          "Records that found no room, neither on disk nor in memory.", ledger.dropped);
-  counter("natsession_ledger_deleted_segments_total", "Segments that retention deleted.",
-          ledger.deleted_segments);
-  counter("natsession_ledger_deleted_unread_records_total",
-          "Records that the byte limit deleted before a sink had read them.", ledger.deleted_unread_records);
-  counter("natsession_ledger_damaged_frames_total", "Damaged frames that were met.", ledger.damaged_frames);
+  text.sample({}, std::uint64_t{status.logging});
+  return text.take();
 }
 
 constexpr std::string_view kOther = "other";
@@ -239,13 +162,14 @@ class PortTable {
 }  // namespace
 
 std::string metrics_text(const Status& status, const std::vector<PortUse>& ports) {
-  MetricText text;
-  add_daemon(text, status);
-  add_collectors(text, status.collectors);
-  PortTable(ports).add(text);
-  add_sinks(text, status.sinks);
-  if (status.ledger) add_ledger(text, *status.ledger, status.now);
-  return text.take();
+  MetricTable collectors(status.now), sinks(status.now), ledger(status.now);
+  for (const CollectorReport& collector : status.collectors)
+    collectors.add(collector, "netns", collector.netns);
+  for (const SinkReport& sink : status.sinks) sinks.add(sink, "sink", sink.name);
+  if (status.ledger) ledger.add(*status.ledger, "", "");
+  MetricText snat;
+  PortTable(ports).add(snat);
+  return daemon_metrics(status) + collectors.take() + snat.take() + sinks.take() + ledger.take();
 }
 
 }  // namespace natsession

@@ -7,28 +7,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "control/status_members.h"
 #include "record/encoder.h"
 
 namespace natsession {
 
-std::string_view to_string(SinkState state) {
-  switch (state) {
-    case SinkState::kSuccess:
-      return "Success";
-    case SinkState::kModifying:
-      return "Modifying";
-    case SinkState::kFailed:
-      break;
-  }
-  return "Failed";
-}
-
 namespace {
 
 using Json = nlohmann::ordered_json;
-using status_members::Members;
-using status_members::Object;
 
 struct Writer {
   template <typename T>
@@ -37,7 +22,7 @@ struct Writer {
   // A double holds milliseconds since 1970 exactly for the next 280,000 years.
   static Json write(std::chrono::milliseconds value) { return static_cast<double>(value.count()) / 1000; }
   static Json write(UnixMs value) { return write(value.time_since_epoch()); }
-  static Json write(SinkState value) { return to_string(value); }
+  static Json write(DeliveryState value) { return to_string(value); }
   static Json write(TcpState value) {
     return value == TcpState::kNone ? Json(nullptr) : Json(to_string(value));
   }
@@ -53,10 +38,11 @@ struct Writer {
     for (const T& value : values) list.push_back(write(value));
     return list;
   }
-  template <Object T>
+  template <HasRows T>
   static Json write(const T& value) {
     Json object = Json::object();
-    Members<T>::visit(value, [&](const char* name, const auto& member) { object[name] = write(member); });
+    Rows<T>::visit(value,
+                   [&](const Row& row, const auto& part) { object[std::string(row.name)] = write(part); });
     return object;
   }
 };
@@ -80,9 +66,10 @@ struct Reader {
     read(json, since);
     to = UnixMs(since);
   }
-  static void read(const Json& json, SinkState& to) {
+  static void read(const Json& json, DeliveryState& to) {
     const auto text = json.get<std::string>();
-    for (const SinkState state : {SinkState::kSuccess, SinkState::kModifying, SinkState::kFailed}) {
+    for (const DeliveryState state :
+         {DeliveryState::kSuccess, DeliveryState::kModifying, DeliveryState::kFailed}) {
       if (text == to_string(state)) to = state;
     }
   }
@@ -106,12 +93,12 @@ struct Reader {
   static void read(const Json& json, std::vector<T>& to) {
     for (const Json& item : json) read(item, to.emplace_back());
   }
-  template <Object T>
+  template <HasRows T>
   static void read(const Json& json, T& to) {
     if (!json.is_object()) throw Unfit("not an object");
-    Members<T>::visit(to, [&](const char* name, auto& member) {
-      const auto found = json.find(name);
-      if (found != json.end() && !found->is_null()) read(*found, member);
+    Rows<T>::visit(to, [&](const Row& row, auto& part) {
+      const auto found = json.find(row.name);
+      if (found != json.end() && !found->is_null()) read(*found, part);
     });
   }
 };

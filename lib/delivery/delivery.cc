@@ -64,7 +64,7 @@ Delivery::Delivery(std::vector<SinkSpec> sinks, const DeliverySettings& settings
       context_{settings_, clock_, origin_, run_, reporter_},
       log_(settings_, clock),
       ledger_state_(ledger.settings.directory) {
-  for (SinkSpec& sink : sinks) sinks_.push_back(std::make_unique<SinkRuntime>(std::move(sink)));
+  for (SinkSpec& sink : sinks) sinks_.push_back(std::make_unique<SinkState>(std::move(sink)));
   if (!ledger.writer) {
     for (const auto& sink : sinks_) memory_readers_.push_back(&log_.add_reader(sink->name, sink->notifier));
     return;
@@ -116,7 +116,7 @@ Result<void> Delivery::disable_as_before() {
   return {};
 }
 
-DeadLetters Delivery::dead_letters_of(const SinkRuntime& sink) const {
+DeadLetters Delivery::dead_letters_of(const SinkState& sink) const {
   std::string path;
   if (ledger_) path = ledger_->directory() + "/dead-letters/" + file_name_of(sink.name) + ".jsonl";
   return {std::move(path), settings_.dead_letter_limit, sink.name, clock_};
@@ -208,17 +208,17 @@ const LogReader& Delivery::reader(std::size_t sink) const {
   return ledger_ ? ledger_->reader(sink) : *memory_readers_[sink];
 }
 
-std::vector<SinkStatus> Delivery::status() const {
-  std::vector<SinkStatus> all;
+std::vector<SinkReport> Delivery::sink_reports() const {
+  std::vector<SinkReport> all;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    all.push_back(status_of(*sinks_[i], reader(i).status(), clock_));
+    all.push_back(report_of(*sinks_[i], reader(i).status(), clock_));
   }
   return all;
 }
 
-std::optional<LedgerDeliveryStatus> Delivery::ledger_status() const {
+std::optional<LedgerReport> Delivery::ledger_report() const {
   if (!ledger_) return std::nullopt;
-  return ledger_->status();
+  return ledger_->report();
 }
 
 void Delivery::end_input() {
@@ -239,7 +239,7 @@ bool Delivery::written() const {
 
 Drained Delivery::close() {
   Drained drained;
-  const std::vector<SinkStatus> all = status();
+  const std::vector<SinkReport> all = sink_reports();
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool hung = !sinks_[i]->finished.load(std::memory_order_acquire);
     // What memory has for one that takes nothing on purpose is not owed to it.
@@ -250,14 +250,10 @@ Drained Delivery::close() {
     if (!hung) sinks_[i]->spec.sink.reset();
   }
   if (ledger_) {
-    const LedgerDeliveryStatus ledger = ledger_->status();
-    const std::uint64_t unwritten = ledger.queued + ledger.writer.pending;
-    if (unwritten > 0 || !written()) {
-      drained.undelivered.push_back({"ledger " + ledger.directory, unwritten, !written()});
-    }
-    if (!background_finished_.load(std::memory_order_acquire)) {
-      drained.kept.push_back({"ledger " + ledger.directory, 0, true});
-    }
+    const std::uint64_t unwritten = ledger_->report().pending;
+    const std::string name = "ledger " + ledger_->directory();
+    if (unwritten > 0 || !written()) drained.undelivered.push_back({name, unwritten, !written()});
+    if (!background_finished_.load(std::memory_order_acquire)) drained.kept.push_back({name, 0, true});
   }
   reporter_.silence();
   return drained;

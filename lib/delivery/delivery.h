@@ -46,7 +46,7 @@ namespace natsession {
 
 // All of it but the threads, so that a test can be them, step by step.
 // Threads: composed and opened by one; each Producer belongs to its collector's; request_reopen(),
-// set_enabled() and the status functions any.
+// set_enabled() and the reports any.
 class Delivery {
  public:
   // `instance` speaks in gap records about what a sink missed. `clock`, and what records point to (their
@@ -78,8 +78,8 @@ class Delivery {
   //         stored: then it is as before.
   Result<void> set_enabled(std::string_view name, bool enabled);
 
-  [[nodiscard]] std::vector<SinkStatus> status() const;
-  [[nodiscard]] std::optional<LedgerDeliveryStatus> ledger_status() const;  // nullopt without a ledger
+  [[nodiscard]] std::vector<SinkReport> sink_reports() const;
+  [[nodiscard]] std::optional<LedgerReport> ledger_report() const;  // nullopt without a ledger
 
   // Until when there will be records of all that happened: for the next run, where there is a ledger.
   void set_logged_until(UnixMs time) {
@@ -96,7 +96,7 @@ class Delivery {
 
  private:
   Result<void> disable_as_before();
-  [[nodiscard]] DeadLetters dead_letters_of(const SinkRuntime& sink) const;
+  [[nodiscard]] DeadLetters dead_letters_of(const SinkState& sink) const;
   [[nodiscard]] std::string disabled_path() const { return ledger_->directory() + "/disabled"; }
   [[nodiscard]] const LogReader& reader(std::size_t sink) const;
   void report_lag();
@@ -110,7 +110,7 @@ class Delivery {
   RunState run_;
   const DeliveryContext context_;
   MemoryLog log_;
-  std::vector<std::unique_ptr<SinkRuntime>> sinks_;
+  std::vector<std::unique_ptr<SinkState>> sinks_;
   std::vector<LogReader*> memory_readers_;  // of the sinks; none with a ledger
   ConsumerState ledger_state_;              // of the ledger's writer
   std::atomic<bool> writer_finished_{true};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
+#include <system_error>
 
 namespace natsession {
 namespace {
@@ -40,7 +42,7 @@ class LedgerLog::Reader final : public LogReader {
 LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, RunState& run,
                      const DeliveryContext& context, std::function<void()> on_written,
                      std::function<void()> on_complete)
-    : directory_(setup.settings.directory),
+    : settings_(setup.settings),
       state_(state),
       queue_(queue),
       run_(run),
@@ -54,10 +56,10 @@ LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, 
 
 LedgerLog::~LedgerLog() = default;
 
-Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkRuntime& sink) {
-  auto opened = LedgerReader::open(directory_);
+Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
+  auto opened = LedgerReader::open(settings_.directory);
   if (!opened) return opened.error();
-  auto cursor = Cursor::open(directory_, sink.name);
+  auto cursor = Cursor::open(settings_.directory, sink.name);
   if (!cursor) return cursor.error();
   LedgerReader& ledger = **opened;
   const std::optional<CursorState> known = cursor->state();
@@ -122,12 +124,13 @@ void LedgerLog::watch_writing() {
     const Time lasted = now - *trouble_since_;
     trouble_since_.reset();
     context_.reporter.report(
-        {.kind = Report::Kind::kLedgerTroubleOver, .sink = directory_, .lasted = lasted});
+        {.kind = Report::Kind::kLedgerTroubleOver, .sink = settings_.directory, .lasted = lasted});
     return;
   }
   trouble_since_ = now;
   failures_.add(1);
-  context_.reporter.report({.kind = Report::Kind::kLedgerTrouble, .sink = directory_, .why = failure});
+  context_.reporter.report(
+      {.kind = Report::Kind::kLedgerTrouble, .sink = settings_.directory, .why = failure});
 }
 
 Turn LedgerLog::keep_up() {
@@ -138,21 +141,38 @@ Turn LedgerLog::keep_up() {
     upkeep_failure_ = failure;
     context_.reporter.report(
         {.kind = failure.empty() ? Report::Kind::kUpkeepTroubleOver : Report::Kind::kUpkeepTrouble,
-         .sink = directory_,
+         .sink = settings_.directory,
          .why = failure});
   }
   if (wait <= Time::zero()) return {};
   return {Turn::Kind::kSleep, Notifier::Sleep::kLight, wait};
 }
 
-LedgerDeliveryStatus LedgerLog::status() const {
+LedgerReport LedgerLog::report() const {
   const LogStatus queue = queue_.status();
-  return {.directory = directory_,
-          .writer = writer_->status(),
-          .upkeep = compaction_.status(),
-          .queued = state_.waiting(queue),
-          .dropped = state_.dropped(queue),
-          .failures = failures_.value()};
+  const WriterStatus written = writer_->status();
+  const LedgerStatus kept = compaction_.status();
+  std::error_code ignored;
+  LedgerReport report;
+  report.directory = std::filesystem::absolute(settings_.directory, ignored).string();
+  report.bytes = kept.bytes;
+  report.limit_bytes = settings_.limit.bytes;
+  report.segments = kept.segments;
+  report.sealed_segments = kept.sealed_segments;
+  report.records = kept.records;
+  if (kept.records > 0) report.oldest = kept.oldest;
+  report.retention = settings_.retention;
+  report.appended = written.appended;
+  report.pending = written.pending + state_.waiting(queue);
+  report.append_failures = failures_.value();
+  report.dropped = state_.dropped(queue);
+  report.deleted_segments = kept.deleted_segments;
+  report.deleted_unread_records = kept.deleted_unread_records;
+  report.damaged_frames = kept.damaged_frames;
+  report.failure = written.failure;
+  report.upkeep_failure = kept.failure;
+  report.end = written.written;
+  return report;
 }
 
 }  // namespace natsession

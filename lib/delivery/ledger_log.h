@@ -2,7 +2,7 @@
 // take stays there, and so holds the collectors back: nothing is dropped here. Each sink reads from its
 // cursor on. Beside, the background job: sealing, which compacts, and retention.
 // Threads: composed by one; write() belongs to the ledger's writer thread, keep_up() to the background's,
-// status() to any (a test may be all of them).
+// report() to any (a test may be all of them).
 #pragma once
 
 #include <functional>
@@ -39,7 +39,7 @@ class LedgerLog {
   // the oldest record. A cursor behind the end is one of records that the machine's fall took: it is set
   // back, or what comes next would be passed over.
   // Errors: those of the ledger's files; kIo if the place of a new sink cannot be stored.
-  [[nodiscard]] Result<std::unique_ptr<LogConsumer>> open_consumer(SinkRuntime& sink);
+  [[nodiscard]] Result<std::unique_ptr<LogConsumer>> open_consumer(SinkState& sink);
   [[nodiscard]] const LogReader& reader(std::size_t sink) const;  // in the order of open_consumer()
   // The sinks for which retention keeps what they have not read.
   void set_sinks(std::vector<std::string> names) { compaction_.set_sinks(std::move(names)); }
@@ -50,8 +50,8 @@ class LedgerLog {
 
   // See LedgerWriter.
   void set_logged_until(UnixMs time) { writer_->set_logged_until(time); }
-  [[nodiscard]] const std::string& directory() const { return directory_; }
-  [[nodiscard]] LedgerDeliveryStatus status() const;
+  [[nodiscard]] const std::string& directory() const { return settings_.directory; }
+  [[nodiscard]] LedgerReport report() const;
 
  private:
   class Reader;
@@ -60,7 +60,7 @@ class LedgerLog {
   Turn complete();
   void watch_writing();
 
-  const std::string directory_;
+  const LedgerSettings settings_;
   ConsumerState& state_;
   LogReader& queue_;
   RunState& run_;

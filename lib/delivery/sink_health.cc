@@ -5,7 +5,7 @@
 
 namespace natsession {
 
-SinkHealth::SinkHealth(SinkRuntime& state, const DeliverySettings& settings, const Clock& clock,
+SinkHealth::SinkHealth(SinkState& state, const DeliverySettings& settings, const Clock& clock,
                        Reporter& reporter)
     : state_(state),
       clock_(clock),

@@ -21,7 +21,7 @@ class SinkHealth {
   using Time = std::chrono::nanoseconds;  // steady
 
   // All references outlive the object.
-  SinkHealth(SinkRuntime& state, const DeliverySettings& settings, const Clock& clock, Reporter& reporter);
+  SinkHealth(SinkState& state, const DeliverySettings& settings, const Clock& clock, Reporter& reporter);
 
   [[nodiscard]] bool in_trouble() const { return trouble_since_.has_value(); }
   [[nodiscard]] Time in_trouble_for() const;  // zero if it is well
@@ -51,7 +51,7 @@ class SinkHealth {
   void note_failure(const std::string& code, const std::string& why);
   void publish();
 
-  SinkRuntime& state_;
+  SinkState& state_;
   const Clock& clock_;
   Reporter& reporter_;
   Backoff backoff_;

@@ -8,70 +8,58 @@ namespace {
 // The specification's name for "delivery is suspended after one of the others".
 constexpr std::string_view kUnavailableTarget = "UnavailableTarget";
 
-void add_failure(SinkStatus& status, const Failure& failure) {
-  status.code = failure.code;
-  status.message = failure.why;
-  status.last_failure_code = failure.code;
-  status.last_failure = failure.why;
-  if (status.breaker == Breaker::State::kClosed) return;
-  status.code = kUnavailableTarget;
-  status.message = "delivery is suspended after " + failure.suspended_by + ": " + failure.why;
+void add_failure(SinkReport& report, const Failure& failure) {
+  report.code = failure.code;
+  report.message = failure.why;
+  report.last_failure_code = failure.code;
+  report.last_failure = failure.why;
+  if (report.breaker == Breaker::State::kClosed) return;
+  report.code = kUnavailableTarget;
+  report.message = "delivery is suspended after " + failure.suspended_by + ": " + failure.why;
 }
 
-DeliveryState state_of(const SinkStatus& status, bool changing) {
+DeliveryState state_of(const SinkReport& report, bool changing) {
   if (changing) return DeliveryState::kModifying;
-  return status.in_trouble || status.closed || status.lagging ? DeliveryState::kFailed
+  return report.in_trouble || report.closed || report.lagging ? DeliveryState::kFailed
                                                               : DeliveryState::kSuccess;
 }
 
 }  // namespace
 
-std::string_view to_string(DeliveryState state) {
-  switch (state) {
-    case DeliveryState::kSuccess:
-      return "Success";
-    case DeliveryState::kModifying:
-      return "Modifying";
-    case DeliveryState::kFailed:
-      return "Failed";
-  }
-  return {};
-}
+SinkReport report_of(const SinkState& state, const LogStatus& log, const Clock& clock) {
+  SinkReport report;
+  report.name = state.name;
+  report.enabled = state.enabled_wanted.load(std::memory_order_acquire);
+  report.breaker = state.breaker.load(std::memory_order_acquire);
+  report.in_trouble = state.in_trouble.load(std::memory_order_acquire);
+  report.lagging = log.lagging;
+  report.closed = state.closed.load(std::memory_order_acquire);
+  report.state = state_of(report, report.enabled == state.disabled.load(std::memory_order_acquire));
+  state.last_failure.with([&](const Failure& failure) { add_failure(report, failure); });
+  report.last_failure_at = state.last_failure_at.get();
 
-SinkStatus status_of(const SinkRuntime& state, const LogStatus& log, const Clock& clock) {
-  SinkStatus status;
-  status.name = state.name;
-  status.enabled = state.enabled_wanted.load(std::memory_order_acquire);
-  status.breaker = state.breaker.load(std::memory_order_acquire);
-  status.in_trouble = state.in_trouble.load(std::memory_order_acquire);
-  status.lagging = log.lagging;
-  status.closed = state.closed.load(std::memory_order_acquire);
-  status.state = state_of(status, status.enabled == state.disabled.load(std::memory_order_acquire));
-  state.last_failure.with([&](const Failure& failure) { add_failure(status, failure); });
-  status.last_failure_at = state.last_failure_at.get();
-
-  status.delivered = state.delivered.value();
-  status.retried = state.retried.value();
-  status.dropped = state.dropped(log);
-  status.rejected = state.rejected.value();
-  status.dead_lettered = state.dead_lettered.value();
-  status.dead_letters_lost = state.dead_letters_lost.value();
-  status.waiting = state.waiting(log);
+  report.delivered = state.delivered.value();
+  report.retried = state.retried.value();
+  report.dropped = state.dropped(log);
+  report.rejected = state.rejected.value();
+  report.dead_lettered = state.dead_lettered.value();
+  report.dead_letters_lost = state.dead_letters_lost.value();
+  report.waiting = state.waiting(log);
 
   const UnixMs now = to_ms(clock.now());
-  if (const auto oldest = state.oldest_waiting.get(); oldest && status.waiting > 0) {
-    status.oldest_waiting = std::max(now - *oldest, std::chrono::milliseconds::zero());
+  if (const auto oldest = state.oldest_waiting.get(); oldest && report.waiting > 0) {
+    report.oldest_waiting = std::max(now - *oldest, std::chrono::milliseconds::zero());
   }
-  status.last_delivery = state.last_delivery.get();
+  report.last_delivery = state.last_delivery.get();
   if (const auto until = state.suspended_until.get()) {
     const auto rest = std::max(until->time_since_epoch() - clock.steady(), std::chrono::nanoseconds::zero());
-    status.suspended_until = now + std::chrono::ceil<std::chrono::milliseconds>(rest);
+    report.suspended_until = now + std::chrono::ceil<std::chrono::milliseconds>(rest);
   }
-  return status;
+  return report;
 }
 
-std::string failure_text(const SinkStatus& status) {
-  return status.code.empty() ? status.message : status.code + ": " + status.message;
+std::string failure_text(const SinkReport& report) {
+  return report.code.empty() ? report.message : report.code + ": " + report.message;
 }
 
 bool Drained::any_hung() const {

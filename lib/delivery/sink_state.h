@@ -1,5 +1,4 @@
-// SinkRuntime: what the worker of one sink shares with the other threads. SinkStatus, and the others: what
-// delivery says of itself when it is asked.
+// SinkState: what the worker of one sink shares with the other threads, and what is told of it.
 // Threads: stated for each member. Nothing here waits for the sink.
 #pragma once
 
@@ -15,10 +14,9 @@
 #include "base/guarded.h"
 #include "base/time.h"
 #include "delivery/breaker.h"
+#include "delivery/delivery_report.h"
 #include "delivery/log_consumer.h"
 #include "delivery/settings.h"
-#include "ledger/compactor.h"
-#include "ledger/ledger_writer.h"
 #include "sink/sink.h"
 
 namespace natsession {
@@ -50,8 +48,8 @@ struct Failure {
 
 using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
 
-struct SinkRuntime : ConsumerState {
-  explicit SinkRuntime(SinkSpec wanted)
+struct SinkState : ConsumerState {
+  explicit SinkState(SinkSpec wanted)
       : ConsumerState(std::string(wanted.sink->name())), spec(std::move(wanted)) {}
 
   SinkSpec spec;  // constant but for its sink, which is the worker's while it runs
@@ -77,58 +75,8 @@ struct SinkRuntime : ConsumerState {
   Guarded<Failure> last_failure;
 };
 
-// As the log's specification names them.
-enum class DeliveryState : std::uint8_t {
-  kSuccess,
-  kModifying,  // enabled or disabled, and what is under way is not finished
-  kFailed,     // the last thing that was tried failed
-};
-[[nodiscard]] std::string_view to_string(DeliveryState state);  // Success Modifying Failed
-
-struct SinkStatus {
-  std::string name;
-  bool enabled = true;  // as asked for last
-  DeliveryState state = DeliveryState::kSuccess;
-  // Of the last failure; both stay when it is over. While delivery is suspended the code is
-  // UnavailableTarget, and the message begins with the code that led to it.
-  std::string code;     // of the specification; empty when the fault has none there
-  std::string message;  // empty if there was none
-  // The same as the sink said it: ProjectNotExist …, and why.
-  std::string last_failure_code;
-  std::string last_failure;
-  std::optional<UnixMs> last_failure_at;
-
-  std::uint64_t delivered = 0;          // records taken
-  std::uint64_t retried = 0;            // tries beyond the first
-  std::uint64_t waiting = 0;            // records in the log that are not delivered yet
-  std::uint64_t dropped = 0;            // records that this sink missed; a gap record says so in it
-  std::uint64_t rejected = 0;           // records that it refused for good
-  std::uint64_t dead_lettered = 0;      // of these: kept in the dead-letter file
-  std::uint64_t dead_letters_lost = 0;  // did not fit or could not be written, or made room for later ones
-  std::optional<std::chrono::milliseconds> oldest_waiting;  // its age
-  std::optional<UnixMs> last_delivery;
-
-  Breaker::State breaker = Breaker::State::kClosed;
-  std::optional<UnixMs> suspended_until;
-  bool in_trouble = false;
-  bool lagging = false;
-  bool closed = false;
-};
-
 // Cheap; waits for no sink. `log` as the sink's reader sees it.
-[[nodiscard]] SinkStatus status_of(const SinkRuntime& state, const LogStatus& log, const Clock& clock);
-
-// The code and the message as one text, `CODE: message`.
-[[nodiscard]] std::string failure_text(const SinkStatus& status);
-
-struct LedgerDeliveryStatus {
-  std::string directory;
-  WriterStatus writer;
-  LedgerStatus upkeep;
-  std::uint64_t queued = 0;    // records in memory that the writer has not taken
-  std::uint64_t dropped = 0;   // that found no room there; a gap record in the ledger says so
-  std::uint64_t failures = 0;  // how often writing began to fail
-};
+[[nodiscard]] SinkReport report_of(const SinkState& state, const LogStatus& log, const Clock& clock);
 
 // How drain_and_stop() went.
 struct Drained {

@@ -15,7 +15,7 @@ constexpr std::uint64_t kMaxLetters = 100;
 
 }  // namespace
 
-SinkWorker::SinkWorker(SinkRuntime& state, std::unique_ptr<LogConsumer> consumer, DeadLetters dead_letters,
+SinkWorker::SinkWorker(SinkState& state, std::unique_ptr<LogConsumer> consumer, DeadLetters dead_letters,
                        const DeliveryContext& context)
     : state_(state),
       consumer_(std::move(consumer)),

@@ -26,7 +26,7 @@ namespace natsession {
 
 class SinkWorker {
  public:
-  SinkWorker(SinkRuntime& state, std::unique_ptr<LogConsumer> consumer, DeadLetters dead_letters,
+  SinkWorker(SinkState& state, std::unique_ptr<LogConsumer> consumer, DeadLetters dead_letters,
              const DeliveryContext& context);
 
   // At most one delivery. The mark of the notifier is to be taken before.
@@ -54,7 +54,7 @@ class SinkWorker {
   Turn sleep(Notifier::Sleep depth, std::optional<Time> limit);
   Turn leave();
 
-  SinkRuntime& state_;
+  SinkState& state_;
   const std::unique_ptr<LogConsumer> consumer_;
   DeadLetters dead_letters_;
   const DeliveryContext context_;

@@ -178,19 +178,19 @@ inline constexpr const auto& kRow = std::get<static_cast<std::size_t>(kField)>(f
 // one.
 template <Field kField>
 constexpr decltype(auto) field_value(const SessionRecord& record) {
-  using Row = std::remove_cvref_t<decltype(kRow<kField>)>;
-  using Value = std::remove_cvref_t<std::invoke_result_t<decltype(Row::kMember), const SessionRecord&>>;
+  using Described = std::remove_cvref_t<decltype(kRow<kField>)>;
+  using Value = std::remove_cvref_t<std::invoke_result_t<decltype(Described::kMember), const SessionRecord&>>;
   const auto when = [&](bool has) {
-    return has ? std::optional<Value>(std::invoke(Row::kMember, record)) : std::optional<Value>();
+    return has ? std::optional<Value>(std::invoke(Described::kMember, record)) : std::optional<Value>();
   };
-  if constexpr (Row::kHas == Has::kUnlessZero) {
-    return when(std::invoke(Row::kMember, record) != 0);
-  } else if constexpr (Row::kHas == Has::kOrigDst) {
+  if constexpr (Described::kHas == Has::kUnlessZero) {
+    return when(std::invoke(Described::kMember, record) != 0);
+  } else if constexpr (Described::kHas == Has::kOrigDst) {
     return when(record.has_orig_dst);
-  } else if constexpr (Row::kHas == Has::kGap) {
+  } else if constexpr (Described::kHas == Has::kGap) {
     return when(record.event == RecordEvent::kGap);
   } else {
-    return std::invoke(Row::kMember, record);
+    return std::invoke(Described::kMember, record);
   }
 }
 

@@ -158,7 +158,6 @@ void Collector::count_drops(std::size_t unreadable, bool come_again) {
 void Collector::tell_gap(UnixMs now, bool drained) {
   const auto gap = gap_.take_if_over(now, drained, stopping_);
   if (!gap) return;
-  ++counters_.gaps;
   tracker_.emit_gap(gap->start, gap->end, gap->reason, gap->lost);
 }
 
@@ -241,6 +240,16 @@ void Collector::pass_over() {
   // After a loss that does not wait for the window.
   losses_open_ = !whole_ || delayed_;
   if (losses_open_) want_reconciliation(pass_ended_);
+}
+
+void Collector::report_to(CollectorReport& report) const {
+  static_cast<TrackerCounters&>(report) = tracker_.counters();
+  static_cast<CollectorCounters&>(report) = counters_;
+  static_cast<SourceCounters&>(report) = source_.counters();
+  report.live = tracker_.live();
+  report.ready = ready_;
+  report.reliable = reliable();
+  report.guard_tripped = guard_.watches() && ready_ && !reliable();
 }
 
 }  // namespace natsession

@@ -19,19 +19,6 @@ struct CollectorSettings {
   unsigned guard_percent = kDefaultGuardPercent;  // of nf_conntrack_max
 };
 
-struct CollectorCounters {
-  std::uint64_t overruns = 0;     // turns that found messages lost
-  std::uint64_t events_lost = 0;  // messages that the kernel could not queue, and are gone
-  std::uint64_t events_delayed =
-      0;                   // messages that it could not queue in reliable mode: a DESTROY comes again, each
-                           // try is counted; a NEW or UPDATE is gone, which harms no record
-  std::uint64_t gaps = 0;  // gap records
-  std::uint64_t guard_trips = 0;      // how often reliable mode went off
-  std::uint64_t passes = 0;           // dumps that were begun
-  std::uint64_t passes_failed = 0;    // and failed, or were interrupted
-  std::uint64_t held_back_turns = 0;  // turns in which the output had no room
-};
-
 class Collector {
  public:
   // What the caller does before the next turn.
@@ -58,6 +45,8 @@ class Collector {
 
   // The initial dump has been taken in: every session is known.
   [[nodiscard]] bool ready() const { return ready_; }
+  // Brings all that the collector, its tracker and its source tell up to date in `report`.
+  void report_to(CollectorReport& report) const;
 
   // SIGUSR1: the window closes now, and the next one at its boundary.
   void request_close() { close_requested_.store(true, std::memory_order_relaxed); }

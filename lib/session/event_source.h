@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/result.h"
+#include "session/collector_report.h"
 #include "session/conntrack_event.h"
 #include "session/table_guard.h"
 
@@ -59,6 +60,8 @@ class EventSource {
 
   // Reliable mode: the kernel keeps a DESTROY that it could not queue, and sends it again.
   virtual Result<void> set_reliable(bool reliable) = 0;
+  // What was wrong with messages, of events and dumps together.
+  [[nodiscard]] virtual SourceCounters counters() const = 0;
   // How full the watched namespace's table is.
   [[nodiscard]] virtual Result<TableUsage> table_usage() = 0;
 };

@@ -75,7 +75,7 @@ void RecordMaker::set_traffic(const ConntrackEvent& seen, const History* before,
 
 void RecordMaker::emit(SessionRecord& record) {
   record.session_id = derive_session_id(record);
-  ++records_[static_cast<std::size_t>(record.event)];
+  ++records_.of(record.event);
   output_.emit(record);
 }
 
@@ -134,7 +134,7 @@ void RecordMaker::gap(UnixMs start, UnixMs end, RecordReason reason, Count lost)
   record.start_time = std::min(start, end);
   record.end_time = end;
   record.events_lost = lost;
-  ++records_[static_cast<std::size_t>(record.event)];
+  ++records_.of(record.event);
   output_.emit(record);
 }
 

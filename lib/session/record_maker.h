@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "record/record_output.h"
+#include "session/collector_report.h"
 #include "session/open_sessions.h"
 #include "session/session.h"
 #include "session/settings.h"
@@ -13,9 +14,6 @@
 #include "session/vpc_map.h"
 
 namespace natsession {
-
-// How many records were made, by RecordEvent.
-using RecordTally = std::array<std::uint64_t, 4>;
 
 class RecordMaker {
  public:
@@ -58,7 +56,7 @@ class RecordMaker {
   [[nodiscard]] const History* history(std::uint32_t index) const;  // null for Slab::kNone
   [[nodiscard]] std::uint32_t add_history(const History& history);
 
-  [[nodiscard]] const RecordTally& records() const { return records_; }
+  [[nodiscard]] const RecordCounts& records() const { return records_; }
   [[nodiscard]] std::uint64_t counters_reset() const { return counters_reset_; }
   [[nodiscard]] std::size_t bytes() const { return histories_.bytes(); }
 
@@ -77,7 +75,7 @@ class RecordMaker {
   VpcMap vpcs_;
   RecordOutput& output_;
   Slab<History> histories_;
-  RecordTally records_{};
+  RecordCounts records_;
   std::uint64_t counters_reset_ = 0;
 };
 

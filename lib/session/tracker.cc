@@ -109,15 +109,15 @@ void Tracker::handle(const ConntrackEvent& event, std::uint64_t hash) {
   const auto key = FlowKey<Family>::of(event);
   switch (event.type) {
     case EventType::kNew:
-      ++counters_.events_new;
+      ++counters_.events.added;
       handle_new(event, key, hash);
       break;
     case EventType::kUpdate:
-      ++counters_.events_update;
+      ++counters_.events.updated;
       handle_update(event, key, hash);
       break;
     case EventType::kDestroy:
-      ++counters_.events_destroy;
+      ++counters_.events.destroyed;
       handle_destroy(event, key, hash);
       break;
   }

@@ -12,6 +12,7 @@
 #include <tsl/robin_set.h>
 
 #include "record/record_output.h"
+#include "session/collector_report.h"
 #include "session/event_source.h"
 #include "session/flow_table.h"
 #include "session/port_census.h"
@@ -27,22 +28,6 @@ struct TrackerSettings {
   // Sessions beyond these are not followed: they still get their end record from DESTROY, but no interim
   // ones.
   std::size_t max_sessions = 16'000'000;
-};
-
-// What happened, for status and messages. All grow only.
-struct TrackerCounters {
-  std::uint64_t events_new = 0;
-  std::uint64_t events_update = 0;
-  std::uint64_t events_destroy = 0;
-  std::uint64_t destroys_unseen = 0;  // DESTROY of a session that was never seen before: logged all the same
-  std::uint64_t updates_unseen = 0;   // UPDATE of one: the next dump or its DESTROY tells of it
-  std::uint64_t late_destroys = 0;    // DESTROY of a session that was closed as vanished: no second end
-  std::uint64_t adopted = 0;          // first seen in a dump
-  std::uint64_t vanished = 0;
-  std::uint64_t reused = 0;          // a new session on the key of a live one, whose DESTROY was lost
-  std::uint64_t not_followed = 0;    // beyond max_sessions
-  std::uint64_t counters_reset = 0;  // a flow's counters went back: somebody zeroed them (conntrack -Z)
-  RecordTally records{};
 };
 
 // What a dump is for.

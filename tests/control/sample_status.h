@@ -25,12 +25,15 @@ inline CollectorReport sample_collector(std::string netns) {
   collector.records_per_second = 301.25;
   collector.events_delayed = 401;
   collector.events_lost = 402;
-  collector.gaps = 403;
   collector.guard_trips = 404;
   collector.vanished = 405;
   collector.not_followed = 406;
   collector.malformed = 407;
-  collector.dumps_failed = 408;
+  collector.passes_failed = 408;
+  collector.counters_reset = 409;
+  collector.truncated = 410;
+  collector.foreign = 411;
+  collector.unknown_attributes = 412;
   collector.receive_buffer_bytes = 67108864;
   return collector;
 }
@@ -38,12 +41,13 @@ inline CollectorReport sample_collector(std::string netns) {
 inline SinkReport sample_sink() {
   SinkReport sink;
   sink.name = "file:/var/log/nat.json";
-  sink.destination = "/var/log/nat.json";
   sink.delivered = 501;
   sink.retried = 502;
   sink.waiting = 503;
   sink.dropped = 504;
   sink.rejected = 505;
+  sink.dead_lettered = 506;
+  sink.dead_letters_lost = 507;
   sink.oldest_waiting = std::chrono::milliseconds(1500);
   return sink;
 }
@@ -51,8 +55,7 @@ inline SinkReport sample_sink() {
 inline SinkReport sample_failed_sink() {
   SinkReport sink;
   sink.name = "syslog+tls://log.example.net:6514";
-  sink.destination = "log.example.net:6514";
-  sink.state = SinkState::kFailed;
+  sink.state = DeliveryState::kFailed;
   sink.code = "Unauthorized";
   sink.message = "certificate \"nat\" was refused\nby the peer";
   sink.last_failure_at = at(1'795'263'600'250);

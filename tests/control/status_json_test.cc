@@ -27,7 +27,7 @@ TEST_CASE("what was written is read back the same", "[control][json]") {
   status.ledger.reset();
   status.collectors.push_back(sample_collector("blue"));
   status.collectors.back().guard_tripped = true;
-  status.sinks[0].state = SinkState::kModifying;
+  status.sinks[0].state = DeliveryState::kModifying;
   status.sinks[0].enabled = false;
   CHECK(*read_status_json(status_json(status)) == status);
   const SessionsAnswer answer{

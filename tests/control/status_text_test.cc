@@ -37,8 +37,8 @@ TEST_CASE("disabled logging and a disabled sink are shown, and a past failure st
   Status status = sample_status();
   status.logging = false;
   status.sinks[0].enabled = false;
-  status.sinks[0].state = SinkState::kModifying;
-  status.sinks[1].state = SinkState::kSuccess;
+  status.sinks[0].state = DeliveryState::kModifying;
+  status.sinks[1].state = DeliveryState::kSuccess;
   status.sinks[1].suspended_until.reset();
   const std::string text = status_text(status, false);
   CHECK(text.find("logging is disabled") != std::string::npos);

@@ -162,7 +162,7 @@ TEST_CASE_OF_BOTH_LOGS("a throttled sink is left alone for as long as it asks, a
   rig.write(0, 3);
   const Turn turn = rig.run(0);
   CHECK(turn.depth == Notifier::Sleep::kDeep);
-  const SinkStatus status = rig.status(0);
+  const SinkReport status = rig.status(0);
   CHECK(status.state == DeliveryState::kFailed);
   CHECK(failure_text(status) == "ShardWriteQuotaExceed: PUT: 429");
   CHECK(status.breaker == Breaker::State::kClosed);

@@ -112,7 +112,7 @@ TEST_CASE("what a sink rejects is counted, kept and passed over alone", "[delive
   rig.write(0, 6);
   rig.run(0);
   CHECK(rig.delivered(0) == std::vector<std::uint32_t>{0, 1, 4, 5});
-  const SinkStatus status = rig.status(0);
+  const SinkReport status = rig.status(0);
   CHECK(status.delivered == 4);
   CHECK(status.rejected == 2);
   CHECK(status.dead_lettered == 2);

@@ -129,7 +129,7 @@ class DeliveryFixture {
     if (kind_ == LogKind::kLedger) run_writer();
   }
 
-  SinkStatus status(std::size_t sink) const { return core->status()[sink]; }
+  SinkReport status(std::size_t sink) const { return core->sink_reports()[sink]; }
   std::vector<std::uint32_t> delivered(std::size_t sink) const { return captures[sink]->numbers(); }
   std::vector<SessionRecord> seen(std::size_t sink) const { return captures[sink]->seen().records; }
   std::vector<Report::Kind> report_kinds() const {

@@ -129,7 +129,7 @@ struct World {
     build(settings, std::move(callbacks));
     REQUIRE(threads->start());
   }
-  SinkStatus status(std::size_t sink) const { return delivery->status()[sink]; }
+  SinkReport status(std::size_t sink) const { return delivery->sink_reports()[sink]; }
   Drained drain(std::chrono::nanoseconds limit = kLongEnough) { return threads->drain_and_stop(limit); }
   void end() {
     threads.reset();
@@ -174,8 +174,8 @@ TEST_CASE("several collectors and several sinks: every sink gets every collector
   }
   others.emplace_back([&] {
     for (int i = 0; i < 200; ++i) {
-      for (const SinkStatus& status : world.delivery->status()) CHECK(status.delivered <= 3 * kCount);
-      static_cast<void>(world.delivery->ledger_status());
+      for (const SinkReport& status : world.delivery->sink_reports()) CHECK(status.delivered <= 3 * kCount);
+      static_cast<void>(world.delivery->ledger_report());
       std::this_thread::yield();
     }
   });
@@ -190,14 +190,14 @@ TEST_CASE("several collectors and several sinks: every sink gets every collector
   for (const std::uint32_t next : seen.next) CHECK(next == kCount);
   CHECK(world.captures[0]->count() == 3 * kCount);
   CHECK(world.captures[0]->seen().destroyed);
-  for (const SinkStatus& status : world.delivery->status()) {
+  for (const SinkReport& status : world.delivery->sink_reports()) {
     CHECK(status.delivered == 3 * kCount);
     CHECK(status.waiting == 0);
     CHECK(status.dropped == 0);
   }
   if (with_ledger) {
-    CHECK(world.delivery->ledger_status()->writer.appended == 3 * kCount);
-    CHECK(world.delivery->ledger_status()->writer.pending == 0);
+    CHECK(world.delivery->ledger_report()->appended == 3 * kCount);
+    CHECK(world.delivery->ledger_report()->pending == 0);
   }
 }
 

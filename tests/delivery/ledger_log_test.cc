@@ -47,10 +47,10 @@ TEST_CASE("the writer is called again when the ledger asks for it", "[delivery][
   CHECK(turn.kind == Kind::kSleep);
   CHECK(turn.depth == Notifier::Sleep::kLight);
   CHECK(turn.limit == std::chrono::nanoseconds(1s));
-  CHECK(rig.core->ledger_status()->writer.pending == 10);
+  CHECK(rig.core->ledger_report()->pending == 10);
   rig.clock.advance(1s);
   rig.run_writer();
-  CHECK(rig.core->ledger_status()->writer.written == 10);
+  CHECK(rig.core->ledger_report()->end == 10);
 }
 
 TEST_CASE("a full disk holds the collectors back, loses nothing, and is over without a restart",
@@ -69,11 +69,11 @@ TEST_CASE("a full disk holds the collectors back, loses nothing, and is over wit
       CHECK(*turn.limit <= std::chrono::nanoseconds(1s));
       CHECK_FALSE(rig.producer->has_room());
     }
-    const auto status = rig.core->ledger_status();
-    CHECK(status->writer.failure.find("No space left on device") != std::string::npos);
-    CHECK(status->writer.pending + status->queued == emitted);
+    const auto status = rig.core->ledger_report();
+    CHECK(status->failure.find("No space left on device") != std::string::npos);
+    CHECK(status->pending == emitted);
     CHECK(status->dropped == 0);
-    CHECK(status->failures == 1);
+    CHECK(status->append_failures == 1);
   }
   rig.run_writer();
   CHECK(rig.producer->has_room());
@@ -138,7 +138,7 @@ TEST_CASE("a ledger without sinks is written all the same", "[delivery][ledger_l
   CHECK(rig.producer->has_room());
   rig.write(0, 100);
   CHECK(rig.numbers_in_ledger() == numbers(0, 100));
-  CHECK(rig.core->status().empty());
+  CHECK(rig.core->sink_reports().empty());
 }
 
 TEST_CASE("a collector that never asks for room gets a gap record into the ledger",
@@ -151,7 +151,7 @@ TEST_CASE("a collector that never asks for room gets a gap record into the ledge
   REQUIRE(seen.size() == 1 + 16 * 512);
   CHECK(seen[0].event == RecordEvent::kGap);
   CHECK(seen[0].events_lost == Count(20 * 512));
-  CHECK(rig.core->ledger_status()->dropped == 20 * 512);
+  CHECK(rig.core->ledger_report()->dropped == 20 * 512);
 }
 
 TEST_CASE("the background's trouble is told once", "[delivery][ledger_log]") {
@@ -169,7 +169,7 @@ TEST_CASE("the background's trouble is told once", "[delivery][ledger_log]") {
       rig.clock.advance(10min);
     }
     CHECK(rig.report_kinds() == std::vector{RKind::kUpkeepTrouble});
-    CHECK_FALSE(rig.core->ledger_status()->upkeep.failure.empty());
+    CHECK_FALSE(rig.core->ledger_report()->upkeep_failure.empty());
   }
 }
 
@@ -439,9 +439,9 @@ TEST_CASE("retention knows every sink: what one had not read when it was deleted
   write_segments(rig, 3);
   rig.run(0);
   rig.run(3);
-  const LedgerDeliveryStatus status = *rig.core->ledger_status();
-  CHECK(status.upkeep.deleted_segments == 3);
-  CHECK(status.upkeep.deleted_unread_records == 30);  // of b's
+  const LedgerReport status = *rig.core->ledger_report();
+  CHECK(status.deleted_segments == 3);
+  CHECK(status.deleted_unread_records == 30);  // of b's
   rig.run(1);
   CHECK(rig.status(1).dropped == 30);
   CHECK(rig.status(0).dropped == 0);

@@ -187,7 +187,7 @@ TEST_CASE("the healthy sink misses nothing while another lags, and what it misse
   rig.lag();
   for (int i = 0; i < 100; ++i) rig.turn(4096);
   CHECK(rig.delivered(kHealthy) == numbers(0, rig.next));
-  const SinkStatus status = rig.status(kHung);
+  const SinkReport status = rig.status(kHung);
   CHECK(status.dropped > 90 * 4096);
   CHECK(status.dropped + status.waiting == rig.next);
   CHECK(status.waiting <= kRecords);

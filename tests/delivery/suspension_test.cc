@@ -162,7 +162,7 @@ TEST_CASE_OF_BOTH_LOGS("each code is shown while its failure lasts, and stays as
   const std::string name(to_string(code));
   rig.write(0, 10);
   rig.run(0);
-  SinkStatus status = rig.status(0);
+  SinkReport status = rig.status(0);
   CHECK(status.state == DeliveryState::kFailed);
   CHECK(status.code == "UnavailableTarget");
   CHECK(failure_text(status) == "UnavailableTarget: delivery is suspended after " + name + ": PUT /x: no");

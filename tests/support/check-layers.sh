@@ -27,7 +27,7 @@ allow ledger base net record
 allow query base net record ledger
 allow sink base net record
 allow delivery base net record ledger sink
-allow control base net record
+allow control base net record session ledger delivery  # of delivery and session the reports
 allow config base net record session sink
 
 # only HEADER-PATTERN FOLDER...: where an outside library may be included.

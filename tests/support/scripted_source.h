@@ -31,6 +31,7 @@ class ScriptedSource final : public EventSource {
   // Called before the mode changes.
   std::function<void(bool on)> on_set_reliable;
   TableUsage usage{0, 1'000'000};
+  SourceCounters source_counters;
   bool reliable = true;
   std::size_t unreadable_next = 0;
 
@@ -75,6 +76,7 @@ class ScriptedSource final : public EventSource {
     reliable = on;
     return {};
   }
+  [[nodiscard]] SourceCounters counters() const override { return source_counters; }
   [[nodiscard]] Result<TableUsage> table_usage() override { return usage; }
 
  private:

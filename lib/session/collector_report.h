@@ -1,0 +1,194 @@
+// CollectorReport: what a collector says of itself, published as a whole. The counters are kept where they
+// are counted, in structs that the report consists of: a new one is a member and a row here, and where it
+// counts.
+// Threads: plain value types.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/report_row.h"
+#include "record/session_record.h"
+
+namespace natsession {
+
+struct EventCounts {
+  std::uint64_t added = 0;  // NEW
+  std::uint64_t updated = 0;
+  std::uint64_t destroyed = 0;
+  [[nodiscard]] std::uint64_t total() const { return added + updated + destroyed; }
+  friend bool operator==(const EventCounts&, const EventCounts&) = default;
+};
+
+struct RecordCounts {
+  std::uint64_t starts = 0;
+  std::uint64_t interims = 0;
+  std::uint64_t ends = 0;
+  std::uint64_t gaps = 0;
+  [[nodiscard]] std::uint64_t& of(RecordEvent event) {
+    switch (event) {
+      case RecordEvent::kStart:
+        return starts;
+      case RecordEvent::kInterim:
+        return interims;
+      case RecordEvent::kEnd:
+        return ends;
+      case RecordEvent::kGap:
+        break;
+    }
+    return gaps;
+  }
+  [[nodiscard]] std::uint64_t total() const { return starts + interims + ends + gaps; }
+  friend bool operator==(const RecordCounts&, const RecordCounts&) = default;
+};
+
+// The tracker's. Counters here and below are since the start.
+struct TrackerCounters {
+  EventCounts events;
+  RecordCounts records;
+  std::uint64_t destroys_unseen = 0;  // DESTROY of a session that was never seen before: logged all the same
+  std::uint64_t updates_unseen = 0;   // UPDATE of one: the next dump or its DESTROY tells of it
+  std::uint64_t late_destroys = 0;    // DESTROY of a session that was closed as vanished: no second end
+  std::uint64_t adopted = 0;          // first seen in a dump
+  std::uint64_t vanished = 0;
+  std::uint64_t reused = 0;          // a new session on the key of a live one, whose DESTROY was lost
+  std::uint64_t not_followed = 0;    // beyond max_sessions
+  std::uint64_t counters_reset = 0;  // a flow's counters went back: somebody zeroed them (conntrack -Z)
+  friend bool operator==(const TrackerCounters&, const TrackerCounters&) = default;
+};
+
+// The collector's own.
+struct CollectorCounters {
+  std::uint64_t overruns = 0;     // turns that found messages lost
+  std::uint64_t events_lost = 0;  // messages that the kernel could not queue, and are gone
+  // Messages that it could not queue in reliable mode: a DESTROY comes again, each try is counted; a NEW or
+  // UPDATE is gone, which harms no record.
+  std::uint64_t events_delayed = 0;
+  std::uint64_t guard_trips = 0;      // how often reliable mode went off
+  std::uint64_t passes = 0;           // dumps that were begun
+  std::uint64_t passes_failed = 0;    // and failed, or were interrupted
+  std::uint64_t held_back_turns = 0;  // turns in which the output had no room
+  friend bool operator==(const CollectorCounters&, const CollectorCounters&) = default;
+};
+
+// The source's: of events and dumps together.
+struct SourceCounters {
+  std::uint64_t malformed = 0;           // messages that could not be decoded
+  std::uint64_t truncated = 0;           // messages longer than a slot
+  std::uint64_t foreign = 0;             // messages that another process sent, not the kernel: ignored
+  std::uint64_t unknown_attributes = 0;  // of a newer kernel: passed over
+  friend bool operator==(const SourceCounters&, const SourceCounters&) = default;
+};
+
+// One network namespace.
+struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters {
+  std::string netns;           // empty: the daemon's own
+  bool ready = false;          // every session that was there at the start is known
+  bool reliable = false;       // reliable mode is on at this moment
+  bool guard_tripped = false;  // it is off because the conntrack table was filling
+  std::uint64_t live = 0;      // sessions that are followed
+  double events_per_second = 0;
+  double records_per_second = 0;
+  std::uint64_t receive_buffer_bytes = 0;  // as granted
+  friend bool operator==(const CollectorReport&, const CollectorReport&) = default;
+};
+
+template <>
+struct Rows<EventCounts> {
+  static void visit(auto& events, auto row) {
+    row(member("new"), events.added);
+    row(member("update"), events.updated);
+    row(member("destroy"), events.destroyed);
+  }
+};
+
+template <>
+struct Rows<RecordCounts> {
+  static void visit(auto& records, auto row) {
+    row(member("start"), records.starts);
+    row(member("interim"), records.interims);
+    row(member("end"), records.ends);
+    row(member("gap"), records.gaps);
+  }
+};
+
+template <>
+struct Rows<CollectorReport> {
+  static void visit(auto& c, auto row) {
+    using enum Row::Look;
+    row(member("netns").column("NETNS"), c.netns);
+    row(gauge("ready", "natsession_collector_ready",
+              "1 once every session that was there at the start is known.")
+            .column("STATE"),
+        c.ready);
+    row(gauge("live_sessions", "natsession_live_sessions", "Sessions that are open now.").column("SESSIONS"),
+        c.live);
+    row(counter("events", "natsession_events_total", "Conntrack events received, by type.")
+            .labelled("type")
+            .column("EVENTS"),
+        c.events);
+    row(counter("records", "natsession_records_total", "Session records made, by event.")
+            .labelled("event")
+            .column("RECORDS"),
+        c.records);
+    row(member("events_per_second").column("EVENTS/S"), c.events_per_second);
+    row(member("records_per_second").column("RECORDS/S"), c.records_per_second);
+    row(counter(
+            "events_delayed", "natsession_events_delayed_total",
+            "Conntrack events that did not fit in reliable mode; the kernel sends those that matter again.")
+            .column("DELAYED"),
+        c.events_delayed);
+    row(counter("events_lost", "natsession_events_lost_total",
+                "Conntrack events that are gone; the log has gap records for them.")
+            .column("LOST", kBad),
+        c.events_lost);
+    row(counter("gaps", "natsession_gaps_total", "Gap records: times in which the log is not complete.")
+            .column("GAPS", kWarning),
+        c.records.gaps);
+    row(gauge("reliable", "natsession_reliable_mode", "1 while the kernel keeps events that do not fit.")
+            .column("RELIABLE"),
+        c.reliable);
+    row(gauge("guard_tripped", "natsession_guard_tripped",
+              "1 while reliable mode is off because the conntrack table is filling."),
+        c.guard_tripped);
+    row(counter("guard_trips", "natsession_guard_trips_total",
+                "How often the guard turned reliable mode off."),
+        c.guard_trips);
+    row(counter("vanished", "natsession_sessions_vanished_total",
+                "Sessions that left the table with no event."),
+        c.vanished);
+    row(counter("not_followed", "natsession_sessions_not_followed_total",
+                "Sessions beyond the limit of the session table.")
+            .note("sessions were beyond the limit of the session table"),
+        c.not_followed);
+    row(counter("counters_reset", "natsession_counters_reset_total",
+                "Flows whose counters went back: somebody zeroed them, as conntrack -L -z does.")
+            .note("times a flow's counters went back: another program zeroes them"),
+        c.counters_reset);
+    row(counter("malformed", "natsession_malformed_messages_total",
+                "Messages from the kernel that could not be decoded.")
+            .note("messages from the kernel could not be decoded"),
+        c.malformed);
+    row(counter("truncated", "natsession_truncated_messages_total",
+                "Messages from the kernel that were longer than a slot of the receive buffer.")
+            .note("messages from the kernel were too long"),
+        c.truncated);
+    row(counter("foreign", "natsession_foreign_messages_total",
+                "Messages on the netlink sockets that were not the kernel's, and were ignored.")
+            .note("messages on the netlink sockets were not the kernel's"),
+        c.foreign);
+    row(counter("unknown_attributes", "natsession_unknown_attributes_total",
+                "Attributes of a newer kernel, which were passed over."),
+        c.unknown_attributes);
+    row(counter("dumps_failed", "natsession_dumps_failed_total",
+                "Dumps of the conntrack table that failed or were interrupted.")
+            .note("dumps of the conntrack table failed or were interrupted"),
+        c.passes_failed);
+    row(gauge("receive_buffer_bytes", "natsession_receive_buffer_bytes",
+              "Receive buffer of the event socket, as granted.")
+            .column("BUFFER"),
+        c.receive_buffer_bytes);
+  }
+};
+
+}  // namespace natsession
