@@ -51,5 +51,5 @@ TEST_CASE("records go through delivery: how many a second", "[delivery][throughp
   std::printf(
       "delivery into %u null sink(s): %.1f million records/s; the collector's side: %.1f ns a record\n",
       sink_count, kCount / all.count() / 1e6, static_cast<double>(emitting.count()) / kCount);
-  CHECK(delivery->status()[0].delivered == kCount);
+  CHECK(delivery->sink_reports()[0].delivered == kCount);
 }
