@@ -130,6 +130,8 @@ bool EventReader::read(const ReceiveRing::Datagram& datagram, EventSource::Handl
     rest = rest.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), rest.size()));
   }
   return true;
+}
+
 SourceCounters ConntrackSource::counters() const {
   const DumpCounters& dumps = dump_.counters();
   return {.malformed = counters_.decode.malformed + dumps.decode.malformed,

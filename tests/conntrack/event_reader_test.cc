@@ -1,12 +1,11 @@
-#include "conntrack/event_reader.h"
+#include "conntrack/conntrack_source.h"
 
 #include <cerrno>
 
 #include <catch2/catch.hpp>
 
-#include "conntrack/conntrack_source.h"
 #include "conntrack/decoder_fixture.h"
-#include "conntrack/dump_reader.h"
+#include "conntrack/table_dump.h"
 #include "support/event_list.h"
 
 namespace natsession::testing {

@@ -13,7 +13,7 @@
 #include <fcntl.h>
 
 #include "base/unique_fd.h"
-#include "conntrack/bpf_filter.h"
+#include "conntrack/netlink_socket.h"
 #include "conntrack/decoder_fixture.h"
 
 namespace natsession::testing {

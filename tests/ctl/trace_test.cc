@@ -3,7 +3,6 @@
 
 #include "ask/log_options.h"
 #include "ask/trace_list.h"
-#include "ask/trace_question.h"
 #include "ask/trace_text.h"
 #include "ctl/sample_answer.h"
 #include "query/query_dice.h"

@@ -164,7 +164,7 @@ TEST_CASE("a setting that cannot be stored is refused and changes nothing", "[de
 
 TEST_CASE_OF_BOTH_LOGS("a sink that nothing happened to is well", "[delivery][status]") {
   TestType rig(sinks({{}}));
-  const SinkStatus status = rig.status(0);
+  const SinkReport status = rig.status(0);
   CHECK(status.name == "a");
   CHECK(status.enabled);
   CHECK(to_string(status.state) == "Success");
@@ -222,7 +222,7 @@ TEST_CASE_OF_BOTH_LOGS("a sink in the middle of a delivery that hangs shows how 
 
 TEST_CASE("without a ledger there is no status of one", "[delivery][status]") {
   MemoryRig rig(sinks({{}}));
-  CHECK_FALSE(rig.core->ledger_status());
+  CHECK_FALSE(rig.core->ledger_report());
 }
 
 TEST_CASE("the ledger's status counts what its writer took and holds", "[delivery][status]") {
@@ -230,10 +230,10 @@ TEST_CASE("the ledger's status counts what its writer took and holds", "[deliver
   rig.write(0, 10);
   rig.emit(10, 15);
   rig.producer->flush();
-  const auto status = rig.core->ledger_status();
+  const auto status = rig.core->ledger_report();
   REQUIRE(status);
-  CHECK(status->writer.appended == 10);
-  CHECK(status->writer.written == 10);
-  CHECK(status->queued == 5);
-  CHECK(status->failures == 0);
+  CHECK(status->appended == 10);
+  CHECK(status->end == 10);
+  CHECK(status->pending == 5);
+  CHECK(status->append_failures == 0);
 }

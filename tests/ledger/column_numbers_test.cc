@@ -9,9 +9,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "ledger/byte_quotients.h"
+#include "ledger/number_coding.h"
 #include "ledger/crc32c.h"
-#include "ledger/number_buckets.h"
 
 namespace natsession::testing {
 namespace {

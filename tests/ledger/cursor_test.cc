@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "ledger/checkpoint.h"
 #include "ledger/ledger_fixture.h"
+#include "ledger/ledger_recovery.h"
 #include "support/small_disk.h"
 
 namespace natsession::testing {

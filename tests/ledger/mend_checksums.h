@@ -9,10 +9,8 @@
 #include "ledger/bytes.h"
 #include "ledger/crc32c.h"
 #include "ledger/frame.h"
-#include "ledger/frame_bytes.h"
 #include "ledger/frame_layout.h"
-#include "ledger/segment_bytes.h"
-#include "ledger/segment_format.h"
+#include "ledger/segment_file.h"
 
 namespace natsession::testing {
 

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "ledger/crc32c.h"
-#include "ledger/frame_bytes.h"
+#include "ledger/bytes.h"
 #include "ledger/frame_layout.h"
 #include "query/query_dice.h"
 #include "query/query_fixture.h"

@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "sink/journald_entry.h"
 #include "sink/sink_fixture.h"
 #include "support/fake_journal.h"
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "sink/sink_fixture.h"
-#include "sink/syslog_batch.h"
 #include "sink/syslog_reader.h"
 
 using namespace natsession;
