@@ -1,7 +1,7 @@
-// LogConsumer: how one consumer takes records from the log, in memory or on disk: what it has in hand, where it
-// stands, and the gap records for what it cannot get. Where the log outlives the program, so does its place:
-// the cursor is in its file after each batch, and on the disk once a second; so after a kill at most one
-// batch comes twice, after a fall of the machine what was delivered in the last second.
+// LogConsumer: how one consumer takes records from the log, in memory or on disk: what it has in hand, where
+// it stands, and the gap records for what it cannot get. Where the log outlives the program, so does its
+// place: the cursor is in its file after each batch, and on the disk once a second; so after a kill at most
+// one batch comes twice, after a fall of the machine what was delivered in the last second.
 // Threads: one, the consumer's; ConsumerState says what others see.
 #pragma once
 

@@ -55,8 +55,8 @@ Result<void> write_checkpoint(const std::string& directory, Ordinal place, UnixM
                               std::span<const SessionRecord> totals);
 
 // Hands its records to `take`, a frame's worth at a time; returns the place. nullopt if there is none.
-// Errors: kMalformed with the cause if it is damaged, kUnavailable if a newer program wrote it: what was handed on
-// before is of no use then; kPermission, kIo.
+// Errors: kMalformed with the cause if it is damaged, kUnavailable if a newer program wrote it: what was handed
+// on before is of no use then; kPermission, kIo.
 [[nodiscard]] Result<std::optional<Ordinal>> read_checkpoint(
     const std::string& directory, const std::function<void(const RecordBlock&)>& take);
 

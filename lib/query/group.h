@@ -171,7 +171,7 @@ class KeyMaker {
   std::array<std::string_view, kMaxGroupFields> last_label_;
 };
 
-// SessionCounter: which records of a question stand for a session, so that each is counted once; see group.h.
+// SessionCounter: which records of a question stand for a session, so that each is counted once: see above.
 // Threads: any; it takes a lock once for each batch that needs it.
 class SessionCounter {
  public:

@@ -15,7 +15,6 @@
 
 #include "query/scan.h"
 
-
 namespace natsession {
 
 // SqlContext: what a session's table and functions share, for the statement that runs.
