@@ -27,8 +27,6 @@ std::uint64_t mixed(std::uint64_t value) {  // splitmix64's
   return value ^ (value >> 31);
 }
 
-constexpr std::size_t kFirstSlots = 1024;
-
 }  // namespace
 
 std::string_view to_string(SumField sum) {
