@@ -1,6 +1,6 @@
 # Precompiled headers: what two of three files include, by themselves or through a project header, as ninja's log of
 # dependencies counts it. Project headers are not in it: each change would compile everything. A file includes what it
-# uses all the same; the preset `dev` has neither precompiled headers nor unity builds, and holds that.
+# uses all the same; the preset `dev` has no precompiled headers, and holds that.
 set(natsession_common_headers
   <algorithm> <array> <cerrno> <chrono> <cstddef> <cstdint> <cstring> <functional> <memory> <optional> <span> <string>
   <string_view> <utility> <variant> <vector>)
@@ -11,7 +11,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
 endif()
 
 # natsession_precompile(TARGET [OWNER | MORE...]): the precompiled header of OWNER, which must be compiled with the same
-# flags; or one of its own, with MORE <headers>.
+# flags and have no definition that TARGET has not (g++ would refuse the header); or one of its own, with MORE <headers>.
 function(natsession_precompile target)
   if(ARGC EQUAL 2 AND TARGET "${ARGV1}")
     target_precompile_headers(${target} REUSE_FROM ${ARGV1})

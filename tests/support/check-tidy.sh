@@ -12,7 +12,7 @@ base=${NATSESSION_TIDY_BASE:-HEAD^}
 
 checks='-*,bugprone-use-after-move,bugprone-dangling-handle,bugprone-infinite-loop,bugprone-undefined-memory-manipulation'
 checks+=',bugprone-unhandled-self-assignment,clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-unix.*'
-checks+=',concurrency-*,-concurrency-mt-unsafe,performance-move-const-arg,performance-no-automatic-move'
+checks+=',concurrency-*,-concurrency-mt-unsafe,performance-move-const-arg'
 
 program=$(command -v clang-tidy-14 || command -v clang-tidy)
 if [ -z "$program" ]; then
