@@ -20,7 +20,7 @@ void NumberWriter::put_constant(std::uint64_t number, std::string& out) {
   append_varint(number, out);
 }
 
-void NumberWriter::put_bits(Numbers numbers, Range range, std::string& out) {
+void NumberWriter::put_bits(Numbers numbers, NumberSpan range, std::string& out) {
   const auto width = static_cast<unsigned>(std::bit_width(range.max - range.min));
   out.push_back(static_cast<char>(NumberCoding::kBits));
   out.push_back(static_cast<char>(width));
@@ -29,7 +29,7 @@ void NumberWriter::put_bits(Numbers numbers, Range range, std::string& out) {
   for (const std::uint64_t number : numbers) bits.put(number - range.min, width);
 }
 
-void NumberWriter::put_planes(Numbers numbers, Range range, std::string& out) {
+void NumberWriter::put_planes(Numbers numbers, NumberSpan range, std::string& out) {
   const auto width = static_cast<unsigned>(std::bit_width(range.max - range.min) + 7) / 8;
   out.push_back(static_cast<char>(NumberCoding::kPlanes));
   out.push_back(static_cast<char>(width));
@@ -43,7 +43,7 @@ void NumberWriter::put_planes(Numbers numbers, Range range, std::string& out) {
   }
 }
 
-void NumberWriter::put_buckets(Numbers numbers, Range range, unsigned mantissa, std::string& out) {
+void NumberWriter::put_buckets(Numbers numbers, NumberSpan range, unsigned mantissa, std::string& out) {
   out.push_back(static_cast<char>(NumberCoding::kBuckets));
   out.push_back(static_cast<char>(mantissa));
   append_varint(range.min, out);
@@ -92,7 +92,7 @@ void NumberWriter::put_dictionary(Numbers numbers, unsigned nesting, std::string
   out.push_back(static_cast<char>(NumberCoding::kDictionary));
   append_varint(values.size(), out);
   append(values, NumberShape::kFlat, nesting + 1, out);
-  const Range range{0, values.size() - 1};
+  const NumberSpan range{0, values.size() - 1};
   if (numbers.size() < kWorthAnEntropyCoder) {
     put_bits(indexes, range, out);
   } else {
@@ -102,7 +102,7 @@ void NumberWriter::put_dictionary(Numbers numbers, unsigned nesting, std::string
 
 void NumberWriter::append(Numbers numbers, NumberShape shape, unsigned nesting, std::string& out) {
   if (numbers.empty()) return;
-  const Range range = range_of(numbers);
+  const NumberSpan range = range_of(numbers);
   if (range.min == range.max) return put_constant(range.min, out);
   if (effort_ == Effort::kSmall) return append_smallest(numbers, range, nesting, out);
 
@@ -119,7 +119,7 @@ void NumberWriter::append(Numbers numbers, NumberShape shape, unsigned nesting, 
   put_buckets(numbers, range, mantissa, out);
 }
 
-void NumberWriter::append_smallest(Numbers numbers, Range range, unsigned nesting, std::string& out) {
+void NumberWriter::append_smallest(Numbers numbers, NumberSpan range, unsigned nesting, std::string& out) {
   struct Candidate {
     NumberCoding coding;
     unsigned mantissa;

@@ -48,12 +48,12 @@ class NumberWriter {
   static constexpr int kZstdLevel = 1;
 
   void append(Numbers numbers, NumberShape shape, unsigned nesting, std::string& out);
-  void append_smallest(Numbers numbers, Range range, unsigned nesting, std::string& out);
+  void append_smallest(Numbers numbers, NumberSpan range, unsigned nesting, std::string& out);
 
   void put_constant(std::uint64_t number, std::string& out);
-  void put_bits(Numbers numbers, Range range, std::string& out);
-  void put_planes(Numbers numbers, Range range, std::string& out);
-  void put_buckets(Numbers numbers, Range range, unsigned mantissa, std::string& out);
+  void put_bits(Numbers numbers, NumberSpan range, std::string& out);
+  void put_planes(Numbers numbers, NumberSpan range, std::string& out);
+  void put_buckets(Numbers numbers, NumberSpan range, unsigned mantissa, std::string& out);
   void put_sparse(Numbers numbers, std::uint64_t usual, unsigned nesting, std::string& out);
   void put_dictionary(Numbers numbers, unsigned nesting, std::string& out);
 

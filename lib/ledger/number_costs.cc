@@ -7,9 +7,9 @@
 
 namespace natsession {
 
-Range range_of(Numbers numbers) {
+NumberSpan range_of(Numbers numbers) {
   // Four at a time, as each would wait for the one before.
-  std::array<Range, 4> parts;
+  std::array<NumberSpan, 4> parts;
   parts.fill({numbers[0], numbers[0]});
   std::size_t i = 0;
   for (; i + parts.size() <= numbers.size(); i += parts.size()) {
@@ -18,8 +18,8 @@ Range range_of(Numbers numbers) {
       parts[part].max = std::max(parts[part].max, numbers[i + part]);
     }
   }
-  Range range = parts[0];
-  for (const Range& part : parts) range = {std::min(range.min, part.min), std::max(range.max, part.max)};
+  NumberSpan range = parts[0];
+  for (const NumberSpan& part : parts) range = {std::min(range.min, part.min), std::max(range.max, part.max)};
   for (; i < numbers.size(); ++i) range = {std::min(range.min, numbers[i]), std::max(range.max, numbers[i])};
   return range;
 }
@@ -61,7 +61,7 @@ double block_cost(const Histogram& histogram, std::size_t total) {
   return std::min(static_cast<double>(total) + 1, bits / 8 + 15 + static_cast<double>(symbols) * 0.5);
 }
 
-double planes_cost(Numbers numbers, Range range) {
+double planes_cost(Numbers numbers, NumberSpan range) {
   double cost = 4;
   const auto width = static_cast<unsigned>(std::bit_width(range.max - range.min) + 7) / 8;
   for (unsigned plane = 0; plane < width; ++plane) {
@@ -73,7 +73,7 @@ double planes_cost(Numbers numbers, Range range) {
 }
 
 // A finer bucket lies within one coarser one, so that the numbers are counted once.
-std::vector<double> buckets_costs(Numbers numbers, Range range) {
+std::vector<double> buckets_costs(Numbers numbers, NumberSpan range) {
   unsigned finest = kMaxMantissa;
   while (range.max - range.min > bucket_limit(finest)) --finest;
   Histogram histogram{};
@@ -93,11 +93,11 @@ std::vector<double> buckets_costs(Numbers numbers, Range range) {
   return costs;
 }
 
-double bits_cost(std::size_t count, Range range) {
+double bits_cost(std::size_t count, NumberSpan range) {
   return static_cast<double>(count) * static_cast<double>(std::bit_width(range.max - range.min)) / 8 + 4;
 }
 
-double sparse_cost(std::size_t count, std::size_t others, Range range) {
+double sparse_cost(std::size_t count, std::size_t others, NumberSpan range) {
   const auto n = static_cast<double>(count);
   const auto k = static_cast<double>(others);
   const double places = k * std::log2(n / k) + (n - k) * std::log2(n / (n - k));

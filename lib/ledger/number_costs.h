@@ -14,11 +14,11 @@ namespace natsession {
 
 using Numbers = std::span<const std::uint64_t>;
 
-struct Range {
+struct NumberSpan {
   std::uint64_t min = 0;
   std::uint64_t max = 0;
 };
-[[nodiscard]] Range range_of(Numbers numbers);
+[[nodiscard]] NumberSpan range_of(Numbers numbers);
 
 // The number that more than half of them are, if there is one (Boyer and Moore's majority vote); else any.
 struct Majority {
@@ -33,12 +33,12 @@ using Histogram = std::array<std::uint32_t, 256>;
 
 // What Huffman's code needs: no symbol has less than a bit, and the table costs something, too.
 [[nodiscard]] double block_cost(const Histogram& histogram, std::size_t total);
-[[nodiscard]] double bits_cost(std::size_t count, Range range);
-[[nodiscard]] double planes_cost(Numbers numbers, Range range);
+[[nodiscard]] double bits_cost(std::size_t count, NumberSpan range);
+[[nodiscard]] double planes_cost(Numbers numbers, NumberSpan range);
 // With each mantissa that the range allows, from 0 on.
-[[nodiscard]] std::vector<double> buckets_costs(Numbers numbers, Range range);
+[[nodiscard]] std::vector<double> buckets_costs(Numbers numbers, NumberSpan range);
 // An estimate from above.
-[[nodiscard]] double sparse_cost(std::size_t count, std::size_t others, Range range);
+[[nodiscard]] double sparse_cost(std::size_t count, std::size_t others, NumberSpan range);
 
 // The numbers that a column is made of, if they are few.
 // Threads: one for each object.

@@ -65,10 +65,6 @@ Json time_json(const std::optional<UnixMs>& time) {
   return time ? Json(format_local_rfc3339(*time)) : Json(nullptr);
 }
 
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 template <typename T, typename Text>
 void add_notes(const std::vector<T>& told, std::uint64_t count, std::string_view what, const Text& text,
                std::vector<std::string>& notes) {

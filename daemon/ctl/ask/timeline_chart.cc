@@ -70,8 +70,8 @@ constexpr double kPlotWidth = kWidth - kLeft - kRight;
 constexpr int kTicks = 5;
 constexpr std::size_t kTimeLabels = 8;
 // Told apart also by those who do not see all colours (after Okabe and Ito).
-constexpr std::array<std::string_view, 8> kColours{"#0072b2", "#e69f00", "#009e73", "#cc79a7",
-                                                   "#56b4e9", "#d55e00", "#f0e442", "#444444"};
+constexpr std::array<std::string_view, 8> kPictureColours{"#0072b2", "#e69f00", "#009e73", "#cc79a7",
+                                                          "#56b4e9", "#d55e00", "#f0e442", "#444444"};
 constexpr std::string_view kRestColour = "#bbbbbb";
 
 std::string escaped(std::string_view text) {
@@ -98,7 +98,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::string_view colour_of(std::size_t series, bool rest) {
-  return rest ? kRestColour : kColours[series % kColours.size()];
+  return rest ? kRestColour : kPictureColours[series % kPictureColours.size()];
 }
 
 std::string text_at(double x, double y, std::string_view anchor, std::string_view text) {
