@@ -73,8 +73,12 @@ std::optional<SegmentEntry> SegmentList::look_at(const SegmentName& name) {
     tail_bounds_ = {};
     tail_bounds_.end = name.first;
   }
-  if (const auto header = tail_->header(); header && header->window.count() > 0)
-    entry.window = header->window;
+  const auto header = tail_->header();
+  if (!header && header.error().kind != ErrorKind::kMalformed) {
+    entry.why = tail_->path() + ": " + header.error().message;  // a newer version's
+    return entry;
+  }
+  if (header && header->window.count() > 0) entry.window = header->window;
   while (true) {
     const auto step = tail_walker_->next();
     if (!step) entry.why = step.error().message;

@@ -71,7 +71,6 @@ linger = "2s"
 suspend = "1m"
 control = "/c"
 metrics = "[::1]:9469"
-state = "/run/state"
 log_level = "warning"
 )";
 

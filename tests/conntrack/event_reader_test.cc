@@ -1,9 +1,8 @@
-#include "conntrack/conntrack_source.h"
-
 #include <cerrno>
 
 #include <catch2/catch.hpp>
 
+#include "conntrack/conntrack_source.h"
 #include "conntrack/decoder_fixture.h"
 #include "conntrack/table_dump.h"
 #include "support/event_list.h"

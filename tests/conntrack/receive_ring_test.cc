@@ -13,8 +13,8 @@
 #include <fcntl.h>
 
 #include "base/unique_fd.h"
-#include "conntrack/netlink_socket.h"
 #include "conntrack/decoder_fixture.h"
+#include "conntrack/netlink_socket.h"
 
 namespace natsession::testing {
 namespace {

@@ -9,8 +9,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "ledger/number_coding.h"
 #include "ledger/crc32c.h"
+#include "ledger/number_coding.h"
 
 namespace natsession::testing {
 namespace {

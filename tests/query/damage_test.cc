@@ -3,8 +3,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "ledger/crc32c.h"
 #include "ledger/bytes.h"
+#include "ledger/crc32c.h"
 #include "ledger/frame_layout.h"
 #include "query/query_dice.h"
 #include "query/query_fixture.h"
