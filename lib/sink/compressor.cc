@@ -165,7 +165,7 @@ Result<void> gzip_text(std::string_view text, std::string& out) {
   state.next_out = reinterpret_cast<Bytef*>(out.data());
   state.avail_out = static_cast<uInt>(out.size());
   const int result = deflate(&state, Z_FINISH);
-  out.resize(out.size() - state.avail_out);
+  out.erase(out.size() - state.avail_out);
   deflateEnd(&state);
   if (result != Z_STREAM_END) return Error{ErrorKind::kIo, "gzip: failed"};
   return {};
