@@ -63,7 +63,7 @@ class Gatherer {
     for (const SegmentEntry& entry : segments->entries()) {
       if (entry.bounds.frames == 0 || entry.bounds.end <= place) continue;
       if (entry.bounds.max_end < from) {
-        forget();
+        pass_over();
         continue;
       }
       const auto file = open_segment(segments->directory(), entry.name);
@@ -73,7 +73,7 @@ class Gatherer {
       for (const FramePlace& frame : found->frames) {
         if (frame.info.last < place) continue;
         if (frame.info.max_end < from) {
-          forget();
+          pass_over();
         } else {
           add(**file, frame);
         }
@@ -93,8 +93,12 @@ class Gatherer {
     return 0;
   }
 
-  // The records that follow are not all there are: what is older is over, or its next record says that its
-  // counters are not known.
+  // Records are not read: what the checkpoint told is not to be relied on. Once records have been read (a
+  // clock that was set back may put older ones behind them), a hole in a session's seq tells that one is
+  // missing.
+  void pass_over() {
+    if (!reading_) forget();
+  }
   void forget() {
     for (OpenSessions& open : open_) open = {};
   }
@@ -109,6 +113,7 @@ class Gatherer {
   }
 
   void add(const SegmentFile& file, const FramePlace& frame) {
+    reading_ = true;
     bytes_.resize(frame.info.bytes);
     const auto read = file.read_at(frame.offset, bytes_);
     if (!read || *read != bytes_.size() || !columns_.open(bytes_)) return;
@@ -124,6 +129,7 @@ class Gatherer {
   std::vector<std::uint32_t> rows_;
   FrameColumns columns_;
   RecordBlock block_;
+  bool reading_ = false;
 };
 
 }  // namespace

@@ -15,8 +15,6 @@
 namespace natsession {
 
 // Replaces a file as a whole: whoever looks finds the old one or the new one, also after the machine fell.
-// Threads: any; two at once on one file are not kept apart.
-
 // The file `name` in `directory` becomes `parts`, one behind the other, with mode 0640; on the disk when it
 // returns.
 // Errors: kPermission, kIo with the path; the old file then stays.
@@ -25,8 +23,6 @@ Result<void> replace_file(const std::string& directory, const std::string& name,
 
 // Whether somebody removed the file or directory behind an open descriptor: what is written to it, nobody
 // can find any more.
-// Threads: any.
-
 [[nodiscard]] inline bool is_unlinked(const UniqueFd& fd) {
   struct stat status {};
   return ::fstat(fd.get(), &status) == 0 && status.st_nlink == 0;
