@@ -12,7 +12,7 @@ namespace {
 constexpr std::chrono::milliseconds kFlushInterval{20};
 
 // Cells that one turn looks at while ports are counted: about a millisecond.
-constexpr std::uint32_t kCensusStep = 32'768;
+constexpr std::uint32_t kPortUsageStep = 32'768;
 
 }  // namespace
 
@@ -90,7 +90,7 @@ Result<void> CollectorThread::pause() {
   // What is known of the table grows old from here on.
   report_.with([](CollectorReport& report) { report.live = 0; });
   counting_.reset();
-  census_.with([](std::shared_ptr<const Census>& census) { census.reset(); });
+  port_usage_.with([](std::shared_ptr<const PortUsageReport>& report) { report.reset(); });
   return left;
 }
 
@@ -111,20 +111,20 @@ void CollectorThread::wait_while_paused() {
   }
 }
 
-// One step of it. Sessions come and go in between: the census is as exact as a moment that lasts as long as
+// One step of it. Sessions come and go in between: the count is as exact as a moment that lasts as long as
 // it takes.
 void CollectorThread::count_ports() {
   if (counting_ == nullptr) {
-    counting_ = std::make_unique<PortCensus>();
+    counting_ = std::make_unique<PortUsage>();
     counted_ = {};
   }
-  if (!tracker_.count_ports(*counting_, counted_, kCensusStep)) return;
-  auto taken = std::make_shared<Census>();
+  if (!tracker_.count_ports(*counting_, counted_, kPortUsageStep)) return;
+  auto taken = std::make_shared<PortUsageReport>();
   taken->taken_at = clock_.steady();
-  taken->uses = counting_->uses();
+  taken->uses = counting_->entries();
   taken->left_out = counting_->left_out();
   counting_.reset();
-  census_.with([&](std::shared_ptr<const Census>& census) { census = std::move(taken); });
+  port_usage_.with([&](std::shared_ptr<const PortUsageReport>& report) { report = std::move(taken); });
 }
 
 CollectorThread::State CollectorThread::take_turns() {
@@ -135,7 +135,7 @@ CollectorThread::State CollectorThread::take_turns() {
     }
     if (!logging_.load(std::memory_order_relaxed) || stop_.load(std::memory_order_relaxed))
       collector_.request_stop();
-    if (counting_ != nullptr || census_wanted_.exchange(false, std::memory_order_relaxed)) count_ports();
+    if (counting_ != nullptr || port_usage_wanted_.exchange(false, std::memory_order_relaxed)) count_ports();
     const auto pace = collector_.turn();
     // Between the turns of one burst a batch may fill up, so that the sinks write much at a time.
     const std::chrono::nanoseconds now = clock_.steady();
@@ -208,13 +208,13 @@ void CollectorThread::set_logging(bool on) {
   wake_.wake();
 }
 
-void CollectorThread::request_census() {
-  census_wanted_.store(true, std::memory_order_relaxed);
+void CollectorThread::request_port_usage() {
+  port_usage_wanted_.store(true, std::memory_order_relaxed);
   wake_.wake();
 }
 
-std::shared_ptr<const CollectorThread::Census> CollectorThread::census() const {
-  return census_.with([](const std::shared_ptr<const Census>& census) { return census; });
+std::shared_ptr<const CollectorThread::PortUsageReport> CollectorThread::port_usage() const {
+  return port_usage_.with([](const std::shared_ptr<const PortUsageReport>& report) { return report; });
 }
 
 void CollectorThread::request_abort() {

@@ -21,9 +21,9 @@ class CollectorThread {
  public:
   enum class State { kStarting, kReady, kPaused, kDone, kFailed };
 
-  struct Census {
+  struct PortUsageReport {
     std::chrono::nanoseconds taken_at{};  // steady
-    std::vector<PortCensus::Use> uses;
+    std::vector<PortUsage::Entry> uses;
     std::uint64_t left_out = 0;
   };
 
@@ -44,9 +44,9 @@ class CollectorThread {
   // Whether it logs. Off: what was seen is written, open sessions get an interim record, and the kernel is
   // asked for nothing more. On again: as after a restart, with a gap record for the time in between.
   void set_logging(bool on);
-  // Counts the SNAT ports in use; census() tells when it has.
-  void request_census();
-  [[nodiscard]] std::shared_ptr<const Census> census() const;
+  // Counts the SNAT ports in use; port_usage() tells when it has.
+  void request_port_usage();
+  [[nodiscard]] std::shared_ptr<const PortUsageReport> port_usage() const;
   // Ends the thread at once, whatever is still to be written.
   void request_abort();
   // Records from now on carry these; they outlive every record.
@@ -91,15 +91,15 @@ class CollectorThread {
   Collector collector_;
   std::chrono::nanoseconds flushed_at_{};
   UnixMs paused_at_{};
-  std::unique_ptr<PortCensus> counting_;  // while ports are counted
+  std::unique_ptr<PortUsage> counting_;  // while ports are counted
   Tracker::TableCursor counted_;
   std::thread thread_;
   std::atomic<State> state_{State::kStarting};
   std::atomic<bool> abort_{false};
   std::atomic<bool> stop_{false};
   std::atomic<bool> logging_{true};
-  std::atomic<bool> census_wanted_{false};
-  Guarded<std::shared_ptr<const Census>> census_;
+  std::atomic<bool> port_usage_wanted_{false};
+  Guarded<std::shared_ptr<const PortUsageReport>> port_usage_;
   std::atomic<bool> relabelled_{false};
   Guarded<Labels> labels_;
   Guarded<std::optional<Error>> error_;

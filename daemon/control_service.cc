@@ -8,10 +8,10 @@
 namespace natsession {
 namespace {
 
-// A census that is so young is taken for the present.
-constexpr std::chrono::seconds kCensusAge{3};
+// A count that is so young is taken for the present.
+constexpr std::chrono::seconds kPortUsageAge{3};
 // So long a question waits for a newer one.
-constexpr std::chrono::milliseconds kCensusPatience{1500};
+constexpr std::chrono::milliseconds kPortUsagePatience{1500};
 
 std::string build_text() {
 #ifdef NDEBUG
@@ -87,12 +87,12 @@ Result<SessionsAnswer> ControlService::sessions(const SessionFilter& filter) {
   return answer;
 }
 
-bool ControlService::wait_for_census(const CollectorThread& collector, std::chrono::nanoseconds since,
-                                     std::chrono::nanoseconds deadline) const {
+bool ControlService::wait_for_port_usage(const CollectorThread& collector, std::chrono::nanoseconds since,
+                                         std::chrono::nanoseconds deadline) const {
   for (;;) {
-    const auto census = collector.census();
-    if (census != nullptr && census->taken_at >= since) return true;
-    if (clock_.steady() >= deadline) return census != nullptr;
+    const auto usage = collector.port_usage();
+    if (usage != nullptr && usage->taken_at >= since) return true;
+    if (clock_.steady() >= deadline) return usage != nullptr;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 }
@@ -100,18 +100,18 @@ bool ControlService::wait_for_census(const CollectorThread& collector, std::chro
 Result<std::vector<PortUse>> ControlService::port_use() {
   const std::chrono::nanoseconds now = clock_.steady();
   for (const auto& collector : collectors_) {
-    const auto census = collector->census();
-    if (census == nullptr || now - census->taken_at > kCensusAge) collector->request_census();
+    const auto usage = collector->port_usage();
+    if (usage == nullptr || now - usage->taken_at > kPortUsageAge) collector->request_port_usage();
   }
   std::vector<PortUse> uses;
   for (const auto& collector : collectors_) {
     if (collector->state() != CollectorThread::State::kReady) continue;
-    if (!wait_for_census(*collector, now - kCensusAge, now + kCensusPatience)) {
+    if (!wait_for_port_usage(*collector, now - kPortUsageAge, now + kPortUsagePatience)) {
       return Error{ErrorKind::kUnavailable, "the ports in use are not counted yet"};
     }
-    const auto census = collector->census();
-    if (census == nullptr) continue;  // switched off just now
-    for (const PortCensus::Use& use : census->uses) {
+    const auto usage = collector->port_usage();
+    if (usage == nullptr) continue;  // switched off just now
+    for (const PortUsage::Entry& use : usage->uses) {
       uses.push_back({collector->netns(), use.nat_ip, use.protocol, use.ports, use.sessions});
     }
   }

@@ -41,8 +41,8 @@ class ControlService final : public ControlHandler {
   };
 
   Result<void> set_enabled(const std::optional<std::string>& sink, bool enabled);
-  [[nodiscard]] bool wait_for_census(const CollectorThread& collector, std::chrono::nanoseconds since,
-                                     std::chrono::nanoseconds deadline) const;
+  [[nodiscard]] bool wait_for_port_usage(const CollectorThread& collector, std::chrono::nanoseconds since,
+                                         std::chrono::nanoseconds deadline) const;
 
   const Config& config_;
   Collectors& collectors_;

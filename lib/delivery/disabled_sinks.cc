@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/unique_fd.h"
 
 namespace natsession {
@@ -50,22 +51,11 @@ Result<void> write_disabled_sinks(const std::string& path, const SinkNames& name
       return Error{ErrorKind::kUsage, "sink name with a line break: " + name};
     text += name + '\n';
   }
-  const std::string fresh = path + ".new";
-  const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (!fd) return file_error(fresh, "open", errno);
-  const auto give_up = [&](const char* operation, int error_number) {
-    ::unlink(fresh.c_str());
-    return file_error(fresh, operation, error_number);
-  };
-  const ssize_t written = ::write(fd.get(), text.data(), text.size());
-  if (written < 0) return give_up("write", errno);
-  if (static_cast<std::size_t>(written) != text.size()) return give_up("write", ENOSPC);
-  if (::fsync(fd.get()) != 0) return give_up("fsync", errno);
-  if (std::rename(fresh.c_str(), path.c_str()) != 0) return give_up("rename", errno);
-  const std::size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const UniqueFd folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder || ::fsync(folder.get()) != 0) return file_error(directory, "fsync", errno);
+  const std::filesystem::path file(path);
+  const std::string directory = file.has_parent_path() ? file.parent_path().string() : ".";
+  const std::string_view parts[] = {text};
+  auto written = replace_file(directory, file.filename().string(), parts);
+  if (!written) return Error{written.error().kind, "disabled sinks " + written.error().message};
   return {};
 }
 

@@ -342,12 +342,12 @@ void Tracker::sweep_one(Session<Family>& session) {
   close_vanished(session, hash_key(session.key), in_closed_window ? *purpose_.close : to_ms(now_));
 }
 
-bool Tracker::count_ports(PortCensus& census, TableCursor& cursor, std::uint32_t count) {
+bool Tracker::count_ports(PortUsage& usage, TableCursor& cursor, std::uint32_t count) {
   const auto add = [&]<typename Family>(const Session<Family>& session) {
     if ((session.nat_status & kStatusSrcNat) == 0) return;
     const FlowKey<Family>& key = session.key;
-    census.add(Family::load(key.reply_dst), key.protocol,
-               is_icmp(key.protocol) ? key.reply_src_port : key.reply_dst_port);
+    usage.add(Family::load(key.reply_dst), key.protocol,
+              is_icmp(key.protocol) ? key.reply_src_port : key.reply_dst_port);
   };
   if (!cursor.v6) {
     cursor.at = v4_.scan(cursor.at, count, add);

@@ -15,7 +15,7 @@
 #include "session/collector_report.h"
 #include "session/event_source.h"
 #include "session/flow_table.h"
-#include "session/port_census.h"
+#include "session/port_usage.h"
 #include "session/record_maker.h"
 #include "session/settings.h"
 #include "session/vpc_map.h"
@@ -85,7 +85,7 @@ class Tracker final : public EventSource::Handler {
     bool v6 = false;
     std::uint32_t at = 0;
   };
-  bool count_ports(PortCensus& census, TableCursor& cursor, std::uint32_t count);
+  bool count_ports(PortUsage& usage, TableCursor& cursor, std::uint32_t count);
 
   // Before the first event and the initial dump: sessions that had not ended in the log of the run before.
   // Those that the initial dump shows go on, the others end as vanished after it.

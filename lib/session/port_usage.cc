@@ -1,4 +1,4 @@
-#include "session/port_census.h"
+#include "session/port_usage.h"
 
 #include <algorithm>
 #include <cstring>
@@ -8,11 +8,11 @@
 
 namespace natsession {
 
-std::size_t PortCensus::Hash::operator()(const Pair& pair) const {
+std::size_t PortUsage::Hash::operator()(const Pair& pair) const {
   return XXH3_64bits_withSeed(pair.nat_ip.bytes().data(), pair.nat_ip.bytes().size(), pair.protocol);
 }
 
-void PortCensus::add(const IpAddress& nat_ip, std::uint8_t protocol, std::uint16_t nat_port) {
+void PortUsage::add(const IpAddress& nat_ip, std::uint8_t protocol, std::uint16_t nat_port) {
   const Pair pair{nat_ip, protocol};
   auto found = pairs_.find(pair);
   if (found == pairs_.end()) {
@@ -27,14 +27,14 @@ void PortCensus::add(const IpAddress& nat_ip, std::uint8_t protocol, std::uint16
   ++ports.sessions;
 }
 
-std::vector<PortCensus::Use> PortCensus::uses() const {
-  std::vector<Use> all;
+std::vector<PortUsage::Entry> PortUsage::entries() const {
+  std::vector<Entry> all;
   all.reserve(pairs_.size());
   for (const auto& [pair, ports] : pairs_) {
     all.push_back(
         {pair.nat_ip, pair.protocol, static_cast<std::uint32_t>(ports->used.count()), ports->sessions});
   }
-  std::sort(all.begin(), all.end(), [](const Use& a, const Use& b) {
+  std::sort(all.begin(), all.end(), [](const Entry& a, const Entry& b) {
     return std::tie(a.nat_ip, a.protocol) < std::tie(b.nat_ip, b.protocol);
   });
   return all;

@@ -1,4 +1,4 @@
-// PortCensus: how many SNAT ports are in use, for each nat_ip and protocol. A port that several sessions use,
+// PortUsage: how many SNAT ports are in use, for each nat_ip and protocol. A port that several sessions use,
 // to different destinations, counts once.
 // Threads: one.
 #pragma once
@@ -14,9 +14,9 @@
 
 namespace natsession {
 
-class PortCensus {
+class PortUsage {
  public:
-  struct Use {
+  struct Entry {
     IpAddress nat_ip;
     std::uint8_t protocol = 0;  // IANA number
     std::uint32_t ports = 0;    // distinct
@@ -29,7 +29,7 @@ class PortCensus {
   void add(const IpAddress& nat_ip, std::uint8_t protocol, std::uint16_t nat_port);
 
   // By address, then protocol.
-  [[nodiscard]] std::vector<Use> uses() const;
+  [[nodiscard]] std::vector<Entry> entries() const;
   [[nodiscard]] std::uint64_t left_out() const { return left_out_; }
 
  private:
