@@ -1,7 +1,6 @@
 // natsessionctl check: what this kernel and process allow, without the daemon.
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "command.h"
@@ -54,13 +53,12 @@ int run(const Global& global, const std::string& netns) {
 
 }  // namespace
 
-void add_check(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command =
-      app.add_subcommand("check", "Say whether this kernel and process allow a full log");
+void add_check(Commands& commands) {
+  Command command = commands.add("check", "Say whether this kernel and process allow a full log");
   const auto netns = std::make_shared<std::string>();
-  command->add_option("--netns", *netns, "Look at this network namespace")->type_name("NAME");
-  command->footer("Examples:\n  natsessionctl check\n  natsessionctl check --netns nat-box");
-  command->callback([&global, &action, netns] { action = [&global, netns] { return run(global, *netns); }; });
+  command.option("--netns", *netns, "NAME", "Look at this network namespace");
+  command.footer("Examples:\n  natsessionctl check\n  natsessionctl check --netns nat-box");
+  command.run([netns](const Global& global) { return run(global, *netns); });
 }
 
 }  // namespace natsession::ctl

@@ -2,23 +2,13 @@
 // Threads: one.
 #pragma once
 
-#include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
-
-namespace CLI {
-class App;
-}
+#include "command_line.h"
 
 namespace natsession::ctl {
-
-// What every command may be given, before or behind its name.
-struct Global {
-  std::string control = "/run/natsessiond/control.sock";
-  std::string ledger;  // empty: the daemon's own
-  bool json = false;
-};
 
 enum ExitStatus {
   kDone = 0,
@@ -27,12 +17,8 @@ enum ExitStatus {
   kMissing = 3,  // the daemon, the ledger, a permission or something of the kernel
 };
 
-// What was asked for: runs it and returns the exit status.
-using Action = std::function<int()>;
-
-// What each command's file defines and natsessionctl.cc lists: adds the command to `app`. When it was named,
-// `action` is set; it refers to `global`.
-using AddCommand = void(CLI::App& app, const Global& global, Action& action);
+// What each command's file defines and natsessionctl.cc lists.
+using AddCommand = void(Commands& commands);
 
 // Says on stderr what went wrong with `command`; returns the exit status that goes with it.
 [[nodiscard]] int fail(std::string_view command, const Error& error);
@@ -42,9 +28,6 @@ using AddCommand = void(CLI::App& app, const Global& global, Action& action);
 
 // Whether stdout is a terminal that people read in colours.
 [[nodiscard]] bool colours_wanted();
-
-// Where the ledger is that a command reads.
-// Threads: one.
 
 // The directory of --ledger, else the one that the daemon's status tells.
 // Errors: kUnavailable, kPermission if the daemon cannot be asked, or has no ledger.

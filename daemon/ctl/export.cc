@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "ask/answer_printer.h"
@@ -142,28 +141,23 @@ int run(const Global& global, const Options& options) {
 
 }  // namespace
 
-void add_export(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command =
-      app.add_subcommand("export", "Write the records of a time as json, csv or logfmt");
+void add_export(Commands& commands) {
+  Command command = commands.add("export", "Write the records of a time as json, csv or logfmt");
   const auto options = std::make_shared<Options>();
-  add_time_options(*command, options->log, "default all that there is");
-  add_where_option(*command, options->log);
-  command->add_option("--format", options->format, "json, csv or logfmt; default json")->type_name("FORMAT");
-  command->add_option("--time-format", options->time_format, "unix, unix_ms or rfc3339; default unix")
-      ->type_name("FORMAT");
-  command->add_option("--fields", options->fields, "all, or cloud for the fifteen of the cloud schema")
-      ->type_name("SET");
-  command->add_option("-o,--output", options->output, "To this new file instead of standard output")
-      ->type_name("FILE");
-  command->footer(
+  add_time_options(command, options->log, "default all that there is");
+  add_where_option(command, options->log);
+  command.option("--format", options->format, "FORMAT", "json, csv or logfmt; default json");
+  command.option("--time-format", options->time_format, "FORMAT", "unix, unix_ms or rfc3339; default unix");
+  command.option("--fields", options->fields, "SET", "all, or cloud for the fifteen of the cloud schema");
+  command.option("-o,--output", options->output, "FILE", "To this new file instead of standard output");
+  command.footer(
       "All records that have something in common with the time, in the order of the ledger; gap records, "
       "too.\n\n"
       "Examples:\n  natsessionctl export --since today --format csv >today.csv\n"
       "  natsessionctl export --since '2026-11-20' --until '2026-11-21' --where pri_ip=10.0.0.5 --format "
       "logfmt\n"
       "  natsessionctl --ledger /mnt/evidence/ledger export -o all.json");
-  command->callback(
-      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+  command.run([options](const Global& global) { return run(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -77,8 +77,8 @@ int run(int argc, char** argv) {
   bool listing = false;
   app.add_flag("--list-options", listing, "List all commands and flags, for a shell's completion");
 
-  Action action;
-  for (AddCommand* const add : kCommands) add(app, global, action);
+  Commands commands(app);
+  for (AddCommand* const add : kCommands) add(commands);
   for (CLI::App* const command : app.get_subcommands({})) command->fallthrough();
   try {
     app.parse(argc, argv);
@@ -88,8 +88,8 @@ int run(int argc, char** argv) {
   }
   if (listing) return print(list_of_options(app));
   if (!app.remaining().empty()) return refuse(app, app.remaining().front());
-  if (!action) return usage_error("a command is missing; there are " + command_names(app));
-  return action();
+  if (!commands.chosen()) return usage_error("a command is missing; there are " + command_names(app));
+  return commands.chosen()(global);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "ask/log_access.h"
@@ -199,32 +198,25 @@ int run(const Global& global, const Options& options) {
 
 }  // namespace
 
-void add_ports(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("ports", "How far are the SNAT ports used up?");
+void add_ports(Commands& commands) {
+  Command command = commands.add("ports", "How far are the SNAT ports used up?");
   const auto options = std::make_shared<Options>();
-  command->add_option("--nat-ip", options->nat_ip, "Only this translated address or prefix")
-      ->type_name("PREFIX");
-  command->add_option("--range", options->range, "The ports that SNAT may use; default 1024-65535")
-      ->type_name("LOW-HIGH");
-  command->add_option("--step", options->step, "How far apart it is looked; default 10s for a day")
-      ->type_name("DURATION");
-  command
-      ->add_option("-n,--destinations", options->destinations,
-                   "The so many busiest destinations; 0: none, and sooner done; default 10")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{0}, PortQuestion::kMaxDestinations));
-  add_where_option(*command, options->log);
-  add_time_options(*command, options->log, "default a day before --until");
-  add_csv_option(*command, options->log);
-  command->footer(
+  command.option("--nat-ip", options->nat_ip, "PREFIX", "Only this translated address or prefix");
+  command.option("--range", options->range, "LOW-HIGH", "The ports that SNAT may use; default 1024-65535");
+  command.option("--step", options->step, "DURATION", "How far apart it is looked; default 10s for a day");
+  command.option("-n,--destinations", options->destinations, 0, PortQuestion::kMaxDestinations, "N",
+                 "The so many busiest destinations; 0: none, and sooner done; default 10");
+  add_where_option(command, options->log);
+  add_time_options(command, options->log, "default a day before --until");
+  add_csv_option(command, options->log);
+  command.footer(
       "trend_per_hour is the slope of a straight line through the time, in ports; full_at is when that line "
       "reaches "
       "the range,\nif it rises and does so within a year.\n\n"
       "Examples:\n  natsessionctl ports\n  natsessionctl ports --nat-ip 203.0.113.7 --since -7d --range "
       "32768-60999\n"
       "  natsessionctl --json ports -n 0");
-  command->callback(
-      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+  command.run([options](const Global& global) { return run(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "command.h"
@@ -59,22 +58,19 @@ int run(const Global& global, const Options& options) {
 
 }  // namespace
 
-void add_sessions(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("sessions", "List the sessions that are open now");
+void add_sessions(Commands& commands) {
+  Command command = commands.add("sessions", "List the sessions that are open now");
   const auto options = std::make_shared<Options>();
-  command->add_option("--pri", options->pri, "Private end: address, prefix, address:port or :port")
-      ->type_name("END");
-  command->add_option("--nat", options->nat, "Translated end, likewise")->type_name("END");
-  command->add_option("--pub", options->pub, "Public end, likewise")->type_name("END");
-  command->add_option("-p,--protocol", options->protocol, "tcp, udp, icmp … or a number")
-      ->type_name("PROTOCOL");
-  command->add_option("--netns", options->netns, "Of this network namespace")->type_name("NAME");
-  command->add_option("-n,--limit", options->limit, "At most so many; default 1000")->type_name("N");
-  command->footer(
+  command.option("--pri", options->pri, "END", "Private end: address, prefix, address:port or :port");
+  command.option("--nat", options->nat, "END", "Translated end, likewise");
+  command.option("--pub", options->pub, "END", "Public end, likewise");
+  command.option("-p,--protocol", options->protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
+  command.option("--netns", options->netns, "NAME", "Of this network namespace");
+  command.option("-n,--limit", options->limit, "N", "At most so many; default 1000");
+  command.footer(
       "Examples:\n  natsessionctl sessions --pri 10.0.0.0/8 --protocol tcp\n"
       "  natsessionctl sessions --nat 203.0.113.7:40123\n  natsessionctl sessions --pub '[2001:db8::1]:443'");
-  command->callback(
-      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+  command.run([options](const Global& global) { return run(global, *options); });
 }
 
 }  // namespace natsession::ctl

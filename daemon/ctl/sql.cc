@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -89,19 +88,17 @@ int run(const Global& global, const Options& options) {
 
 }  // namespace
 
-void add_sql(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("sql", "Ask the table log with SQL (SELECT only)");
+void add_sql(Commands& commands) {
+  Command command = commands.add("sql", "Ask the table log with SQL (SELECT only)");
   const auto options = std::make_shared<Options>();
-  command->add_option("statement", options->statement, "A SELECT; - reads it from standard input")
-      ->type_name("STATEMENT")
-      ->required();
-  command->add_option("--time-limit", options->time_limit, "End it after this time; 0s: never; default 10m")
-      ->type_name("DURATION");
-  command->add_option("--memory", options->memory, "End it when SQLite needs more; default 192M")
-      ->type_name("BYTES");
-  command->add_flag("--utc", options->utc, "date_trunc() and from_unixtime() in UTC");
-  add_csv_option(*command, options->log);
-  command->footer(
+  command.argument("statement", options->statement, "STATEMENT", "A SELECT; - reads it from standard input",
+                   true);
+  command.option("--time-limit", options->time_limit, "DURATION",
+                 "End it after this time; 0s: never; default 10m");
+  command.option("--memory", options->memory, "BYTES", "End it when SQLite needs more; default 192M");
+  command.flag("--utc", options->utc, "date_trunc() and from_unixtime() in UTC");
+  add_csv_option(command, options->log);
+  command.footer(
       "The table log has the fields of the records, and __time__: the end_time in whole Unix seconds.\n"
       "GROUP BY and ORDER BY keep their rows in memory, up to --memory; top and timeline answer over any "
       "time.\n"
@@ -114,8 +111,7 @@ void add_sql(CLI::App& app, const Global& global, Action& action) {
       "  natsessionctl sql \"SELECT date_trunc('hour', __time__) AS hour, count(*) FROM log\n"
       "      WHERE in_prefix(pri_ip, '10.1.0.0/16') GROUP BY hour\"\n"
       "  natsessionctl --json sql - <statement.sql");
-  command->callback(
-      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+  command.run([options](const Global& global) { return run(global, *options); });
 }
 
 }  // namespace natsession::ctl

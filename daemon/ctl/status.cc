@@ -3,8 +3,6 @@
 #include <memory>
 #include <thread>
 
-#include <CLI/CLI.hpp>
-
 #include "command.h"
 #include "control/status_json.h"
 #include "control_client.h"
@@ -41,14 +39,14 @@ int run(const Global& global, bool watch) {
 
 }  // namespace
 
-void add_status(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("status", "Show logging, collectors, sinks and the ledger");
+void add_status(Commands& commands) {
+  Command command = commands.add("status", "Show logging, collectors, sinks and the ledger");
   const auto watch = std::make_shared<bool>(false);
-  command->add_flag("-w,--watch", *watch, "Show it again every 2 seconds");
-  command->footer(
+  command.flag("-w,--watch", *watch, "Show it again every 2 seconds");
+  command.footer(
       "Examples:\n  natsessionctl status\n  natsessionctl status --watch\n"
       "  natsessionctl --json status | jq '.sinks[] | {name, state, waiting}'");
-  command->callback([&global, &action, watch] { action = [&global, watch] { return run(global, *watch); }; });
+  command.run([watch](const Global& global) { return run(global, *watch); });
 }
 
 }  // namespace natsession::ctl

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <thread>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "command.h"
@@ -20,7 +19,7 @@ constexpr std::chrono::milliseconds kLookInterval{200};
 
 struct Options {
   bool follow = false;
-  std::uint64_t count = 10;
+  std::size_t count = 10;
   std::string format = "json";
   std::string time_format = "unix";
 };
@@ -90,19 +89,17 @@ void TailPrinter::append(const Skipped& skipped, std::string& out) {
   encoder_->append(skipped.gap(origin_), out);
 }
 
-void add_tail(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("tail", "Show the newest records of the ledger");
+void add_tail(Commands& commands) {
+  Command command = commands.add("tail", "Show the newest records of the ledger");
   const auto options = std::make_shared<Options>();
-  command->add_flag("-f,--follow", options->follow, "Go on with those that are yet to come");
-  command->add_option("-n,--lines", options->count, "So many; default 10")->type_name("N");
-  command->add_option("--format", options->format, "json, csv or logfmt; default json")->type_name("FORMAT");
-  command->add_option("--time-format", options->time_format, "unix, unix_ms or rfc3339; default unix")
-      ->type_name("FORMAT");
-  command->footer(
+  command.flag("-f,--follow", options->follow, "Go on with those that are yet to come");
+  command.option("-n,--lines", options->count, 0, SIZE_MAX, "N", "So many; default 10");
+  command.option("--format", options->format, "FORMAT", "json, csv or logfmt; default json");
+  command.option("--time-format", options->time_format, "FORMAT", "unix, unix_ms or rfc3339; default unix");
+  command.footer(
       "Examples:\n  natsessionctl tail -f\n  natsessionctl tail -n 1000 --format csv\n"
       "  natsessionctl --ledger /var/lib/natsessiond/ledger tail -f --format logfmt");
-  command->callback(
-      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+  command.run([options](const Global& global) { return run(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "ask/answer_printer.h"
@@ -164,36 +163,31 @@ int run(const Global& global, const Options& options) {
 
 }  // namespace
 
-void add_timeline(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("timeline", "Show traffic or sessions over time");
+void add_timeline(Commands& commands) {
+  Command command = commands.add("timeline", "Show traffic or sessions over time");
   const auto options = std::make_shared<Options>();
-  command->add_option("--bucket", options->bucket, "How long each bar is: 1m, 10s, 1h; default: what fits")
-      ->type_name("DURATION");
-  command->add_option("-b,--by", options->by, "Stacked by this field: pri_ip, pub_ip, protocol …")
-      ->type_name("FIELD");
-  command
-      ->add_option(
-          "-s,--sum", options->sum,
-          "What is summed up: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, pkts, "
-          "sessions, records; default bytes_from_vpc")
-      ->type_name("SUM");
-  command->add_option("-n,--series", options->series, "The so many largest of --by; default 8")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{1}, TimelineQuestion::kMaxSeries));
-  command->add_flag(
+  command.option("--bucket", options->bucket, "DURATION",
+                 "How long each bar is: 1m, 10s, 1h; default: what fits");
+  command.option("-b,--by", options->by, "FIELD", "Stacked by this field: pri_ip, pub_ip, protocol …");
+  command.option(
+      "-s,--sum", options->sum, "SUM",
+      "What is summed up: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, pkts, "
+      "sessions, records; default bytes_from_vpc");
+  command.option("-n,--series", options->series, 1, TimelineQuestion::kMaxSeries, "N",
+                 "The so many largest of --by; default 8");
+  command.flag(
       "--at-end", options->at_end,
       "Count a record where it ends, as date_trunc(unit, __time__) does, instead of spread over its time");
-  command->add_option("--svg", options->svg, "Draw a picture to this file")->type_name("FILE");
-  add_where_option(*command, options->log);
-  add_time_options(*command, options->log, "default an hour before --until");
-  add_csv_option(*command, options->log);
-  command->footer(
+  command.option("--svg", options->svg, "FILE", "Draw a picture to this file");
+  add_where_option(command, options->log);
+  add_time_options(command, options->log, "default an hour before --until");
+  add_csv_option(command, options->log);
+  command.footer(
       "Examples:\n  natsessionctl timeline --since -2h\n"
       "  natsessionctl timeline --where pub_ip=198.51.100.157 --by pri_ip --since 14:55 --until 15:05 "
       "--bucket 1m\n"
       "  natsessionctl timeline --since yesterday --until today --by protocol --svg yesterday.svg");
-  command->callback(
-      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+  command.run([options](const Global& global) { return run(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -3,7 +3,6 @@
 
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "ask/log_access.h"
@@ -114,35 +113,27 @@ int run(const Global& global, const Options& options) {
 
 }  // namespace
 
-void add_top(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("top", "Who has the most traffic or sessions?");
+void add_top(Commands& commands) {
+  Command command = commands.add("top", "Who has the most traffic or sessions?");
   const auto options = std::make_shared<Options>();
-  command
-      ->add_option(
-          "-b,--by", options->by,
-          "Group by this field, or by two: pri_ip, pub_ip, pub_port, nat_ip, vpc_id …; default pri_ip")
-      ->type_name("FIELD")
-      ->allow_extra_args(false);
-  command
-      ->add_option(
-          "-s,--sum", options->sum,
-          "By what they are ordered: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, "
-          "pkts, sessions, records; default bytes_from_vpc")
-      ->type_name("SUM");
-  command->add_option("-n,--count", options->count, "So many; default 10")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{1}, TopQuestion::kMaxCount));
-  add_where_option(*command, options->log);
-  add_time_options(*command, options->log, "default an hour before --until");
-  add_csv_option(*command, options->log);
-  command->footer(
+  command.option(
+      "-b,--by", options->by, "FIELD",
+      "Group by this field, or by two: pri_ip, pub_ip, pub_port, nat_ip, vpc_id …; default pri_ip");
+  command.option(
+      "-s,--sum", options->sum, "SUM",
+      "By what they are ordered: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, "
+      "pkts, sessions, records; default bytes_from_vpc");
+  command.option("-n,--count", options->count, 1, TopQuestion::kMaxCount, "N", "So many; default 10");
+  add_where_option(command, options->log);
+  add_time_options(command, options->log, "default an hour before --until");
+  add_csv_option(command, options->log);
+  command.footer(
       "A record belongs to the time in which it ends.\n\n"
       "Examples:\n  natsessionctl top\n"
       "  natsessionctl top --where pub_ip=198.51.100.157 --since '14:55' --until '15:05'\n"
       "  natsessionctl top --by pri_ip --by pub_port --sum sessions --since today -n 20\n"
       "  natsessionctl --json top --by vpc_id --since -1d");
-  command->callback(
-      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+  command.run([options](const Global& global) { return run(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "ask/answer_printer.h"
@@ -157,35 +156,30 @@ int run(const Global& global, const Options& options) {
 
 }  // namespace
 
-void add_trace(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("trace", "Who was behind this address and port at that time?");
+void add_trace(Commands& commands) {
+  Command command = commands.add("trace", "Who was behind this address and port at that time?");
   const auto options = std::make_shared<Options>();
   TraceWords& words = options->words;
-  command->add_option("--nat", words.nat, "The translated end: address, or address:port")->type_name("END");
-  command->add_option("--at", words.at, "When: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds")
-      ->type_name("TIME");
-  command->add_option("--since", words.since, "Instead of --at: at any time from this")->type_name("TIME");
-  command->add_option("--until", words.until, "to this; default now")->type_name("TIME");
-  command->add_option("--pub", words.pub, "The peer: address, address:port or :port")->type_name("END");
-  command->add_option("-p,--proto", words.protocol, "tcp, udp, icmp … or a number")->type_name("PROTOCOL");
-  command->add_option("--slack", words.slack, "How far clocks may differ; default 5s")->type_name("DURATION");
-  command->add_option("-n,--candidates", options->candidates, "At most so many for a question; default 20")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}));
-  command
-      ->add_option("-f,--file", options->file,
-                   "A list of questions in CSV, - for standard input: nat_ip,nat_port,time[,protocol[,pub_ip"
-                   "[,pub_port]]]; answers in CSV")
-      ->type_name("FILE");
-  command->footer(
+  command.option("--nat", words.nat, "END", "The translated end: address, or address:port");
+  command.option("--at", words.at, "TIME", "When: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds");
+  command.option("--since", words.since, "TIME", "Instead of --at: at any time from this");
+  command.option("--until", words.until, "TIME", "to this; default now");
+  command.option("--pub", words.pub, "END", "The peer: address, address:port or :port");
+  command.option("-p,--proto", words.protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
+  command.option("--slack", words.slack, "DURATION", "How far clocks may differ; default 5s");
+  command.option("-n,--candidates", options->candidates, 1, 100'000, "N",
+                 "At most so many for a question; default 20");
+  command.option("-f,--file", options->file, "FILE",
+                 "A list of questions in CSV, - for standard input: nat_ip,nat_port,time[,protocol[,pub_ip"
+                 "[,pub_port]]]; answers in CSV");
+  command.footer(
       "Examples:\n  natsessionctl trace --nat 203.0.113.7:40123 --at '2026-11-21 14:57:03'\n"
       "  natsessionctl trace --nat 203.0.113.7:40123 --proto tcp --at 'yesterday 14:57' --pub "
       "198.51.100.9:443\n"
       "  natsessionctl trace --nat '[2001:db8::7]:40123' --since -2h\n"
       "  natsessionctl --ledger /mnt/evidence/ledger trace --file questions.csv >answers.csv\n\n"
       "Exit status: 0 found; 1 no such session, or questions that cannot be read; 130 interrupted.");
-  command->callback(
-      [&global, &action, options] { action = [&global, options] { return run(global, *options); }; });
+  command.run([options](const Global& global) { return run(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -4,7 +4,6 @@
 
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -106,11 +105,11 @@ std::string verify_json(const VerifyReport& report) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-void add_verify(CLI::App& app, const Global& global, Action& action) {
-  CLI::App* const command = app.add_subcommand("verify", "Read the whole ledger and say what is damaged");
-  command->footer(
+void add_verify(Commands& commands) {
+  Command command = commands.add("verify", "Read the whole ledger and say what is damaged");
+  command.footer(
       "Examples:\n  natsessionctl verify\n  natsessionctl --ledger /var/lib/natsessiond/ledger verify");
-  command->callback([&global, &action] { action = [&global] { return run(global); }; });
+  command.run([](const Global& global) { return run(global); });
 }
 
 }  // namespace natsession::ctl

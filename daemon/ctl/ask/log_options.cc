@@ -2,7 +2,6 @@
 
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "words.h"
@@ -16,26 +15,21 @@ Error about(std::string_view option, const Error& error) {
 
 }  // namespace
 
-void add_time_options(CLI::App& command, LogOptions& options, std::string_view unsaid) {
-  command
-      .add_option(
-          "--since", options.since,
-          fmt::format("From this time on: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds; {}", unsaid))
-      ->type_name("TIME");
-  command.add_option("--until", options.until, "Up to this time; default now")->type_name("TIME");
+void add_time_options(Command& command, LogOptions& options, std::string_view unsaid) {
+  command.option(
+      "--since", options.since, "TIME",
+      fmt::format("From this time on: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds; {}", unsaid));
+  command.option("--until", options.until, "TIME", "Up to this time; default now");
 }
 
-void add_where_option(CLI::App& command, LogOptions& options) {
-  command
-      .add_option("-w,--where", options.where,
-                  "Only records with this: pri_ip=10.0.0.0/8, pub_port=80,443, nat_port=1024-2047, "
-                  "protocol=tcp …; repeated: all of them")
-      ->type_name("FIELD=VALUE")
-      ->allow_extra_args(false);
+void add_where_option(Command& command, LogOptions& options) {
+  command.option("-w,--where", options.where, "FIELD=VALUE",
+                 "Only records with this: pri_ip=10.0.0.0/8, pub_port=80,443, nat_port=1024-2047, "
+                 "protocol=tcp …; repeated: all of them");
 }
 
-void add_csv_option(CLI::App& command, LogOptions& options) {
-  command.add_flag("--csv", options.csv, "Answer in CSV");
+void add_csv_option(Command& command, LogOptions& options) {
+  command.flag("--csv", options.csv, "Answer in CSV");
 }
 
 Result<Shape> shape_of(const Global& global, const LogOptions& options) {

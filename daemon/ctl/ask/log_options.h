@@ -25,9 +25,9 @@ struct LogOptions {
 };
 
 // --since, --until; --where; --csv. `unsaid` tells in --help which time is taken where none is given.
-void add_time_options(CLI::App& command, LogOptions& options, std::string_view unsaid);
-void add_where_option(CLI::App& command, LogOptions& options);
-void add_csv_option(CLI::App& command, LogOptions& options);
+void add_time_options(Command& command, LogOptions& options, std::string_view unsaid);
+void add_where_option(Command& command, LogOptions& options);
+void add_csv_option(Command& command, LogOptions& options);
 
 // Errors: kUsage if both --json and --csv are given.
 [[nodiscard]] Result<Shape> shape_of(const Global& global, const LogOptions& options);
