@@ -38,32 +38,32 @@ struct Row {
   std::string_view text = {};   // behind the number, in a line of its own, unless it is 0
   Look look = Look::kPlain;
 
-  [[nodiscard]] constexpr Row column(std::string_view shown, Look how = Look::kPlain) const {
+  [[nodiscard]] consteval Row column(std::string_view shown, Look how = Look::kPlain) const {
     Row row = *this;
     row.title = shown;
     row.look = how;
     return row;
   }
-  [[nodiscard]] constexpr Row note(std::string_view shown, Look how = Look::kWarning) const {
+  [[nodiscard]] consteval Row note(std::string_view shown, Look how = Look::kWarning) const {
     Row row = *this;
     row.text = shown;
     row.look = how;
     return row;
   }
-  [[nodiscard]] constexpr Row labelled(std::string_view by) const {
+  [[nodiscard]] consteval Row labelled(std::string_view by) const {
     Row row = *this;
     row.label = by;
     return row;
   }
 };
 
-[[nodiscard]] constexpr Row member(std::string_view name) {
+[[nodiscard]] consteval Row member(std::string_view name) {
   return {.name = name};
 }
-[[nodiscard]] constexpr Row counter(std::string_view name, std::string_view metric, std::string_view help) {
+[[nodiscard]] consteval Row counter(std::string_view name, std::string_view metric, std::string_view help) {
   return {.name = name, .metric = Row::Metric::kCounter, .metric_name = metric, .help = help};
 }
-[[nodiscard]] constexpr Row gauge(std::string_view name, std::string_view metric, std::string_view help,
+[[nodiscard]] consteval Row gauge(std::string_view name, std::string_view metric, std::string_view help,
                                   Row::Metric kind = Row::Metric::kGauge) {
   return {.name = name, .metric = kind, .metric_name = metric, .help = help};
 }
