@@ -50,8 +50,7 @@ class Gatherer {
   Gatherer(const std::vector<const Origin*>& origins, std::vector<OpenSessions>& open)
       : origins_(origins), open_(open) {}
 
-  // What the checkpoint tells, and the records behind it; but none that ended before `from`. Damage in a
-  // frame costs what that frame tells.
+  // As sessions_left_open().
   Result<void> read(const std::string& directory, UnixMs from) {
     auto segments = SegmentList::open(directory);
     if (!segments) return segments.error();
@@ -134,6 +133,13 @@ class Gatherer {
 
 }  // namespace
 
+Result<std::vector<OpenSessions>> sessions_left_open(const std::string& directory, UnixMs from,
+                                                     const std::vector<const Origin*>& origins) {
+  std::vector<OpenSessions> open(origins.size());
+  if (auto read = Gatherer(origins, open).read(directory, from); !read) return read.error();
+  return open;
+}
+
 RestartState::RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
                            const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins)
     : open_(setups.size()) {
@@ -141,12 +147,13 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
   since_ = previous->crashed ? previous->until - kSlack : previous->until;
   const UnixMs now = to_ms(SystemClock().now());
   const UnixMs from = std::min(oldest_start(setups, now), *since_ - kUsualAge);
-  if (auto read = Gatherer(origins, open_).read(config.ledger, from); !read) {
+  auto left_open = sessions_left_open(config.ledger, from, origins);
+  if (!left_open) {
     log_warning(fmt::format("{}; sessions that were open then are reported from their beginning again",
-                            read.error().message));
-    open_.assign(setups.size(), {});
+                            left_open.error().message));
     return;
   }
+  open_ = std::move(*left_open);
   std::size_t count = 0;
   for (const OpenSessions& open : open_) count += open.size();
   if (previous->crashed) {

@@ -18,6 +18,12 @@
 
 namespace natsession {
 
+// The sessions of each of `origins` that had not ended: what the checkpoint tells, and the records behind it;
+// but none that ended before `from`. Damage in a frame costs what that frame tells.
+// Errors: the ledger's folder cannot be read.
+[[nodiscard]] Result<std::vector<OpenSessions>> sessions_left_open(const std::string& directory, UnixMs from,
+                                                                   const std::vector<const Origin*>& origins);
+
 class RestartState {
  public:
   // `origins` are of the setups, in their order. Faults are told, and what they hide is done without.

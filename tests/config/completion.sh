@@ -1,27 +1,11 @@
 #!/bin/bash
-# Completes command lines as bash would, and compares what is offered. $1: the completion, $2: natsessiond.
-set -u
+# What is offered for natsessiond. $1: the completion, $2: natsessiond.
+# shellcheck source=tests/support/completion.sh
+source "$(dirname "$0")/../support/completion.sh"
 PATH=$(dirname "$2"):$PATH
 # shellcheck source=/dev/null
 source "$1" || exit 1
-failures=0
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
 cd "$folder" && touch 'nat log.json' other.json && mkdir sub || exit 1
-
-# expect LINE OFFERED...: what is offered at the end of LINE.
-expect() {
-    local COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY=()
-    shift
-    _natsessiond
-    local got wanted
-    got=$(printf '%s\n' "${COMPREPLY[@]-}" | sort)
-    wanted=$(printf '%s\n' "$@" | sort)
-    if [[ $got != "$wanted" ]]; then
-        echo "'$COMP_LINE' is completed with: $got instead of: $wanted"
-        failures=$((failures + 1))
-    fi
-}
 
 expect 'natsessiond --fo' --format
 expect 'natsessiond --tune --ve' --version
@@ -50,5 +34,4 @@ expect "natsessiond --netns $folder/s" "$folder/sub"
 COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 expect 'natsessiond --sink file:o' file:other.json
 
-complete -p natsessiond >/dev/null || failures=$((failures + 1))
-exit $((failures > 0))
+finish natsessiond

@@ -1,14 +1,12 @@
 #!/bin/bash
-# Completes command lines as bash would, and compares what is offered. $1: the completion, $2: natsessionctl,
+# What is offered for natsessionctl. $1: the completion, $2: natsessionctl,
 # $3: its manual page, which must have all that is offered.
-set -u
+# shellcheck source=tests/support/completion.sh
+source "$(dirname "$0")/../support/completion.sh"
 program=$2
 manual=$(sed 's/\\//g' "$3")
 # shellcheck source=/dev/null
 source "$1" || exit 1
-failures=0
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
 cd "$folder" && touch control.sock && mkdir ledger || exit 1
 
 # In place of the program: what its status says of sinks, with the socket that it was asked for.
@@ -18,20 +16,6 @@ natsessionctl() {
     [[ $* == '--json status' || $* == '--control other.sock --json status' ]] || return 3
     printf '{\n "collectors": [{"name": "no"}],\n  "sinks": [\n    {\n      "name": "file:/var/log/a.json",\n'
     printf '      "state": "Success"\n    },\n    {\n      "name": "stdout",\n    }\n  ],\n  "ledger": null\n}\n'
-}
-
-# expect LINE OFFERED...: what is offered at the end of LINE.
-expect() {
-    local COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY=()
-    shift
-    _natsessionctl
-    local got wanted
-    got=$(printf '%s\n' "${COMPREPLY[@]-}" | sort)
-    wanted=$(printf '%s\n' "$@" | sort)
-    if [[ $got != "$wanted" ]]; then
-        echo "'$COMP_LINE' is completed with: $got instead of: $wanted"
-        failures=$((failures + 1))
-    fi
 }
 
 expect 'natsessionctl st' status
@@ -69,5 +53,4 @@ for word in $("$program" --list-options | tr -d '=' | tr ' ' '\n'); do
     failures=$((failures + 1))
 done
 
-complete -p natsessionctl >/dev/null || failures=$((failures + 1))
-exit $((failures > 0))
+finish natsessionctl

@@ -3,14 +3,12 @@
 
 #include "control/status.h"
 #include "record/labels.h"
+#include "support/session_between.h"
 
 namespace natsession::testing {
 
 inline UnixMs at(std::int64_t milliseconds) {
   return UnixMs(std::chrono::milliseconds(milliseconds));
-}
-inline IpAddress ip(std::string_view text) {
-  return *IpAddress::parse(text);
 }
 
 inline CollectorReport sample_collector(std::string netns) {
@@ -100,16 +98,10 @@ inline Status sample_status() {
 }
 
 inline SessionRecord sample_session() {
-  SessionRecord session;
+  SessionRecord session =
+      session_between(6, {"10.0.0.5", 40000}, {"198.51.100.7", 443}, {"203.0.113.1", 1024});
   session.origin = *intern_origin("", "");
   session.event = RecordEvent::kInterim;
-  session.pri_ip = ip("10.0.0.5");
-  session.pri_port = 40000;
-  session.pub_ip = ip("198.51.100.7");
-  session.pub_port = 443;
-  session.nat_ip = ip("203.0.113.1");
-  session.nat_port = 1024;
-  session.protocol = 6;
   session.tcp_state = TcpState::kEstablished;
   session.zone = 7;
   session.mark = 42;
@@ -123,16 +115,10 @@ inline SessionRecord sample_session() {
 }
 
 inline SessionRecord sample_session6() {
-  SessionRecord session;
+  SessionRecord session =
+      session_between(17, {"fd64::2", 53000}, {"2001:db8:113::80", 53}, {"2001:db8:113::1", 53000});
   session.origin = *intern_origin("", "blue");
   session.event = RecordEvent::kInterim;
-  session.pri_ip = ip("fd64::2");
-  session.pri_port = 53000;
-  session.pub_ip = ip("2001:db8:113::80");
-  session.pub_port = 53;
-  session.nat_ip = ip("2001:db8:113::1");
-  session.nat_port = 53000;
-  session.protocol = 17;
   session.start_time = at(1'795'263'660'000);
   return session;
 }

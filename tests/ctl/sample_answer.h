@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "query/trace.h"
+#include "support/session_between.h"
 
 namespace natsession::testing {
 
@@ -23,16 +24,10 @@ inline UnixMs at_second(std::int64_t second) {
 inline const Origin kGateway{"gw-1", {}};
 
 inline SessionRecord sample_record() {
-  SessionRecord record;
+  SessionRecord record =
+      session_between(6, {"10.0.0.5", 51234}, {"2001:db8::9", 443}, {"203.0.113.7", 40123});
   record.origin = &kGateway;
   record.vpc_id = "blue";
-  record.protocol = 6;
-  record.pri_ip = *IpAddress::parse("10.0.0.5");
-  record.pri_port = 51234;
-  record.nat_ip = *IpAddress::parse("203.0.113.7");
-  record.nat_port = 40123;
-  record.pub_ip = *IpAddress::parse("2001:db8::9");
-  record.pub_port = 443;
   record.bytes_from_vpc = Count(1024);
   record.bytes_from_pub = Count(5 << 20);
   record.start_time = at_second(0);

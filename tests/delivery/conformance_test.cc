@@ -9,10 +9,7 @@ using Kind = Turn::Kind;
 
 TEST_CASE_OF_BOTH_LOGS("every sink gets every record once and in order", "[delivery][conformance]") {
   TestType rig(sinks({{}, {}}));
-  for (std::uint32_t number = 0; number < 5000; number += 250) {
-    rig.write(number, number + 250);
-    rig.run(0);
-  }
+  for (std::uint32_t number = 0; number < 5000; number += 250) rig.feed(number, number + 250);
   rig.run(1);
   for (std::size_t sink = 0; sink < 2; ++sink) {
     CHECK(rig.delivered(sink) == numbers(0, 5000));
@@ -45,10 +42,8 @@ TEST_CASE_OF_BOTH_LOGS("faults of all passing kinds leave order and number as th
     rig.clock.advance(round % 10 == 0 ? 6min : 1s);
   }
   rig.clock.advance(6min);
-  rig.write(next, next + 1);
-  rig.run(0);
-  rig.clock.advance(2s);
-  rig.run(0);
+  rig.feed(next, next + 1);
+  rig.run_after(2s);
   CHECK(rig.delivered(0) == numbers(0, next + 1));
   CHECK(rig.status(0).delivered == next + 1);
   CHECK(rig.status(0).dropped == 0);
@@ -57,18 +52,15 @@ TEST_CASE_OF_BOTH_LOGS("faults of all passing kinds leave order and number as th
 
 TEST_CASE_OF_BOTH_LOGS("a batch is sent when it is full", "[delivery][conformance][batch]") {
   TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1s}));
-  rig.write(0, 999);
-  const Turn turn = rig.run(0);
+  const Turn turn = rig.feed(0, 999);
   CHECK(rig.delivered(0).empty());
   CHECK(turn.kind == Kind::kSleep);
   CHECK(turn.depth == Notifier::Sleep::kLight);
   REQUIRE(turn.limit.has_value());
   CHECK(*turn.limit <= std::chrono::nanoseconds(1s));
-  rig.write(999, 1005);
-  rig.run(0);
+  rig.feed(999, 1005);
   CHECK(rig.captures[0]->seen().batches == std::vector<std::size_t>{1000});
-  rig.write(1005, 3100);
-  rig.run(0);
+  rig.feed(1005, 3100);
   CHECK(rig.captures[0]->seen().batches == std::vector<std::size_t>{1000, 1000, 1000});
   CHECK(rig.delivered(0) == numbers(0, 3000));
 }
@@ -76,16 +68,13 @@ TEST_CASE_OF_BOTH_LOGS("a batch is sent when it is full", "[delivery][conformanc
 TEST_CASE_OF_BOTH_LOGS("a batch that is not full is sent when its first record has waited",
                        "[delivery][conformance][batch]") {
   TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1s}));
-  rig.write(0, 3);
-  rig.run(0);
+  rig.feed(0, 3);
   rig.clock.advance(600ms);
   rig.write(3, 5);
   CHECK(rig.run(0).limit == std::chrono::nanoseconds(400ms));
-  rig.clock.advance(400ms - 1ns);
-  rig.run(0);
+  rig.run_after(400ms - 1ns);
   CHECK(rig.delivered(0).empty());
-  rig.clock.advance(1ns);
-  rig.run(0);
+  rig.run_after(1ns);
   CHECK(rig.delivered(0) == numbers(0, 5));
   rig.write(5, 6);
   CHECK(rig.run(0).limit == std::chrono::nanoseconds(1s));
@@ -94,8 +83,7 @@ TEST_CASE_OF_BOTH_LOGS("a batch that is not full is sent when its first record h
 TEST_CASE_OF_BOTH_LOGS("a batch ends where its bytes do", "[delivery][conformance][batch]") {
   const std::uint64_t one = 600;
   TestType rig(sinks({{}}), batches_of({.records = 1000, .bytes = {10 * one}, .linger = 1s}));
-  rig.write(0, 40);
-  rig.run(0);
+  rig.feed(0, 40);
   const auto batches = rig.captures[0]->seen().batches;
   REQUIRE(batches.size() >= 3);
   for (const std::size_t count : batches) CHECK((count >= 9 && count <= 11));
@@ -104,8 +92,7 @@ TEST_CASE_OF_BOTH_LOGS("a batch ends where its bytes do", "[delivery][conformanc
 TEST_CASE_OF_BOTH_LOGS("with no linger a record is delivered at once", "[delivery][conformance][batch]") {
   TestType rig(sinks({{}}));
   for (std::uint32_t number = 0; number < 100; ++number) {
-    rig.write(number, number + 1);
-    rig.run(0);
+    rig.feed(number, number + 1);
     REQUIRE(rig.delivered(0) == numbers(0, number + 1));
   }
 }
@@ -117,22 +104,19 @@ TEST_CASE_OF_BOTH_LOGS("what came while a sink was busy has waited already",
   rig.write(0, 10);
   rig.step(0);
   rig.flaky[0]->on_deliver = {};
-  rig.write(10, 13);
-  rig.run(0);
+  rig.feed(10, 13);
   CHECK(rig.delivered(0) == numbers(0, 13));
 }
 
 TEST_CASE_OF_BOTH_LOGS("what is owed does not linger", "[delivery][conformance][batch]") {
   TestType rig(sinks({{Answer::retry_later(8, "busy")}}), batches_of({.records = 10, .linger = 1h}));
-  rig.write(0, 10);
-  rig.run(0);
+  rig.feed(0, 10);
   CHECK(rig.delivered(0) == numbers(0, 10));
 }
 
 TEST_CASE_OF_BOTH_LOGS("an orderly stop delivers what lingers", "[delivery][conformance][stop]") {
   TestType rig(sinks({{}}), batches_of({.records = 1000, .linger = 1h}));
-  rig.write(0, 30);
-  rig.run(0);
+  rig.feed(0, 30);
   rig.emit(30, 50);
   rig.stop();
   CHECK(rig.run(0).kind == Kind::kDone);
@@ -148,10 +132,7 @@ TEST_CASE_OF_BOTH_LOGS("a stop waits for a fault that came with it", "[delivery]
   rig.write(0, 30);
   rig.stop();
   Turn turn = rig.run(0);
-  for (int i = 0; i < 10 && turn.kind == Kind::kSleep; ++i) {
-    rig.clock.advance(5s);
-    turn = rig.run(0);
-  }
+  for (int i = 0; i < 10 && turn.kind == Kind::kSleep; ++i) turn = rig.run_after(5s);
   CHECK(turn.kind == Kind::kDone);
   CHECK(rig.delivered(0) == numbers(0, 30));
 }
@@ -159,19 +140,16 @@ TEST_CASE_OF_BOTH_LOGS("a stop waits for a fault that came with it", "[delivery]
 TEST_CASE_OF_BOTH_LOGS("a throttled sink is left alone for as long as it asks, and its code is shown",
                        "[delivery][conformance]") {
   TestType rig(sinks({{Answer::throttled(0, TargetCode::kShardWriteQuotaExceed, "PUT: 429", 30s)}}));
-  rig.write(0, 3);
-  const Turn turn = rig.run(0);
+  const Turn turn = rig.feed(0, 3);
   CHECK(turn.depth == Notifier::Sleep::kDeep);
   const SinkReport status = rig.status(0);
   CHECK(status.state == DeliveryState::kFailed);
   CHECK(failure_text(status) == "ShardWriteQuotaExceed: PUT: 429");
   CHECK(status.breaker == Breaker::State::kClosed);
   CHECK_FALSE(status.suspended_until);
-  rig.clock.advance(30s - 1ns);
-  rig.run(0);
+  rig.run_after(30s - 1ns);
   CHECK(rig.delivered(0).empty());
-  rig.clock.advance(1ns);
-  rig.run(0);
+  rig.run_after(1ns);
   CHECK(rig.delivered(0) == numbers(0, 3));
   CHECK(rig.status(0).state == DeliveryState::kSuccess);
 }
@@ -179,10 +157,8 @@ TEST_CASE_OF_BOTH_LOGS("a throttled sink is left alone for as long as it asks, a
 TEST_CASE_OF_BOTH_LOGS("no pause that a destination asks for is longer than a suspension",
                        "[delivery][conformance]") {
   TestType rig(sinks({{Answer::throttled(0, TargetCode::kWriteQuotaExceed, "429", 24h)}}));
-  rig.write(0, 3);
-  rig.run(0);
-  rig.clock.advance(5min);
-  rig.run(0);
+  rig.feed(0, 3);
+  rig.run_after(5min);
   CHECK(rig.delivered(0) == numbers(0, 3));
 }
 
@@ -190,8 +166,7 @@ TEST_CASE_OF_BOTH_LOGS("one sink's trouble does not delay another", "[delivery][
   TestType rig(
       sinks({FlakySink::Script(50, Answer::target_failed(0, TargetCode::kProjectForbidden, "403")), {}}));
   for (std::uint32_t number = 0; number < 2000; number += 100) {
-    rig.write(number, number + 100);
-    rig.run(0);
+    rig.feed(number, number + 100);
     rig.run(1);
     CHECK(rig.delivered(1) == numbers(0, number + 100));
   }
@@ -202,10 +177,8 @@ TEST_CASE_OF_BOTH_LOGS("one sink's trouble does not delay another", "[delivery][
 
 TEST_CASE_OF_BOTH_LOGS("a closed sink is told once and does not hold up a stop", "[delivery][conformance]") {
   TestType rig(sinks({{Answer::closed(1, "write stdout: Broken pipe")}}));
-  rig.write(0, 10);
-  rig.run(0);
-  rig.write(10, 20);
-  rig.run(0);
+  rig.feed(0, 10);
+  rig.feed(10, 20);
   CHECK(rig.closings == std::vector<std::string>{"a: write stdout: Broken pipe"});
   CHECK(rig.status(0).closed);
   CHECK(rig.status(0).state == DeliveryState::kFailed);

@@ -109,8 +109,7 @@ TEST_CASE("every sink has a file name of its own, safe and not too long", "[deli
 
 TEST_CASE("what a sink rejects is counted, kept and passed over alone", "[delivery][dead_letters]") {
   LedgerRig rig(sinks({{Answer::rejected(2, "too large"), Answer::rejected(0, "too odd")}}));
-  rig.write(0, 6);
-  rig.run(0);
+  rig.feed(0, 6);
   CHECK(rig.delivered(0) == std::vector<std::uint32_t>{0, 1, 4, 5});
   const SinkReport status = rig.status(0);
   CHECK(status.delivered == 4);
@@ -127,8 +126,7 @@ TEST_CASE("dead letters that cannot be kept are told, and do not stop delivery",
   LedgerRig rig(sinks({{Answer::rejected(0, "odd"), Answer::delivered(0), Answer::rejected(0, "odd")}}));
   const std::string wall = rig.directory() + "/dead-letters";
   write_file(wall, "");
-  rig.write(0, 3);
-  rig.run(0);
+  rig.feed(0, 3);
   CHECK(rig.delivered(0) == numbers(1, 3));
   CHECK(rig.status(0).rejected == 1);
   CHECK(rig.status(0).dead_lettered == 0);
@@ -136,8 +134,7 @@ TEST_CASE("dead letters that cannot be kept are told, and do not stop delivery",
   CHECK(rig.report_kinds() == std::vector{RKind::kDeadLetterTrouble, RKind::kRejected});
   REQUIRE(unlink(wall.c_str()) == 0);
   rig.clock.advance(1s);
-  rig.write(3, 5);
-  rig.run(0);
+  rig.feed(3, 5);
   CHECK(rig.status(0).dead_lettered == 1);
   CHECK(rig.report_kinds() == std::vector{RKind::kDeadLetterTrouble, RKind::kRejected,
                                           RKind::kDeadLetterTroubleOver, RKind::kRejected});
@@ -224,8 +221,7 @@ TEST_CASE("a file of dead letters that somebody removed is made anew", "[deliver
 
 TEST_CASE("with a ledger the dead letters of each sink are in it", "[delivery][dead_letters]") {
   LedgerRig rig(sinks({{Answer::rejected(0, "odd")}, {Answer::rejected(1, "odd")}}));
-  rig.write(0, 3);
-  rig.run(0);
+  rig.feed(0, 3);
   rig.run(1);
   const std::string directory = rig.directory() + "/dead-letters";
   CHECK(testing::list_directory(directory) == std::vector<std::string>{"a.jsonl", "b.jsonl"});
@@ -233,8 +229,7 @@ TEST_CASE("with a ledger the dead letters of each sink are in it", "[delivery][d
 
 TEST_CASE("in memory the rejected are counted only", "[delivery][dead_letters]") {
   MemoryRig rig(sinks({{Answer::rejected(0, "odd")}}));
-  rig.write(0, 3);
-  rig.run(0);
+  rig.feed(0, 3);
   CHECK(rig.status(0).rejected == 1);
   CHECK(rig.status(0).dead_lettered == 0);
   CHECK(rig.status(0).dead_letters_lost == 0);

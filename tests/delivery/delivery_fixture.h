@@ -122,6 +122,15 @@ class DeliveryFixture {
     while (turn.kind == Kind::kStep) turn = step(job);
     return turn;
   }
+  // Records are written, or time passes, and then the first sink's worker runs.
+  Turn feed(std::uint32_t from, std::uint32_t to) {
+    write(from, to);
+    return run(0);
+  }
+  Turn run_after(std::chrono::nanoseconds time) {
+    clock.advance(time);
+    return run(0);
+  }
   Turn run_writer() { return run(captures.size()); }
   // The collectors have ended.
   void stop() {

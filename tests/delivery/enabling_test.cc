@@ -10,8 +10,7 @@ using Kind = Turn::Kind;
 
 TEST_CASE_OF_BOTH_LOGS("a disabled sink is given nothing, and others go on", "[delivery][enabling]") {
   TestType rig(sinks({{}, {}}));
-  rig.write(0, 10);
-  rig.run(0);
+  rig.feed(0, 10);
   REQUIRE(rig.core->set_enabled("a", false));
   CHECK(rig.status(0).state == DeliveryState::kModifying);
   rig.run(0);
@@ -43,20 +42,16 @@ TEST_CASE_OF_BOTH_LOGS("what waited is delivered when the sink is enabled again"
   const auto linger = GENERATE(0ms, 1000ms);
   TestType rig(sinks({{}, {}}), batches_of({.records = 100, .linger = linger}));
   rig.write(0, 10);
-  rig.clock.advance(1s);
-  rig.run(0);
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
+  rig.run_after(1s);
   REQUIRE(rig.core->set_enabled("a", false));
   rig.run(0);
-  rig.write(10, 500);
-  rig.run(0);
+  rig.feed(10, 500);
   CHECK(rig.status(0).waiting == 490);
   CHECK(rig.status(0).oldest_waiting == to_ms(rig.clock.now()) - testing::at_second(11));
   REQUIRE(rig.core->set_enabled("a", true));
   rig.run(0);
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
   CHECK(rig.delivered(0) == numbers(0, 500));
   CHECK(rig.status(0).dropped == 0);
 }
@@ -67,15 +62,13 @@ TEST_CASE("in memory a sink that is enabled again gets a gap record for what was
   MemoryRig rig(alone ? sinks({{Answer::retry_later(3, "busy"), Answer::retry_later(0, "busy")}})
                       : sinks({{Answer::retry_later(3, "busy"), Answer::retry_later(0, "busy")}, {}}),
                 {}, {.queue_batches = 32});
-  rig.write(0, 10);
-  rig.run(0);
+  rig.feed(0, 10);
   REQUIRE(rig.core->set_enabled("a", false));
   rig.run(0);
   std::uint32_t next = 10;
   for (; next < 100'000; next += 4096) {
     REQUIRE(rig.producer->has_room());  // it exerts no pressure
-    rig.write(next, next + 4096);
-    rig.run(0);
+    rig.feed(next, next + 4096);
     if (!alone) rig.run(1);
   }
   CHECK_FALSE(rig.status(0).lagging);
@@ -98,8 +91,7 @@ TEST_CASE("in memory a sink that is enabled again gets a gap record for what was
 
 TEST_CASE_OF_BOTH_LOGS("enabling a suspended sink is a reason to test it at once", "[delivery][enabling]") {
   TestType rig(sinks({{Answer::target_failed(0, TargetCode::kUnauthorized, "401")}}));
-  rig.write(0, 1);
-  rig.run(0);
+  rig.feed(0, 1);
   REQUIRE(rig.core->set_enabled("a", false));
   rig.run(0);
   REQUIRE(rig.core->set_enabled("a", true));
@@ -120,8 +112,7 @@ TEST_CASE_OF_BOTH_LOGS("what is so already is no error, and what is not there is
 TEST_CASE_OF_BOTH_LOGS("a disabled sink does not hold up a stop", "[delivery][enabling][stop]") {
   TestType rig(sinks({{}}));
   REQUIRE(rig.core->set_enabled("a", false));
-  rig.write(0, 5);
-  rig.run(0);
+  rig.feed(0, 5);
   rig.stop();
   CHECK(rig.run(0).kind == Kind::kDone);
   CHECK(rig.delivered(0).empty());
@@ -131,8 +122,7 @@ TEST_CASE_OF_BOTH_LOGS("a disabled sink does not hold up a stop", "[delivery][en
 TEST_CASE("with a ledger a disabled sink stays so over a restart, and loses nothing",
           "[delivery][enabling]") {
   LedgerRig rig(sinks({{}, {}}));
-  rig.write(0, 10);
-  rig.run(0);
+  rig.feed(0, 10);
   REQUIRE(rig.core->set_enabled("a", false));
   rig.run(0);
   rig.write(10, 20);
@@ -140,8 +130,7 @@ TEST_CASE("with a ledger a disabled sink stays so over a restart, and loses noth
   CHECK_FALSE(rig.status(0).enabled);
   CHECK(rig.status(0).state == DeliveryState::kSuccess);
   CHECK(rig.status(1).enabled);
-  rig.write(20, 30);
-  rig.run(0);
+  rig.feed(20, 30);
   CHECK(rig.delivered(0) == numbers(0, 10));
   REQUIRE(rig.core->set_enabled("a", true));
   rig.run(0);
@@ -157,8 +146,7 @@ TEST_CASE("a setting that cannot be stored is refused and changes nothing", "[de
     CHECK_FALSE(rig.core->set_enabled("a", false));
   }
   CHECK(rig.status(0).enabled);
-  rig.write(0, 5);
-  rig.run(0);
+  rig.feed(0, 5);
   CHECK(rig.delivered(0) == numbers(0, 5));
 }
 
@@ -178,13 +166,11 @@ TEST_CASE_OF_BOTH_LOGS("a sink that nothing happened to is well", "[delivery][st
 TEST_CASE_OF_BOTH_LOGS("a passing fault shows as Failed with its message, and stays as the last failure",
                        "[delivery][status]") {
   TestType rig(sinks({{Answer::retry_later(0, "connect x: Connection refused")}}));
-  rig.write(0, 5);
-  rig.run(0);
+  rig.feed(0, 5);
   CHECK(to_string(rig.status(0).state) == "Failed");
   CHECK(failure_text(rig.status(0)) == "connect x: Connection refused");
   const UnixMs failed = to_ms(rig.clock.now());
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
   CHECK(rig.status(0).state == DeliveryState::kSuccess);
   CHECK(failure_text(rig.status(0)) == "connect x: Connection refused");
   CHECK(rig.status(0).last_failure_at == failed);
@@ -193,8 +179,7 @@ TEST_CASE_OF_BOTH_LOGS("a passing fault shows as Failed with its message, and st
 
 TEST_CASE_OF_BOTH_LOGS("what waits is counted, and the oldest of it has an age", "[delivery][status]") {
   TestType rig(sinks({{Answer::retry_later(4, "busy"), Answer::retry_later(0, "busy")}}));
-  rig.write(0, 10);
-  rig.run(0);
+  rig.feed(0, 10);
   CHECK(rig.status(0).waiting == 6);
   CHECK(rig.status(0).delivered == 4);
   CHECK(rig.status(0).retried == 1);
@@ -215,8 +200,7 @@ TEST_CASE_OF_BOTH_LOGS("a sink in the middle of a delivery that hangs shows how 
     looked = true;
     rig.flaky[0]->on_deliver = {};
   };
-  rig.write(0, 10);
-  rig.run(0);
+  rig.feed(0, 10);
   CHECK(looked);
 }
 

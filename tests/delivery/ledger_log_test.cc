@@ -89,8 +89,7 @@ TEST_CASE("a sink that takes nothing does not hold the collectors back", "[deliv
   LedgerRig rig(sinks({FlakySink::Script(1000, Answer::retry_later(0, "no"))}), {}, {.queue_batches = 32});
   for (std::uint32_t number = 0; number < 100'000; number += 4096) {
     REQUIRE(rig.producer->has_room());
-    rig.write(number, number + 4096);
-    rig.run(0);
+    rig.feed(number, number + 4096);
   }
   CHECK(rig.status(0).waiting > 90'000);
   CHECK(rig.status(0).dropped == 0);
@@ -175,12 +174,10 @@ TEST_CASE("the background's trouble is told once", "[delivery][ledger_log]") {
 
 TEST_CASE("a sink goes on where it stood", "[delivery][ledger_log]") {
   LedgerRig rig(sinks({{}}));
-  rig.write(0, 100);
-  rig.run(0);
+  rig.feed(0, 100);
   rig.write(100, 200);
   rig.restart();
-  rig.write(200, 300);
-  rig.run(0);
+  rig.feed(200, 300);
   CHECK(rig.delivered(0) == numbers(0, 300));
   CHECK(rig.cursor(0) == 300);
   CHECK(rig.open_cursor(0).state()->delivered_to == at_second(300));
@@ -195,8 +192,7 @@ TEST_CASE("a new sink begins behind what is there, or at the oldest record if it
   rig.captures = {std::make_shared<testing::Capture>(), std::make_shared<testing::Capture>()};
   rig.build();
   rig.restart();  // it is stored before anything is delivered
-  rig.write(30, 40);
-  rig.run(0);
+  rig.feed(30, 40);
   rig.run(1);
   CHECK(rig.delivered(0) == numbers(30, 40));
   CHECK(rig.delivered(1) == numbers(10, 40));
@@ -240,19 +236,15 @@ TEST_CASE("after a kill in the middle of a delivery one batch comes twice, with 
 
 TEST_CASE("the cursor is flushed to the disk once a second, not with each batch", "[delivery][ledger_log]") {
   LedgerRig rig(sinks({{}}), batches_of({.records = 1}));
-  rig.clock.advance(1h);
-  rig.run(0);
+  rig.run_after(1h);
   const FailingDisk disk({});
-  rig.write(0, 500);
-  const Turn turn = rig.run(0);
+  const Turn turn = rig.feed(0, 500);
   CHECK(flushes(disk) == 1);
   REQUIRE(turn.limit.has_value());
   CHECK(*turn.limit <= std::chrono::nanoseconds(1s));
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
   CHECK(flushes(disk) == 2);
-  rig.clock.advance(1h);
-  rig.run(0);
+  rig.run_after(1h);
   CHECK(flushes(disk) == 2);
 }
 
@@ -262,8 +254,7 @@ TEST_CASE("the cursor of a suspended sink, and that of one that stops, is flushe
   LedgerRig rig(sinks({{Answer::delivered(0), Answer::target_failed(0, TargetCode::kUnauthorized, "401")}}),
                 batches_of({.records = 5}));
   rig.run(0);
-  rig.write(0, stops ? 5 : 10);
-  const Turn turn = rig.run(0);
+  const Turn turn = rig.feed(0, stops ? 5 : 10);
   const FailingDisk disk({});
   if (stops) {
     rig.stop();
@@ -271,8 +262,7 @@ TEST_CASE("the cursor of a suspended sink, and that of one that stops, is flushe
   } else {
     CHECK(turn.depth == Notifier::Sleep::kDeep);
     REQUIRE(turn.limit.has_value());
-    rig.clock.advance(*turn.limit);
-    rig.run(0);
+    rig.run_after(*turn.limit);
   }
   CHECK(flushes(disk) == 1);
   CHECK(rig.cursor(0) == 5);
@@ -282,15 +272,12 @@ TEST_CASE("a cursor that cannot be stored is told once, and delivery goes on", "
   LedgerRig rig(sinks({{}}));
   {
     const FailingDisk disk({.write = EIO, .only_below = rig.directory() + "/cursors"});
-    rig.write(0, 10);
-    rig.run(0);
-    rig.write(10, 20);
-    rig.run(0);
+    rig.feed(0, 10);
+    rig.feed(10, 20);
   }
   CHECK(rig.delivered(0) == numbers(0, 20));
   CHECK(rig.report_kinds() == std::vector{RKind::kCursorTrouble});
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
   CHECK(rig.report_kinds() == std::vector{RKind::kCursorTrouble, RKind::kCursorTroubleOver});
   CHECK(rig.cursor(0) == 20);
 }
@@ -306,8 +293,7 @@ TEST_CASE("records that are gone become one gap record between those around them
   rig.build();
   CHECK(rig.status(0).waiting == 30);
   rig.run(0);
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
   const auto seen = rig.seen(0);
   REQUIRE(seen.size() == 21);
   CHECK(seen[9].seq == 9);
@@ -329,10 +315,7 @@ TEST_CASE("what is missing before the first record is missing since the last one
   const bool new_sink = GENERATE(false, true);
   LedgerRig rig(sinks({{}}));
   const UnixMs began = to_ms(rig.clock.now());
-  if (!new_sink) {
-    rig.write(0, 10);
-    rig.run(0);
-  }
+  if (!new_sink) rig.feed(0, 10);
   write_segments(rig, 3);
   rig.kill();
   std::filesystem::remove(segment(rig, 0));
@@ -368,8 +351,7 @@ TEST_CASE("a kill right after a gap record does not repeat it, and one before it
 TEST_CASE("a cursor of records that the machine's fall took is set back to the end",
           "[delivery][ledger_log]") {
   LedgerRig rig(sinks({{}}));
-  rig.write(0, 60);
-  rig.run(0);
+  rig.feed(0, 60);
   rig.core.reset();
   REQUIRE(rig.open_cursor(0).store({100, at_second(100)}, true));
   rig.build();
@@ -396,8 +378,7 @@ TEST_CASE("a ledger that cannot be read is trouble of the sink, and is tried aga
   CHECK(turn.depth == Notifier::Sleep::kDeep);
   CHECK(rig.status(0).state == DeliveryState::kFailed);
   CHECK(rig.status(0).message.find("Too many open files") != std::string::npos);
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
   CHECK(rig.delivered(0) == numbers(0, 10));
   CHECK(rig.report_kinds() == std::vector{RKind::kTrouble, RKind::kTroubleOver});
 }
@@ -405,10 +386,7 @@ TEST_CASE("a ledger that cannot be read is trouble of the sink, and is tried aga
 TEST_CASE("what records point to lives until they are delivered, also over frames",
           "[delivery][ledger_log]") {
   LedgerRig rig(sinks({{}}), batches_of({.records = 100, .linger = 1h}));
-  for (std::uint32_t number = 0; number < 1000; number += 7) {
-    rig.write(number, number + 7);
-    rig.run(0);
-  }
+  for (std::uint32_t number = 0; number < 1000; number += 7) rig.feed(number, number + 7);
   CHECK(rig.delivered(0).size() == 1000);
   CHECK(rig.captures[0]->seen().batches == std::vector<std::size_t>(10, 100));
 }

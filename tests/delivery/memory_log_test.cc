@@ -55,8 +55,7 @@ TEST_CASE("a trickle does not use up the ring: it grows where it waits", "[deliv
   MemoryRig rig(sinks({{}, {}}), {}, kSmall);
   for (std::uint32_t number = 0; number < 3000; ++number) {
     REQUIRE(rig.producer->has_room());
-    rig.write(number, number + 1);
-    rig.run(0);
+    rig.feed(number, number + 1);
   }
   CHECK(rig.delivered(0) == numbers(0, 3000));
   CHECK(rig.status(1).waiting == 3000);
@@ -127,8 +126,7 @@ TEST_CASE("a single sink that takes nothing keeps up the pressure for ever, and 
 
 TEST_CASE("there is no room once every sink is closed", "[delivery][memory_log]") {
   MemoryRig rig(sinks({{Answer::closed(0, "gone")}}));
-  rig.write(0, 1);
-  rig.run(0);
+  rig.feed(0, 1);
   CHECK_FALSE(rig.producer->has_room());
 }
 
@@ -166,10 +164,7 @@ TEST_CASE("a sink that takes something within the limit is slow, not lagging", "
   MemoryRig rig(sinks({{}, FlakySink::Script(50, Answer::retry_later(1, "slow"))}), {}, kSmall);
   std::uint32_t next = 0;
   const auto fill = [&] {
-    for (; rig.producer->has_room(); next += RecordOutput::kRoom) {
-      rig.write(next, next + RecordOutput::kRoom);
-      rig.run(0);
-    }
+    for (; rig.producer->has_room(); next += RecordOutput::kRoom) rig.feed(next, next + RecordOutput::kRoom);
   };
   for (int i = 0; i < 50; ++i) {
     fill();

@@ -15,8 +15,7 @@ TEST_CASE("a worker delivers what was flushed, in order, and then sleeps until i
   CHECK(rig.run(0).kind == Kind::kSleep);
   CHECK(rig.captures[0]->count() == 0);
   rig.producer->flush();
-  rig.write(3, 1000);
-  const Turn next = rig.run(0);
+  const Turn next = rig.feed(3, 1000);
   CHECK(rig.delivered(0) == numbers(0, 1000));
   CHECK(next.depth == Notifier::Sleep::kLight);
   CHECK(next.limit == std::chrono::nanoseconds(1s));
@@ -78,8 +77,7 @@ TEST_CASE("the time between tries does not grow beyond its limit", "[delivery][w
 TEST_CASE("a sink that took a part is offered the rest at once, and that is no trouble",
           "[delivery][worker]") {
   MemoryRig rig(sinks({{Answer::retry_later(3, "full"), Answer::retry_later(2, "full")}}));
-  rig.write(0, 10);
-  const Turn next = rig.run(0);
+  const Turn next = rig.feed(0, 10);
   CHECK(rig.delivered(0) == numbers(0, 10));
   CHECK(rig.captures[0]->seen().batches == std::vector<std::size_t>{3, 2, 5});
   CHECK(next.depth == Notifier::Sleep::kLight);
@@ -88,8 +86,7 @@ TEST_CASE("a sink that took a part is offered the rest at once, and that is no t
 
 TEST_CASE("a record that is rejected is counted, told and skipped alone", "[delivery][worker]") {
   MemoryRig rig(sinks({{Answer::rejected(2, "too large"), Answer::rejected(0, "too odd")}}));
-  rig.write(0, 6);
-  rig.run(0);
+  rig.feed(0, 6);
   CHECK(rig.delivered(0) == std::vector<std::uint32_t>{0, 1, 4, 5});
   CHECK(rig.status(0).rejected == 2);
   CHECK(rig.status(0).delivered == 4);
@@ -97,8 +94,7 @@ TEST_CASE("a record that is rejected is counted, told and skipped alone", "[deli
   REQUIRE(rig.report_kinds() == std::vector{RKind::kRejected});
   CHECK(rig.reports[0].why == "too large");
   CHECK(rig.reports[0].records == 1);
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
   REQUIRE(rig.report_kinds() == std::vector{RKind::kRejected, RKind::kRejected});
   CHECK(rig.reports[1].why == "too odd");
 }
@@ -107,8 +103,7 @@ TEST_CASE("a notice beside a delivery is told, and the records count as delivere
   Answer answer = Answer::delivered(0);
   answer.why = "rename: Permission denied";
   MemoryRig rig(sinks({{answer}}));
-  rig.write(0, 5);
-  rig.run(0);
+  rig.feed(0, 5);
   CHECK(rig.status(0).delivered == 5);
   REQUIRE(rig.report_kinds() == std::vector{RKind::kNotice});
   CHECK(rig.reports[0].why == "rename: Permission denied");
@@ -118,17 +113,14 @@ TEST_CASE("an idle sink is flushed once after a second, and then every ten", "[d
   MemoryRig rig(sinks({{}}));
   const auto flushes = [&] { return rig.captures[0]->seen().flushes; };
   CHECK(rig.run(0).limit == std::chrono::nanoseconds(1s));
-  rig.clock.advance(999ms);
-  rig.run(0);
+  rig.run_after(999ms);
   CHECK(flushes() == 0);
   rig.clock.advance(1ms);
   CHECK(rig.run(0).limit == std::chrono::nanoseconds(10s));
   CHECK(flushes() == 1);
-  rig.clock.advance(9s);
-  rig.run(0);
+  rig.run_after(9s);
   CHECK(flushes() == 1);
-  rig.clock.advance(1s);
-  rig.run(0);
+  rig.run_after(1s);
   CHECK(flushes() == 2);
 
   rig.emit(0, 1);  // busy again: the second begins anew
@@ -165,8 +157,7 @@ TEST_CASE("a sink reopens before the next batch", "[delivery][worker]") {
 
 TEST_CASE("a sink that waits to try again reopens and tries at once", "[delivery][worker]") {
   MemoryRig rig(sinks({{Answer::retry_later(0, "no room")}}));
-  rig.write(0, 1);
-  rig.run(0);
+  rig.feed(0, 1);
   CHECK(rig.captures[0]->count() == 0);
   rig.core->request_reopen();
   rig.run(0);

@@ -16,64 +16,52 @@ Answer refused(TargetCode code = TargetCode::kUnauthorized, std::string why = "P
 
 // A sink that counts how often it is offered anything.
 template <typename Rig>
-struct Counted {
+struct Counted : Rig {
   explicit Counted(FlakySink::Script script, BatchLimits limits = {})
-      : rig(sinks({std::move(script)}), batches_of(limits)) {
-    rig.flaky[0]->on_deliver = [this] { ++offers; };
+      : Rig(sinks({std::move(script)}), batches_of(limits)) {
+    this->flaky[0]->on_deliver = [this] { ++offers; };
   }
   int offers = 0;
-  Rig rig;
 };
 
 }  // namespace
 
 TEST_CASE_OF_BOTH_LOGS("after a target failure delivery is suspended for five minutes",
                        "[delivery][suspension]") {
-  Counted<TestType> counted({refused()});
-  auto& rig = counted.rig;
-  rig.write(0, 10);
-  const Turn turn = rig.run(0);
-  CHECK(counted.offers == 1);
+  Counted<TestType> rig({refused()});
+  const Turn turn = rig.feed(0, 10);
+  CHECK(rig.offers == 1);
   CHECK(turn.kind == Kind::kSleep);
   CHECK(turn.depth == Notifier::Sleep::kDeep);
   rig.write(10, 20);
-  rig.clock.advance(5min - 1ns);
-  rig.run(0);
-  CHECK(counted.offers == 1);
-  rig.clock.advance(1ns);
-  rig.run(0);
-  CHECK(counted.offers == 3);
+  rig.run_after(5min - 1ns);
+  CHECK(rig.offers == 1);
+  rig.run_after(1ns);
+  CHECK(rig.offers == 3);
   CHECK(rig.delivered(0) == numbers(0, 20));
 }
 
 TEST_CASE_OF_BOTH_LOGS("once the time is over the test waits for new data", "[delivery][suspension]") {
-  Counted<TestType> counted({refused()});
-  auto& rig = counted.rig;
-  rig.write(0, 10);
-  rig.run(0);
-  rig.clock.advance(5min);
-  const Turn turn = rig.run(0);
+  Counted<TestType> rig({refused()});
+  rig.feed(0, 10);
+  const Turn turn = rig.run_after(5min);
   CHECK(turn.kind == Kind::kSleep);
   CHECK(turn.depth == Notifier::Sleep::kLight);  // new data wakes it
-  rig.clock.advance(24h);
-  rig.run(0);
-  CHECK(counted.offers == 1);
-  rig.write(10, 11);
-  rig.run(0);
+  rig.run_after(24h);
+  CHECK(rig.offers == 1);
+  rig.feed(10, 11);
   CHECK(rig.delivered(0) == numbers(0, 11));
 }
 
 TEST_CASE_OF_BOTH_LOGS("what came while the batch was failing is new data", "[delivery][suspension]") {
-  Counted<TestType> counted({refused()});
-  auto& rig = counted.rig;
+  Counted<TestType> rig({refused()});
   rig.write(0, 10);
   rig.flaky[0]->on_deliver = [&] {
     rig.flaky[0]->on_deliver = {};
     rig.write(10, 11);
   };
   rig.run(0);
-  rig.clock.advance(5min);
-  rig.run(0);
+  rig.run_after(5min);
   CHECK(rig.delivered(0) == numbers(0, 11));
 }
 
@@ -84,32 +72,25 @@ TEST_CASE_OF_BOTH_LOGS("one batch is the test: when it fails nothing more is sen
   if (second == 0) script.push_back(refused());
   if (second == 1) script.push_back(Answer::retry_later(0, "connect: Connection refused"));
   if (second == 2) script.push_back(Answer::throttled(0, TargetCode::kWriteQuotaExceed, "429", 1s));
-  Counted<TestType> counted(std::move(script), {.records = 5});
-  auto& rig = counted.rig;
-  rig.write(0, 100);
-  rig.run(0);
+  Counted<TestType> rig(std::move(script), {.records = 5});
+  rig.feed(0, 100);
   rig.write(100, 200);
-  rig.clock.advance(5min);
-  rig.run(0);
-  CHECK(counted.offers == 2);
+  rig.run_after(5min);
+  CHECK(rig.offers == 2);
   CHECK(rig.status(0).breaker == Breaker::State::kSuspended);
   CHECK(rig.status(0).code == "UnavailableTarget");
   rig.write(200, 201);
-  rig.clock.advance(5min - 1ns);
-  rig.run(0);
-  CHECK(counted.offers == 2);
-  rig.clock.advance(1ns);
-  rig.run(0);
+  rig.run_after(5min - 1ns);
+  CHECK(rig.offers == 2);
+  rig.run_after(1ns);
   CHECK(rig.delivered(0) == numbers(0, 201));
   CHECK(rig.status(0).breaker == Breaker::State::kClosed);
 }
 
 TEST_CASE_OF_BOTH_LOGS("the test is one batch, and what follows it goes on in batches",
                        "[delivery][suspension]") {
-  Counted<TestType> counted({refused()}, {.records = 50});
-  auto& rig = counted.rig;
-  rig.write(0, 200);
-  rig.run(0);
+  Counted<TestType> rig({refused()}, {.records = 50});
+  rig.feed(0, 200);
   rig.write(200, 201);
   rig.clock.advance(5min);
   rig.step(0);
@@ -122,33 +103,26 @@ TEST_CASE_OF_BOTH_LOGS("the test is one batch, and what follows it goes on in ba
 TEST_CASE_OF_BOTH_LOGS("a test of which a part is taken, or rejected, shows that the target is well",
                        "[delivery][suspension]") {
   const bool rejected = GENERATE(false, true);
-  Counted<TestType> counted(
-      {refused(), rejected ? Answer::rejected(0, "odd") : Answer::retry_later(1, "busy")});
-  auto& rig = counted.rig;
-  rig.write(0, 10);
-  rig.run(0);
+  Counted<TestType> rig({refused(), rejected ? Answer::rejected(0, "odd") : Answer::retry_later(1, "busy")});
+  rig.feed(0, 10);
   rig.write(10, 11);
-  rig.clock.advance(5min);
-  rig.run(0);
+  rig.run_after(5min);
   CHECK(rig.status(0).breaker == Breaker::State::kClosed);
   CHECK(rig.delivered(0) == numbers(rejected ? 1 : 0, 11));
 }
 
 TEST_CASE_OF_BOTH_LOGS("a clock that is set neither shortens nor lengthens a suspension",
                        "[delivery][suspension]") {
-  Counted<TestType> counted({refused()});
-  auto& rig = counted.rig;
-  rig.write(0, 10);
-  rig.run(0);
+  Counted<TestType> rig({refused()});
+  rig.feed(0, 10);
   rig.write(10, 11);
   const UnixNs before = rig.clock.now();
   rig.clock.step_to(before + 24h);
   rig.run(0);
-  CHECK(counted.offers == 1);
+  CHECK(rig.offers == 1);
   CHECK(rig.status(0).suspended_until == to_ms(before + 24h + 5min));
   rig.clock.step_to(before - 24h);
-  rig.clock.advance(5min);
-  rig.run(0);
+  rig.run_after(5min);
   CHECK(rig.delivered(0) == numbers(0, 11));
 }
 
@@ -157,11 +131,9 @@ TEST_CASE_OF_BOTH_LOGS("each code is shown while its failure lasts, and stays as
   const auto code =
       GENERATE(TargetCode::kProjectNotExist, TargetCode::kLogStoreNotExist, TargetCode::kProjectForbidden,
                TargetCode::kInvalidAccessKeyId, TargetCode::kUnauthorized);
-  Counted<TestType> counted({refused(code, "PUT /x: no")});
-  auto& rig = counted.rig;
+  Counted<TestType> rig({refused(code, "PUT /x: no")});
   const std::string name(to_string(code));
-  rig.write(0, 10);
-  rig.run(0);
+  rig.feed(0, 10);
   SinkReport status = rig.status(0);
   CHECK(status.state == DeliveryState::kFailed);
   CHECK(status.code == "UnavailableTarget");
@@ -174,8 +146,7 @@ TEST_CASE_OF_BOTH_LOGS("each code is shown while its failure lasts, and stays as
   CHECK(status.oldest_waiting == to_ms(rig.clock.now()) - natsession::testing::at_second(1));
 
   rig.write(10, 11);
-  rig.clock.advance(5min);
-  rig.run(0);
+  rig.run_after(5min);
   status = rig.status(0);
   CHECK(status.state == DeliveryState::kSuccess);
   CHECK(failure_text(status) == name + ": PUT /x: no");
@@ -184,8 +155,7 @@ TEST_CASE_OF_BOTH_LOGS("each code is shown while its failure lasts, and stays as
 }
 
 TEST_CASE_OF_BOTH_LOGS("a suspension, its tests and its end are told", "[delivery][suspension]") {
-  Counted<TestType> counted({refused(), refused(TargetCode::kProjectForbidden, "403")});
-  auto& rig = counted.rig;
+  Counted<TestType> rig({refused(), refused(TargetCode::kProjectForbidden, "403")});
   rig.write(0, 10);
   for (std::uint32_t round = 0; round < 3; ++round) {
     rig.run(0);
@@ -205,10 +175,8 @@ TEST_CASE_OF_BOTH_LOGS("a suspension, its tests and its end are told", "[deliver
 }
 
 TEST_CASE_OF_BOTH_LOGS("a reopened sink is tested at once", "[delivery][suspension]") {
-  Counted<TestType> counted({refused()});
-  auto& rig = counted.rig;
-  rig.write(0, 10);
-  rig.run(0);
+  Counted<TestType> rig({refused()});
+  rig.feed(0, 10);
   rig.core->request_reopen();
   rig.run(0);
   CHECK(rig.delivered(0) == numbers(0, 10));
@@ -218,26 +186,22 @@ TEST_CASE("at a stop a suspended sink gets one last try in memory", "[delivery][
   const bool well = GENERATE(false, true);
   FlakySink::Script script{refused()};
   if (!well) script.push_back(refused());
-  Counted<MemoryRig> counted(std::move(script));
-  auto& rig = counted.rig;
-  rig.write(0, 10);
-  rig.run(0);
+  Counted<MemoryRig> rig(std::move(script));
+  rig.feed(0, 10);
   rig.stop();
   CHECK(rig.run(0).kind == Kind::kDone);
-  CHECK(counted.offers == 2);
+  CHECK(rig.offers == 2);
   CHECK(rig.delivered(0) == (well ? numbers(0, 10) : numbers(0, 0)));
   CHECK(rig.core->close().undelivered.size() == (well ? 0 : 1));
 }
 
 TEST_CASE("at a stop a suspended sink is not tried, because the ledger keeps what waits",
           "[delivery][suspension][stop]") {
-  Counted<LedgerRig> counted({refused()});
-  auto& rig = counted.rig;
-  rig.write(0, 10);
-  rig.run(0);
+  Counted<LedgerRig> rig({refused()});
+  rig.feed(0, 10);
   rig.stop();
   CHECK(rig.run(0).kind == Kind::kDone);
-  CHECK(counted.offers == 1);
+  CHECK(rig.offers == 1);
   const Drained drained = rig.core->close();
   CHECK(drained);
   REQUIRE(drained.kept.size() == 1);
@@ -247,13 +211,11 @@ TEST_CASE("at a stop a suspended sink is not tried, because the ledger keeps wha
 
 TEST_CASE("at a stop a sink in lasting trouble gets one try, and what it leaves is kept",
           "[delivery][suspension][stop]") {
-  Counted<LedgerRig> counted(FlakySink::Script(100, Answer::retry_later(0, "connect: Connection refused")));
-  auto& rig = counted.rig;
-  rig.write(0, 10);
-  rig.run(0);
+  Counted<LedgerRig> rig(FlakySink::Script(100, Answer::retry_later(0, "connect: Connection refused")));
+  rig.feed(0, 10);
   rig.clock.advance(5s);
   rig.stop();
   CHECK(rig.run(0).kind == Kind::kDone);
-  CHECK(counted.offers == 2);
+  CHECK(rig.offers == 2);
   CHECK(rig.core->close().kept.size() == 1);
 }

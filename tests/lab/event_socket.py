@@ -1,4 +1,4 @@
-"""EventSocket: the conntrack event socket of another process, seen from outside: what the kernel says of it."""
+"""The conntrack event sockets of another process, seen from outside: what the kernel says of them."""
 
 import array
 import ctypes
@@ -21,7 +21,7 @@ def duplicate(pid, number):
         libc = ctypes.CDLL(None, use_errno=True)
         copy = libc.syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
         if copy < 0:
-            missing("pidfd_getfd() of the daemon's socket: " + os.strerror(ctypes.get_errno()))
+            missing("pidfd_getfd() of a conntrack socket: " + os.strerror(ctypes.get_errno()))
         return copy
     finally:
         os.close(pidfd)
@@ -32,7 +32,10 @@ def event_sockets(pid):
     found = []
     folder = f"/proc/{pid}/fd"
     for number in sorted(map(int, os.listdir(folder))):
-        if not os.readlink(f"{folder}/{number}").startswith("socket:"):
+        try:
+            if not os.readlink(f"{folder}/{number}").startswith("socket:"):
+                continue
+        except FileNotFoundError:  # a process that has just begun opens and closes files
             continue
         copy = socket.socket(fileno=duplicate(pid, number))
         if copy.family == AF_NETLINK and copy.proto == NETLINK_NETFILTER and copy.getsockname()[1]:
@@ -40,6 +43,10 @@ def event_sockets(pid):
         else:
             copy.close()
     return found
+
+
+def memory(event_socket, index):
+    return array.array("I", event_socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[index]
 
 
 class EventSocket:
@@ -52,16 +59,13 @@ class EventSocket:
     def reliable(self):
         return self._socket.getsockopt(SOL_NETLINK, NETLINK_BROADCAST_ERROR) != 0
 
-    def _memory(self, index):
-        return array.array("I", self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[index]
-
     def dropped(self):
         """How many events did not fit, since it was opened."""
-        return self._memory(MEMINFO_DROPS)
+        return memory(self._socket, MEMINFO_DROPS)
 
     def wait_until_read(self):
         """Until the process has taken everything that is queued."""
-        wait_until(lambda: self._memory(MEMINFO_RMEM_ALLOC) == 0, "the daemon has read all events")
+        wait_until(lambda: memory(self._socket, MEMINFO_RMEM_ALLOC) == 0, "the daemon has read all events")
 
     def close(self):
         self._socket.close()

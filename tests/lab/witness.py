@@ -6,8 +6,6 @@ get a large buffer from outside (conntrack 1.4.7 puts -b on another socket), and
 anything.
 """
 
-import array
-import ctypes
 import os
 import re
 import signal
@@ -17,14 +15,11 @@ import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from dataclasses import dataclass
 
-from netlab import missing, wait_until
+from event_socket import MEMINFO_DROPS, MEMINFO_RMEM_ALLOC, event_sockets, memory
+from netlab import wait_until
 
 BUFFER_BYTES = 256 << 20
-SYS_PIDFD_GETFD = 438
-SO_MEMINFO = 55
-MEMINFO_RMEM_ALLOC, MEMINFO_DROPS = 0, 8
 SO_RCVBUFFORCE = 33
-AF_NETLINK, NETLINK_NETFILTER = 16, 12
 
 
 @dataclass(frozen=True)
@@ -106,48 +101,20 @@ class Listener:
         with open(path, "wb") as file:
             self._process = subprocess.Popen([*lab.enter(lab.nat), "conntrack", "-E", "-o", output],
                                              stdout=file, stderr=subprocess.DEVNULL)
-        self._socket = wait_until(self._find_socket, "conntrack -E has no subscribed socket")
+        (self._socket,) = wait_until(self._find_sockets, "conntrack -E has no subscribed socket")
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
 
-    def _find_socket(self):
-        """A duplicate of the socket that is subscribed to the conntrack groups."""
+    def _find_sockets(self):
         assert self._process.poll() is None, "conntrack -E ended"
-        folder = f"/proc/{self._process.pid}/fd"
-        for name in os.listdir(folder):
-            try:
-                if not os.readlink(f"{folder}/{name}").startswith("socket:"):
-                    continue
-            except FileNotFoundError:
-                continue
-            descriptor = self._duplicate(int(name))
-            copy = socket.socket(AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER, fileno=descriptor)
-            _, groups = copy.getsockname()
-            if groups:
-                return copy
-            copy.close()
-        return None
-
-    def _duplicate(self, descriptor):
-        pidfd = os.pidfd_open(self._process.pid)
-        try:
-            libc = ctypes.CDLL(None, use_errno=True)
-            copy = libc.syscall(SYS_PIDFD_GETFD, pidfd, descriptor, 0)
-            if copy < 0:
-                missing("pidfd_getfd() of conntrack's socket: " + os.strerror(ctypes.get_errno()))
-            return copy
-        finally:
-            os.close(pidfd)
-
-    def _memory(self, index):
-        return array.array("I", self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[index]
+        return event_sockets(self._process.pid)
 
     def assert_nothing_lost(self):
-        drops = self._memory(MEMINFO_DROPS)
+        drops = memory(self._socket, MEMINFO_DROPS)
         assert drops == 0, f"the witness itself lost {drops} events"
 
     def has_told_all(self):
         """The queue is empty and the program sleeps: it has written what it took."""
-        if self._memory(MEMINFO_RMEM_ALLOC) != 0:
+        if memory(self._socket, MEMINFO_RMEM_ALLOC) != 0:
             return False
         with open(f"/proc/{self._process.pid}/stat", encoding="utf-8") as file:
             return file.read().rsplit(")", 1)[1].split()[0] == "S"

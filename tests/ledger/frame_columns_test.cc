@@ -8,6 +8,7 @@
 
 #include "ledger/frame_fixture.h"
 #include "ledger/frame_layout.h"
+#include "record/golden.h"
 
 namespace natsession::testing {
 namespace {
@@ -134,46 +135,22 @@ TEST_CASE("damage to one column does not hide those that do not depend on it", "
 // lib/ledger/FORMAT.md is what readers of a ledger rely on: its worked example is what the code writes, byte
 // for byte. Its bytes were followed by hand, from the page's own text, when they were written down.
 
-UnixMs at(std::int64_t ms) {
-  return UnixMs(std::chrono::milliseconds(ms));
-}
-
 std::vector<SessionRecord> example_records() {
   static const Origin origin{"natgw-1", ""};
-  SessionRecord first;
+  SessionRecord first = golden_tcp();
   first.origin = &origin;
-  first.vpc_id = "vpc-office";
-  first.protocol = 6;
-  first.pri_ip = *IpAddress::parse("192.168.1.23");
-  first.pri_port = 51'514;
-  first.pub_ip = *IpAddress::parse("198.51.100.80");
-  first.pub_port = 443;
-  first.nat_ip = *IpAddress::parse("203.0.113.7");
-  first.nat_port = 40'123;
-  first.bytes_from_pub = Count(18'234);
-  first.pkts_from_pub = Count(21);
-  first.bytes_from_vpc = Count(2954);
-  first.pkts_from_vpc = Count(17);
-  first.start_time = at(1'795'263'600'000);
-  first.end_time = at(1'795'263'662'108);
-  first.session_start = at(1'795'263'297'310);
-  first.event = RecordEvent::kEnd;
-  first.reason = RecordReason::kDestroyed;
-  first.seq = 1;
-  first.tcp_state = TcpState::kTimeWait;
-
   SessionRecord second = first;
   second.protocol = 17;
   second.pri_port = second.nat_port = 40'001;
-  second.pub_ip = *IpAddress::parse("192.0.2.53");
+  second.pub_ip = ip("192.0.2.53");
   second.pub_port = 53;
   second.bytes_from_pub = Count(151);
   second.pkts_from_pub = Count(1);
   second.bytes_from_vpc = Count(62);
   second.pkts_from_vpc = Count(1);
-  second.start_time = at(1'795'263'631'950);
+  second.start_time = at_ms(1'795'263'631'950);
   second.session_start = second.start_time;
-  second.end_time = at(1'795'263'662'120);
+  second.end_time = at_ms(1'795'263'662'120);
   second.seq = 0;
   second.tcp_state = TcpState::kNone;
 

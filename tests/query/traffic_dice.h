@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "record/session_record.h"
+#include "support/session_between.h"
 
 namespace natsession::testing {
 
@@ -20,11 +21,6 @@ inline UnixMs at_minute(std::int64_t minute) {
   return at_ms(kDayBegin + minute * 60'000);
 }
 
-inline IpAddress ip(const std::string& text) {
-  const auto address = IpAddress::parse(text);
-  if (!address) throw std::runtime_error(address.error().message);
-  return *address;
-}
 inline Prefix prefix(const std::string& text) {
   const auto parsed = Prefix::parse(text);
   if (!parsed) throw std::runtime_error(parsed.error().message);

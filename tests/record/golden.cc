@@ -1,14 +1,12 @@
 #include "record/golden.h"
 
-#include <stdexcept>
-
 namespace natsession::testing {
 namespace {
 
 const Origin kOrigin{"natgw-1", "edge"};
 
-SessionRecord from_office() {
-  SessionRecord record;
+SessionRecord from_office(std::uint8_t protocol, const End& pri, const End& pub, const End& nat) {
+  SessionRecord record = session_between(protocol, pri, pub, nat);
   record.origin = &kOrigin;
   record.vpc_id = "vpc-office";
   return record;
@@ -16,21 +14,9 @@ SessionRecord from_office() {
 
 }  // namespace
 
-IpAddress address(std::string_view text) {
-  const auto parsed = IpAddress::parse(text);
-  if (!parsed) throw std::invalid_argument(parsed.error().message);
-  return *parsed;
-}
-
 SessionRecord golden_tcp() {
-  SessionRecord record = from_office();
-  record.protocol = 6;
-  record.pri_ip = address("192.168.1.23");
-  record.pri_port = 51514;
-  record.pub_ip = address("198.51.100.80");
-  record.pub_port = 443;
-  record.nat_ip = address("203.0.113.7");
-  record.nat_port = 40123;
+  SessionRecord record =
+      from_office(6, {"192.168.1.23", 51514}, {"198.51.100.80", 443}, {"203.0.113.7", 40123});
   record.bytes_from_pub = Count(18234);
   record.pkts_from_pub = Count(21);
   record.bytes_from_vpc = Count(2954);
@@ -47,18 +33,12 @@ SessionRecord golden_tcp() {
 }
 
 SessionRecord golden_icmp() {
-  SessionRecord record = from_office();
+  const std::uint16_t echo_request = 8 * 256;  // code 0
+  SessionRecord record = from_office(1, {"10.0.0.9", 4711}, {"192.0.2.33", echo_request}, {"203.0.113.7", 0});
   record.vpc_id = "";
-  record.protocol = 1;
-  record.pri_ip = address("10.0.0.9");
-  record.pri_port = 4711;
-  record.pub_ip = address("192.0.2.33");
-  record.pub_port = 8 * 256;  // echo request, code 0
-  record.nat_ip = address("203.0.113.7");
-  record.nat_port = 0;
   record.has_orig_dst = true;
-  record.orig_dst_ip = address("192.0.2.1");
-  record.orig_dst_port = 8 * 256;
+  record.orig_dst_ip = ip("192.0.2.1");
+  record.orig_dst_port = echo_request;
   record.start_time = at_ms(1'795'263'662'000);
   record.end_time = at_ms(1'795'263'662'000);
   record.event = RecordEvent::kEnd;
@@ -70,14 +50,8 @@ SessionRecord golden_icmp() {
 }
 
 SessionRecord golden_ipv6() {
-  SessionRecord record = from_office();
-  record.protocol = 17;
-  record.pri_ip = address("2001:db8:1::23");
-  record.pri_port = 5353;
-  record.pub_ip = address("2001:db8:ffff::35");
-  record.pub_port = 53;
-  record.nat_ip = address("2001:db8:2::7");
-  record.nat_port = 61000;
+  SessionRecord record =
+      from_office(17, {"2001:db8:1::23", 5353}, {"2001:db8:ffff::35", 53}, {"2001:db8:2::7", 61000});
   record.bytes_from_pub = Count(0);
   record.pkts_from_pub = Count(0);
   record.bytes_from_vpc = Count(18'446'744'073'709'551'614U);

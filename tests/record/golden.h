@@ -2,17 +2,16 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "record/encoder.h"
 #include "record/session_record.h"
+#include "support/session_between.h"
 
 namespace natsession::testing {
 
 [[nodiscard]] inline UnixMs at_ms(std::int64_t ms) {
   return UnixMs(std::chrono::milliseconds(ms));
 }
-[[nodiscard]] IpAddress address(std::string_view text);
 
 // The last slice of an HTTPS connection that began in the window before.
 [[nodiscard]] SessionRecord golden_tcp();

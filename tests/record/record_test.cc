@@ -136,7 +136,7 @@ TEST_CASE("session_id has the values that xxhsum gives for the documented bytes"
   SessionRecord ipv6 = golden_ipv6();
   ipv6.zone = 7;
   ipv6.has_orig_dst = true;
-  ipv6.orig_dst_ip = address("2001:db8:2::53");
+  ipv6.orig_dst_ip = ip("2001:db8:2::53");
   ipv6.orig_dst_port = 53;
   CHECK(derive_session_id(ipv6) == 0xe8ee'92cb'c57c'c7fa);
 }
@@ -156,7 +156,7 @@ TEST_CASE("session_id is the same for every record of one session", "[record][se
   other.reason = RecordReason::kNone;
   other.tcp_state = TcpState::kSynSent;
   other.session_id = 42;
-  other.orig_dst_ip = address("192.0.2.1");  // means nothing while has_orig_dst is false
+  other.orig_dst_ip = ip("192.0.2.1");  // means nothing while has_orig_dst is false
   other.orig_dst_port = 42;
   CHECK(derive_session_id(other) == id);
 }
@@ -170,15 +170,15 @@ TEST_CASE("session_id differs when any part of the session's name does", "[recor
   };
   add([](SessionRecord& record) { record.zone = 1; });
   add([](SessionRecord& record) { record.protocol = 17; });
-  add([](SessionRecord& record) { record.pri_ip = address("192.168.1.24"); });
+  add([](SessionRecord& record) { record.pri_ip = ip("192.168.1.24"); });
   add([](SessionRecord& record) { ++record.pri_port; });
-  add([](SessionRecord& record) { record.pub_ip = address("198.51.100.81"); });
+  add([](SessionRecord& record) { record.pub_ip = ip("198.51.100.81"); });
   add([](SessionRecord& record) { ++record.pub_port; });
-  add([](SessionRecord& record) { record.nat_ip = address("203.0.113.8"); });
+  add([](SessionRecord& record) { record.nat_ip = ip("203.0.113.8"); });
   add([](SessionRecord& record) { ++record.nat_port; });
   add([](SessionRecord& record) {
     record.has_orig_dst = true;
-    record.orig_dst_ip = address("192.0.2.1");
+    record.orig_dst_ip = ip("192.0.2.1");
   });
   add([](SessionRecord& record) {
     record.has_orig_dst = true;

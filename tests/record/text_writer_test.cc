@@ -176,17 +176,17 @@ TEST_CASE("any IPv6 address is written as inet_ntop writes it", "[record][addres
 }
 
 TEST_CASE("the examples of RFC 5952 come out in its canonical form", "[record][address]") {
-  CHECK(written(address("2001:0db8::0001")) == "2001:db8::1");
-  CHECK(written(address("2001:db8:0:0:0:0:2:1")) == "2001:db8::2:1");
-  CHECK(written(address("2001:db8:0:1:1:1:1:1")) == "2001:db8:0:1:1:1:1:1");
-  CHECK(written(address("2001:0:0:1:0:0:0:1")) == "2001:0:0:1::1");
-  CHECK(written(address("2001:db8:0:0:1:0:0:1")) == "2001:db8::1:0:0:1");
-  CHECK(written(address("2001:DB8::AAAA")) == "2001:db8::aaaa");
-  CHECK(written(address("::")) == "::");
-  CHECK(written(address("::1")) == "::1");
-  CHECK(written(address("1::")) == "1::");
-  CHECK(written(address("::192.0.2.33")) == "::192.0.2.33");
-  CHECK(written(address("64:ff9b::192.0.2.33")) == "64:ff9b::c000:221");
+  CHECK(written(ip("2001:0db8::0001")) == "2001:db8::1");
+  CHECK(written(ip("2001:db8:0:0:0:0:2:1")) == "2001:db8::2:1");
+  CHECK(written(ip("2001:db8:0:1:1:1:1:1")) == "2001:db8:0:1:1:1:1:1");
+  CHECK(written(ip("2001:0:0:1:0:0:0:1")) == "2001:0:0:1::1");
+  CHECK(written(ip("2001:db8:0:0:1:0:0:1")) == "2001:db8::1:0:0:1");
+  CHECK(written(ip("2001:DB8::AAAA")) == "2001:db8::aaaa");
+  CHECK(written(ip("::")) == "::");
+  CHECK(written(ip("::1")) == "::1");
+  CHECK(written(ip("1::")) == "1::");
+  CHECK(written(ip("::192.0.2.33")) == "::192.0.2.33");
+  CHECK(written(ip("64:ff9b::192.0.2.33")) == "64:ff9b::c000:221");
 }
 
 // Oracle for what becomes of invalid UTF-8: Python's bytes.decode('utf-8', 'replace').

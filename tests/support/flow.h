@@ -2,18 +2,12 @@
 // 443).created().
 #pragma once
 
-#include <stdexcept>
 #include <string_view>
 
 #include "session/conntrack_event.h"
+#include "support/session_between.h"
 
 namespace natsession::testing {
-
-inline IpAddress ip(std::string_view text) {
-  const auto address = IpAddress::parse(text);
-  if (!address) throw std::invalid_argument(address.error().message);
-  return *address;
-}
 
 inline UnixNs at_ms(std::int64_t ms) {
   return UnixNs(std::chrono::milliseconds(ms));
