@@ -16,6 +16,10 @@ if(NATSESSION_SANITIZE)
   add_compile_options(-fsanitize=${NATSESSION_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${NATSESSION_SANITIZE})
 endif()
+if(CMAKE_UNITY_BUILD)
+  # Of files that are compiled as one: a name of one is seen in the others, and a type of none is in a main file.
+  target_compile_options(natsession_options INTERFACE -Wno-shadow -Wno-subobject-linkage)
+endif()
 target_compile_options(natsession_options INTERFACE -fstack-protector-strong)
 target_include_directories(natsession_options INTERFACE ${PROJECT_SOURCE_DIR}/lib)
 

@@ -35,7 +35,7 @@ std::string findings_json(const std::vector<Finding>& findings) {
   return list.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-int run(const Global& global, const std::string& netns) {
+int run_check(const Global& global, const std::string& netns) {
   const auto findings = examine_kernel(Config{}, netns);
   if (!findings) {
     const Error& error = findings.error();
@@ -58,7 +58,7 @@ void add_check(Commands& commands) {
   const auto netns = std::make_shared<std::string>();
   command.option("--netns", *netns, "NAME", "Look at this network namespace");
   command.footer("Examples:\n  natsessionctl check\n  natsessionctl check --netns nat-box");
-  command.run([netns](const Global& global) { return run(global, *netns); });
+  command.run([netns](const Global& global) { return run_check(global, *netns); });
 }
 
 }  // namespace natsession::ctl

@@ -15,7 +15,7 @@
 namespace natsession::ctl {
 namespace {
 
-struct Options {
+struct ExportCommand {
   LogOptions log;
   std::string format = "json";
   std::string time_format = "unix";
@@ -30,7 +30,7 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
-Result<EncoderOptions> read_encoding(const Options& options) {
+Result<EncoderOptions> read_encoding(const ExportCommand& options) {
   const auto about = [](std::string_view option, const Error& error) {
     return Error{error.kind, fmt::format("{}: {}", option, error.message)};
   };
@@ -98,7 +98,7 @@ Result<File> open_output(const std::string& path) {
   return system_error("--output " + path, error, ErrorKind::kUsage);
 }
 
-int copy(LogAccess& log, Query query, const EncoderOptions& encoding, std::FILE* out, bool told) {
+int copy_records(LogAccess& log, Query query, const EncoderOptions& encoding, std::FILE* out, bool told) {
   query.columns = Columns::all();
   query.gap_records = true;
   Scan scan(log.ledger(), std::move(query), log.control());
@@ -121,7 +121,7 @@ int copy(LogAccess& log, Query query, const EncoderOptions& encoding, std::FILE*
   return kDone;
 }
 
-int run(const Global& global, const Options& options) {
+int run_export(const Global& global, const ExportCommand& options) {
   const auto encoding = read_encoding(options);
   if (!encoding) return fail("export", encoding.error());
   const auto time =
@@ -133,17 +133,17 @@ int run(const Global& global, const Options& options) {
   if (!log) return fail("export", log.error());
   Query query = Query::overlapping(time->from, time->until);
   query.where = std::move(*where);
-  if (options.output.empty()) return copy(**log, std::move(query), *encoding, stdout, /*told=*/false);
+  if (options.output.empty()) return copy_records(**log, std::move(query), *encoding, stdout, /*told=*/false);
   const auto file = open_output(options.output);
   if (!file) return fail("export", file.error());
-  return copy(**log, std::move(query), *encoding, file->get(), /*told=*/true);
+  return copy_records(**log, std::move(query), *encoding, file->get(), /*told=*/true);
 }
 
 }  // namespace
 
 void add_export(Commands& commands) {
   Command command = commands.add("export", "Write the records of a time as json, csv or logfmt");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ExportCommand>();
   add_time_options(command, options->log, "default all that there is");
   add_where_option(command, options->log);
   command.option("--format", options->format, "FORMAT", "json, csv or logfmt; default json");
@@ -157,7 +157,7 @@ void add_export(Commands& commands) {
       "  natsessionctl export --since '2026-11-20' --until '2026-11-21' --where pri_ip=10.0.0.5 --format "
       "logfmt\n"
       "  natsessionctl --ledger /mnt/evidence/ledger export -o all.json");
-  command.run([options](const Global& global) { return run(global, *options); });
+  command.run([options](const Global& global) { return run_export(global, *options); });
 }
 
 }  // namespace natsession::ctl

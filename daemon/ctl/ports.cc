@@ -16,7 +16,7 @@
 namespace natsession::ctl {
 namespace {
 
-struct Options {
+struct PortsCommand {
   LogOptions log;
   std::string nat_ip;
   std::string step;
@@ -24,7 +24,7 @@ struct Options {
   std::size_t destinations = 10;
 };
 
-constexpr std::chrono::hours kUsualLength{24};
+constexpr std::chrono::hours kUsualPortsTime{24};
 constexpr std::chrono::milliseconds kShortestStep = std::chrono::seconds(10);
 constexpr std::int64_t kUsualPoints = 8'640;  // a day in steps of ten seconds
 
@@ -42,7 +42,7 @@ Result<void> read_range(std::string_view text, PortQuestion& question) {
 }
 
 // But for the time, and a step that was not given.
-Result<PortQuestion> read_ports(const Options& options) {
+Result<PortQuestion> read_ports(const PortsCommand& options) {
   PortQuestion question;
   if (!options.step.empty()) {
     const auto step = read_length("--step", options.step);
@@ -62,7 +62,7 @@ Result<PortQuestion> read_ports(const Options& options) {
   return question;
 }
 
-void set_times(const Options& options, const AskedTime& time, PortQuestion& question) {
+void set_times(const PortsCommand& options, const AskedTime& time, PortQuestion& question) {
   question.from = time.from;
   // Nothing is in use in times to come.
   question.until = std::max(time.from + kShortestStep, std::min(time.until, now_ms()));
@@ -71,7 +71,7 @@ void set_times(const Options& options, const AskedTime& time, PortQuestion& ques
 }
 
 // Sessions that are open and silent are in no record: as of now the daemon knows them.
-void add_live(const Global& global, const Options& options, PortQuestion& question) {
+void add_live(const Global& global, const PortsCommand& options, PortQuestion& question) {
   if (question.until + std::chrono::minutes(1) < now_ms()) return;
   if (!options.log.where.empty()) return;  // the daemon does not know all of its conditions
   QueryArguments arguments;
@@ -152,7 +152,7 @@ class PortRows {
   bool together_;
 };
 
-int show(Shape shape, const PortQuestion& question, const PortResult& result, LogAccess& log) {
+int show_ports(Shape shape, const PortQuestion& question, const PortResult& result, LogAccess& log) {
   AnswerPrinter answer(shape, colours_wanted());
   answer.fact("from", question.from);
   answer.fact("until", question.until);
@@ -176,10 +176,10 @@ int show(Shape shape, const PortQuestion& question, const PortResult& result, Lo
   return log.finish("ports", answer, result.report);
 }
 
-int run(const Global& global, const Options& options) {
+int run_ports(const Global& global, const PortsCommand& options) {
   const auto shape = shape_of(global, options.log);
   if (!shape) return fail("ports", shape.error());
-  auto time = read_times("ports", options.log, kUsualLength);
+  auto time = read_times("ports", options.log, kUsualPortsTime);
   if (!time) return fail("ports", time.error());
   auto question = read_ports(options);
   if (!question) return fail("ports", question.error());
@@ -193,14 +193,14 @@ int run(const Global& global, const Options& options) {
   (*log)->end_progress();
   if (!result) return fail("ports", result.error());
   if (result->report.cancelled) return (*log)->interrupted("ports");
-  return show(*shape, *question, *result, **log);
+  return show_ports(*shape, *question, *result, **log);
 }
 
 }  // namespace
 
 void add_ports(Commands& commands) {
   Command command = commands.add("ports", "How far are the SNAT ports used up?");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PortsCommand>();
   command.option("--nat-ip", options->nat_ip, "PREFIX", "Only this translated address or prefix");
   command.option("--range", options->range, "LOW-HIGH", "The ports that SNAT may use; default 1024-65535");
   command.option("--step", options->step, "DURATION", "How far apart it is looked; default 10s for a day");
@@ -216,7 +216,7 @@ void add_ports(Commands& commands) {
       "Examples:\n  natsessionctl ports\n  natsessionctl ports --nat-ip 203.0.113.7 --since -7d --range "
       "32768-60999\n"
       "  natsessionctl --json ports -n 0");
-  command.run([options](const Global& global) { return run(global, *options); });
+  command.run([options](const Global& global) { return run_ports(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -14,14 +14,14 @@
 namespace natsession::ctl {
 namespace {
 
-struct Options {
+struct SessionsCommand {
   std::string pri, nat, pub;
   std::string protocol;
   std::string netns;
   std::string limit;
 };
 
-QueryArguments query_of(const Options& options) {
+QueryArguments query_of(const SessionsCommand& options) {
   QueryArguments query;
   const auto add = [&query](const std::string& name, const std::string& value) {
     if (!value.empty()) query.emplace_back(name, value);
@@ -40,7 +40,7 @@ QueryArguments query_of(const Options& options) {
   return query;
 }
 
-int run(const Global& global, const Options& options) {
+int run_sessions(const Global& global, const SessionsCommand& options) {
   const QueryArguments query = query_of(options);
   if (const auto filter = parse_session_filter(query); !filter) return fail("sessions", filter.error());
   const auto body = ControlClient(global.control).get("/sessions", query);
@@ -60,7 +60,7 @@ int run(const Global& global, const Options& options) {
 
 void add_sessions(Commands& commands) {
   Command command = commands.add("sessions", "List the sessions that are open now");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SessionsCommand>();
   command.option("--pri", options->pri, "END", "Private end: address, prefix, address:port or :port");
   command.option("--nat", options->nat, "END", "Translated end, likewise");
   command.option("--pub", options->pub, "END", "Public end, likewise");
@@ -70,7 +70,7 @@ void add_sessions(Commands& commands) {
   command.footer(
       "Examples:\n  natsessionctl sessions --pri 10.0.0.0/8 --protocol tcp\n"
       "  natsessionctl sessions --nat 203.0.113.7:40123\n  natsessionctl sessions --pub '[2001:db8::1]:443'");
-  command.run([options](const Global& global) { return run(global, *options); });
+  command.run([options](const Global& global) { return run_sessions(global, *options); });
 }
 
 }  // namespace natsession::ctl

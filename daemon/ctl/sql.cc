@@ -13,7 +13,7 @@
 namespace natsession::ctl {
 namespace {
 
-struct Options {
+struct SqlCommand {
   LogOptions log;
   std::string statement;
   std::string time_limit = "10m";
@@ -25,7 +25,7 @@ std::string read_statement(const std::string& word) {
   return word == "-" ? read_stream(stdin, SqlOptions().max_statement_bytes) : word;
 }
 
-Result<SqlOptions> read_limits(const Options& options, LogAccess& log) {
+Result<SqlOptions> read_limits(const SqlCommand& options, LogAccess& log) {
   SqlOptions limits;
   const auto time = parse_duration(options.time_limit);
   if (!time) return Error{time.error().kind, "--time-limit: " + time.error().message};
@@ -50,7 +50,7 @@ struct ToAnswer {
   }
 };
 
-int run(const Global& global, const Options& options) {
+int run_sql(const Global& global, const SqlCommand& options) {
   const auto shape = shape_of(global, options.log);
   if (!shape) return fail("sql", shape.error());
   const std::string statement = read_statement(options.statement);
@@ -90,7 +90,7 @@ int run(const Global& global, const Options& options) {
 
 void add_sql(Commands& commands) {
   Command command = commands.add("sql", "Ask the table log with SQL (SELECT only)");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SqlCommand>();
   command.argument("statement", options->statement, "STATEMENT", "A SELECT; - reads it from standard input",
                    true);
   command.option("--time-limit", options->time_limit, "DURATION",
@@ -111,7 +111,7 @@ void add_sql(Commands& commands) {
       "  natsessionctl sql \"SELECT date_trunc('hour', __time__) AS hour, count(*) FROM log\n"
       "      WHERE in_prefix(pri_ip, '10.1.0.0/16') GROUP BY hour\"\n"
       "  natsessionctl --json sql - <statement.sql");
-  command.run([options](const Global& global) { return run(global, *options); });
+  command.run([options](const Global& global) { return run_sql(global, *options); });
 }
 
 }  // namespace natsession::ctl

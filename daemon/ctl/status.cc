@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::chrono::seconds kWatchInterval{2};
 
-Result<std::string> ask(const Global& global, bool colours) {
+Result<std::string> status_shown(const Global& global, bool colours) {
   auto body = ControlClient(global.control).get("/status");
   if (!body || global.json) return body;
   const auto status = read_status_json(*body);
@@ -21,15 +21,15 @@ Result<std::string> ask(const Global& global, bool colours) {
   return status_text(*status, colours);
 }
 
-int run(const Global& global, bool watch) {
+int run_status(const Global& global, bool watch) {
   const bool colours = colours_wanted();
   if (!watch) {
-    const auto text = ask(global, colours);
+    const auto text = status_shown(global, colours);
     return text ? print(*text) : fail("status", text.error());
   }
   // Until a signal ends it, or the daemon is gone.
   for (;;) {
-    const auto text = ask(global, colours);
+    const auto text = status_shown(global, colours);
     if (!text) return fail("status", text.error());
     constexpr std::string_view kClear = "\x1b[H\x1b[2J";
     if (print(colours ? std::string(kClear) + *text : *text + "\n") != kDone) return kFailed;
@@ -46,7 +46,7 @@ void add_status(Commands& commands) {
   command.footer(
       "Examples:\n  natsessionctl status\n  natsessionctl status --watch\n"
       "  natsessionctl --json status | jq '.sinks[] | {name, state, waiting}'");
-  command.run([watch](const Global& global) { return run(global, *watch); });
+  command.run([watch](const Global& global) { return run_status(global, *watch); });
 }
 
 }  // namespace natsession::ctl

@@ -9,7 +9,7 @@
 namespace natsession::ctl {
 namespace {
 
-int run(const Global& global, bool on, const std::string& sink) {
+int run_switch(const Global& global, bool on, const std::string& sink) {
   const std::string command = on ? "enable" : "disable";
   QueryArguments query;
   if (!sink.empty()) query.emplace_back("sink", sink);
@@ -25,7 +25,7 @@ void add(Commands& commands, bool on, const char* what, const char* examples) {
   command.argument("sink", *sink, "SINK", "Name of a sink, as status shows it; without it, all logging",
                    false);
   command.footer(examples);
-  command.run([on, sink](const Global& global) { return run(global, on, *sink); });
+  command.run([on, sink](const Global& global) { return run_switch(global, on, *sink); });
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace {
 // A frame is written once a second by default.
 constexpr std::chrono::milliseconds kLookInterval{200};
 
-struct Options {
+struct TailCommand {
   bool follow = false;
   std::size_t count = 10;
   std::string format = "json";
@@ -25,7 +25,7 @@ struct Options {
 };
 
 // Prints up to `end`, or for ever.
-int copy(LedgerReader& reader, Ordinal end, bool follow, TailPrinter& printer) {
+int copy_newest(LedgerReader& reader, Ordinal end, bool follow, TailPrinter& printer) {
   RecordBlock block;
   std::string out;
   while (follow || reader.place() < end) {
@@ -47,7 +47,7 @@ int copy(LedgerReader& reader, Ordinal end, bool follow, TailPrinter& printer) {
   return kDone;
 }
 
-int run(const Global& global, const Options& options) {
+int run_tail(const Global& global, const TailCommand& options) {
   const auto format = parse_record_format(options.format);
   if (!format) return fail("tail", {format.error().kind, "--format: " + format.error().message});
   const auto time_format = parse_time_format(options.time_format);
@@ -62,7 +62,7 @@ int run(const Global& global, const Options& options) {
   const Ordinal begin = std::min((*reader)->begin(), end);
   (*reader)->seek(end - std::min<Ordinal>(options.count, end - begin));
   TailPrinter printer(*format, *time_format);
-  return copy(**reader, end, options.follow, printer);
+  return copy_newest(**reader, end, options.follow, printer);
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ void TailPrinter::append(const Skipped& skipped, std::string& out) {
 
 void add_tail(Commands& commands) {
   Command command = commands.add("tail", "Show the newest records of the ledger");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TailCommand>();
   command.flag("-f,--follow", options->follow, "Go on with those that are yet to come");
   command.option("-n,--lines", options->count, 0, SIZE_MAX, "N", "So many; default 10");
   command.option("--format", options->format, "FORMAT", "json, csv or logfmt; default json");
@@ -99,7 +99,7 @@ void add_tail(Commands& commands) {
   command.footer(
       "Examples:\n  natsessionctl tail -f\n  natsessionctl tail -n 1000 --format csv\n"
       "  natsessionctl --ledger /var/lib/natsessiond/ledger tail -f --format logfmt");
-  command.run([options](const Global& global) { return run(global, *options); });
+  command.run([options](const Global& global) { return run_tail(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -17,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-struct Options {
+struct TimelineCommand {
   LogOptions log;
   std::string bucket;
   std::string by;
@@ -27,7 +27,7 @@ struct Options {
   std::string svg;
 };
 
-constexpr std::chrono::hours kUsualLength{1};
+constexpr std::chrono::hours kUsualTimelineTime{1};
 constexpr std::int64_t kMostBuckets = 60;  // that are chosen without being asked for
 
 // As many as a terminal shows well.
@@ -50,7 +50,7 @@ UnixMs aligned(UnixMs time, milliseconds bucket) {
 }
 
 // But for the time.
-Result<TimelineQuestion> read_timeline(const Options& options) {
+Result<TimelineQuestion> read_timeline(const TimelineCommand& options) {
   TimelineQuestion question;
   if (!options.bucket.empty()) {
     const auto bucket = read_length("--bucket", options.bucket);
@@ -121,8 +121,8 @@ Result<void> write_picture(const std::string& path, const std::string& svg) {
   return system_error("writing " + path, errno);
 }
 
-int show(Shape shape, const Options& options, const TimelineQuestion& question, const TimelineResult& result,
-         LogAccess& log) {
+int show_timeline(Shape shape, const TimelineCommand& options, const TimelineQuestion& question,
+                  const TimelineResult& result, LogAccess& log) {
   const ChartLabels labels = labels_of(question, result);
   if (!options.svg.empty()) {
     const auto written = write_picture(options.svg, timeline_svg(result, labels, title_of(question)));
@@ -140,10 +140,10 @@ int show(Shape shape, const Options& options, const TimelineQuestion& question, 
   return status;
 }
 
-int run(const Global& global, const Options& options) {
+int run_timeline(const Global& global, const TimelineCommand& options) {
   const auto shape = shape_of(global, options.log);
   if (!shape) return fail("timeline", shape.error());
-  auto time = read_times("timeline", options.log, kUsualLength);
+  auto time = read_times("timeline", options.log, kUsualTimelineTime);
   if (!time) return fail("timeline", time.error());
   auto question = read_timeline(options);
   if (!question) return fail("timeline", question.error());
@@ -158,14 +158,14 @@ int run(const Global& global, const Options& options) {
   (*log)->end_progress();
   if (!result) return fail("timeline", result.error());
   if (result->report.cancelled) return (*log)->interrupted("timeline");
-  return show(*shape, options, *question, *result, **log);
+  return show_timeline(*shape, options, *question, *result, **log);
 }
 
 }  // namespace
 
 void add_timeline(Commands& commands) {
   Command command = commands.add("timeline", "Show traffic or sessions over time");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TimelineCommand>();
   command.option("--bucket", options->bucket, "DURATION",
                  "How long each bar is: 1m, 10s, 1h; default: what fits");
   command.option("-b,--by", options->by, "FIELD", "Stacked by this field: pri_ip, pub_ip, protocol …");
@@ -187,7 +187,7 @@ void add_timeline(Commands& commands) {
       "  natsessionctl timeline --where pub_ip=198.51.100.157 --by pri_ip --since 14:55 --until 15:05 "
       "--bucket 1m\n"
       "  natsessionctl timeline --since yesterday --until today --by protocol --svg yesterday.svg");
-  command.run([options](const Global& global) { return run(global, *options); });
+  command.run([options](const Global& global) { return run_timeline(global, *options); });
 }
 
 }  // namespace natsession::ctl

@@ -13,16 +13,16 @@
 namespace natsession::ctl {
 namespace {
 
-struct Options {
+struct TopCommand {
   LogOptions log;
   std::vector<std::string> by;
   std::string sum = "bytes_from_vpc";
   std::size_t count = 10;
 };
 
-constexpr std::chrono::hours kUsualLength{1};
+constexpr std::chrono::hours kUsualTopTime{1};
 
-Result<TopQuestion> read_top(const Options& options) {
+Result<TopQuestion> read_top(const TopCommand& options) {
   TopQuestion question;
   auto where = read_where(options.log);
   if (!where) return where.error();
@@ -47,8 +47,8 @@ AnswerValue key_value(Field field, const GroupValue& value) {
   return to_text(field, value);
 }
 
-int show(Shape shape, const TopQuestion& question, const AskedTime& time, const TopResult& result,
-         LogAccess& log) {
+int show_top(Shape shape, const TopQuestion& question, const AskedTime& time, const TopResult& result,
+             LogAccess& log) {
   AnswerPrinter answer(shape, colours_wanted());
   answer.fact("from", time.from);
   answer.fact("until", time.until);
@@ -92,10 +92,10 @@ int show(Shape shape, const TopQuestion& question, const AskedTime& time, const 
   return log.finish("top", answer, result.report);
 }
 
-int run(const Global& global, const Options& options) {
+int run_top(const Global& global, const TopCommand& options) {
   const auto shape = shape_of(global, options.log);
   if (!shape) return fail("top", shape.error());
-  auto time = read_times("top", options.log, kUsualLength);
+  auto time = read_times("top", options.log, kUsualTopTime);
   if (!time) return fail("top", time.error());
   auto question = read_top(options);
   if (!question) return fail("top", question.error());
@@ -108,14 +108,14 @@ int run(const Global& global, const Options& options) {
   (*log)->end_progress();
   if (!result) return fail("top", result.error());
   if (result->report.cancelled) return (*log)->interrupted("top");
-  return show(*shape, *question, *time, *result, **log);
+  return show_top(*shape, *question, *time, *result, **log);
 }
 
 }  // namespace
 
 void add_top(Commands& commands) {
   Command command = commands.add("top", "Who has the most traffic or sessions?");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TopCommand>();
   command.option(
       "-b,--by", options->by, "FIELD",
       "Group by this field, or by two: pri_ip, pub_ip, pub_port, nat_ip, vpc_id …; default pri_ip");
@@ -133,7 +133,7 @@ void add_top(Commands& commands) {
       "  natsessionctl top --where pub_ip=198.51.100.157 --since '14:55' --until '15:05'\n"
       "  natsessionctl top --by pri_ip --by pub_port --sum sessions --since today -n 20\n"
       "  natsessionctl --json top --by vpc_id --since -1d");
-  command.run([options](const Global& global) { return run(global, *options); });
+  command.run([options](const Global& global) { return run_top(global, *options); });
 }
 
 }  // namespace natsession::ctl

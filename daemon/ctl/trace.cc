@@ -17,7 +17,7 @@
 namespace natsession::ctl {
 namespace {
 
-struct Options {
+struct TraceCommand {
   TraceWords words;
   std::string file;
   std::size_t candidates = 20;
@@ -69,8 +69,8 @@ LiveLog live_for(const Global& global, const std::vector<TraceQuestion>& questio
   return live;
 }
 
-Result<TraceResult> ask(LogAccess& log, const std::vector<TraceQuestion>& questions, const Options& options,
-                        const LiveLog& live) {
+Result<TraceResult> find_sessions(LogAccess& log, const std::vector<TraceQuestion>& questions,
+                                  const TraceCommand& options, const LiveLog& live) {
   TraceOptions how;
   how.max_candidates = options.candidates;
   how.live = live.records;
@@ -80,13 +80,13 @@ Result<TraceResult> ask(LogAccess& log, const std::vector<TraceQuestion>& questi
   return result;
 }
 
-int answer_one(const Global& global, const Options& options, UnixMs now) {
+int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
   const auto question = read_question(options.words, now);
   if (!question) return fail("trace", question.error());
   const auto log = LogAccess::open(global);
   if (!log) return fail("trace", log.error());
   const LiveLog live = live_for(global, {*question}, now);
-  const auto result = ask(**log, {*question}, options, live);
+  const auto result = find_sessions(**log, {*question}, options, live);
   if (!result) return fail("trace", result.error());
   if (result->report.cancelled) return (*log)->interrupted("trace");
   const TraceAnswer& answer = result->answers.front();
@@ -108,7 +108,7 @@ std::string list_json(const TraceList& list, const TraceResult& result) {
   return out + "\n]\n";
 }
 
-int answer_list(const Global& global, const Options& options, UnixMs now) {
+int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
   const TraceWords& words = options.words;
   if (!words.nat.empty() || !words.at.empty() || !words.since.empty() || !words.until.empty() ||
       !words.pub.empty() || !words.protocol.empty()) {
@@ -135,7 +135,7 @@ int answer_list(const Global& global, const Options& options, UnixMs now) {
     }
   }
   const LiveLog live = live_for(global, questions, now);
-  const auto result = ask(**log, questions, options, live);
+  const auto result = find_sessions(**log, questions, options, live);
   if (!result) return fail("trace", result.error());
   if (result->report.cancelled) return (*log)->interrupted("trace");
   const int status = print(global.json ? list_json(*list, *result) : trace_list_csv(*list, *result));
@@ -149,7 +149,7 @@ int answer_list(const Global& global, const Options& options, UnixMs now) {
   return status != kDone ? status : bad == 0 ? kDone : kFailed;
 }
 
-int run(const Global& global, const Options& options) {
+int run_trace(const Global& global, const TraceCommand& options) {
   const UnixMs now = now_ms();
   return options.file.empty() ? answer_one(global, options, now) : answer_list(global, options, now);
 }
@@ -158,7 +158,7 @@ int run(const Global& global, const Options& options) {
 
 void add_trace(Commands& commands) {
   Command command = commands.add("trace", "Who was behind this address and port at that time?");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TraceCommand>();
   TraceWords& words = options->words;
   command.option("--nat", words.nat, "END", "The translated end: address, or address:port");
   command.option("--at", words.at, "TIME", "When: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds");
@@ -179,7 +179,7 @@ void add_trace(Commands& commands) {
       "  natsessionctl trace --nat '[2001:db8::7]:40123' --since -2h\n"
       "  natsessionctl --ledger /mnt/evidence/ledger trace --file questions.csv >answers.csv\n\n"
       "Exit status: 0 found; 1 no such session, or questions that cannot be read; 130 interrupted.");
-  command.run([options](const Global& global) { return run(global, *options); });
+  command.run([options](const Global& global) { return run_trace(global, *options); });
 }
 
 }  // namespace natsession::ctl

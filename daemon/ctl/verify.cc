@@ -25,7 +25,7 @@ void show_progress(const std::string& file, std::uint64_t done, std::uint64_t to
   fmt::print(stderr, "{}{} % of {}: {}", kClearLine, percent, bytes_in_words(total), printable(file));
 }
 
-int run(const Global& global) {
+int run_verify(const Global& global) {
   const auto directory = ledger_directory(global);
   if (!directory) return fail("verify", directory.error());
   const bool progress = ::isatty(STDERR_FILENO) != 0;
@@ -109,7 +109,7 @@ void add_verify(Commands& commands) {
   Command command = commands.add("verify", "Read the whole ledger and say what is damaged");
   command.footer(
       "Examples:\n  natsessionctl verify\n  natsessionctl --ledger /var/lib/natsessiond/ledger verify");
-  command.run([](const Global& global) { return run(global); });
+  command.run([](const Global& global) { return run_verify(global); });
 }
 
 }  // namespace natsession::ctl

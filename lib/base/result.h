@@ -23,6 +23,11 @@ struct Error {
   std::string message;  // operation, object and cause; no trailing full stop or newline
 };
 
+// The user asked for what cannot be.
+[[nodiscard]] inline Error usage_error(std::string message) {
+  return {ErrorKind::kUsage, std::move(message)};
+}
+
 template <typename T>
 class [[nodiscard]] Result {
  public:

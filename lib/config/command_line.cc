@@ -18,10 +18,6 @@ constexpr std::string_view kTryHelp = "'natsessiond --help' lists the options";
 // The flags of a command line, with their values in order; what they mean is not looked at.
 using GivenFlags = std::map<std::size_t, std::vector<std::string>>;  // by the place in flags()
 
-Error usage(std::string message) {
-  return Error{ErrorKind::kUsage, std::move(message)};
-}
-
 // What stands where it does not belong may be a URL with a password in it.
 std::string shown(const std::string& argument) {
   if (argument.find('@') == std::string::npos) return in_quotes(argument);
@@ -29,8 +25,8 @@ std::string shown(const std::string& argument) {
 }
 
 Error unexpected(const std::string& argument) {
-  return usage("unexpected argument " + shown(argument) + ": all options begin with --; " +
-               std::string(kTryHelp));
+  return usage_error("unexpected argument " + shown(argument) + ": all options begin with --; " +
+                     std::string(kTryHelp));
 }
 
 Error unknown(const std::string& argument) {
@@ -38,8 +34,9 @@ Error unknown(const std::string& argument) {
   std::vector<std::string> known;
   for (const Flag& one : flags()) known.push_back(one.flag());
   const std::string_view meant = nearest(flag, known);
-  return usage("unknown option " + shown(flag) +
-               (meant.empty() ? "; " + std::string(kTryHelp) : ": did you mean " + std::string(meant) + "?"));
+  return usage_error(
+      "unknown option " + shown(flag) +
+      (meant.empty() ? "; " + std::string(kTryHelp) : ": did you mean " + std::string(meant) + "?"));
 }
 
 std::vector<option> long_options() {
@@ -76,11 +73,11 @@ Result<GivenFlags> split(int argc, const char* const* argv) {
     if (found == -1) break;
     const std::string& word = words[at];
     if (found == 1) return unexpected(word);
-    if (found == ':') return usage(word + " needs a value; " + std::string(kTryHelp));
+    if (found == ':') return usage_error(word + " needs a value; " + std::string(kTryHelp));
     const std::string name = word.substr(0, word.find('='));
     if (found == '?' && name != word) {
       for (const Flag& flag : flags()) {
-        if (flag.flag() == name) return usage(name + " takes no value");
+        if (flag.flag() == name) return usage_error(name + " takes no value");
       }
     }
     // getopt_long() takes the beginning of a flag for the flag, until there is another one that begins so.
@@ -115,7 +112,7 @@ Result<Action> action_of(const GivenFlags& given) {
   if (has("default-config")) return Action::kDefaultConfig;
   if (has("list-options")) return Action::kListOptions;
   if (has("check") && has("print-config")) {
-    return usage("--check and --print-config cannot be asked for together");
+    return usage_error("--check and --print-config cannot be asked for together");
   }
   if (has("check")) return Action::kCheck;
   return has("print-config") ? Action::kPrintConfig : Action::kRun;
@@ -129,12 +126,12 @@ Result<void> put_all(const std::vector<Assignment>& assignments, Invocation& res
   for (const Assignment& assignment : assignments) {
     const Flag& flag = *assignment.flag;
     if (flag.needs_one && assignment.values.empty()) {
-      return usage(assignment.where + ": needs at least one, such as " + std::string(flag.example));
+      return usage_error(assignment.where + ": needs at least one, such as " + std::string(flag.example));
     }
     if (flag.value.clear) flag.value.clear(result.config);
     for (const GivenValue& value : assignment.values) {
       if (auto fit = check_text(value.text); !fit) {
-        if (flag.may_be_secret) fit = usage("it is not UTF-8, or has a control character");
+        if (flag.may_be_secret) fit = usage_error("it is not UTF-8, or has a control character");
         return at(value.where, fit.error());
       }
       if (auto put = flag.value.put(result.config, value.text); !put) return at(value.where, put.error());
@@ -152,13 +149,13 @@ Result<void> default_sinks(Invocation& result) {
   const std::string& source = result.sources[static_cast<std::size_t>(&sink - flags().data())];
   if (!config.ledger.empty() && source.empty()) config.sinks.clear();
   if (!config.sinks.empty() || !config.ledger.empty()) return {};
-  return usage(source + ": sink: needs at least one, such as " + std::string(sink.example) +
-               ", where there is no ledger");
+  return usage_error(source + ": sink: needs at least one, such as " + std::string(sink.example) +
+                     ", where there is no ledger");
 }
 
 // Checks the name of the file before it stands in messages.
-Result<std::vector<Assignment>> read_file(const std::string& name) {
-  if (name.empty()) return usage("--config '': it needs the name of a file");
+Result<std::vector<Assignment>> read_assignments(const std::string& name) {
+  if (name.empty()) return usage_error("--config '': it needs the name of a file");
   if (auto fit = check_text(name); !fit) return at("--config", fit.error());
   return read_settings(name);
 }
@@ -173,7 +170,8 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const s
   for (const auto& [place, texts] : *given) {
     const Flag& flag = flags()[place];
     if (texts.size() > 1 && !flag.is_list() && (flag.is_setting() || flag.takes_value())) {
-      return usage(flag.flag() + " is given " + std::to_string(texts.size()) + " times: once is enough");
+      return usage_error(flag.flag() + " is given " + std::to_string(texts.size()) +
+                         " times: once is enough");
     }
     if (flag.is_setting()) {
       settings.push_back(assignment_of(flag, texts));
@@ -190,7 +188,7 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const s
   if (*action != Action::kRun && *action != Action::kCheck && *action != Action::kPrintConfig) return result;
 
   if (file) {
-    const auto assignments = read_file(*file);
+    const auto assignments = read_assignments(*file);
     if (!assignments) return assignments.error();
     if (auto applied = put_all(*assignments, result); !applied) return applied.error();
   }
@@ -199,7 +197,7 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const s
   if (auto set = default_sinks(result); !set) return set.error();
   if (result.config.instance.empty()) {
     if (hostname.empty()) {
-      return usage("--instance: this host has no name to take for it, so it must be given");
+      return usage_error("--instance: this host has no name to take for it, so it must be given");
     }
     result.config.instance = hostname;
   }

@@ -14,10 +14,6 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using enum OptionGroup;
 
-Error usage(std::string message) {
-  return Error{ErrorKind::kUsage, std::move(message)};
-}
-
 // A list of what `parse` makes of a text, at most `most`. `same` says why a new one cannot stand beside an
 // old one; empty if it can.
 template <typename T, typename Parse, typename Print, typename Same>
@@ -29,10 +25,11 @@ OptionValue<Config> list_option(std::vector<T> Config::*member, std::size_t most
             if (!value) return value.error();
             std::vector<T>& list = config.*member;
             if (list.size() == most) {
-              return usage("more than " + std::to_string(most) + " " + std::string(what));
+              return usage_error("more than " + std::to_string(most) + " " + std::string(what));
             }
             for (const T& other : list) {
-              if (std::string why = same(*value, other); !why.empty()) return usage(in_quotes(text) + why);
+              if (std::string why = same(*value, other); !why.empty())
+                return usage_error(in_quotes(text) + why);
             }
             list.push_back(std::move(*value));
             return {};
@@ -51,7 +48,7 @@ OptionValue<Config> sinks_option() {
       &Config::sinks, kMaxSinks, "sinks",
       [](std::string_view text) -> Result<SinkConfig> {
         if (text.empty())
-          return usage("it is empty: stdout, file:PATH, journald or another that --help lists");
+          return usage_error("it is empty: stdout, file:PATH, journald or another that --help lists");
         return SinkConfig::parse(text);
       },
       [](const SinkConfig& sink) { return sink.url().text; },
@@ -78,7 +75,7 @@ OptionValue<Config> netns_option() {
       &Config::netns, kMaxNamespaces, "namespaces",
       [](std::string_view text) -> Result<std::string> {
         if (text.empty())
-          return usage("it is empty: a name as in 'ip netns', or a path such as /proc/1234/ns/net");
+          return usage_error("it is empty: a name as in 'ip netns', or a path such as /proc/1234/ns/net");
         return std::string(text);
       },
       [](const std::string& name) { return name; },
@@ -128,10 +125,10 @@ OptionValue<Config> instance_option() {
   return parsed_option(
       &Config::instance,
       [](std::string_view text) -> Result<std::string> {
-        if (text.empty()) return usage("it is empty: leave it out for the host's name");
+        if (text.empty()) return usage_error("it is empty: leave it out for the host's name");
         if (text.size() > kMostBytes) {
-          return usage("it has " + std::to_string(text.size()) + " bytes: at most " +
-                       std::to_string(kMostBytes));
+          return usage_error("it has " + std::to_string(text.size()) + " bytes: at most " +
+                             std::to_string(kMostBytes));
         }
         return std::string(text);
       },
@@ -143,7 +140,7 @@ OptionValue<Config> guard_option() {
   auto value = number_option(&Config::guard_percent, kPercent);
   value.put = [put = value.put](Config& config, std::string_view text) -> Result<void> {
     if (put(config, text.ends_with('%') ? text.substr(0, text.size() - 1) : text)) return {};
-    return usage(in_quotes(text) + " is not a share of the conntrack table: 10% to 99%");
+    return usage_error(in_quotes(text) + " is not a share of the conntrack table: 10% to 99%");
   };
   value.texts = [](const Config& config) { return Texts{std::to_string(config.guard_percent) + "%"}; };
   value.range = "10% to 99%";
@@ -160,7 +157,7 @@ OptionValue<Config> sync_option() {
           if (text == name) return Sync{.mode = mode};
         }
         const auto interval = option_text::time(text, kInterval);
-        if (!interval) return usage(interval.error().message + "; or always, or never");
+        if (!interval) return usage_error(interval.error().message + "; or always, or never");
         return Sync{.interval = *interval};
       },
       [=](const Sync& sync) {
@@ -180,8 +177,8 @@ OptionValue<Config> control_option() {
       &Config::control,
       [](std::string_view path) -> Result<std::string> {
         if (path.size() <= kMostBytes) return std::string(path);
-        return usage(in_quotes(path) + " has " + std::to_string(path.size()) +
-                     " bytes: the path of a socket has at most " + std::to_string(kMostBytes));
+        return usage_error(in_quotes(path) + " has " + std::to_string(path.size()) +
+                           " bytes: the path of a socket has at most " + std::to_string(kMostBytes));
       },
       [](const std::string& path) { return path; });
 }
@@ -193,8 +190,9 @@ OptionValue<Config> metrics_option() {
         if (text.empty()) return std::optional<HostPort>();
         const auto where = HostPort::parse(text);
         if (where) return std::optional<HostPort>(*where);
-        return usage(in_quotes(text) + " is not HOST:PORT, such as 127.0.0.1:9469, [::1]:9469 or :9469: " +
-                     where.error().message);
+        return usage_error(
+            in_quotes(text) +
+            " is not HOST:PORT, such as 127.0.0.1:9469, [::1]:9469 or :9469: " + where.error().message);
       },
       [](const HostPort& where) { return where.to_string(); });
 }

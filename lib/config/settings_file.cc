@@ -15,10 +15,6 @@
 namespace natsession {
 namespace {
 
-Error usage(std::string message) {
-  return Error{ErrorKind::kUsage, std::move(message)};
-}
-
 std::string position(const std::string& path, const toml::source_region& source) {
   return path + ":" + std::to_string(source.begin.line) + ":" + std::to_string(source.begin.column);
 }
@@ -46,7 +42,7 @@ Error wrong_type(const Flag& flag, const toml::node& node, const std::string& wh
   std::string needed;
   switch (flag.value.form) {
     case OptionForm::kSwitch:
-      return usage(where + ": needs true or false, not " + std::string(type_name(node)));
+      return usage_error(where + ": needs true or false, not " + std::string(type_name(node)));
     case OptionForm::kSize:
       needed = "a string or a whole number of bytes";
       break;
@@ -57,8 +53,8 @@ Error wrong_type(const Flag& flag, const toml::node& node, const std::string& wh
       needed = "a string";
   }
   const std::string example = flag.example.empty() ? flag.toml_value(Config{}) : std::string(flag.example);
-  return usage(where + ": needs " + needed + ", such as " + example + ", not " +
-               std::string(type_name(node)));
+  return usage_error(where + ": needs " + needed + ", such as " + example + ", not " +
+                     std::string(type_name(node)));
 }
 
 // The texts of a value.
@@ -118,8 +114,8 @@ Result<std::string> read_file(const std::string& path) {
     text.resize(filled + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count == 0) return text;
     if (text.size() > kMaxSettingsFile.bytes) {
-      return usage(path + ": is larger than " + format_byte_count(kMaxSettingsFile) +
-                   ": not a configuration file");
+      return usage_error(path + ": is larger than " + format_byte_count(kMaxSettingsFile) +
+                         ": not a configuration file");
     }
   }
 }
@@ -133,10 +129,10 @@ Result<std::vector<std::string>> drop_ins(const std::string& path) {
     const std::string name = entry->path().filename().string();
     if (name.starts_with('.') || !name.ends_with(".toml")) continue;
     if (found.size() == kMaxDropIns) {
-      return usage(folder.string() + ": has more than " + std::to_string(kMaxDropIns) + " files");
+      return usage_error(folder.string() + ": has more than " + std::to_string(kMaxDropIns) + " files");
     }
     if (auto fit = check_text(name); !fit)
-      return usage(folder.string() + ": the file name " + fit.error().message);
+      return usage_error(folder.string() + ": the file name " + fit.error().message);
     found.push_back(entry->path().string());
   }
   if (error && error != std::errc::no_such_file_or_directory) {
@@ -153,7 +149,7 @@ Result<std::vector<Assignment>> parse_settings(std::string_view text, const std:
   try {
     table = toml::parse(text, path);
   } catch (const toml::parse_error& error) {
-    return usage(position(path, error.source()) + ": " + std::string(error.description()));
+    return usage_error(position(path, error.source()) + ": " + std::string(error.description()));
   }
 
   std::vector<std::pair<const toml::key*, const toml::node*>> pairs;
@@ -165,7 +161,7 @@ Result<std::vector<Assignment>> parse_settings(std::string_view text, const std:
   for (const auto& [key, node] : pairs) {
     const std::string name(key->str());
     const Flag* const flag = find_setting(name);
-    if (flag == nullptr) return usage(position(path, key->source()) + ": " + unknown(name, *node));
+    if (flag == nullptr) return usage_error(position(path, key->source()) + ": " + unknown(name, *node));
     auto values = texts_of(*flag, *node, path);
     if (!values) return values.error();
     assignments.push_back({flag, path + ":" + std::to_string(key->source().begin.line),

@@ -118,6 +118,12 @@ template <std::unsigned_integral Number>
   return load_little_endian<Number>(bytes.data() + at);
 }
 
+// What a segment's header and trailer and a cursor's slot begin with: 8 bytes of magic, then these
+// (FORMAT.md).
+inline constexpr std::size_t kVersionAt = 8;
+inline constexpr std::size_t kLengthAt = 10;
+inline constexpr std::size_t kRequiredAt = 12;
+
 inline void put_time(std::span<std::byte> bytes, std::size_t at, UnixMs time) {
   put_le(bytes, at, static_cast<std::uint64_t>(time.time_since_epoch().count()));
 }

@@ -30,9 +30,6 @@ constexpr std::size_t kSlotBytes = 512;
 constexpr std::size_t kFileBytes = 2 * kSlotDistance;
 constexpr std::size_t kMaxCursors = 4096;
 
-constexpr std::size_t kVersionAt = 8;
-constexpr std::size_t kLengthAt = 10;
-constexpr std::size_t kRequiredAt = 12;
 constexpr std::size_t kGenerationAt = 16;
 constexpr std::size_t kNextAt = 24;
 constexpr std::size_t kDeliveredAt = 32;

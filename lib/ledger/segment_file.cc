@@ -23,9 +23,6 @@ constexpr std::string_view kTrailerMagic = "NSLEND\r\n";
 constexpr std::uint32_t kLongSessions = 1;
 
 // header
-constexpr std::size_t kVersionAt = 8;
-constexpr std::size_t kLengthAt = 10;
-constexpr std::size_t kRequiredAt = 12;
 constexpr std::size_t kFirstAt = 16;
 constexpr std::size_t kCreatedAt = 24;
 constexpr std::size_t kWindowAt = 32;  // in ms

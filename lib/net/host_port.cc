@@ -6,10 +6,6 @@
 namespace natsession {
 namespace {
 
-Error usage(std::string message) {
-  return Error{ErrorKind::kUsage, std::move(message)};
-}
-
 bool is_host_byte(char byte) {
   return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
          byte == '.' || byte == '-' || byte == '_';
@@ -27,7 +23,7 @@ Result<HostPort> HostPort::parse(std::string_view text, std::optional<std::uint1
   bool good = true;
   if (text.starts_with('[')) {
     const std::size_t bracket = text.find(']');
-    if (bracket == std::string_view::npos) return usage("a ] is missing behind the address");
+    if (bracket == std::string_view::npos) return usage_error("a ] is missing behind the address");
     result.host = text.substr(1, bracket - 1);
     rest = text.substr(bracket + 1);
     good = !result.host.empty() && std::all_of(result.host.begin(), result.host.end(), is_ipv6_byte);
@@ -37,9 +33,9 @@ Result<HostPort> HostPort::parse(std::string_view text, std::optional<std::uint1
     rest = text.substr(colon);
     good = std::all_of(result.host.begin(), result.host.end(), is_host_byte);
   }
-  if (!good) return usage("'" + result.host + "' is not a host");
+  if (!good) return usage_error("'" + result.host + "' is not a host");
   if (rest.empty()) {
-    if (!usual_port) return usage("a port is missing");
+    if (!usual_port) return usage_error("a port is missing");
     result.port = *usual_port;
     return result;
   }
@@ -48,8 +44,8 @@ Result<HostPort> HostPort::parse(std::string_view text, std::optional<std::uint1
   const auto [behind, error] = std::from_chars(digits.data(), end, result.port);
   if (rest[0] != ':' || error != std::errc() || behind != end || result.port == 0) {
     const bool naked = !text.starts_with('[') && digits.find(':') != std::string_view::npos;
-    return usage("'" + std::string(rest) + "' is not a port from 1 to 65535" +
-                 (naked ? "; an IPv6 address stands in brackets" : ""));
+    return usage_error("'" + std::string(rest) + "' is not a port from 1 to 65535" +
+                       (naked ? "; an IPv6 address stands in brackets" : ""));
   }
   return result;
 }

@@ -7,6 +7,8 @@
 
 #include <fmt/core.h>
 
+#include "query/sql_functions.h"
+
 namespace natsession {
 namespace {
 
@@ -16,12 +18,6 @@ std::optional<TimeRange Query::*> range_of(int column) {
   if (column == kTimeColumn || column == static_cast<int>(Field::kEndTime)) return &Query::end;
   if (column == static_cast<int>(Field::kStartTime)) return &Query::start;
   return std::nullopt;
-}
-
-std::string_view text_of(sqlite3_value* value) {
-  const auto* const text = sqlite3_value_blob(value);  // of a TEXT: its bytes
-  const auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
-  return text == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(text), size);
 }
 
 // Seconds as a constraint has them. Nothing for other types, and for what is beyond all times.

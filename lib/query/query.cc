@@ -7,10 +7,6 @@
 namespace natsession {
 namespace {
 
-Error usage(std::string message) {
-  return Error{ErrorKind::kUsage, std::move(message)};
-}
-
 std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
@@ -31,10 +27,10 @@ Result<NumberRange> parse_range(Field field, std::string_view text) {
   const std::size_t dash = text.find('-');
   const std::string_view second = dash == std::string_view::npos ? text : text.substr(dash + 1);
   if (!read_number(text.substr(0, dash), range.lowest) || !read_number(second, range.highest)) {
-    return usage(quoted(text) + " is no number and no range such as 1024-65535");
+    return usage_error(quoted(text) + " is no number and no range such as 1024-65535");
   }
   if (range.lowest > range.highest || range.highest > spec_of(field).limit) {
-    return usage(quoted(text) + " is out of range: 0 to " + std::to_string(spec_of(field).limit));
+    return usage_error(quoted(text) + " is out of range: 0 to " + std::to_string(spec_of(field).limit));
   }
   return range;
 }
@@ -64,7 +60,7 @@ Result<void> add_value(std::string_view value, FieldTest& test) {
         for (std::uint64_t known = zero_is_none(test.field) ? 1 : 0; known <= spec.limit; ++known) {
           message += " " + std::string(spec.word(known));
         }
-        return usage(std::move(message));
+        return usage_error(std::move(message));
       }
       test.numbers.push_back({*number, *number});
       return {};
@@ -72,7 +68,7 @@ Result<void> add_value(std::string_view value, FieldTest& test) {
     case FieldKind::kId: {
       std::uint64_t id = 0;
       if (value.size() > kHex64Length || !read_number(value, id, 16)) {
-        return usage(quoted(value) + " is not up to 16 hexadecimal digits");
+        return usage_error(quoted(value) + " is not up to 16 hexadecimal digits");
       }
       test.numbers.push_back({id, id});
       return {};
@@ -80,7 +76,7 @@ Result<void> add_value(std::string_view value, FieldTest& test) {
     case FieldKind::kTime:
       break;
   }
-  return usage(std::string(name_of(test.field)) + " is a time: choose it with a time range");
+  return usage_error(std::string(name_of(test.field)) + " is a time: choose it with a time range");
 }
 
 }  // namespace
@@ -88,7 +84,7 @@ Result<void> add_value(std::string_view value, FieldTest& test) {
 Result<FieldTest> parse_field_test(std::string_view text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos) {
-    return usage(quoted(text) + " is not FIELD=VALUE, such as pri_ip=10.0.0.0/8 or protocol=tcp");
+    return usage_error(quoted(text) + " is not FIELD=VALUE, such as pri_ip=10.0.0.0/8 or protocol=tcp");
   }
   const auto field = parse_field(text.substr(0, equals));
   if (!field) return field.error();
@@ -98,7 +94,7 @@ Result<FieldTest> parse_field_test(std::string_view text) {
   while (true) {
     const std::size_t comma = kind_of(*field) == FieldKind::kText ? std::string_view::npos : rest.find(',');
     if (auto added = add_value(rest.substr(0, comma), test); !added) {
-      return usage(quoted(text) + ": " + added.error().message);
+      return usage_error(quoted(text) + ": " + added.error().message);
     }
     if (comma == std::string_view::npos) return test;
     rest = rest.substr(comma + 1);

@@ -7,6 +7,13 @@
 #include "query/time_text.h"
 
 namespace natsession {
+
+std::string_view text_of(sqlite3_value* value) {
+  const auto* const text = sqlite3_value_blob(value);  // of a TEXT: its bytes
+  const auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
+  return text == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(text), size);
+}
+
 namespace {
 
 constexpr std::array<std::string_view, 8> kUnits{"second", "minute", "hour",    "day",
@@ -16,12 +23,6 @@ constexpr double kEarliestSeconds = -62'135'596'800;
 
 SqlContext& context_of(sqlite3_context* result) {
   return *static_cast<SqlContext*>(sqlite3_user_data(result));
-}
-
-std::string_view text_of(sqlite3_value* value) {
-  const auto* const text = reinterpret_cast<const char*>(sqlite3_value_text(value));
-  return text == nullptr ? std::string_view()
-                         : std::string_view(text, static_cast<std::size_t>(sqlite3_value_bytes(value)));
 }
 
 void give_text(const std::string& text, sqlite3_context* result) {

@@ -17,6 +17,9 @@
 
 namespace natsession {
 
+// The bytes of a TEXT; empty for NULL. It lives as long as the value.
+[[nodiscard]] std::string_view text_of(sqlite3_value* value);
+
 // SqlContext: what a session's table and functions share, for the statement that runs.
 // Threads: one, the session's.
 

@@ -6,20 +6,20 @@
 namespace natsession {
 namespace {
 
-constexpr std::size_t kGroups = 8;
+constexpr std::size_t kGroupCount = 8;
 
 // The groups that "::" stands for: the longest run of zeros, the first of several, and never a single group.
 struct Gap {
-  std::size_t begin = kGroups;
-  std::size_t end = kGroups;
+  std::size_t begin = kGroupCount;
+  std::size_t end = kGroupCount;
 };
 
-Gap find_gap(std::span<const std::uint16_t, kGroups> groups) {
+Gap find_gap(std::span<const std::uint16_t, kGroupCount> groups) {
   Gap gap;
   std::size_t longest = 1;
-  for (std::size_t begin = 0; begin < kGroups; ++begin) {
+  for (std::size_t begin = 0; begin < kGroupCount; ++begin) {
     std::size_t end = begin;
-    while (end < kGroups && groups[end] == 0) ++end;
+    while (end < kGroupCount && groups[end] == 0) ++end;
     if (end - begin > longest) {
       longest = end - begin;
       gap = {begin, end};
@@ -42,15 +42,15 @@ char* write_group(char* out, unsigned group) {
 
 char* write_ipv6(char* out, const IpAddress& address) {
   const auto& bytes = address.bytes();
-  std::array<std::uint16_t, kGroups> groups{};
-  for (std::size_t i = 0; i < kGroups; ++i) {
+  std::array<std::uint16_t, kGroupCount> groups{};
+  for (std::size_t i = 0; i < kGroupCount; ++i) {
     groups[i] = static_cast<std::uint16_t>(bytes[2 * i] << 8 | bytes[2 * i + 1]);
   }
   const Gap gap = find_gap(groups);
   // ::a.b.c.d, the IPv4-compatible address of RFC 4291, 2.5.5.1.
   const bool embeds_v4 = gap.begin == 0 && gap.end == 6;
 
-  for (std::size_t i = 0; i < kGroups;) {
+  for (std::size_t i = 0; i < kGroupCount;) {
     if (i == gap.begin) {
       *out++ = ':';
       *out++ = ':';

@@ -10,9 +10,6 @@ namespace {
 
 constexpr std::uint32_t kNoHistory = Slab<History>::kNone;
 
-// How far the receipt of a NEW may be from the kernel's own stamp of the same session.
-constexpr std::chrono::seconds kStampSlack{1};
-
 }  // namespace
 
 template <typename Family>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <optional>
 
 #include "record/record_output.h"
@@ -14,6 +15,10 @@
 #include "session/vpc_map.h"
 
 namespace natsession {
+
+// A start from an event is its receipt, at most this much behind the kernel's own stamp for the same session.
+// (The stamp can only be later when it is another session's.)
+inline constexpr std::chrono::seconds kStampSlack{1};
 
 class RecordMaker {
  public:

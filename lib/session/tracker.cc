@@ -21,10 +21,6 @@ UnixMs time_of(const ConntrackEvent& event, UnixNs received) {
   return to_ms(event.event.value_or(received));
 }
 
-// A start from an event is its receipt, at most this much behind the kernel's own stamp for the same session.
-// (The stamp can only be later when it is another session's.)
-constexpr std::chrono::seconds kStampSlack{1};
-
 // Whether `event` can be of the session in the table, whose key is the same. The kernel gives the id and the
 // tuples again when a flow's memory is used again at once, so only the time of the start tells them apart.
 template <typename Family>

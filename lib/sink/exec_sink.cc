@@ -8,13 +8,13 @@
 namespace natsession {
 namespace {
 
-constexpr std::size_t kTurnBytes = 256 << 10;
+constexpr std::size_t kLineBytes = 256 << 10;
 // A batch that goes on, if slowly, has so many times the patience; then what is done of it is answered.
-constexpr int kPatienceForAll = 6;
+constexpr int kPatienceForLines = 6;
 // Between the end of the reading and the end of the process.
 constexpr std::chrono::milliseconds kEndsSoon{200};
 
-std::span<const Option<ExecSettings>> options() {
+std::span<const Option<ExecSettings>> exec_options() {
   static const Option<ExecSettings> kTable[] = {
       {"timeout", "TIME", "for a command that reads nothing",
        time_option(&ExecSettings::timeout, {std::chrono::milliseconds(100), std::chrono::minutes(5)})},
@@ -22,13 +22,13 @@ std::span<const Option<ExecSettings>> options() {
   return kTable;
 }
 
-Result<SinkOpener> parse(const SinkUrl& url) {
+Result<SinkOpener> parse_exec(const SinkUrl& url) {
   ExecSettings settings;
   settings.command = url.target;
   if (settings.command.find_first_not_of(" \t\n") == std::string::npos) {
     return url.wrong("a command is missing: exec:COMMAND, such as 'exec:gzip >/var/log/nat.gz'");
   }
-  if (auto read = read_options(url, options(), settings); !read) return read.error();
+  if (auto read = read_options(url, exec_options(), settings); !read) return read.error();
   return SinkOpener{.open = [name = url.name(), settings](const EncoderOptions& encoder,
                                                           const Clock&) -> Result<std::unique_ptr<Sink>> {
     ExecSettings with_encoder = settings;
@@ -45,10 +45,10 @@ SinkKind exec_kind() {
           .help =
               "lines on the standard input of a shell command, which is started again when it ends; write ? "
               "as %3F and % as %25 in it",
-          .options = explain(options()),
+          .options = explain(exec_options()),
           .remote = true,
           .encoding = SinkEncoding::kJson,
-          .parse = parse};
+          .parse = parse_exec};
 }
 
 ExecSink::ExecSink(std::string name, ExecSettings settings)
@@ -103,7 +103,7 @@ void ExecSink::encode(std::span<const SessionRecord> records) {
   for (const SessionRecord& record : records) {
     encoder_->append(record, lines);
     ends.push_back(lines.size());
-    if (lines.size() >= kTurnBytes) break;
+    if (lines.size() >= kLineBytes) break;
   }
   const std::size_t in_pipe = written_ - std::min(written_, prefix_);
   if (lines.compare(0, in_pipe, text_, prefix_, in_pipe) == 0) {
@@ -121,7 +121,7 @@ void ExecSink::encode(std::span<const SessionRecord> records) {
 
 // Writes, and waits until the command has read it all.
 Answer ExecSink::feed() {
-  const Deadline overall(settings_.timeout * kPatienceForAll);
+  const Deadline overall(settings_.timeout * kPatienceForLines);
   Deadline progress(settings_.timeout);
   Pauses pauses;
   std::size_t read = 0;

@@ -22,7 +22,7 @@ Error not_regular(const std::string& path) {
   return {ErrorKind::kUsage, "open " + path + ": it is no regular file, and only those are rotated"};
 }
 
-std::span<const Option<FileSettings>> options() {
+std::span<const Option<FileSettings>> file_options() {
   const auto parse_mode = [](std::string_view text) -> Result<mode_t> {
     mode_t mode = 0;
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
@@ -52,11 +52,11 @@ std::span<const Option<FileSettings>> options() {
   return kTable;
 }
 
-Result<SinkOpener> parse(const SinkUrl& url) {
+Result<SinkOpener> parse_file(const SinkUrl& url) {
   FileSettings settings;
   settings.path = url.target;
   if (settings.path.empty()) return url.wrong("a path is missing: file:PATH, such as file:/var/log/nat.json");
-  if (auto read = read_options(url, options(), settings); !read) return read.error();
+  if (auto read = read_options(url, file_options(), settings); !read) return read.error();
   for (const SinkUrl::Option& option : url.options) {
     if ((option.key == "compress" || option.key == "keep") && !settings.rotates()) {
       return url.wrong(option, "is about rotated files: give rotate_size or rotate_time too");
@@ -74,8 +74,8 @@ SinkKind file_kind() {
   return {.scheme = "file",
           .usage = "file:PATH",
           .help = "lines appended to a file; SIGHUP reopens it",
-          .options = explain(options()),
-          .parse = parse};
+          .options = explain(file_options()),
+          .parse = parse_file};
 }
 
 Result<std::unique_ptr<Sink>> FileSink::open(std::string name, const FileSettings& settings,

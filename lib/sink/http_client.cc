@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kShownBytes = 200;
 // A server may talk for so long before it is cut off.
-constexpr std::size_t kMaxBodyBytes = 1 << 20;
+constexpr std::size_t kMaxAnswerBytes = 1 << 20;
 constexpr std::chrono::milliseconds kMaxConnectTime{10'000};
 constexpr std::chrono::hours kMaxRetryAfter{1};
 
@@ -138,14 +138,14 @@ class CurlClient final : public HttpClient {
       shown_ += byte > ' ' && byte < '\x7f' ? byte : ' ';
     }
     body_bytes_ += part.size();
-    return body_bytes_ > kMaxBodyBytes ? 0 : part.size();
+    return body_bytes_ > kMaxAnswerBytes ? 0 : part.size();
   }
 
   HttpReply reply(CURLcode code) {
     HttpReply reply;
     long status = 0;
     curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
-    const bool talks_too_long = code == CURLE_WRITE_ERROR && body_bytes_ > kMaxBodyBytes;
+    const bool talks_too_long = code == CURLE_WRITE_ERROR && body_bytes_ > kMaxAnswerBytes;
     if (code != CURLE_OK && !talks_too_long) {
       reply.error = error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
       reply.refused = is_certificate_error(code) || tells_of_certificate_alert(reply.error);

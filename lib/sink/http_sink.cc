@@ -9,7 +9,7 @@
 namespace natsession {
 namespace {
 
-constexpr std::size_t kMaxBodyBytes = 4 << 20;
+constexpr std::size_t kMaxRequestBytes = 4 << 20;
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 // A server that refuses so many records one after the other refuses not the records but what we are doing.
 constexpr std::size_t kMaxRejectedInARow = 100;
@@ -33,7 +33,7 @@ std::string batch_name(const SessionRecord& first, std::size_t count, std::uint3
 }
 
 // Nothing is asked for at the server.
-Result<SinkOpener> parse(const SinkUrl& url) {
+Result<SinkOpener> parse_http(const SinkUrl& url) {
   auto settings = HttpSettings::parse(url);
   if (!settings) return settings.error();
   const auto open = [name = url.name(), settings = std::move(*settings)](const EncoderOptions& options,
@@ -58,7 +58,7 @@ SinkKind http_kind() {
           .remote = true,
           .encoding = SinkEncoding::kJsonOnly,
           .missing = HttpClient::kBuiltIn ? "" : "libcurl (NATSESSION_SINK_HTTP)",
-          .parse = parse};
+          .parse = parse_http};
 }
 
 SinkKind https_kind() {
@@ -131,7 +131,8 @@ Answer HttpSink::deliver(std::span<const SessionRecord> records) {
 std::size_t HttpSink::encode(std::span<const SessionRecord> records) {
   lines_.clear();
   std::size_t count = 0;
-  while (count < records.size() && lines_.size() < kMaxBodyBytes) encoder_->append(records[count++], lines_);
+  while (count < records.size() && lines_.size() < kMaxRequestBytes)
+    encoder_->append(records[count++], lines_);
   return count;
 }
 

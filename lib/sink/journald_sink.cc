@@ -21,7 +21,7 @@ namespace natsession {
 namespace {
 
 constexpr std::size_t kEntriesPerCall = 64;
-constexpr int kSendBufferBytes = 8 << 20;  // as systemd's own clients ask for
+constexpr int kJournalBufferBytes = 8 << 20;  // as systemd's own clients ask for
 
 std::string with_path(const JournaldSettings& settings, std::string_view operation) {
   return "journald: " + std::string(operation) + " " + settings.socket_path;
@@ -43,8 +43,9 @@ Result<UniqueFd> connect_to(const JournaldSettings& settings) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return system_error("journald: socket", errno, ErrorKind::kUnavailable);
   // What is granted is enough in any case: a small buffer only makes for more tries.
-  if (setsockopt(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBufferBytes, sizeof(kSendBufferBytes)) != 0) {
-    setsockopt(fd.get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof(kSendBufferBytes));
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kJournalBufferBytes, sizeof(kJournalBufferBytes)) !=
+      0) {
+    setsockopt(fd.get(), SOL_SOCKET, SO_SNDBUF, &kJournalBufferBytes, sizeof(kJournalBufferBytes));
   }
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return connect_error(settings, errno);
@@ -68,7 +69,7 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
-Result<SinkOpener> parse(const SinkUrl& url) {
+Result<SinkOpener> parse_journald(const SinkUrl& url) {
   if (auto checked = url.has_no_target(); !checked) return checked.error();
   return SinkOpener{
       .probe = [] { return JournaldSink::probe({}); },
@@ -166,7 +167,7 @@ SinkKind journald_kind() {
               "structured entries in systemd's journal (NATSESSION_PRI_IP= ...); its rate limit drops "
               "entries: set LogRateLimitIntervalSec=1s and LogRateLimitBurst=10000000 in the unit",
           .encoding = SinkEncoding::kMessage,
-          .parse = parse};
+          .parse = parse_journald};
 }
 
 Result<std::unique_ptr<Sink>> JournaldSink::open(std::string name, const JournaldSettings& settings) {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kOperation = "write to stdout";
 
-Result<SinkOpener> parse(const SinkUrl& url) {
+Result<SinkOpener> parse_stdout(const SinkUrl& url) {
   if (auto checked = url.has_no_target(); !checked) return checked.error();
   const auto open = [name = url.name()](const EncoderOptions& options, const Clock&) {
     return StdoutSink::open(name, make_encoder(options), STDOUT_FILENO);
@@ -24,7 +24,7 @@ Result<SinkOpener> parse(const SinkUrl& url) {
 }  // namespace
 
 SinkKind stdout_kind() {
-  return {.scheme = "stdout", .usage = "stdout", .help = "lines on standard output", .parse = parse};
+  return {.scheme = "stdout", .usage = "stdout", .help = "lines on standard output", .parse = parse_stdout};
 }
 
 Result<void> StdoutSink::probe(const std::string& name, int fd) {

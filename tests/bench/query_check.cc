@@ -17,7 +17,7 @@ namespace {
 using testing::passes;
 
 constexpr std::size_t kSamples = 5000;
-constexpr std::size_t kAtOnce = 65536;
+constexpr std::size_t kCheckedAtOnce = 65536;
 constexpr std::uint64_t kWholeDay = 6;  // one question in so many is not kept to an hour or two
 
 // What a scan hands on, in one number that does not depend on the order.
@@ -74,7 +74,7 @@ void read_day(std::uint64_t sessions, Use use) {
   CgnatOptions day;
   day.sessions = sessions;
   CgnatDay generator(day);
-  std::vector<SessionRecord> records(kAtOnce);
+  std::vector<SessionRecord> records(kCheckedAtOnce);
   while (const std::size_t made = generator.next(records))
     use(std::span<const SessionRecord>(records).first(made));
 }

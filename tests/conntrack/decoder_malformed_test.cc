@@ -26,7 +26,7 @@ void check_malformed(const Bytes& message) {
 NlMessageBuilder new_flow() {
   return NlMessageBuilder::event(NlMessageBuilder::kNew);
 }
-NlMessageBuilder with_tuples(const TupleSpec& original = kOriginal, const TupleSpec& reply = kReply) {
+NlMessageBuilder message_with(const TupleSpec& original = kOriginal, const TupleSpec& reply = kReply) {
   return new_flow().tuple(CTA_TUPLE_ORIG, original).tuple(CTA_TUPLE_REPLY, reply);
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("decoder rejects a nested attribute that overruns its parent", "[connt
     for (const std::uint16_t type : {CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_TIMESTAMP, CTA_PROTOINFO}) {
       CAPTURE(type);
       // The nest ends in the middle of the attribute in it.
-      check_malformed(with_tuples().nest(type, counter, -4).build());
+      check_malformed(message_with().nest(type, counter, -4).build());
     }
   }
 }
@@ -159,17 +159,17 @@ TEST_CASE("decoder rejects attributes that are shorter than their type", "[connt
   const std::vector<std::byte> one(1);
   for (const std::uint16_t type : {CTA_STATUS, CTA_TIMEOUT, CTA_MARK, CTA_ID}) {
     CAPTURE(type);
-    check_malformed(with_tuples().attribute(type, three).build());
+    check_malformed(message_with().attribute(type, three).build());
   }
-  check_malformed(with_tuples().attribute(CTA_ZONE, one).build());
-  check_malformed(with_tuples().attribute(kTimestampEvent, seven).build());
+  check_malformed(message_with().attribute(CTA_ZONE, one).build());
+  check_malformed(message_with().attribute(kTimestampEvent, seven).build());
   const auto nested = [](std::uint16_t type, const std::vector<std::byte>& payload) {
     return [=](NlMessageBuilder& parent) { parent.attribute(type, payload); };
   };
-  check_malformed(with_tuples().nest(CTA_COUNTERS_ORIG, nested(CTA_COUNTERS_BYTES, seven)).build());
-  check_malformed(with_tuples().nest(CTA_COUNTERS_REPLY, nested(CTA_COUNTERS32_BYTES, three)).build());
-  check_malformed(with_tuples().nest(CTA_TIMESTAMP, nested(CTA_TIMESTAMP_STOP, seven)).build());
-  check_malformed(with_tuples()
+  check_malformed(message_with().nest(CTA_COUNTERS_ORIG, nested(CTA_COUNTERS_BYTES, seven)).build());
+  check_malformed(message_with().nest(CTA_COUNTERS_REPLY, nested(CTA_COUNTERS32_BYTES, three)).build());
+  check_malformed(message_with().nest(CTA_TIMESTAMP, nested(CTA_TIMESTAMP_STOP, seven)).build());
+  check_malformed(message_with()
                       .nest(CTA_PROTOINFO,
                             [](NlMessageBuilder& info) {
                               info.nest(CTA_PROTOINFO_TCP, [](NlMessageBuilder& state) {
@@ -218,12 +218,12 @@ TEST_CASE("decoder rejects tuples that make no flow", "[conntrack][decoder]") {
     check_malformed(NlMessageBuilder(message).tuple(CTA_TUPLE_REPLY, kReply).build());
   }
   SECTION("two families in a flow") {
-    check_malformed(with_tuples(kOriginal, six).build());
+    check_malformed(message_with(kOriginal, six).build());
   }
   SECTION("two protocols in a flow") {
     auto other = kReply;
     other.protocol = IPPROTO_UDP;
-    check_malformed(with_tuples(kOriginal, other).build());
+    check_malformed(message_with(kOriginal, other).build());
   }
 }
 

@@ -19,13 +19,13 @@
 namespace natsession::testing {
 namespace {
 
-struct Fixture {
+struct RingFixture {
   UniqueFd in;
   UniqueFd out;
   std::span<std::byte> region;
   ReceiveRing ring = make_ring();
 
-  Fixture() {
+  RingFixture() {
     std::array<int, 2> fds{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
     in.reset(fds[0]);
@@ -56,7 +56,7 @@ struct Fixture {
 };
 
 TEST_CASE("ring takes what is queued, in order", "[conntrack][ring]") {
-  Fixture fixture;
+  RingFixture fixture;
   REQUIRE(fixture.send(std::byte{1}, 100));
   REQUIRE(fixture.send(std::byte{2}, 200));
   const auto round = fixture.ring.receive(fixture.out.get());
@@ -69,14 +69,14 @@ TEST_CASE("ring takes what is queued, in order", "[conntrack][ring]") {
 }
 
 TEST_CASE("ring says EAGAIN when nothing is queued", "[conntrack][ring]") {
-  Fixture fixture;
+  RingFixture fixture;
   const auto round = fixture.ring.receive(fixture.out.get());
   CHECK(round.count == 0);
   CHECK(round.error_number == EAGAIN);
 }
 
 TEST_CASE("ring takes at most its slots in a round and the rest in the next", "[conntrack][ring]") {
-  Fixture fixture;
+  RingFixture fixture;
   std::size_t sent = 0;
   std::size_t received = 0;
   // A socket pair queues only a few; the ring is filled over as many rounds as it takes.
@@ -94,7 +94,7 @@ TEST_CASE("ring takes at most its slots in a round and the rest in the next", "[
 }
 
 TEST_CASE("ring detects a message that is longer than a slot", "[conntrack][ring]") {
-  Fixture fixture;
+  RingFixture fixture;
   REQUIRE(fixture.send(std::byte{1}, ReceiveRing::kPayloadBytes));
   REQUIRE(fixture.send(std::byte{2}, ReceiveRing::kPayloadBytes + 1));
   REQUIRE(fixture.send(std::byte{3}, 8));
@@ -111,7 +111,7 @@ TEST_CASE("ring detects a message that is longer than a slot", "[conntrack][ring
 }
 
 TEST_CASE("ring's memory shows what was received and not yet handled", "[conntrack][ring]") {
-  Fixture fixture;
+  RingFixture fixture;
   CHECK(fixture.unhandled() == 0);
   for (int message = 0; message < 5; ++message) REQUIRE(fixture.send(std::byte{7}, 64));
   REQUIRE(fixture.ring.receive(fixture.out.get()).count == 5);

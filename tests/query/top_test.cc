@@ -42,13 +42,13 @@ std::map<Key, Sums> slow_groups(const std::vector<SessionRecord>& all, const Que
   return groups;
 }
 
-struct Fixture {
-  Fixture() { ledger.fill(dice.traffic(1500, at_minute(0), at_minute(180), 20), 150, 4); }
+struct TopFixture {
+  TopFixture() { ledger.fill(dice.traffic(1500, at_minute(0), at_minute(180), 20), 150, 4); }
   TrafficDice dice{21};
   QueryLedger ledger;
 };
 
-TEST_CASE_METHOD(Fixture, "groups have the sums and sessions that a slow count gives", "[query][top]") {
+TEST_CASE_METHOD(TopFixture, "groups have the sums and sessions that a slow count gives", "[query][top]") {
   const SegmentList view = ledger.view();
   QueryDice questions(22, dice, ledger.all);
   const std::vector<std::vector<Field>> choices = {{Field::kPriIp},
@@ -82,7 +82,7 @@ TEST_CASE_METHOD(Fixture, "groups have the sums and sessions that a slow count g
   }
 }
 
-TEST_CASE_METHOD(Fixture, "more groups than fit are counted in several passes, with the same answer",
+TEST_CASE_METHOD(TopFixture, "more groups than fit are counted in several passes, with the same answer",
                  "[query][top]") {
   const SegmentList view = ledger.view();
   TopQuestion question;
@@ -106,7 +106,7 @@ TEST_CASE_METHOD(Fixture, "more groups than fit are counted in several passes, w
   CHECK(find_top(view, question, with_threads(1)).error().kind == ErrorKind::kUsage);
 }
 
-TEST_CASE_METHOD(Fixture, "fewer sums can be asked for", "[query][top]") {
+TEST_CASE_METHOD(TopFixture, "fewer sums can be asked for", "[query][top]") {
   TopQuestion question;
   question.by = {Field::kPriIp};
   question.sum = SumField::kBytesFromPub;

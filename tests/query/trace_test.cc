@@ -40,8 +40,8 @@ TraceQuestion question_about(const SessionRecord& record, UnixMs time) {
   return question;
 }
 
-struct Fixture {
-  Fixture() {
+struct TraceFixture {
+  TraceFixture() {
     auto records = dice.traffic(4000, at_minute(0), at_minute(240), 0);
     records.push_back(dice.gap(at_minute(400), at_minute(401)));
     ledger.fill(records, 200, 4);
@@ -61,7 +61,7 @@ struct Fixture {
   QueryLedger ledger;
 };
 
-TEST_CASE_METHOD(Fixture, "every session with traffic at the time is a candidate", "[query][trace]") {
+TEST_CASE_METHOD(TraceFixture, "every session with traffic at the time is a candidate", "[query][trace]") {
   std::vector<TraceQuestion> questions;
   for (int i = 0; i < rounds(1000); ++i) {
     const SessionRecord& record = any_record();
@@ -327,7 +327,7 @@ TEST_CASE("sessions on both sides of a clock that was set back are found", "[que
   }
 }
 
-TEST_CASE_METHOD(Fixture, "no session, not covered and uncertain are told apart", "[query][trace]") {
+TEST_CASE_METHOD(TraceFixture, "no session, not covered and uncertain are told apart", "[query][trace]") {
   TraceQuestion question;
   question.nat_ip = ip("203.0.113.99");
   question.nat_port = 1;

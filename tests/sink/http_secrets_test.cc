@@ -15,8 +15,6 @@ using namespace natsession::testing;
 
 namespace {
 
-const ManualClock kClock{UnixNs(0s)};
-
 class SecretsFixture {
  public:
   SecretsFixture() {
@@ -32,7 +30,7 @@ class SecretsFixture {
     return peer.requests().back().headers;
   }
   std::unique_ptr<Sink> open(const std::string& options) {
-    auto opened = open_sink(peer.url() + "?" + options, {}, kClock);
+    auto opened = open_sink(peer.url() + "?" + options, {}, kStoppedClock);
     if (!opened) FAIL(opened.error().message);
     return std::move(*opened);
   }
@@ -79,7 +77,7 @@ TEST_CASE_METHOD(SecretsFixture,
                  "[sink][http]") {
   const HttpPeer forbidding([](const HttpRequest&) { return HttpAnswer::status(403); });
   const auto code = [&](const std::string& options) {
-    auto opened = open_sink(forbidding.url() + options, {}, kClock);
+    auto opened = open_sink(forbidding.url() + options, {}, kStoppedClock);
     REQUIRE(opened);
     return (*opened)->deliver(numbered_records(0, 1)).code;
   };
@@ -120,7 +118,7 @@ TEST_CASE_METHOD(SecretsFixture,
     std::filesystem::remove(file);
     if (row.content) write_file(file, *row.content);
     const std::string url = peer.url() + "?" + row.options;
-    for (const auto& error : {probe_sink(url).error(), open_sink(url, {}, kClock).error()}) {
+    for (const auto& error : {probe_sink(url).error(), open_sink(url, {}, kStoppedClock).error()}) {
       CHECK(error.kind == ErrorKind::kUsage);
       for (const std::string& word : row.words) CHECK_THAT(error.message, Contains(word));
       CHECK_THAT(error.message, !Contains("secret w") && !Contains("Evil"));
@@ -135,7 +133,7 @@ TEST_CASE("a secret in a URL is refused, with the way out, and not repeated", "[
                "http://host/?token=sesame", "http://host/?header=X-Key%3A sesame",
                "https://host/?password=sesame&user=x", "http://host/?authorization=sesame");
   CAPTURE(url);
-  for (const auto& error : {check_sink_url(url).error(), open_sink(url, {}, kClock).error()}) {
+  for (const auto& error : {check_sink_url(url).error(), open_sink(url, {}, kStoppedClock).error()}) {
     CHECK(error.kind == ErrorKind::kUsage);
     CHECK_THAT(error.message, !Contains("sesame") && !Contains("ses%ame"));
     if (url.find("%a") == std::string::npos) {

@@ -16,10 +16,8 @@ using namespace natsession::testing;
 
 namespace {
 
-const ManualClock kClock{UnixNs(0s)};
-
 std::unique_ptr<Sink> open(const std::string& url) {
-  auto opened = open_sink(url, {.format = RecordFormat::kCsv}, kClock);
+  auto opened = open_sink(url, {.format = RecordFormat::kCsv}, kStoppedClock);
   if (!opened) FAIL(opened.error().message);
   return std::move(*opened);
 }

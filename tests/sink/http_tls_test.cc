@@ -12,12 +12,12 @@ using namespace natsession::testing;
 
 namespace {
 
-const ManualClock kClock{UnixNs(0s)};
 const std::string kOk = "HTTP/1.1 204 Done\r\nContent-Length: 0\r\n\r\n";
 
 Answer deliver_one(const std::string& host, const TlsPeer& peer, const std::string& options) {
   std::signal(SIGPIPE, SIG_IGN);  // the peer's side, as in the program
-  auto opened = open_sink("https://" + host + ":" + peer.port() + "/log?timeout=5s&" + options, {}, kClock);
+  auto opened =
+      open_sink("https://" + host + ":" + peer.port() + "/log?timeout=5s&" + options, {}, kStoppedClock);
   if (!opened) FAIL(opened.error().message);
   return (*opened)->deliver(numbered_records(0, 1));
 }

@@ -43,6 +43,9 @@ inline Result<std::unique_ptr<Sink>> open_sink(const std::string& url, const Enc
 
 namespace natsession::testing {
 
+// For a sink whose time does not matter.
+inline const ManualClock kStoppedClock{UnixNs(std::chrono::seconds(0))};
+
 inline std::unique_ptr<Encoder> json() {
   return make_encoder({});
 }

@@ -15,7 +15,7 @@
 namespace natsession::ctl {
 namespace {
 
-constexpr std::size_t kUsualColumns = 100;
+constexpr std::size_t kUsualWidth = 100;
 constexpr std::size_t kLeastBar = 10;
 constexpr std::string_view kBlock = "\xe2\x96\x88";                     // U+2588
 constexpr std::string_view kRestBlock = "\xe2\x96\x91";                 // U+2591
@@ -226,7 +226,7 @@ std::string timeline_chart(const TimelineResult& timeline, const ChartLabels& la
 std::size_t terminal_columns() {
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return kUsualColumns;
+  return kUsualWidth;
 }
 
 std::string timeline_svg(const TimelineResult& timeline, const ChartLabels& labels, std::string_view title) {
