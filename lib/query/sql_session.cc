@@ -11,6 +11,10 @@
 namespace natsession {
 namespace {
 
+Error sql_error(std::string message) {
+  return usage_error("SQL: " + std::move(message));
+}
+
 constexpr int kStepsBetweenChecks = 100;
 constexpr std::size_t kMaxStatementBytes = 1'000'000;
 
@@ -222,20 +226,20 @@ Error SqlSession::Impl::failure(int code, std::string_view sql) const {
                         : std::string("SQL: cancelled")};
     }
     case SQLITE_AUTH:
-      return usage_error(std::string("only reading the table log is allowed: ") +
-                         sqlite3_errmsg(database_.get()));
+      return sql_error(std::string("only reading the table log is allowed: ") +
+                       sqlite3_errmsg(database_.get()));
     default:
-      return usage_error(sqlite3_errmsg(database_.get()) +
-                         place_of(sql, sqlite3_error_offset(database_.get())));
+      return sql_error(sqlite3_errmsg(database_.get()) +
+                       place_of(sql, sqlite3_error_offset(database_.get())));
   }
 }
 
 Result<Statement> SqlSession::Impl::prepare(std::string_view sql) {
   if (sql.size() > options_.max_statement_bytes || sql.size() > kMaxStatementBytes) {
-    return usage_error("the statement is longer than " + std::to_string(options_.max_statement_bytes) +
-                       " bytes");
+    return sql_error("the statement is longer than " + std::to_string(options_.max_statement_bytes) +
+                     " bytes");
   }
-  if (sql.find('\0') != std::string_view::npos) return usage_error("the statement has a NUL in it");
+  if (sql.find('\0') != std::string_view::npos) return sql_error("the statement has a NUL in it");
   Statement statement;
   std::string_view rest = sql;
   while (!rest.empty()) {
@@ -245,13 +249,13 @@ Result<Statement> SqlSession::Impl::prepare(std::string_view sql) {
         sqlite3_prepare_v3(database_.get(), rest.data(), static_cast<int>(rest.size()), 0, &raw, &tail);
     Statement prepared(raw);
     if (code != SQLITE_OK) return failure(code, rest);
-    if (prepared && statement) return usage_error("there is more than one statement");
+    if (prepared && statement) return sql_error("there is more than one statement");
     if (prepared) statement = std::move(prepared);
     rest.remove_prefix(static_cast<std::size_t>(tail - rest.data()));
   }
-  if (!statement) return usage_error("there is no statement");
+  if (!statement) return sql_error("there is no statement");
   if (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0) {
-    return usage_error("only reading the table log is allowed");
+    return sql_error("only reading the table log is allowed");
   }
   return statement;
 }

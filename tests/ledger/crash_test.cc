@@ -182,7 +182,7 @@ TEST_CASE("a writer that is killed at any moment leaves all that it said was wri
   ::munmap(page, 4096);
 }
 
-TEST_CASE("writer, readers and compactor go on beside each other", "[ledger][crash]") {
+TEST_CASE("writer, readers and compactor go on beside each other", "[ledger][crash][threads]") {
   LedgerFixture ledger;
   ledger.close();
   ledger.settings.sync = SyncMode::kNever;

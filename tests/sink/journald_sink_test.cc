@@ -137,7 +137,7 @@ TEST_CASE_METHOD(JournaldFixture, "times look as chosen, in the message and in t
 
 TEST_CASE_METHOD(JournaldFixture, "a journal whose queue is full is tried again, and gets each record once",
                  "[sink][journald]") {
-  const auto records = numbered_records(0, 5000);
+  const auto records = numbered_records(0, 600);
   std::size_t taken = 0;
   std::size_t refusals = 0;
   std::vector<FakeJournal::Entry> entries;
