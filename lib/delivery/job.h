@@ -36,10 +36,14 @@ class Notifier {
   void sleep(Mark mark, Sleep depth, std::optional<std::chrono::nanoseconds> limit) {
     std::unique_lock lock(mutex_);
     const bool deep = depth == Sleep::kDeep;
-    const auto woken = [&] { return urgent_.load() != mark.urgent || (!deep && all_.load() != mark.all); };
     // Both sides write first and read second, in one total order: either the notifier sees the sleeper, or
-    // the sleeper sees the notice.
-    (deep ? sleeps_deeply_ : sleeps_).store(true);
+    // the sleeper sees the notice. Each look writes anew: a notifier that was late, with a notice from before
+    // the mark, wakes this thread and takes its word back, and the thread goes on sleeping.
+    std::atomic<bool>& asleep = deep ? sleeps_deeply_ : sleeps_;
+    const auto woken = [&] {
+      asleep.store(true);
+      return urgent_.load() != mark.urgent || (!deep && all_.load() != mark.all);
+    };
     if (limit) {
       wake_.wait_for(lock, *limit, woken);
     } else {

@@ -47,7 +47,7 @@ expect 2 "'tpc' is not a protocol" sessions --protocol tpc
 expect 2 "'0' is not a limit" sessions --limit 0
 expect 2 '--format' --ledger "$folder" tail --format xml
 expect 2 '--time-format' --ledger "$folder" tail --time-format sundial
-expect 2 '--lines = many' --ledger "$folder" tail -n many
+expect 2 '--lines: Value many not in range 0 to 1000000000' --ledger "$folder" tail -n many
 expect 3 "$folder/nothing" --ledger "$folder/nothing" tail
 expect 3 "$folder/nothing" --ledger "$folder/nothing" verify
 

@@ -175,6 +175,38 @@ TEST_CASE("a limit that has passed already means no sleep", "[delivery][notifier
   SUCCEED("it came back");
 }
 
+// A notifier that is late, and wakes a thread which has known of its notice before it slept, leaves it
+// asleep: the next notice must wake it.
+TEST_CASE("no notice is missed where several threads notify one", "[delivery][notifier]") {
+  constexpr int kEach = 100'000;
+  constexpr auto kMissed = 5s;
+  Notifier notifier;
+  std::atomic<int> work{0};
+  const auto give = [&] {
+    for (int i = 0; i < kEach; ++i) {
+      work.fetch_add(1);
+      notifier.notify();
+    }
+  };
+  std::thread one(give);
+  std::thread another(give);
+  std::thread third(give);
+  int done = 0;
+  int missed = 0;
+  while (done < 3 * kEach) {
+    const Notifier::Mark mark = notifier.mark();
+    done += work.exchange(0);
+    if (done == 3 * kEach) break;
+    const auto slept_at = std::chrono::steady_clock::now();
+    notifier.sleep(mark, Notifier::Sleep::kLight, kMissed);
+    if (std::chrono::steady_clock::now() - slept_at >= kMissed) ++missed;
+  }
+  one.join();
+  another.join();
+  third.join();
+  CHECK(missed == 0);
+}
+
 // Hangs (until the time limit of the test program) if one is missed.
 TEST_CASE("no notice is missed between two threads that wait for each other", "[delivery][notifier]") {
   const auto kind = GENERATE(Notifier::Sleep::kLight, Notifier::Sleep::kDeep);
