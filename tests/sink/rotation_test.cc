@@ -1,4 +1,5 @@
 // Rotation of a file sink, with what becomes of the rotated files.
+#include <algorithm>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -152,6 +153,12 @@ TEST_CASE_METHOD(RotationFixture, "rotated files are compressed in the backgroun
   open("?rotate_size=10K&compress=" + compression);
   deliver(0, 300);
   finish();
+  // On a busy machine a stop leaves some to the next start.
+  const auto plain = [](const RotatedFile& file) { return file.plain; };
+  for (int i = 0; i < 20 && std::ranges::any_of(rotated(), plain); ++i) {
+    open("?rotate_size=10K&compress=" + compression);
+    finish();
+  }
   REQUIRE(rotated().size() > 5);
   for (const RotatedFile& file : rotated()) {
     CHECK_FALSE(file.plain);
