@@ -19,7 +19,11 @@ expect() {
     fi
 }
 
-all='there are status, sessions, tail, trace, top, timeline, ports, sql, export, enable, disable, check, verify'
+# A line for each command, the first for all of them.
+mapfile -t commands < <("$program" --list-options | sed 1d | cut -d' ' -f1)
+[[ ${#commands[@]} -ge 13 ]] || { echo "--list-options tells of ${#commands[@]} commands"; exit 1; }
+printf -v all '%s, ' "${commands[@]}"
+all="there are ${all%, }"
 expect 2 "unknown command 'bogus'; $all" bogus
 expect 2 "unknown command 'bogus'" --json bogus
 expect 2 "unknown option '--bogus'" --bogus
@@ -30,7 +34,7 @@ expect 2 "a command is missing; $all"
 expect 2 'control' --control
 expect 0 'natsessionctl ' --version
 expect 0 'Exit status: 0 all is well' --help
-for command in status sessions tail trace top timeline ports sql export enable disable check verify; do
+for command in "${commands[@]}"; do
     expect 0 'Example' "$command" --help
 done
 
