@@ -1,5 +1,6 @@
 #include "base/files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -32,6 +33,23 @@ Result<void> replace_file(const std::string& directory, const std::string& name,
   const UniqueFd folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder || ::fsync(folder.get()) != 0) return system_error(directory + ": fsync", errno);
   return {};
+}
+
+Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKind otherwise, int flags) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
+  if (!fd) return system_error(path + ": cannot be opened", errno, otherwise);
+  std::string text;
+  for (std::size_t size = 0; size <= limit.bytes; text.resize(size)) {
+    text.resize(size + std::min<std::size_t>(limit.bytes + 1 - size, 16384));
+    const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (count < 0 && errno != EINTR) return system_error(path + ": cannot be read", errno, otherwise);
+    size += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    if (count == 0) {
+      text.resize(size);
+      return text;
+    }
+  }
+  return Error{otherwise, path + ": is larger than " + format_byte_count(limit)};
 }
 
 }  // namespace natsession

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/byte_count.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -20,6 +21,11 @@ namespace natsession {
 // Errors: kPermission, kIo with the path; the old file then stays.
 Result<void> replace_file(const std::string& directory, const std::string& name,
                           std::span<const std::string_view> parts);
+
+// The whole of a small file. `flags` go to open(2) with the usual ones: O_NONBLOCK does not wait for a FIFO's
+// writer.
+// Errors: kPermission, or `otherwise`, with the path: it cannot be opened or read, or is larger than `limit`.
+Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKind otherwise, int flags = 0);
 
 // Whether somebody removed the file or directory behind an open descriptor: what is written to it, nobody
 // can find any more.

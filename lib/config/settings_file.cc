@@ -1,15 +1,12 @@
 #include "config/settings_file.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
-#include <fcntl.h>
 #include <toml++/toml.h>
-#include <unistd.h>
 
-#include "base/unique_fd.h"
+#include "base/files.h"
 #include "config/text.h"
 
 namespace natsession {
@@ -101,25 +98,6 @@ std::string unknown(const std::string& key, const toml::node& node) {
   return message;
 }
 
-Result<std::string> read_file(const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return system_error(path + ": cannot be opened", errno, ErrorKind::kUsage);
-  std::string text;
-  while (true) {
-    const std::size_t filled = text.size();
-    constexpr std::size_t kChunk = 16384;
-    text.resize(filled + kChunk);
-    const ssize_t count = ::read(file.get(), text.data() + filled, kChunk);
-    if (count < 0 && errno != EINTR) return system_error(path + ": cannot be read", errno, ErrorKind::kUsage);
-    text.resize(filled + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-    if (count == 0) return text;
-    if (text.size() > kMaxSettingsFile.bytes) {
-      return usage_error(path + ": is larger than " + format_byte_count(kMaxSettingsFile) +
-                         ": not a configuration file");
-    }
-  }
-}
-
 Result<std::vector<std::string>> drop_ins(const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path() / "conf.d";
   std::vector<std::string> found;
@@ -177,7 +155,7 @@ Result<std::vector<Assignment>> read_settings(const std::string& path) {
 
   std::vector<Assignment> all;
   for (const std::string& file : *files) {
-    const auto text = read_file(file);
+    const auto text = read_file(file, kMaxSettingsFile, ErrorKind::kUsage);
     if (!text) return text.error();
     auto assignments = parse_settings(*text, file);
     if (!assignments) return assignments.error();

@@ -1,14 +1,13 @@
 #include "sink/http_settings.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 
 #include <fcntl.h>
 #include <strings.h>
 #include <unistd.h>
 
-#include "base/unique_fd.h"
+#include "base/files.h"
 #include "sink/sink_url.h"
 
 namespace natsession {
@@ -25,24 +24,7 @@ bool is_url_byte(char byte) {
   return byte > ' ' && byte < '\x7f' && byte != '#' && byte != '"' && byte != '\\';
 }
 
-constexpr std::size_t kMaxFileBytes = 64 << 10;
-
-Result<std::string> read_small_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return system_error("open " + path, errno, ErrorKind::kUsage);
-  std::string text(kMaxFileBytes + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return system_error("read " + path, errno, ErrorKind::kUsage);
-    if (count == 0) break;
-    size += static_cast<std::size_t>(count);
-  }
-  if (size > kMaxFileBytes) return Error{ErrorKind::kUsage, "read " + path + ": it is larger than 64 KiB"};
-  text.resize(size);
-  return text;
-}
+constexpr ByteCount kMaxFile{64 << 10};
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r";
@@ -64,7 +46,7 @@ bool is_token(std::string_view text) {
 }
 
 Result<std::vector<std::string>> read_headers(const std::string& path) {
-  const auto text = read_small_file(path);
+  const auto text = read_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
   if (!text) return text.error();
   std::vector<std::string> headers;
   std::string_view rest = *text;
@@ -98,7 +80,7 @@ Result<std::string> read_variable(const std::string& name) {
 }
 
 Result<void> read_credentials(const std::string& path, HttpSecrets& secrets) {
-  const auto text = read_small_file(path);
+  const auto text = read_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
   if (!text) return text.error();
   const std::string_view line = trimmed(std::string_view(*text).substr(0, text->find('\n')));
   const std::size_t colon = line.find(':');

@@ -1,6 +1,7 @@
 // Rotation of a file sink, with what becomes of the rotated files.
-#include <algorithm>
 #include <sys/stat.h>
+
+#include <algorithm>
 
 #include <catch2/catch.hpp>
 
