@@ -30,7 +30,7 @@ TEST_CASE("the metrics have every counter under its name", "[control][metrics]")
       {"blue", ip("203.0.113.1"), 6, 805, 806}, {"", ip("2001:db8::1"), 58, 807, 808},
       {"", ip("203.0.113.1"), 253, 809, 810},
   };
-  CHECK(metrics_text(status, ports) == golden("metrics.txt"));
+  check_golden("metrics.txt", metrics_text(status, ports));
 }
 
 TEST_CASE("without a ledger there are no metrics of one", "[control][metrics]") {

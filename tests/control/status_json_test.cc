@@ -11,13 +11,13 @@ namespace {
 using namespace testing;  // NOLINT: the tests' own language
 
 TEST_CASE("the status as JSON has every field under its name", "[control][json]") {
-  CHECK(status_json(sample_status()) + "\n" == golden("status.json"));
+  check_golden("status.json", status_json(sample_status()) + "\n");
 }
 
 TEST_CASE("sessions as JSON have every field, null where unknown", "[control][json]") {
   const SessionsAnswer answer{
       .sessions = {sample_session(), sample_session6()}, .more = true, .now = at(1'795'263'662'108)};
-  CHECK(sessions_json(answer) + "\n" == golden("sessions.json"));
+  check_golden("sessions.json", sessions_json(answer) + "\n");
 }
 
 TEST_CASE("what was written is read back the same", "[control][json]") {

@@ -28,7 +28,7 @@ TEST_CASE("the status as a table shows logging, collectors, sinks and the ledger
   status.collectors.back().reliable = false;
   status.collectors.back().guard_tripped = true;
   status.ledger->failure = "write: No space left on device";
-  CHECK(status_text(status, false) == golden("status.txt"));
+  check_golden("status.txt", status_text(status, false));
 }
 
 TEST_CASE("disabled logging and a disabled sink are shown, and a past failure stays in sight",
@@ -55,7 +55,7 @@ TEST_CASE("colours come only where they are wanted", "[control][ctl]") {
 TEST_CASE("live sessions as a table", "[control][ctl]") {
   const SessionsAnswer answer{
       .sessions = {sample_session(), sample_session6()}, .more = false, .now = at(1'795'263'662'108)};
-  CHECK(sessions_text(answer, false) == golden("sessions.txt"));
+  check_golden("sessions.txt", sessions_text(answer, false));
 }
 
 TEST_CASE("columns that all sessions leave empty are left out", "[control][ctl]") {
