@@ -9,6 +9,9 @@
 
 namespace natsession {
 
+// A batch that goes on, if slowly, has so many times the patience; then what is done of it is answered.
+inline constexpr int kPatienceForAll = 6;
+
 class Deadline {
  public:
   explicit Deadline(std::chrono::nanoseconds limit) : limit_(limit) { restart(); }

@@ -9,8 +9,6 @@ namespace natsession {
 namespace {
 
 constexpr std::size_t kLineBytes = 256 << 10;
-// A batch that goes on, if slowly, has so many times the patience; then what is done of it is answered.
-constexpr int kPatienceForLines = 6;
 // Between the end of the reading and the end of the process.
 constexpr std::chrono::milliseconds kEndsSoon{200};
 
@@ -121,7 +119,7 @@ void ExecSink::encode(std::span<const SessionRecord> records) {
 
 // Writes, and waits until the command has read it all.
 Answer ExecSink::feed() {
-  const Deadline overall(settings_.timeout * kPatienceForLines);
+  const Deadline overall(settings_.timeout * kPatienceForAll);
   Deadline progress(settings_.timeout);
   Pauses pauses;
   std::size_t read = 0;

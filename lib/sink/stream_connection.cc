@@ -37,8 +37,6 @@ int connect_to(const SocketAddress& address, const Deadline& deadline, UniqueFd&
   return error_number;
 }
 
-// A batch that goes on, if slowly, has so many times the patience; then what is done of it is answered.
-constexpr int kPatienceForAll = 6;
 constexpr std::chrono::milliseconds kVerdictLimit{500};
 
 }  // namespace
