@@ -23,6 +23,12 @@ Command& Command::option(const std::string& names, std::vector<std::string>& tex
   return *this;
 }
 
+Command& Command::option(const std::string& names, std::size_t& number, const std::string& value,
+                         const std::string& help) {
+  app_.add_option(names, number, help)->type_name(value);
+  return *this;
+}
+
 Command& Command::option(const std::string& names, std::size_t& number, std::size_t least, std::size_t most,
                          const std::string& value, const std::string& help) {
   app_.add_option(names, number, help)->type_name(value)->check(CLI::Range(least, most));

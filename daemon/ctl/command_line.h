@@ -36,6 +36,8 @@ class Command {
   // May be given several times, with one value each time.
   Command& option(const std::string& names, std::vector<std::string>& texts, const std::string& value,
                   const std::string& help);
+  Command& option(const std::string& names, std::size_t& number, const std::string& value,
+                  const std::string& help);
   Command& option(const std::string& names, std::size_t& number, std::size_t least, std::size_t most,
                   const std::string& value, const std::string& help);
   // What is given without a name.

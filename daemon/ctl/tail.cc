@@ -93,7 +93,7 @@ void add_tail(Commands& commands) {
   Command command = commands.add("tail", "Show the newest records of the ledger");
   const auto options = std::make_shared<TailCommand>();
   command.flag("-f,--follow", options->follow, "Go on with those that are yet to come");
-  command.option("-n,--lines", options->count, 0, 1'000'000'000, "N", "So many; default 10");
+  command.option("-n,--lines", options->count, "N", "So many; default 10");
   command.option("--format", options->format, "FORMAT", "json, csv or logfmt; default json");
   command.option("--time-format", options->time_format, "FORMAT", "unix, unix_ms or rfc3339; default unix");
   command.footer(

@@ -39,17 +39,15 @@ Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKin
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
   if (!fd) return system_error(path + ": cannot be opened", errno, otherwise);
   std::string text;
-  for (std::size_t size = 0; size <= limit.bytes; text.resize(size)) {
+  for (std::size_t size = 0; size <= limit.bytes;) {
     text.resize(size + std::min<std::size_t>(limit.bytes + 1 - size, 16384));
     const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
     if (count < 0 && errno != EINTR) return system_error(path + ": cannot be read", errno, otherwise);
     size += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
-    if (count == 0) {
-      text.resize(size);
-      return text;
-    }
+    text.resize(size);
+    if (count == 0) break;
   }
-  return Error{otherwise, path + ": is larger than " + format_byte_count(limit)};
+  return text;
 }
 
 }  // namespace natsession

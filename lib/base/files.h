@@ -22,9 +22,9 @@ namespace natsession {
 Result<void> replace_file(const std::string& directory, const std::string& name,
                           std::span<const std::string_view> parts);
 
-// The whole of a small file. `flags` go to open(2) with the usual ones: O_NONBLOCK does not wait for a FIFO's
-// writer.
-// Errors: kPermission, or `otherwise`, with the path: it cannot be opened or read, or is larger than `limit`.
+// The whole of a small file; of one that is larger than `limit`, the first bytes, one more than that. `flags`
+// go to open(2) with the usual ones: O_NONBLOCK does not wait for a FIFO's writer.
+// Errors: kPermission, or `otherwise`, with the path: it cannot be opened or read.
 Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKind otherwise, int flags = 0);
 
 // Whether somebody removed the file or directory behind an open descriptor: what is written to it, nobody

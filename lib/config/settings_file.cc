@@ -157,6 +157,10 @@ Result<std::vector<Assignment>> read_settings(const std::string& path) {
   for (const std::string& file : *files) {
     const auto text = read_file(file, kMaxSettingsFile, ErrorKind::kUsage);
     if (!text) return text.error();
+    if (text->size() > kMaxSettingsFile.bytes) {
+      return usage_error(file + ": is larger than " + format_byte_count(kMaxSettingsFile) +
+                         ": not a configuration file");
+    }
     auto assignments = parse_settings(*text, file);
     if (!assignments) return assignments.error();
     std::move(assignments->begin(), assignments->end(), std::back_inserter(all));

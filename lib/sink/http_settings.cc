@@ -26,6 +26,13 @@ bool is_url_byte(char byte) {
 
 constexpr ByteCount kMaxFile{64 << 10};
 
+Result<std::string> read_secrets(const std::string& path) {
+  auto text = read_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
+  if (text && text->size() > kMaxFile.bytes)
+    return usage_error("read " + path + ": it is larger than 64 KiB");
+  return text;
+}
+
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r";
   text.remove_prefix(std::min(text.size(), text.find_first_not_of(kSpace)));
@@ -46,7 +53,7 @@ bool is_token(std::string_view text) {
 }
 
 Result<std::vector<std::string>> read_headers(const std::string& path) {
-  const auto text = read_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
+  const auto text = read_secrets(path);
   if (!text) return text.error();
   std::vector<std::string> headers;
   std::string_view rest = *text;
@@ -80,7 +87,7 @@ Result<std::string> read_variable(const std::string& name) {
 }
 
 Result<void> read_credentials(const std::string& path, HttpSecrets& secrets) {
-  const auto text = read_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
+  const auto text = read_secrets(path);
   if (!text) return text.error();
   const std::string_view line = trimmed(std::string_view(*text).substr(0, text->find('\n')));
   const std::size_t colon = line.find(':');

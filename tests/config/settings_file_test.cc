@@ -196,7 +196,7 @@ TEST_CASE("a drop-in whose name could not be printed is refused", "[config][file
 TEST_CASE("a file of more than a mebibyte is no configuration", "[config][file]") {
   CHECK(SettingsFolder(std::string(kMaxSettingsFile.bytes, '#')).message().empty());
   CHECK(SettingsFolder(std::string(kMaxSettingsFile.bytes + 1, '#')).message() ==
-        "natsessiond.toml: is larger than 1M");
+        "natsessiond.toml: is larger than 1M: not a configuration file");
 }
 
 TEST_CASE("drop-ins are not without number", "[config][file]") {

@@ -21,9 +21,11 @@ expect() {
 
 # A line for each command, the first for all of them.
 mapfile -t commands < <("$program" --list-options | sed 1d | cut -d' ' -f1)
-[[ ${#commands[@]} -ge 13 ]] || { echo "--list-options tells of ${#commands[@]} commands"; exit 1; }
 printf -v all '%s, ' "${commands[@]}"
 all="there are ${all%, }"
+# A newer command stands behind these.
+known='there are status, sessions, tail, trace, top, timeline, ports, sql, export, enable, disable, check, verify'
+[[ $all == "$known"* ]] || { echo "--list-options tells that $all"; exit 1; }
 expect 2 "unknown command 'bogus'; $all" bogus
 expect 2 "unknown command 'bogus'" --json bogus
 expect 2 "unknown option '--bogus'" --bogus
@@ -51,7 +53,7 @@ expect 2 "'tpc' is not a protocol" sessions --protocol tpc
 expect 2 "'0' is not a limit" sessions --limit 0
 expect 2 '--format' --ledger "$folder" tail --format xml
 expect 2 '--time-format' --ledger "$folder" tail --time-format sundial
-expect 2 '--lines: Value many not in range 0 to 1000000000' --ledger "$folder" tail -n many
+expect 2 '--lines = many' --ledger "$folder" tail -n many
 expect 3 "$folder/nothing" --ledger "$folder/nothing" tail
 expect 3 "$folder/nothing" --ledger "$folder/nothing" verify
 
