@@ -1,7 +1,6 @@
 #include "config/manual.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
 #include "config/options.h"
@@ -19,19 +18,6 @@ constexpr std::string_view kUsage =
 Logs the NAT sessions that this Linux machine forwards, one record for each
 session and window. With no options: source NAT, as JSON, to stdout.
 )";
-
-struct Heading {
-  OptionGroup group;
-  std::string_view text;
-};
-
-constexpr std::array<Heading, 5> kHeadings{{
-    {OptionGroup::kOutput, "Where records go, and how they are written"},
-    {OptionGroup::kSessions, "Which sessions, and what is said of them"},
-    {OptionGroup::kKernel, "The kernel"},
-    {OptionGroup::kLedger, "The ledger, and delivery to sinks"},
-    {OptionGroup::kProgram, "The program"},
-}};
 
 constexpr std::string_view kRest =
     R"(
@@ -127,11 +113,11 @@ void append_help(std::string& out, const Flag& flag) {
 
 std::string help_text() {
   std::string text(kUsage);
-  for (const Heading& heading : kHeadings) {
-    text += "\n" + std::string(heading.text) + "\n";
-    for (const Flag& flag : flags()) {
-      if (flag.group == heading.group) append_help(text, flag);
-    }
+  std::string_view group;
+  for (const Flag& flag : flags()) {
+    if (flag.group != group) text += "\n" + std::string(flag.group) + "\n";
+    group = flag.group;
+    append_help(text, flag);
   }
   return text + "\nSinks\n" + sink_help() + std::string(kRest);
 }
@@ -164,29 +150,29 @@ std::string list_options() {
 }
 
 std::string default_config() {
-  std::string text = R"(# The configuration of natsessiond, the NAT session logger; natsessiond(8) says more.
+  std::string text =
+      R"(# The configuration of natsessiond, the NAT session logger; natsessiond(8) says more.
 #
 # Every setting stands here in a comment: at its default, or with an example where that cannot be written
-# down. Read this file with
+# down; sections such as SINKS are those of natsessiond(8). Read this file with
 #     natsessiond --config /etc/natsessiond/natsessiond.toml
 # Files conf.d/*.toml beside it are read after it, in the order of their names, and flags win over all files.
 # A later list replaces an earlier one. `natsessiond --config FILE --print-config` shows what it comes to, and
 # `systemctl reload natsessiond` (SIGHUP) has it read again.
 )";
-  for (const Heading& heading : kHeadings) {
-    bool first = true;
-    for (const Flag& flag : flags()) {
-      if (flag.group != heading.group || !flag.is_setting()) continue;
-      if (first) text += "\n## " + std::string(heading.text) + "\n";
-      first = false;
-      text += "\n# ";
-      append_wrapped(text, "# ", kFileWidth, flag.help, limits(flag, true));
-      Config config;
-      const auto usual = flag.value.texts(config);
-      const bool can_be_given = flag.is_list() || flag.value.put(config, usual.empty() ? "" : usual.front());
-      text += "#" + flag.key() + " = " +
-              (can_be_given ? flag.toml_value(Config{}) : std::string(flag.example)) + "\n";
-    }
+  std::string_view group;
+  for (const Flag& flag : flags()) {
+    if (!flag.is_setting()) continue;
+    if (flag.group != group) text += "\n## " + std::string(flag.group) + "\n";
+    group = flag.group;
+    text += "\n# ";
+    append_wrapped(text, "# ", kFileWidth, std::string(flag.help) + " " + std::string(flag.more),
+                   limits(flag, true));
+    Config config;
+    const auto usual = flag.value.texts(config);
+    const bool can_be_given = flag.is_list() || flag.value.put(config, usual.empty() ? "" : usual.front());
+    text += "#" + flag.key() + " = " +
+            (can_be_given ? flag.toml_value(Config{}) : std::string(flag.example)) + "\n";
   }
   return text;
 }

@@ -12,7 +12,12 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using enum OptionGroup;
+
+constexpr std::string_view kOutput = "Where records go, and how they are written";
+constexpr std::string_view kSessions = "Which sessions, and what is said of them";
+constexpr std::string_view kKernel = "The kernel";
+constexpr std::string_view kLedger = "The ledger, and delivery to sinks";
+constexpr std::string_view kProgram = "The program";
 
 // A list of what `parse` makes of a text, at most `most`. `same` says why a new one cannot stand beside an
 // old one; empty if it can.
@@ -200,90 +205,112 @@ OptionValue<Config> metrics_option() {
 // The table.
 std::vector<Flag> make_flags() {
   return {
-      {"sink",
-       kOutput,
-       "URL",
-       "Where records go: stdout, file:PATH, journald and others, listed below. May be given several "
-       "times; with a ledger there need be none.",
-       sinks_option(),
-       R"("file:/var/log/natsession.json")",
-       {},
+      {"sink", kOutput, "URL",
+       "Where records go: stdout, file:PATH, journald and others (see SINKS). May be given several times; "
+       "with a ledger there need be none.",
+       "Others are a syslog server, an HTTP server and a command. Every sink gets every record.",
+       sinks_option(), R"("file:/var/log/natsession.json")", "",
        /*needs_one=*/false,
        /*may_be_secret=*/true},
       {"format", kOutput, "FORMAT", "How records are written: json, csv or logfmt.",
+       "json is one object a line, csv has a header line, and logfmt is key=value pairs.",
        choice_option(&Config::format,
                      named({RecordFormat::kJson, RecordFormat::kCsv, RecordFormat::kLogfmt}))},
       {"time-format", kOutput, "FORMAT", "How times are written: unix (seconds), unix_ms or rfc3339.",
+       "unix is seconds since 1970 with milliseconds behind the point, unix_ms whole milliseconds, and "
+       "rfc3339 a date and time in UTC.",
        choice_option(&Config::time_format,
                      named({TimeFormat::kUnix, TimeFormat::kUnixMs, TimeFormat::kRfc3339}))},
-      {"fields", kOutput, "SET", "Fields of csv and logfmt: all, or cloud for the fifteen that clouds give.",
-       choice_option(&Config::fields, named({FieldSet::kAll, FieldSet::kCloud}))},
+      {"fields", kOutput, "SET",
+       "Fields of csv and logfmt: all, or cloud for the fifteen that clouds' NAT gateways give.",
+       "JSON always has all.", choice_option(&Config::fields, named({FieldSet::kAll, FieldSet::kCloud}))},
       {"nat", kSessions, "KIND", "Sessions whose source (snat) or destination (dnat) is translated, or any.",
+       "A session with both is logged as source NAT, with the destination that was asked for.",
        choice_option(&Config::nat, Names<NatSelection>{{"snat", NatSelection::kSnat},
                                                        {"dnat", NatSelection::kDnat},
                                                        {"any", NatSelection::kAny}})},
       {"records", kSessions, "MODE",
-       "window: one record for each window with traffic, and one at the end. end: one a session. "
-       "start-end: one when it begins, one when it ends.",
+       "window: one record for each --window with traffic, and one when the session ends. end: one, when "
+       "it ends. start-end: one when it begins, one when it ends.",
+       "",
        choice_option(&Config::records, Names<RecordMode>{{"window", RecordMode::kWindow},
                                                          {"end", RecordMode::kEnd},
                                                          {"start-end", RecordMode::kStartEnd}})},
       {"window", kSessions, "TIME", "Length of the windows, which are aligned to the clock.",
+       "A TIME is a whole number and ms, s, m, h or d. At each end of a window the connection table is "
+       "read once.",
        time_option(&Config::window, {kMinWindow, kMaxWindow})},
-      {"instance", kSessions, "ID", "Name of this NAT gateway in every record.", instance_option(),
-       R"("nat-1")", "the host's name"},
+      {"instance", kSessions, "ID", "Name of this NAT gateway in every record.", "It has at most 255 bytes.",
+       instance_option(), R"("nat-1")", "the host's name"},
       {"vpc-id", kSessions, "[PREFIX=]ID",
-       "vpc_id of sessions from an address prefix, from zone:N or with mark:V[/MASK]; without PREFIX, "
-       "of all others. May be given several times.",
+       "vpc_id of sessions from an address prefix, from zone:N or with mark:V[/MASK]; without PREFIX, of "
+       "all others. May be given several times.",
+       "The address is that of the private side (10.0.0.0/8=blue), the zone is that of conntrack "
+       "(zone:7=green), and the bits of a mark outside its mask do not count (mark:0x10/0xff=red). The "
+       "longest prefix that matches is taken, else the first zone, else the first mark, else the rule "
+       "without PREFIX; where there is none the field is empty.",
        vpc_rules_option(), R"("10.0.0.0/8=blue")"},
-      {"events",
-       kKernel,
-       "LIST",
-       "Events to ask for, of new, update and destroy. Fewer cost the forwarding path less.",
-       events_option(),
-       R"(["new", "destroy"])",
-       {},
+      {"events", kKernel, "LIST",
+       "Events to ask the kernel for, of new, update and destroy, with commas between them. Fewer cost the "
+       "forwarding path less.",
+       "destroy alone costs it least, and still logs every session, when it ends. Without destroy a "
+       "session's end is found only when a window closes.",
+       events_option(), R"(["new", "destroy"])", "",
        /*needs_one=*/true},
       {"netns", kKernel, "NAME",
-       "Network namespace to watch, by its name in 'ip netns' or by its path. May be given several "
+       "Network namespace to watch, by its name in ip-netns(8) or by its path. May be given several "
        "times; records then say which.",
-       netns_option(), R"("nat")", "the daemon's own"},
+       "They do so in the field netns. Each namespace has a collector of its own.", netns_option(),
+       R"("nat")", "the daemon's own"},
       {"rcvbuf", kKernel, "SIZE", "Receive buffer of the event socket.",
+       "A bigger one holds a longer burst: one event takes about 1 KiB. What the kernel granted is said at "
+       "the start.",
        size_option(&Config::rcvbuf, {{4ULL << 10}, {2ULL << 30}})},
       {"reliable", kKernel, "MODE",
-       "Whether the kernel keeps ends of sessions that do not fit the buffer and sends them again: on, "
-       "off, or auto: on, but off while that fills the conntrack table (see guard).",
+       "Whether the kernel keeps ends of sessions that do not fit the receive buffer and sends them again: "
+       "on, off, or auto: on, but off while that fills the conntrack table (see --guard).",
+       "on loses no session, whatever the burst; but each flow whose end is kept counts against "
+       "nf_conntrack_max, and a full table drops new connections. auto then goes off, because "
+       "forwarding comes before logging. While off, what does not fit is lost, counted, and told by a gap "
+       "record.",
        choice_option(&Config::reliable, Names<ReliableMode>{{"auto", ReliableMode::kAuto},
                                                             {"on", ReliableMode::kOn},
                                                             {"off", ReliableMode::kOff}})},
       {"guard", kKernel, "PERCENT",
-       "With --reliable auto: off above this share of nf_conntrack_max while events are delayed, on "
+       "With --reliable=auto: off above this share of nf_conntrack_max while events are delayed, on "
        "again below three quarters of it.",
-       guard_option()},
+       "What is compared is nf_conntrack_count.", guard_option()},
       {"tune", kKernel, "",
        "Set the sysctls that a full log needs: accounting, timestamps, events for every flow.",
+       "That is done at the start, and they stay set; see WHAT THE KERNEL MUST DO.",
        switch_option(&Config::tune)},
       {"ledger", kLedger, "DIR",
-       "Keep all records in DIR, the ledger, and deliver them to the sinks from there. natsessionctl "
+       "Keep all records in DIR, the ledger, and deliver them to the sinks from there. natsessionctl(8) "
        "asks it.",
-       text_option(&Config::ledger), R"("/var/lib/natsessiond/ledger")", "none: a bounded queue in memory"},
-      {"retention", kLedger, "TIME", "How long the ledger keeps records.",
+       "DIR is made when it is absent. A sink that was away gets what it missed, also over a restart. "
+       "Without --sink the ledger is all there is.",
+       text_option(&Config::ledger), R"("/var/lib/natsessiond/ledger")",
+       "none, but a bounded queue in memory"},
+      {"retention", kLedger, "TIME", "How long the ledger keeps records.", "",
        time_option(&Config::retention, {minutes(1), hours(24 * 3660)})},
       {"ledger-max", kLedger, "SIZE",
-       "How large the ledger may grow. Beyond it the oldest records go, also those that a sink has yet "
-       "to get.",
+       "How large the ledger may grow. Beyond it the oldest records go, also those that a sink has yet to "
+       "get.",
+       "The sink then gets a gap record that says so.",
        size_option(&Config::ledger_max, {.least = {16ULL << 20}})},
       {"sync", kLedger, "WHEN",
        "How often what arrived is written to the ledger and forced to disk: a time, always, or never "
        "(written each second, not forced).",
-       sync_option()},
-      {"batch", kLedger, "N", "Records that a remote sink is given at once, at most.",
+       "With never it is left to the kernel to bring it to disk.", sync_option()},
+      {"batch", kLedger, "N", "Records that a remote sink is given at once, at most.", "",
        number_option(&Config::batch, kBatchRange)},
-      {"batch-bytes", kLedger, "SIZE", "Their size, at most.",
+      {"batch-bytes", kLedger, "SIZE", "Their size, at most.", "",
        size_option(&Config::batch_bytes, kBatchBytesRange)},
-      {"linger", kLedger, "TIME", "How long a record waits for a batch to fill.",
+      {"linger", kLedger, "TIME", "How long a record waits for a batch to fill.", "",
        time_option(&Config::linger, kLingerRange)},
       {"suspend", kLedger, "TIME", "How long delivery to a sink rests after its target refused.",
+       "That is, it does not exist, forbids all writes, or finds the credentials wrong. After the "
+       "rest, once there is new data, one batch is sent as a test.",
        time_option(&Config::suspend, kSuspendRange)},
       {"config",
        kProgram,
@@ -291,27 +318,37 @@ std::vector<Flag> make_flags() {
        "Read settings from FILE, then from conf.d/*.toml beside it. Flags win over files.",
        {},
        {},
+       {},
        "no file"},
       {"control", kProgram, "PATH",
-       "Serve status, live sessions and metrics on this unix socket; natsessionctl asks it.",
-       control_option(), R"("/run/natsessiond/control.sock")"},
+       "Serve status, live sessions and metrics on this unix socket; natsessionctl(8) asks it.",
+       "The socket has mode 0660, and the group natsession where there is one.", control_option(),
+       R"("/run/natsessiond/control.sock")"},
       {"metrics", kProgram, "HOST:PORT", "Serve /metrics for Prometheus on this address, too.",
+       "Nothing else is served there. An IPv6 address stands in brackets; without HOST it is every address.",
        metrics_option(), R"("127.0.0.1:9469")"},
-      {"log-level", kProgram, "LEVEL", "The daemon's own messages, on stderr: error, warning, info or debug.",
+      {"log-level", kProgram, "LEVEL",
+       "The least important of the daemon's own messages on stderr: error, warning, info or debug.",
+       "They begin with a level such as <4> when stderr leads to the journal. debug tells of each dump of "
+       "the connection table, of what each sink has delivered by then, of what was opened, and of each "
+       "setting that a reload has changed.",
        choice_option(&Config::log_level, Names<LogLevel>{{"error", LogLevel::kError},
                                                          {"warning", LogLevel::kWarning},
                                                          {"info", LogLevel::kInfo},
                                                          {"debug", LogLevel::kDebug}})},
       {"check", kProgram, "",
-       "Say what the kernel and this configuration lack for a full log and how to mend it, and exit."},
+       "Say what the kernel and this configuration lack for a full log and how to mend it, and exit.",
+       "Permissions are looked at, too; nothing is changed. The exit status is 0 if nothing is lacking and 3 "
+       "otherwise."},
       {"print-config", kProgram, "",
-       "Print the effective configuration, and where each value comes from, and exit."},
+       "Print the effective configuration, and where each value comes from, and exit.",
+       "It is a file that --config reads back, with the default of every key."},
       {"default-config", kProgram, "",
-       "Print a configuration file with every setting at its default, in a comment, and exit."},
+       "Print a configuration file that explains every setting, each in a comment at its default, and exit."},
       {"list-options", kProgram, "",
        "Print every option and the values that it knows, for a shell's completion, and exit."},
       {"version", kProgram, "", "Print the version and exit."},
-      {"help", kProgram, "", "Print this and exit."},
+      {"help", kProgram, "", "Print a summary and exit."},
   };
 }
 

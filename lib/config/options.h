@@ -1,5 +1,6 @@
-// The options of natsessiond, in one table. The command line, the configuration file, --print-config, --help
-// and the completion of shells are made from it, so they have the same names, ranges and defaults.
+// The options of natsessiond, in one table. The command line, the configuration file, --print-config, --help,
+// the manual page and the completion of shells are made from it, so they have the same names, ranges and
+// defaults.
 // Threads: any.
 #pragma once
 
@@ -14,14 +15,13 @@
 
 namespace natsession {
 
-enum class OptionGroup { kOutput, kSessions, kKernel, kLedger, kProgram };
-
 // A row.
 struct Flag {
-  std::string_view name;  // the flag without its dashes
-  OptionGroup group;
+  std::string_view name;             // the flag without its dashes
+  std::string_view group;            // the heading under which it stands
   std::string_view value_name;       // for --help; empty if the flag takes no value
   std::string_view help;             // what it does; range and default are added to it
+  std::string_view more = {};        // whole sentences that --help leaves to the file and to the manual
   OptionValue<Config> value = {};    // nothing to put: not a setting, that is, not a key of the file either
   std::string_view example = {};     // a value in TOML, for messages; empty: the default is one
   std::string_view no_default = {};  // what holds where nothing is given, if the default's text does not say

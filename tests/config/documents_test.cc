@@ -1,6 +1,7 @@
 // What people read about the options must not fall behind the option table.
 #include <algorithm>
-#include <fstream>
+#include <cstdlib>
+#include <regex>
 #include <sstream>
 
 #include <catch2/catch.hpp>
@@ -9,17 +10,12 @@
 #include "config/options.h"
 #include "parsing.h"
 #include "sink/registry.h"
+#include "support/files.h"
 
 namespace natsession::testing {
 namespace {
 
-std::string packaged(const std::string& name) {
-  std::ifstream file(std::string(NATSESSION_PACKAGING "/") + name);
-  REQUIRE(file);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
+const std::string kPage = NATSESSION_PACKAGING "/man/natsessiond.8";
 
 bool has_word(const std::string& text, const std::string& word) {
   for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
@@ -38,9 +34,9 @@ std::string commented_key(const std::string& line) {
   return line.substr(1, end - 1);
 }
 
-std::string without_backslashes(std::string text) {
-  std::erase(text, '\\');  // roff writes \- for a hyphen that can be copied
-  return text;
+// Without fonts, and the backslash in \-, which roff has for a hyphen that can be copied.
+std::string without_roff(const std::string& text) {
+  return std::regex_replace(text, std::regex(R"(\\(f[BIPR])?)"), "");
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -50,16 +46,11 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-TEST_CASE("help and the manual page have every flag, and no other", "[config][documents]") {
+TEST_CASE("help has every flag, and the manual pages no other", "[config][documents]") {
   const std::string help = help_text();
-  const std::string manual = without_backslashes(packaged("man/natsessiond.8"));
-  for (const Flag& flag : flags()) {
-    CAPTURE(flag.name);
-    CHECK(has_word(help, flag.flag()));
-    CHECK(has_word(manual, flag.flag()));
-  }
-  for (const char* name : {"man/natsessiond.8", "man/natsessiond.toml.5"}) {
-    const std::string text = without_backslashes(packaged(name));
+  for (const Flag& flag : flags()) CHECK(has_word(help, flag.flag()));
+  for (const std::string& name : {kPage, std::string(NATSESSION_PACKAGING "/man/natsessiond.toml.5")}) {
+    const std::string text = without_roff(read_file(name));
     for (std::size_t at = text.find("--"); at != std::string::npos; at = text.find("--", at + 2)) {
       const std::string found = text.substr(at + 2, text.find_first_not_of(kNameLetters, at + 2) - at - 2);
       if (found.empty() || found.front() == '-') continue;
@@ -70,27 +61,66 @@ TEST_CASE("help and the manual page have every flag, and no other", "[config][do
   }
 }
 
-TEST_CASE("the manual page has every setting's range and default as the option table has them",
-          "[config][documents]") {
-  const std::string manual = without_backslashes(packaged("man/natsessiond.8"));
+// A text of a row in roff: bold what is typed as it stands, pages and sections; italic names of values,
+// fields and files.
+std::string marked_up(const Flag& flag, const std::string& text) {
+  static const std::regex kToken(
+      // bold: flags, name(8), zone:7=green, zone:, sections
+      R"((--[a-z-]+(?:=\w+)?|[a-z-]+(?=\(\d\))|[\w.:/]+=\w+|[a-z]+:(?=[A-Z])|)"
+      R"(stdout|journald|SINKS|[A-Z]{2,}(?: [A-Z]{2,})+)|)"
+      // italic: N, nf_conntrack_max, conf.d/*.toml
+      R"((\b(?:PATH|MASK|N|V)\b|\w+_\w+|[\w.]*/[a-z*][\w./*]*\w)|[\w-]+)");
+  const auto& words = flag.value.words;
+  std::string roff, rest = text;
+  for (std::smatch match; std::regex_search(rest, match, kToken); rest = match.suffix()) {
+    const std::string token = match.str();
+    const bool bold = match[1].matched ||
+                      (flag.takes_value() && std::find(words.begin(), words.end(), token) != words.end());
+    const bool italic =
+        match[2].matched || (token.size() > 1 && flag.value_name.find(token) != std::string_view::npos);
+    const std::string font = bold ? "\\fB" : italic ? "\\fI" : "";
+    roff += match.prefix().str() + (font.empty() ? token : font + token + "\\fP");
+  }
+  return roff + rest;
+}
+
+// All rows as they stand in the manual page, a sentence a line.
+std::string options_in_roff() {
+  std::string roff;
+  std::string_view group;
   for (const Flag& flag : flags()) {
-    if (!flag.is_setting() || !flag.takes_value()) continue;
-    CAPTURE(flag.name);
-    const std::size_t at = manual.find(".BI " + flag.flag() + "~");
-    REQUIRE(at != std::string::npos);
-    std::string entry = manual.substr(at, manual.find("\n.TP", at) - at);
-    std::replace(entry.begin(), entry.end(), '\n', ' ');
-    const std::string usual = usual_text(flag.value);
-    CHECK(has_word(entry, "Default: " + (!flag.no_default.empty() ? std::string(flag.no_default.substr(
-                                                                        0, flag.no_default.find(':')))
-                                         : usual.empty()          ? "none"
-                                                                  : usual)));
-    CHECK(entry.find(flag.value.range) != std::string::npos);
+    if (flag.group != group) roff += ".SS " + std::string(flag.group) + "\n";
+    group = flag.group;
+    std::string text(flag.help);
+    if (!flag.more.empty()) text += " " + std::string(flag.more);
+    if (!flag.value.range.empty()) text += " Range: " + flag.value.range + ".";
+    if (flag.takes_value()) {
+      const std::string usual(flag.no_default.empty() ? usual_text(flag.value) : flag.no_default);
+      text += " Default: " + (usual.empty() ? "none" : usual) + ".";
+    }
+    roff += ".TP\n\\fB" + flag.flag() + "\\fP" + (flag.takes_value() ? "\\~" : "");
+    roff += std::regex_replace(std::string(flag.value_name), std::regex("[A-Z]+"), "\\fI$&\\fP") + "\n";
+    roff += std::regex_replace(marked_up(flag, text), std::regex("\\. "), ".\n") + "\n";
+  }
+  return std::regex_replace(roff, std::regex("-"), "\\-");
+}
+
+TEST_CASE("the manual page says of the options what their rows say", "[config][documents]") {
+  const std::string page = read_file(kPage);
+  const std::size_t begin = page.find(".SS ", page.find(".SH OPTIONS\n"));
+  const std::string wanted =
+      page.substr(0, begin) + options_in_roff() + page.substr(page.find(".SH SINKS\n"));
+  if (std::getenv("NATSESSION_GOLDEN_WRITE") != nullptr) write_file(kPage, wanted);
+  const auto is = lines_of(read_file(kPage)), ought = lines_of(wanted);
+  const auto [there, here] = std::mismatch(is.begin(), is.end(), ought.begin(), ought.end());
+  if (there != is.end()) {
+    FAIL(kPage << ":" << there - is.begin() + 1 << " is\n  " << *there << "\nwhere the rows say\n  " << *here
+               << "\nNATSESSION_GOLDEN_WRITE=1 build/release/tests/config/test_config writes it anew");
   }
 }
 
 TEST_CASE("the manual page has every sink and its options", "[config][documents]") {
-  std::string manual = without_backslashes(packaged("man/natsessiond.8"));
+  const std::string manual = without_roff(read_file(kPage));
   for (const SinkKind& kind : sink_kinds()) {
     CAPTURE(kind.scheme);
     CHECK(has_word(manual, std::string(kind.scheme)));
