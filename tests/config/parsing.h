@@ -44,7 +44,7 @@ inline Config defaults() {
   return config;
 }
 
-// Every setting, and none at its default.
+// Settings of every kind, and none at its default.
 inline constexpr std::string_view kEverySetting = R"(
 sink = ["file:/var/log/nat.json?keep=3&rotate_time=1d", "journald"]
 format = "logfmt"
