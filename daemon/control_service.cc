@@ -13,20 +13,11 @@ constexpr std::chrono::seconds kPortUsageAge{3};
 // So long a question waits for a newer one.
 constexpr std::chrono::milliseconds kPortUsagePatience{1500};
 
-std::string build_text() {
-#ifdef NDEBUG
-  return fmt::format("g++ {}, optimised", __VERSION__);
-#else
-  return fmt::format("g++ {}, with assertions", __VERSION__);
-#endif
-}
-
 }  // namespace
 
-ControlService::ControlService(const Config& config, Collectors& collectors, Delivery& delivery,
+ControlService::ControlService(Collectors& collectors, Delivery& delivery,
                                std::vector<std::unique_ptr<LiveSessions>> tables, const Clock& clock)
-    : config_(config),
-      collectors_(collectors),
+    : collectors_(collectors),
       delivery_(delivery),
       tables_(std::move(tables)),
       clock_(clock),
@@ -47,7 +38,7 @@ Status ControlService::status() {
   tick();
   Status status;
   status.version = NATSESSION_VERSION;
-  status.build = build_text();
+  status.build = NATSESSION_BUILD;
   status.started = started_;
   status.now = to_ms(clock_.now());
   status.logging = logging_.load(std::memory_order_relaxed);

@@ -9,7 +9,6 @@
 
 #include "base/guarded.h"
 #include "collector_thread.h"
-#include "config/config.h"
 #include "control/control_handler.h"
 #include "control/rate_meter.h"
 #include "delivery/delivery.h"
@@ -22,7 +21,7 @@ using Collectors = std::vector<std::unique_ptr<CollectorThread>>;
 class ControlService final : public ControlHandler {
  public:
   // All outlive the service. `tables` are one for each collector, or none.
-  ControlService(const Config& config, Collectors& collectors, Delivery& delivery,
+  ControlService(Collectors& collectors, Delivery& delivery,
                  std::vector<std::unique_ptr<LiveSessions>> tables, const Clock& clock);
 
   // Once a second or so: how fast things grow.
@@ -44,7 +43,6 @@ class ControlService final : public ControlHandler {
   [[nodiscard]] bool wait_for_port_usage(const CollectorThread& collector, std::chrono::nanoseconds since,
                                          std::chrono::nanoseconds deadline) const;
 
-  const Config& config_;
   Collectors& collectors_;
   Delivery& delivery_;
   const std::vector<std::unique_ptr<LiveSessions>> tables_;

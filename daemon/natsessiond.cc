@@ -166,7 +166,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
   }
-  ControlService service(config, collectors, *delivery, std::move(tables), clock);
+  ControlService service(collectors, *delivery, std::move(tables), clock);
   Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice);
   supervisor = &main_loop;
   if (auto started = delivery_threads.start(); !started) return fail(started.error());

@@ -51,6 +51,19 @@ build() {
   with_tame_addresses cmake --preset "$preset" && with_tame_addresses cmake --build --preset "$preset" -j "$jobs"
 }
 
+# A preset is built while the tests of the one before it run, in the cycles that they leave: SCHED_IDLE gives way to
+# whatever else would run. A process group of its own, so that an interrupted run leaves no compiler behind.
+building=
+build_ahead() {
+  local preset=$1
+  mkdir -p build
+  set -m
+  { chrt --idle --pid 0 "$BASHPID" || true; build; } >"build/$preset.log" 2>&1 &
+  building=$!
+  set +m
+}
+trap '[ -z "$building" ] || kill -- "-$building" 2>/dev/null || true' EXIT
+
 # One of the numbers in the head of a JUnit report.
 count_of() { sed -n "/^[[:space:]]*$1=\"/{s/[^0-9]*\([0-9]*\).*/\1/p;q}" "$2"; }
 
@@ -105,9 +118,16 @@ if [ -z "$label" ] && [ ${#presets[@]} -gt 1 ]; then
   esac
 fi
 
-for preset in "${presets[@]}"; do
+build_ahead "${presets[0]}"
+for i in "${!presets[@]}"; do
+  preset=${presets[i]} next=${presets[i + 1]-}
   begun=$SECONDS
-  if ! build; then
+  tail --pid="$building" -n +1 -f "build/$preset.log"
+  status=0
+  wait "$building" || status=$?
+  building=
+  [ -z "$next" ] || build_ahead "$next"
+  if [ "$status" != 0 ]; then
     failed=$((failed + 1))
     told "$begun" "build $preset" "FAILED"
     continue

@@ -18,17 +18,14 @@
 #include "query/traffic_dice.h"
 #include "support/files.h"
 #include "support/manual_clock.h"
+#include "support/sanitizer.h"
 #include "support/temp_dir.h"
 
 namespace natsession::testing {
 
 // How often a test of random questions asks: fewer times where a sanitizer makes each of them slow.
 constexpr int rounds(int all) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return all / 4;
-#else
-  return all;
-#endif
+  return kSanitizers.empty() ? all : all / 4;
 }
 
 // A ledger that is written in frames and segments as small as the test likes.

@@ -1,12 +1,12 @@
-// Whether this is compiled for the thread sanitizer, which makes all some ten times slower.
+// What the tests are compiled for, as -fsanitize= has it: a sanitizer makes all slower, that of threads some
+// ten times.
 #pragma once
+
+#include <string_view>
 
 namespace natsession::testing {
 
-#ifdef __SANITIZE_THREAD__
-inline constexpr bool kThreadSanitizer = true;
-#else
-inline constexpr bool kThreadSanitizer = false;
-#endif
+inline constexpr std::string_view kSanitizers = NATSESSION_SANITIZE;  // empty: none
+inline constexpr bool kThreadSanitizer = kSanitizers == "thread";
 
 }  // namespace natsession::testing
