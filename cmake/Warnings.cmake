@@ -10,6 +10,7 @@ target_compile_definitions(natsession_options INTERFACE $<$<CXX_COMPILER_ID:Clan
 if(NATSESSION_WERROR)
   target_compile_options(natsession_options INTERFACE -Werror)
 endif()
+target_compile_definitions(natsession_options INTERFACE NATSESSION_SANITIZE="${NATSESSION_SANITIZE}")
 if(NATSESSION_SANITIZE)
   # The sanitizers' own code makes g++ 12 see uninitialised members in std::function and std::regex, and sizes that
   # cannot be in std::string: these stay warnings there.

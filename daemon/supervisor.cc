@@ -262,17 +262,15 @@ bool Supervisor::wait_for_collectors(std::chrono::seconds limit) {
 
 int Supervisor::drain() {
   const Drained drained = delivery_threads_.drain_and_stop(kDrainLimit);
-  bool hung = false;
   for (const Drained::Undelivered& sink : drained.undelivered) {
     log_error(fmt::format("sink {}: {} records were not delivered{}", sink.sink, sink.records,
                           sink.hung ? ": it did not come back from a write" : ""));
-    hung = hung || sink.hung;
   }
   std::uint64_t records = 0;
   for (const auto& collector : collectors_) records += collector->report().records.total();
   const int status = failed_ || !drained ? 1 : 0;
   log_info(fmt::format("stopped: {} records written", records));
-  if (hung) ::_exit(status);  // the thread that hangs still uses what would be destroyed
+  if (drained.any_hung()) ::_exit(status);  // the thread that hangs still uses what would be destroyed
   return status;
 }
 

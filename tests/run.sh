@@ -120,14 +120,13 @@ fi
 
 build_ahead "${presets[0]}"
 for i in "${!presets[@]}"; do
-  preset=${presets[i]} next=${presets[i + 1]-}
-  begun=$SECONDS
+  preset=${presets[i]} next=${presets[i + 1]-} begun=$SECONDS
   tail --pid="$building" -n +1 -f "build/$preset.log"
-  status=0
-  wait "$building" || status=$?
+  built=yes
+  wait "$building" || built=no
   building=
   [ -z "$next" ] || build_ahead "$next"
-  if [ "$status" != 0 ]; then
+  if [ "$built" = no ]; then
     failed=$((failed + 1))
     told "$begun" "build $preset" "FAILED"
     continue

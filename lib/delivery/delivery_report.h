@@ -56,9 +56,6 @@ struct SinkReport {
   friend bool operator==(const SinkReport&, const SinkReport&) = default;
 };
 
-// The code and the message as one text, `CODE: message`.
-[[nodiscard]] std::string failure_text(const SinkReport& sink);
-
 struct LedgerReport {
   std::string directory;
   std::uint64_t bytes = 0;

@@ -58,10 +58,6 @@ SinkReport report_of(const SinkState& state, const LogStatus& log, const Clock& 
   return report;
 }
 
-std::string failure_text(const SinkReport& report) {
-  return report.code.empty() ? report.message : report.code + ": " + report.message;
-}
-
 bool Drained::any_hung() const {
   const auto hung = [](const Undelivered& entry) { return entry.hung; };
   return std::any_of(undelivered.begin(), undelivered.end(), hung) ||

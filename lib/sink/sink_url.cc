@@ -142,13 +142,6 @@ Error SinkUrl::wrong(const Option& option, std::string_view why) const {
   return wrong(option.key + ": " + std::string(why));
 }
 
-const std::string* SinkUrl::find(std::string_view key) const {
-  for (const Option& option : options) {
-    if (option.key == key) return &option.value;
-  }
-  return nullptr;
-}
-
 Result<void> SinkUrl::has_no_target() const {
   if (!target.empty()) return wrong("'" + target + "': " + scheme + " takes no path or address");
   return {};

@@ -45,8 +45,6 @@ struct SinkUrl {
   [[nodiscard]] Error wrong(std::string_view why) const;
   [[nodiscard]] Error wrong(const Option& option, std::string_view why) const;
 
-  // The option's value, or null if it is not given.
-  [[nodiscard]] const std::string* find(std::string_view key) const;
   // Errors: kUsage if there is a target: for a sink that needs none.
   [[nodiscard]] Result<void> has_no_target() const;
 };

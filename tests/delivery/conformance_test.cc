@@ -144,7 +144,7 @@ TEST_CASE_OF_BOTH_LOGS("a throttled sink is left alone for as long as it asks, a
   CHECK(turn.depth == Notifier::Sleep::kDeep);
   const SinkReport status = rig.status(0);
   CHECK(status.state == DeliveryState::kFailed);
-  CHECK(failure_text(status) == "ShardWriteQuotaExceed: PUT: 429");
+  CHECK(status.code + ": " + status.message == "ShardWriteQuotaExceed: PUT: 429");
   CHECK(status.breaker == Breaker::State::kClosed);
   CHECK_FALSE(status.suspended_until);
   rig.run_after(30s - 1ns);

@@ -156,7 +156,7 @@ TEST_CASE_OF_BOTH_LOGS("a sink that nothing happened to is well", "[delivery][st
   CHECK(status.name == "a");
   CHECK(status.enabled);
   CHECK(to_string(status.state) == "Success");
-  CHECK(failure_text(status).empty());
+  CHECK((status.code + status.message).empty());
   CHECK_FALSE(status.last_failure_at);
   CHECK_FALSE(status.last_delivery);
   CHECK_FALSE(status.oldest_waiting);
@@ -168,11 +168,11 @@ TEST_CASE_OF_BOTH_LOGS("a passing fault shows as Failed with its message, and st
   TestType rig(sinks({{Answer::retry_later(0, "connect x: Connection refused")}}));
   rig.feed(0, 5);
   CHECK(to_string(rig.status(0).state) == "Failed");
-  CHECK(failure_text(rig.status(0)) == "connect x: Connection refused");
+  CHECK(rig.status(0).message == "connect x: Connection refused");
   const UnixMs failed = to_ms(rig.clock.now());
   rig.run_after(1s);
   CHECK(rig.status(0).state == DeliveryState::kSuccess);
-  CHECK(failure_text(rig.status(0)) == "connect x: Connection refused");
+  CHECK(rig.status(0).message == "connect x: Connection refused");
   CHECK(rig.status(0).last_failure_at == failed);
   CHECK(rig.status(0).last_delivery == to_ms(rig.clock.now()));
 }

@@ -7,6 +7,7 @@ import io
 import json
 import signal
 import subprocess
+from pathlib import Path
 
 import ctl
 from case import LabCase, main
@@ -20,29 +21,9 @@ PORT = 7000
 VICTIM = "203.0.113.157"
 SURGE_SESSIONS, SURGE_BYTES = 40, 20_000
 
-BY_MINUTE = f"""
-    select
-        sum(bytes_from_vpc) as total_bytes, /* Core field for analyzing the cause of the failure */
-        date_trunc('minute', __time__) as ts_min /* Statistics by minute */
-    from
-        log
-    where
-        pub_ip = '{VICTIM}' /* Filter by specific destination IP */
-    group by
-        ts_min
-"""
-BY_HOST = f"""
-    select
-        pri_ip,
-        sum(bytes_from_vpc) as total_bytes, /* Core field for analyzing the cause of the failure */
-        date_trunc('minute', __time__) as ts_min /* Statistics by minute */
-    from
-        log
-    where
-        pub_ip = '{VICTIM}' /* Filter by specific destination IP */
-    group by
-        ts_min, pri_ip
-"""
+STATEMENTS = Path(__file__).parent.parent / "query"  # the two of the document, word for word
+BY_MINUTE = (STATEMENTS / "surge_by_minute.sql").read_text()
+BY_HOST = (STATEMENTS / "surge_by_host.sql").read_text()
 
 
 class QueryTest(LabCase):

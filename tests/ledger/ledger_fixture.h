@@ -126,8 +126,8 @@ inline void run_to_rest(Compactor& compactor) {
 
 class LedgerFixture {
  public:
-  LedgerFixture() {
-    settings.directory = temp_.file("ledger");
+  explicit LedgerFixture(const std::string& directory = {}) {
+    settings.directory = directory.empty() ? temp_.file("ledger") : directory;
     open();
     compactor.emplace(settings, clock);
   }

@@ -13,6 +13,15 @@ SqlRows sorted(SqlRows rows) {
   return rows;
 }
 
+// How many rows the answer has, which must be those of the plain table.
+std::size_t check(SqlSession& session, PlainTable& plain, const std::string& sql) {
+  CAPTURE(sql);
+  const SqlAnswer answer = ask(session, sql);
+  if (answer.error) FAIL(answer.error->message);
+  REQUIRE(sorted(answer.rows) == sorted(plain.ask(sql)));
+  return answer.rows.size();
+}
+
 struct Fixture {
   Fixture() {
     ledger.fill(dice.traffic(700, at_minute(0), at_minute(120), 10), 100, 3);
@@ -27,14 +36,7 @@ TEST_CASE_METHOD(Fixture, "random SQL answers as over a plain table with the sam
   PlainTable plain(ledger.all, ledger.view());
   SqlDice questions(62, ledger.all);
   std::size_t rows = 0;
-  for (int i = 0; i < rounds(1000); ++i) {
-    const std::string sql = questions.roll();
-    CAPTURE(sql);
-    const SqlAnswer answer = ask(*session, sql);
-    if (answer.error) FAIL(answer.error->message);
-    REQUIRE(sorted(answer.rows) == sorted(plain.ask(sql)));
-    rows += answer.rows.size();
-  }
+  for (int i = 0; i < rounds(1000); ++i) rows += check(*session, plain, questions.roll());
   CHECK(rows > static_cast<std::size_t>(rounds(6'000)));
 }
 
@@ -78,10 +80,7 @@ TEST_CASE_METHOD(Fixture, "whole rows, subqueries and windows answer as over a p
         "SELECT sum(bytes_from_vpc) / 1024 / 1024 / 1024, sum(bytes_from_vpc) / 1024.0 FROM log",
         "SELECT count(DISTINCT pri_ip) FROM log WHERE in_prefix(pri_ip, '10.0.0.0/8') AND NOT "
         "in_prefix(pri_ip, '10.0.1.0/24')"}) {
-    CAPTURE(sql);
-    const SqlAnswer answer = ask(*session, sql);
-    if (answer.error) FAIL(answer.error->message);
-    CHECK(sorted(answer.rows) == sorted(plain.ask(sql)));
+    check(*session, plain, sql);
   }
 }
 
@@ -108,38 +107,18 @@ TEST_CASE("joins and inner questions answer as over a plain table", "[query][sql
         "SELECT count(*) FROM log a LEFT JOIN log b ON b.pri_ip = a.orig_dst_ip WHERE b.pri_ip IS NULL",
         "SELECT (SELECT count(*) FROM log b WHERE b.pri_ip = a.pri_ip AND b.zone = a.zone) FROM log a WHERE "
         "a.seq = 1"}) {
-    CAPTURE(sql);
-    const SqlAnswer answer = ask(*session, sql);
-    if (answer.error) FAIL(answer.error->message);
-    CHECK(sorted(answer.rows) == sorted(plain.ask(sql)));
+    check(*session, plain, sql);
   }
 }
 
-// The words of the cloud's page, an address filled in.
-constexpr const char* kSurgeByMinute = R"(
-    select 
-        sum(bytes_from_vpc) as total_bytes, /* Core field for analyzing the cause of the failure */
-        date_trunc('minute', __time__) as ts_min /* Statistics by minute */
-    from 
-        log 
-    where 
-        pub_ip = '198.51.100.3' /* Filter by specific destination IP */
-    group by 
-        ts_min )";
-constexpr const char* kSurgeByHost = R"(
-    select 
-        pri_ip, 
-        sum(bytes_from_vpc) as total_bytes, /* Core field for analyzing the cause of the failure */
-        date_trunc('minute', __time__) as ts_min /* Statistics by minute */
-    from 
-        log 
-    where 
-        pub_ip = '198.51.100.3' /* Filter by specific destination IP */
-    group by 
-        ts_min, pri_ip )";
+// One of the cloud's page, its address filled in.
+std::string statement(const std::string& name) {
+  std::string sql = read_file(NATSESSION_STATEMENTS "/" + name);
+  return sql.replace(sql.find("203.0.113.157"), 13, "198.51.100.3");
+}
 
 TEST_CASE_METHOD(Fixture, "the cloud's two statements run word for word", "[query][sql]") {
-  const SqlAnswer by_minute = ask(*session, kSurgeByMinute);
+  const SqlAnswer by_minute = ask(*session, statement("surge_by_minute.sql"));
   REQUIRE_FALSE(by_minute.error);
   CHECK(by_minute.columns == std::vector<std::string>{"total_bytes", "ts_min"});
   std::map<std::string, std::uint64_t> expected;
@@ -156,7 +135,7 @@ TEST_CASE_METHOD(Fixture, "the cloud's two statements run word for word", "[quer
   CHECK(by_hand == expected);
   CHECK(by_minute.rows.size() > 5);
 
-  const SqlAnswer by_host = ask(*session, kSurgeByHost);
+  const SqlAnswer by_host = ask(*session, statement("surge_by_host.sql"));
   REQUIRE_FALSE(by_host.error);
   CHECK(by_host.columns == std::vector<std::string>{"pri_ip", "total_bytes", "ts_min"});
   CHECK(by_host.rows.size() > by_minute.rows.size());

@@ -1,5 +1,4 @@
-// What the tests are compiled for, as -fsanitize= has it: a sanitizer makes all slower, that of threads some
-// ten times.
+// What the tests are compiled for, as -fsanitize= has it: all is slower then, with that of threads ten times.
 #pragma once
 
 #include <string_view>

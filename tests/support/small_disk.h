@@ -9,11 +9,18 @@
 #include <filesystem>
 #include <string>
 
+#include <catch2/catch.hpp>
 #include <unistd.h>
 
 #include "support/temp_dir.h"
 
 namespace natsession::testing {
+
+// In CI nothing is skipped for want of a permission.
+inline bool must_not_skip() {
+  const char* const ci = std::getenv("CI");
+  return ci != nullptr && std::string(ci) == "true";
+}
 
 class SmallDisk {
  public:
@@ -29,6 +36,12 @@ class SmallDisk {
 
   // Empty, or why there is no such disk.
   [[nodiscard]] const std::string& why_not() const { return why_; }
+  // False where there is none: the test then says why and passes, or, in CI, fails.
+  [[nodiscard]] bool usable() const {
+    if (!why_.empty() && must_not_skip()) FAIL("needs root to mount a tmpfs: " << why_);
+    if (!why_.empty()) WARN("skipped: needs root to mount a tmpfs: " << why_);
+    return why_.empty();
+  }
   void resize(std::size_t kib) const {
     ::mount("tmpfs", directory_.path().c_str(), "tmpfs", MS_REMOUNT, size_option(kib).c_str());
   }
@@ -44,11 +57,5 @@ class SmallDisk {
   bool mounted_ = false;
   std::string why_;
 };
-
-// In CI nothing is skipped for want of a permission.
-inline bool must_not_skip() {
-  const char* const ci = std::getenv("CI");
-  return ci != nullptr && std::string(ci) == "true";
-}
 
 }  // namespace natsession::testing
