@@ -18,10 +18,10 @@ bool meets(const Span& a, const Span& b) {
 bool judge(const TraceFinder& finder, const TraceQuestion& question, TraceCandidate& candidate) {
   const Span time{ms_of(question.from), ms_of(std::max(question.from, question.until))};
   const Span seen{ms_of(candidate.first_seen), ms_of(candidate.last_seen)};
-  candidate.match = candidate.proof.distance == 0 ? candidate.proof.match : TimeMatch::kOpen;
+  candidate.match = candidate.evidence.distance == 0 ? candidate.evidence.match : TimeMatch::kOpen;
   candidate.distance = {};
   candidate.unended = false;
-  if (candidate.proof.distance == 0 || meets(seen, time)) return true;
+  if (candidate.evidence.distance == 0 || meets(seen, time)) return true;
   const bool behind = seen.until < time.from;
   candidate.unended = !candidate.ended && behind && finder.near_the_end(question);
   if (candidate.unended) return true;
@@ -33,7 +33,7 @@ bool judge(const TraceFinder& finder, const TraceQuestion& question, TraceCandid
 TraceCandidate candidate_of(const TraceQuestion& question, const FoundSession& found) {
   TraceCandidate candidate;
   candidate.record = found.best;
-  candidate.proof = found.proof;
+  candidate.evidence = found.evidence;
   candidate.first_seen = UnixMs(std::chrono::milliseconds(found.seen.from));
   candidate.last_seen = UnixMs(std::chrono::milliseconds(found.seen.until));
   candidate.ended = found.ended;
@@ -48,8 +48,9 @@ TraceCandidate candidate_of(const TraceQuestion& question, const FoundSession& f
 
 bool better(const TraceCandidate& a, const TraceCandidate& b) {
   const auto rank = [](const TraceCandidate& candidate) {
-    return std::tuple(candidate.pub_differs, candidate.match, candidate.proof.closed, candidate.unended,
-                      std::chrono::abs(candidate.distance), candidate.proof.overlap, candidate.proof.bytes);
+    return std::tuple(candidate.pub_differs, candidate.match, candidate.evidence.closed, candidate.unended,
+                      std::chrono::abs(candidate.distance), candidate.evidence.overlap,
+                      candidate.evidence.bytes);
   };
   if (rank(a) != rank(b)) return rank(a) < rank(b);
   if (a.last_seen != b.last_seen) return a.last_seen > b.last_seen;
@@ -141,12 +142,12 @@ std::vector<std::string> TraceCandidate::reasons() const {
     reasons.emplace_back("it had a record in this window, its counters are unknown");
   } else if (unended) {
     reasons.emplace_back("it had not ended in its last record");
-  } else if (match == TimeMatch::kOpen && proof.closed) {
+  } else if (match == TimeMatch::kOpen && evidence.closed) {
     reasons.push_back(fmt::format("it had closed before ({}), and moved nothing in this window",
                                   to_string(record.tcp_state)));
   } else if (match == TimeMatch::kOpen) {
-    reasons.emplace_back(proof.distance == 0 ? "it was open at this time, and moved nothing in this window"
-                                             : "it was open at this time");
+    reasons.emplace_back(evidence.distance == 0 ? "it was open at this time, and moved nothing in this window"
+                                                : "it was open at this time");
   } else if (distance.count() < 0) {
     reasons.push_back((record.session_start ? "it began " : "its first record begins ") +
                       seconds_text(-distance) + " later");

@@ -48,13 +48,13 @@ enum class TimeMatch : std::uint8_t {
 };
 
 // What one record proves of the time asked for: the smaller the better, in this order.
-struct Proof {
+struct Evidence {
   std::int64_t distance = 0;  // in ms, of its slice; what follows is only for 0
   TimeMatch match = TimeMatch::kNear;
   bool closed = false;       // its TCP state and that it moved nothing say that it had closed before
   std::int64_t overlap = 0;  // in ms, as a negative number
   std::int64_t bytes = 0;    // both ways, likewise
-  friend auto operator<=>(const Proof&, const Proof&) = default;
+  friend auto operator<=>(const Evidence&, const Evidence&) = default;
 };
 
 // What the records of one session add up to.
@@ -66,7 +66,7 @@ struct SessionTotal {
 
 struct TraceCandidate {
   SessionRecord record;  // of its records the one that proves most
-  Proof proof;           // of `record`
+  Evidence evidence;     // of `record`
   SessionTotal total;
   UnixMs first_seen;   // session_start, or, where that is not known, the start of its earliest record
   UnixMs last_seen;    // the end of its latest record, or of the session

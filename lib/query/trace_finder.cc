@@ -85,12 +85,12 @@ PeerMatch match_peer(const TraceQuestion& question, const SessionRecord& record)
   return match;
 }
 
-Proof proof_of(const TraceQuestion& question, const SessionRecord& record) {
+Evidence evidence_of(const TraceQuestion& question, const SessionRecord& record) {
   const Span asked{ms_of(question.from), ms_of(std::max(question.from, question.until))};
   const Span slice{ms_of(record.start_time), ms_of(record.end_time)};
-  Proof proof;
-  proof.distance = distance_of(slice, asked);
-  if (proof.distance != 0) return proof;
+  Evidence evidence;
+  evidence.distance = distance_of(slice, asked);
+  if (evidence.distance != 0) return evidence;
   bool all_known = true;
   bool moved = false;
   for (const Count& count :
@@ -98,16 +98,16 @@ Proof proof_of(const TraceQuestion& question, const SessionRecord& record) {
     all_known = all_known && count.known();
     moved = moved || (count.known() && count.value() > 0);
   }
-  proof.match = moved ? TimeMatch::kTraffic : all_known ? TimeMatch::kOpen : TimeMatch::kRecord;
+  evidence.match = moved ? TimeMatch::kTraffic : all_known ? TimeMatch::kOpen : TimeMatch::kRecord;
   // Who changes a TCP state is a packet, and this slice has none.
-  proof.closed = proof.match == TimeMatch::kOpen &&
-                 (record.tcp_state == TcpState::kTimeWait || record.tcp_state == TcpState::kClose);
-  proof.overlap = std::max(slice.from, asked.from) - std::min(slice.until, asked.until);
+  evidence.closed = evidence.match == TimeMatch::kOpen &&
+                    (record.tcp_state == TcpState::kTimeWait || record.tcp_state == TcpState::kClose);
+  evidence.overlap = std::max(slice.from, asked.from) - std::min(slice.until, asked.until);
   for (const Count& bytes : {record.bytes_from_pub, record.bytes_from_vpc}) {
     constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
-    if (bytes.known()) proof.bytes -= static_cast<std::int64_t>(std::min(bytes.value(), kMost));
+    if (bytes.known()) evidence.bytes -= static_cast<std::int64_t>(std::min(bytes.value(), kMost));
   }
-  return proof;
+  return evidence;
 }
 
 TraceFinder::TraceFinder(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
@@ -286,8 +286,8 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
   const Span session = session_of(record);
   Sessions& sessions = sessions_[number];
   // What a session of the daemon's has moved is not told by the time: it has no slice.
-  const Proof proof =
-      live ? Proof{.distance = std::numeric_limits<std::int64_t>::max()} : proof_of(question, record);
+  const Evidence evidence =
+      live ? Evidence{.distance = std::numeric_limits<std::int64_t>::max()} : evidence_of(question, record);
   auto known = sessions.by_id.find(record.session_id);
   if (live && (known == sessions.by_id.end() || record.session_id == 0)) {
     const auto same = std::find_if(
@@ -310,15 +310,15 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
     if (kept.session_id == 0)
       kept.session_id = ~sessions.found.size();  // a name for it, within this question
     known = sessions.by_id.emplace(kept.session_id, sessions.found.size()).first;
-    sessions.found.push_back({kept, proof, session, 0, false, false});
+    sessions.found.push_back({kept, evidence, session, 0, false, false});
   }
   FoundSession& found = sessions.found[known->second];
   // Scans come in no order: of records that prove the same it is the later one.
-  if (proof < found.proof || (proof == found.proof && record.seq > found.best.seq)) {
+  if (evidence < found.evidence || (evidence == found.evidence && record.seq > found.best.seq)) {
     const std::uint64_t id = found.best.session_id;
     found.best = record;
     found.best.session_id = id;
-    found.proof = proof;
+    found.evidence = evidence;
   }
   found.seen = {std::min(found.seen.from, session.from), std::max(found.seen.until, session.until)};
   found.records += live ? 0 : 1;

@@ -32,12 +32,12 @@ struct PeerMatch {
 };
 [[nodiscard]] PeerMatch match_peer(const TraceQuestion& question, const SessionRecord& record);
 
-[[nodiscard]] Proof proof_of(const TraceQuestion& question, const SessionRecord& record);
+[[nodiscard]] Evidence evidence_of(const TraceQuestion& question, const SessionRecord& record);
 
 // One session, as far as it has been read, for one question.
 struct FoundSession {
   SessionRecord best;  // of its records the one that proves most
-  Proof proof;         // of `best`
+  Evidence evidence;   // of `best`
   Span seen;           // from its beginning to its last end
   std::uint32_t records = 0;
   bool ended = false;

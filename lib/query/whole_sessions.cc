@@ -22,6 +22,9 @@ void WholeSessions::want(const TraceCandidate& candidate) {
   whole.total.bytes_from_pub = whole.total.pkts_from_pub = Count(0);
   whole.total.bytes_from_vpc = whole.total.pkts_from_vpc = Count(0);
   const auto [known, is_new] = sessions_.try_emplace(candidate.record.session_id, whole);
+  // Most sessions have one record.
+  if (is_new && candidate.record.event == RecordEvent::kEnd && candidate.record.seq == 0)
+    add(candidate.record);
   if (is_new) return;
   Span& ends = known->second.ends;
   ends = {std::min(ends.from, whole.ends.from), std::max(ends.until, whole.ends.until)};

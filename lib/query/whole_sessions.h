@@ -23,7 +23,7 @@ class WholeSessions {
  public:
   static constexpr int kMaxPasses = 6;
   // The kernel forgets a silent TCP session after five days, and nothing else so late.
-  static constexpr std::chrono::hours kLongestSilence{24 * 6};
+  static constexpr std::chrono::hours kTcpSilence{24 * 6};
 
   WholeSessions(const SegmentList& ledger, const ScanControl& control) : ledger_(ledger), control_(control) {}
 
@@ -57,7 +57,7 @@ class WholeSessions {
 
   const SegmentList& ledger_;
   const ScanControl& control_;
-  std::chrono::milliseconds reach_{kLongestSilence};
+  std::chrono::milliseconds reach_{kTcpSilence};
   std::unordered_map<std::uint64_t, Whole> sessions_;              // by session_id
   std::unordered_map<std::uint64_t, std::vector<Whole*>> wanted_;  // of this pass, by key_of()
   bool cancelled_ = false;

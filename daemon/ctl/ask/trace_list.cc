@@ -58,7 +58,7 @@ Result<void> read_pub(const std::string& text, TraceQuestion& question) {
   return {};
 }
 
-// One time, which is not still to come; `now` is with the slack.
+// One time, which is not behind `latest`.
 Result<TimeReading> read_past(std::string_view option, std::string_view text, UnixMs now, UnixMs latest) {
   const auto reading = parse_time_text(text, now);
   if (!reading) return wrong(option, reading.error().message);
