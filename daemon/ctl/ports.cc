@@ -203,13 +203,15 @@ void add_ports(Commands& commands) {
   const auto options = std::make_shared<PortsCommand>();
   command.option("--nat-ip", options->nat_ip, "PREFIX", "Only this translated address or prefix");
   command.option("--range", options->range, "LOW-HIGH", "The ports that SNAT may use; default 1024-65535");
-  command.option("--step", options->step, "DURATION", "How far apart it is looked; default 10s for a day");
+  command.option("--step", options->step, "DURATION",
+                 "How far apart the points of the trend are; default 10s for a day");
   command.option("-n,--destinations", options->destinations, 0, PortQuestion::kMaxDestinations, "N",
                  "The so many busiest destinations; 0: none, and sooner done; default 10");
   add_where_option(command, options->log);
   add_time_options(command, options->log, "default a day before --until");
   add_csv_option(command, options->log);
   command.footer(
+      "peak is the most at any time, by the times of the records; peak_at is when it was reached first.\n"
       "trend_per_hour is the slope of a straight line through the time, in ports; full_at is when that line "
       "reaches "
       "the range,\nif it rises and does so within a year.\n\n"

@@ -11,6 +11,7 @@
 namespace natsession {
 namespace {
 
+constexpr std::chrono::hours kSilence{24};  // of an open session, between two records
 constexpr double kHourMs = 3'600'000;
 constexpr double kYearMs = 365 * 24 * kHourMs;
 
@@ -106,11 +107,13 @@ struct Key {
 struct Tracked {
   explicit Tracked(std::size_t points) : sweep(points) {}
   PortSweep sweep;
+  PortPeak peak;
   std::uint64_t records = 0;
 };
 
 // A use of a port, waiting until no later one can come.
 struct Use {
+  std::int64_t begin = 0;
   std::int64_t end = 0;
   Tracked* key = nullptr;  // null: not tracked
   Tracked* peer = nullptr;
@@ -121,7 +124,10 @@ struct Use {
 
 class Sweeper {
  public:
-  Sweeper(const PointGrid& grid, const std::vector<PortPeer>& peers) : grid_(grid) {
+  Sweeper(const PointGrid& grid, UnixMs until, const std::vector<PortPeer>& peers)
+      : grid_(grid),
+        from_(grid.time_of(0).time_since_epoch().count()),
+        behind_(until.time_since_epoch().count() + 1) {
     for (const PortPeer& peer : peers) peers_.try_emplace(peer, std::make_unique<Tracked>(grid.points()));
   }
 
@@ -129,6 +135,7 @@ class Sweeper {
   void add(const ScanBatch& batch);
   void add(const SessionRecord& live);
   void finish() { release(std::nullopt); }
+  [[nodiscard]] PortSeries series(Tracked& tracked, std::uint32_t range) const;
 
   std::map<Key, std::unique_ptr<Tracked>> keys_;
   std::unordered_map<PortPeer, std::unique_ptr<Tracked>, PortPeerHash> peers_;
@@ -142,8 +149,11 @@ class Sweeper {
     return found != peers_.end() ? found->second.get() : nullptr;
   }
   void release(std::optional<std::int64_t> until);
+  void add(const Use& use) const;
 
   const PointGrid& grid_;
+  std::int64_t from_;    // the question's time, in ms
+  std::int64_t behind_;  // the first behind it
   std::vector<Use> uses_;
   Key last_;
   Tracked* last_tracked_ = nullptr;
@@ -178,6 +188,8 @@ void Sweeper::add(const ScanBatch& batch) {
   const auto ends = batch.times(Field::kEndTime);
   for (const std::uint32_t row : batch.rows()) {
     Use use;
+    use.begin = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
+    if (use.begin >= behind_) continue;
     const IpAddress& nat_ip = nat.distinct[nat.index[row]];
     use.key = key_of(nat_ip, protocols[row]);
     if (!peers_.empty()) {
@@ -185,23 +197,33 @@ void Sweeper::add(const ScanBatch& batch) {
     }
     if (use.key != nullptr) ++use.key->records;
     if (use.peer != nullptr) ++use.peer->records;
-    const std::int64_t begin = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
     use.end = ends[row];
     use.port = ports[row];
-    use.begin_point = grid_.first_at(begin);
-    use.end_point = grid_.first_at(ends[row]);
-    if (use.begin_point < use.end_point) uses_.push_back(use);
+    use.begin_point = grid_.first_at(use.begin);
+    use.end_point = grid_.first_at(use.end);
+    if (use.begin < use.end) uses_.push_back(use);
+  }
+}
+
+void Sweeper::add(const Use& use) const {
+  for (Tracked* const tracked : {use.key, use.peer}) {
+    if (tracked == nullptr) continue;
+    if (use.begin_point < use.end_point) tracked->sweep.add(use.port, use.begin_point, use.end_point);
+    tracked->peak.add(use.port, std::max(use.begin, from_), std::min(use.end, behind_));
   }
 }
 
 void Sweeper::add(const SessionRecord& live) {
-  const auto end = static_cast<std::uint16_t>(grid_.points());
-  const std::uint16_t begin = grid_.first_at(live.start_time.time_since_epoch().count());
-  if (begin >= end) return;
-  if (Tracked* const key = key_of(live.nat_ip, live.protocol)) key->sweep.add(live.nat_port, begin, end);
-  if (Tracked* const peer = peer_of({live.nat_ip, live.pub_ip, live.pub_port, live.protocol})) {
-    peer->sweep.add(live.nat_port, begin, end);
-  }
+  Use use;
+  use.begin = live.start_time.time_since_epoch().count();
+  use.end = behind_;
+  use.port = live.nat_port;
+  use.begin_point = grid_.first_at(use.begin);
+  use.end_point = static_cast<std::uint16_t>(grid_.points());
+  if (use.begin >= use.end) return;
+  use.key = key_of(live.nat_ip, live.protocol);
+  use.peer = peer_of({live.nat_ip, live.pub_ip, live.pub_port, live.protocol});
+  add(use);
 }
 
 // Counts the uses that end behind `until`; all, if there is none.
@@ -209,12 +231,20 @@ void Sweeper::release(std::optional<std::int64_t> until) {
   const auto first =
       std::partition(uses_.begin(), uses_.end(), [&](const Use& use) { return until && use.end <= *until; });
   std::sort(first, uses_.end(), [](const Use& a, const Use& b) { return a.end > b.end; });
-  for (auto use = first; use != uses_.end(); ++use) {
-    for (Tracked* const tracked : {use->key, use->peer}) {
-      if (tracked != nullptr) tracked->sweep.add(use->port, use->begin_point, use->end_point);
-    }
-  }
+  for (auto use = first; use != uses_.end(); ++use) add(*use);
   uses_.erase(first, uses_.end());
+}
+
+PortSeries Sweeper::series(Tracked& tracked, std::uint32_t range) const {
+  PortSeries series = tracked.sweep.series(grid_, range);
+  tracked.peak.finish();
+  // Less than at a point only where records came out of order.
+  if (tracked.peak.count() >= series.peak && tracked.peak.count() > 0) {
+    series.peak = tracked.peak.count();
+    series.peak_at = tracked.peak.at();
+    series.peak_share = static_cast<double>(series.peak) / range;
+  }
+  return series;
 }
 
 Result<std::size_t> count_points(const PortQuestion& question) {
@@ -262,6 +292,33 @@ Result<std::vector<PortPeer>> find_peers(const SegmentList& ledger, const PortQu
 }
 
 }  // namespace
+
+void PortPeak::add(std::uint16_t port, std::int64_t begin, std::int64_t end) {
+  now_ = std::min(now_, end);
+  leave(now_);
+  if (begin >= now_) return;
+  const auto [known, is_new] = in_use_.try_emplace(port, begin);
+  if (!is_new && begin >= known->second) return;
+  known->second = begin;
+  begins_.emplace(begin, port);
+  if (is_new && in_use_.size() >= count_) {
+    count_ = static_cast<std::uint32_t>(in_use_.size());
+    at_peak_ = true;
+  }
+}
+
+// Forgets the ports that came into use at `time` or behind it.
+void PortPeak::leave(std::int64_t time) {
+  while (!begins_.empty() && begins_.top().first >= time) {
+    const auto [begin, port] = begins_.top();
+    begins_.pop();
+    const auto known = in_use_.find(port);
+    if (known == in_use_.end() || known->second != begin) continue;
+    if (at_peak_) at_ = begin;
+    at_peak_ = false;
+    in_use_.erase(known);
+  }
+}
 
 PortSeries PortSweep::series(const PointGrid& grid, std::uint32_t range) const {
   PortSeries series;
@@ -328,8 +385,15 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
   query.columns = {Field::kNatIp,     Field::kProtocol, Field::kNatPort,
                    Field::kStartTime, Field::kEndTime,  Field::kSessionStart};
   if (!peers.empty()) query.columns.add({Field::kPubIp, Field::kPubPort});
-  Sweeper sweeper(grid, peers);
+  Sweeper sweeper(grid, question.until, peers);
   for (const SessionRecord& live : question.live) sweeper.add(live);
+  // Who was silent is in the records of the day behind.
+  Query silent = query;
+  silent.start = {question.until + std::chrono::milliseconds(1),
+                  question.until + ledger.window_since(question.from) + kSilence};
+  Scan behind(ledger, silent, control, Scan::Order::kNewestFirst);
+  while (const ScanBatch* const batch = behind.next()) sweeper.add(*batch);
+  if (auto good = behind.error(); !good) return good.error();
   Scan scan(ledger, query, control, Scan::Order::kNewestFirst);
   while (const ScanBatch* const batch = scan.next()) sweeper.add(*batch);
   sweeper.finish();
@@ -342,13 +406,14 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
   result.range = std::uint32_t{question.highest_port} - question.lowest_port + 1;
   result.records_left_out = sweeper.left_out_;
   result.report = scan.report();
+  result.report.cancelled = result.report.cancelled || behind.report().cancelled;
   for (const auto& [key, tracked] : sweeper.keys_) {
     result.addresses.push_back(
-        {key.nat_ip, key.protocol, tracked->records, tracked->sweep.series(grid, result.range)});
+        {key.nat_ip, key.protocol, tracked->records, sweeper.series(*tracked, result.range)});
   }
   for (const auto& [peer, tracked] : sweeper.peers_) {
     result.destinations.push_back({peer.nat_ip, peer.protocol, peer.pub_ip, peer.pub_port, tracked->records,
-                                   tracked->sweep.series(grid, result.range)});
+                                   sweeper.series(*tracked, result.range)});
   }
   std::sort(result.destinations.begin(), result.destinations.end(),
             [](const DestinationUse& a, const DestinationUse& b) {

@@ -2,20 +2,21 @@
 // destination: one (nat_ip, nat_port) serves many sessions as long as (pub_ip, pub_port) differ.
 //
 // A port is in use from session_start (or, where that is not known, from the start of the first record) to
-// the end of the session's last record; a session that is still open and moved traffic is in its interim
-// records, one that did not can be added from the daemon (PortQuestion::live). In-use is seen at points of
-// time `step` apart; what came and went between two points is not seen, so choose the step below the shortest
-// timeout (conntrack keeps a closed TCP session for two minutes, a UDP one for thirty seconds). Records are
+// the end of the session's last record; records of a day behind the time are read for those that were silent
+// in it. What has had no record since can be added from the daemon (PortQuestion::live). The peak is that of
+// these times, to the millisecond. The line through the time is one through points `step` apart. Records are
 // taken in the order of their ends; what the ledger has more than a frame out of order (a clock that was set
-// back) may seem to be in use for too short a time.
-// Destinations: those are looked at that have the most records, of the question's, and surely all that have
-// more than one in kPeerShare of them.
+// back) may seem to be in use for too short a time. Destinations: those are looked at that have the most
+// records, of the question's, and surely all that have more than one in kPeerShare of them.
 //
 // Threads: find_ports() from any.
 #pragma once
 
 #include <algorithm>
+#include <limits>
+#include <queue>
 #include <span>
+#include <unordered_map>
 
 #include "query/scan.h"
 
@@ -37,13 +38,12 @@ struct PortQuestion {
   std::vector<SessionRecord> live;
 };
 
-// In use at points of time.
 struct PortSeries {
   std::vector<std::uint32_t> in_use;  // at from, from + step, …
-  std::uint32_t now = 0;              // at the last point
-  std::uint32_t peak = 0;
-  UnixMs peak_at;
-  double peak_share = 0;  // of the range
+  std::uint32_t now = 0;              // at the last of these
+  std::uint32_t peak = 0;             // the most at any time, whatever the step is
+  UnixMs peak_at;                     // the first time that it was so
+  double peak_share = 0;              // of the range
   double now_share = 0;
   double per_hour = 0;  // the slope of the straight line through all points (least squares)
   std::optional<UnixMs>
@@ -131,6 +131,30 @@ class PortSweep {
  private:
   std::vector<std::uint16_t> began_;
   std::vector<std::int32_t> changes_;
+};
+
+// The most ports at once, from when each use began and ended. Uses are added as to a PortSweep.
+class PortPeak {
+ public:
+  // At the times in [begin, end), in ms.
+  void add(std::uint16_t port, std::int64_t begin, std::int64_t end);
+  // All have been added.
+  void finish() { leave(std::numeric_limits<std::int64_t>::min()); }
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+  [[nodiscard]] UnixMs at() const { return UnixMs(std::chrono::milliseconds(at_)); }
+
+ private:
+  using Begin = std::pair<std::int64_t, std::uint16_t>;
+  void leave(std::int64_t time);
+
+  // Going back in time: the ports in use, each since when, and the same by when. Of a port whose use turned
+  // out to have begun earlier the later entry of the queue is void.
+  std::unordered_map<std::uint16_t, std::int64_t> in_use_;
+  std::priority_queue<Begin> begins_;
+  std::int64_t now_ = std::numeric_limits<std::int64_t>::max();
+  std::uint32_t count_ = 0;
+  std::int64_t at_ = 0;
+  bool at_peak_ = false;  // nothing has begun since it was reached: at_ is not known yet
 };
 
 // Least squares through `values` at 0, 1, 2 …
