@@ -93,6 +93,13 @@ std::string ready_text(const Config& config, const KernelSetup& setup) {
   return sinks.empty() ? text : text + "; sinks: " + sinks;
 }
 
+CoverageConditions conditions_of(const Config& config) {
+  const unsigned events =
+      (config.events.new_ ? 1U : 0) | (config.events.update ? 2U : 0) | (config.events.destroy ? 4U : 0);
+  return {static_cast<std::uint8_t>(events), static_cast<std::uint8_t>(config.nat),
+          static_cast<std::uint8_t>(config.records), config.window};
+}
+
 Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
   std::vector<KernelSetup> setups;
   for (const std::string& netns : watched_namespaces(config)) {
@@ -160,9 +167,11 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     collectors.push_back(std::make_unique<CollectorThread>(
         namespaces[i], std::move(setup.source),
         TrackerSettings{.records = config.records, .window = config.window},
-        CollectorSettings{
-            .window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
-        *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
+        CollectorSettings{.window = config.window,
+                          .reliable = config.reliable,
+                          .guard_percent = config.guard_percent,
+                          .ends_are_told = config.events.destroy},
+        conditions_of(config), *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
   }

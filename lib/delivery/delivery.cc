@@ -71,8 +71,13 @@ Delivery::Delivery(std::vector<SinkSpec> sinks, const DeliverySettings& settings
   }
   LogReader& queue = log_.add_reader(ledger_state_.name, ledger_state_.notifier);
   ledger_ = std::make_unique<LedgerLog>(
-      std::move(ledger), ledger_state_, queue, run_, context_, [this] { notify_sinks(false); },
-      [this] { notify_sinks(true); });
+      std::move(ledger), ledger_state_, queue, run_, context_,
+      [this] {
+        std::vector<std::optional<Coverage>> proved;
+        for (const auto& producer : log_.producers()) proved.push_back(producer->proved());
+        return proved;
+      },
+      [this] { notify_sinks(false); }, [this] { notify_sinks(true); });
 }
 
 Delivery::~Delivery() = default;

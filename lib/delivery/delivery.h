@@ -85,6 +85,14 @@ class Delivery {
   void set_logged_until(UnixMs time) {
     if (ledger_ != nullptr) ledger_->set_logged_until(time);
   }
+  // See LedgerLog: until when all is in the ledger, if there is one, and that this is to be brought up to
+  // date.
+  [[nodiscard]] std::optional<UnixMs> proved_until() const {
+    return ledger_ ? ledger_->proved_until() : std::nullopt;
+  }
+  void want_proof() {
+    if (ledger_) ledger_->want_proof();
+  }
   // No collector runs any more: what there is is delivered, and the jobs end.
   void end_input();
   // Time is up: the jobs begin nothing more.

@@ -8,6 +8,9 @@
 namespace natsession {
 namespace {
 
+// How often the collectors are asked what is complete.
+constexpr std::chrono::milliseconds kProbeInterval{100};
+
 // How often it is tried whether a full disk has room again.
 constexpr std::chrono::milliseconds kTryAgain{200};
 
@@ -40,7 +43,7 @@ class LedgerLog::Reader final : public LogReader {
 };
 
 LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, RunState& run,
-                     const DeliveryContext& context, std::function<void()> on_written,
+                     const DeliveryContext& context, Proved proved, std::function<void()> on_written,
                      std::function<void()> on_complete)
     : settings_(setup.settings),
       state_(state),
@@ -50,7 +53,8 @@ LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, 
       on_complete_(std::move(on_complete)),
       consumer_(state, queue, context),
       writer_(std::move(setup.writer)),
-      compaction_(setup.settings, context.clock) {
+      compaction_(setup.settings, context.clock),
+      proved_(std::move(proved)) {
   writer_->on_written(std::move(on_written));
 }
 
@@ -85,6 +89,7 @@ const LogReader& LedgerLog::reader(std::size_t sink) const {
 Turn LedgerLog::write() {
   if (run_.abandoned.load(std::memory_order_acquire)) return {Turn::Kind::kDone};
   const bool stopping = run_.stopping.load(std::memory_order_acquire);  // before the look
+  probe();
   const std::span<const SessionRecord> next = consumer_.offer({.records = 1}, {}).records;
   if (next.empty()) {
     if (stopping) return complete();
@@ -99,13 +104,38 @@ Turn LedgerLog::write() {
   const bool all = taken == next.size();
   consumer_.acknowledge(taken);
   consumer_.commit();
+  prove();
   if (all && !trouble_since_) return {};
   watch_writing();
   if (all) return {};
   return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kTryAgain};
 }
 
+// What the collectors said before the queue ended where it does is proved once all of it was appended.
+void LedgerLog::probe() {
+  const Time now = context_.clock.steady();
+  const bool urgent = proof_wanted_.exchange(false, std::memory_order_acquire);
+  if (!urgent && (probe_ || now < probed_at_ + kProbeInterval || !writer_->wants_proof())) return prove();
+  probed_at_ = now;
+  probe_ = Probe{proved_(), urgent || (probe_ && probe_->urgent), 0};
+  probe_->end = queue_.high_watermark();
+  prove();
+}
+
+void LedgerLog::prove() {
+  if (!probe_ || state_.position.load(std::memory_order_relaxed) < probe_->end) return;
+  std::vector<Coverage> proved;
+  for (std::optional<Coverage>& coverage : probe_->said) {
+    if (coverage) proved.push_back(std::move(*coverage));
+  }
+  const bool all = proved.size() == probe_->said.size();
+  writer_->prove(std::move(proved), all, probe_->urgent);
+  probe_.reset();
+}
+
 Turn LedgerLog::complete() {
+  proof_wanted_.store(true, std::memory_order_release);
+  probe();
   const Result<void> synced = writer_->sync();
   watch_writing();
   if (!synced && writer_->status().pending > 0) {

@@ -5,6 +5,7 @@
 // report() to any (a test may be all of them).
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,10 +29,14 @@ struct LedgerSetup {
 
 class LedgerLog {
  public:
+  // What the collectors say is complete with what is in the queue; each has a place, with nothing if it is
+  // not known.
+  using Proved = std::function<std::vector<std::optional<Coverage>>()>;
+
   // `on_written` is called when there is more for the sinks to read, `on_complete` when there is all.
   // References outlive the object.
   LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, RunState& run,
-            const DeliveryContext& context, std::function<void()> on_written,
+            const DeliveryContext& context, Proved proved, std::function<void()> on_written,
             std::function<void()> on_complete);
   ~LedgerLog();
 
@@ -48,6 +53,13 @@ class LedgerLog {
   Turn write();    // at most one append
   Turn keep_up();  // at most one segment
 
+  // What is known to be complete is to be in the ledger soon, with the records that prove it. Any thread.
+  void want_proof() {
+    proof_wanted_.store(true, std::memory_order_release);
+    state_.notifier.notify_urgently();
+  }
+  // See WriterStatus.
+  [[nodiscard]] std::optional<UnixMs> proved_until() const { return writer_->status().proved_until; }
   // See LedgerWriter.
   void set_logged_until(UnixMs time) { writer_->set_logged_until(time); }
   [[nodiscard]] const std::string& directory() const { return settings_.directory; }
@@ -58,6 +70,8 @@ class LedgerLog {
   using Time = std::chrono::nanoseconds;  // steady
 
   Turn complete();
+  void probe();
+  void prove();
   void watch_writing();
 
   const LedgerSettings settings_;
@@ -70,6 +84,16 @@ class LedgerLog {
   const std::unique_ptr<LedgerWriter> writer_;
   Compactor compaction_;
   std::vector<std::unique_ptr<Reader>> readers_;
+  const Proved proved_;
+  std::atomic<bool> proof_wanted_{false};
+  // Of the writer's thread: what was said when the queue ended at `end`.
+  struct Probe {
+    std::vector<std::optional<Coverage>> said;
+    bool urgent = false;
+    Ordinal end = 0;
+  };
+  std::optional<Probe> probe_;
+  Time probed_at_{};
   std::optional<Time> trouble_since_;  // of the writer's thread
   Counter failures_;                   // how often writing began to fail
   std::string upkeep_failure_;         // the last one told

@@ -21,6 +21,7 @@
 #include "base/guarded.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "ledger/coverage.h"
 #include "ledger/frame_encoder.h"
 #include "ledger/ledger_directory.h"
 #include "ledger/ledger_settings.h"
@@ -32,7 +33,9 @@ struct WriterStatus {
   std::uint64_t appended = 0;  // records taken since the start
   Ordinal written = 0;         // ordinals below this are in frames
   std::uint64_t pending = 0;   // records in memory
-  std::string failure;         // why nothing can be written now: the disk is full; empty when all is well
+  // All sessions that ended before are recorded, in every namespace, and readers see it; none: not known.
+  std::optional<UnixMs> proved_until;
+  std::string failure;  // why nothing can be written now: the disk is full; empty when all is well
 };
 
 class LedgerWriter {
@@ -57,13 +60,20 @@ class LedgerWriter {
   // Errors: the cause, with the path; what could not be written stays in memory.
   Result<void> sync();
 
+  // What is complete with the records that were appended so far: of `all` namespaces, or some. It is claimed
+  // when these records are in frames, which wants_proof() waits for; where nothing is appended, once a
+  // minute, or at once if it is `urgent`.
+  [[nodiscard]] bool wants_proof() const { return !claim_ || written_ >= claim_->end; }
+  void prove(std::vector<Coverage> proved, bool all, bool urgent);
+
   // Called after each frame that is written, from the writer's thread: readers may look now.
   void on_written(std::function<void()> call) { on_written_ = std::move(call); }
 
   // The run before this one; nullopt if there was none.
   struct PreviousRun {
-    UnixMs until;          // when it ended, or, after a crash, when the newest record did
+    UnixMs until;          // until when it proved to have recorded all; else when the newest record ended
     bool crashed = false;  // it did not close the ledger in order: what was in its memory is lost
+    std::vector<Coverage> coverage;  // what it and those before it proved
   };
   [[nodiscard]] std::optional<PreviousRun> previous_run() const { return previous_run_; }
 
@@ -101,6 +111,14 @@ class LedgerWriter {
     std::size_t dropped_ = 0;
   };
 
+  // What is to be claimed when all below `end` is in frames.
+  struct Claim {
+    std::vector<Coverage> proved;
+    bool all = false;
+    bool urgent = false;
+    Ordinal end = 0;
+  };
+
   // A group of frames that is encoded and not yet written: of the oldest pending records.
   struct Group {
     std::size_t records = 0;
@@ -119,6 +137,8 @@ class LedgerWriter {
   [[nodiscard]] bool segment_is_over() const;
   [[nodiscard]] std::chrono::milliseconds segment_age() const;
   bool flush_segment();
+  Result<void> open_coverage();
+  void claim();
   bool fail(const Error& error);
   void publish();
 
@@ -141,6 +161,11 @@ class LedgerWriter {
   std::uint64_t appended_ = 0;
   bool unflushed_ = false;
   std::chrono::nanoseconds flushed_at_{};  // steady
+  std::optional<CoverageFile> coverage_;
+  std::optional<Claim> claim_;
+  std::uint64_t claimed_ = 0;              // appended_ then
+  std::chrono::nanoseconds claimed_at_{};  // steady
+  std::optional<UnixMs> proved_until_;
   std::string failure_;
   Guarded<WriterStatus> status_;
 };

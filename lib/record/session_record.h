@@ -48,6 +48,7 @@ enum class RecordReason : std::uint8_t {
   kSinkStalled,  // gap: this sink took nothing for too long while others went on
   kLedgerFull,   // gap: retention deleted records that this sink had not read yet
   kDamaged,      // gap: records in the ledger cannot be read any more
+  kEventsOff,    // gap: the kernel was told to send no events (nf_conntrack_events = 0)
 };
 
 // nf_conntrack's enum tcp_conntrack. kNone is also: not TCP, or not known.
@@ -71,7 +72,7 @@ inline constexpr Word kLast{};
 template <>
 inline constexpr RecordEvent kLast<RecordEvent> = RecordEvent::kGap;
 template <>
-inline constexpr RecordReason kLast<RecordReason> = RecordReason::kDamaged;
+inline constexpr RecordReason kLast<RecordReason> = RecordReason::kEventsOff;
 template <>
 inline constexpr TcpState kLast<TcpState> = TcpState::kSynSent2;
 [[nodiscard]] std::string_view to_string(RecordEvent event);

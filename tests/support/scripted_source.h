@@ -31,6 +31,7 @@ class ScriptedSource final : public EventSource {
   // Called before the mode changes.
   std::function<void(bool on)> on_set_reliable;
   TableUsage usage{0, 1'000'000};
+  bool sends = true;
   SourceCounters source_counters;
   bool reliable = true;
   std::size_t unreadable_next = 0;
@@ -78,6 +79,7 @@ class ScriptedSource final : public EventSource {
   }
   [[nodiscard]] SourceCounters counters() const override { return source_counters; }
   [[nodiscard]] Result<TableUsage> table_usage() override { return usage; }
+  [[nodiscard]] bool sends_events() override { return sends; }
 
  private:
   std::vector<ConntrackEvent> showing_;
