@@ -290,9 +290,7 @@ std::string trace_list_csv(const TraceList& list, const TraceResult& result) {
     const std::string verdict(to_string(answer.verdict));
     const std::string warnings = warnings_of(answer);
     if (answer.candidates.empty()) {
-      add_line(start,
-               {verdict, "", "", "", "", "", "", "", "", "", "", verdict_text(answer, result.span), warnings},
-               out);
+      add_line(start, {verdict, "", "", "", "", "", "", "", "", "", "", verdict_text(answer), warnings}, out);
     }
     std::size_t rank = 0;
     for (const TraceCandidate& candidate : answer.candidates) {

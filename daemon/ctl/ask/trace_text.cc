@@ -106,7 +106,7 @@ std::string reasons_text(const TraceCandidate& candidate) {
   return text;
 }
 
-std::string verdict_text(const TraceAnswer& answer, const LedgerSpan& ledger) {
+std::string verdict_text(const TraceAnswer& answer) {
   switch (answer.verdict) {
     case TraceVerdict::kFound:
       return answer.candidates.size() == 1
@@ -119,19 +119,13 @@ std::string verdict_text(const TraceAnswer& answer, const LedgerSpan& ledger) {
     case TraceVerdict::kNotCovered:
       break;
   }
-  if (ledger.records == 0) return "no such session was found: the ledger is empty";
-  return fmt::format(
-      "no such session was found, and the log does not cover this time: its sessions are from {} to {}, and "
-      "those "
-      "that were open then are written when their window ends",
-      format_local_time(ledger.oldest_start), format_local_time(ledger.newest_end));
+  return "no such session was found, and it is not known that there was none: " + answer.missing;
 }
 
-std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer, const LedgerSpan& ledger,
-                       bool colours) {
+std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer, bool colours) {
   std::string out = fmt::format("{} at {}\n", question_text(question), question_time_text(question));
   const bool found = !answer.candidates.empty();
-  out += painted(verdict_text(answer, ledger), found ? Paint::kGood : Paint::kWarning, colours) + "\n";
+  out += painted(verdict_text(answer), found ? Paint::kGood : Paint::kWarning, colours) + "\n";
   if (!found) return out;
   TextTable table({{"private host"},
                    {"protocol"},
@@ -166,6 +160,7 @@ std::string trace_json(const TraceQuestion& question, const TraceAnswer& answer,
             {"verdict", std::string(to_string(answer.verdict))},
             {"candidates", std::move(candidates)},
             {"more", answer.more}};
+  if (!answer.missing.empty()) json["missing"] = answer.missing;
   json["gaps"] = Json::parse(gaps_json(answer.gaps));
   json["damage"] = Json::parse(troubles_json(answer.troubles));
   if (ledger.records != 0) {
