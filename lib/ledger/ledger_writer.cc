@@ -15,6 +15,8 @@ constexpr std::chrono::seconds kRetry{1};
 
 // How often coverage is written while no records come.
 constexpr std::chrono::minutes kIdleClaim{1};
+// So long after the last of them it is written as often as if they came.
+constexpr std::chrono::seconds kSettled{2};
 
 }  // namespace
 
@@ -45,7 +47,7 @@ Result<void> LedgerWriter::start() {
   } else if (tail->last_record || tail->segment) {
     previous_run_ = {std::min(tail->last_record.value_or(tail->header.created), now), /*crashed=*/true};
   }
-  flushed_at_ = segment_since_ = claimed_at_ = clock_.steady();
+  flushed_at_ = segment_since_ = claimed_at_ = appended_at_ = clock_.steady();
   if (auto opened = open_coverage(); !opened) return opened;
   if (previous_run_) previous_run_->coverage = coverage_->before();
   if (tail->segment && tail->header.window != settings_.window) {
@@ -87,9 +89,16 @@ Result<void> LedgerWriter::open_coverage() {
 }
 
 void LedgerWriter::prove(std::vector<Coverage> proved, bool all, bool urgent) {
+  proving_ = true;
   claim_ = Claim{std::move(proved), all, urgent, written_ + pending_.size()};
   if (urgent) static_cast<void>(sync());
   claim();
+}
+
+// What is claimed reaches behind the last record, also when none follows.
+nanoseconds LedgerWriter::next_claim() const {
+  const bool settled = claimed_at_ >= appended_at_ + kSettled;
+  return claimed_at_ + (settled ? nanoseconds(kIdleClaim) : nanoseconds(settings_.sync_interval));
 }
 
 // Claims what is proved, once its records are where readers find them, and after them on the disk.
@@ -98,7 +107,7 @@ void LedgerWriter::claim() {
   const bool on_disk = !unflushed_ || settings_.sync == SyncMode::kNever;
   if (!on_disk || !failure_.empty()) return;
   const nanoseconds now = clock_.steady();
-  if (!claim_->urgent && appended_ == claimed_ && now < claimed_at_ + kIdleClaim) return;
+  if (!claim_->urgent && appended_ == claimed_ && now < next_claim()) return;
   if (!coverage_->store(claim_->proved, written_)) return;  // not claimed; it is tried again
   claimed_ = appended_;
   claimed_at_ = now;
@@ -125,6 +134,7 @@ std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
     }
   }
   appended_ += taken;
+  if (taken > 0) appended_at_ = clock_.steady();
   write_due();
   publish();
   return taken;
@@ -142,7 +152,7 @@ std::optional<nanoseconds> LedgerWriter::tick() {
   std::optional<nanoseconds> next;
   const auto at = [&](nanoseconds time) { next = next ? std::min(*next, time) : time; };
   if (!pending_.empty()) at(pending_since_ + settings_.sync_interval);
-  if (claim_) at(std::max(claimed_at_ + kIdleClaim, now + kRetry));
+  if (proving_) at(std::max(next_claim(), now + kRetry));
   if (unflushed_ && settings_.sync != SyncMode::kNever) at(flushed_at_ + settings_.sync_interval);
   if (segment_ && segment_->has_frames()) at(now + std::max(settings_.segment_span - segment_age(), {}));
   return next;

@@ -139,6 +139,7 @@ class LedgerWriter {
   bool flush_segment();
   Result<void> open_coverage();
   void claim();
+  [[nodiscard]] std::chrono::nanoseconds next_claim() const;
   bool fail(const Error& error);
   void publish();
 
@@ -163,8 +164,10 @@ class LedgerWriter {
   std::chrono::nanoseconds flushed_at_{};  // steady
   std::optional<CoverageFile> coverage_;
   std::optional<Claim> claim_;
-  std::uint64_t claimed_ = 0;              // appended_ then
-  std::chrono::nanoseconds claimed_at_{};  // steady
+  std::uint64_t claimed_ = 0;               // appended_ then
+  std::chrono::nanoseconds claimed_at_{};   // steady
+  std::chrono::nanoseconds appended_at_{};  // steady
+  bool proving_ = false;                    // prove() was called
   std::optional<UnixMs> proved_until_;
   std::string failure_;
   Guarded<WriterStatus> status_;

@@ -23,11 +23,19 @@ std::string Proof::missing_of(UnixMs from, const Lacks& lacks) const {
   if (namespaces_.empty()) return "the ledger does not tell when all sessions were logged";
   for (const std::string& netns : namespaces_) {
     std::string why = "not all sessions were logged at this time";
+    bool covered = false;
+    UnixMs later = UnixMs::max();
     for (const Coverage& coverage : coverage_) {
-      if (coverage.netns != netns || coverage.from > from || coverage.until < from) continue;
+      if (coverage.netns != netns || coverage.until < from) continue;
+      if (coverage.from > from) {
+        later = std::min(later, coverage.from);
+        continue;
+      }
+      covered = true;
       why = lacks(coverage);
       if (why.empty()) break;
     }
+    if (!covered && later != UnixMs::max()) why += ", but from " + format_local_time(later) + " on";
     if (!why.empty()) return netns.empty() ? why : fmt::format("network namespace {}: {}", netns, why);
   }
   return {};

@@ -145,9 +145,12 @@ TEST_CASE("the writer claims what is proved once the records that prove it are i
 TEST_CASE("while no records come coverage is claimed once a minute, or at once when that is urgent",
           "[ledger][coverage]") {
   LedgerFixture ledger;
+  ledger.clock.advance(1h);
   ledger.writer->prove({covered(0, 10)}, true, false);
+  CHECK(proved(ledger.directory()) == std::vector<Coverage>{covered(0, 10)});
+  ledger.writer->prove({covered(0, 15)}, true, false);
   ledger.writer->tick();
-  CHECK(proved(ledger.directory()).empty());
+  CHECK(proved(ledger.directory()) == std::vector<Coverage>{covered(0, 10)});
   ledger.writer->prove({covered(0, 20)}, true, true);
   CHECK(proved(ledger.directory()) == std::vector<Coverage>{covered(0, 20)});
   ledger.writer->prove({covered(0, 30)}, true, false);
@@ -155,6 +158,21 @@ TEST_CASE("while no records come coverage is claimed once a minute, or at once w
   ledger.clock.advance(1min);
   ledger.writer->tick();
   CHECK(proved(ledger.directory()) == std::vector<Coverage>{covered(0, 30)});
+}
+
+TEST_CASE("what is claimed reaches behind the last record, also when none follows", "[ledger][coverage]") {
+  LedgerFixture ledger;
+  ledger.frame(0, 5);
+  for (int second = 1; second <= 2; ++second) {
+    ledger.clock.advance(1s);
+    ledger.writer->prove({covered(0, second)}, true, false);
+    ledger.writer->tick();
+    CHECK(proved(ledger.directory()) == std::vector<Coverage>{covered(0, second)});
+  }
+  ledger.clock.advance(1s);
+  ledger.writer->prove({covered(0, 3)}, true, false);
+  ledger.writer->tick();
+  CHECK(proved(ledger.directory()) == std::vector<Coverage>{covered(0, 2)});
 }
 
 TEST_CASE("what some namespace has not proved is not told as proved", "[ledger][coverage]") {

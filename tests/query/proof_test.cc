@@ -32,7 +32,8 @@ TEST_CASE_METHOD(ProofFixture, "all that ended is there within what is covered, 
   const Proof proof(ledger.view());
   CHECK(proof.missing(at_minute(10), at_minute(60)).empty());
   CHECK_THAT(proof.missing(at_minute(10), at_ms(kDayBegin + 3'600'001)), Contains("is recorded until"));
-  CHECK_THAT(proof.missing(at_minute(9), at_minute(20)), Contains("not all sessions were logged"));
+  CHECK_THAT(proof.missing(at_minute(9), at_minute(20)),
+             Contains("not all sessions were logged") && Contains("but from "));
   CHECK_THAT(proof.missing(at_minute(61), at_minute(62)), Contains("not all sessions were logged"));
   CHECK(proof.missing({}, at_minute(60)).empty());
   CHECK_THAT(proof.missing({}, at_minute(9)), Contains("not all sessions were logged"));
