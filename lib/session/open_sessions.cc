@@ -9,9 +9,9 @@ std::uint64_t flow_of(const SessionRecord& record) {
   return derive_session_id(flow);
 }
 
-// `count` of a record behind those of `total`. An unknown total stays one.
-void add_to(Count& total, Count count) {
-  if (total.known() && count.known()) total = Count(total.value() + count.value());
+// What is unknown in an interim record may have been zeroed: then the sum is not what the kernel shows.
+Count sum_of(Count total, Count count) {
+  return total.known() && count.known() ? Count(total.value() + count.value()) : Count();
 }
 
 }  // namespace
@@ -35,8 +35,11 @@ void OpenSessions::add(const SessionRecord& record) {
   for (Count SessionRecord::*const counter :
        {&SessionRecord::bytes_from_pub, &SessionRecord::pkts_from_pub, &SessionRecord::bytes_from_vpc,
         &SessionRecord::pkts_from_vpc}) {
-    total.*counter = !whole ? Count() : known ? found->second.*counter : Count(0);
-    add_to(total.*counter, record.*counter);
+    if (record.event == RecordEvent::kStart) {
+      total.*counter = Count(0);
+    } else {
+      total.*counter = whole ? sum_of(known ? found->second.*counter : Count(0), record.*counter) : Count();
+    }
   }
   sessions_[flow] = total;
 }

@@ -10,6 +10,13 @@ namespace {
 
 constexpr std::uint32_t kNoHistory = Slab<History>::kNone;
 
+// An open session has a record so often, also when it is idle.
+constexpr std::chrono::hours kIdleLimit{24};
+
+bool went_back(const std::optional<Counters>& now, const Counters& before) {
+  return now && (now->packets < before.packets || now->bytes < before.bytes);
+}
+
 }  // namespace
 
 template <typename Family>
@@ -41,28 +48,26 @@ void RecordMaker::set_slice(const Session<Family>& session, UnixMs end, SessionR
   record.end_time = end;
 }
 
-std::uint64_t RecordMaker::increase(std::uint64_t now, std::uint64_t before) {
-  if (now >= before) return now - before;
-  ++counters_reset_;  // somebody zeroed the flow's counters: what they show now came after that
-  return now;
-}
-
 void RecordMaker::set_traffic(const ConntrackEvent& seen, const History* before, bool dnat_view,
                               SessionRecord& record) {
   static constexpr History kNothing{};
   if (before == nullptr) before = &kNothing;
   if (!before->reported_known) return;  // no counters: they would say again what earlier records said
+  if (went_back(seen.original_counters, before->original) || went_back(seen.reply_counters, before->reply)) {
+    ++counters_reset_;  // somebody zeroed them, all four: what had moved before that nobody knows
+    return;
+  }
   Count original_bytes;
   Count original_packets;
   Count reply_bytes;
   Count reply_packets;
   if (seen.original_counters) {
-    original_bytes = Count(increase(seen.original_counters->bytes, before->original.bytes));
-    original_packets = Count(increase(seen.original_counters->packets, before->original.packets));
+    original_bytes = Count(seen.original_counters->bytes - before->original.bytes);
+    original_packets = Count(seen.original_counters->packets - before->original.packets);
   }
   if (seen.reply_counters) {
-    reply_bytes = Count(increase(seen.reply_counters->bytes, before->reply.bytes));
-    reply_packets = Count(increase(seen.reply_counters->packets, before->reply.packets));
+    reply_bytes = Count(seen.reply_counters->bytes - before->reply.bytes);
+    reply_packets = Count(seen.reply_counters->packets - before->reply.packets);
   }
   record.bytes_from_vpc = dnat_view ? reply_bytes : original_bytes;
   record.pkts_from_vpc = dnat_view ? reply_packets : original_packets;
@@ -96,7 +101,9 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   if (shown != nullptr) set_traffic(*shown, before, is_dnat_view(session.nat_status), record);
   const bool idle = record.pkts_from_vpc == Count(0) && record.pkts_from_pub == Count(0) &&
                     record.bytes_from_vpc == Count(0) && record.bytes_from_pub == Count(0);
-  if (idle && !always) return;
+  const UnixMs last = before != nullptr ? before->reported_until : session.begin;
+  const bool due = end + 2 * window_ > last + kIdleLimit;  // 2: the dump of the next window may fail
+  if (idle && !always && !due) return;
   emit(record);
 
   session.set(Session<Family>::kStartPinned);
@@ -152,7 +159,8 @@ void RecordMaker::adopt(Session<Family>& session, OpenSessions& open) {
     session.clear(S::kStartFromKernel);
   }
   session.set(S::kStartPinned | S::kStartReported);
-  const bool whole = known->bytes_from_vpc.known();
+  const bool whole = known->bytes_from_vpc.known() && known->pkts_from_vpc.known() &&
+                     known->bytes_from_pub.known() && known->pkts_from_pub.known();
   const Counters vpc =
       whole ? Counters{known->pkts_from_vpc.value(), known->bytes_from_vpc.value()} : Counters();
   const Counters pub =

@@ -1,4 +1,6 @@
 // Windows, dumps and sessions that go without a word.
+#include <span>
+
 #include <catch2/catch.hpp>
 
 #include "support/tracker_fixture.h"
@@ -111,16 +113,102 @@ TEST_CASE("a flow that a dump shows twice makes one interim record", "[session][
   CHECK(f.only().bytes_from_vpc == Count(100));
 }
 
-TEST_CASE("counters that somebody zeroed count from there", "[session][window]") {
+TEST_CASE("counters that somebody zeroed are unknown in the next record, and count from there",
+          "[session][window]") {
   TrackerFixture f;
   Flow s = flow();
   f.event(s.created());
   f.close_window(1'010'000, {s.traffic({9, 900}, {9, 900}).dumped()});
   f.take();
-  f.event(s.traffic({1, 40}, {1, 50}).destroyed());
+  SECTION("at the end") {
+    f.event(s.traffic({1, 40}, {1, 50}).destroyed());
+    const SessionRecord r = f.only();
+    CHECK_FALSE(r.bytes_from_vpc.known());
+    CHECK_FALSE(r.pkts_from_vpc.known());
+    CHECK_FALSE(r.bytes_from_pub.known());
+    CHECK_FALSE(r.pkts_from_pub.known());
+  }
+  SECTION("when the window closes, also where only one direction shows it") {
+    f.close_window(1'020'000, {s.traffic({1, 40}, {9, 950}).dumped()});
+    CHECK_FALSE(f.only().bytes_from_pub.known());
+    f.event(s.traffic({2, 70}, {9, 950}).destroyed());
+    const SessionRecord r = f.only();
+    CHECK(r.bytes_from_vpc == Count(30));
+    CHECK(r.bytes_from_pub == Count(0));
+  }
+  SECTION("also when it was idle since") {
+    f.close_window(1'020'000, {s.traffic({0, 0}, {0, 0}).dumped()});
+    CHECK_FALSE(f.only().bytes_from_vpc.known());
+  }
+  CHECK(f.tracker.counters().counters_reset == 1);
+}
+
+constexpr std::int64_t kHour = 3'600'000;
+
+TEST_CASE("a session that stays idle has a record with zero counters at least once a day",
+          "[session][window]") {
+  TrackerFixture f(RecordMode::kWindow, 10, std::chrono::hours(1));
+  const Flow s = flow().traffic({10, 1000}, {8, 8000});
+  f.event(s.created());
+  const auto failing = GENERATE(-1, 20, 22, 23, 24, 46);  // the dump of this window
+  for (int hour = 1; hour <= 100; ++hour) {
+    if (hour == failing) {
+      f.dump({.close = to_ms(at_ms(hour * kHour)), .final = false, .initial = false}, {}, /*whole=*/false);
+    } else {
+      f.close_window(hour * kHour, {s.dumped()});
+    }
+  }
+  const auto records = f.take();
+  CHECK(records.size() <= 6);
+  UnixMs last = records.front().end_time;
+  CHECK(last == ms(kHour));
+  for (const SessionRecord& r : std::span(records).subspan(1)) {
+    CHECK(r.event == RecordEvent::kInterim);
+    CHECK(r.bytes_from_vpc == Count(0));
+    CHECK(r.pkts_from_pub == Count(0));
+    CHECK(r.start_time == r.end_time - std::chrono::hours(1));
+    CHECK(r.end_time - last <= std::chrono::hours(24));
+    last = r.end_time;
+  }
+  CHECK(ms(100 * kHour) - last <= std::chrono::hours(24));
+}
+
+TEST_CASE("windows of a day have a record of each open session", "[session][window]") {
+  TrackerFixture f(RecordMode::kWindow, 10, std::chrono::hours(24));
+  const Flow s = flow().traffic({10, 1000}, {8, 8000});
+  f.event(s.created());
+  for (int day = 1; day <= 3; ++day) f.close_window(day * 24 * kHour, {s.dumped()});
+  CHECK(f.take().size() == 3);
+}
+
+TEST_CASE("where a session has no interim records it has none a day either", "[session][window]") {
+  const auto mode = GENERATE(RecordMode::kEnd, RecordMode::kStartEnd);
+  TrackerFixture f(mode, 10, std::chrono::hours(1));
+  f.event(flow().created());
+  f.take();
+  for (int hour = 1; hour <= 50; ++hour) f.close_window(hour * kHour, {flow().dumped()});
+  CHECK(f.take().empty());
+}
+
+TEST_CASE("after a restart a session that was idle all the while does not wait another day",
+          "[session][open-before]") {
+  const Flow s = flow().stamped(at_ms(1'000'000)).traffic({10, 1000}, {8, 8000});
+  OpenSessions open;
+  {
+    TrackerFixture f(RecordMode::kWindow, 10, std::chrono::hours(1));
+    f.event(s.created());
+    f.close_window(kHour, {s.dumped()});
+    open.add(f.only());
+  }
+  TrackerFixture f(RecordMode::kWindow, 10, std::chrono::hours(1));
+  f.tracker.restore(std::move(open));
+  f.now(20 * kHour);
+  f.initial_dump({s.dumped()});
+  for (int hour = 21; hour <= 25; ++hour) f.close_window(hour * kHour, {s.dumped()});
   const SessionRecord r = f.only();
-  CHECK(r.bytes_from_vpc == Count(40));
-  CHECK(f.tracker.counters().counters_reset > 0);
+  CHECK(r.seq == 1);
+  CHECK(r.bytes_from_vpc == Count(0));
+  CHECK(r.end_time <= ms(25 * kHour));
 }
 
 TEST_CASE("a session that two whole dumps did not show ends as vanished, once", "[session][vanish]") {
