@@ -6,6 +6,8 @@ namespace {
 std::uint64_t flow_of(const SessionRecord& record) {
   SessionRecord flow = record;
   flow.session_start.reset();
+  flow.seq = 0;
+  flow.event = RecordEvent::kInterim;
   return derive_session_id(flow);
 }
 
@@ -19,7 +21,7 @@ Count sum_of(Count total, Count count) {
 void OpenSessions::add(const SessionRecord& record) {
   if (record.event == RecordEvent::kGap) return;
   const bool ends = record.event == RecordEvent::kEnd;
-  if (ends && record.seq == 0) return;  // its only record
+  if (ends && is_first(record.seq)) return;  // its only record
   const std::uint64_t flow = flow_of(record);
   const auto found = sessions_.find(flow);
   const bool known = found != sessions_.end() && found->second.session_id == record.session_id;
@@ -28,7 +30,7 @@ void OpenSessions::add(const SessionRecord& record) {
     return;
   }
   if (found == sessions_.end() && sessions_.size() >= kLimit) return;
-  const bool whole = record.seq == (known ? found->second.seq + 1 : 0);
+  const bool whole = known ? record.seq == found->second.seq + 1 : is_first(record.seq);
   SessionRecord total = record;
   total.origin = nullptr;
   total.vpc_id = {};

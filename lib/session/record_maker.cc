@@ -75,6 +75,26 @@ void RecordMaker::set_traffic(const ConntrackEvent& seen, const History* before,
   record.pkts_from_pub = dnat_view ? original_packets : reply_packets;
 }
 
+// Gives the first record of a session a seq and times by which its id is its own. Two sessions cannot be
+// between the same ends at once, so of those that begin in one millisecond only the last outlives it; that
+// one is numbered only where its record comes before it is known which that is, with a `start`.
+void RecordMaker::number_twin(SessionRecord& record) {
+  SessionRecord beginning = record;
+  beginning.event = RecordEvent::kStart;
+  if (!beginning.session_start) beginning.session_start = record.end_time;
+  for (;;) {
+    const std::uint32_t twin = twins_.next(derive_session_id(beginning));
+    if (twin <= kMaxTwin) {
+      record.seq = twin << kSeqBits;
+      return;
+    }
+    // More than a kernel with stamps can tell of: it is said of the next millisecond.
+    ++*beginning.session_start;
+    if (record.session_start) record.session_start = beginning.session_start;
+    record.start_time = record.end_time = *beginning.session_start;
+  }
+}
+
 void RecordMaker::emit(SessionRecord& record) {
   record.session_id = derive_session_id(record);
   ++records_.of(record.event);
@@ -86,14 +106,20 @@ void RecordMaker::start(Session<Family>& session) {
   SessionRecord record = describe(session);
   record.event = RecordEvent::kStart;
   record.start_time = record.end_time = session.begin;
+  number_twin(record);
+  if (session.begin != record.start_time) session.clear(Session<Family>::kStartFromKernel);
+  session.begin = record.start_time;
   emit(record);
   session.set(Session<Family>::kStartPinned | Session<Family>::kStartReported);
+  if (record.seq != 0)
+    session.history =
+        add_history({.original = {}, .reply = {}, .reported_until = session.begin, .seq = record.seq + 1});
 }
 
 template <typename Family>
 void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown, UnixMs end, bool always) {
   const History* const before = history(session.history);
-  if (before != nullptr && before->reported_until >= end) return;
+  if (before != nullptr && (before->reported_until >= end || (before->seq & kMaxSeq) == kMaxSeq)) return;
 
   SessionRecord record = describe(session);
   record.event = RecordEvent::kInterim;
@@ -125,6 +151,7 @@ void RecordMaker::end(Session<Family>& session, const ConntrackEvent* destroy, R
   set_slice(session, end, record);
   if (destroy != nullptr)
     set_traffic(*destroy, history(session.history), is_dnat_view(session.nat_status), record);
+  if (is_momentary(record)) number_twin(record);
   emit(record);
   if (session.history != kNoHistory) histories_.release(session.history);
   session.history = kNoHistory;

@@ -12,6 +12,7 @@
 #include "session/session.h"
 #include "session/settings.h"
 #include "session/slab.h"
+#include "session/twin_numbers.h"
 #include "session/vpc_map.h"
 
 namespace natsession {
@@ -72,6 +73,7 @@ class RecordMaker {
   template <typename Family>
   void set_slice(const Session<Family>& session, UnixMs end, SessionRecord& record) const;
   void set_traffic(const ConntrackEvent& seen, const History* before, bool dnat_view, SessionRecord& record);
+  void number_twin(SessionRecord& record);
   void emit(SessionRecord& record);
 
   RecordMode mode_;
@@ -80,6 +82,7 @@ class RecordMaker {
   VpcMap vpcs_;
   RecordOutput& output_;
   Slab<History> histories_;
+  TwinNumbers twins_;
   RecordCounts records_;
   std::uint64_t counters_reset_ = 0;
 };

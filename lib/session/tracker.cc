@@ -158,11 +158,7 @@ void Tracker::handle_new(const ConntrackEvent& event, const FlowKey<Family>& key
   vanished_young_.erase(hash);
   vanished_old_.erase(hash);
 
-  Session<Family> unfollowed{};
-  unfollowed.key = key;
-  unfollowed.history = Slab<History>::kNone;
-  Session<Family>* const session = follow(key, hash);
-  begin_with(session != nullptr ? *session : unfollowed, event);
+  if (Session<Family>* const session = follow(key, hash); session != nullptr) begin_with(*session, event);
 }
 
 template <typename Family>
