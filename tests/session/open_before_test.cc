@@ -210,6 +210,16 @@ TEST_CASE("after a kill counters that somebody had zeroed are unknown once, not 
   CHECK(second.only().bytes_from_vpc == Count(100));
 }
 
+TEST_CASE("what an earlier run left open waits while DESTROY events are delayed", "[session][open-before]") {
+  TrackerFixture f;
+  f.tracker.restore(open_in(first_run()));
+  f.now(1'013'000);
+  f.dump({.close = {}, .final = false, .initial = true}, {}, true, /*delayed=*/true);
+  CHECK(f.take().empty());
+  f.event(living_later().destroyed(at_ms(1'012'000)));
+  CHECK(f.only().reason == RecordReason::kDestroyed);
+}
+
 TEST_CASE("where earlier records are missing, the next one does not say again what they said",
           "[session][open-before]") {
   auto log = first_run();

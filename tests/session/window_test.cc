@@ -236,6 +236,72 @@ TEST_CASE("a session that two whole dumps did not show ends as vanished, once", 
   }
 }
 
+TEST_CASE("what vanishes beyond the memory of it waits, and ends once", "[session][vanish]") {
+  const bool destroys = GENERATE(true, false);
+  TrackerFixture f(
+      TrackerSettings{.window = std::chrono::seconds(10), .max_vanished = 4, .destroys = destroys});
+  for (std::uint32_t id = 0; id < 7; ++id) f.event(flow().id(id).created());
+  f.dump({}, {});
+  f.dump({}, {});
+  std::size_t ends = f.take().size();
+  if (!destroys) {
+    CHECK(ends == 7);  // none can come after all
+    return;
+  }
+  CHECK(ends == 4);
+  f.now(1'059'000);
+  f.dump({}, {});
+  CHECK(f.take().empty());
+  SECTION("when its DESTROY comes") {
+    for (std::uint32_t id = 0; id < 7; ++id) f.event(flow().id(id).destroyed());
+    const auto rest = f.take();
+    REQUIRE(rest.size() == 3);
+    for (const SessionRecord& r : rest) CHECK(r.reason == RecordReason::kDestroyed);
+    CHECK(f.tracker.counters().late_destroys == 4);
+  }
+  SECTION("when none is on its way any more") {
+    f.now(1'061'000);
+    f.dump({}, {});
+    CHECK(f.take().size() == 2);
+  }
+  SECTION("when what was waited for has come") {
+    for (std::uint32_t id = 0; id < 7; ++id) {
+      if (f.tracker.live() > 2) f.event(flow().id(id).destroyed());
+    }
+    f.take();
+    f.dump({}, {});
+    CHECK(f.tracker.live() < 3);
+  }
+}
+
+TEST_CASE("a dump that shows the next session on a key takes nothing from the one whose DESTROY is queued",
+          "[session][vanish]") {
+  TrackerFixture f;
+  const auto gap_ms = GENERATE(2, 2'000);  // within the slack between stamp and receipt, and beyond it
+  const Flow first = flow().stamped(at_ms(1'000'000)).traffic({1, 100}, {1, 100});
+  const Flow second = flow().stamped(at_ms(1'000'000 + gap_ms)).traffic({2, 200}, {2, 200});
+  f.event(first.created());
+  const bool seen_before = GENERATE(false, true);
+  if (seen_before) f.dump({}, {first.dumped()});
+  f.now(1'000'001 + gap_ms);
+  f.tracker.begin_pass({});
+  f.tracker.on_dump_entry(second.dumped());
+  f.event(first.destroyed(at_ms(1'000'001)));
+  f.event(second.created());
+  f.tracker.end_pass(true, false);
+  while (!f.tracker.sweep(10)) {
+  }
+  f.event(second.destroyed(at_ms(1'005'000)));
+  const auto r = f.take();
+  REQUIRE(r.size() == 2);
+  CHECK(r[0].reason == RecordReason::kDestroyed);
+  CHECK(r[0].session_start == ms(1'000'000));
+  CHECK(r[0].bytes_from_vpc == Count(100));
+  CHECK(r[1].reason == RecordReason::kDestroyed);
+  CHECK(r[1].session_start == ms(1'000'000 + gap_ms));
+  CHECK(r[1].bytes_from_vpc == Count(200));
+}
+
 TEST_CASE("a dump that was interrupted proves nothing", "[session][vanish]") {
   TrackerFixture f;
   f.event(flow().created());
