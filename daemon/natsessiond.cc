@@ -166,7 +166,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
         namespaces[i], std::move(setup.source),
-        TrackerSettings{.records = config.records, .window = config.window},
+        TrackerSettings{
+            .records = config.records, .window = config.window, .destroys = config.events.destroy},
         CollectorSettings{.window = config.window,
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,

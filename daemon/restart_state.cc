@@ -30,7 +30,7 @@ Result<void> choose_rows(FrameColumns& columns, std::vector<std::uint32_t>& rows
   rows.clear();
   for (std::uint32_t row = 0; row < events->size(); ++row) {
     const auto event = static_cast<RecordEvent>((*events)[row]);
-    const bool only_record = event == RecordEvent::kEnd && (*seqs)[row] == 0;
+    const bool only_record = event == RecordEvent::kEnd && is_first((*seqs)[row]);
     if (!only_record && event != RecordEvent::kGap) rows.push_back(row);
   }
   return {};

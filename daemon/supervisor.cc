@@ -213,6 +213,10 @@ bool Supervisor::tell_losses_of(const CollectorThread& collector, CollectorRepor
        "reliable mode went off {} times because undelivered events were filling the conntrack table");
   tell(now.not_followed, reported.not_followed,
        "{} sessions were beyond the limit of the session table and not followed");
+  if (reported.counters_reset == 0)  // whoever zeroes counters does so again and again
+    tell(now.counters_reset, 0,
+         "another program zeroes the counters of flows (conntrack -z): {} records so far had to leave them "
+         "out");
   tell(now.malformed, reported.malformed, "{} malformed messages from the kernel were skipped");
   if (tell(now.passes_failed, reported.passes_failed,
            "{} dumps of the conntrack table failed or were interrupted")) {

@@ -232,7 +232,8 @@ std::vector<Flag> make_flags() {
       {"records", kSessions, "MODE",
        "window: one record for each --window with traffic, and one when the session ends. end: one, when "
        "it ends. start-end: one when it begins, one when it ends.",
-       "",
+       "With window an open session that is idle has a record at least once a day, with zero counters. With "
+       "the others nothing is heard of it until it ends.",
        choice_option(&Config::records, Names<RecordMode>{{"window", RecordMode::kWindow},
                                                          {"end", RecordMode::kEnd},
                                                          {"start-end", RecordMode::kStartEnd}})},
