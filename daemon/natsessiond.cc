@@ -60,6 +60,7 @@ int print(const std::string& text) {
 int run_check(const Config& config) {
   int status = kStopped;
   for (const std::string& netns : watched_namespaces(config)) {
+  if (auto distinct = check_distinct(watched_namespaces(config)); !distinct) return fail(distinct.error());
     const auto findings = examine_kernel(config, netns);
     if (!findings) return fail(findings.error());
     const std::string title = config.netns.size() > 1 ? fmt::format("netns {}\n", netns) : "";
@@ -114,6 +115,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!labels) return fail(labels.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
   auto setups = set_up_kernels(config);
+  if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
   if (!setups) return fail(setups.error());
   ControlServer control({.socket_path = config.control, .metrics = config.metrics});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
