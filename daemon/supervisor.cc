@@ -118,7 +118,7 @@ void Supervisor::handle_reload() {
   notify_manager("RELOADING=1");
   log_info("SIGHUP: reopening files and rereading the configuration");
   delivery_.request_reopen();
-  auto config = reload_();
+  auto config = reread();
   const auto labels = config ? make_labels(*config) : Result<Labels>(config.error());
   if (!labels) {
     log_error(fmt::format("configuration: {}; the old one stays in force", labels.error().message));
@@ -129,6 +129,15 @@ void Supervisor::handle_reload() {
       log_debug(fmt::format("configuration: {} = {}", key, find_setting(key)->toml_value(*config)));
     }
     if (changed.empty()) log_debug("configuration: nothing has changed");
+// Errors: whatever goes wrong: the program goes on with what it has.
+Result<Config> Supervisor::reread() const {
+  try {
+    return reload_();
+  } catch (const std::exception& failure) {
+    return Error{ErrorKind::kUnavailable, fmt::format("cannot be read: {}", failure.what())};
+  }
+}
+
     for (const std::string& name : changed) {
       if (name == "instance" || name == "vpc_id" || name == "log_level") continue;
       restart += (restart.empty() ? "" : ", ") + name;

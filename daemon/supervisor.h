@@ -46,6 +46,7 @@ class Supervisor {
   void watch_collectors();
   void tell_passes();
   void tell_losses(bool now);
+  [[nodiscard]] Result<Config> reread() const;
   bool tell_losses_of(const CollectorThread& collector, CollectorReport& reported);
   [[nodiscard]] bool all_are(bool (*accept)(CollectorThread::State)) const;
   int stop();
