@@ -322,7 +322,9 @@ TEST_CASE("sinks are disabled and enabled while records come, and every record i
   constexpr std::uint32_t kCount = 60'000;
   World world(with_ledger);
   world.flaky({}, {.records = 300, .linger = 1ms}).start(quick(32));
-  std::thread collector([&] { collect(*world.producer, 0, kCount); });
+  collect(*world.producer, 0, 1);
+  wait_until([&] { return world.status(0).state == DeliveryState::kSuccess; });
+  std::thread collector([&] { collect(*world.producer, 1, kCount); });
   for (int i = 0; i < 20; ++i) {
     REQUIRE(world.delivery->set_enabled("flaky", i % 2 == 1));
     wait_until([&] { return world.status(0).state == DeliveryState::kSuccess; });
