@@ -61,8 +61,8 @@ class Delivery {
   // Before open(). The reference is good until the Delivery ends.
   Producer& add_producer() { return log_.add_producer(); }
   // Finds each sink's place and makes the workers.
-  // Errors: with a ledger kUsage for two sinks of one name, and those of its files: a cursor that cannot be
-  //         read is not guessed at.
+  // Errors: with a ledger kUsage for two sinks of one name, and those of its files; but a damaged cursor is
+  //         the failure of its sink alone.
   Result<void> open();
   // What the threads do: the sinks' jobs in their order, then, with a ledger, its writer's and the
   // background's.

@@ -37,7 +37,8 @@ class LedgerLog {
 
   // Finds the sink's place: where its cursor stands; for a sink that is new the end, or, with `from_start`,
   // the oldest record. A cursor behind the end is one of records that the machine's fall took: it is set
-  // back, or what comes next would be passed over.
+  // back, or what comes next would be passed over. A sink whose cursor is damaged gets nothing, and says so:
+  // a place that was guessed would lose records or repeat them.
   // Errors: those of the ledger's files; kIo if the place of a new sink cannot be stored.
   [[nodiscard]] Result<std::unique_ptr<LogConsumer>> open_consumer(SinkState& sink);
   [[nodiscard]] const LogReader& reader(std::size_t sink) const;  // in the order of open_consumer()
@@ -58,6 +59,7 @@ class LedgerLog {
   using Time = std::chrono::nanoseconds;  // steady
 
   Turn complete();
+  std::unique_ptr<LogConsumer> stand_in(SinkState& sink, const Error& cause);
   void watch_writing();
 
   const LedgerSettings settings_;
