@@ -171,10 +171,15 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   ControlService service(collectors, *delivery, std::move(tables), clock);
   Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice);
   supervisor = &main_loop;
-  if (auto started = delivery_threads.start(); !started) return fail(started.error());
-  if (auto started = control.start(service); !started) return fail(started.error());
+  // Of a start that is refused so late nothing may be in the log, or the run before it would be forgotten.
+  const auto refuse = [&](const Error& error) {
+    delivery->abandon();
+    return fail(error);
+  };
+  if (auto started = delivery_threads.start(); !started) return refuse(started.error());
+  if (auto started = control.start(service); !started) return refuse(started.error());
   for (const auto& collector : collectors) {
-    if (auto started = collector->start(); !started) return fail(started.error());
+    if (auto started = collector->start(); !started) return refuse(started.error());
   }
 
   const int status = main_loop.run(ready);

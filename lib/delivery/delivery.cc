@@ -300,6 +300,7 @@ Drained DeliveryThreads::drain_and_stop(std::chrono::nanoseconds limit) {
   delivery_->abandon();
   wait_until(all_finished, steady_clock::now() + kGrace);
   wait_until(background_finished, ledger_deadline);
+    delivery_->abandon();
 
   const Drained drained = delivery_->close();
   for (std::size_t i = 0; i < threads_.size(); ++i) {

@@ -84,6 +84,12 @@ class Delivery {
   // Until when there will be records of all that happened: for the next run, where there is a ledger.
   void set_logged_until(UnixMs time) {
     if (ledger_ != nullptr) ledger_->set_logged_until(time);
+  // The start of the program has succeeded: a ledger counts as written from here on (LedgerWriter::begin()).
+  void begin() {
+    if (ledger_ == nullptr) return;
+    ledger_->begin();
+    ledger_state_.notifier.notify();
+  }
   }
   // No collector runs any more: what there is is delivered, and the jobs end.
   void end_input();

@@ -49,7 +49,8 @@ class LedgerLog {
   Turn write();    // at most one append
   Turn keep_up();  // at most one segment
 
-  // See LedgerWriter.
+  // See LedgerWriter; from any thread.
+  void begin() { writer_->begin(); }
   void set_logged_until(UnixMs time) { writer_->set_logged_until(time); }
   [[nodiscard]] const std::string& directory() const { return settings_.directory; }
   [[nodiscard]] LedgerReport report() const;
@@ -58,8 +59,8 @@ class LedgerLog {
   class Reader;
   using Time = std::chrono::nanoseconds;  // steady
 
-  Turn complete();
   std::unique_ptr<LogConsumer> stand_in(SinkState& sink, const Error& cause);
+  Turn complete();
   void watch_writing();
 
   const LedgerSettings settings_;
