@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <new>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -150,9 +151,13 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     log_error(fmt::format("sink {}: {}", sink, why));
     if (Supervisor* const told = supervisor.load()) told->sink_closed();
   };
+  const auto on_no_memory = [&] {
+    if (Supervisor* const told = supervisor.load()) told->no_memory();
+  };
   const auto delivery = std::make_shared<Delivery>(
       std::move(*sinks), DeliverySettings{}, clock,
-      DeliveryCallbacks{.report = tell_report, .on_closed = on_closed}, config.instance, std::move(ledger));
+      DeliveryCallbacks{.report = tell_report, .on_closed = on_closed, .on_no_memory = on_no_memory},
+      config.instance, std::move(ledger));
   DeliveryThreads delivery_threads(delivery);
   Collectors collectors;
   std::vector<std::unique_ptr<LiveSessions>> tables;
@@ -221,5 +226,10 @@ int run(int argc, const char* const* argv) {
 }  // namespace natsession
 
 int main(int argc, char** argv) {
-  return natsession::run(argc, argv);
+  try {
+    return natsession::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    natsession::log_error("no memory is left");
+    return natsession::kRuntimeFailure;
+  }
 }

@@ -74,7 +74,12 @@ void Supervisor::sink_closed() {
   notice_.wake();
 }
 
-int Supervisor::run(const std::string& ready_text) {
+void Supervisor::no_memory() {
+  no_memory_.store(true, std::memory_order_release);
+  notice_.wake();
+}
+
+int Supervisor::run(const std::string& ready_text, const std::function<void()>& finish) {
   ready_text_ = ready_text;
   const sigset_t set = watched_signals();
   signals_.reset(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -171,6 +176,10 @@ void Supervisor::watch_collectors() {
       all_are([](CollectorThread::State state) { return state != CollectorThread::State::kStarting; })) {
     reported_ready_ = true;
     std::uint64_t live = 0;
+  if (no_memory_.load(std::memory_order_acquire)) {
+    log_error("no memory is left");
+    failed_ = true;
+  }
     for (const auto& collector : collectors_) live += collector->report().live;
     log_info(fmt::format("ready: {} open sessions; {}", live, ready_text_));
     notify_manager("READY=1\nSTATUS=logging NAT sessions");

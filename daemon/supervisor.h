@@ -35,6 +35,8 @@ class Supervisor {
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
+  // No memory is left: likewise, but in order. From any thread.
+  void no_memory();
 
   // Until a signal or a failure ends it. Returns the exit status: 0 when stopped on request and all was
   // delivered.
@@ -66,6 +68,7 @@ class Supervisor {
   std::atomic<bool> sink_closed_{false};
   bool reported_ready_ = false;
   bool stopping_ = false;
+  std::atomic<bool> no_memory_{false};
   bool failed_ = false;
   std::vector<CollectorReport> reported_;  // of each collector, so that each loss is told once
   std::chrono::nanoseconds reported_at_{};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <new>
 #include <system_error>
 
 #include <pthread.h>
@@ -21,7 +22,21 @@ constexpr std::chrono::seconds kLedgerLimit{5};
 
 constexpr int kBackgroundNice = 19;  // not SCHED_IDLE: this thread takes locks that the status waits for
 
-void run_job(const std::shared_ptr<Delivery>& /*keeps what the job uses*/, const Job& job,
+// How soon a step that found no memory is tried again.
+constexpr std::chrono::milliseconds kMemoryAgain{100};
+
+// Where there is no memory the program stops in order: what a step has not finished it begins again, for as
+// long as that takes.
+Turn step_of(Delivery& delivery, const Job& job) {
+  try {
+    return job.step();
+  } catch (const std::bad_alloc&) {
+    delivery.tell_no_memory();
+    return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kMemoryAgain};
+  }
+}
+
+void run_job(const std::shared_ptr<Delivery>& delivery /*which the job uses*/, const Job& job,
              const std::shared_ptr<Notifier>& ended) {
   // What top -H and ps -L show: at most 15 characters.
   const std::string name = ((job.in_background ? "compact:" : "to:") + job.name).substr(0, 15);
@@ -29,7 +44,7 @@ void run_job(const std::shared_ptr<Delivery>& /*keeps what the job uses*/, const
   if (job.in_background) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBackgroundNice);
   while (true) {
     const Notifier::Mark mark = job.notifier->mark();
-    const Turn turn = job.step();
+    const Turn turn = step_of(*delivery, job);
     if (turn.kind == Turn::Kind::kDone) break;
     if (turn.kind == Turn::Kind::kSleep) job.notifier->sleep(mark, turn.depth, turn.limit);
   }
@@ -162,6 +177,14 @@ void Delivery::report_lag() {
 
 void Delivery::notify_sinks(bool urgently) {
   for (const auto& sink : sinks_) urgently ? sink->notifier.notify_urgently() : sink->notifier.notify();
+void Delivery::tell_no_memory() {
+  try {
+    if (!told_no_memory_.exchange(true)) reporter_.no_memory();
+  } catch (const std::bad_alloc&) {
+    told_no_memory_.store(false);  // that was too much, too
+  }
+}
+
 }
 
 void Delivery::notify_all() {

@@ -67,6 +67,9 @@ class Delivery {
   // What the threads do: the sinks' jobs in their order, then, with a ledger, its writer's and the
   // background's.
   [[nodiscard]] std::vector<Job> jobs();
+  // A job found no memory: the program is told, once (DeliveryCallbacks::on_no_memory).
+  // Threads: any.
+  void tell_no_memory();
 
   // Each sink reopens before its next batch, at once when idle, waiting to try again or suspended. Errors go
   // to the reporter.
@@ -123,6 +126,7 @@ class Delivery {
   std::atomic<bool> background_finished_{true};
   Notifier background_notifier_;
   std::unique_ptr<LedgerLog> ledger_;  // null: in memory
+  std::atomic<bool> told_no_memory_{false};
   std::vector<std::unique_ptr<SinkWorker>> workers_;
   Guarded<SinkNames> disabled_;  // as in the file
 };

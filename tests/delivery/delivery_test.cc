@@ -359,3 +359,22 @@ TEST_CASE("a delivery that was never started ends quietly", "[delivery][threads]
   world.end();
   CHECK(world.captures[0]->seen().destroyed);
 }
+TEST_CASE("a thread that finds no memory is told to the program, which stops in order",
+          "[delivery][threads]") {
+  const bool with_ledger = GENERATE(false, true);
+  World world(with_ledger);
+  world.captures.push_back(std::make_shared<Capture>());
+  auto sink = std::make_unique<FlakySink>("flaky", world.captures.back(), FlakySink::Script());
+  std::atomic<int> short_of_memory{2};
+  sink->on_deliver = [&] {
+    if (short_of_memory.fetch_sub(1) > 0) throw std::bad_alloc();
+  };
+  std::atomic<int> told{0};
+  world.add(std::move(sink)).start(quick(), {{}, {}, [&] { ++told; }});
+  collect(*world.producer, 0, 1000);
+  wait_until([&] { return told.load() > 0; });
+  CHECK(world.drain());
+  CHECK(world.captures[0]->count() == 1000);
+  CHECK(told.load() == 1);
+}
+
