@@ -60,8 +60,8 @@ int print(const std::string& text) {
 
 int run_check(const Config& config) {
   int status = kStopped;
-  for (const std::string& netns : watched_namespaces(config)) {
   if (auto distinct = check_distinct(watched_namespaces(config)); !distinct) return fail(distinct.error());
+  for (const std::string& netns : watched_namespaces(config)) {
     const auto findings = examine_kernel(config, netns);
     if (!findings) return fail(findings.error());
     const std::string title = config.netns.size() > 1 ? fmt::format("netns {}\n", netns) : "";
@@ -115,8 +115,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   const auto labels = make_labels(config);
   if (!labels) return fail(labels.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
-  auto setups = set_up_kernels(config);
   if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
+  auto setups = set_up_kernels(config);
   if (!setups) return fail(setups.error());
   ControlServer control({.socket_path = config.control, .metrics = config.metrics});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
@@ -186,15 +186,15 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   for (const auto& collector : collectors) {
     if (auto started = collector->start(); !started) return refuse(started.error());
   }
+  delivery->begin();
 
-  const int status = main_loop.run(ready);
-  control.stop();
-  if (!config.ledger.empty()) {
+  return main_loop.run(ready, [&] {
+    control.stop();
+    if (config.ledger.empty()) return;
     const auto saved = RestartState::save(config.ledger, delivery->ledger_report()->end, collectors);
     if (!saved)
       log_warning(fmt::format("{}; the next start reads the records instead", saved.error().message));
-  }
-  return status;
+  });
 }
 
 int run(int argc, const char* const* argv) {

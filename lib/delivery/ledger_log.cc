@@ -127,6 +127,7 @@ Turn LedgerLog::complete() {
   if (!synced && writer_->status().pending > 0) {
     return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kTryAgain};
   }
+  writer_->close();  // whatever becomes of the sinks: what they have not taken is in it
   run_.log_complete.store(true, std::memory_order_release);
   on_complete_();
   return {Turn::Kind::kDone};

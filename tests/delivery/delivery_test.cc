@@ -23,7 +23,8 @@ constexpr auto kLongEnough = 60s;  // a limit that is never reached unless somet
 
 // Retries quickly: these tests are about threads, not about time.
 DeliverySettings quick(std::size_t queue_batches = 64) {
-  return {.queue_batches = queue_batches, .retry_first = 100us, .retry_limit = 1ms};
+  return {
+      .queue_batches = queue_batches, .retry_first = 100us, .retry_limit = 1ms, .ledger_grace = kLongEnough};
 }
 
 void wait_until(const std::function<bool()>& condition) {
@@ -286,6 +287,34 @@ TEST_CASE("what a sink does not take before the stop is there after the next sta
   CHECK(tally.next == 3500);
 }
 
+TEST_CASE("with a ledger a stop waits for no sink once all is written", "[delivery][threads]") {
+  World world(true);
+  DeliverySettings settings = quick();
+  settings.ledger_grace = 10ms;
+  const bool hangs = GENERATE(false, true);
+  const auto latch = std::make_shared<Latch>();
+  if (hangs) {
+    world.stuck(latch);
+  } else {
+    world.flaky(FlakySink::Script(100'000, Answer::retry_later(0, "no room")));
+  }
+  world.start(settings);
+  collect(*world.producer, 0, 3000);
+  if (hangs) latch->wait_for_a_waiter();
+  const auto began = std::chrono::steady_clock::now();
+  int looks = 0;
+  const Drained drained = world.threads->drain_and_stop(kLongEnough, [&] { ++looks; });
+  CHECK(std::chrono::steady_clock::now() - began < kLongEnough / 2);
+  CHECK(looks > 0);
+  CHECK(drained);
+  CHECK(drained.any_hung() == hangs);
+  REQUIRE(drained.kept.size() == 1);
+  CHECK(drained.kept[0].records == 3000);
+  latch->release();
+  world.end();
+  if (hangs) wait_until([&] { return world.captures[0]->seen().destroyed; });
+}
+
 TEST_CASE("a sink that hangs for ever delays neither the others nor the end of the program",
           "[delivery][threads]") {
   const bool with_ledger = GENERATE(false, true);
@@ -353,12 +382,6 @@ TEST_CASE("a closed sink is told to the program while it runs", "[delivery][thre
   CHECK(world.drain());
 }
 
-TEST_CASE("a delivery that was never started ends quietly", "[delivery][threads]") {
-  World world(GENERATE(false, true));
-  world.good().build();
-  world.end();
-  CHECK(world.captures[0]->seen().destroyed);
-}
 TEST_CASE("a thread that finds no memory is told to the program, which stops in order",
           "[delivery][threads]") {
   const bool with_ledger = GENERATE(false, true);
@@ -378,3 +401,9 @@ TEST_CASE("a thread that finds no memory is told to the program, which stops in 
   CHECK(told.load() == 1);
 }
 
+TEST_CASE("a delivery that was never started ends quietly", "[delivery][threads]") {
+  World world(GENERATE(false, true));
+  world.good().build();
+  world.end();
+  CHECK(world.captures[0]->seen().destroyed);
+}
