@@ -1,6 +1,7 @@
 #include "collector_thread.h"
 
 #include <cerrno>
+#include <new>
 #include <system_error>
 
 #include <poll.h>
@@ -57,7 +58,14 @@ Result<void> CollectorThread::start() {
 }
 
 void CollectorThread::run() {
-  const State end = live();
+  State end = State::kFailed;
+  try {
+    end = live();
+  } catch (const std::bad_alloc&) {
+    error_.with([](std::optional<Error>& error) {
+      error = Error{ErrorKind::kUnavailable, "no memory is left"};
+    });
+  }
   // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket,
   // in a table that fills, for as long as the sinks take to finish.
   (void)source_->set_reliable(false);  // also where somebody else holds the socket, too

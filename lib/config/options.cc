@@ -261,8 +261,9 @@ std::vector<Flag> make_flags() {
       {"netns", kKernel, "NAME",
        "Network namespace to watch, by its name in ip-netns(8) or by its path. May be given several "
        "times; records then say which.",
-       "They do so in the field netns. Each namespace has a collector of its own.", netns_option(),
-       R"("nat")", "the daemon's own"},
+       "They do so in the field netns. Each namespace has a collector of its own; one that is named twice, "
+       "if by other names, is refused.",
+       netns_option(), R"("nat")", "the daemon's own"},
       {"rcvbuf", kKernel, "SIZE", "Receive buffer of the event socket.",
        "A bigger one holds a longer burst: one event takes about 1 KiB. What the kernel granted is said at "
        "the start.",

@@ -64,8 +64,10 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
   auto opened = LedgerReader::open(settings_.directory);
   if (!opened) return opened.error();
   auto cursor = Cursor::open(settings_.directory, sink.name);
-  if (!cursor) return cursor.error();
+  if (!cursor && cursor.error().kind != ErrorKind::kMalformed) return cursor.error();
   LedgerReader& ledger = **opened;
+  readers_.push_back(std::make_unique<Reader>(std::move(*opened), *writer_));
+  if (!cursor) return stand_in(sink, cursor.error());
   const std::optional<CursorState> known = cursor->state();
   const Ordinal end = ledger.end();
   // What was before a new sink's beginning is not missing in it.
@@ -78,8 +80,22 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
     if (auto stored = cursor->store(place, true); !stored) return stored.error();
   }
   ledger.seek(place.next, place.delivered_to);
-  readers_.push_back(std::make_unique<Reader>(std::move(*opened), *writer_));
   return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, std::move(*cursor), place);
+}
+
+std::unique_ptr<LogConsumer> LedgerLog::stand_in(SinkState& sink, const Error& cause) {
+  const std::string why =
+      "it gets nothing, for its place in the ledger is lost: " + cause.message +
+      "; remove that file and restart natsessiond: the sink then begins " +
+      (sink.spec.from_start ? "with the oldest record"
+                            : "behind the newest record, or with from=start at the oldest");
+  sink.last_failure.with([&](Failure& failure) { failure = {{}, why, {}}; });
+  sink.last_failure_at.set(to_ms(context_.clock.now()));
+  sink.closed.store(true, std::memory_order_release);
+  context_.reporter.report({.kind = Report::Kind::kPlaceLost, .sink = sink.name, .why = why});
+  const Ordinal end = readers_.back()->ledger().end();
+  return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, std::nullopt,
+                                       CursorState{end, to_ms(context_.clock.now())});
 }
 
 const LogReader& LedgerLog::reader(std::size_t sink) const {
@@ -141,6 +157,7 @@ Turn LedgerLog::complete() {
   if (!synced && writer_->status().pending > 0) {
     return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kTryAgain};
   }
+  writer_->close();  // whatever becomes of the sinks: what they have not taken is in it
   run_.log_complete.store(true, std::memory_order_release);
   on_complete_();
   return {Turn::Kind::kDone};

@@ -42,7 +42,8 @@ class LedgerLog {
 
   // Finds the sink's place: where its cursor stands; for a sink that is new the end, or, with `from_start`,
   // the oldest record. A cursor behind the end is one of records that the machine's fall took: it is set
-  // back, or what comes next would be passed over.
+  // back, or what comes next would be passed over. A sink whose cursor is damaged gets nothing, and says so:
+  // a place that was guessed would lose records or repeat them.
   // Errors: those of the ledger's files; kIo if the place of a new sink cannot be stored.
   [[nodiscard]] Result<std::unique_ptr<LogConsumer>> open_consumer(SinkState& sink);
   [[nodiscard]] const LogReader& reader(std::size_t sink) const;  // in the order of open_consumer()
@@ -60,7 +61,8 @@ class LedgerLog {
   }
   // See WriterStatus.
   [[nodiscard]] std::optional<UnixMs> proved_until() const { return writer_->status().proved_until; }
-  // See LedgerWriter.
+  // See LedgerWriter; from any thread.
+  void begin() { writer_->begin(); }
   void set_logged_until(UnixMs time) { writer_->set_logged_until(time); }
   [[nodiscard]] const std::string& directory() const { return settings_.directory; }
   [[nodiscard]] LedgerReport report() const;
@@ -69,6 +71,7 @@ class LedgerLog {
   class Reader;
   using Time = std::chrono::nanoseconds;  // steady
 
+  std::unique_ptr<LogConsumer> stand_in(SinkState& sink, const Error& cause);
   Turn complete();
   void probe();
   void prove();

@@ -64,7 +64,7 @@ Result<void> LedgerWriter::start() {
   } else if (auto ready = ready_segment(); !ready && ready.error().kind == ErrorKind::kPermission) {
     return ready;  // what else fails (no room) may pass: it is tried again when there is something to write
   }
-  if (auto marked = lock_.mark_open(); !marked) return marked.error();
+  if (auto marked = lock_.mark_held(); !marked) return marked.error();
   pending_.add(tail->rescued.records);
   if (!pending_.empty()) write_group(settings_.sync != SyncMode::kNever);
   started_ = true;
@@ -73,9 +73,21 @@ Result<void> LedgerWriter::start() {
 }
 
 LedgerWriter::~LedgerWriter() {
+  close();
+}
+
+void LedgerWriter::close() {
+  if (closed_ || !started_ || !sync() || !begun_.load(std::memory_order_acquire)) return;
   const UnixMs until = logged_until_.load(std::memory_order_acquire);
-  if (started_ && sync())
-    static_cast<void>(lock_.mark_closed(until == UnixMs() ? to_ms(clock_.now()) : until));
+  closed_ = static_cast<bool>(lock_.mark_closed(until == UnixMs() ? to_ms(clock_.now()) : until));
+}
+
+// From here on a kill is told to the next start.
+void LedgerWriter::mark_open() {
+  if (marked_open_) return;
+  const auto marked = lock_.mark_open();
+  marked_open_ = static_cast<bool>(marked);
+  if (!marked) fail(marked.error());  // it is tried again
 }
 
 Result<void> LedgerWriter::open_coverage() {
@@ -120,6 +132,7 @@ void LedgerWriter::claim() {
 }
 
 std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
+  mark_open();
   if (group_.records > 0) write_due();
   if (pending_.empty()) pending_since_ = clock_.steady();
   std::size_t taken = 0;
@@ -141,6 +154,7 @@ std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
 }
 
 std::optional<nanoseconds> LedgerWriter::tick() {
+  if (begun_.load(std::memory_order_acquire)) mark_open();
   write_due();
   claim();
   if (pending_.empty() && segment_ && segment_is_over()) {

@@ -46,7 +46,16 @@ class LedgerWriter {
                                                                   const Clock& clock);
   LedgerWriter(const LedgerWriter&) = delete;
   LedgerWriter& operator=(const LedgerWriter&) = delete;
-  ~LedgerWriter();  // writes and closes
+  ~LedgerWriter();  // closes
+
+  // The start of the program has succeeded: from here on LOCK says that the ledger is written, and close()
+  // that it was closed in order. Without it LOCK goes on telling of the run before, which a refused start
+  // must not make forgotten.
+  // Threads: any; LOCK changes with the next call of the writer's.
+  void begin() { begun_.store(true, std::memory_order_release); }
+
+  // Writes all there is, and says in LOCK that nothing is missing. Nothing may be appended any more.
+  void close();
 
   // Takes records, from the front, and returns how many: all, unless the disk has been full for so long that
   // the writer's memory is. Copies what records point to. Writes frames as they fill up or fall due.
@@ -128,6 +137,7 @@ class LedgerWriter {
   LedgerWriter(const LedgerSettings& settings, const Clock& clock, LedgerDirectory directory,
                LedgerLock lock);
   Result<void> start();
+  void mark_open();
   [[nodiscard]] bool due(std::chrono::nanoseconds now) const;
   void write_due();
   bool write_group(bool flush);
@@ -148,6 +158,9 @@ class LedgerWriter {
   LedgerDirectory directory_;
   LedgerLock lock_;
   bool started_ = false;
+  std::atomic<bool> begun_{false};
+  bool marked_open_ = false;
+  bool closed_ = false;
   std::optional<PreviousRun> previous_run_;
   std::atomic<UnixMs> logged_until_{UnixMs()};
   std::function<void()> on_written_;
