@@ -179,6 +179,11 @@ std::string traffic(Count bytes) {
   return bytes.known() ? bytes_in_words(bytes.value()) : "?";
 }
 
+std::string age_text(const SessionRecord& session, UnixMs now) {
+  const std::string seen = span_in_words(now - session.start_time);
+  return session.session_start ? seen : "unknown, >" + seen;
+}
+
 }  // namespace
 
 std::string status_text(const Status& status, bool colours) {
@@ -214,7 +219,7 @@ std::string sessions_text(const SessionsAnswer& answer, bool colours) {
                           endpoint_text(session.pri_ip, session.pri_port),
                           endpoint_text(session.nat_ip, session.nat_port),
                           endpoint_text(session.pub_ip, session.pub_port),
-                          (session.session_start ? "" : ">") + span_in_words(answer.now - session.start_time),
+                          age_text(session, answer.now),
                           traffic(session.bytes_from_vpc),
                           traffic(session.bytes_from_pub)};
     if (with_zone) row.emplace_back(std::to_string(session.zone));

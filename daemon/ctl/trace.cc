@@ -113,32 +113,35 @@ Result<TraceResult> find_sessions(LogAccess& log, const std::vector<TraceQuestio
   return result;
 }
 
+// More than one where the clocks showed the time twice.
 int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
-  const auto question = read_question(options.words, now);
-  if (!question) return fail("trace", question.error());
-  const LiveLog live = live_for(global, {*question}, now);
+  const auto asked = read_question(options.words, now);
+  if (!asked) return fail("trace", asked.error());
+  std::vector<TraceQuestion> questions;
+  for (const AskedQuestion& one : *asked) {
+    questions.push_back(one.question);
+    if (!one.warning.empty()) warn("trace", {one.warning});
+  }
+  const LiveLog live = live_for(global, questions, now);
   const auto log = LogAccess::open(global);
   if (!log) return fail("trace", log.error());
-  const auto result = find_sessions(**log, {*question}, options, live);
+  const auto result = find_sessions(**log, questions, options, live);
   if (!result) return fail("trace", result.error());
   if (result->report.cancelled) return (*log)->interrupted("trace");
-  const TraceAnswer& answer = result->answers.front();
-  warn("trace", notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size()));
-  const int status = print(global.json ? trace_json(*question, answer, result->span) + "\n"
-                                       : trace_text(*question, answer, colours_wanted()));
-  if (status != kDone) return status;
-  return answer.verdict == TraceVerdict::kFound ? kDone : kFailed;
-}
-
-std::string list_json(const TraceList& list, const TraceResult& result) {
-  std::string out = "[\n";
-  std::size_t asked = 0;
-  for (const ListedQuestion& listed : list.questions) {
-    if (!listed.wrong.empty()) continue;
-    if (asked != 0) out += ",\n";
-    out += trace_json(listed.question, result.answers[asked++], result.span);
+  std::string text;
+  bool found = false;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const TraceAnswer& answer = result->answers[i];
+    warn("trace", notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size()));
+    if (i > 0) text += global.json ? ",\n" : "\n";
+    text += global.json ? trace_json((*asked)[i], answer, result->span)
+                        : trace_text(questions[i], answer, colours_wanted());
+    found = found || answer.found();
   }
-  return out + "\n]\n";
+  if (global.json) text = questions.size() > 1 ? "[\n" + text + "\n]\n" : text + "\n";
+  const int status = print(text);
+  if (status != kDone) return status;
+  return found ? kDone : kFailed;
 }
 
 int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
@@ -154,30 +157,25 @@ int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
   if (!text) return fail("trace", text.error());
   const auto list = read_trace_list(*text, words.slack, now);
   if (!list) return fail("trace", list.error());
-  std::vector<TraceQuestion> questions;
   std::size_t bad = 0;
   for (const ListedQuestion& listed : list->questions) {
-    if (listed.wrong.empty()) {
-      questions.push_back(listed.question);
-    } else {
-      ++bad;
-      fmt::print(stderr, "natsessionctl: trace: {} line {}: {}\n", options.file, listed.line,
-                 printable(listed.wrong));
-    }
+    if (listed.wrong.empty()) continue;
+    ++bad;
+    fmt::print(stderr, "natsessionctl: trace: {} line {}: {}\n", options.file, listed.line,
+               printable(listed.wrong));
   }
+  const std::vector<TraceQuestion> questions = questions_of(*list);
   const LiveLog live = live_for(global, questions, now);
   const auto log = LogAccess::open(global);
   if (!log) return fail("trace", log.error());
   const auto result = find_sessions(**log, questions, options, live);
   if (!result) return fail("trace", result.error());
   if (result->report.cancelled) return (*log)->interrupted("trace");
-  const int status = print(global.json ? list_json(*list, *result) : trace_list_csv(*list, *result));
-  const auto found =
-      std::count_if(result->answers.begin(), result->answers.end(),
-                    [](const TraceAnswer& answer) { return answer.verdict == TraceVerdict::kFound; });
+  const int status = print(global.json ? trace_list_json(*list, *result) : trace_list_csv(*list, *result));
+  const auto found = static_cast<std::uint64_t>(std::count_if(result->answers.begin(), result->answers.end(),
+                                                              [](const auto& one) { return one.found(); }));
   fmt::print(stderr, "natsessionctl: trace: {} questions: {} found, {} not{}\n",
-             grouped(list->questions.size()), grouped(static_cast<std::uint64_t>(found)),
-             grouped(questions.size() - static_cast<std::uint64_t>(found)),
+             grouped(questions.size() + bad), grouped(found), grouped(questions.size() - found),
              bad == 0 ? "" : fmt::format(", {} that cannot be read", grouped(bad)));
   return status != kDone ? status : bad == 0 ? kDone : kFailed;
 }

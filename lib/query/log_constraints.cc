@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "query/sql_functions.h"
+#include "query/sql_literals.h"
 
 namespace natsession {
 namespace {
@@ -94,15 +95,25 @@ Added add_value(sqlite3_value* value, FieldTest& test) {
     case FieldKind::kId:
       return add_id(text, test);
     case FieldKind::kAddress: {
-      // Addresses compare as text: another spelling is another text.
       const auto address = IpAddress::parse(text);
-      if (!address || address->to_string() != text) return Added::kNoMatch;
+      if (!address) return Added::kNoMatch;
       test.addresses.push_back(*address);
       return Added::kYes;
     }
     default:
       return Added::kUnclear;
   }
+}
+
+// SQLite has every text behind every number, so what compares them chooses all rows or none.
+Result<void> check_type(int column, sqlite3_value* value) {
+  const bool time = range_of(column).has_value();
+  if (!time && kind_of(static_cast<Field>(column)) != FieldKind::kNumber) return {};
+  if (sqlite3_value_type(value) != SQLITE_TEXT || is_sql_number(text_of(value))) return {};
+  return usage_error(fmt::format(
+      "SQL: {} is a number{}, and is compared with the text '{}'",
+      column == kTimeColumn ? kTimeColumnName : name_of(static_cast<Field>(column)),
+      time ? ", Unix seconds, which to_unixtime() makes of a time" : "", text_of(value).substr(0, 100)));
 }
 
 Result<bool> add_prefix(Field field, sqlite3_value* value, Query& query) {
@@ -127,6 +138,9 @@ std::optional<Comparison> usable_comparison(sqlite3_index_info* info, int constr
       const Field field = static_cast<Field>(wanted.iColumn);
       if (kind_of(field) == FieldKind::kTime) return std::nullopt;
       if (kind_of(field) != FieldKind::kNumber && other_collations) return std::nullopt;
+      // A text is compared as an address if the other side is a column of addresses.
+      const bool binary = sqlite3_stricmp(sqlite3_vtab_collation(info, constraint), "BINARY") == 0;
+      if (kind_of(field) != FieldKind::kAddress && !binary) return std::nullopt;
       return sqlite3_vtab_in(info, constraint, -1) != 0 ? Comparison::kIn : Comparison::kEqual;
     }
     case SQLITE_INDEX_CONSTRAINT_GT:
@@ -167,6 +181,9 @@ LogPlan decode_plan(const char* text) {
 }
 
 Result<bool> add_constraint(const LogConstraint& constraint, sqlite3_value* value, Query& query) {
+  if (constraint.comparison != Comparison::kIn && constraint.comparison != Comparison::kInPrefix) {
+    if (auto checked = check_type(constraint.column, value); !checked) return checked.error();
+  }
   if (range_of(constraint.column)) {
     add_time(constraint, value, query);
     return sqlite3_value_type(value) != SQLITE_NULL;
@@ -184,6 +201,7 @@ Result<bool> add_constraint(const LogConstraint& constraint, sqlite3_value* valu
   sqlite3_value* one = nullptr;
   int code = sqlite3_vtab_in_first(value, &one);
   for (; code == SQLITE_OK; code = sqlite3_vtab_in_next(value, &one)) {
+    if (auto checked = check_type(constraint.column, one); !checked) return checked.error();
     if (++listed > kMaxListed || add_value(one, test) == Added::kUnclear) return true;
   }
   if (code != SQLITE_DONE) return true;

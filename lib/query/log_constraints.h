@@ -20,7 +20,10 @@ inline constexpr int kTimeColumn = static_cast<int>(kFieldCount);  // __time__
 inline constexpr std::string_view kTimeColumnName = "__time__";
 
 [[nodiscard]] constexpr const char* sql_type(FieldKind kind) {
-  return kind == FieldKind::kNumber ? "INTEGER" : kind == FieldKind::kTime ? "REAL" : "TEXT";
+  return kind == FieldKind::kNumber    ? "INTEGER"
+         : kind == FieldKind::kTime    ? "REAL"
+         : kind == FieldKind::kAddress ? "TEXT COLLATE address"
+                                       : "TEXT";
 }
 
 enum class Comparison : char {
@@ -52,7 +55,7 @@ struct LogPlan {
 [[nodiscard]] LogPlan decode_plan(const char* text);
 
 // Adds what a constraint says to a query. False if no row can pass.
-// Errors: kUsage for a prefix that is none.
+// Errors: kUsage for a prefix that is none, and for a text that is compared with a number.
 [[nodiscard]] Result<bool> add_constraint(const LogConstraint& constraint, sqlite3_value* value,
                                           Query& query);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "query/local_time.h"
 #include "query/time_text.h"
@@ -116,6 +117,23 @@ void from_unixtime_function(sqlite3_context* result, int, sqlite3_value** values
   give_text(format_local_rfc3339(*time), result);
 }
 
+// A text as the log writes the address that it is; any other text as it is. `buffer` has room for an address.
+std::string_view canonical(const void* bytes, int size, char* buffer) {
+  const std::string_view text(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  // IPv4 has one spelling.
+  if (text.find(':') == std::string_view::npos) return text;
+  const auto address = IpAddress::parse(text);
+  if (!address) return text;
+  return {buffer, static_cast<std::size_t>(address->write(buffer) - buffer)};
+}
+
+int compare_addresses(void*, int size_a, const void* a, int size_b, const void* b) {
+  if (size_a == size_b && std::memcmp(a, b, static_cast<std::size_t>(size_a)) == 0) return 0;
+  std::array<char, IpAddress::kMaxTextLength> buffer_a{};
+  std::array<char, IpAddress::kMaxTextLength> buffer_b{};
+  return canonical(a, size_a, buffer_a.data()).compare(canonical(b, size_b, buffer_b.data()));
+}
+
 }  // namespace
 
 std::optional<TimeUnit> parse_time_unit(std::string_view name) {
@@ -170,7 +188,7 @@ int add_functions(sqlite3* database, SqlContext& context) {
                                                 function.call, nullptr, nullptr, nullptr);
     if (code != SQLITE_OK) return code;
   }
-  return SQLITE_OK;
+  return sqlite3_create_collation_v2(database, "address", SQLITE_UTF8, nullptr, compare_addresses, nullptr);
 }
 
 }  // namespace natsession

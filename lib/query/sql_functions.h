@@ -77,8 +77,8 @@ struct SqlContext {
 // outside. `context` must outlive the connection. Returns SQLite's code.
 [[nodiscard]] int add_log_table(sqlite3* database, SqlContext& context);
 
-// The functions of SqlSession beside SQLite's own: date_trunc, in_prefix, to_unixtime, from_unixtime; and
-// trim, ltrim and rtrim of two arguments in place of SQLite's.
+// The functions of SqlSession beside SQLite's own: date_trunc, in_prefix, to_unixtime, from_unixtime; and the
+// collation `address`, in which all spellings of an address are equal, in the order of the log's own.
 // Threads: one, the session's.
 
 // `context` must outlive the connection. Returns SQLite's code.

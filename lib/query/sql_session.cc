@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "query/sql_functions.h"
+#include "query/sql_literals.h"
 
 namespace natsession {
 namespace {
@@ -42,13 +43,27 @@ bool is_refused(const char* function) {
   return false;
 }
 
-int authorize(void*, int action, const char* first, const char* second, const char*, const char*) {
+// Names of all that could be read beside the statement's own WITH tables: SQLite's, and those of modules.
+using Modules = std::vector<std::string>;
+
+bool is_real_table(const Modules& modules, const char* name) {
+  if (sqlite3_strnicmp(name, "sqlite_", 7) == 0 || sqlite3_strnicmp(name, "pragma_", 7) == 0) return true;
+  return std::any_of(modules.begin(), modules.end(),
+                     [&](const std::string& module) { return sqlite3_stricmp(name, module.c_str()) == 0; });
+}
+
+int authorize(void* modules, int action, const char* first, const char* second, const char*, const char*) {
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE:
       return SQLITE_OK;
     case SQLITE_READ:
-      return first != nullptr && sqlite3_stricmp(first, "log") == 0 ? SQLITE_OK : SQLITE_DENY;
+      if (first == nullptr) return SQLITE_DENY;
+      if (sqlite3_stricmp(first, "log") == 0) return SQLITE_OK;
+      // count(*) over a table of WITH reads none of its columns: SQLite asks of it all the same.
+      return second != nullptr && *second == '\0' && !is_real_table(*static_cast<Modules*>(modules), first)
+                 ? SQLITE_OK
+                 : SQLITE_DENY;
     case SQLITE_FUNCTION:
       return second != nullptr && !is_refused(second) ? SQLITE_OK : SQLITE_DENY;
     default:
@@ -80,7 +95,7 @@ constexpr std::array<std::pair<int, int>, 10> kLimits{{{SQLITE_LIMIT_LENGTH, 100
                                                        {SQLITE_LIMIT_WORKER_THREADS, 0}}};
 
 // After it, no statement can change a setting any more. Returns SQLite's code.
-int lock_down(sqlite3* database, std::size_t max_statement_bytes) {
+int lock_down(sqlite3* database, std::size_t max_statement_bytes, Modules& modules) {
   // Sorting and grouping spill to files otherwise.
   // The SELECT makes the table known: SQLite's own work for that would not always be allowed later.
   int code = sqlite3_exec(database,
@@ -88,6 +103,13 @@ int lock_down(sqlite3* database, std::size_t max_statement_bytes) {
                           "SELECT 1 FROM log WHERE pri_ip = NULL",
                           nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return code;
+  const auto keep = [](void* names, int, char** row, char**) {
+    static_cast<Modules*>(names)->emplace_back(row[0]);
+    return 0;
+  };
+  code = sqlite3_exec(database, "PRAGMA module_list", keep, &modules, nullptr);
+  if (code != SQLITE_OK) return code;
+  if (!is_real_table(modules, "log")) return SQLITE_ERROR;  // this SQLite cannot tell
   for (const auto& [name, value] : kSwitches) {
     code = sqlite3_db_config(database, name, value, nullptr);
     // FTS3 may not be compiled in.
@@ -95,7 +117,7 @@ int lock_down(sqlite3* database, std::size_t max_statement_bytes) {
   }
   for (const auto& [name, value] : kLimits) sqlite3_limit(database, name, value);
   sqlite3_limit(database, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_statement_bytes));
-  return sqlite3_set_authorizer(database, authorize, nullptr);
+  return sqlite3_set_authorizer(database, authorize, &modules);
 }
 
 // While it lives, SQLite's heap, of the whole process, ends at a limit: what does not fit fails with
@@ -118,18 +140,6 @@ struct Close {
 };
 using Database = std::unique_ptr<sqlite3, Close>;
 using Statement = std::unique_ptr<sqlite3_stmt, Close>;
-
-// "…, near line 3, column 7"
-std::string place_of(std::string_view sql, int offset) {
-  if (offset < 0 || static_cast<std::size_t>(offset) > sql.size()) return {};
-  std::size_t line = 1;
-  std::size_t column = 1;
-  for (const char byte : sql.substr(0, static_cast<std::size_t>(offset))) {
-    column = byte == '\n' ? 1 : column + 1;
-    line += byte == '\n' ? 1U : 0U;
-  }
-  return ", at line " + std::to_string(line) + ", column " + std::to_string(column);
-}
 
 SqlValue value_of(sqlite3_stmt* statement, int column) {
   const auto bytes = [&](const void* data) {
@@ -182,13 +192,20 @@ class SqlSession::Impl {
   Result<SqlResult> run(std::string_view sql, const Consumer& consumer);
 
  private:
-  Result<Statement> prepare(std::string_view sql);
+  Result<Statement> prepare(std::string_view given);
   Result<void> step_all(sqlite3_stmt* statement, const Consumer& consumer, SqlResult& result);
-  [[nodiscard]] Error failure(int code, std::string_view sql) const;
+  // `place`: where SQLite says it is, in the text that it got; the message has it in the statement's own.
+  struct Place {
+    std::string_view statement;
+    const SqlText* text = nullptr;
+    std::size_t begin = 0;  // of what SQLite got
+  };
+  [[nodiscard]] Error failure(int code, const Place& place) const;
 
   SqlOptions options_;
   HeapLimit heap_;  // lives longer than the connection
   SqlContext context_;
+  Modules modules_;  // the authorizer's
   Database database_;
 };
 
@@ -200,7 +217,8 @@ Result<void> SqlSession::Impl::open() {
   database_.reset(raw);
   if (code == SQLITE_OK) code = add_log_table(raw, context_);
   if (code == SQLITE_OK) code = add_functions(raw, context_);
-  if (code == SQLITE_OK) code = lock_down(raw, std::min(options_.max_statement_bytes, kMaxStatementBytes));
+  if (code == SQLITE_OK)
+    code = lock_down(raw, std::min(options_.max_statement_bytes, kMaxStatementBytes), modules_);
   if (code != SQLITE_OK) {
     return Error{ErrorKind::kIo, std::string("SQL: set up SQLite: ") + sqlite3_errstr(code)};
   }
@@ -211,7 +229,7 @@ Result<void> SqlSession::Impl::open() {
   return {};
 }
 
-Error SqlSession::Impl::failure(int code, std::string_view sql) const {
+Error SqlSession::Impl::failure(int code, const Place& place) const {
   if (context_.error) return *context_.error;
   switch (code & 0xff) {
     case SQLITE_NOMEM:
@@ -228,27 +246,35 @@ Error SqlSession::Impl::failure(int code, std::string_view sql) const {
     case SQLITE_AUTH:
       return sql_error(std::string("only reading the table log is allowed: ") +
                        sqlite3_errmsg(database_.get()));
-    default:
-      return sql_error(sqlite3_errmsg(database_.get()) +
-                       place_of(sql, sqlite3_error_offset(database_.get())));
+    default: {
+      const int offset = sqlite3_error_offset(database_.get());
+      std::string message = sqlite3_errmsg(database_.get());
+      if (offset >= 0 && place.text != nullptr) {
+        message += place_text(place.statement,
+                              place.text->origin_of(place.begin + static_cast<std::size_t>(offset)));
+      }
+      return sql_error(std::move(message));
+    }
   }
 }
 
-Result<Statement> SqlSession::Impl::prepare(std::string_view sql) {
-  if (sql.size() > options_.max_statement_bytes || sql.size() > kMaxStatementBytes) {
+Result<Statement> SqlSession::Impl::prepare(std::string_view given) {
+  if (given.size() > options_.max_statement_bytes || given.size() > kMaxStatementBytes) {
     return sql_error("the statement is longer than " + std::to_string(options_.max_statement_bytes) +
                      " bytes");
   }
-  if (sql.find('\0') != std::string_view::npos) return sql_error("the statement has a NUL in it");
+  if (given.find('\0') != std::string_view::npos) return sql_error("the statement has a NUL in it");
+  const auto text = with_meanings(given, context_.now);
+  if (!text) return text.error();
   Statement statement;
-  std::string_view rest = sql;
+  std::string_view rest = text->sql;
   while (!rest.empty()) {
     sqlite3_stmt* raw = nullptr;
     const char* tail = nullptr;
     const int code =
         sqlite3_prepare_v3(database_.get(), rest.data(), static_cast<int>(rest.size()), 0, &raw, &tail);
     Statement prepared(raw);
-    if (code != SQLITE_OK) return failure(code, rest);
+    if (code != SQLITE_OK) return failure(code, {given, &*text, text->sql.size() - rest.size()});
     if (prepared && statement) return sql_error("there is more than one statement");
     if (prepared) statement = std::move(prepared);
     rest.remove_prefix(static_cast<std::size_t>(tail - rest.data()));
@@ -273,7 +299,7 @@ Result<SqlResult> SqlSession::Impl::run(std::string_view sql, const Consumer& co
   SqlResult result;
   for (int column = 0; column < sqlite3_column_count(statement->get()); ++column) {
     const char* const name = sqlite3_column_name(statement->get(), column);
-    if (name == nullptr) return failure(SQLITE_NOMEM, sql);
+    if (name == nullptr) return failure(SQLITE_NOMEM, {});
     result.columns.emplace_back(name);
   }
   if (consumer.on_columns) consumer.on_columns(result.columns);

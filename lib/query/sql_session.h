@@ -2,10 +2,13 @@
 // the log (record/FORMAT.md) and `__time__`, the cloud's record time: end_time as whole Unix seconds. Nothing
 // else can be reached: no other table, file, database, PRAGMA or extension, and nothing can be written.
 //
-// Types: addresses and words are TEXT in the log's own form (canonical, so they compare, group and join as
-// text), ports, counters and numbers INTEGER, start_time, end_time and session_start REAL Unix seconds with
+// Types: addresses and words are TEXT in the log's own form, ports, counters and numbers INTEGER, start_time,
+// end_time and session_start REAL Unix seconds with
 // milliseconds, session_id TEXT of 16 digits. What has no value is NULL. Gap records are rows: WHERE event <>
 // 'gap' leaves them out.
+//
+// A text beside a column means what people mean: a time, a protocol's name, an address in any spelling, a
+// word in any case; what means nothing there is refused (sql_literals.h).
 //
 // Beside SQLite's own functions:
 //   date_trunc(unit, time)     unit: second minute hour day week month quarter year; time: Unix seconds or a

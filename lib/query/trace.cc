@@ -6,6 +6,7 @@
 
 #include "query/proof.h"
 #include "query/trace_finder.h"
+#include "query/whole_sessions.h"
 
 namespace natsession {
 namespace {
@@ -14,35 +15,31 @@ bool meets(const Span& a, const Span& b) {
   return a.from <= b.until && a.until >= b.from;
 }
 
-// Sessions of which nothing is said at the time asked for have no value.
-std::optional<TraceCandidate> judge(const TraceFinder& finder, const TraceQuestion& question,
-                                    const FoundSession& found) {
+// How the session and the time stand to each other. False if nothing is said of it at that time.
+bool judge(const TraceFinder& finder, const TraceQuestion& question, TraceCandidate& candidate) {
   const Span time{ms_of(question.from), ms_of(std::max(question.from, question.until))};
+  const Span seen{ms_of(candidate.first_seen), ms_of(candidate.last_seen)};
+  candidate.match = candidate.evidence.distance == 0 ? candidate.evidence.match : TimeMatch::kOpen;
+  candidate.distance = {};
+  candidate.unended = false;
+  if (candidate.evidence.distance == 0 || meets(seen, time)) return true;
+  const bool behind = seen.until < time.from;
+  candidate.unended = !candidate.ended && behind && finder.near_the_end(question);
+  if (candidate.unended) return true;
+  candidate.match = TimeMatch::kNear;
+  candidate.distance = std::chrono::milliseconds(behind ? time.from - seen.until : time.until - seen.from);
+  return std::chrono::abs(candidate.distance) <= question.slack;
+}
+
+TraceCandidate candidate_of(const TraceQuestion& question, const FoundSession& found) {
   TraceCandidate candidate;
   candidate.record = found.best;
+  candidate.evidence = found.evidence;
   candidate.first_seen = UnixMs(std::chrono::milliseconds(found.seen.from));
   candidate.last_seen = UnixMs(std::chrono::milliseconds(found.seen.until));
   candidate.ended = found.ended;
   candidate.live = found.live;
-  candidate.records = found.records;
-  if (found.distance == 0) {
-    candidate.match = TimeMatch::kTraffic;
-  } else if (meets(found.seen, time)) {
-    candidate.match = TimeMatch::kOpen;
-  } else {
-    const bool behind = found.seen.until < time.from;
-    candidate.distance =
-        std::chrono::milliseconds(behind ? time.from - found.seen.until : time.until - found.seen.from);
-    candidate.match = TimeMatch::kNear;
-    const bool goes_on = !found.ended && behind && finder.near_the_end(question);
-    if (goes_on) {
-      candidate.match = TimeMatch::kOpen;
-      candidate.unended = true;
-      candidate.distance = {};
-    } else if (std::chrono::abs(candidate.distance) > question.slack) {
-      return std::nullopt;
-    }
-  }
+  candidate.total.records = found.records;
   const PeerMatch peer = match_peer(question, found.best);
   candidate.pub_ip_matches = peer.address;
   candidate.pub_port_matches = peer.port;
@@ -52,12 +49,20 @@ std::optional<TraceCandidate> judge(const TraceFinder& finder, const TraceQuesti
 
 bool better(const TraceCandidate& a, const TraceCandidate& b) {
   const auto rank = [](const TraceCandidate& candidate) {
-    return std::tuple(candidate.pub_differs, candidate.match, candidate.unended,
-                      std::chrono::abs(candidate.distance));
+    return std::tuple(candidate.pub_differs, candidate.match, candidate.evidence.closed, candidate.unended,
+                      std::chrono::abs(candidate.distance), candidate.evidence.overlap,
+                      candidate.evidence.bytes);
   };
   if (rank(a) != rank(b)) return rank(a) < rank(b);
   if (a.last_seen != b.last_seen) return a.last_seen > b.last_seen;
   return a.record.session_id < b.record.session_id;
+}
+
+// Best first, without those of which nothing is said.
+void put_in_order(const TraceFinder& finder, const TraceQuestion& question,
+                  std::vector<TraceCandidate>& candidates) {
+  std::erase_if(candidates, [&](TraceCandidate& candidate) { return !judge(finder, question, candidate); });
+  std::sort(candidates.begin(), candidates.end(), better);
 }
 
 void add_warnings(const TraceFinder& finder, const TraceQuestion& question, const ScanReport& report,
@@ -94,9 +99,9 @@ TraceVerdict verdict_of(const Proof& proof, const TraceQuestion& question, const
 void answer_question(TraceFinder& finder, const TraceQuestion& question, std::size_t number,
                      std::size_t limit, TraceAnswer& answer) {
   for (const FoundSession& found : finder.found(number)) {
-    if (auto candidate = judge(finder, question, found)) answer.candidates.push_back(std::move(*candidate));
+    answer.candidates.push_back(candidate_of(question, found));
   }
-  std::sort(answer.candidates.begin(), answer.candidates.end(), better);
+  put_in_order(finder, question, answer.candidates);
   if (!answer.candidates.empty() && !answer.candidates.front().pub_differs) {
     std::erase_if(answer.candidates, [](const TraceCandidate& candidate) { return candidate.pub_differs; });
   }
@@ -127,18 +132,31 @@ std::string_view to_string(TraceVerdict verdict) {
   return "not covered";
 }
 
+std::string_view TraceAnswer::word() const {
+  return verdict == TraceVerdict::kFound && peer_differs ? "other peer" : to_string(verdict);
+}
+
 std::vector<std::string> TraceCandidate::reasons() const {
   std::vector<std::string> reasons;
   if (match == TimeMatch::kTraffic) {
     reasons.emplace_back("it moved traffic in this window");
+  } else if (match == TimeMatch::kRecord) {
+    reasons.emplace_back("it had a record in this window, its counters are unknown");
   } else if (unended) {
     reasons.emplace_back("it had not ended in its last record");
+  } else if (match == TimeMatch::kOpen && evidence.closed) {
+    reasons.push_back(fmt::format("it had closed before ({}), and moved nothing in this window",
+                                  to_string(record.tcp_state)));
   } else if (match == TimeMatch::kOpen) {
-    reasons.emplace_back("it was open at this time");
+    reasons.emplace_back(evidence.distance == 0 ? "it was open at this time, and moved nothing in this window"
+                                                : "it was open at this time");
+  } else if (distance.count() < 0) {
+    reasons.push_back((record.session_start ? "it began " : "its first record begins ") +
+                      seconds_text(-distance) + " later");
   } else {
-    reasons.push_back(distance.count() < 0 ? "it began " + seconds_text(-distance) + " later"
-                                           : "it ended " + seconds_text(distance) + " before");
+    reasons.push_back((ended ? "it ended " : "its last record ends ") + seconds_text(distance) + " before");
   }
+  if (!record.session_start) reasons.emplace_back("when it began is unknown");
   if (live) reasons.emplace_back("it is open now");
   if (pub_ip_matches && pub_port_matches) {
     reasons.emplace_back("the peer's address and port match");
@@ -166,13 +184,22 @@ Result<TraceResult> trace(const SegmentList& ledger, const std::vector<TraceQues
   }
   result.answers.resize(questions.size());
   const Proof proof(ledger, options.live_at);
+  WholeSessions whole(ledger, control);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    answer_question(finder, questions[i], i, options.max_candidates, result.answers[i]);
+    for (const TraceCandidate& candidate : result.answers[i].candidates) whole.want(candidate);
+  }
+  if (auto read = whole.read(); !read) return read.error();
   for (std::size_t i = 0; i < questions.size(); ++i) {
     TraceAnswer& answer = result.answers[i];
-    answer_question(finder, questions[i], i, options.max_candidates, answer);
+    for (TraceCandidate& candidate : answer.candidates) whole.tell(candidate);
+    put_in_order(finder, questions[i], answer.candidates);
+    answer.peer_differs = !answer.candidates.empty() && answer.candidates.front().pub_differs;
     add_warnings(finder, questions[i], finder.report(), finder.lost(i), answer);
     answer.verdict = verdict_of(proof, questions[i], finder.report(), answer);
   }
   result.report = finder.report();
+  result.report.cancelled = result.report.cancelled || whole.cancelled();
   return result;
 }
 

@@ -7,7 +7,8 @@
 //   question.from = question.until = time;
 //   auto answer = trace(*ledger, question, {}, {});
 //
-// A candidate is one session, however many records it has. Frames are chosen by time: a session that moved
+// A candidate is one session, however many records it has: its beginning, its end and its sums come from all
+// of them. Frames are chosen by time: a session that moved
 // traffic at `from` has a record that ends within the window behind it. A session that was open but silent in
 // that window shows only in a later record, by its session_start: when nothing else is found, records up to
 // a day and a window behind are looked at, too (kLongestSilence). A session that has not ended when the
@@ -40,21 +41,39 @@ struct TraceQuestion {
 
 // How a session's time and the time asked for stand to each other; the smaller the better.
 enum class TimeMatch : std::uint8_t {
-  kTraffic,  // within a slice of it: it moved traffic in that window
-  kOpen,  // between its beginning and its end, but in no slice that was read: it was open and silent, or is
-          // open still
-  kNear,  // outside by no more than the slack
+  kTraffic,  // within a slice of it whose counters say that it moved traffic
+  kRecord,   // within a slice of it whose counters are not known
+  kOpen,     // between its beginning and its end: it was open and silent, or is open still
+  kNear,     // outside by no more than the slack
+};
+
+// What one record proves of the time asked for: the smaller the better, in this order.
+struct Evidence {
+  std::int64_t distance = 0;  // in ms, of its slice; what follows is only for 0
+  TimeMatch match = TimeMatch::kNear;
+  bool closed = false;       // its TCP state and that it moved nothing say that it had closed before
+  std::int64_t overlap = 0;  // in ms, as a negative number
+  std::int64_t bytes = 0;    // both ways, likewise
+  friend auto operator<=>(const Evidence&, const Evidence&) = default;
+};
+
+// What the records of one session add up to.
+struct SessionTotal {
+  Count bytes_from_pub, pkts_from_pub, bytes_from_vpc, pkts_from_vpc;  // unknown if one of the records' is
+  std::uint32_t records = 0;
+  bool whole = false;  // from its beginning to its end, or to the end of the ledger: no record is missing
 };
 
 struct TraceCandidate {
-  SessionRecord record;  // of its records the one nearest to the time
-  UnixMs first_seen;     // session_start, or the start of the earliest record that was read
-  UnixMs last_seen;      // the end of the latest record that was read, or of the session
-  bool ended = false;    // its end record was read
-  bool live = false;     // the daemon says that it is open
+  SessionRecord record;  // of its records the one that proves most
+  Evidence evidence;     // of `record`
+  SessionTotal total;
+  UnixMs first_seen;   // session_start, or, where that is not known, the start of its earliest record
+  UnixMs last_seen;    // the end of its latest record, or of the session
+  bool ended = false;  // its end record was read
+  bool live = false;   // the daemon says that it is open
   bool unended =
       false;  // kOpen, as its last record says that it goes on, and the ledger ends soon behind that
-  std::uint32_t records = 0;  // of this session, that were read: not all it has
   TimeMatch match = TimeMatch::kNear;
   std::chrono::milliseconds
       distance{};  // kNear: the time is so much behind its end; less than 0: before its beginning
@@ -63,8 +82,8 @@ struct TraceCandidate {
   bool pub_differs =
       false;  // the question named it, and it is another: shown only when no other candidate matches
 
-  // What speaks for it, in words: "traffic at this time", "open at this time", "2.4 s after its end", "the
-  // peer matches" …
+  // What speaks for it, in words: "it moved traffic in this window", "it was open at this time", "it
+  // ended 2.4 s before", "the peer's address matches" …
   [[nodiscard]] std::vector<std::string> reasons() const;
 };
 
@@ -79,10 +98,15 @@ enum class TraceVerdict : std::uint8_t {
 struct TraceAnswer {
   TraceVerdict verdict = TraceVerdict::kNoSession;
   std::vector<TraceCandidate> candidates;  // best first
+  bool peer_differs = false;               // the question named a peer, and all candidates have another
   std::uint64_t more = 0;                  // records of candidates beyond TraceOptions::max_candidates
   std::string missing;                     // kNotCovered: what is not proved, in words
   std::vector<KnownGap> gaps;              // that overlap the time asked for
   std::vector<Trouble> troubles;           // likewise
+
+  [[nodiscard]] bool found() const { return verdict == TraceVerdict::kFound && !peer_differs; }
+  // The verdict's word, or "other peer".
+  [[nodiscard]] std::string_view word() const;
 };
 
 struct TraceOptions {
@@ -103,8 +127,8 @@ struct TraceResult {
 
 inline constexpr std::size_t kMaxTraceQuestions = 1'000'000;
 
-// Answers all questions in one pass over the frames that they need (and a second one for those that found
-// nothing).
+// Answers all questions in one pass over the frames that they need, a second one for those that found
+// nothing, and one for the other records of the sessions that were found.
 // Errors: kUsage for too many questions; kIo, kPermission.
 [[nodiscard]] Result<TraceResult> trace(const SegmentList& ledger,
                                         const std::vector<TraceQuestion>& questions,

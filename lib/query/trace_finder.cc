@@ -59,6 +59,20 @@ std::int64_t distance_of(const Span& a, const Span& b) {
   return 0;
 }
 
+std::vector<TimeRange> moments_of(std::vector<Span> spans) {
+  std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.from < b.from; });
+  const auto time = [](std::int64_t ms) { return UnixMs(std::chrono::milliseconds(ms)); };
+  std::vector<TimeRange> moments;
+  for (const Span& span : spans) {
+    if (!moments.empty() && span.from <= ms_of(*moments.back().until)) {
+      moments.back().until = std::max(*moments.back().until, time(span.until));
+    } else {
+      moments.push_back({time(span.from), time(span.until)});
+    }
+  }
+  return moments;
+}
+
 PeerMatch match_peer(const TraceQuestion& question, const SessionRecord& record) {
   const auto is_address = [&](const IpAddress& address) {
     return record.pub_ip == address || (record.has_orig_dst && record.orig_dst_ip == address);
@@ -71,6 +85,31 @@ PeerMatch match_peer(const TraceQuestion& question, const SessionRecord& record)
   match.port = question.pub_port && is_port(*question.pub_port);
   match.differs = (question.pub_ip && !match.address) || (question.pub_port && !match.port);
   return match;
+}
+
+Evidence evidence_of(const TraceQuestion& question, const SessionRecord& record) {
+  const Span asked{ms_of(question.from), ms_of(std::max(question.from, question.until))};
+  const Span slice{ms_of(record.start_time), ms_of(record.end_time)};
+  Evidence evidence;
+  evidence.distance = distance_of(slice, asked);
+  if (evidence.distance != 0) return evidence;
+  bool all_known = true;
+  bool moved = false;
+  for (const Count& count :
+       {record.bytes_from_pub, record.pkts_from_pub, record.bytes_from_vpc, record.pkts_from_vpc}) {
+    all_known = all_known && count.known();
+    moved = moved || (count.known() && count.value() > 0);
+  }
+  evidence.match = moved ? TimeMatch::kTraffic : all_known ? TimeMatch::kOpen : TimeMatch::kRecord;
+  // Who changes a TCP state is a packet, and this slice has none.
+  evidence.closed = evidence.match == TimeMatch::kOpen &&
+                    (record.tcp_state == TcpState::kTimeWait || record.tcp_state == TcpState::kClose);
+  evidence.overlap = std::max(slice.from, asked.from) - std::min(slice.until, asked.until);
+  for (const Count& bytes : {record.bytes_from_pub, record.bytes_from_vpc}) {
+    constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
+    if (bytes.known()) evidence.bytes -= static_cast<std::int64_t>(std::min(bytes.value(), kMost));
+  }
+  return evidence;
 }
 
 TraceFinder::TraceFinder(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
@@ -143,18 +182,9 @@ void TraceFinder::aim(const std::vector<std::size_t>& questions) {
 Result<void> TraceFinder::look(const std::vector<std::size_t>& questions, const std::vector<Span>& moments) {
   if (questions.empty()) return {};
   aim(questions);
-  std::vector<Span> sorted = moments;
-  std::sort(sorted.begin(), sorted.end(), [](const Span& a, const Span& b) { return a.from < b.from; });
   Query query;
-  const auto time = [](std::int64_t ms) { return UnixMs(std::chrono::milliseconds(ms)); };
-  for (const Span& moment : sorted) {
-    if (!query.moments.empty() && moment.from <= ms_of(*query.moments.back().until)) {
-      query.moments.back().until = std::max(*query.moments.back().until, time(moment.until));
-    } else {
-      query.moments.push_back({time(moment.from), time(moment.until)});
-    }
-  }
-  query.end.from = time(sorted.front().from);
+  query.moments = moments_of(moments);
+  query.end.from = query.moments.front().from;
 
   FieldTest addresses{Field::kNatIp, {}, {}, {}, {}};
   FieldTest ports{Field::kNatPort, {}, {}, {}, {}};
@@ -258,10 +288,8 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
   const Span session = session_of(record);
   Sessions& sessions = sessions_[number];
   // What a session of the daemon's has moved is not told by the time: it has no slice.
-  const std::int64_t distance =
-      live ? std::numeric_limits<std::int64_t>::max()
-           : distance_of({ms_of(record.start_time), ms_of(record.end_time)},
-                         {ms_of(question.from), ms_of(std::max(question.from, question.until))});
+  const Evidence evidence =
+      live ? Evidence{.distance = std::numeric_limits<std::int64_t>::max()} : evidence_of(question, record);
   auto known = sessions.by_id.find(record.session_id);
   if (live && (known == sessions.by_id.end() || record.session_id == 0)) {
     const auto same = std::find_if(
@@ -284,14 +312,15 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
     if (kept.session_id == 0)
       kept.session_id = ~sessions.found.size();  // a name for it, within this question
     known = sessions.by_id.emplace(kept.session_id, sessions.found.size()).first;
-    sessions.found.push_back({kept, session, distance, 0, false, false});
+    sessions.found.push_back({kept, evidence, session, 0, false, false});
   }
   FoundSession& found = sessions.found[known->second];
-  if (distance < found.distance) {
+  // Scans come in no order: of records that prove the same it is the later one.
+  if (evidence < found.evidence || (evidence == found.evidence && record.seq > found.best.seq)) {
     const std::uint64_t id = found.best.session_id;
     found.best = record;
     found.best.session_id = id;
-    found.distance = distance;
+    found.evidence = evidence;
   }
   found.seen = {std::min(found.seen.from, session.from), std::max(found.seen.until, session.until)};
   found.records += live ? 0 : 1;

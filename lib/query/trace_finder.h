@@ -22,6 +22,9 @@ struct Span {
 // How far a time lies outside another; 0 if they meet.
 [[nodiscard]] std::int64_t distance_of(const Span& a, const Span& b);
 
+// The times of one or more spans, ascending and apart, for Query::moments.
+[[nodiscard]] std::vector<TimeRange> moments_of(std::vector<Span> spans);
+
 struct PeerMatch {
   bool address = false;  // the question named it, and it is this one's
   bool port = false;
@@ -29,11 +32,13 @@ struct PeerMatch {
 };
 [[nodiscard]] PeerMatch match_peer(const TraceQuestion& question, const SessionRecord& record);
 
+[[nodiscard]] Evidence evidence_of(const TraceQuestion& question, const SessionRecord& record);
+
 // One session, as far as it has been read, for one question.
 struct FoundSession {
-  SessionRecord best;         // of its records the one nearest to the time
-  Span seen;                  // from its beginning to its last end
-  std::int64_t distance = 0;  // of `best`'s slice
+  SessionRecord best;  // of its records the one that proves most
+  Evidence evidence;   // of `best`
+  Span seen;           // from its beginning to its last end
   std::uint32_t records = 0;
   bool ended = false;
   bool live = false;

@@ -48,6 +48,22 @@ TEST_CASE_METHOD(Printed, "CSV has a head, quotes where it must, and nothing but
         ",1,0.5,\n");
 }
 
+TEST_CASE_METHOD(Printed, "times are exact in every form, and no number hides digits in an exponent",
+                 "[ctl][answer]") {
+  const auto printed = [this](Shape shape) {
+    out.clear();
+    AnswerPrinter answer = printer(shape);
+    answer.begin({{"a"}, {"b"}, {"c"}});
+    REQUIRE(answer.row({1795881779.898, 1795881780.0, 1795881779.898 * 1000}));
+    CHECK(answer.finish({}) == kDone);
+    return out;
+  };
+  CHECK(printed(Shape::kCsv) == "a,b,c\n1795881779.898,1795881780.000,1795881779898\n");
+  CHECK(printed(Shape::kTable).find("\n1795881779.898  1795881780.000  1795881779898\n") !=
+        std::string::npos);
+  CHECK(printed(Shape::kJson).find("\"a\":1795881779.898,") != std::string::npos);
+}
+
 TEST_CASE_METHOD(Printed, "JSON has the facts, the rows and what is missing", "[ctl][answer]") {
   ScanReport report;
   report.gaps = {sample_gap()};

@@ -30,6 +30,7 @@ inline SessionRecord sample_record() {
   record.vpc_id = "blue";
   record.bytes_from_vpc = Count(1024);
   record.bytes_from_pub = Count(5 << 20);
+  record.session_start = at_second(-30);
   record.start_time = at_second(0);
   record.end_time = at_second(60);
   record.session_id = 0xabc;
@@ -42,7 +43,7 @@ inline TraceCandidate sample_candidate() {
   candidate.first_seen = at_second(-30);
   candidate.last_seen = at_second(60);
   candidate.ended = true;
-  candidate.records = 2;
+  candidate.total = {Count(6 << 20), Count(80), Count(2048), Count(40), 2, true};
   candidate.match = TimeMatch::kTraffic;
   return candidate;
 }

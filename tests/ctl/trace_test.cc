@@ -14,9 +14,11 @@ using namespace testing;  // NOLINT: the tests' own language
 
 struct Asking : InUtc {
   TraceQuestion read() const {
-    const auto question = read_question(words, at_second(0));
-    REQUIRE(question);
-    return *question;
+    const auto asked = read_question(words, at_second(0));
+    REQUIRE(asked);
+    REQUIRE(asked->size() == 1);
+    CHECK(asked->front().warning.empty());
+    return asked->front().question;
   }
   std::string refusal() const {
     const auto question = read_question(words, at_second(0));
@@ -87,6 +89,56 @@ TEST_CASE_METHOD(Asking, "what is wrong with a question is told with the part an
   CHECK(refusal().starts_with("--at: give one time"));
 }
 
+TEST_CASE_METHOD(Asking, "a time that is still to come is refused, beyond what clocks may differ",
+                 "[ctl][trace]") {
+  words.at = "2026-11-21 12:20:06";
+  CHECK(
+      refusal() ==
+      "--at: '2026-11-21 12:20:06' is still to come: 2026-11-21 12:20:06.000 UTC (UTC+00:00, this machine's "
+      "zone); now it is 2026-11-21 12:20:00.000 UTC");
+  words.at = "2026-11-21 12:20:05";
+  CHECK(read().from == at_second(5));
+  words.at.clear();
+  words.since = "-1h";
+  words.until = "2026-11-22";
+  CHECK(refusal().starts_with("--until: '2026-11-22' is still to come"));
+}
+
+// The clocks of this zone were set back on 2026-10-25 at 01:00 UTC.
+struct InBerlin {
+  InBerlin() {
+    ::setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+    ::tzset();
+  }
+  ~InBerlin() { const InUtc again; }
+};
+
+TEST_CASE_METHOD(Asking, "a time that the clocks showed twice is two questions, each with a warning",
+                 "[ctl][trace]") {
+  const InBerlin zone;
+  words.at = "2026-10-25 02:30:00";
+  const auto asked = read_question(words, at_second(0));
+  REQUIRE(asked);
+  REQUIRE(asked->size() == 2);
+  CHECK((*asked)[0].question.from == UnixMs(std::chrono::milliseconds(1'792'888'200'000)));  // 00:30Z
+  CHECK((*asked)[1].question.from == UnixMs(std::chrono::milliseconds(1'792'891'800'000)));  // 01:30Z
+  CHECK((*asked)[1].question.until == UnixMs(std::chrono::milliseconds(1'792'891'800'999)));
+  CHECK((*asked)[0].warning ==
+        "the clocks showed '2026-10-25 02:30:00' twice: this is 2026-10-25 02:30:00.000 CEST");
+  CHECK((*asked)[1].warning ==
+        "the clocks showed '2026-10-25 02:30:00' twice: this is 2026-10-25 02:30:00.000 CET");
+  words.at.clear();
+  words.since = "2026-10-25 02:30:00";
+  words.until = "2026-10-25 02:30:00";
+  const auto range = read_question(words, at_second(0));
+  REQUIRE(range);
+  REQUIRE(range->size() == 1);
+  CHECK(range->front().question.until - range->front().question.from == std::chrono::hours(1));
+  CHECK(range->front().warning ==
+        "the clocks showed '2026-10-25 02:30:00' twice: from the first on; "
+        "the clocks showed '2026-10-25 02:30:00' twice: to the second");
+}
+
 TEST_CASE_METHOD(Asking, "the zone is told with the time", "[ctl][trace]") {
   CHECK(question_time_text(sample_question()) ==
         "2026-11-21 12:20:30.000 UTC, give or take 5s, zone UTC (UTC+00:00)");
@@ -95,8 +147,17 @@ TEST_CASE_METHOD(Asking, "the zone is told with the time", "[ctl][trace]") {
 using namespace testing;  // NOLINT: the tests' own language
 
 struct Listed : InUtc {
+  static std::vector<std::string> lines_of(const std::string& csv) {
+    std::vector<std::string> lines;
+    for (std::size_t at = 0; at < csv.size();) {
+      const std::size_t end = csv.find('\n', at);
+      lines.push_back(csv.substr(at, end - at));
+      at = end + 1;
+    }
+    return lines;
+  }
   static TraceList read(std::string_view csv) {
-    auto list = read_trace_list(csv, "", at_second(0));
+    auto list = read_trace_list(csv, "", at_second(60));
     REQUIRE(list);
     return std::move(*list);
   }
@@ -113,11 +174,11 @@ TEST_CASE_METHOD(Listed, "without a head the columns are address, port, time, pr
       read("203.0.113.7,40123,2026-11-21T12:20:30Z\r\n2001:db8::7,1024,-2h,udp,2001:db8::1,53\n");
   REQUIRE(list.questions.size() == 2);
   CHECK(list.questions[0].wrong.empty());
-  CHECK(list.questions[0].question.nat_port == 40123);
-  CHECK(list.questions[0].question.from == at_second(30));
-  CHECK(list.questions[1].question.nat_ip.to_string() == "2001:db8::7");
-  CHECK(list.questions[1].question.protocol == 17);
-  CHECK(list.questions[1].question.pub_port == 53);
+  CHECK(list.questions[0].asked.at(0).question.nat_port == 40123);
+  CHECK(list.questions[0].asked.at(0).question.from == at_second(30));
+  CHECK(list.questions[1].asked.at(0).question.nat_ip.to_string() == "2001:db8::7");
+  CHECK(list.questions[1].asked.at(0).question.protocol == 17);
+  CHECK(list.questions[1].asked.at(0).question.pub_port == 53);
   CHECK(list.questions[1].line == 2);
 }
 
@@ -128,7 +189,7 @@ TEST_CASE_METHOD(Listed, "a head names the columns in any order, and others go a
   CHECK(list.questions[0].wrong.empty());
   CHECK(list.questions[0].line == 3);
   CHECK(list.questions[0].cells[1] == "T,1");
-  CHECK(list.questions[0].question.nat_port == 40123);
+  CHECK(list.questions[0].asked.at(0).question.nat_port == 40123);
 }
 
 TEST_CASE_METHOD(Listed, "a head that cannot be right is refused", "[ctl][trace]") {
@@ -150,25 +211,80 @@ TEST_CASE_METHOD(Listed, "a question that cannot be read keeps its line and says
   result.answers[0].verdict = TraceVerdict::kFound;
   result.answers[0].candidates = {sample_candidate(), sample_candidate()};
   result.answers[0].gaps = {sample_gap()};
-  const std::string csv = trace_list_csv(list, result);
-  std::vector<std::string> lines;
-  for (std::size_t at = 0; at < csv.size();) {
-    const std::size_t end = csv.find('\n', at);
-    lines.push_back(csv.substr(at, end - at));
-    at = end + 1;
-  }
+  result.answers[0].more = 7;
+  const std::vector<std::string> lines = lines_of(trace_list_csv(list, result));
   REQUIRE(lines.size() == 5);
   CHECK(lines[0] ==
         "nat_ip,nat_port,time,protocol,pub_ip,pub_port,verdict,rank,pri_ip,pri_port,answer_protocol,answer_"
-        "nat_port,"
-        "peer,vpc_id,instance,first_seen,last_seen,why,warnings");
+        "nat_port,peer,vpc_id,zone,instance,netns,session_start,first_seen,last_seen,why,more,warnings");
   CHECK(lines[1].starts_with("nowhere,1,now,,,,bad question,,"));
   CHECK(lines[2].starts_with(
-      "203.0.113.7,40123,2026-11-21T12:20:30Z,,,,found,1,10.0.0.5,51234,tcp,40123,[2001:db8::9]:443,blue,gw-"
-      "1,"
-      "2026-11-21T12:19:30.000Z,2026-11-21T12:21:00.000Z,it moved traffic in this window,"));
+      "203.0.113.7,40123,2026-11-21T12:20:30Z,,,,found,1,10.0.0.5,51234,tcp,40123,[2001:db8::9]:443,blue,,gw-"
+      "1,,2026-11-21T12:19:30.000Z,2026-11-21T12:19:30.000Z,2026-11-21T12:21:00.000Z,it moved traffic in "
+      "this "
+      "window,7,"));
   CHECK(lines[2].find("overrun, 1,200 events lost") != std::string::npos);
   CHECK(lines[3].find("found,2,") != std::string::npos);
+
+  const auto json = nlohmann::json::parse(trace_list_json(list, result));
+  REQUIRE(json.size() == 3);
+  CHECK(json[0]["verdict"] == "bad question");
+  CHECK(json[0]["error"] == list.questions[0].wrong);
+  CHECK(json[0]["line"] == 1);
+  CHECK(json[0]["columns"]["nat_ip"] == "nowhere");
+  CHECK(json[1]["verdict"] == "found");
+  CHECK(json[1]["more"] == 7);
+  CHECK(json[2]["error"] == "7 values for 6 columns");
+}
+
+TEST_CASE_METHOD(Listed, "two customers with one private address are told apart by zone and namespace",
+                 "[ctl][trace]") {
+  const TraceList list = read("203.0.113.7,40123,now\n");
+  static const Origin blue{"gw-1", "blue"};
+  TraceResult result;
+  result.answers.resize(1);
+  result.answers[0].verdict = TraceVerdict::kFound;
+  result.answers[0].candidates = {sample_candidate(), sample_candidate()};
+  result.answers[0].candidates[0].record.zone = 7;
+  result.answers[0].candidates[0].record.origin = &blue;
+  result.answers[0].candidates[1].record.session_start.reset();
+  const std::vector<std::string> lines = lines_of(trace_list_csv(list, result));
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[1].find(",blue,7,gw-1,blue,2026-11-21T12:19:30.000Z,") != std::string::npos);
+  CHECK(lines[2].find(",blue,,gw-1,,unknown,2026-11-21T12:19:30.000Z,") != std::string::npos);
+  const std::string text = trace_text(sample_question(), result.answers[0], /*colours=*/false);
+  CHECK(text.find("vpc blue, zone 7, instance gw-1, network namespace blue") != std::string::npos);
+  CHECK(text.find("unknown, first record 2026-11-21 12:19:30.000 UTC") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Listed, "a time that the clocks showed twice has both answers, each with its warning",
+                 "[ctl][trace]") {
+  const InBerlin zone;
+  const TraceList list = read(
+      "ticket,nat,time\nT1,203.0.113.7:40123,2026-10-25 02:30:00\n"
+      "T2,203.0.113.7:40123,2026-11-22 02:30:00\n");
+  REQUIRE(list.questions.size() == 2);
+  CHECK(list.questions[1].wrong.find("is still to come") != std::string::npos);
+  REQUIRE(questions_of(list).size() == 2);
+  TraceResult result;
+  result.answers.resize(2);
+  result.answers[0].verdict = TraceVerdict::kFound;
+  result.answers[0].candidates = {sample_candidate()};
+  result.answers[1] = result.answers[0];
+  result.answers[1].candidates[0].record.pri_ip = sample_record().pub_ip;
+  const std::vector<std::string> lines = lines_of(trace_list_csv(list, result));
+  REQUIRE(lines.size() == 4);
+  CHECK(lines[1].starts_with("T1,203.0.113.7:40123,2026-10-25 02:30:00,found,1,10.0.0.5,"));
+  CHECK(lines[1].ends_with("twice: this is 2026-10-25 02:30:00.000 CEST"));
+  CHECK(lines[2].starts_with("T1,203.0.113.7:40123,2026-10-25 02:30:00,found,1,2001:db8::9,"));
+  CHECK(lines[2].ends_with("twice: this is 2026-10-25 02:30:00.000 CET"));
+  CHECK(lines[3].starts_with("T2,203.0.113.7:40123,2026-11-22 02:30:00,bad question,"));
+  const auto json = nlohmann::json::parse(trace_list_json(list, result));
+  REQUIRE(json.size() == 3);
+  CHECK(json[0]["columns"]["ticket"] == "T1");
+  CHECK(json[1]["columns"]["ticket"] == "T1");
+  CHECK(json[1]["question"]["from"] == "2026-10-25T02:30:00.000+01:00");
+  CHECK(json[1]["warning"] == list.questions[0].asked[1].warning);
 }
 
 TEST_CASE_METHOD(Listed, "an empty list has an answer without lines", "[ctl][trace]") {
@@ -206,8 +322,23 @@ TEST_CASE_METHOD(Told, "a candidate is told with its host, its times and what sp
         "private host    protocol  translated         peer               from                         until"
         "                           bytes out / in\n"
         "10.0.0.5:51234  tcp       203.0.113.7:40123  [2001:db8::9]:443  2026-11-21 12:19:30.000 UTC  "
-        "2026-11-21 12:21:00.000 UTC  1.0 KiB / 5.0 MiB\n"
-        "  it moved traffic in this window; vpc blue, instance gw-1\n");
+        "2026-11-21 12:21:00.000 UTC  2.0 KiB / 6.0 MiB\n"
+        "  it moved traffic in this window: 1.0 KiB / 5.0 MiB; vpc blue, instance gw-1\n");
+  answer.candidates[0].total.whole = false;
+  CHECK(trace_text(sample_question(), answer, false).find("  at least 2.0 KiB / 6.0 MiB\n") !=
+        std::string::npos);
+}
+
+TEST_CASE_METHOD(Told, "sessions with other peers only are no answer to who spoke with this one",
+                 "[ctl][trace]") {
+  answer.verdict = TraceVerdict::kFound;
+  answer.candidates = {sample_candidate()};
+  answer.candidates[0].pub_differs = answer.peer_differs = true;
+  CHECK(trace_text(sample_question(), answer, false)
+            .find("\nno session with this peer was found; these are with others\n") != std::string::npos);
+  const auto json = nlohmann::json::parse(trace_json({sample_question(), ""}, answer, ledger));
+  CHECK(json["verdict"] == "other peer");
+  CHECK(json["candidates"][0]["peer_differs"] == true);
 }
 
 TEST_CASE_METHOD(Told, "that there was none is told with what that means", "[ctl][trace]") {
@@ -226,7 +357,7 @@ TEST_CASE_METHOD(Told, "JSON has all that is known of a candidate", "[ctl][trace
   answer.verdict = TraceVerdict::kFound;
   answer.candidates = {sample_candidate()};
   answer.gaps = {sample_gap()};
-  const auto json = nlohmann::json::parse(trace_json(sample_question(), answer, ledger));
+  const auto json = nlohmann::json::parse(trace_json({sample_question(), ""}, answer, ledger));
   CHECK(json["verdict"] == "found");
   CHECK(json["question"]["from"] == "2026-11-21T12:20:30.000Z");
   const auto& candidate = json["candidates"][0];
@@ -234,6 +365,9 @@ TEST_CASE_METHOD(Told, "JSON has all that is known of a candidate", "[ctl][trace
   CHECK(candidate["session_id"] == "0000000000000abc");
   CHECK(candidate["record"]["bytes_from_vpc"] == 1024);
   CHECK(candidate["record"]["pkts_from_vpc"].is_null());
+  CHECK(candidate["total"]["bytes_from_vpc"] == 2048);
+  CHECK(candidate["total"]["whole"] == true);
+  CHECK(candidate["session_start"] == "2026-11-21T12:19:30.000Z");
   CHECK(candidate["reasons"][0] == "it moved traffic in this window");
   CHECK(json["gaps"][0]["events_lost"] == 1200);
 }

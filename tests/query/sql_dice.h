@@ -106,7 +106,8 @@ class SqlDice {
     return text;
   }
   std::string literal(const SessionRecord& record, Field field) {
-    if (one_in(25)) return one_in(2) ? "NULL" : one_in(2) ? "'nothing'" : "-1";
+    const bool any_text = kind_of(field) == FieldKind::kText;
+    if (one_in(25)) return one_in(2) ? "NULL" : any_text ? "'nothing'" : "-1";
     if (kind_of(field) == FieldKind::kAddress) {
       const auto address = address_in(record, field);
       return address ? "'" + address->to_string() + "'" : "'10.0.0.1'";

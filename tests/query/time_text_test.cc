@@ -60,6 +60,8 @@ TEST_CASE("times with a zone mean the same everywhere", "[query][time]") {
     CHECK(ms("1795262400.5") == kNoon + 500);
     CHECK(ms("1795262400.123456789") == kNoon + 123);
     CHECK(ms("1795262400123") == kNoon + 123);
+    CHECK(ms("99999999999") == 99'999'999'999'000);  // eleven digits are seconds
+    CHECK(ms("100000000000") == 100'000'000'000);    // twelve are milliseconds
     CHECK(ms("  1795262400 ") == kNoon);
     CHECK(read("1795262400").zone == ZoneSource::kGiven);
     CHECK(read("2026-11-21T13:00:00+01:00").zone_name == "+01:00");

@@ -150,6 +150,153 @@ TEST_CASE("candidates come best first, with what speaks for each", "[query][trac
   const auto other_peer = trace(ledger.view(), {question}, {}, with_threads(1));
   REQUIRE(other_peer->answers[0].candidates.size() == 4);
   CHECK(other_peer->answers[0].candidates[0].pub_differs);
+  CHECK(other_peer->answers[0].peer_differs);
+  CHECK_FALSE(other_peer->answers[0].found());
+  CHECK(other_peer->answers[0].word() == "other peer");
+  CHECK(with_peer->answers[0].found());
+  CHECK(with_peer->answers[0].word() == "found");
+}
+
+const Origin kGateway{"nat-1", ""};
+
+// A record of a TCP session that 203.0.113.7:40123 stood for.
+SessionRecord on_shared_port(const std::string& host, UnixMs begin, UnixMs from, UnixMs until,
+                             std::uint64_t bytes, TcpState state) {
+  SessionRecord record = session_between(6, {host, 5000}, {"198.51.100.9", 443}, {"203.0.113.7", 40123});
+  record.origin = &kGateway;
+  record.session_start = begin;
+  record.start_time = from;
+  record.end_time = until;
+  record.event = RecordEvent::kInterim;
+  record.tcp_state = state;
+  record.bytes_from_vpc = Count(bytes);
+  record.pkts_from_vpc = Count(bytes / 1000);
+  record.bytes_from_pub = record.pkts_from_pub = Count(0);
+  record.session_id = derive_session_id(record);
+  return record;
+}
+
+TraceAnswer trace_shared_port(const QueryLedger& ledger, UnixMs from, UnixMs until) {
+  TraceQuestion question;
+  question.nat_ip = ip("203.0.113.7");
+  question.nat_port = 40123;
+  question.from = from;
+  question.until = until;
+  auto result = trace(ledger.view(), {question}, {}, with_threads(2));
+  REQUIRE(result);
+  return std::move(result->answers[0]);
+}
+
+std::vector<std::string> hosts_of(const TraceAnswer& answer) {
+  std::vector<std::string> hosts;
+  for (const TraceCandidate& candidate : answer.candidates)
+    hosts.push_back(candidate.record.pri_ip.to_string());
+  return hosts;
+}
+
+TEST_CASE("of the hosts that shared a port the one that moved traffic at the time comes first",
+          "[query][trace]") {
+  QueryLedger ledger;
+  const std::vector<SessionRecord> records{
+      on_shared_port("10.0.0.3", at_minute(40), at_minute(40), at_minute(50), 7'000, TcpState::kTimeWait),
+      on_shared_port("10.0.0.2", at_minute(101), at_minute(101), at_minute(108), 489 << 10,
+                     TcpState::kEstablished),
+      on_shared_port("10.0.0.1", at_minute(35), at_minute(100), at_minute(110), 0, TcpState::kClose),
+      on_shared_port("10.0.0.4", at_minute(36), at_minute(100), at_minute(110), 0, TcpState::kEstablished),
+      on_shared_port("10.0.0.5", at_minute(102), at_minute(102), at_minute(110), 0, TcpState::kEstablished),
+      on_shared_port("10.0.0.3", at_minute(170), at_minute(170), at_minute(180), 9'000, TcpState::kTimeWait)};
+  ledger.frame(records);
+  SessionRecord unknown = records[4];
+  unknown.pri_ip = ip("10.0.0.6");
+  unknown.bytes_from_vpc = unknown.pkts_from_vpc = unknown.bytes_from_pub = unknown.pkts_from_pub = Count();
+  unknown.session_id = derive_session_id(unknown);
+  ledger.frame(std::vector<SessionRecord>{unknown});
+
+  const TraceAnswer answer = trace_shared_port(ledger, at_minute(105), at_minute(105));
+  const auto hosts = hosts_of(answer);
+  REQUIRE(hosts.size() == 5);
+  CHECK(hosts.front() == "10.0.0.2");
+  CHECK(hosts[1] == "10.0.0.6");
+  CHECK(hosts.back() == "10.0.0.1");
+  CHECK(answer.candidates.front().reasons() == std::vector<std::string>{"it moved traffic in this window"});
+  CHECK(answer.candidates[1].reasons() ==
+        std::vector<std::string>{"it had a record in this window, its counters are unknown"});
+  CHECK(answer.candidates[2].reasons() ==
+        std::vector<std::string>{"it was open at this time, and moved nothing in this window"});
+  CHECK(answer.candidates.back().reasons() ==
+        std::vector<std::string>{"it had closed before (CLOSE), and moved nothing in this window"});
+}
+
+TEST_CASE("of hosts with traffic the one whose record has more of the time comes first, then more bytes",
+          "[query][trace]") {
+  QueryLedger ledger;
+  const auto busy = [](const std::string& host, int from, int until, std::uint64_t bytes) {
+    return on_shared_port(host, at_minute(from), at_minute(from), at_minute(until), bytes,
+                          TcpState::kEstablished);
+  };
+  ledger.frame(std::vector<SessionRecord>{busy("10.0.0.1", 100, 103, 9'000),
+                                          busy("10.0.0.2", 100, 110, 2'000),
+                                          busy("10.0.0.3", 100, 110, 3'000)});
+  CHECK(hosts_of(trace_shared_port(ledger, at_minute(102), at_minute(109))) ==
+        std::vector<std::string>{"10.0.0.3", "10.0.0.2", "10.0.0.1"});
+  CHECK(hosts_of(trace_shared_port(ledger, at_minute(102), at_minute(102))).front() == "10.0.0.1");
+}
+
+TEST_CASE("beginning, end and sums of a session are those of all its records", "[query][trace]") {
+  // The last is behind a day of silence, as a TCP session may have it.
+  const auto last = GENERATE(90, 40 * 60);
+  QueryLedger ledger;
+  std::vector<SessionRecord> records;
+  for (const int window : {0, 10, 20, 60, last}) {
+    records.push_back(on_shared_port("10.0.0.1", at_minute(2), at_minute(std::max(window, 2)),
+                                     at_minute(window + 10), 1'000, TcpState::kEstablished));
+    records.back().seq = static_cast<std::uint32_t>(records.size() - 1);
+  }
+  records.back().event = RecordEvent::kEnd;
+  for (const SessionRecord& record : records) ledger.frame(std::vector<SessionRecord>{record});
+  const TraceAnswer answer = trace_shared_port(ledger, at_minute(15), at_minute(15));
+  REQUIRE(answer.candidates.size() == 1);
+  const TraceCandidate& candidate = answer.candidates[0];
+  CHECK(candidate.record.seq == 1);
+  CHECK(candidate.first_seen == at_minute(2));
+  CHECK(candidate.last_seen == records.back().end_time);
+  CHECK(candidate.ended);
+  CHECK(candidate.total.records == 5);
+  CHECK(candidate.total.whole);
+  CHECK(candidate.total.bytes_from_vpc == Count(5'000));
+  CHECK(candidate.total.pkts_from_pub == Count(0));
+}
+
+TEST_CASE("sums say when records of the session are missing", "[query][trace]") {
+  QueryLedger ledger;
+  SessionRecord record =
+      on_shared_port("10.0.0.1", at_minute(2), at_minute(10), at_minute(20), 1'000, TcpState::kEstablished);
+  record.seq = 1;
+  ledger.frame(std::vector<SessionRecord>{record});
+  const TraceAnswer answer = trace_shared_port(ledger, at_minute(15), at_minute(15));
+  REQUIRE(answer.candidates.size() == 1);
+  CHECK_FALSE(answer.candidates[0].total.whole);
+}
+
+TEST_CASE("a beginning or an end that no record tells is not made up", "[query][trace]") {
+  QueryLedger ledger;
+  SessionRecord record =
+      on_shared_port("10.0.0.1", at_minute(0), at_minute(30), at_minute(40), 1'000, TcpState::kEstablished);
+  record.session_start.reset();
+  record.session_id = derive_session_id(record);
+  ledger.frame(std::vector<SessionRecord>{record});
+  ledger.frame(std::vector<SessionRecord>{
+      on_shared_port("10.0.0.2", at_minute(900), at_minute(900), at_minute(901), 1, TcpState::kTimeWait)});
+  const auto reasons = [&](UnixMs time) {
+    const TraceAnswer answer = trace_shared_port(ledger, time, time);
+    REQUIRE(answer.candidates.size() == 1);
+    return answer.candidates[0].reasons();
+  };
+  using Reasons = std::vector<std::string>;
+  CHECK(reasons(at_minute(30) - std::chrono::seconds(5)) ==
+        Reasons{"its first record begins 5.0 s later", "when it began is unknown"});
+  CHECK(reasons(at_minute(40) + std::chrono::seconds(4)) ==
+        Reasons{"its last record ends 4.0 s before", "when it began is unknown"});
 }
 
 TEST_CASE("the records of a session are one candidate", "[query][trace]") {
@@ -168,7 +315,8 @@ TEST_CASE("the records of a session are one candidate", "[query][trace]") {
   REQUIRE(result);
   REQUIRE(result->answers[0].candidates.size() == 1);
   const TraceCandidate& candidate = result->answers[0].candidates[0];
-  CHECK(candidate.records == records.size());
+  CHECK(candidate.total.records == records.size());
+  CHECK(candidate.total.whole);
   CHECK(candidate.ended);
   CHECK(candidate.first_seen == at_minute(3));
   CHECK(candidate.last_seen == last.end_time);

@@ -1,5 +1,6 @@
 #include "ask/answer_printer.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -17,12 +18,19 @@ namespace {
 constexpr std::size_t kWritten = std::size_t{1} << 16;
 constexpr std::size_t kRowsTogether = 500;  // of a table: as wide as the widest of these
 
+// All digits that the number has; Unix seconds with three decimals, as the log has them.
+std::string number_text(double number) {
+  const bool like_unix = std::abs(number) >= 1e8 && std::abs(number) < 1e11;
+  const bool whole_ms = like_unix && std::round(number * 1000) / 1000 == number;
+  return whole_ms ? fmt::format("{:.3f}", number) : fmt::format("{}", number);
+}
+
 // Without what only one of the forms has: NULL.
 struct PlainText {
   std::string operator()(std::monostate) const { return {}; }
   std::string operator()(std::int64_t number) const { return std::to_string(number); }
   std::string operator()(std::uint64_t number) const { return std::to_string(number); }
-  std::string operator()(double number) const { return fmt::format("{}", number); }
+  std::string operator()(double number) const { return number_text(number); }
   std::string operator()(const std::string& text) const { return text; }
   std::string operator()(UnixMs time) const { return format_local_rfc3339(time); }
 };
@@ -35,7 +43,7 @@ std::string table_text(const AnswerValue& value, Unit unit) {
     if (unit == Unit::kCount) return grouped(*number);
   }
   if (const auto* const number = std::get_if<double>(&value)) {
-    return unit == Unit::kShare ? fmt::format("{:.1f} %", *number * 100) : fmt::format("{:.12g}", *number);
+    return unit == Unit::kShare ? fmt::format("{:.1f} %", *number * 100) : number_text(*number);
   }
   return printable(std::visit(PlainText(), value));
 }

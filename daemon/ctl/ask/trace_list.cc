@@ -58,26 +58,53 @@ Result<void> read_pub(const std::string& text, TraceQuestion& question) {
   return {};
 }
 
-Result<void> read_when(const TraceWords& words, UnixMs now, TraceQuestion& question) {
+// One time, which is not still to come; `now` is with the slack.
+Result<TimeReading> read_past(std::string_view option, std::string_view text, UnixMs now, UnixMs latest) {
+  const auto reading = parse_time_text(text, now);
+  if (!reading) return wrong(option, reading.error().message);
+  if (reading->time <= latest) return *reading;
+  return wrong(option, fmt::format("'{}' is still to come: {}; now it is {}", text, describe(*reading),
+                                   format_local_time(now)));
+}
+
+// The time of `asked`, which becomes two where the clocks showed it twice.
+Result<void> read_when(const TraceWords& words, UnixMs now, std::vector<AskedQuestion>& asked) {
   const bool range = !words.since.empty() || !words.until.empty();
+  TraceQuestion& question = asked.front().question;
+  const UnixMs latest = now + question.slack;
   if (!words.at.empty() && range) return wrong("--at", "give one time, or --since and --until, not both");
   if (words.at.empty() && words.since.empty())
     return wrong("--at", "at what time? --at '2026-11-21 14:57:03', --at -2h, or --since and --until");
+  const auto odd = [](std::string_view text, const TimeReading& reading, std::string_view taken) {
+    if (reading.skipped) return fmt::format("'{}' is {}", text, describe(reading));
+    return reading.again ? fmt::format("the clocks showed '{}' twice: {}", text, taken) : std::string();
+  };
   if (!words.at.empty()) {
-    const auto at = read_time("trace", "--at", words.at, now);
+    const auto at = read_past("--at", words.at, now, latest);
     if (!at) return at.error();
     question.from = at->time;
     question.until = at->last();
+    if (at->again) {
+      asked.push_back(asked.front());
+      asked.back().question.from += *at->again - at->time;
+      asked.back().question.until += *at->again - at->time;
+    }
+    for (AskedQuestion& one : asked) {
+      one.warning = odd(words.at, *at, "this is " + format_local_time(one.question.from));
+    }
     return {};
   }
-  const auto since = read_time("trace", "--since", words.since, now);
+  const auto since = read_past("--since", words.since, now, latest);
   if (!since) return since.error();
   question.from = since->time;
   question.until = now;
+  asked.front().warning = odd(words.since, *since, "from the first on");
   if (!words.until.empty()) {
-    const auto until = read_time("trace", "--until", words.until, now);
+    const auto until = read_past("--until", words.until, now, latest);
     if (!until) return until.error();
-    question.until = until->time;
+    question.until = until->again.value_or(until->time);
+    const std::string warning = odd(words.until, *until, "to the second");
+    if (!warning.empty()) asked.front().warning += (asked.front().warning.empty() ? "" : "; ") + warning;
   }
   if (question.from <= question.until) return {};
   return wrong("--until", fmt::format("{} is before --since, {}", format_local_time(question.until),
@@ -86,9 +113,43 @@ Result<void> read_when(const TraceWords& words, UnixMs now, TraceQuestion& quest
 
 constexpr std::array<std::string_view, 6> kUsualColumns{"nat_ip",   "nat_port", "time",
                                                         "protocol", "pub_ip",   "pub_port"};
-constexpr std::array<std::string_view, 13> kAnswerColumns{
-    "verdict",  "rank",       "pri_ip",    "pri_port", "answer_protocol", "answer_nat_port", "peer", "vpc_id",
-    "instance", "first_seen", "last_seen", "why",      "warnings"};
+constexpr std::array<std::string_view, 17> kAnswerColumns{
+    "verdict",    "rank",      "pri_ip", "pri_port", "answer_protocol", "answer_nat_port",
+    "peer",       "vpc_id",    "zone",   "instance", "netns",           "session_start",
+    "first_seen", "last_seen", "why",    "more",     "warnings"};
+using AnswerCells = std::array<std::string, kAnswerColumns.size()>;
+
+// Of a question without a session.
+AnswerCells no_session(std::string_view verdict, std::string why, std::string warnings) {
+  AnswerCells cells;
+  cells[0] = verdict;
+  cells[14] = std::move(why);
+  cells[16] = std::move(warnings);
+  return cells;
+}
+
+AnswerCells cells_of(const TraceAnswer& answer, std::size_t rank, const TraceCandidate& candidate,
+                     const std::string& warnings) {
+  const SessionRecord& record = candidate.record;
+  const Origin* const origin = record.origin;
+  return {std::string(answer.word()),
+          std::to_string(rank),
+          record.pri_ip.to_string(),
+          std::to_string(record.pri_port),
+          protocol_text(record.protocol),
+          std::to_string(record.nat_port),
+          endpoint_text(record.pub_ip, record.pub_port),
+          std::string(record.vpc_id),
+          record.zone == 0 ? "" : std::to_string(record.zone),
+          origin == nullptr ? "" : origin->instance,
+          origin == nullptr ? "" : origin->netns,
+          record.session_start ? format_local_rfc3339(*record.session_start) : "unknown",
+          format_local_rfc3339(candidate.first_seen),
+          format_local_rfc3339(candidate.last_seen),
+          reasons_text(candidate),
+          std::to_string(answer.more),
+          warnings};
+}
 
 struct Row {
   std::vector<std::string> cells;
@@ -182,14 +243,13 @@ std::string start_of_line(const std::vector<std::string>& cells, std::size_t col
   return line;
 }
 
-void add_line(std::string line, const std::array<std::string, kAnswerColumns.size()>& cells,
-              std::string& out) {
+void add_line(std::string line, const AnswerCells& cells, std::string& out) {
   for (const std::string& cell : cells) add_cell(cell, line);
   out += line + "\n";
 }
 
-std::string warnings_of(const TraceAnswer& answer) {
-  std::string text;
+std::string warnings_of(const AskedQuestion& asked, const TraceAnswer& answer) {
+  std::string text = asked.warning;
   for (const std::string& note :
        notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size())) {
     text += (text.empty() ? "" : "; ") + note;
@@ -199,11 +259,11 @@ std::string warnings_of(const TraceAnswer& answer) {
 
 }  // namespace
 
-Result<TraceQuestion> read_question(const TraceWords& words, UnixMs now) {
-  TraceQuestion question;
+Result<std::vector<AskedQuestion>> read_question(const TraceWords& words, UnixMs now) {
+  std::vector<AskedQuestion> asked(1);
+  TraceQuestion& question = asked.front().question;
   if (auto read = read_nat(words.nat, question); !read) return read.error();
   if (auto read = read_pub(words.pub, question); !read) return read.error();
-  if (auto read = read_when(words, now, question); !read) return read.error();
   if (!words.protocol.empty()) {
     const auto protocol = parse_protocol(words.protocol);
     if (!protocol) return wrong("--proto", protocol.error().message);
@@ -214,7 +274,8 @@ Result<TraceQuestion> read_question(const TraceWords& words, UnixMs now) {
     if (!slack) return wrong("--slack", slack.error().message);
     question.slack = *slack;
   }
-  return question;
+  if (auto read = read_when(words, now, asked); !read) return read.error();
+  return asked;
 }
 
 std::string question_text(const TraceQuestion& question) {
@@ -261,17 +322,25 @@ Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack
     ListedQuestion listed{std::move((*rows)[i].cells), (*rows)[i].line, {}, {}};
     TraceWords words = words_of(list.columns, listed.cells);
     words.slack = slack;
-    auto question = read_question(words, now);
+    auto asked = read_question(words, now);
     if (listed.cells.size() > list.columns.size()) {
       listed.wrong = fmt::format("{} values for {} columns", listed.cells.size(), list.columns.size());
-    } else if (!question) {
-      listed.wrong = question.error().message;
+    } else if (!asked) {
+      listed.wrong = asked.error().message;
     } else {
-      listed.question = *question;
+      listed.asked = std::move(*asked);
     }
     list.questions.push_back(std::move(listed));
   }
   return list;
+}
+
+std::vector<TraceQuestion> questions_of(const TraceList& list) {
+  std::vector<TraceQuestion> questions;
+  for (const ListedQuestion& listed : list.questions) {
+    for (const AskedQuestion& one : listed.asked) questions.push_back(one.question);
+  }
+  return questions;
 }
 
 std::string trace_list_csv(const TraceList& list, const TraceResult& result) {
@@ -282,27 +351,17 @@ std::string trace_list_csv(const TraceList& list, const TraceResult& result) {
   std::size_t asked = 0;
   for (const ListedQuestion& listed : list.questions) {
     const std::string start = start_of_line(listed.cells, list.columns.size());
-    if (!listed.wrong.empty()) {
-      add_line(start, {"bad question", "", "", "", "", "", "", "", "", "", "", listed.wrong, ""}, out);
-      continue;
-    }
-    const TraceAnswer& answer = result.answers[asked++];
-    const std::string verdict(to_string(answer.verdict));
-    const std::string warnings = warnings_of(answer);
-    if (answer.candidates.empty()) {
-      add_line(start, {verdict, "", "", "", "", "", "", "", "", "", "", verdict_text(answer), warnings}, out);
-    }
-    std::size_t rank = 0;
-    for (const TraceCandidate& candidate : answer.candidates) {
-      const SessionRecord& record = candidate.record;
-      add_line(start,
-               {verdict, std::to_string(++rank), record.pri_ip.to_string(), std::to_string(record.pri_port),
-                protocol_text(record.protocol), std::to_string(record.nat_port),
-                endpoint_text(record.pub_ip, record.pub_port), std::string(record.vpc_id),
-                record.origin == nullptr ? "" : record.origin->instance,
-                format_local_rfc3339(candidate.first_seen), format_local_rfc3339(candidate.last_seen),
-                reasons_text(candidate), warnings},
-               out);
+    if (!listed.wrong.empty()) add_line(start, no_session(kBadQuestion, listed.wrong, ""), out);
+    for (const AskedQuestion& one : listed.asked) {
+      const TraceAnswer& answer = result.answers[asked++];
+      const std::string warnings = warnings_of(one, answer);
+      if (answer.candidates.empty()) {
+        add_line(start, no_session(answer.word(), verdict_text(answer), warnings), out);
+      }
+      std::size_t rank = 0;
+      for (const TraceCandidate& candidate : answer.candidates) {
+        add_line(start, cells_of(answer, ++rank, candidate, warnings), out);
+      }
     }
   }
   return out;

@@ -21,9 +21,15 @@ struct TraceWords {
   std::string slack;
 };
 
-// A time of day without seconds means that whole minute.
-// Errors: kUsage, naming the part, its value and what would do.
-[[nodiscard]] Result<TraceQuestion> read_question(const TraceWords& words, UnixMs now);
+struct AskedQuestion {
+  TraceQuestion question;
+  std::string warning;  // that the clocks showed its time twice, or never, and which one this is; else empty
+};
+
+// A time of day without seconds means that whole minute. A time that the clocks showed twice is two
+// questions.
+// Errors: kUsage, naming the part, its value and what would do; also for a time that is still to come.
+[[nodiscard]] Result<std::vector<AskedQuestion>> read_question(const TraceWords& words, UnixMs now);
 
 // "203.0.113.7:40123 tcp"
 [[nodiscard]] std::string question_text(const TraceQuestion& question);
@@ -35,8 +41,9 @@ struct TraceWords {
 // In: a line for each question. If the first line names columns, these are taken: nat_ip, nat_port (or nat,
 // "IP:PORT"), time, protocol, pub_ip, pub_port; others (a ticket's number) are handed on. Without such a
 // line: nat_ip, nat_port, time and, if there are more, protocol, pub_ip, pub_port. Out: the question's
-// columns as they came, then verdict, rank, the session and why; a line for each candidate, and one for a
-// question without any. A question that cannot be read gets its line, too.
+// columns as they came, then verdict, rank, the session and why, how many more there are, and warnings; a
+// line for each candidate, and one for a question without any. A question that cannot be read gets its line,
+// too.
 // Units:  at most kMaxListBytes of input.
 // Threads: one.
 
@@ -46,7 +53,7 @@ struct ListedQuestion {
   std::vector<std::string> cells;  // of its line
   std::uint64_t line = 0;          // from 1
   std::string wrong;               // why it cannot be asked; else empty
-  TraceQuestion question;
+  std::vector<AskedQuestion> asked;
 };
 
 struct TraceList {
@@ -58,7 +65,11 @@ struct TraceList {
 // Errors: kUsage for CSV that is none, a head without nat_ip or time, and too many questions; with the line.
 [[nodiscard]] Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack, UnixMs now);
 
-// `answers` has one for each question that can be asked, in their order.
+// Those that can be asked, in their order.
+[[nodiscard]] std::vector<TraceQuestion> questions_of(const TraceList& list);
+inline constexpr std::string_view kBadQuestion = "bad question";  // the verdict of the others
+
+// `result` has one answer for each of questions_of().
 [[nodiscard]] std::string trace_list_csv(const TraceList& list, const TraceResult& result);
 
 }  // namespace natsession::ctl

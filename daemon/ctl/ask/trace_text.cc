@@ -15,10 +15,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string traffic_text(const SessionRecord& record) {
-  if (!record.bytes_from_vpc.known() || !record.bytes_from_pub.known()) return "-";
-  return bytes_in_words(record.bytes_from_vpc.value()) + " / " +
-         bytes_in_words(record.bytes_from_pub.value());
+template <typename Counted>
+std::string traffic_text(const Counted& counted) {
+  if (!counted.bytes_from_vpc.known() || !counted.bytes_from_pub.known()) return "-";
+  return bytes_in_words(counted.bytes_from_vpc.value()) + " / " +
+         bytes_in_words(counted.bytes_from_pub.value());
+}
+
+// Of the whole session.
+std::string total_text(const SessionTotal& total) {
+  const std::string text = traffic_text(total);
+  return total.whole || text == "-" ? text : "at least " + text;
 }
 
 // Where a session was seen, beyond its addresses: only what there is.
@@ -28,11 +35,17 @@ std::string place_text(const SessionRecord& record) {
     if (!value.empty()) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, value);
   };
   add("vpc", record.vpc_id);
+  if (record.zone != 0) add("zone", std::to_string(record.zone));
   if (record.origin != nullptr) {
     add("instance", record.origin->instance);
     add("network namespace", record.origin->netns);
   }
   return text;
+}
+
+std::string begin_text(const TraceCandidate& candidate) {
+  const std::string text = format_local_time(candidate.first_seen);
+  return candidate.record.session_start ? text : "unknown, first record " + text;
 }
 
 std::string end_text(const TraceCandidate& candidate) {
@@ -47,6 +60,14 @@ Json time_json(UnixMs time) {
 
 Json count_json(Count count) {
   return count.known() ? Json(count.value()) : Json(nullptr);
+}
+
+template <typename Counted>
+void add_counters(const Counted& counted, Json& json) {
+  json["bytes_from_vpc"] = count_json(counted.bytes_from_vpc);
+  json["pkts_from_vpc"] = count_json(counted.pkts_from_vpc);
+  json["bytes_from_pub"] = count_json(counted.bytes_from_pub);
+  json["pkts_from_pub"] = count_json(counted.pkts_from_pub);
 }
 
 Json candidate_json(const TraceCandidate& candidate) {
@@ -67,22 +88,22 @@ Json candidate_json(const TraceCandidate& candidate) {
   if (record.zone != 0) json["zone"] = record.zone;
   json["session_id"] =
       record.session_id == 0 ? Json(nullptr) : Json(fmt::format("{:016x}", record.session_id));
+  json["session_start"] = record.session_start ? time_json(*record.session_start) : Json(nullptr);
   json["first_seen"] = time_json(candidate.first_seen);
   json["last_seen"] = time_json(candidate.last_seen);
   json["ended"] = candidate.ended;
   json["open_now"] = candidate.live;
-  json["match"] = candidate.match == TimeMatch::kTraffic ? "traffic"
-                  : candidate.match == TimeMatch::kOpen  ? "open"
-                                                         : "near";
+  json["match"] = candidate.match == TimeMatch::kTraffic  ? "traffic"
+                  : candidate.match == TimeMatch::kRecord ? "record"
+                  : candidate.match == TimeMatch::kOpen   ? "open"
+                                                          : "near";
   json["distance_ms"] = candidate.distance.count();
   json["peer_differs"] = candidate.pub_differs;
   json["reasons"] = candidate.reasons();
-  json["record"] = {{"start_time", time_json(record.start_time)},
-                    {"end_time", time_json(record.end_time)},
-                    {"bytes_from_vpc", count_json(record.bytes_from_vpc)},
-                    {"pkts_from_vpc", count_json(record.pkts_from_vpc)},
-                    {"bytes_from_pub", count_json(record.bytes_from_pub)},
-                    {"pkts_from_pub", count_json(record.pkts_from_pub)}};
+  json["record"] = {{"start_time", time_json(record.start_time)}, {"end_time", time_json(record.end_time)}};
+  add_counters(record, json["record"]);
+  json["total"] = {{"records", candidate.total.records}, {"whole", candidate.total.whole}};
+  add_counters(candidate.total, json["total"]);
   return json;
 }
 
@@ -98,6 +119,27 @@ Json question_json(const TraceQuestion& question) {
   return json;
 }
 
+Json answer_json(const AskedQuestion& asked, const TraceAnswer& answer, const LedgerSpan& ledger) {
+  Json candidates = Json::array();
+  for (const TraceCandidate& candidate : answer.candidates) candidates.push_back(candidate_json(candidate));
+  Json json{{"question", question_json(asked.question)},
+            {"verdict", std::string(answer.word())},
+            {"candidates", std::move(candidates)},
+            {"more", answer.more}};
+  if (!asked.warning.empty()) json["warning"] = asked.warning;
+  if (!answer.missing.empty()) json["missing"] = answer.missing;
+  json["gaps"] = Json::parse(gaps_json(answer.gaps));
+  json["damage"] = Json::parse(troubles_json(answer.troubles));
+  if (ledger.records != 0) {
+    json["ledger"] = {{"from", time_json(ledger.oldest_start)}, {"until", time_json(ledger.newest_end)}};
+  }
+  return json;
+}
+
+std::string pretty(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string reasons_text(const TraceCandidate& candidate) {
@@ -109,6 +151,7 @@ std::string reasons_text(const TraceCandidate& candidate) {
 std::string verdict_text(const TraceAnswer& answer) {
   switch (answer.verdict) {
     case TraceVerdict::kFound:
+      if (answer.peer_differs) return "no session with this peer was found; these are with others";
       return answer.candidates.size() == 1
                  ? "1 session"
                  : grouped(answer.candidates.size()) + " sessions, the likeliest first";
@@ -124,9 +167,8 @@ std::string verdict_text(const TraceAnswer& answer) {
 
 std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer, bool colours) {
   std::string out = fmt::format("{} at {}\n", question_text(question), question_time_text(question));
-  const bool found = !answer.candidates.empty();
-  out += painted(verdict_text(answer), found ? Paint::kGood : Paint::kWarning, colours) + "\n";
-  if (!found) return out;
+  out += painted(verdict_text(answer), answer.found() ? Paint::kGood : Paint::kWarning, colours) + "\n";
+  if (answer.candidates.empty()) return out;
   TextTable table({{"private host"},
                    {"protocol"},
                    {"translated"},
@@ -142,31 +184,42 @@ std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer,
                    protocol_text(record.protocol),
                    endpoint_text(record.nat_ip, record.nat_port),
                    std::move(peer),
-                   format_local_time(candidate.first_seen),
+                   begin_text(candidate),
                    end_text(candidate),
-                   traffic_text(record)});
+                   total_text(candidate.total)});
+    std::string note = reasons_text(candidate);
+    if (candidate.match == TimeMatch::kTraffic) note += ": " + traffic_text(record);
     const std::string place = place_text(record);
-    table.add_note(printable(reasons_text(candidate) + (place.empty() ? "" : "; " + place)), Paint::kPlain);
+    table.add_note(printable(note + (place.empty() ? "" : "; " + place)), Paint::kPlain);
   }
   out += table.text(colours);
   if (answer.more != 0) out += fmt::format("and {} more; --candidates N shows more\n", grouped(answer.more));
   return out;
 }
 
-std::string trace_json(const TraceQuestion& question, const TraceAnswer& answer, const LedgerSpan& ledger) {
-  Json candidates = Json::array();
-  for (const TraceCandidate& candidate : answer.candidates) candidates.push_back(candidate_json(candidate));
-  Json json{{"question", question_json(question)},
-            {"verdict", std::string(to_string(answer.verdict))},
-            {"candidates", std::move(candidates)},
-            {"more", answer.more}};
-  if (!answer.missing.empty()) json["missing"] = answer.missing;
-  json["gaps"] = Json::parse(gaps_json(answer.gaps));
-  json["damage"] = Json::parse(troubles_json(answer.troubles));
-  if (ledger.records != 0) {
-    json["ledger"] = {{"from", time_json(ledger.oldest_start)}, {"until", time_json(ledger.newest_end)}};
+std::string trace_json(const AskedQuestion& asked, const TraceAnswer& answer, const LedgerSpan& ledger) {
+  return pretty(answer_json(asked, answer, ledger));
+}
+
+std::string trace_list_json(const TraceList& list, const TraceResult& result) {
+  std::string out;
+  std::size_t asked = 0;
+  for (const ListedQuestion& listed : list.questions) {
+    Json line{{"line", listed.line}, {"columns", Json::object()}};
+    for (std::size_t i = 0; i < std::min(listed.cells.size(), list.columns.size()); ++i) {
+      line["columns"][list.columns[i]] = listed.cells[i];
+    }
+    const auto add = [&](const Json& more) {
+      Json entry = line;
+      entry.update(more);
+      out += (out.empty() ? "[\n" : ",\n") + pretty(entry);
+    };
+    if (!listed.wrong.empty()) add({{"verdict", kBadQuestion}, {"error", listed.wrong}});
+    for (const AskedQuestion& one : listed.asked) {
+      add(answer_json(one, result.answers[asked++], result.span));
+    }
   }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return (out.empty() ? "[" : out) + "\n]\n";
 }
 
 }  // namespace natsession::ctl
