@@ -1,6 +1,7 @@
 #include "collector_thread.h"
 
 #include <cerrno>
+#include <new>
 #include <system_error>
 
 #include <poll.h>
@@ -18,9 +19,10 @@ constexpr std::uint32_t kPortUsageStep = 32'768;
 
 CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source,
                                  const TrackerSettings& tracking, const CollectorSettings& collecting,
-                                 const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock,
-                                 WakeFd& notice)
+                                 const CoverageConditions& conditions, const Origin& origin, VpcMap vpcs,
+                                 Producer& output, const Clock& clock, WakeFd& notice)
     : netns_(std::move(netns)),
+      conditions_(conditions),
       clock_(clock),
       notice_(notice),
       source_(std::move(source)),
@@ -56,7 +58,14 @@ Result<void> CollectorThread::start() {
 }
 
 void CollectorThread::run() {
-  const State end = live();
+  State end = State::kFailed;
+  try {
+    end = live();
+  } catch (const std::bad_alloc&) {
+    error_.with([](std::optional<Error>& error) {
+      error = Error{ErrorKind::kUnavailable, "no memory is left"};
+    });
+  }
   // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket,
   // in a table that fills, for as long as the sinks take to finish.
   (void)source_->set_reliable(false);  // also where somebody else holds the socket, too
@@ -169,8 +178,16 @@ void CollectorThread::wait(Collector::Pace pace) {
     wake_.clear();
 }
 
+// What was emitted before is handed on already.
 void CollectorThread::publish() {
-  report_.with([this](CollectorReport& report) { collector_.report_to(report); });
+  std::optional<Coverage> coverage;
+  report_.with([&](CollectorReport& report) {
+    collector_.report_to(report);
+    if (report.covered_from) {
+      coverage = {netns_, *report.covered_from, *report.covered_until, report.covered_whole, conditions_};
+    }
+  });
+  output_.prove(std::move(coverage));
   const CollectorCounters& counters = collector_.counters();
   if (counters.passes == reported_passes_ && counters.passes_failed == reported_failures_) return;
   if (counters.passes_failed != reported_failures_) {

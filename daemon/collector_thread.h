@@ -30,8 +30,8 @@ class CollectorThread {
   // All references outlive the thread and every record. `notice` is woken when the state changes. `netns` is
   // how the namespace is called in messages; empty for the daemon's own.
   CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
-                  const CollectorSettings& collecting, const Origin& origin, VpcMap vpcs, Producer& output,
-                  const Clock& clock, WakeFd& notice);
+                  const CollectorSettings& collecting, const CoverageConditions& conditions,
+                  const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock, WakeFd& notice);
   ~CollectorThread();  // aborts, if it still runs
 
   // Before start(): the sessions that the run before left open, and the time since then as a gap.
@@ -39,6 +39,8 @@ class CollectorThread {
   // Errors: no thread could be had.
   Result<void> start();
 
+  // Has what is known by now told soon, in report() and by the producer.
+  void wake() { wake_.wake(); }
   void request_close();
   void request_stop();
   // Whether it logs. Off: what was seen is written, open sessions get an interim record, and the kernel is
@@ -81,6 +83,7 @@ class CollectorThread {
   void change_state(State state);
 
   const std::string netns_;
+  const CoverageConditions conditions_;
   const Clock& clock_;
   WakeFd& notice_;
   WakeFd wake_;

@@ -12,6 +12,9 @@ namespace {
 constexpr std::chrono::seconds kPortUsageAge{3};
 // So long a question waits for a newer one.
 constexpr std::chrono::milliseconds kPortUsagePatience{1500};
+// So long a question waits for the ledger to have what ended before it was asked.
+constexpr std::chrono::milliseconds kRecordedPatience{2000};
+constexpr std::chrono::milliseconds kRecordedInterval{10};
 
 }  // namespace
 
@@ -75,7 +78,29 @@ Result<SessionsAnswer> ControlService::sessions(const SessionFilter& filter) {
     if (!wanted(table) || answer.more) continue;
     if (auto collected = table->collect(filter, answer); !collected) return collected.error();
   }
+  answer.recorded = wait_until_recorded(to_ms(clock_.now()));
   return answer;
+}
+
+// Whether all sessions that ended before `time` are in the ledger, for its readers.
+bool ControlService::wait_until_recorded(UnixMs time) {
+  if (!delivery_.ledger_report()) return false;
+  const std::chrono::nanoseconds deadline = clock_.steady() + kRecordedPatience;
+  const auto saw_it = [time](const auto& collector) {
+    const CollectorReport report = collector->report();
+    return report.covered_until && *report.covered_until >= time;
+  };
+  do {
+    if (std::all_of(collectors_.begin(), collectors_.end(), saw_it)) {
+      delivery_.want_proof();
+    } else {
+      for (const auto& collector : collectors_) collector->wake();
+    }
+    std::this_thread::sleep_for(kRecordedInterval);
+    const auto proved = delivery_.proved_until();
+    if (proved && *proved >= time) return true;
+  } while (clock_.steady() < deadline && logging_.load(std::memory_order_relaxed));
+  return false;
 }
 
 bool ControlService::wait_for_port_usage(const CollectorThread& collector, std::chrono::nanoseconds since,

@@ -39,6 +39,7 @@ class ControlService final : public ControlHandler {
     RateMeter records;
   };
 
+  [[nodiscard]] bool wait_until_recorded(UnixMs time);
   Result<void> set_enabled(const std::optional<std::string>& sink, bool enabled);
   [[nodiscard]] bool wait_for_port_usage(const CollectorThread& collector, std::chrono::nanoseconds since,
                                          std::chrono::nanoseconds deadline) const;

@@ -1,5 +1,7 @@
 #include "kernel_setup.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "conntrack/network_namespace.h"
@@ -19,6 +21,22 @@ ConntrackOptions source_options(const Config& config) {
 
 std::vector<std::string> watched_namespaces(const Config& config) {
   return config.netns.empty() ? std::vector<std::string>{""} : config.netns;
+}
+
+Result<void> check_distinct(const std::vector<std::string>& namespaces) {
+  std::vector<NamespaceIdentity> seen;
+  for (const std::string& netns : namespaces) {
+    const auto identity = NetworkNamespace::identify(netns);
+    if (!identity) return identity.error();
+    const auto twin = std::find(seen.begin(), seen.end(), *identity);
+    if (twin != seen.end()) {
+      return Error{ErrorKind::kUsage,
+                   fmt::format("netns: \"{}\" and \"{}\" are the same network namespace: name it once",
+                               namespaces[static_cast<std::size_t>(twin - seen.begin())], netns)};
+    }
+    seen.push_back(*identity);
+  }
+  return {};
 }
 
 Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns) {

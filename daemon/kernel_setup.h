@@ -29,6 +29,10 @@ struct KernelSetup {
 // --check: like set_up_kernel(), but what is missing is a finding. Nothing is left open.
 [[nodiscard]] Result<std::vector<Finding>> examine_kernel(const Config& config, const std::string& netns);
 
+// Each session of a namespace that is there under two names would be logged twice.
+// Errors: kUsage, naming both; those of NetworkNamespace::identify().
+[[nodiscard]] Result<void> check_distinct(const std::vector<std::string>& namespaces);
+
 // The namespaces to watch, as set_up_kernel() takes them: never empty.
 [[nodiscard]] std::vector<std::string> watched_namespaces(const Config& config);
 

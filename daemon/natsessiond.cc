@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <new>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -59,6 +60,7 @@ int print(const std::string& text) {
 
 int run_check(const Config& config) {
   int status = kStopped;
+  if (auto distinct = check_distinct(watched_namespaces(config)); !distinct) return fail(distinct.error());
   for (const std::string& netns : watched_namespaces(config)) {
     const auto findings = examine_kernel(config, netns);
     if (!findings) return fail(findings.error());
@@ -93,6 +95,13 @@ std::string ready_text(const Config& config, const KernelSetup& setup) {
   return sinks.empty() ? text : text + "; sinks: " + sinks;
 }
 
+CoverageConditions conditions_of(const Config& config) {
+  const unsigned events =
+      (config.events.new_ ? 1U : 0) | (config.events.update ? 2U : 0) | (config.events.destroy ? 4U : 0);
+  return {static_cast<std::uint8_t>(events), static_cast<std::uint8_t>(config.nat),
+          static_cast<std::uint8_t>(config.records), config.window};
+}
+
 Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
   std::vector<KernelSetup> setups;
   for (const std::string& netns : watched_namespaces(config)) {
@@ -113,6 +122,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   const auto labels = make_labels(config);
   if (!labels) return fail(labels.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
+  if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
   auto setups = set_up_kernels(config);
   if (!setups) return fail(setups.error());
   ControlServer control({.socket_path = config.control, .metrics = config.metrics});
@@ -148,9 +158,13 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     log_error(fmt::format("sink {}: {}", sink, why));
     if (Supervisor* const told = supervisor.load()) told->sink_closed();
   };
+  const auto on_no_memory = [&] {
+    if (Supervisor* const told = supervisor.load()) told->no_memory();
+  };
   const auto delivery = std::make_shared<Delivery>(
       std::move(*sinks), DeliverySettings{}, clock,
-      DeliveryCallbacks{.report = tell_report, .on_closed = on_closed}, config.instance, std::move(ledger));
+      DeliveryCallbacks{.report = tell_report, .on_closed = on_closed, .on_no_memory = on_no_memory},
+      config.instance, std::move(ledger));
   DeliveryThreads delivery_threads(delivery);
   Collectors collectors;
   std::vector<std::unique_ptr<LiveSessions>> tables;
@@ -159,30 +173,38 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
         namespaces[i], std::move(setup.source),
-        TrackerSettings{.records = config.records, .window = config.window},
-        CollectorSettings{
-            .window = config.window, .reliable = config.reliable, .guard_percent = config.guard_percent},
-        *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
+        TrackerSettings{
+            .records = config.records, .window = config.window, .destroys = config.events.destroy},
+        CollectorSettings{.window = config.window,
+                          .reliable = config.reliable,
+                          .guard_percent = config.guard_percent,
+                          .ends_are_told = config.events.destroy},
+        conditions_of(config), *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
   }
   ControlService service(collectors, *delivery, std::move(tables), clock);
   Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice);
   supervisor = &main_loop;
-  if (auto started = delivery_threads.start(); !started) return fail(started.error());
-  if (auto started = control.start(service); !started) return fail(started.error());
+  // Of a start that is refused so late nothing may be in the log, or the run before it would be forgotten.
+  const auto refuse = [&](const Error& error) {
+    delivery->abandon();
+    return fail(error);
+  };
+  if (auto started = delivery_threads.start(); !started) return refuse(started.error());
+  if (auto started = control.start(service); !started) return refuse(started.error());
   for (const auto& collector : collectors) {
-    if (auto started = collector->start(); !started) return fail(started.error());
+    if (auto started = collector->start(); !started) return refuse(started.error());
   }
+  delivery->begin();
 
-  const int status = main_loop.run(ready);
-  control.stop();
-  if (!config.ledger.empty()) {
+  return main_loop.run(ready, [&] {
+    control.stop();
+    if (config.ledger.empty()) return;
     const auto saved = RestartState::save(config.ledger, delivery->ledger_report()->end, collectors);
     if (!saved)
       log_warning(fmt::format("{}; the next start reads the records instead", saved.error().message));
-  }
-  return status;
+  });
 }
 
 int run(int argc, const char* const* argv) {
@@ -214,5 +236,10 @@ int run(int argc, const char* const* argv) {
 }  // namespace natsession
 
 int main(int argc, char** argv) {
-  return natsession::run(argc, argv);
+  try {
+    return natsession::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    natsession::log_error("no memory is left");
+    return natsession::kRuntimeFailure;
+  }
 }

@@ -51,6 +51,8 @@ void tell_report(const Report& report) {
           fmt::format("its place in the ledger cannot be stored, a restart would repeat records: {}", why)));
     case Kind::kCursorTroubleOver:
       return log_info(sink("its place in the ledger is stored again"));
+    case Kind::kPlaceLost:
+      return log_error(sink(why));
 
     case Kind::kLedgerTrouble:
       return log_error(ledger(fmt::format("{}; records wait in memory", why)));

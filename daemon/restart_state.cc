@@ -8,6 +8,7 @@
 #include "ledger/ledger_recovery.h"
 #include "ledger/segment_list.h"
 #include "messages.h"
+#include "session/window_schedule.h"
 
 namespace natsession {
 namespace {
@@ -29,7 +30,7 @@ Result<void> choose_rows(FrameColumns& columns, std::vector<std::uint32_t>& rows
   rows.clear();
   for (std::uint32_t row = 0; row < events->size(); ++row) {
     const auto event = static_cast<RecordEvent>((*events)[row]);
-    const bool only_record = event == RecordEvent::kEnd && (*seqs)[row] == 0;
+    const bool only_record = event == RecordEvent::kEnd && is_first((*seqs)[row]);
     if (!only_record && event != RecordEvent::kGap) rows.push_back(row);
   }
   return {};
@@ -43,6 +44,18 @@ UnixMs oldest_start(const std::vector<KernelSetup>& setups, UnixMs now) {
     if (start && start->known) oldest = std::min(oldest, *start->known);
   }
   return oldest;
+}
+
+// Until when the run before logged all there was. Where it did not stop in order, sessions that were open
+// then may have no record of what they moved since the last window closed.
+UnixMs logged_until(const LedgerWriter::PreviousRun& previous, const std::string& netns, UnixMs now) {
+  const Coverage* last = nullptr;
+  for (const Coverage& coverage : previous.coverage) {
+    if (coverage.netns == netns && (last == nullptr || coverage.until >= last->until)) last = &coverage;
+  }
+  if (last == nullptr) return previous.crashed ? previous.until - kSlack : previous.until;
+  if (last->whole || last->conditions.window.count() <= 0) return std::min(last->until, now);
+  return std::min(window_of(last->until, last->conditions.window), now);
 }
 
 class Gatherer {
@@ -142,11 +155,15 @@ Result<std::vector<OpenSessions>> sessions_left_open(const std::string& director
 
 RestartState::RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
                            const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins)
-    : open_(setups.size()) {
+    : since_(setups.size()), open_(setups.size()) {
   if (!previous) return;
-  since_ = previous->crashed ? previous->until - kSlack : previous->until;
   const UnixMs now = to_ms(SystemClock().now());
-  const UnixMs from = std::min(oldest_start(setups, now), *since_ - kUsualAge);
+  UnixMs from = oldest_start(setups, now);
+  const std::vector<std::string> namespaces = watched_namespaces(config);
+  for (std::size_t i = 0; i < since_.size(); ++i) {
+    since_[i] = logged_until(*previous, namespaces[i], now);
+    from = std::min(from, *since_[i] - kUsualAge);
+  }
   auto left_open = sessions_left_open(config.ledger, from, origins);
   if (!left_open) {
     log_warning(fmt::format("{}; sessions that were open then are reported from their beginning again",
@@ -167,7 +184,7 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
 }
 
 void RestartState::hand_to(CollectorThread& collector, std::size_t index) {
-  if (since_) collector.restore(std::move(open_[index]), *since_);
+  if (since_[index]) collector.restore(std::move(open_[index]), *since_[index]);
 }
 
 Result<void> RestartState::save(const std::string& directory, Ordinal place,

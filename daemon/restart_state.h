@@ -39,7 +39,8 @@ class RestartState {
                            const std::vector<std::unique_ptr<CollectorThread>>& collectors);
 
  private:
-  std::optional<UnixMs> since_;     // when the gap begins; nullopt if there was no run before
+  // When the gap begins, of each setup; nullopt if there was no run before.
+  std::vector<std::optional<UnixMs>> since_;
   std::vector<OpenSessions> open_;  // of each setup
 };
 

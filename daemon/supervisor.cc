@@ -30,13 +30,18 @@ constexpr std::chrono::seconds kTellInterval{10};
 sigset_t watched_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, number);
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1}) sigaddset(&set, number);
   return set;
 }
 
 // Names the namespace where a message is about one of several.
 std::string prefix(const CollectorThread& collector) {
   return collector.netns().empty() ? "" : fmt::format("netns {}: ", collector.netns());
+}
+
+[[noreturn]] void give_up(std::string_view why) {
+  log_error(fmt::format("stopped at once by {}; records that were still queued are lost", why));
+  ::_exit(1);
 }
 
 }  // namespace
@@ -74,7 +79,12 @@ void Supervisor::sink_closed() {
   notice_.wake();
 }
 
-int Supervisor::run(const std::string& ready_text) {
+void Supervisor::no_memory() {
+  no_memory_.store(true, std::memory_order_release);
+  notice_.wake();
+}
+
+int Supervisor::run(const std::string& ready_text, const std::function<void()>& finish) {
   ready_text_ = ready_text;
   const sigset_t set = watched_signals();
   signals_.reset(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -90,7 +100,7 @@ int Supervisor::run(const std::string& ready_text) {
     watch_collectors();
     service_.tick();
   }
-  return stop();
+  return stop(finish);
 }
 
 void Supervisor::handle_signals() {
@@ -104,13 +114,27 @@ void Supervisor::handle_signals() {
         log_info("SIGUSR1: the window closes now");
         for (const auto& collector : collectors_) collector->request_close();
         break;
+      case SIGQUIT:
+        give_up("SIGQUIT");
       default:
+        // Who stops a process and its group sends two at once, and means one stop.
+        if (stopping_ && ++asked_again_ > 1) give_up("a third signal");
         if (stopping_) {
-          log_error("stopped at once by a second signal; records that were still queued are lost");
-          ::_exit(1);
+          log_warning(
+              fmt::format("stopping already, which takes {} s at most: one more signal, or SIGQUIT, gives up",
+                          (kCollectorStopLimit + kDrainLimit).count()));
         }
         stopping_ = true;
     }
+  }
+}
+
+// Errors: whatever goes wrong: the program goes on with what it has.
+Result<Config> Supervisor::reread() const {
+  try {
+    return reload_();
+  } catch (const std::exception& failure) {
+    return Error{ErrorKind::kUnavailable, fmt::format("cannot be read: {}", failure.what())};
   }
 }
 
@@ -118,7 +142,7 @@ void Supervisor::handle_reload() {
   notify_manager("RELOADING=1");
   log_info("SIGHUP: reopening files and rereading the configuration");
   delivery_.request_reopen();
-  auto config = reload_();
+  auto config = reread();
   const auto labels = config ? make_labels(*config) : Result<Labels>(config.error());
   if (!labels) {
     log_error(fmt::format("configuration: {}; the old one stays in force", labels.error().message));
@@ -152,6 +176,10 @@ bool Supervisor::all_are(bool (*accept)(CollectorThread::State)) const {
 
 void Supervisor::watch_collectors() {
   if (sink_closed_.load(std::memory_order_acquire)) failed_ = true;
+  if (no_memory_.load(std::memory_order_acquire)) {
+    log_error("no memory is left");
+    failed_ = true;
+  }
   for (const auto& collector : collectors_) {
     if (collector->state() != CollectorThread::State::kFailed) continue;
     log_error(fmt::format("conntrack: {}{}", prefix(*collector), collector->error()->message));
@@ -213,6 +241,10 @@ bool Supervisor::tell_losses_of(const CollectorThread& collector, CollectorRepor
        "reliable mode went off {} times because undelivered events were filling the conntrack table");
   tell(now.not_followed, reported.not_followed,
        "{} sessions were beyond the limit of the session table and not followed");
+  if (reported.counters_reset == 0)  // whoever zeroes counters does so again and again
+    tell(now.counters_reset, 0,
+         "another program zeroes the counters of flows (conntrack -z): {} records so far had to leave them "
+         "out");
   tell(now.malformed, reported.malformed, "{} malformed messages from the kernel were skipped");
   if (tell(now.passes_failed, reported.passes_failed,
            "{} dumps of the conntrack table failed or were interrupted")) {
@@ -225,7 +257,7 @@ bool Supervisor::tell_losses_of(const CollectorThread& collector, CollectorRepor
   return any;
 }
 
-int Supervisor::stop() {
+int Supervisor::stop(const std::function<void()>& finish) {
   notify_manager("STOPPING=1");
   log_info(stopping_ ? "stopping: open sessions get an interim record" : "stopping after a failure");
   stopping_ = true;
@@ -239,7 +271,14 @@ int Supervisor::stop() {
   delivery_.set_logged_until(to_ms(clock_.now()));
   tell_losses(true);
   for (const auto& collector : collectors_) collector->finish_output();
-  return drain();
+  const Drained drained = drain();
+  finish();
+  std::uint64_t records = 0;
+  for (const auto& collector : collectors_) records += collector->report().records.total();
+  const int status = failed_ || !drained ? 1 : 0;
+  log_info(fmt::format("stopped: {} records written", records));
+  if (drained.any_hung()) ::_exit(status);
+  return status;
 }
 
 // True when all have emitted what they saw, or failed.
@@ -260,18 +299,17 @@ bool Supervisor::wait_for_collectors(std::chrono::seconds limit) {
   return false;
 }
 
-int Supervisor::drain() {
-  const Drained drained = delivery_threads_.drain_and_stop(kDrainLimit);
+Drained Supervisor::drain() {
+  const Drained drained = delivery_threads_.drain_and_stop(kDrainLimit, [this] { handle_signals(); });
   for (const Drained::Undelivered& sink : drained.undelivered) {
     log_error(fmt::format("sink {}: {} records were not delivered{}", sink.sink, sink.records,
                           sink.hung ? ": it did not come back from a write" : ""));
   }
-  std::uint64_t records = 0;
-  for (const auto& collector : collectors_) records += collector->report().records.total();
-  const int status = failed_ || !drained ? 1 : 0;
-  log_info(fmt::format("stopped: {} records written", records));
-  if (drained.any_hung()) ::_exit(status);  // the thread that hangs still uses what would be destroyed
-  return status;
+  for (const Drained::Undelivered& sink : drained.kept) {
+    if (sink.records > 0)
+      log_info(fmt::format("sink {}: {} records wait for it in the ledger", sink.sink, sink.records));
+  }
+  return drained;
 }
 
 }  // namespace natsession

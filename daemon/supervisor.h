@@ -35,22 +35,27 @@ class Supervisor {
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
+  // No memory is left: likewise, but in order. From any thread.
+  void no_memory();
 
-  // Until a signal or a failure ends it. Returns the exit status: 0 when stopped on request and all was
-  // delivered.
-  int run(const std::string& ready_text);
+  // Until a signal or a failure ends it, and the sinks have what they take. Then `finish` is called, for what
+  // is to be done before the program ends. Returns the exit status: 0 when stopped on request and all was
+  // delivered. It does not return, but ends the program with that status, when a sink's thread hangs, which
+  // goes on using what would be destroyed; or when it is told to give up.
+  int run(const std::string& ready_text, const std::function<void()>& finish);
 
  private:
   void handle_signals();
+  [[nodiscard]] Result<Config> reread() const;
   void handle_reload();
   void watch_collectors();
   void tell_passes();
   void tell_losses(bool now);
   bool tell_losses_of(const CollectorThread& collector, CollectorReport& reported);
   [[nodiscard]] bool all_are(bool (*accept)(CollectorThread::State)) const;
-  int stop();
+  int stop(const std::function<void()>& finish);
   bool wait_for_collectors(std::chrono::seconds limit);
-  int drain();
+  Drained drain();
 
   Config config_;
   Reload reload_;
@@ -63,8 +68,10 @@ class Supervisor {
   UniqueFd signals_;
   std::string ready_text_;
   std::atomic<bool> sink_closed_{false};
+  std::atomic<bool> no_memory_{false};
   bool reported_ready_ = false;
   bool stopping_ = false;
+  int asked_again_ = 0;  // to stop, while stopping
   bool failed_ = false;
   std::vector<CollectorReport> reported_;  // of each collector, so that each loss is told once
   std::chrono::nanoseconds reported_at_{};

@@ -98,10 +98,11 @@ Result<File> open_output(const std::string& path) {
   return system_error("--output " + path, error, ErrorKind::kUsage);
 }
 
-int copy_records(LogAccess& log, Query query, const EncoderOptions& encoding, std::FILE* out, bool told) {
+int copy_records(LogAccess& log, Query query, bool until_now, const EncoderOptions& encoding, std::FILE* out,
+                 bool told) {
   query.columns = Columns::all();
   query.gap_records = true;
-  Scan scan(log.ledger(), std::move(query), log.control());
+  Scan scan(log.ledger(), std::move(query), log.control(until_now));
   Exporter exporter(encoding, out);
   bool written = true;
   while (written) {
@@ -131,12 +132,14 @@ int run_export(const Global& global, const ExportCommand& options) {
   if (!where) return fail("export", where.error());
   const auto log = LogAccess::open(global);
   if (!log) return fail("export", log.error());
-  Query query = Query::overlapping(time->from, time->until);
+  const bool all = options.log.since.empty();
+  Query query = Query::overlapping(all ? std::nullopt : std::optional(time->from), time->until);
   query.where = std::move(*where);
-  if (options.output.empty()) return copy_records(**log, std::move(query), *encoding, stdout, /*told=*/false);
+  if (options.output.empty())
+    return copy_records(**log, std::move(query), time->until_now, *encoding, stdout, /*told=*/false);
   const auto file = open_output(options.output);
   if (!file) return fail("export", file.error());
-  return copy_records(**log, std::move(query), *encoding, file->get(), /*told=*/true);
+  return copy_records(**log, std::move(query), time->until_now, *encoding, file->get(), /*told=*/true);
 }
 
 }  // namespace

@@ -189,7 +189,7 @@ int run_ports(const Global& global, const PortsCommand& options) {
   if (!time) return fail("ports", time.error());
   set_times(options, *time, *question);
   add_live(global, options, *question);
-  const auto result = find_ports((*log)->ledger(), *question, (*log)->control());
+  const auto result = find_ports((*log)->ledger(), *question, (*log)->control(time->until_now));
   (*log)->end_progress();
   if (!result) return fail("ports", result.error());
   if (result->report.cancelled) return (*log)->interrupted("ports");

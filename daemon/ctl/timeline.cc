@@ -154,7 +154,7 @@ int run_timeline(const Global& global, const TimelineCommand& options) {
   if (options.bucket.empty()) question->bucket = usual_bucket(*time);
   question->from = aligned(time->from, question->bucket);
   question->until = time->until;
-  const auto result = find_timeline((*log)->ledger(), *question, (*log)->control());
+  const auto result = find_timeline((*log)->ledger(), *question, (*log)->control(time->until_now));
   (*log)->end_progress();
   if (!result) return fail("timeline", result.error());
   if (result->report.cancelled) return (*log)->interrupted("timeline");

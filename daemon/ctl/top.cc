@@ -104,7 +104,7 @@ int run_top(const Global& global, const TopCommand& options) {
   time = within_ledger(*time, (*log)->ledger());
   if (!time) return fail("top", time.error());
   question->query.end = {time->from, time->until};
-  const auto result = find_top((*log)->ledger(), *question, (*log)->control());
+  const auto result = find_top((*log)->ledger(), *question, (*log)->control(time->until_now));
   (*log)->end_progress();
   if (!result) return fail("top", result.error());
   if (result->report.cancelled) return (*log)->interrupted("top");

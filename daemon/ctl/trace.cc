@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <map>
 #include <memory>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -39,22 +41,53 @@ Result<std::string> read_input(const std::string& path) {
                fmt::format("--file: more than {}: ask in parts", bytes_in_words(kMaxListBytes))};
 }
 
-// How far behind its end records of a session may be that was open.
-constexpr std::chrono::hours kRecent{1};
+// A question whose time is older is answered by the ledger alone: records of sessions that were open then
+// have been written.
+constexpr std::chrono::hours kRecent{50};
+// The daemon looks through the whole table each time that it is asked.
+constexpr std::size_t kMostAsked = 100;
 
-// Sessions that are open now, if one of the questions may be about them.
-LiveLog live_for(const Global& global, const std::vector<TraceQuestion>& questions, UnixMs now) {
-  const bool recent = std::any_of(questions.begin(), questions.end(), [&](const TraceQuestion& question) {
-    return question.until + kRecent >= now;
-  });
-  QueryArguments arguments;
-  if (questions.size() == 1) {
-    arguments.emplace_back("nat_ip", questions[0].nat_ip.to_string());
-    if (questions[0].nat_port) arguments.emplace_back("nat_port", std::to_string(*questions[0].nat_port));
-    if (questions[0].protocol) arguments.emplace_back("protocol", std::to_string(*questions[0].protocol));
+// What is to be asked of open sessions, so that the daemon tells no others.
+std::vector<QueryArguments> live_questions(const std::vector<TraceQuestion>& questions, UnixMs now) {
+  std::map<std::string, std::set<std::uint32_t>> ports;  // by address; kAnyPort: all
+  constexpr std::uint32_t kAnyPort = 65536;
+  for (const TraceQuestion& question : questions) {
+    if (question.until + kRecent < now) continue;
+    ports[question.nat_ip.to_string()].insert(question.nat_port ? *question.nat_port : kAnyPort);
   }
-  LiveLog live = ask_live(global, std::move(arguments));
-  if (recent && !live.told) {
+  std::vector<QueryArguments> asked;
+  for (const auto& [address, of_address] : ports) {
+    if (of_address.contains(kAnyPort)) {
+      asked.push_back({{"nat_ip", address}});
+      continue;
+    }
+    std::size_t count = 0;
+    for (const std::uint32_t port : of_address) {
+      if (count++ % SessionFilter::kMaxPorts == 0) asked.push_back({{"nat_ip", address}, {"nat_port", ""}});
+      std::string& list = asked.back().back().second;
+      list += (list.empty() ? "" : ",") + std::to_string(port);
+    }
+  }
+  if (asked.size() > kMostAsked) return {QueryArguments()};
+  return asked;
+}
+
+// Sessions that are open now, if one of the questions may be about them. To be asked before the ledger is
+// opened: what ended meanwhile is in it then.
+LiveLog live_for(const Global& global, const std::vector<TraceQuestion>& questions, UnixMs now) {
+  LiveLog live;
+  bool first = true;
+  for (QueryArguments& arguments : live_questions(questions, now)) {
+    LiveLog more = ask_live(global, std::move(arguments));
+    if (first) {
+      live = std::move(more);
+    } else {
+      live.add(std::move(more));
+    }
+    first = false;
+    if (!live.told) break;
+  }
+  if (!first && !live.told) {
     fmt::print(
         stderr,
         "natsessionctl: trace: warning: sessions that are open are known by their last records only, as the "
@@ -74,7 +107,7 @@ Result<TraceResult> find_sessions(LogAccess& log, const std::vector<TraceQuestio
   TraceOptions how;
   how.max_candidates = options.candidates;
   how.live = live.records;
-  if (live.told) how.live_at = live.at;
+  if (live.told && live.recorded && !live.more) how.live_at = live.at;
   auto result = trace(log.ledger(), questions, how, log.control());
   log.end_progress();
   return result;
@@ -89,9 +122,9 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
     questions.push_back(one.question);
     if (!one.warning.empty()) warn("trace", {one.warning});
   }
+  const LiveLog live = live_for(global, questions, now);
   const auto log = LogAccess::open(global);
   if (!log) return fail("trace", log.error());
-  const LiveLog live = live_for(global, questions, now);
   const auto result = find_sessions(**log, questions, options, live);
   if (!result) return fail("trace", result.error());
   if (result->report.cancelled) return (*log)->interrupted("trace");
@@ -102,7 +135,7 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
     warn("trace", notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size()));
     if (i > 0) text += global.json ? ",\n" : "\n";
     text += global.json ? trace_json((*asked)[i], answer, result->span)
-                        : trace_text(questions[i], answer, result->span, colours_wanted());
+                        : trace_text(questions[i], answer, colours_wanted());
     found = found || answer.found();
   }
   if (global.json) text = questions.size() > 1 ? "[\n" + text + "\n]\n" : text + "\n";
@@ -124,8 +157,6 @@ int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
   if (!text) return fail("trace", text.error());
   const auto list = read_trace_list(*text, words.slack, now);
   if (!list) return fail("trace", list.error());
-  const auto log = LogAccess::open(global);
-  if (!log) return fail("trace", log.error());
   std::size_t bad = 0;
   for (const ListedQuestion& listed : list->questions) {
     if (listed.wrong.empty()) continue;
@@ -135,6 +166,8 @@ int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
   }
   const std::vector<TraceQuestion> questions = questions_of(*list);
   const LiveLog live = live_for(global, questions, now);
+  const auto log = LogAccess::open(global);
+  if (!log) return fail("trace", log.error());
   const auto result = find_sessions(**log, questions, options, live);
   if (!result) return fail("trace", result.error());
   if (result->report.cancelled) return (*log)->interrupted("trace");

@@ -232,7 +232,8 @@ std::vector<Flag> make_flags() {
       {"records", kSessions, "MODE",
        "window: one record for each --window with traffic, and one when the session ends. end: one, when "
        "it ends. start-end: one when it begins, one when it ends.",
-       "",
+       "With window an open session that is idle has a record at least once a day, with zero counters. With "
+       "the others nothing is heard of it until it ends.",
        choice_option(&Config::records, Names<RecordMode>{{"window", RecordMode::kWindow},
                                                          {"end", RecordMode::kEnd},
                                                          {"start-end", RecordMode::kStartEnd}})},
@@ -260,8 +261,9 @@ std::vector<Flag> make_flags() {
       {"netns", kKernel, "NAME",
        "Network namespace to watch, by its name in ip-netns(8) or by its path. May be given several "
        "times; records then say which.",
-       "They do so in the field netns. Each namespace has a collector of its own.", netns_option(),
-       R"("nat")", "the daemon's own"},
+       "They do so in the field netns. Each namespace has a collector of its own; one that is named twice, "
+       "if by other names, is refused.",
+       netns_option(), R"("nat")", "the daemon's own"},
       {"rcvbuf", kKernel, "SIZE", "Receive buffer of the event socket.",
        "A bigger one holds a longer burst: one event takes about 1 KiB. What the kernel granted is said at "
        "the start.",

@@ -16,6 +16,48 @@ std::string position(const std::string& path, const toml::source_region& source)
   return path + ":" + std::to_string(source.begin.line) + ":" + std::to_string(source.begin.column);
 }
 
+// Follows TOML as far as it takes to know what stands in strings and comments. Of a file that is no TOML it
+// may be wrong behind the place where the parser will stop.
+Result<void> check_nesting(std::string_view text, const std::string& path) {
+  std::size_t line = 1, brackets = 0, dots = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+    } else if (c == '#') {
+      at = std::min(text.find('\n', at), text.size()) - 1;
+    } else if (c == '"' || c == '\'') {
+      const std::string_view quotes = text.substr(at, 3);
+      const bool many_lines = quotes == std::string(3, c);
+      const std::string_view end = many_lines ? quotes : quotes.substr(0, 1);
+      for (at += end.size(); at < text.size() && !text.substr(at).starts_with(end); ++at) {
+        if (text[at] == '\n' && !many_lines) break;  // not closed: the parser stops here
+        if (text[at] == '\\' && c == '"') ++at;
+        if (at < text.size() && text[at] == '\n') ++line;
+      }
+      if (at >= text.size() || text[at] == '\n') {
+        --at;
+        continue;
+      }
+      at += end.size() - 1;
+      // A text of several lines may end in quotes of its own.
+      for (int more = 0; many_lines && more < 2 && text.substr(at + 1).starts_with(c); ++more) ++at;
+    } else if (c == '[' || c == '{') {
+      ++brackets;
+    } else if (c == ']' || c == '}') {
+      brackets -= std::min<std::size_t>(brackets, 1);
+    } else if (c == '.') {
+      ++dots;
+    }
+    if (brackets <= kMaxNesting && dots <= kMaxNesting) continue;
+    return usage_error(path + ":" + std::to_string(line) + ": more than " + std::to_string(kMaxNesting) +
+                       (dots > kMaxNesting ? " dots in a line's keys" : " brackets in one another") +
+                       ": not a configuration file");
+  }
+  return {};
+}
+
 std::string_view type_name(const toml::node& node) {
   switch (node.type()) {
     case toml::node_type::table:
@@ -123,6 +165,7 @@ Result<std::vector<std::string>> drop_ins(const std::string& path) {
 }  // namespace
 
 Result<std::vector<Assignment>> parse_settings(std::string_view text, const std::string& path) {
+  if (auto fit = check_nesting(text, path); !fit) return fit.error();
   toml::table table;
   try {
     table = toml::parse(text, path);

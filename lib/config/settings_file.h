@@ -14,10 +14,13 @@ namespace natsession {
 
 inline constexpr ByteCount kMaxSettingsFile{1ULL << 20};
 inline constexpr std::size_t kMaxDropIns = 256;
+// Brackets in one another, and dots of a line's keys. No setting needs any; the parser of TOML takes a
+// stack's room for each.
+inline constexpr std::size_t kMaxNesting = 64;
 
 // Reads the settings that a file's text gives, in the order in which they stand.
 // Errors: kUsage, with file, line and column: a syntax error, an unknown key (with the nearest known one), a
-// value of the wrong type.
+// value of the wrong type; or nesting beyond kMaxNesting, which the parser does not get to see.
 [[nodiscard]] Result<std::vector<Assignment>> parse_settings(std::string_view text, const std::string& path);
 
 // Reads `path`, then each *.toml in the folder conf.d beside it, in byte order of their names; hidden ones

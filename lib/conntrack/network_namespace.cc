@@ -1,5 +1,7 @@
 #include "conntrack/network_namespace.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <exception>
@@ -55,6 +57,14 @@ Error cannot_open(std::string_view name, const std::string& path, int error_numb
 }
 
 }  // namespace
+
+Result<NamespaceIdentity> NetworkNamespace::identify(std::string_view name) {
+  const auto path = name.empty() ? Result<std::string>("/proc/thread-self/ns/net") : path_of(name);
+  if (!path) return path.error();
+  struct stat status {};
+  if (::stat(path->c_str(), &status) != 0) return cannot_open(name, *path, errno);
+  return NamespaceIdentity{status.st_dev, status.st_ino};
+}
 
 Result<NetworkNamespace> NetworkNamespace::enter(std::string_view name) {
   if (name.empty()) return NetworkNamespace(UniqueFd());

@@ -3,6 +3,8 @@
 // Threads: entered, left and destroyed on one thread; others are not touched.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -11,8 +13,19 @@
 
 namespace natsession {
 
+// Which namespace it is, whatever it is called.
+struct NamespaceIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  friend bool operator==(const NamespaceIdentity&, const NamespaceIdentity&) = default;
+};
+
 class NetworkNamespace {
  public:
+  // Shape:  `name` as enter() takes it.
+  // Errors: as enter().
+  [[nodiscard]] static Result<NamespaceIdentity> identify(std::string_view name);
+
   // Enters the namespace that `name` means:
   //   ""        the one that the thread is in: nothing happens
   //   "NAME"    /run/netns/NAME, as `ip netns` makes them

@@ -44,6 +44,7 @@ Result<std::optional<SysctlChange>> tune_one(std::string_view name, std::string_
 
 constexpr const char* kCount = "/proc/sys/net/netfilter/nf_conntrack_count";
 constexpr const char* kMax = "/proc/sys/net/netfilter/nf_conntrack_max";
+constexpr const char* kEvents = "/proc/sys/net/netfilter/nf_conntrack_events";
 
 Result<UniqueFd> open_sysctl(const char* path) {
   UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
@@ -98,7 +99,9 @@ Result<TableGauge> TableGauge::open() {
   if (!count) return count.error();
   auto max = open_sysctl(kMax);
   if (!max) return max.error();
-  return TableGauge(*std::move(count), *std::move(max));
+  auto events = open_sysctl(kEvents);
+  if (!events) return events.error();
+  return TableGauge(*std::move(count), *std::move(max), *std::move(events));
 }
 
 Result<TableUsage> TableGauge::read() const {
@@ -107,6 +110,11 @@ Result<TableUsage> TableGauge::read() const {
   const auto max = read_number(max_, kMax);
   if (!max) return max.error();
   return TableUsage{*count, *max};
+}
+
+bool TableGauge::sends_events() const {
+  const auto events = read_number(events_, kEvents);
+  return !events || *events != 0;
 }
 
 }  // namespace natsession

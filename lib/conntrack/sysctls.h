@@ -59,7 +59,7 @@ struct SysctlChange {
 //         mounted read-only (as in containers), naming it and what had been changed before it.
 [[nodiscard]] Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc = kProc);
 
-// TableGauge: how full the conntrack table of one network namespace is.
+// TableGauge: how full the conntrack table of one network namespace is, and whether it sends events.
 // Opened in the namespace of the calling thread (see NetworkNamespace), and stays with it.
 // Threads: one at a time.
 class TableGauge {
@@ -70,11 +70,15 @@ class TableGauge {
   // Two reads of /proc, some microseconds.
   // Errors: kIo, with the cause.
   [[nodiscard]] Result<TableUsage> read() const;
+  // Whether nf_conntrack_events is not 0; also where it cannot be read.
+  [[nodiscard]] bool sends_events() const;
 
  private:
-  TableGauge(UniqueFd count, UniqueFd max) : count_(std::move(count)), max_(std::move(max)) {}
+  TableGauge(UniqueFd count, UniqueFd max, UniqueFd events)
+      : count_(std::move(count)), max_(std::move(max)), events_(std::move(events)) {}
   UniqueFd count_;
   UniqueFd max_;
+  UniqueFd events_;
 };
 
 }  // namespace natsession

@@ -2,10 +2,17 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <map>
 #include <string>
 #include <system_error>
 
 namespace natsession {
+namespace {
+
+constexpr int kHurryInAll = 20;
+
+}  // namespace
 
 ConnectionWatch::~ConnectionWatch() {
   {
@@ -25,10 +32,15 @@ Result<void> ConnectionWatch::start() {
   return {};
 }
 
-void ConnectionWatch::opened(int fd) {
+void ConnectionWatch::opened(int fd, std::string address) {
   const std::lock_guard lock(mutex_);
-  connections_.push_back({fd, std::chrono::steady_clock::now() + limit_});
-  if (connections_.size() == 1) changed_.notify_all();
+  connections_.push_back({fd, std::move(address), std::chrono::steady_clock::now()});
+  if (connections_.size() == 1 || is_crowd()) changed_.notify_all();
+}
+
+void ConnectionWatch::asked(int fd) {
+  const std::lock_guard lock(mutex_);
+  for (Connection& connection : connections_) connection.asked = connection.asked || connection.fd == fd;
 }
 
 void ConnectionWatch::closed(int fd) {
@@ -39,19 +51,39 @@ void ConnectionWatch::closed(int fd) {
 void ConnectionWatch::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
+    const Time next = end_due(std::chrono::steady_clock::now());
     if (connections_.empty()) {
       changed_.wait(lock);
-      continue;
+    } else {
+      changed_.wait_until(lock, next);
     }
-    const Connection next = connections_.front();
-    if (std::chrono::steady_clock::now() < next.due) {
-      changed_.wait_until(lock, next.due);
-      continue;
-    }
-    ::shutdown(next.fd,
-               SHUT_RDWR);  // under the lock: closed() waits, so the number is still this connection's
-    connections_.pop_front();
   }
+}
+
+// Returns when the next one is due.
+ConnectionWatch::Time ConnectionWatch::end_due(Time now) {
+  std::map<std::string, std::size_t> held;
+  if (is_crowd()) {
+    for (const Connection& connection : connections_) ++held[connection.address];
+  }
+  Time next = now + limits_.duration;
+  const std::size_t all = connections_.size();
+  std::size_t left = all;
+  std::erase_if(connections_, [&](const Connection& connection) {
+    auto most = limits_.duration;
+    // Its address has its share of them, or more.
+    if (left > limits_.connections / 2 && held[connection.address] * held.size() >= all)
+      most = std::min(most, connection.asked ? kHurryInAll * limits_.hurry : limits_.hurry);
+    if (now < connection.opened + most) {
+      next = std::min(next, connection.opened + most);
+      return false;
+    }
+    // Under the lock: closed() waits, so the number is still this connection's.
+    ::shutdown(connection.fd, SHUT_RDWR);
+    --left;
+    return true;
+  });
+  return next;
 }
 
 }  // namespace natsession

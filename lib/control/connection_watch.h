@@ -1,6 +1,7 @@
 // ConnectionWatch: ends connections that last too long, however busy they keep themselves: a peer that sends
-// a byte now and then would hold one of the few for ever.
-// Threads: opened() and closed() from any; it has a thread of its own, which sleeps while there is no
+// a byte now and then would hold one of the few for ever. While there is a crowd, addresses that hold more
+// than their share of it are hurried: so thousands of slow connections keep nobody waiting for long.
+// Threads: opened(), asked() and closed() from any; it has a thread of its own, which sleeps while there is no
 // connection.
 #pragma once
 
@@ -8,36 +9,52 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "base/result.h"
 
 namespace natsession {
 
+struct HttpLimits {
+  unsigned connections = 256;                                     // more wait until others have ended
+  std::chrono::milliseconds duration = std::chrono::seconds(15);  // of a connection, whatever it does
+  // With more than half of them in use: how long a connection may take to ask, and, twenty times as long, in
+  // all.
+  std::chrono::milliseconds hurry = std::chrono::milliseconds(50);
+};
+
 class ConnectionWatch {
  public:
-  explicit ConnectionWatch(std::chrono::milliseconds limit) : limit_(limit) {}
+  explicit ConnectionWatch(const HttpLimits& limits) : limits_(limits) {}
   ~ConnectionWatch();
 
   // Errors: kUnavailable if no thread can be had.
   Result<void> start();
 
   // `fd` is open from opened() until closed() returns. When it is due, it is shut down, not closed.
-  void opened(int fd);
+  // `address`: of the peer, in any form.
+  void opened(int fd, std::string address);
+  void asked(int fd);  // its request is there
   void closed(int fd);
 
  private:
+  using Time = std::chrono::steady_clock::time_point;
   struct Connection {
     int fd;
-    std::chrono::steady_clock::time_point due;
+    std::string address;
+    Time opened;
+    bool asked = false;
   };
 
   void run();
+  [[nodiscard]] bool is_crowd() const { return connections_.size() > limits_.connections / 2; }
+  [[nodiscard]] Time end_due(Time now);
 
-  const std::chrono::milliseconds limit_;
+  const HttpLimits limits_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Connection> connections_;  // in the order of their ends
+  std::deque<Connection> connections_;  // the oldest first; without those that were shut down
   bool stopping_ = false;
   std::thread thread_;
 };

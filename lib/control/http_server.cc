@@ -1,5 +1,8 @@
 #include "control/http_server.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -23,6 +26,23 @@ int socket_of(MHD_Connection* connection) {
   const MHD_ConnectionInfo* const info =
       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   return info == nullptr ? -1 : info->connect_fd;
+}
+
+// The bytes of its address; empty at a unix socket.
+std::string peer_of(MHD_Connection* connection) {
+  const MHD_ConnectionInfo* const info =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  if (info == nullptr || info->client_addr == nullptr) return {};
+  const auto bytes = [](const auto& address) {
+    return std::string(reinterpret_cast<const char*>(&address),
+                       sizeof address);  // NOLINT: the socket API's own
+  };
+  const sockaddr* const peer = info->client_addr;
+  if (peer->sa_family == AF_INET)
+    return bytes(reinterpret_cast<const sockaddr_in*>(peer)->sin_addr);  // NOLINT
+  if (peer->sa_family == AF_INET6)
+    return bytes(reinterpret_cast<const sockaddr_in6*>(peer)->sin6_addr);  // NOLINT
+  return {};
 }
 
 bool announces_too_much(MHD_Connection* connection) {
@@ -74,6 +94,7 @@ MHD_Result handle(HttpServer& server, MHD_Connection* connection, const char* ur
     *upload_size = 0;
     return bytes > HttpServer::kMaxBody ? MHD_NO : MHD_YES;
   }
+  server.watch().asked(socket_of(connection));
   HttpRequest request{.method = method, .path = url, .query = {}};
   MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, add_argument, &request.query);
   return send_answer(connection, server.answer()(request, socket_of(connection)));
@@ -105,7 +126,7 @@ void on_connection(void* server, MHD_Connection* connection, void** /*context*/,
                    MHD_ConnectionNotificationCode code) {
   ConnectionWatch& watch = static_cast<HttpServer*>(server)->watch();
   const int fd = socket_of(connection);
-  code == MHD_CONNECTION_NOTIFY_STARTED ? watch.opened(fd) : watch.closed(fd);
+  code == MHD_CONNECTION_NOTIFY_STARTED ? watch.opened(fd, peer_of(connection)) : watch.closed(fd);
 }
 
 }  // namespace
@@ -120,7 +141,7 @@ Result<void> HttpServer::start(int listener) {
   // The library closes the descriptor that it is given.
   UniqueFd own(::fcntl(listener, F_DUPFD_CLOEXEC, 0));
   if (!own) return system_error("control server: fcntl(F_DUPFD_CLOEXEC)", errno);
-  watch_ = std::make_unique<ConnectionWatch>(limits_.duration);
+  watch_ = std::make_unique<ConnectionWatch>(limits_);
   if (auto started = watch_->start(); !started) return started;
   daemon_ = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_USE_ITC, 0, nullptr,
                              nullptr, &on_request, this,                                              //

@@ -4,7 +4,6 @@
 // time.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -16,11 +15,6 @@
 struct MHD_Daemon;
 
 namespace natsession {
-
-struct HttpLimits {
-  unsigned connections = 64;                                      // more wait until others have ended
-  std::chrono::milliseconds duration = std::chrono::seconds(15);  // of a connection, whatever it does
-};
 
 class HttpServer {
  public:

@@ -19,7 +19,7 @@
 namespace natsession {
 namespace {
 
-constexpr int kBacklog = 128;
+constexpr int kBacklog = 4096;  // as much as the kernel lets by default: who waits is served in turn
 
 std::string name_of(const std::string& path) {
   return "control socket " + path;

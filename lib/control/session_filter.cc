@@ -29,6 +29,22 @@ Result<void> set_port(std::optional<std::uint16_t>& to, std::string_view text) {
   return {};
 }
 
+Result<void> set_ports(std::vector<std::uint16_t>& to, std::string_view text) {
+  while (true) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    std::optional<std::uint16_t> port;
+    if (auto set = set_port(port, text.substr(0, comma)); !set) return set;
+    if (to.size() == SessionFilter::kMaxPorts) {
+      return Error{ErrorKind::kUsage, "at most " + std::to_string(SessionFilter::kMaxPorts) + " ports"};
+    }
+    to.push_back(*port);
+    if (comma == text.size()) break;
+    text.remove_prefix(comma + 1);
+  }
+  std::sort(to.begin(), to.end());
+  return {};
+}
+
 Result<void> set_prefix(std::optional<Prefix>& to, std::string_view text) {
   auto prefix = Prefix::parse(text);
   if (!prefix) return prefix.error();
@@ -72,7 +88,7 @@ const std::array<Argument, 9> kArguments{{
     {"pri_port",
      [](SessionFilter& filter, std::string_view text) { return set_port(filter.pri_port, text); }},
     {"nat_port",
-     [](SessionFilter& filter, std::string_view text) { return set_port(filter.nat_port, text); }},
+     [](SessionFilter& filter, std::string_view text) { return set_ports(filter.nat_ports, text); }},
     {"pub_port",
      [](SessionFilter& filter, std::string_view text) { return set_port(filter.pub_port, text); }},
     {"limit", [](SessionFilter& filter, std::string_view text) { return set_limit(filter.limit, text); }},
@@ -91,7 +107,8 @@ std::string argument_names() {
 
 bool SessionFilter::matches(const SessionRecord& session) const {
   return (!netns || *netns == session.origin->netns) && (!protocol || *protocol == session.protocol) &&
-         (!pri_port || *pri_port == session.pri_port) && (!nat_port || *nat_port == session.nat_port) &&
+         (!pri_port || *pri_port == session.pri_port) &&
+         (nat_ports.empty() || std::binary_search(nat_ports.begin(), nat_ports.end(), session.nat_port)) &&
          (!pub_port || *pub_port == session.pub_port) && (!pri_ip || pri_ip->contains(session.pri_ip)) &&
          (!nat_ip || nat_ip->contains(session.nat_ip)) && (!pub_ip || pub_ip->contains(session.pub_ip));
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "control/status.h"
@@ -16,6 +17,7 @@ namespace natsession {
 
 struct SessionFilter {
   static constexpr std::size_t kDefaultLimit = 1000;
+  static constexpr std::size_t kMaxPorts = 1000;
   static constexpr std::size_t kMaxLimit = 100'000;  // 40 MB of JSON
 
   std::optional<std::string> netns;
@@ -24,7 +26,7 @@ struct SessionFilter {
   std::optional<Prefix> nat_ip;
   std::optional<Prefix> pub_ip;
   std::optional<std::uint16_t> pri_port;
-  std::optional<std::uint16_t> nat_port;
+  std::vector<std::uint16_t> nat_ports;  // any of them, ascending; empty: all
   std::optional<std::uint16_t> pub_port;
   std::size_t limit = kDefaultLimit;  // 1 to kMaxLimit
 
@@ -34,7 +36,7 @@ struct SessionFilter {
 using QueryArguments = std::vector<std::pair<std::string, std::string>>;
 
 // Reads the arguments of GET /sessions: the members' names, with addresses or prefixes, numbers, and for the
-// protocol a name or a number.
+// protocol a name or a number; of nat_port several, with commas.
 // Errors: kUsage, naming the argument, its value and what would do; also for one that is unknown or given
 // twice.
 [[nodiscard]] Result<SessionFilter> parse_session_filter(const QueryArguments& arguments);

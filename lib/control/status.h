@@ -45,7 +45,8 @@ struct PortUse {
 // `now`; counters are since the session began.
 struct SessionsAnswer {
   std::vector<SessionRecord> sessions;
-  bool more = false;  // there are more than the limit allows
+  bool more = false;      // there are more than the limit allows
+  bool recorded = false;  // the ledger has all sessions that ended before these were looked at
   UnixMs now;
   friend bool operator==(const SessionsAnswer&, const SessionsAnswer&) = default;
 };
@@ -101,6 +102,7 @@ struct Rows<SessionsAnswer> {
   static void visit(auto& answer, auto row) {
     row(member("now"), answer.now);
     row(member("more"), answer.more);
+    row(member("recorded"), answer.recorded);
     row(member("sessions"), answer.sessions);
   }
 };

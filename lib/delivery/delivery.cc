@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <new>
 #include <system_error>
 
 #include <pthread.h>
@@ -15,13 +16,29 @@ namespace {
 // After the limit, threads that merely wait for their next try get so long to notice and to put away their
 // place in the ledger.
 constexpr std::chrono::seconds kGrace{1};
+// How often a stop lets its caller look at other things.
+constexpr std::chrono::milliseconds kMeanwhile{100};
 // The ledger's writer gets so long at least, however little the sinks get: what it holds is nowhere else. And
 // so does the background job, which on a busy machine hardly runs.
 constexpr std::chrono::seconds kLedgerLimit{5};
 
+// How soon a step that found no memory is tried again.
+constexpr std::chrono::milliseconds kMemoryAgain{100};
+
 constexpr int kBackgroundNice = 19;  // not SCHED_IDLE: this thread takes locks that the status waits for
 
-void run_job(const std::shared_ptr<Delivery>& /*keeps what the job uses*/, const Job& job,
+// Where there is no memory the program stops in order: what a step has not finished it begins again, for as
+// long as that takes.
+Turn step_of(Delivery& delivery, const Job& job) {
+  try {
+    return job.step();
+  } catch (const std::bad_alloc&) {
+    delivery.tell_no_memory();
+    return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kMemoryAgain};
+  }
+}
+
+void run_job(const std::shared_ptr<Delivery>& delivery /*which the job uses*/, const Job& job,
              const std::shared_ptr<Notifier>& ended) {
   // What top -H and ps -L show: at most 15 characters.
   const std::string name = ((job.in_background ? "compact:" : "to:") + job.name).substr(0, 15);
@@ -29,7 +46,7 @@ void run_job(const std::shared_ptr<Delivery>& /*keeps what the job uses*/, const
   if (job.in_background) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBackgroundNice);
   while (true) {
     const Notifier::Mark mark = job.notifier->mark();
-    const Turn turn = job.step();
+    const Turn turn = step_of(*delivery, job);
     if (turn.kind == Turn::Kind::kDone) break;
     if (turn.kind == Turn::Kind::kSleep) job.notifier->sleep(mark, turn.depth, turn.limit);
   }
@@ -71,8 +88,13 @@ Delivery::Delivery(std::vector<SinkSpec> sinks, const DeliverySettings& settings
   }
   LogReader& queue = log_.add_reader(ledger_state_.name, ledger_state_.notifier);
   ledger_ = std::make_unique<LedgerLog>(
-      std::move(ledger), ledger_state_, queue, run_, context_, [this] { notify_sinks(false); },
-      [this] { notify_sinks(true); });
+      std::move(ledger), ledger_state_, queue, run_, context_,
+      [this] {
+        std::vector<std::optional<Coverage>> proved;
+        for (const auto& producer : log_.producers()) proved.push_back(producer->proved());
+        return proved;
+      },
+      [this] { notify_sinks(false); }, [this] { notify_sinks(true); });
 }
 
 Delivery::~Delivery() = default;
@@ -158,6 +180,14 @@ void Delivery::report_lag() {
               .records = change.waiting});
     }
   });
+}
+
+void Delivery::tell_no_memory() {
+  try {
+    if (!told_no_memory_.exchange(true)) reporter_.no_memory();
+  } catch (const std::bad_alloc&) {
+    told_no_memory_.store(false);  // that was too much, too
+  }
 }
 
 void Delivery::notify_sinks(bool urgently) {
@@ -275,15 +305,17 @@ Result<void> DeliveryThreads::start() {
     }
   } catch (const std::system_error& error) {
     jobs_[threads_.size()].finished->store(true, std::memory_order_release);
+    delivery_->abandon();
     static_cast<void>(drain_and_stop(std::chrono::nanoseconds::zero()));
     return system_error("start a thread for a sink", error.code().value(), ErrorKind::kUnavailable);
   }
   return {};
 }
 
-Drained DeliveryThreads::drain_and_stop(std::chrono::nanoseconds limit) {
+Drained DeliveryThreads::drain_and_stop(std::chrono::nanoseconds limit,
+                                        const std::function<void()>& meanwhile) {
   using std::chrono::steady_clock;
-  const auto deadline = steady_clock::now() + limit;
+  auto deadline = steady_clock::now() + limit;
   const auto ledger_deadline = steady_clock::now() + std::max<std::chrono::nanoseconds>(limit, kLedgerLimit);
   const auto all_finished = [this] {
     return std::all_of(jobs_.begin(), jobs_.end(),
@@ -295,11 +327,12 @@ Drained DeliveryThreads::drain_and_stop(std::chrono::nanoseconds limit) {
     });
   };
   delivery_->end_input();
-  wait_until([this] { return delivery_->written(); }, ledger_deadline);
-  wait_until(all_finished, deadline);
+  wait_until([this] { return delivery_->written(); }, ledger_deadline, meanwhile);
+  if (const auto grace = delivery_->grace()) deadline = std::min(deadline, steady_clock::now() + *grace);
+  wait_until(all_finished, deadline, meanwhile);
   delivery_->abandon();
-  wait_until(all_finished, steady_clock::now() + kGrace);
-  wait_until(background_finished, ledger_deadline);
+  wait_until(all_finished, steady_clock::now() + kGrace, meanwhile);
+  wait_until(background_finished, ledger_deadline, meanwhile);
 
   const Drained drained = delivery_->close();
   for (std::size_t i = 0; i < threads_.size(); ++i) {
@@ -314,12 +347,15 @@ Drained DeliveryThreads::drain_and_stop(std::chrono::nanoseconds limit) {
 }
 
 template <typename Reached>
-void DeliveryThreads::wait_until(Reached reached, std::chrono::steady_clock::time_point deadline) {
+void DeliveryThreads::wait_until(Reached reached, std::chrono::steady_clock::time_point deadline,
+                                 const std::function<void()>& meanwhile) {
   while (true) {
     const Notifier::Mark mark = ended_->mark();
-    const auto left = deadline - std::chrono::steady_clock::now();
+    const std::chrono::nanoseconds left = deadline - std::chrono::steady_clock::now();
     if (reached() || left <= std::chrono::nanoseconds::zero()) return;
-    ended_->sleep(mark, Notifier::Sleep::kLight, left);
+    if (meanwhile) meanwhile();
+    ended_->sleep(mark, Notifier::Sleep::kLight,
+                  meanwhile ? std::min<std::chrono::nanoseconds>(left, kMeanwhile) : left);
   }
 }
 

@@ -61,12 +61,15 @@ class Delivery {
   // Before open(). The reference is good until the Delivery ends.
   Producer& add_producer() { return log_.add_producer(); }
   // Finds each sink's place and makes the workers.
-  // Errors: with a ledger kUsage for two sinks of one name, and those of its files: a cursor that cannot be
-  //         read is not guessed at.
+  // Errors: with a ledger kUsage for two sinks of one name, and those of its files; but a damaged cursor is
+  //         the failure of its sink alone.
   Result<void> open();
   // What the threads do: the sinks' jobs in their order, then, with a ledger, its writer's and the
   // background's.
   [[nodiscard]] std::vector<Job> jobs();
+  // A job found no memory: the program is told, once (DeliveryCallbacks::on_no_memory).
+  // Threads: any.
+  void tell_no_memory();
 
   // Each sink reopens before its next batch, at once when idle, waiting to try again or suspended. Errors go
   // to the reporter.
@@ -81,15 +84,33 @@ class Delivery {
   [[nodiscard]] std::vector<SinkReport> sink_reports() const;
   [[nodiscard]] std::optional<LedgerReport> ledger_report() const;  // nullopt without a ledger
 
+  // The start of the program has succeeded: a ledger counts as written from here on (LedgerWriter::begin()).
+  void begin() {
+    if (ledger_ == nullptr) return;
+    ledger_->begin();
+    ledger_state_.notifier.notify();
+  }
   // Until when there will be records of all that happened: for the next run, where there is a ledger.
   void set_logged_until(UnixMs time) {
     if (ledger_ != nullptr) ledger_->set_logged_until(time);
+  }
+  // See LedgerLog: until when all is in the ledger, if there is one, and that this is to be brought up to
+  // date.
+  [[nodiscard]] std::optional<UnixMs> proved_until() const {
+    return ledger_ ? ledger_->proved_until() : std::nullopt;
+  }
+  void want_proof() {
+    if (ledger_) ledger_->want_proof();
   }
   // No collector runs any more: what there is is delivered, and the jobs end.
   void end_input();
   // Time is up: the jobs begin nothing more.
   void abandon();
   [[nodiscard]] bool written() const;  // all is in the ledger, if there is one
+  // How long a stop waits for the sinks from then on; nullopt without a ledger: as long as it may.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> grace() const {
+    return ledger_ ? std::optional(settings_.ledger_grace) : std::nullopt;
+  }
   // Once no thread runs, or those that do are left to themselves: what was not delivered. Destroys the sinks,
   // but for those of such threads; nothing is reported any more.
   Drained close();
@@ -113,6 +134,7 @@ class Delivery {
   std::vector<std::unique_ptr<SinkState>> sinks_;
   std::vector<LogReader*> memory_readers_;  // of the sinks; none with a ledger
   ConsumerState ledger_state_;              // of the ledger's writer
+  std::atomic<bool> told_no_memory_{false};
   std::atomic<bool> writer_finished_{true};
   std::atomic<bool> background_finished_{true};
   Notifier background_notifier_;
@@ -134,13 +156,15 @@ class DeliveryThreads {
   Result<void> start();
 
   // No collector runs any more. Delivers what is there, flushes and destroys the sinks and ends the threads,
-  // within `limit` of real time and a little. With a ledger all is first written there, and what a sink does
-  // not take stays. A worker that hangs in its sink is left to itself, with all that it uses.
-  Drained drain_and_stop(std::chrono::nanoseconds limit);
+  // within `limit` of real time and a little. With a ledger all is first written there; from then on the
+  // sinks have DeliverySettings::ledger_grace, and what one does not take stays. A worker that hangs in its
+  // sink is left to itself, with all that it uses. `meanwhile` is called now and then while this waits.
+  Drained drain_and_stop(std::chrono::nanoseconds limit, const std::function<void()>& meanwhile = {});
 
  private:
   template <typename Reached>
-  void wait_until(Reached reached, std::chrono::steady_clock::time_point deadline);
+  void wait_until(Reached reached, std::chrono::steady_clock::time_point deadline,
+                  const std::function<void()>& meanwhile);
 
   std::shared_ptr<Delivery> delivery_;                              // shared with the threads
   std::shared_ptr<Notifier> ended_ = std::make_shared<Notifier>();  // notified by each that ends

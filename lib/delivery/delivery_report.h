@@ -17,8 +17,8 @@ namespace natsession {
 // As the log's specification names them (Delivery).
 enum class DeliveryState : std::uint8_t {
   kSuccess,
-  kModifying,  // enabled or disabled, and what is under way is not finished
-  kFailed,     // the last thing that was tried failed
+  kModifying,  // enabled or disabled, and what is under way is not finished; or nothing was tried yet
+  kFailed,     // the last thing that was tried failed, or was refused whole
 };
 [[nodiscard]] constexpr std::string_view to_string(DeliveryState state) {
   return state == DeliveryState::kSuccess     ? "Success"

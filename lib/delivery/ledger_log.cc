@@ -8,6 +8,9 @@
 namespace natsession {
 namespace {
 
+// How often the collectors are asked what is complete.
+constexpr std::chrono::milliseconds kProbeInterval{100};
+
 // How often it is tried whether a full disk has room again.
 constexpr std::chrono::milliseconds kTryAgain{200};
 
@@ -40,7 +43,7 @@ class LedgerLog::Reader final : public LogReader {
 };
 
 LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, RunState& run,
-                     const DeliveryContext& context, std::function<void()> on_written,
+                     const DeliveryContext& context, Proved proved, std::function<void()> on_written,
                      std::function<void()> on_complete)
     : settings_(setup.settings),
       state_(state),
@@ -50,7 +53,8 @@ LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, 
       on_complete_(std::move(on_complete)),
       consumer_(state, queue, context),
       writer_(std::move(setup.writer)),
-      compaction_(setup.settings, context.clock) {
+      compaction_(setup.settings, context.clock),
+      proved_(std::move(proved)) {
   writer_->on_written(std::move(on_written));
 }
 
@@ -60,8 +64,10 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
   auto opened = LedgerReader::open(settings_.directory);
   if (!opened) return opened.error();
   auto cursor = Cursor::open(settings_.directory, sink.name);
-  if (!cursor) return cursor.error();
+  if (!cursor && cursor.error().kind != ErrorKind::kMalformed) return cursor.error();
   LedgerReader& ledger = **opened;
+  readers_.push_back(std::make_unique<Reader>(std::move(*opened), *writer_));
+  if (!cursor) return stand_in(sink, cursor.error());
   const std::optional<CursorState> known = cursor->state();
   const Ordinal end = ledger.end();
   // What was before a new sink's beginning is not missing in it.
@@ -74,8 +80,22 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
     if (auto stored = cursor->store(place, true); !stored) return stored.error();
   }
   ledger.seek(place.next, place.delivered_to);
-  readers_.push_back(std::make_unique<Reader>(std::move(*opened), *writer_));
   return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, std::move(*cursor), place);
+}
+
+std::unique_ptr<LogConsumer> LedgerLog::stand_in(SinkState& sink, const Error& cause) {
+  const std::string why =
+      "it gets nothing, for its place in the ledger is lost: " + cause.message +
+      "; remove that file and restart natsessiond: the sink then begins " +
+      (sink.spec.from_start ? "with the oldest record"
+                            : "behind the newest record, or with from=start at the oldest");
+  sink.last_failure.with([&](Failure& failure) { failure = {{}, why, {}}; });
+  sink.last_failure_at.set(to_ms(context_.clock.now()));
+  sink.closed.store(true, std::memory_order_release);
+  context_.reporter.report({.kind = Report::Kind::kPlaceLost, .sink = sink.name, .why = why});
+  const Ordinal end = readers_.back()->ledger().end();
+  return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, std::nullopt,
+                                       CursorState{end, to_ms(context_.clock.now())});
 }
 
 const LogReader& LedgerLog::reader(std::size_t sink) const {
@@ -85,6 +105,7 @@ const LogReader& LedgerLog::reader(std::size_t sink) const {
 Turn LedgerLog::write() {
   if (run_.abandoned.load(std::memory_order_acquire)) return {Turn::Kind::kDone};
   const bool stopping = run_.stopping.load(std::memory_order_acquire);  // before the look
+  probe();
   const std::span<const SessionRecord> next = consumer_.offer({.records = 1}, {}).records;
   if (next.empty()) {
     if (stopping) return complete();
@@ -99,18 +120,44 @@ Turn LedgerLog::write() {
   const bool all = taken == next.size();
   consumer_.acknowledge(taken);
   consumer_.commit();
+  prove();
   if (all && !trouble_since_) return {};
   watch_writing();
   if (all) return {};
   return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kTryAgain};
 }
 
+// What the collectors said before the queue ended where it does is proved once all of it was appended.
+void LedgerLog::probe() {
+  const Time now = context_.clock.steady();
+  const bool urgent = proof_wanted_.exchange(false, std::memory_order_acquire);
+  if (!urgent && (probe_ || now < probed_at_ + kProbeInterval || !writer_->wants_proof())) return prove();
+  probed_at_ = now;
+  probe_ = Probe{proved_(), urgent || (probe_ && probe_->urgent), 0};
+  probe_->end = queue_.high_watermark();
+  prove();
+}
+
+void LedgerLog::prove() {
+  if (!probe_ || state_.position.load(std::memory_order_relaxed) < probe_->end) return;
+  std::vector<Coverage> proved;
+  for (std::optional<Coverage>& coverage : probe_->said) {
+    if (coverage) proved.push_back(std::move(*coverage));
+  }
+  const bool all = proved.size() == probe_->said.size();
+  writer_->prove(std::move(proved), all, probe_->urgent);
+  probe_.reset();
+}
+
 Turn LedgerLog::complete() {
+  proof_wanted_.store(true, std::memory_order_release);
+  probe();
   const Result<void> synced = writer_->sync();
   watch_writing();
   if (!synced && writer_->status().pending > 0) {
     return {Turn::Kind::kSleep, Notifier::Sleep::kDeep, kTryAgain};
   }
+  writer_->close();  // whatever becomes of the sinks: what they have not taken is in it
   run_.log_complete.store(true, std::memory_order_release);
   on_complete_();
   return {Turn::Kind::kDone};

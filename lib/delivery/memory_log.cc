@@ -308,6 +308,10 @@ bool Producer::has_room() {
   return log_.has_room();
 }
 
+void Producer::prove(std::optional<Coverage> coverage) {
+  proved_.with([&](std::optional<Coverage>& proved) { proved = std::move(coverage); });
+}
+
 void Producer::flush() {
   if (filled_ == published_) return;
   batch_ = log_.append(batch_, published_, filled_);

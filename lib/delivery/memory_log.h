@@ -28,6 +28,7 @@
 #include "delivery/job.h"
 #include "delivery/log_reader.h"
 #include "delivery/settings.h"
+#include "ledger/coverage.h"
 #include "record/record_output.h"
 
 namespace natsession {
@@ -53,9 +54,16 @@ class Producer final : public RecordOutput {
   // Hands on what was emitted so far. To be called at the end of every turn of the collector; once its thread
   // has ended, by any.
   void flush();
+  // What is complete with what was handed on so far; nothing: that is not known.
+  void prove(std::optional<Coverage> coverage);
+  // Threads: any.
+  [[nodiscard]] std::optional<Coverage> proved() const {
+    return proved_.with([](const std::optional<Coverage>& coverage) { return coverage; });
+  }
 
  private:
   MemoryLog& log_;
+  Guarded<std::optional<Coverage>> proved_;
   RecordBatch* batch_ = nullptr;
   std::size_t filled_ = 0;
   std::size_t published_ = 0;  // of the batch

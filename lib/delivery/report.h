@@ -38,6 +38,7 @@ struct Report {
     kDeadLetterTroubleOver,
     kCursorTrouble,  // the sink's place cannot be stored: a restart would repeat what was delivered. why
     kCursorTroubleOver,
+    kPlaceLost,  // it is damaged: the sink gets nothing until somebody has mended it. why, with the way out
 
     // These are about the ledger: `sink` is its directory.
     kLedgerTrouble,      // nothing can be written; the collectors are held back when memory is full. why
@@ -58,6 +59,8 @@ struct DeliveryCallbacks {
   std::function<void(const Report&)> report;
   // The sink is finished for good: its reader has gone. The program is expected to stop.
   std::function<void(std::string_view sink, const std::string& why)> on_closed;
+  // A thread found no memory. The program is expected to stop; until then what failed is tried again.
+  std::function<void()> on_no_memory = {};
 };
 
 // Makes the calls, one at a time, until silenced.
@@ -82,6 +85,11 @@ class Reporter {
   void closed(std::string_view sink, const std::string& why) {
     callbacks_.with([&](DeliveryCallbacks& callbacks) {
       if (callbacks.on_closed) callbacks.on_closed(sink, why);
+    });
+  }
+  void no_memory() {
+    callbacks_.with([](DeliveryCallbacks& callbacks) {
+      if (callbacks.on_no_memory) callbacks.on_no_memory();
     });
   }
   void silence() {

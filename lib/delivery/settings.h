@@ -29,6 +29,8 @@ struct DeliverySettings {
   std::chrono::nanoseconds idle_flush_again = std::chrono::seconds(10);
   // A sink's place in the ledger is in its file after every batch, and on the disk so often.
   std::chrono::nanoseconds cursor_flush = std::chrono::seconds(1);
+  // With a ledger a stop waits so long for the sinks: what one has not taken then waits there.
+  std::chrono::nanoseconds ledger_grace = std::chrono::seconds(1);
   // A file of dead letters, and its predecessor FILE.1, grow no larger.
   ByteCount dead_letter_limit{std::uint64_t{16} << 20};
 };

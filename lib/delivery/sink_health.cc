@@ -54,6 +54,7 @@ void SinkHealth::begin_test() {
 }
 
 void SinkHealth::well() {
+  state_.refusing.store(false, std::memory_order_release);
   backoff_.reset();
   const bool was_suspended = breaker_.state() != Breaker::State::kClosed;
   breaker_.succeed();
@@ -69,8 +70,16 @@ void SinkHealth::well() {
 }
 
 void SinkHealth::went_on() {
+  state_.refusing.store(false, std::memory_order_release);
   backoff_.reset();
   if (breaker_.state() != Breaker::State::kClosed) well();
+}
+
+void SinkHealth::rejected(const Answer& answer) {
+  well();
+  if (answer.taken > 0) return;
+  note_failure({}, answer.why);
+  state_.refusing.store(true, std::memory_order_release);
 }
 
 void SinkHealth::fail(const Answer& answer, std::uint64_t high_watermark) {

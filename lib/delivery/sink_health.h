@@ -42,6 +42,8 @@ class SinkHealth {
   // What became of it. `high_watermark` as it was when the batch was offered.
   void well();
   void went_on();  // it took a part: slow, not in trouble
+  // It refused a record for good: where it took none before it, nothing shows that it takes any.
+  void rejected(const Answer& answer);
   void fail(const Answer& answer, std::uint64_t high_watermark);
   void close(const Answer& answer);
 

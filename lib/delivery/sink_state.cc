@@ -18,10 +18,11 @@ void add_failure(SinkReport& report, const Failure& failure) {
   report.message = "delivery is suspended after " + failure.suspended_by + ": " + failure.why;
 }
 
-DeliveryState state_of(const SinkReport& report, bool changing) {
-  if (changing) return DeliveryState::kModifying;
-  return report.in_trouble || report.closed || report.lagging ? DeliveryState::kFailed
-                                                              : DeliveryState::kSuccess;
+DeliveryState state_of(const SinkState& state, const SinkReport& report) {
+  if (report.enabled == state.disabled.load(std::memory_order_acquire)) return DeliveryState::kModifying;
+  const bool refusing = state.refusing.load(std::memory_order_acquire);
+  if (report.in_trouble || report.closed || report.lagging || refusing) return DeliveryState::kFailed;
+  return state.tried.load(std::memory_order_acquire) ? DeliveryState::kSuccess : DeliveryState::kModifying;
 }
 
 }  // namespace
@@ -34,7 +35,7 @@ SinkReport report_of(const SinkState& state, const LogStatus& log, const Clock& 
   report.in_trouble = state.in_trouble.load(std::memory_order_acquire);
   report.lagging = log.lagging;
   report.closed = state.closed.load(std::memory_order_acquire);
-  report.state = state_of(report, report.enabled == state.disabled.load(std::memory_order_acquire));
+  report.state = state_of(state, report);
   state.last_failure.with([&](const Failure& failure) { add_failure(report, failure); });
   report.last_failure_at = state.last_failure_at.get();
 

@@ -55,6 +55,8 @@ struct SinkState : ConsumerState {
   SinkSpec spec;  // constant but for its sink, which is the worker's while it runs
 
   std::atomic<bool> in_trouble{false};     // written by the worker
+  std::atomic<bool> tried{false};          // likewise: it was offered something in this run
+  std::atomic<bool> refusing{false};       // likewise: of what it was offered last it took nothing, for good
   std::atomic<bool> finished{true};        // false while a thread works for it; set as its last act
   std::atomic<bool> reopen_wanted{false};  // any thread asks, the worker answers
   std::atomic<bool> closed{false};         // by the worker: it takes nothing any more

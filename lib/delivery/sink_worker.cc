@@ -153,6 +153,7 @@ void SinkWorker::commit() {
 
 void SinkWorker::judge(const Answer& answer, std::size_t taken, std::uint64_t high_watermark) {
   using Kind = Answer::Kind;
+  state_.tried.store(true, std::memory_order_release);
   switch (answer.kind) {
     case Kind::kDelivered:
       health_.well();
@@ -169,7 +170,7 @@ void SinkWorker::judge(const Answer& answer, std::size_t taken, std::uint64_t hi
       health_.fail(answer, high_watermark);
       break;
     case Kind::kRejected:
-      health_.well();
+      health_.rejected(answer);
       report_rejected();
       break;
     case Kind::kClosed:

@@ -193,7 +193,7 @@ bool FrameColumns::load_outcome() {
     largest_reason = std::max(largest_reason, reasons_[i]);
   }
   if (largest_state > static_cast<std::uint8_t>(TcpState::kSynSent2)) return failure(ColumnId::kOutcome);
-  if (largest_reason > static_cast<std::uint8_t>(RecordReason::kDamaged)) return failure(ColumnId::kReason);
+  if (largest_reason > static_cast<std::uint8_t>(kLast<RecordReason>)) return failure(ColumnId::kReason);
   set(ColumnId::kReason);
   return true;
 }

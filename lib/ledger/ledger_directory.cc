@@ -278,6 +278,11 @@ bool LedgerLock::removed() const {
   return is_unlinked(fd_);
 }
 
+Result<void> LedgerLock::mark_held() {
+  if (!was_closed_) return mark_open();
+  return closed_until_ ? mark_closed(*closed_until_) : mark("closed");
+}
+
 Result<void> LedgerLock::mark_closed(UnixMs until) {
   return mark("closed" + std::string(kUntil) + std::to_string(until.time_since_epoch().count()));
 }

@@ -114,7 +114,8 @@ class LedgerLock {
   // Somebody removed the file: another writer would not see that it is held.
   [[nodiscard]] bool removed() const;
 
-  // On the disk when it returns.
+  // On the disk when it returns. Held: names this process; the state stays as it was found.
+  [[nodiscard]] Result<void> mark_held();
   [[nodiscard]] Result<void> mark_open() { return mark("open"); }
   [[nodiscard]] Result<void> mark_closed(UnixMs until);
 

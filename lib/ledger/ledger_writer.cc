@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ledger/ledger_recovery.h"
+#include "ledger/segment_list.h"
 
 namespace natsession {
 namespace {
@@ -11,6 +12,11 @@ using std::chrono::nanoseconds;
 
 // How soon what failed is tried again when nothing is appended meanwhile.
 constexpr std::chrono::seconds kRetry{1};
+
+// How often coverage is written while no records come.
+constexpr std::chrono::minutes kIdleClaim{1};
+// So long after the last of them it is written as often as if they came.
+constexpr std::chrono::seconds kSettled{2};
 
 }  // namespace
 
@@ -41,7 +47,9 @@ Result<void> LedgerWriter::start() {
   } else if (tail->last_record || tail->segment) {
     previous_run_ = {std::min(tail->last_record.value_or(tail->header.created), now), /*crashed=*/true};
   }
-  flushed_at_ = segment_since_ = clock_.steady();
+  flushed_at_ = segment_since_ = claimed_at_ = appended_at_ = clock_.steady();
+  if (auto opened = open_coverage(); !opened) return opened;
+  if (previous_run_) previous_run_->coverage = coverage_->before();
   if (tail->segment && tail->header.window != settings_.window) {
     // It names the window of its records: others belong into another.
     if (tail->bytes == kSegmentHeaderBytes) {
@@ -56,7 +64,7 @@ Result<void> LedgerWriter::start() {
   } else if (auto ready = ready_segment(); !ready && ready.error().kind == ErrorKind::kPermission) {
     return ready;  // what else fails (no room) may pass: it is tried again when there is something to write
   }
-  if (auto marked = lock_.mark_open(); !marked) return marked.error();
+  if (auto marked = lock_.mark_held(); !marked) return marked.error();
   pending_.add(tail->rescued.records);
   if (!pending_.empty()) write_group(settings_.sync != SyncMode::kNever);
   started_ = true;
@@ -65,12 +73,66 @@ Result<void> LedgerWriter::start() {
 }
 
 LedgerWriter::~LedgerWriter() {
+  close();
+}
+
+void LedgerWriter::close() {
+  if (closed_ || !started_ || !sync() || !begun_.load(std::memory_order_acquire)) return;
   const UnixMs until = logged_until_.load(std::memory_order_acquire);
-  if (started_ && sync())
-    static_cast<void>(lock_.mark_closed(until == UnixMs() ? to_ms(clock_.now()) : until));
+  closed_ = static_cast<bool>(lock_.mark_closed(until == UnixMs() ? to_ms(clock_.now()) : until));
+}
+
+// From here on a kill is told to the next start.
+void LedgerWriter::mark_open() {
+  if (marked_open_) return;
+  const auto marked = lock_.mark_open();
+  marked_open_ = static_cast<bool>(marked);
+  if (!marked) fail(marked.error());  // it is tried again
+}
+
+Result<void> LedgerWriter::open_coverage() {
+  // What was deleted with its records is not proved any more.
+  const auto segments = SegmentList::open(settings_.directory);
+  if (!segments) return segments.error();
+  auto opened = CoverageFile::open(settings_.directory, written_, segments->whole_since());
+  if (!opened) return opened.error();
+  coverage_ = std::move(*opened);
+  return {};
+}
+
+void LedgerWriter::prove(std::vector<Coverage> proved, bool all, bool urgent) {
+  proving_ = true;
+  claim_ = Claim{std::move(proved), all, urgent, written_ + pending_.size()};
+  if (urgent) static_cast<void>(sync());
+  claim();
+}
+
+// What is claimed reaches behind the last record, also when none follows.
+nanoseconds LedgerWriter::next_claim() const {
+  const bool settled = claimed_at_ >= appended_at_ + kSettled;
+  return claimed_at_ + (settled ? nanoseconds(kIdleClaim) : nanoseconds(settings_.sync_interval));
+}
+
+// Claims what is proved, once its records are where readers find them, and after them on the disk.
+void LedgerWriter::claim() {
+  if (!claim_ || written_ < claim_->end) return;
+  const bool on_disk = !unflushed_ || settings_.sync == SyncMode::kNever;
+  if (!on_disk || !failure_.empty()) return;
+  const nanoseconds now = clock_.steady();
+  if (!claim_->urgent && appended_ == claimed_ && now < next_claim()) return;
+  if (!coverage_->store(claim_->proved, written_)) return;  // not claimed; it is tried again
+  claimed_ = appended_;
+  claimed_at_ = now;
+  proved_until_.reset();
+  for (const Coverage& coverage : claim_->all ? claim_->proved : std::vector<Coverage>()) {
+    proved_until_ = std::min(proved_until_.value_or(coverage.until), coverage.until);
+  }
+  claim_.reset();
+  publish();
 }
 
 std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
+  mark_open();
   if (group_.records > 0) write_due();
   if (pending_.empty()) pending_since_ = clock_.steady();
   std::size_t taken = 0;
@@ -85,13 +147,16 @@ std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
     }
   }
   appended_ += taken;
+  if (taken > 0) appended_at_ = clock_.steady();
   write_due();
   publish();
   return taken;
 }
 
 std::optional<nanoseconds> LedgerWriter::tick() {
+  if (begun_.load(std::memory_order_acquire)) mark_open();
   write_due();
+  claim();
   if (pending_.empty() && segment_ && segment_is_over()) {
     if (auto ready = ready_segment(); !ready) fail(ready.error());
   }
@@ -101,6 +166,7 @@ std::optional<nanoseconds> LedgerWriter::tick() {
   std::optional<nanoseconds> next;
   const auto at = [&](nanoseconds time) { next = next ? std::min(*next, time) : time; };
   if (!pending_.empty()) at(pending_since_ + settings_.sync_interval);
+  if (proving_) at(std::max(next_claim(), now + kRetry));
   if (unflushed_ && settings_.sync != SyncMode::kNever) at(flushed_at_ + settings_.sync_interval);
   if (segment_ && segment_->has_frames()) at(now + std::max(settings_.segment_span - segment_age(), {}));
   return next;
@@ -146,6 +212,7 @@ bool LedgerWriter::write_group(bool flush) {
   if (pending_.size() < kMaxFrameRecords) pending_since_ = now;
   group_.records = 0;
   publish();
+  claim();
   if (on_written_) on_written_();
   return true;
 }
@@ -191,7 +258,7 @@ Result<void> LedgerWriter::make_directory_anew() {
     lock_ = std::move(*lock);
   }
   directory_ = std::move(*directory);
-  return {};
+  return open_coverage();
 }
 
 bool LedgerWriter::segment_is_over() const {
@@ -226,6 +293,7 @@ void LedgerWriter::publish() {
     status.appended = appended_;
     status.written = written_;
     status.pending = pending_.size();
+    status.proved_until = proved_until_;
     if (failure_.empty()) {
       status.failure.clear();
     } else {

@@ -21,6 +21,7 @@
 #include "base/guarded.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "ledger/coverage.h"
 #include "ledger/frame_encoder.h"
 #include "ledger/ledger_directory.h"
 #include "ledger/ledger_settings.h"
@@ -32,7 +33,9 @@ struct WriterStatus {
   std::uint64_t appended = 0;  // records taken since the start
   Ordinal written = 0;         // ordinals below this are in frames
   std::uint64_t pending = 0;   // records in memory
-  std::string failure;         // why nothing can be written now: the disk is full; empty when all is well
+  // All sessions that ended before are recorded, in every namespace, and readers see it; none: not known.
+  std::optional<UnixMs> proved_until;
+  std::string failure;  // why nothing can be written now: the disk is full; empty when all is well
 };
 
 class LedgerWriter {
@@ -43,7 +46,16 @@ class LedgerWriter {
                                                                   const Clock& clock);
   LedgerWriter(const LedgerWriter&) = delete;
   LedgerWriter& operator=(const LedgerWriter&) = delete;
-  ~LedgerWriter();  // writes and closes
+  ~LedgerWriter();  // closes
+
+  // The start of the program has succeeded: from here on LOCK says that the ledger is written, and close()
+  // that it was closed in order. Without it LOCK goes on telling of the run before, which a refused start
+  // must not make forgotten.
+  // Threads: any; LOCK changes with the next call of the writer's.
+  void begin() { begun_.store(true, std::memory_order_release); }
+
+  // Writes all there is, and says in LOCK that nothing is missing. Nothing may be appended any more.
+  void close();
 
   // Takes records, from the front, and returns how many: all, unless the disk has been full for so long that
   // the writer's memory is. Copies what records point to. Writes frames as they fill up or fall due.
@@ -57,13 +69,20 @@ class LedgerWriter {
   // Errors: the cause, with the path; what could not be written stays in memory.
   Result<void> sync();
 
+  // What is complete with the records that were appended so far: of `all` namespaces, or some. It is claimed
+  // when these records are in frames, which wants_proof() waits for; where nothing is appended, once a
+  // minute, or at once if it is `urgent`.
+  [[nodiscard]] bool wants_proof() const { return !claim_ || written_ >= claim_->end; }
+  void prove(std::vector<Coverage> proved, bool all, bool urgent);
+
   // Called after each frame that is written, from the writer's thread: readers may look now.
   void on_written(std::function<void()> call) { on_written_ = std::move(call); }
 
   // The run before this one; nullopt if there was none.
   struct PreviousRun {
-    UnixMs until;          // when it ended, or, after a crash, when the newest record did
+    UnixMs until;          // until when it proved to have recorded all; else when the newest record ended
     bool crashed = false;  // it did not close the ledger in order: what was in its memory is lost
+    std::vector<Coverage> coverage;  // what it and those before it proved
   };
   [[nodiscard]] std::optional<PreviousRun> previous_run() const { return previous_run_; }
 
@@ -101,6 +120,14 @@ class LedgerWriter {
     std::size_t dropped_ = 0;
   };
 
+  // What is to be claimed when all below `end` is in frames.
+  struct Claim {
+    std::vector<Coverage> proved;
+    bool all = false;
+    bool urgent = false;
+    Ordinal end = 0;
+  };
+
   // A group of frames that is encoded and not yet written: of the oldest pending records.
   struct Group {
     std::size_t records = 0;
@@ -110,6 +137,7 @@ class LedgerWriter {
   LedgerWriter(const LedgerSettings& settings, const Clock& clock, LedgerDirectory directory,
                LedgerLock lock);
   Result<void> start();
+  void mark_open();
   [[nodiscard]] bool due(std::chrono::nanoseconds now) const;
   void write_due();
   bool write_group(bool flush);
@@ -119,6 +147,9 @@ class LedgerWriter {
   [[nodiscard]] bool segment_is_over() const;
   [[nodiscard]] std::chrono::milliseconds segment_age() const;
   bool flush_segment();
+  Result<void> open_coverage();
+  void claim();
+  [[nodiscard]] std::chrono::nanoseconds next_claim() const;
   bool fail(const Error& error);
   void publish();
 
@@ -127,6 +158,9 @@ class LedgerWriter {
   LedgerDirectory directory_;
   LedgerLock lock_;
   bool started_ = false;
+  std::atomic<bool> begun_{false};
+  bool marked_open_ = false;
+  bool closed_ = false;
   std::optional<PreviousRun> previous_run_;
   std::atomic<UnixMs> logged_until_{UnixMs()};
   std::function<void()> on_written_;
@@ -141,6 +175,13 @@ class LedgerWriter {
   std::uint64_t appended_ = 0;
   bool unflushed_ = false;
   std::chrono::nanoseconds flushed_at_{};  // steady
+  std::optional<CoverageFile> coverage_;
+  std::optional<Claim> claim_;
+  std::uint64_t claimed_ = 0;               // appended_ then
+  std::chrono::nanoseconds claimed_at_{};   // steady
+  std::chrono::nanoseconds appended_at_{};  // steady
+  bool proving_ = false;                    // prove() was called
+  std::optional<UnixMs> proved_until_;
   std::string failure_;
   Guarded<WriterStatus> status_;
 };

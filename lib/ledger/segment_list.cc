@@ -12,6 +12,9 @@ Result<SegmentList> SegmentList::open(const std::string& directory) {
   auto opened = LedgerDirectory::open(directory);
   if (!opened) return opened.error();
   SegmentList list(std::move(*opened));
+  auto coverage = read_coverage(directory);
+  if (!coverage) return coverage.error();
+  list.coverage_ = std::move(*coverage);
   if (auto fresh = list.refresh(); !fresh) return fresh.error();
   return list;
 }
@@ -58,6 +61,7 @@ std::optional<SegmentEntry> SegmentList::look_at(const SegmentName& name) {
     if (name.sealed) {
       const auto header = (*file)->header();
       const auto trailer = (*file)->trailer();
+      if (header) entry.created = header->created;
       if (header && header->window.count() > 0) entry.window = header->window;
       entry.settled = header && trailer && trailer->first == name.first;
       const auto bounds = entry.settled ? Result<SegmentBounds>(trailer->bounds) : bounds_of(*file);
@@ -78,6 +82,7 @@ std::optional<SegmentEntry> SegmentList::look_at(const SegmentName& name) {
     entry.why = tail_->path() + ": " + header.error().message;  // a newer version's
     return entry;
   }
+  if (header) entry.created = header->created;
   if (header && header->window.count() > 0) entry.window = header->window;
   while (true) {
     const auto step = tail_walker_->next();
@@ -110,6 +115,21 @@ std::chrono::milliseconds SegmentList::window_since(UnixMs time) const {
     if (behind) longest = std::max(longest.value_or(entry.window), entry.window);
   }
   return longest.value_or(kUnnamedWindow);
+}
+
+UnixMs SegmentList::whole_since() const {
+  if (entries_.empty()) return UnixMs::max();
+  return entries_.front().name.first == 0 ? UnixMs::min() : entries_.front().created;
+}
+
+std::vector<Coverage> SegmentList::coverage() const {
+  std::vector<Coverage> proved;
+  const Ordinal end = entries_.empty() ? 0 : entries_.back().bounds.end;
+  for (Coverage& coverage : proved_coverage(coverage_, end)) {
+    coverage.from = std::max(coverage.from, whole_since());
+    if (coverage.from <= coverage.until) proved.push_back(std::move(coverage));
+  }
+  return proved;
 }
 
 Result<std::shared_ptr<const SegmentFile>> open_segment(const LedgerDirectory& directory,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "ledger/coverage.h"
 #include "ledger/segment_walker.h"
 
 namespace natsession {
@@ -25,6 +26,7 @@ struct SegmentEntry {
   Ordinal limit = kMaxOrdinal + 1;  // its ordinals are below: the first of the next segment
   std::uint64_t bytes = 0;
   UnixMs changed;        // the file's stamp
+  UnixMs created;        // when it was begun; records of segments before it had ended by then
   SegmentBounds bounds;  // of what can be read; no frames: then its times mean nothing
   bool settled = false;  // sealed, with a good header and trailer: `bounds` will not change
   bool last = false;     // it is, or will be, written to
@@ -56,6 +58,10 @@ class SegmentList {
   [[nodiscard]] LedgerSpan span() const;
   // The longest window of the records that were written for `time` or later.
   [[nodiscard]] std::chrono::milliseconds window_since(UnixMs time) const;
+  // No record that ended later has been deleted with its segment.
+  [[nodiscard]] UnixMs whole_since() const;
+  // What was proved when the list was opened, as far as records are still there.
+  [[nodiscard]] std::vector<Coverage> coverage() const;
 
   [[nodiscard]] LedgerDirectory& directory() { return *directory_; }
   [[nodiscard]] const std::shared_ptr<LedgerDirectory>& shared_directory() const { return directory_; }
@@ -65,6 +71,7 @@ class SegmentList {
   [[nodiscard]] std::optional<SegmentEntry> look_at(const SegmentName& name);
 
   std::shared_ptr<LedgerDirectory> directory_;
+  std::vector<CoverageSpan> coverage_;
   std::vector<SegmentEntry> entries_;
   // The last segment, as far as it was walked.
   std::shared_ptr<const SegmentFile> tail_;

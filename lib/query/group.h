@@ -194,7 +194,7 @@ class SessionCounter {
     for (std::uint32_t i = 0; i < rows.size(); ++i) {
       const std::uint32_t row = rows[i];
       if (!wanted(i) || events[row] == static_cast<std::uint8_t>(RecordEvent::kGap)) continue;
-      const bool first = seqs[row] == 0;
+      const bool first = is_first(seqs[row]);
       if (first && events[row] == static_cast<std::uint8_t>(RecordEvent::kEnd)) {
         counted(i);  // its only record
       } else if (sure_ && starts[row] != kUnknownTime && starts[row] >= begin_ms_) {

@@ -8,10 +8,11 @@
 #include <optional>
 #include <unordered_map>
 
+#include "query/proof.h"
+
 namespace natsession {
 namespace {
 
-constexpr std::chrono::hours kSilence{24};  // of an open session, between two records
 constexpr double kHourMs = 3'600'000;
 constexpr double kYearMs = 365 * 24 * kHourMs;
 
@@ -390,7 +391,7 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
   // Who was silent is in the records of the day behind.
   Query silent = query;
   silent.start = {question.until + std::chrono::milliseconds(1),
-                  question.until + ledger.window_since(question.from) + kSilence};
+                  question.until + ledger.window_since(question.from) + kLongestSilence};
   Scan behind(ledger, silent, control, Scan::Order::kNewestFirst);
   while (const ScanBatch* const batch = behind.next()) sweeper.add(*batch);
   if (auto good = behind.error(); !good) return good.error();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "query/proof.h"
+
 namespace natsession {
 namespace {
 
@@ -26,6 +28,12 @@ Scan::Scan(const SegmentList& ledger, Query query, ScanControl control, Order or
       threads_(thread_count(control_.threads)),
       plan_(ledger, query_, order == Order::kNewestFirst) {
   frames_ = plan_.frames_expected();
+  const Proof proof(ledger);
+  ScanReport& report = plan_.report();
+  report.covered_until = proof.recorded_until();
+  const auto end = query_.end.until ? query_.end.until : query_.start.until;
+  report.missing = proof.missing(query_.end.from ? query_.end.from : query_.start.from,
+                                 control_.until_now ? std::nullopt : end);
 }
 
 void Scan::give_up() {

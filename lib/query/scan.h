@@ -47,6 +47,8 @@ struct ScanControl {
   // When this is set, or this time has come, the question ends soon, and ScanReport::cancelled says so.
   const std::atomic<bool>* cancel = nullptr;
   std::optional<std::chrono::steady_clock::time_point> deadline;
+  // The end of the question's time stands for "now": its answer is complete as far as is recorded.
+  bool until_now = false;
   std::function<void(const ScanProgress&)>
       progress;  // called often, from one thread at a time, not always the same
 

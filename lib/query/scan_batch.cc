@@ -56,6 +56,8 @@ void ScanReport::merge(const ScanReport& other) {
   frames_read += other.frames_read;
   records_read += other.records_read;
   rows += other.rows;
+  if (missing.empty()) missing = other.missing;
+  if (!covered_until) covered_until = other.covered_until;
   cancelled = cancelled || other.cancelled;
   sort();
 }

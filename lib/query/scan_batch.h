@@ -51,6 +51,8 @@ struct ScanReport {
   std::uint64_t trouble_count = 0;
   std::vector<KnownGap> gaps;  // likewise
   std::uint64_t gap_count = 0;
+  std::string missing;  // what is not proved to be there of the time asked for; empty: nothing
+  std::optional<UnixMs> covered_until;  // all that ended before is recorded, as far as is proved
 
   std::uint64_t segments = 0;        // that were looked into
   std::uint64_t frames_skipped = 0;  // by their times alone
@@ -59,7 +61,9 @@ struct ScanReport {
   std::uint64_t rows = 0;          // records that passed
   bool cancelled = false;
 
-  [[nodiscard]] bool complete() const { return trouble_count == 0 && gap_count == 0 && !cancelled; }
+  [[nodiscard]] bool complete() const {
+    return trouble_count == 0 && gap_count == 0 && missing.empty() && !cancelled;
+  }
   // Adds what another scan for the same answer found; what both tell is told once.
   void merge(const ScanReport& other);
   void sort();

@@ -112,7 +112,7 @@ void Chart::add(const ScanBatch& batch) {
       if (bytes[row] == kUnknownCount || bytes_back[row] == kUnknownCount) ++cell.unknown;
     }
     const std::int64_t begin = begins[row] != kUnknownTime ? begins[row] : starts[row];
-    if (seqs[row] == 0 && grid_->contains(begin)) ++cells[grid_->bucket_of(begin)].sessions;
+    if (is_first(seqs[row]) && grid_->contains(begin)) ++cells[grid_->bucket_of(begin)].sessions;
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "query/proof.h"
 #include "query/trace_finder.h"
 #include "query/whole_sessions.h"
 
@@ -70,8 +71,11 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
   for (const KnownGap& gap : report.gaps) {
     if (meets({ms_of(gap.from), ms_of(gap.until)}, wanted)) answer.gaps.push_back(gap);
   }
-  // Records that tell of this time were written up to a window behind it.
-  const UnixMs latest(std::chrono::milliseconds(plus(wanted.until, finder.look_back())));
+  // Records that tell of this time were written up to a window behind it; of sessions that were silent,
+  // later.
+  const std::chrono::milliseconds silence =
+      answer.candidates.empty() ? kLongestSilence : std::chrono::hours(0);
+  const UnixMs latest(std::chrono::milliseconds(plus(wanted.until, finder.look_back() + silence)));
   for (const Trouble& trouble : report.troubles) {
     if (trouble.time.meets(UnixMs(std::chrono::milliseconds(wanted.from)), latest))
       answer.troubles.push_back(trouble);
@@ -82,16 +86,14 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
   }
 }
 
-TraceVerdict verdict_of(const TraceFinder& finder, const TraceQuestion& question, const TraceOptions& options,
-                        const LedgerSpan& span, const ScanReport& report, const TraceAnswer& answer) {
+TraceVerdict verdict_of(const Proof& proof, const TraceQuestion& question, const ScanReport& report,
+                        TraceAnswer& answer) {
   if (!answer.candidates.empty()) return TraceVerdict::kFound;
-  if (!answer.gaps.empty() || !answer.troubles.empty() || report.cancelled) return TraceVerdict::kUncertain;
-  const bool begun = span.records > 0 && question.until >= span.oldest_start;
-  // Records of sessions that are open are written when their window ends: until then only the daemon knows of
-  // them.
-  const bool written = plus(ms_of(question.until), finder.window()) <= ms_of(span.newest_end);
-  const bool live = options.live_at > UnixMs() && question.until <= options.live_at;
-  return begun && (written || live) ? TraceVerdict::kNoSession : TraceVerdict::kNotCovered;
+  if (!answer.gaps.empty() || !answer.troubles.empty() || report.cancelled || answer.more > 0) {
+    return TraceVerdict::kUncertain;
+  }
+  answer.missing = proof.missing_open(question.from, std::max(question.from, question.until));
+  return answer.missing.empty() ? TraceVerdict::kNoSession : TraceVerdict::kNotCovered;
 }
 
 void answer_question(TraceFinder& finder, const TraceQuestion& question, std::size_t number,
@@ -181,6 +183,7 @@ Result<TraceResult> trace(const SegmentList& ledger, const std::vector<TraceQues
     if (auto looked = finder.look_ahead(); !looked) return looked.error();
   }
   result.answers.resize(questions.size());
+  const Proof proof(ledger, options.live_at);
   WholeSessions whole(ledger, control);
   for (std::size_t i = 0; i < questions.size(); ++i) {
     answer_question(finder, questions[i], i, options.max_candidates, result.answers[i]);
@@ -193,7 +196,7 @@ Result<TraceResult> trace(const SegmentList& ledger, const std::vector<TraceQues
     put_in_order(finder, questions[i], answer.candidates);
     answer.peer_differs = !answer.candidates.empty() && answer.candidates.front().pub_differs;
     add_warnings(finder, questions[i], finder.report(), finder.lost(i), answer);
-    answer.verdict = verdict_of(finder, questions[i], options, result.span, finder.report(), answer);
+    answer.verdict = verdict_of(proof, questions[i], finder.report(), answer);
   }
   result.report = finder.report();
   result.report.cancelled = result.report.cancelled || whole.cancelled();

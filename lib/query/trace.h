@@ -11,9 +11,9 @@
 // of them. Frames are chosen by time: a session that moved
 // traffic at `from` has a record that ends within the window behind it. A session that was open but silent in
 // that window shows only in a later record, by its session_start: when nothing else is found, records up to
-// TraceOptions::look_ahead behind are looked at, too. A session that has not ended when the ledger ends is
-// found by its last record, if that is not older than two windows; others are the daemon's to tell
-// (TraceOptions::live).
+// a day and a window behind are looked at, too (kLongestSilence). A session that has not ended when the
+// ledger ends is found by its last record, if that is not older than two windows; others are the daemon's to
+// tell (TraceOptions::live).
 //
 // Threads: trace() from any.
 #pragma once
@@ -89,10 +89,9 @@ struct TraceCandidate {
 
 enum class TraceVerdict : std::uint8_t {
   kFound,
-  kNoSession,   // the log is complete for this time, and there was none
+  kNoSession,   // it is proved that the log has all sessions of this time, and there was none
   kUncertain,   // none was found, but a gap, damage or deletion overlaps this time: see the report
-  kNotCovered,  // the time lies before the oldest record, or so near to the newest one that sessions of this
-                // time may not have been written yet, and TraceOptions::live does not reach to it
+  kNotCovered,  // none was found, and nothing proves that all are there: TraceAnswer::missing says why
 };
 [[nodiscard]] std::string_view to_string(TraceVerdict verdict);  // found, no session, uncertain, not covered
 
@@ -101,6 +100,7 @@ struct TraceAnswer {
   std::vector<TraceCandidate> candidates;  // best first
   bool peer_differs = false;               // the question named a peer, and all candidates have another
   std::uint64_t more = 0;                  // records of candidates beyond TraceOptions::max_candidates
+  std::string missing;                     // kNotCovered: what is not proved, in words
   std::vector<KnownGap> gaps;              // that overlap the time asked for
   std::vector<Trouble> troubles;           // likewise
 
@@ -111,12 +111,12 @@ struct TraceAnswer {
 
 struct TraceOptions {
   std::size_t max_candidates = 100;  // per question
-  std::chrono::milliseconds look_ahead = std::chrono::hours(24);
   // Sessions that are open now, as records: event interim, start_time when the session began, end_time when
   // the daemon was asked (live_at). session_id may be 0 where it is not known: then they are told apart by
   // their addresses, ports and zone.
   std::vector<SessionRecord> live;
-  UnixMs live_at;
+  // Set if these are all that the questions may be about, and the ledger has those that ended before.
+  std::optional<UnixMs> live_at;
 };
 
 struct TraceResult {

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "query/proof.h"
+
 namespace natsession {
 namespace {
 
@@ -159,9 +161,9 @@ Result<void> TraceFinder::look_ahead() {
     // Frames that meet the time itself have been read.
     unanswered.push_back(i);
     moments.push_back(
-        {plus(time.until, std::chrono::milliseconds(1)), plus(time.until, options_.look_ahead)});
+        {plus(time.until, std::chrono::milliseconds(1)), plus(time.until, kLongestSilence + window_)});
   }
-  if (unanswered.empty() || options_.look_ahead.count() <= 0) return {};
+  if (unanswered.empty()) return {};
   return look(unanswered, moments);
 }
 

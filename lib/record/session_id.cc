@@ -12,11 +12,12 @@ namespace natsession {
 namespace {
 
 // The bytes that are hashed, big-endian:
-//   input    := zone u16, protocol u8, pri, pub, nat, orig_dst, session_start i64
+//   input    := zone u16, protocol u8, pri, pub, nat, orig_dst, session_start i64 [twin u32]
 //   endpoint := address (16 bytes, IPv4 as ::ffff:a.b.c.d), port u16
 // pri, pub, nat and orig_dst are endpoints; orig_dst is all zeros when there is none. session_start is in
-// milliseconds, INT64_MIN when it is not known.
-constexpr std::size_t kInputLength = 2 + 1 + 4 * (16 + 2) + 8;
+// milliseconds, INT64_MIN when it is not known. In a record that is_momentary() it is end_time when it is not
+// known, and `twin` follows; in others only if it is not 0.
+constexpr std::size_t kMaxInputLength = 2 + 1 + 4 * (16 + 2) + 8 + 4;
 constexpr std::int64_t kNoStart = std::numeric_limits<std::int64_t>::min();
 
 class Input {
@@ -32,14 +33,19 @@ class Input {
     length_ += address.bytes().size();
     put(port);
   }
-  [[nodiscard]] std::uint64_t hash() const { return XXH3_64bits(bytes_.data(), bytes_.size()); }
+  [[nodiscard]] std::uint64_t hash() const { return XXH3_64bits(bytes_.data(), length_); }
 
  private:
-  std::array<std::uint8_t, kInputLength> bytes_{};
+  std::array<std::uint8_t, kMaxInputLength> bytes_{};
   std::size_t length_ = 0;
 };
 
 }  // namespace
+
+bool is_momentary(const SessionRecord& record) {
+  return record.event == RecordEvent::kEnd && is_first(record.seq) &&
+         (!record.session_start || record.end_time <= *record.session_start);
+}
 
 std::uint64_t derive_session_id(const SessionRecord& record) {
   Input input;
@@ -53,9 +59,12 @@ std::uint64_t derive_session_id(const SessionRecord& record) {
   } else {
     input.put(IpAddress(), std::uint16_t{0});
   }
-  const std::int64_t start =
-      record.session_start ? record.session_start->time_since_epoch().count() : kNoStart;
+  const bool momentary = is_momentary(record);
+  std::int64_t start = momentary ? record.end_time.time_since_epoch().count() : kNoStart;
+  if (record.session_start) start = record.session_start->time_since_epoch().count();
   input.put(static_cast<std::uint64_t>(start));
+  const std::uint32_t twin = record.seq >> kSeqBits;
+  if (momentary || twin != 0) input.put(twin);
   return input.hash();
 }
 

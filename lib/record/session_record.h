@@ -48,6 +48,7 @@ enum class RecordReason : std::uint8_t {
   kSinkStalled,  // gap: this sink took nothing for too long while others went on
   kLedgerFull,   // gap: retention deleted records that this sink had not read yet
   kDamaged,      // gap: records in the ledger cannot be read any more
+  kEventsOff,    // gap: the kernel was told to send no events (nf_conntrack_events = 0)
 };
 
 // nf_conntrack's enum tcp_conntrack. kNone is also: not TCP, or not known.
@@ -71,7 +72,7 @@ inline constexpr Word kLast{};
 template <>
 inline constexpr RecordEvent kLast<RecordEvent> = RecordEvent::kGap;
 template <>
-inline constexpr RecordReason kLast<RecordReason> = RecordReason::kDamaged;
+inline constexpr RecordReason kLast<RecordReason> = RecordReason::kEventsOff;
 template <>
 inline constexpr TcpState kLast<TcpState> = TcpState::kSynSent2;
 [[nodiscard]] std::string_view to_string(RecordEvent event);
@@ -116,8 +117,20 @@ struct SessionRecord {
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
 
+// seq counts a session's records in its lower bits; the upper ones number twins, sessions that began between
+// the same ends in the same millisecond: their ids must differ.
+inline constexpr unsigned kSeqBits = 24;
+inline constexpr std::uint32_t kMaxTwin = 0xffffffff >> kSeqBits;
+inline constexpr std::uint32_t kMaxSeq = (1U << kSeqBits) - 1;  // without the twin's number
+[[nodiscard]] constexpr bool is_first(std::uint64_t seq) {
+  return (seq & kMaxSeq) == 0;
+}
+// Whether this is all of a session that did not outlive the millisecond in which it began, or whose beginning
+// is not known. Of twins all but the last are so.
+[[nodiscard]] bool is_momentary(const SessionRecord& record);
+
 // The 64-bit session_id: a hash of zone, protocol, the addresses and ports of both tuples and session_start
-// in ms. The same for every record of one session, on every machine and version.
+// in ms, and of which twin it is. The same for every record of one session, on every machine and version.
 // Shape:  FORMAT.md gives the bytes that are hashed (XXH3, 64 bits). Fields of slices do not enter.
 [[nodiscard]] std::uint64_t derive_session_id(const SessionRecord& record);
 

@@ -11,6 +11,9 @@ constexpr int kMaxTries = 3;
 // How often the table's fill is looked at. It can grow by some thousand flows in this time.
 constexpr std::chrono::milliseconds kTableInterval{50};
 
+// How often it is looked whether the kernel still sends events: what is covered ends there.
+constexpr std::chrono::seconds kEventsInterval{1};
+
 // After a loss the table is looked through, but not so often that dumps become the load.
 constexpr std::chrono::seconds kReconcilePause{1};
 constexpr int kReconcileShare = 4;  // at most one part in this and one of the time
@@ -40,7 +43,9 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       window_(settings.window),
       schedule_(settings.window, to_ms(clock.now())),
       guard_(settings.reliable, settings.guard_percent),
-      complete_until_(to_ms(clock.now())) {
+      complete_until_(to_ms(clock.now())),
+      ends_are_told_(settings.ends_are_told),
+      sent_until_(complete_until_) {
   want_pass({.close = {}, .final = false, .initial = true});
 }
 
@@ -50,7 +55,9 @@ void Collector::resume() {
   dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_.dropped();
   losses_open_ = delaying_ = false;
   complete_until_ = now;
-  ready_ = stopping_ = false;
+  covered_from_.reset();
+  trusted_after_ = counters_.passes;
+  ready_ = stopping_ = ended_whole_ = false;
   stop_requested_.store(false, std::memory_order_relaxed);
   want_pass({.close = {}, .final = false, .initial = true});
 }
@@ -80,6 +87,7 @@ Result<Collector::Pace> Collector::turn() {
   if (!received) return received.error();
   watch_losses(received->unreadable);
   watch_table(steady);
+  watch_events(steady, to_ms(now));
   tell_gap(to_ms(now), received->drained);
   if (received->drained) {
     delaying_ = false;
@@ -104,6 +112,7 @@ Result<Collector::Pace> Collector::turn() {
   advance_pass(received->drained);
   if (stopping_ && step_ == Step::kNone && !wanted_) {
     tell_gap(to_ms(now), true);
+    ended_whole_ = whole_;
     return Pace::kDone;
   }
   if (step_ != Step::kNone || wanted_ || !received->drained) return Pace::kAtOnce;
@@ -122,6 +131,28 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   if (auto set = source_.set_reliable(!before); !set) last_dump_error_ = set.error();
   // What was dropped until it was on again is gone, though it can be counted only now.
   if (!before) count_drops(0, /*come_again=*/false);
+}
+
+// A flow that begins while nf_conntrack_events is 0 never sends an event. It is known again by a dump, if it
+// lives so long.
+void Collector::watch_events(std::chrono::nanoseconds steady, UnixMs now) {
+  if (steady - events_looked_at_ < kEventsInterval) return;
+  events_looked_at_ = steady;
+  const bool sends = source_.sends_events();
+  if (sends && !silent_) {
+    sent_until_ = now;
+    return;
+  }
+  if (!sends) {
+    silent_ = true;
+    sends_again_ = false;
+    covered_from_.reset();
+  } else if (!sends_again_) {
+    sends_again_ = true;
+    trusted_after_ = counters_.passes;
+    want_pass({});
+  }
+  gap_.add(sent_until_, now, RecordReason::kEventsOff, Count());
 }
 
 // An overrun is data: it is counted, the log says so, and a dump tells what became of the sessions. In
@@ -177,6 +208,7 @@ void Collector::advance_pass(bool drained) {
       tries_ = 0;
       confirming_ = false;
       pass_began_ = clock_.steady();
+      pass_began_at_ = to_ms(clock_.now());
       step_ = Step::kDrainBefore;
       [[fallthrough]];
     case Step::kDrainBefore:
@@ -235,11 +267,40 @@ void Collector::pass_over() {
   if (step_ != Step::kNone) return;
   ready_ = true;
   pass_ended_ = clock_.steady();
+  if (whole_) {
+    shown_until_ = pass_began_at_;
+    if (counters_.passes > trusted_after_ && (sends_again_ || !(silent_ || covered_from_))) cover_on();
+  }
   if (!losses_open_) return;
   // Sessions that this dump did not show are told apart by the next one, once nothing is on its way any more.
   // After a loss that does not wait for the window.
   losses_open_ = !whole_ || delayed_;
   if (losses_open_) want_reconciliation(pass_ended_);
+}
+
+// Every session is known: by its event, or by the dump that is over now.
+void Collector::cover_on() {
+  const UnixMs now = to_ms(clock_.now());
+  if (silent_) gap_.add(sent_until_, now, RecordReason::kEventsOff, Count());
+  silent_ = sends_again_ = false;
+  sent_until_ = now;
+  if (!covered_from_) covered_from_ = now;
+}
+
+void Collector::report_coverage(CollectorReport& report) const {
+  report.covered_from = report.covered_until = std::nullopt;
+  report.covered_whole = false;
+  if (!covered_from_) return;
+  UnixMs until = std::min(complete_until_, sent_until_);
+  if (const auto lost = gap_.open_since()) until = std::min(until, *lost);
+  // What a window's end makes known is recorded when its dump is over.
+  if (wanted_ && wanted_->close) until = std::min(until, *wanted_->close);
+  if (step_ != Step::kNone && purpose_.close) until = std::min(until, *purpose_.close);
+  if (!ends_are_told_) until = std::min(until, shown_until_);
+  if (until < *covered_from_) return;  // also after the clock was set back
+  report.covered_from = covered_from_;
+  report.covered_until = until;
+  report.covered_whole = ended_whole_;
 }
 
 void Collector::report_to(CollectorReport& report) const {
@@ -250,6 +311,7 @@ void Collector::report_to(CollectorReport& report) const {
   report.ready = ready_;
   report.reliable = reliable();
   report.guard_tripped = guard_.watches() && ready_ && !reliable();
+  report_coverage(report);
 }
 
 }  // namespace natsession

@@ -17,6 +17,7 @@ struct CollectorSettings {
   std::chrono::milliseconds window = std::chrono::minutes(10);
   ReliableMode reliable = ReliableMode::kAuto;
   unsigned guard_percent = kDefaultGuardPercent;  // of nf_conntrack_max
+  bool ends_are_told = true;                      // DESTROY is subscribed to
 };
 
 class Collector {
@@ -66,11 +67,14 @@ class Collector {
 
   void want_pass(const DumpPurpose& purpose);
   void watch_table(std::chrono::nanoseconds steady);
+  void watch_events(std::chrono::nanoseconds steady, UnixMs now);
   void watch_losses(std::size_t unreadable);
   void count_drops(std::size_t unreadable, bool come_again);
   void tell_gap(UnixMs now, bool drained);
   void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);
+  void cover_on();
+  void report_coverage(CollectorReport& report) const;
   void begin_dump();
   void pass_over();
   void dump_failed(Error error);
@@ -92,6 +96,7 @@ class Collector {
   std::uint64_t dropped_at_pass_ = 0;  // source_.dropped() when this pass began
   std::uint64_t dropped_before_ = 0;   // and when the one before it began
   std::chrono::nanoseconds pass_began_{};
+  UnixMs pass_began_at_{};
   std::chrono::nanoseconds pass_ended_{};
   std::chrono::nanoseconds reconcile_at_ = kNever;
 
@@ -103,6 +108,15 @@ class Collector {
   bool delaying_ = false;     // events did not fit since the queue was last empty
   std::chrono::nanoseconds missed_at_ = std::chrono::hours(-1);  // when events last did not fit
   UnixMs complete_until_{};  // until then nothing can be missing: the queue was empty, nothing was delayed
+  const bool ends_are_told_;
+  std::chrono::nanoseconds events_looked_at_ = std::chrono::hours(-1);
+  UnixMs sent_until_;                   // when the kernel was last seen to send events for new flows
+  bool silent_ = false;                 // it did not since, and no dump has yet shown what began meanwhile
+  bool sends_again_ = false;            // that dump is wanted
+  std::uint64_t trusted_after_ = 0;     // a dump shows it that is behind so many
+  std::optional<UnixMs> covered_from_;  // since when every session is known
+  UnixMs shown_until_{};                // when the last whole pass began
+  bool ended_whole_ = false;            // and the one of a stop was whole
   bool ready_ = false;
   bool stopping_ = false;
   std::optional<Error> last_dump_error_;

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/report_row.h"
+#include "base/time.h"
 #include "record/session_record.h"
 
 namespace natsession {
@@ -90,6 +92,10 @@ struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters {
   double events_per_second = 0;
   double records_per_second = 0;
   std::uint64_t receive_buffer_bytes = 0;  // as granted
+  // What is proved: all sessions that ended between these times are recorded, but for what gap records tell.
+  // None while that is not known.
+  std::optional<UnixMs> covered_from, covered_until;
+  bool covered_whole = false;  // sessions that were open at covered_until have a record as well
   friend bool operator==(const CollectorReport&, const CollectorReport&) = default;
 };
 
@@ -184,6 +190,10 @@ struct Rows<CollectorReport> {
                 "Dumps of the conntrack table that failed or were interrupted.")
             .note("dumps of the conntrack table failed or were interrupted"),
         c.passes_failed);
+    row(member("covered_from"), c.covered_from);
+    row(gauge("covered_until", "natsession_covered_until_seconds",
+              "Until when all sessions that ended are recorded; absent while that is not known."),
+        c.covered_until);
     row(gauge("receive_buffer_bytes", "natsession_receive_buffer_bytes",
               "Receive buffer of the event socket, as granted.")
             .column("BUFFER"),

@@ -64,6 +64,8 @@ class EventSource {
   [[nodiscard]] virtual SourceCounters counters() const = 0;
   // How full the watched namespace's table is.
   [[nodiscard]] virtual Result<TableUsage> table_usage() = 0;
+  // Whether the kernel sends events for flows that begin now (nf_conntrack_events is not 0).
+  [[nodiscard]] virtual bool sends_events() = 0;
 };
 
 }  // namespace natsession

@@ -25,7 +25,9 @@ class GapKeeper {
   // Events were lost at some time since `since`, when the queue was last known to be empty. `count` is how
   // many, where that is known.
   void add(UnixMs since, UnixMs now, RecordReason reason, Count count) {
-    if (!open_) open_ = Gap{since, now, reason, Count(0)};
+    // Pieces follow one another.
+    if (!open_)
+      open_ = Gap{since < told_until_ && told_until_ <= now ? told_until_ : since, now, reason, Count(0)};
     if (reason == RecordReason::kTableGuard) open_->reason = reason;  // the worse of the two
     open_->end = now;
     open_->lost = open_->lost.known() && count.known() ? Count(open_->lost.value() + count.value()) : Count();
@@ -38,11 +40,18 @@ class GapKeeper {
     if (!quiet && !force && now < open_->start + kLongest) return std::nullopt;
     std::optional<Gap> over;
     over.swap(open_);
+    told_until_ = over->end;
     return over;
+  }
+
+  // Where the gap begins that is not told yet.
+  [[nodiscard]] std::optional<UnixMs> open_since() const {
+    return open_ ? std::optional(open_->start) : std::nullopt;
   }
 
  private:
   std::optional<Gap> open_;
+  UnixMs told_until_{};
 };
 
 }  // namespace natsession

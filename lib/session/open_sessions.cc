@@ -6,12 +6,14 @@ namespace {
 std::uint64_t flow_of(const SessionRecord& record) {
   SessionRecord flow = record;
   flow.session_start.reset();
+  flow.seq = 0;
+  flow.event = RecordEvent::kInterim;
   return derive_session_id(flow);
 }
 
-// `count` of a record behind those of `total`. An unknown total stays one.
-void add_to(Count& total, Count count) {
-  if (total.known() && count.known()) total = Count(total.value() + count.value());
+// What is unknown in an interim record may have been zeroed: then the sum is not what the kernel shows.
+Count sum_of(Count total, Count count) {
+  return total.known() && count.known() ? Count(total.value() + count.value()) : Count();
 }
 
 }  // namespace
@@ -19,7 +21,7 @@ void add_to(Count& total, Count count) {
 void OpenSessions::add(const SessionRecord& record) {
   if (record.event == RecordEvent::kGap) return;
   const bool ends = record.event == RecordEvent::kEnd;
-  if (ends && record.seq == 0) return;  // its only record
+  if (ends && is_first(record.seq)) return;  // its only record
   const std::uint64_t flow = flow_of(record);
   const auto found = sessions_.find(flow);
   const bool known = found != sessions_.end() && found->second.session_id == record.session_id;
@@ -28,15 +30,18 @@ void OpenSessions::add(const SessionRecord& record) {
     return;
   }
   if (found == sessions_.end() && sessions_.size() >= kLimit) return;
-  const bool whole = record.seq == (known ? found->second.seq + 1 : 0);
+  const bool whole = known ? record.seq == found->second.seq + 1 : is_first(record.seq);
   SessionRecord total = record;
   total.origin = nullptr;
   total.vpc_id = {};
   for (Count SessionRecord::*const counter :
        {&SessionRecord::bytes_from_pub, &SessionRecord::pkts_from_pub, &SessionRecord::bytes_from_vpc,
         &SessionRecord::pkts_from_vpc}) {
-    total.*counter = !whole ? Count() : known ? found->second.*counter : Count(0);
-    add_to(total.*counter, record.*counter);
+    if (record.event == RecordEvent::kStart) {
+      total.*counter = Count(0);
+    } else {
+      total.*counter = whole ? sum_of(known ? found->second.*counter : Count(0), record.*counter) : Count();
+    }
   }
   sessions_[flow] = total;
 }

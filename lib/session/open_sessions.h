@@ -26,8 +26,7 @@ class OpenSessions {
   // which is then forgotten, if `accept` says that it is the one.
   //
   // What is given is its last record, without origin and vpc_id, and with the counters of all its records in
-  // place of its own. Unknown counters count as 0 in them; where not all its records are known, they are
-  // unknown.
+  // place of its own; unknown where a record is missing, or tells of an unknown count.
   std::optional<SessionRecord> take(const SessionRecord& record,
                                     const std::function<bool(const SessionRecord& total)>& accept);
   // Any of them, which is then forgotten.

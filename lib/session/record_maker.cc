@@ -10,6 +10,13 @@ namespace {
 
 constexpr std::uint32_t kNoHistory = Slab<History>::kNone;
 
+// An open session has a record so often, also when it is idle.
+constexpr std::chrono::hours kIdleLimit{24};
+
+bool went_back(const std::optional<Counters>& now, const Counters& before) {
+  return now && (now->packets < before.packets || now->bytes < before.bytes);
+}
+
 }  // namespace
 
 template <typename Family>
@@ -41,33 +48,51 @@ void RecordMaker::set_slice(const Session<Family>& session, UnixMs end, SessionR
   record.end_time = end;
 }
 
-std::uint64_t RecordMaker::increase(std::uint64_t now, std::uint64_t before) {
-  if (now >= before) return now - before;
-  ++counters_reset_;  // somebody zeroed the flow's counters: what they show now came after that
-  return now;
-}
-
 void RecordMaker::set_traffic(const ConntrackEvent& seen, const History* before, bool dnat_view,
                               SessionRecord& record) {
   static constexpr History kNothing{};
   if (before == nullptr) before = &kNothing;
   if (!before->reported_known) return;  // no counters: they would say again what earlier records said
+  if (went_back(seen.original_counters, before->original) || went_back(seen.reply_counters, before->reply)) {
+    ++counters_reset_;  // somebody zeroed them, all four: what had moved before that nobody knows
+    return;
+  }
   Count original_bytes;
   Count original_packets;
   Count reply_bytes;
   Count reply_packets;
   if (seen.original_counters) {
-    original_bytes = Count(increase(seen.original_counters->bytes, before->original.bytes));
-    original_packets = Count(increase(seen.original_counters->packets, before->original.packets));
+    original_bytes = Count(seen.original_counters->bytes - before->original.bytes);
+    original_packets = Count(seen.original_counters->packets - before->original.packets);
   }
   if (seen.reply_counters) {
-    reply_bytes = Count(increase(seen.reply_counters->bytes, before->reply.bytes));
-    reply_packets = Count(increase(seen.reply_counters->packets, before->reply.packets));
+    reply_bytes = Count(seen.reply_counters->bytes - before->reply.bytes);
+    reply_packets = Count(seen.reply_counters->packets - before->reply.packets);
   }
   record.bytes_from_vpc = dnat_view ? reply_bytes : original_bytes;
   record.pkts_from_vpc = dnat_view ? reply_packets : original_packets;
   record.bytes_from_pub = dnat_view ? original_bytes : reply_bytes;
   record.pkts_from_pub = dnat_view ? original_packets : reply_packets;
+}
+
+// Gives the first record of a session a seq and times by which its id is its own. Two sessions cannot be
+// between the same ends at once, so of those that begin in one millisecond only the last outlives it; that
+// one is numbered only where its record comes before it is known which that is, with a `start`.
+void RecordMaker::number_twin(SessionRecord& record) {
+  SessionRecord beginning = record;
+  beginning.event = RecordEvent::kStart;
+  if (!beginning.session_start) beginning.session_start = record.end_time;
+  for (;;) {
+    const std::uint32_t twin = twins_.next(derive_session_id(beginning));
+    if (twin <= kMaxTwin) {
+      record.seq = twin << kSeqBits;
+      return;
+    }
+    // More than a kernel with stamps can tell of: it is said of the next millisecond.
+    ++*beginning.session_start;
+    if (record.session_start) record.session_start = beginning.session_start;
+    record.start_time = record.end_time = *beginning.session_start;
+  }
 }
 
 void RecordMaker::emit(SessionRecord& record) {
@@ -81,14 +106,20 @@ void RecordMaker::start(Session<Family>& session) {
   SessionRecord record = describe(session);
   record.event = RecordEvent::kStart;
   record.start_time = record.end_time = session.begin;
+  number_twin(record);
+  if (session.begin != record.start_time) session.clear(Session<Family>::kStartFromKernel);
+  session.begin = record.start_time;
   emit(record);
   session.set(Session<Family>::kStartPinned | Session<Family>::kStartReported);
+  if (record.seq != 0)
+    session.history =
+        add_history({.original = {}, .reply = {}, .reported_until = session.begin, .seq = record.seq + 1});
 }
 
 template <typename Family>
 void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown, UnixMs end, bool always) {
   const History* const before = history(session.history);
-  if (before != nullptr && before->reported_until >= end) return;
+  if (before != nullptr && (before->reported_until >= end || (before->seq & kMaxSeq) == kMaxSeq)) return;
 
   SessionRecord record = describe(session);
   record.event = RecordEvent::kInterim;
@@ -96,7 +127,9 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   if (shown != nullptr) set_traffic(*shown, before, is_dnat_view(session.nat_status), record);
   const bool idle = record.pkts_from_vpc == Count(0) && record.pkts_from_pub == Count(0) &&
                     record.bytes_from_vpc == Count(0) && record.bytes_from_pub == Count(0);
-  if (idle && !always) return;
+  const UnixMs last = before != nullptr ? before->reported_until : session.begin;
+  const bool due = end + 2 * window_ > last + kIdleLimit;  // 2: the dump of the next window may fail
+  if (idle && !always && !due) return;
   emit(record);
 
   session.set(Session<Family>::kStartPinned);
@@ -118,6 +151,7 @@ void RecordMaker::end(Session<Family>& session, const ConntrackEvent* destroy, R
   set_slice(session, end, record);
   if (destroy != nullptr)
     set_traffic(*destroy, history(session.history), is_dnat_view(session.nat_status), record);
+  if (is_momentary(record)) number_twin(record);
   emit(record);
   if (session.history != kNoHistory) histories_.release(session.history);
   session.history = kNoHistory;
@@ -152,7 +186,8 @@ void RecordMaker::adopt(Session<Family>& session, OpenSessions& open) {
     session.clear(S::kStartFromKernel);
   }
   session.set(S::kStartPinned | S::kStartReported);
-  const bool whole = known->bytes_from_vpc.known();
+  const bool whole = known->bytes_from_vpc.known() && known->pkts_from_vpc.known() &&
+                     known->bytes_from_pub.known() && known->pkts_from_pub.known();
   const Counters vpc =
       whole ? Counters{known->pkts_from_vpc.value(), known->bytes_from_vpc.value()} : Counters();
   const Counters pub =

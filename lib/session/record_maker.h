@@ -12,6 +12,7 @@
 #include "session/session.h"
 #include "session/settings.h"
 #include "session/slab.h"
+#include "session/twin_numbers.h"
 #include "session/vpc_map.h"
 
 namespace natsession {
@@ -32,7 +33,8 @@ class RecordMaker {
   void start(Session<Family>& session);
 
   // A slice of a live session ends at `end`. `shown` is its dump entry, null when no dump showed it. Nothing
-  // is written for a slice that was reported already, nor, unless `always`, for one in which nothing moved.
+  // is written for a slice that was reported already, nor, unless `always` or for a day there was no record,
+  // for one in which nothing moved.
   template <typename Family>
   void interim(Session<Family>& session, const ConntrackEvent* shown, UnixMs end, bool always);
 
@@ -71,7 +73,7 @@ class RecordMaker {
   template <typename Family>
   void set_slice(const Session<Family>& session, UnixMs end, SessionRecord& record) const;
   void set_traffic(const ConntrackEvent& seen, const History* before, bool dnat_view, SessionRecord& record);
-  [[nodiscard]] std::uint64_t increase(std::uint64_t now, std::uint64_t before);
+  void number_twin(SessionRecord& record);
   void emit(SessionRecord& record);
 
   RecordMode mode_;
@@ -80,6 +82,7 @@ class RecordMaker {
   VpcMap vpcs_;
   RecordOutput& output_;
   Slab<History> histories_;
+  TwinNumbers twins_;
   RecordCounts records_;
   std::uint64_t counters_reset_ = 0;
 };

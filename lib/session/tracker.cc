@@ -51,7 +51,9 @@ void learn(Session<Family>& session, const ConntrackEvent& event) {
 Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, VpcMap vpcs, RecordOutput& output)
     : mode_(settings.records),
       max_sessions_(settings.max_sessions),
-      maker_(settings.records, settings.window, origin, std::move(vpcs), output) {}
+      maker_(settings.records, settings.window, origin, std::move(vpcs), output),
+      destroys_(settings.destroys),
+      vanished_limit_(settings.max_vanished / 2) {}
 
 template <>
 FlowTable<V4>& Tracker::table() {
@@ -153,16 +155,12 @@ void Tracker::handle_new(const ConntrackEvent& event, const FlowKey<Family>& key
       return;
     }
     ++counters_.reused;
-    close_vanished(*session, hash, time_of(event, now_));
+    close_gone(*session, hash, time_of(event, now_));
   }
   vanished_young_.erase(hash);
   vanished_old_.erase(hash);
 
-  Session<Family> unfollowed{};
-  unfollowed.key = key;
-  unfollowed.history = Slab<History>::kNone;
-  Session<Family>* const session = follow(key, hash);
-  begin_with(session != nullptr ? *session : unfollowed, event);
+  if (Session<Family>* const session = follow(key, hash); session != nullptr) begin_with(*session, event);
 }
 
 template <typename Family>
@@ -189,11 +187,16 @@ void Tracker::handle_destroy(const ConntrackEvent& event, const FlowKey<Family>&
     table<Family>().erase(*session, hash);
     return;
   }
-  if (session != nullptr) {
+  if (session != nullptr && to_ms(*event.start) > session->begin) {
     ++counters_.reused;
-    close_vanished(*session, hash, event.start ? to_ms(*event.start) : end);
-  } else if (was_closed_as_vanished(event, hash, false)) {
+    close_gone(*session, hash, to_ms(*event.start));
+  } else if (session != nullptr) {
+    session->clear(Session<Family>::kNewSeen);  // a dump showed it already; its own NEW is behind this event
+  }
+  if (was_closed_as_vanished(event, hash, /*by_stamp=*/session != nullptr)) {
     ++counters_.late_destroys;
+    vanished_young_.erase(hash);
+    vanished_old_.erase(hash);
     return;
   }
 
@@ -209,13 +212,26 @@ void Tracker::handle_destroy(const ConntrackEvent& event, const FlowKey<Family>&
 
 template <typename Family>
 void Tracker::close_vanished(Session<Family>& session, std::uint64_t hash, UnixMs end) {
-  ++counters_.vanished;
-  if (vanished_young_.size() >= kVanishedLimit) {
-    vanished_old_.swap(vanished_young_);
-    vanished_young_.clear();
-  }
   const bool stamped = session.has(Session<Family>::kStartFromKernel);
   vanished_young_[hash] = stamped ? session.begin.time_since_epoch().count() : kNoStamp;
+  close_gone(session, hash, end);
+}
+
+bool Tracker::can_remember_vanished() {
+  if (vanished_young_.size() < vanished_limit_) return true;
+  vanished_young_since_ = std::min(vanished_young_since_, now_);  // a clock that was set back
+  if (destroys_ && now_ - vanished_young_since_ < kVanishedKept) return false;
+  vanished_old_.swap(vanished_young_);
+  vanished_young_.clear();
+  vanished_young_since_ = now_;
+  return true;
+}
+
+// Without the memory of close_vanished(): for a session whose key is used again. No DESTROY of it can come
+// any more, for until then its key would have stayed its own.
+template <typename Family>
+void Tracker::close_gone(Session<Family>& session, std::uint64_t hash, UnixMs end) {
+  ++counters_.vanished;
   maker_.end(session, nullptr, RecordReason::kVanished, std::max(end, session.begin));
   table<Family>().erase(session, hash);
 }
@@ -254,11 +270,9 @@ void Tracker::handle_dump_entry(const ConntrackEvent& entry) {
   if (ended_in_pass_.contains(hash)) return;
 
   Session<Family>* session = table<Family>().find(key, hash);
-  if (session != nullptr && !same_start(*session, entry)) {
-    ++counters_.reused;
-    close_vanished(*session, hash, to_ms(*entry.start));
-    session = nullptr;
-  }
+  // Another one on its key: its DESTROY and the NEW of this one are queued, or the sweep tells that it is
+  // gone.
+  if (session != nullptr && !same_start(*session, entry)) return;
   if (session == nullptr) {
     if (was_closed_as_vanished(entry, hash, true)) return;
     session = follow(key, hash);
@@ -308,7 +322,7 @@ bool Tracker::sweep(std::uint32_t count) {
 
 // Whole dumps show every session that is there: what an earlier run left open and none has shown is over.
 bool Tracker::sweep_open_before(std::uint32_t count) {
-  if (!proves_absence_) return true;
+  if (!proves_absence_ || delayed_) return true;
   for (; count > 0 && !open_before_.empty(); --count) {
     ++counters_.vanished;
     maker_.vanished(*open_before_.take_any(), to_ms(now_));
@@ -334,6 +348,7 @@ void Tracker::sweep_one(Session<Family>& session) {
     if (!delayed_) wants_confirmation_ = true;
     return;
   }
+  if (!can_remember_vanished()) return;
   const bool in_closed_window = purpose_.close && session.begin < *purpose_.close;
   close_vanished(session, hash_key(session.key), in_closed_window ? *purpose_.close : to_ms(now_));
 }

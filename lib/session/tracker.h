@@ -28,6 +28,8 @@ struct TrackerSettings {
   // Sessions beyond these are not followed: they still get their end record from DESTROY, but no interim
   // ones.
   std::size_t max_sessions = 16'000'000;
+  std::size_t max_vanished = 1'000'000;  // how many that vanished are remembered, for a DESTROY after all
+  bool destroys = true;                  // DESTROY is subscribed to
 };
 
 // What a dump is for.
@@ -113,6 +115,9 @@ class Tracker final : public EventSource::Handler {
   template <typename Family>
   void close_vanished(Session<Family>& session, std::uint64_t hash, UnixMs end);
   template <typename Family>
+  void close_gone(Session<Family>& session, std::uint64_t hash, UnixMs end);
+  [[nodiscard]] bool can_remember_vanished();
+  template <typename Family>
   void sweep_one(Session<Family>& session);
   bool sweep_open_before(std::uint32_t count);
   [[nodiscard]] bool was_closed_as_vanished(const ConntrackEvent& event, std::uint64_t hash,
@@ -140,9 +145,13 @@ class Tracker final : public EventSource::Handler {
   tsl::robin_set<std::uint64_t> ended_in_pass_;  // key hashes: a dump entry that is older than its DESTROY
 
   // Sessions that were closed as vanished, for a DESTROY that comes after all: key hash to the kernel's start
-  // in ms, or kNoStamp. Two generations; the older one is dropped when the younger is full.
+  // in ms, or kNoStamp. Two generations. When the younger is full the older one is dropped, if no DESTROY can
+  // be on its way any more for any in it; else sessions that are missing wait.
   static constexpr std::int64_t kNoStamp = INT64_MIN;
-  static constexpr std::size_t kVanishedLimit = 500'000;
+  static constexpr std::chrono::seconds kVanishedKept{60};
+  bool destroys_;
+  std::size_t vanished_limit_;     // of a generation
+  UnixNs vanished_young_since_{};  // when the older one was last added to
   tsl::robin_map<std::uint64_t, std::int64_t> vanished_young_;
   tsl::robin_map<std::uint64_t, std::int64_t> vanished_old_;
 

@@ -25,17 +25,17 @@ constexpr const char* kShell = "/bin/sh";
 constexpr int kCannotRun = 126;
 constexpr int kNotFound = 127;
 
-// What systemd tells this program only.
-constexpr std::array<std::string_view, 6> kNotForChildren{
-    "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "LISTEN_FDS=", "LISTEN_PID=", "LISTEN_FDNAMES="};
+constexpr std::array<std::string_view, 4> kForEveryChild{"PATH", "HOME", "LANG", "TZ"};
 
-std::vector<char*> environment_for_child() {
+std::vector<char*> environment_for_child(const std::vector<std::string>& variables) {
   std::vector<char*> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
-    const auto begins_text = [&](std::string_view name) { return text.starts_with(name); };
-    if (std::none_of(kNotForChildren.begin(), kNotForChildren.end(), begins_text))
-      environment.push_back(*entry);
+    const std::string_view name = text.substr(0, text.find('='));
+    const auto has = [&](const auto& names) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (has(kForEveryChild) || has(variables)) environment.push_back(*entry);
   }
   environment.push_back(nullptr);
   return environment;
@@ -85,7 +85,8 @@ std::string ChildProcess::End::to_string() const {
   return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 
-Result<ChildProcess> ChildProcess::start(const std::string& command) {
+Result<ChildProcess> ChildProcess::start(const std::string& command,
+                                         const std::vector<std::string>& variables) {
   std::array<int, 2> ends{-1, -1};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("pipe", errno, ErrorKind::kUnavailable);
   UniqueFd reading(ends[0]);
@@ -99,7 +100,7 @@ Result<ChildProcess> ChildProcess::start(const std::string& command) {
   std::string option = "-c";
   std::string text = command;
   const std::array<char*, 4> arguments{shell.data(), option.data(), text.data(), nullptr};
-  const std::vector<char*> environment = environment_for_child();
+  const std::vector<char*> environment = environment_for_child(variables);
 
   const pid_t pid = ::fork();
   if (pid < 0) return system_error("fork", errno, ErrorKind::kUnavailable);

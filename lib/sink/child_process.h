@@ -1,8 +1,9 @@
 // ChildProcess: a shell command, fed through its standard input.
 //
 // It runs by /bin/sh -c in a process group of its own, without capabilities. Its standard output goes
-// nowhere, its standard error is this program's, and it inherits no other descriptor. The program ignores
-// SIGPIPE.
+// nowhere, its standard error is this program's, and it inherits no other descriptor. Of the environment it
+// has PATH, HOME, LANG, TZ and what it is given by name: what else is there may be another sink's secret. The
+// program ignores SIGPIPE.
 // Threads: one at a time.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -36,7 +38,8 @@ class ChildProcess {
   };
 
   // Errors: kUnavailable if there can be no pipe or process.
-  [[nodiscard]] static Result<ChildProcess> start(const std::string& command);
+  [[nodiscard]] static Result<ChildProcess> start(const std::string& command,
+                                                  const std::vector<std::string>& variables = {});
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&&) = delete;
   ~ChildProcess();  // kills it, unless it has been stopped

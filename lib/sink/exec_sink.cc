@@ -13,7 +13,26 @@ constexpr std::size_t kLineBytes = 256 << 10;
 constexpr std::chrono::milliseconds kEndsSoon{200};
 
 std::span<const Option<ExecSettings>> exec_options() {
+  const auto parse_names = [](std::string_view text) -> Result<std::vector<std::string>> {
+    std::vector<std::string> names;
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find(',', begin), text.size());
+      names.emplace_back(text.substr(begin, end - begin));
+      begin = end + 1;
+      if (!names.back().empty() && names.back().find_first_of("= ") == std::string::npos) continue;
+      return Error{ErrorKind::kUsage,
+                   "'" + std::string(text) + "' names no variables of the environment: write NAME,NAME"};
+    }
+    return names;
+  };
+  const auto names_text = [](const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
+    return text;
+  };
   static const Option<ExecSettings> kTable[] = {
+      {"env", "NAME,...", "variables of the environment that the command gets beside PATH, HOME, LANG and TZ",
+       parsed_option(&ExecSettings::variables, parse_names, names_text)},
       {"timeout", "TIME", "for a command that reads nothing",
        time_option(&ExecSettings::timeout, {std::chrono::milliseconds(100), std::chrono::minutes(5)})},
   };
@@ -84,7 +103,7 @@ Result<void> ExecSink::flush() {
 }
 
 std::optional<Answer> ExecSink::start() {
-  auto started = ChildProcess::start(settings_.command);
+  auto started = ChildProcess::start(settings_.command, settings_.variables);
   if (!started)
     return Answer::retry_later(0, "start '" + settings_.command + "': " + started.error().message);
   child_.emplace(std::move(*started));

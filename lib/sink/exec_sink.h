@@ -33,6 +33,7 @@ struct ExecSettings {
   std::string command;
   EncoderOptions options;
   std::chrono::milliseconds timeout{10'000};
+  std::vector<std::string> variables = {};  // of the environment, by name
   ChildProcess::Patience patience;
 };
 

@@ -116,7 +116,7 @@ FileSink::~FileSink() {
 }
 
 Answer FileSink::deliver(std::span<const SessionRecord> records) {
-  mend_if_deleted();
+  if (auto mended = mend(); !mended) return Answer::retry_later(0, mended.error().message);
   rotate_if_period_is_over();
   std::size_t taken = 0;
   while (true) {
@@ -147,7 +147,7 @@ Result<void> FileSink::reopen() {
 }
 
 Result<void> FileSink::flush() {
-  mend_if_deleted();
+  if (auto mended = mend(); !mended) return mended;
   rotate_if_period_is_over();
   const StreamWriter::Written written = writer_.finish(file_.fd.get());
   file_.size += written.bytes;
@@ -165,6 +165,7 @@ std::int64_t FileSink::period_of(UnixNs time) const {
 void FileSink::start_in(LogFile file) {
   file_ = std::move(file);
   period_ = period_of(file_.size > 0 ? file_.last_written : clock_.now());
+  other_header_ = file_.size > 0 && !begins_with(settings_.path, writer_.header());
   writer_.begin(file_.size == 0 ? writer_.header()
                 : file_.torn    ? std::string_view("\n")
                                 : std::string_view());
@@ -183,6 +184,57 @@ void FileSink::leave_whole_lines() {
     notice(operation() + ": the last line of the file that was left is not whole");
   }
   writer_.forget_record_under_way();
+}
+
+// Errors: records cannot go on in this file.
+Result<void> FileSink::mend() {
+  mend_if_truncated();
+  mend_if_deleted();
+  while (other_header_) {
+    if (auto left = leave_other_header(); !left) return left;
+  }
+  return {};
+}
+
+// Somebody took away what the file held, and perhaps has a copy: what comes next begins it anew.
+void FileSink::mend_if_truncated() {
+  struct stat status {};
+  if (!file_.regular || fstat(file_.fd.get(), &status) != 0) return;
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (size >= file_.size) return;
+  file_.size = size;
+  writer_.forget_record_under_way();
+  auto file = LogFile::open(settings_.path, settings_.mode);
+  if (file) {
+    start_in(std::move(*file));
+  } else {
+    notice(settings_.path + " was truncated, and cannot be opened again: " + file.error().message);
+  }
+}
+
+Result<void> FileSink::leave_other_header() {
+  std::error_code error;
+  const std::string path = std::filesystem::canonical(settings_.path, error).string();
+  struct stat status {};
+  const bool still_there = !error && stat(path.c_str(), &status) == 0 && status.st_dev == file_.device &&
+                           status.st_ino == file_.inode;
+  if (!still_there) return reopen();
+  const auto away = name_rotated(path + ".other-header", clock_.now());
+  const int failure = !away ? 0 : ::rename(path.c_str(), away->c_str()) != 0 ? errno : 0;
+  if (!away || failure != 0) {
+    const std::string why = !away ? away.error().message : system_error("rename it", failure).message;
+    return Error{ErrorKind::kIo,
+                 settings_.path + " begins with another header, of other fields: move it away, or log to " +
+                     "another file; " + why};
+  }
+  auto file = LogFile::open(settings_.path, settings_.mode);
+  if (!file) {
+    ::rename(away->c_str(), path.c_str());
+    return file.error();
+  }
+  start_in(std::move(*file));
+  notice(settings_.path + " began with another header, of other fields: it is " + *away + " now");
+  return {};
 }
 
 // Somebody removed the file. What would be written to it now, nobody could ever read.

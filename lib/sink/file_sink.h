@@ -1,6 +1,8 @@
 // FileSink: records as lines appended to a file, with rotation by size or time. No line is torn: a rotation
 // comes between two records, the last line of a file that a crash cut is ended first, and a record that did
-// not fit on the disk is completed, or taken away again before the file is left.
+// not fit on the disk is completed, or taken away again before the file is left. A header stands at the
+// beginning of each file, also of one that somebody truncates (logrotate's copytruncate); what begins with
+// another one, of other fields, is renamed to PATH.other-header.TIME before the first record.
 //
 // Threads: as sink.h says. Compression and removal of rotated files run on a thread of their own
 // (rotated_files.h).
@@ -63,7 +65,10 @@ class FileSink final : public Sink {
   [[nodiscard]] std::int64_t period_of(UnixNs time) const;
   void start_in(LogFile file);
   void leave_whole_lines();
+  Result<void> mend();
+  void mend_if_truncated();
   void mend_if_deleted();
+  Result<void> leave_other_header();
   void rotate_if_period_is_over();
   bool rotate();
   Result<void> try_rotate();
@@ -76,8 +81,9 @@ class FileSink final : public Sink {
   const Clock& clock_;
   StreamWriter writer_;
   LogFile file_;
-  std::string real_path_;    // without symbolic links: where rotated files lie
-  std::int64_t period_ = 0;  // of rotate_time, in which the file's records were written
+  std::string real_path_;      // without symbolic links: where rotated files lie
+  std::int64_t period_ = 0;    // of rotate_time, in which the file's records were written
+  bool other_header_ = false;  // the file begins otherwise than it should: nothing of ours belongs in it
   std::string notice_;
   std::chrono::nanoseconds look_again_at_{};    // steady: for the file's own disappearance
   std::chrono::nanoseconds rotate_again_at_{};  // steady: after a rotation that failed

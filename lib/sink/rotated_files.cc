@@ -181,6 +181,14 @@ Result<std::string> name_rotated(const std::string& path, UnixNs now) {
   return path_of(path, turn);
 }
 
+bool begins_with(const std::string& path, std::string_view text) {
+  if (text.empty()) return true;
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  std::string found(text.size(), '\0');
+  const ssize_t count = fd ? pread(fd.get(), found.data(), found.size(), 0) : -1;
+  return count < 0 || std::string_view(found).substr(0, static_cast<std::size_t>(count)) == text;
+}
+
 Housekeeper::Housekeeper(std::string path, Compression compression, std::size_t keep)
     : path_(std::move(path)), compression_(compression), keep_(keep) {}
 

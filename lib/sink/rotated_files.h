@@ -47,6 +47,9 @@ struct RotatedFile {
 // A name for `path` rotated at `now`, behind all others of that second.
 [[nodiscard]] Result<std::string> name_rotated(const std::string& path, UnixNs now);
 
+// Whether the file begins with `text`. One that may not be read is believed to.
+[[nodiscard]] bool begins_with(const std::string& path, std::string_view text);
+
 class Housekeeper {
  public:
   // `path` is the sink's own file; `keep` rotated files stay, 0: all.

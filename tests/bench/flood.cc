@@ -2,6 +2,7 @@
 //
 // Usage: flood insert COUNT [TIMEOUT_SECONDS]   COUNT UDP sessions, each with addresses and ports of its own
 //        flood steady RATE SECONDS              RATE sessions a second, each deleted after two seconds
+//        flood again COUNT                      one session, made and deleted so many times
 //        flood flush                            deletes the whole table
 //        flood pulse SECONDS                    for so long keeps a few thousand sessions that end soon
 // insert prints how many were made a second, flush how long it took. nf_conntrack_max must leave room for
@@ -182,6 +183,24 @@ int steady(mnl_socket* socket, std::uint32_t rate, std::uint32_t seconds) {
   return errors.count == 0 ? 0 : 1;
 }
 
+int again(mnl_socket* socket, std::uint32_t count) {
+  std::vector<char> batch(kBatchBytes + 1024);
+  Errors errors;
+  for (std::uint32_t made = 0; made < count;) {
+    std::size_t used = 0;
+    for (; made < count && used < kBatchBytes; ++made) {
+      used += put_session(batch.data() + used, 0, 600);
+      used += put_end(batch.data() + used, 0);
+    }
+    if (mnl_socket_sendto(socket, batch.data(), used) < 0) {
+      std::perror("flood: send");
+      return 1;
+    }
+    read_errors(socket, errors);
+  }
+  return errors.count == 0 ? 0 : 1;
+}
+
 int flush(mnl_socket* socket) {
   std::vector<char> buffer(4096);
   nlmsghdr* const header = begin_message(buffer.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
@@ -227,10 +246,12 @@ int main(int argc, char** argv) {
     return steady(socket, static_cast<std::uint32_t>(std::atoi(argv[2])),
                   static_cast<std::uint32_t>(std::atoi(argv[3])));
   }
+  if (command == "again" && argc > 2) return again(socket, static_cast<std::uint32_t>(std::atoi(argv[2])));
   if (command == "flush") return flush(socket);
   if (command == "pulse" && argc > 2) return pulse(socket, std::atoi(argv[2]));
-  std::fprintf(stderr,
-               "usage: flood insert COUNT [TIMEOUT_SECONDS] | flood steady RATE SECONDS | flood flush | "
-               "flood pulse SECONDS\n");
+  std::fprintf(
+      stderr,
+      "usage: flood insert COUNT [TIMEOUT_SECONDS] | flood steady RATE SECONDS | flood again COUNT | "
+      "flood flush | flood pulse SECONDS\n");
   return 2;
 }

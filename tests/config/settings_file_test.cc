@@ -159,6 +159,36 @@ TEST_CASE("a syntax error is told with file, line and column", "[config][file]")
   CHECK(SettingsFolder("x = " + std::string(100'000, '[')).message().starts_with("natsessiond.toml:1:"));
 }
 
+TEST_CASE("nesting that would be too much for the parser's stack is refused before it", "[config][file]") {
+  std::string dotted = "a", spaced = "a", arrays;
+  for (int i = 0; i < 50'000; ++i) {
+    dotted += ".a";
+    spaced += " . \"a\"";
+    arrays += "[";
+  }
+  const std::string dots = ": more than 64 dots in a line's keys: not a configuration file";
+  CHECK(SettingsFolder("\n" + dotted + " = 1\n").message() == "natsessiond.toml:2" + dots);
+  CHECK(SettingsFolder(spaced + " = 1\n").message() == "natsessiond.toml:1" + dots);
+  CHECK(SettingsFolder("tune = true\n[" + dotted + "]\n").message() == "natsessiond.toml:2" + dots);
+  CHECK(SettingsFolder("x = " + arrays).message() ==
+        "natsessiond.toml:1: more than 64 brackets in one another: not a configuration file");
+}
+
+TEST_CASE("dots and brackets in strings and comments are no nesting", "[config][file]") {
+  const std::string dots(70, '.');
+  const std::string open(70, '[');
+  const auto instance = [](const std::string& text) {
+    return SettingsFolder("instance = " + text).config().instance;
+  };
+  CHECK(instance("\"" + dots + open + "\\\"" + dots + "\" # " + dots + open) == dots + open + "\"" + dots);
+  CHECK(instance("'" + dots + "\\' # '" + dots + open) == dots + "\\");
+  CHECK(instance("\"\"\"" + dots + "\"" + open + "\"\"\"\"\nwindow = \"5m\"") == dots + "\"" + open + "\"");
+  CHECK(instance("'''" + dots + "'" + open + "'''\n") == dots + "'" + open);
+  std::string sinks = "sink = [";
+  for (int i = 0; i < 30; ++i) sinks += "'file:/var/log/a.b.c." + std::to_string(i) + "', ";
+  CHECK(told(SettingsFolder(sinks + "]\n").config(), "sink").size() == 30);
+}
+
 TEST_CASE("a fault in a drop-in is told with the drop-in's name", "[config][file]") {
   SettingsFolder folder("");
   folder.write("conf.d/a.toml", "windo = \"5m\"\n");

@@ -115,6 +115,27 @@ TEST_CASE("a namespace is entered by name, path or process, and left again", "[c
              Catch::Contains("no such namespace") && Catch::Contains(name));
 }
 
+TEST_CASE("a namespace is known by what it is, whatever it is called", "[conntrack][lab]") {
+  const TempDir directory;
+  std::optional<NamespaceFile> by_path;
+  const Sleeper at_home;
+  {
+    const PrivateNetwork network;
+    if (!network.entered()) return;
+    by_path.emplace(directory.file("net"));
+    const Sleeper inside;
+    const auto by_process = NetworkNamespace::identify(inside.name());
+    REQUIRE(by_process);
+    CHECK(*by_process == *NetworkNamespace::identify(directory.file("net")));
+    CHECK(*by_process == *NetworkNamespace::identify(""));
+    CHECK_FALSE(*by_process == *NetworkNamespace::identify(at_home.name()));
+  }
+  CHECK(*NetworkNamespace::identify("") == *NetworkNamespace::identify(at_home.name()));
+  const auto nowhere = NetworkNamespace::identify("no-such");
+  REQUIRE_FALSE(nowhere);
+  CHECK(nowhere.error().kind == ErrorKind::kUsage);
+}
+
 TEST_CASE("sysctls are read and tuned in the thread's own namespace", "[conntrack][lab]") {
   const auto outside = read_sysctl("net.netfilter.nf_conntrack_acct");
   {

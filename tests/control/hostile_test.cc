@@ -81,8 +81,42 @@ TEST_CASE("more connections than allowed wait, and are served when the idle ones
   for (int i = 0; i < 3; ++i) CHECK(target.answers());
 }
 
+TEST_CASE("many slow connections keep nobody waiting until their time is over", "[control][hostile]") {
+  Target target(
+      {.connections = 16, .duration = std::chrono::minutes(1), .hurry = std::chrono::milliseconds(20)});
+  std::deque<HttpTalk> slow;
+  const bool ask = GENERATE(false, true);
+  target.handler.live.sessions.assign(1500, sample_session());  // more than a socket takes
+  for (int i = 0; i < 200; ++i) {
+    slow.emplace_back(target.path);
+    slow.back().send(ask ? "GET /sessions?limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n" : "GET /sta");
+  }
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 3; ++i) CHECK(target.answers());
+  CHECK(std::chrono::steady_clock::now() - begun < kPatience);
+}
+
+TEST_CASE("who is slow alone is not hurried for the crowd of another address", "[control][hostile]") {
+  FakeHandler handler;
+  handler.told = sample_status();
+  ControlServer server({.socket_path = "",
+                        .group = "",
+                        .metrics = HostPort{"127.0.0.1", 0},
+                        .limits = {.connections = 16, .hurry = std::chrono::milliseconds(20)}});
+  REQUIRE(server.listen());
+  REQUIRE(server.start(handler));
+  HttpTalk alone(server.metrics_port(), 1);
+  alone.send("GET /metrics HTTP/1.1\r\n");
+  std::deque<HttpTalk> crowd;
+  for (int i = 0; i < 100; ++i) crowd.emplace_back(server.metrics_port(), 2);
+  CHECK(is_closed(crowd.front()));
+  CHECK(ask(server.metrics_port(), "GET", "/metrics").status == 200);
+  alone.send("Host: x\r\n\r\n");
+  CHECK(parse_reply(alone.read_all()).status == 200);
+}
+
 TEST_CASE("many connections that ask at once are all answered", "[control][hostile]") {
-  Target target({.connections = 8, .duration = std::chrono::seconds(30)});
+  Target target({.connections = 8, .duration = std::chrono::seconds(30), .hurry = std::chrono::seconds(30)});
   std::deque<HttpTalk> many;
   for (int i = 0; i < 100; ++i) {
     many.emplace_back(target.path);

@@ -25,9 +25,13 @@ class HttpTalk {
     std::memcpy(address.sun_path, path.data(), path.size());
     connect_to(&address, sizeof address);
   }
-  explicit HttpTalk(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // From 127.0.0.`host`.
+  explicit HttpTalk(std::uint16_t port, std::uint32_t host = 1)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xFFU) | host);
+    ::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     connect_to(&address, sizeof address);

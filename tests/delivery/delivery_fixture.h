@@ -90,6 +90,7 @@ class DeliveryFixture {
         "here", std::move(ledger));
     producer = &core->add_producer();
     REQUIRE(core->open());
+    core->begin();
     jobs = core->jobs();
   }
   void restart(std::vector<FlakySink::Script> scripts = {}) {

@@ -23,7 +23,8 @@ constexpr auto kLongEnough = 60s;  // a limit that is never reached unless somet
 
 // Retries quickly: these tests are about threads, not about time.
 DeliverySettings quick(std::size_t queue_batches = 64) {
-  return {.queue_batches = queue_batches, .retry_first = 100us, .retry_limit = 1ms};
+  return {
+      .queue_batches = queue_batches, .retry_first = 100us, .retry_limit = 1ms, .ledger_grace = kLongEnough};
 }
 
 void wait_until(const std::function<bool()>& condition) {
@@ -286,6 +287,34 @@ TEST_CASE("what a sink does not take before the stop is there after the next sta
   CHECK(tally.next == 3500);
 }
 
+TEST_CASE("with a ledger a stop waits for no sink once all is written", "[delivery][threads]") {
+  World world(true);
+  DeliverySettings settings = quick();
+  settings.ledger_grace = 10ms;
+  const bool hangs = GENERATE(false, true);
+  const auto latch = std::make_shared<Latch>();
+  if (hangs) {
+    world.stuck(latch);
+  } else {
+    world.flaky(FlakySink::Script(100'000, Answer::retry_later(0, "no room")));
+  }
+  world.start(settings);
+  collect(*world.producer, 0, 3000);
+  if (hangs) latch->wait_for_a_waiter();
+  const auto began = std::chrono::steady_clock::now();
+  int looks = 0;
+  const Drained drained = world.threads->drain_and_stop(kLongEnough, [&] { ++looks; });
+  CHECK(std::chrono::steady_clock::now() - began < kLongEnough / 2);
+  CHECK(looks > 0);
+  CHECK(drained);
+  CHECK(drained.any_hung() == hangs);
+  REQUIRE(drained.kept.size() == 1);
+  CHECK(drained.kept[0].records == 3000);
+  latch->release();
+  world.end();
+  if (hangs) wait_until([&] { return world.captures[0]->seen().destroyed; });
+}
+
 TEST_CASE("a sink that hangs for ever delays neither the others nor the end of the program",
           "[delivery][threads]") {
   const bool with_ledger = GENERATE(false, true);
@@ -322,7 +351,9 @@ TEST_CASE("sinks are disabled and enabled while records come, and every record i
   constexpr std::uint32_t kCount = 60'000;
   World world(with_ledger);
   world.flaky({}, {.records = 300, .linger = 1ms}).start(quick(32));
-  std::thread collector([&] { collect(*world.producer, 0, kCount); });
+  collect(*world.producer, 0, 1);
+  wait_until([&] { return world.status(0).state == DeliveryState::kSuccess; });
+  std::thread collector([&] { collect(*world.producer, 1, kCount); });
   for (int i = 0; i < 20; ++i) {
     REQUIRE(world.delivery->set_enabled("flaky", i % 2 == 1));
     wait_until([&] { return world.status(0).state == DeliveryState::kSuccess; });
@@ -349,6 +380,25 @@ TEST_CASE("a closed sink is told to the program while it runs", "[delivery][thre
   wait_until([&] { return told.load(); });
   CHECK(world.status(0).closed);
   CHECK(world.drain());
+}
+
+TEST_CASE("a thread that finds no memory is told to the program, which stops in order",
+          "[delivery][threads]") {
+  const bool with_ledger = GENERATE(false, true);
+  World world(with_ledger);
+  world.captures.push_back(std::make_shared<Capture>());
+  auto sink = std::make_unique<FlakySink>("flaky", world.captures.back(), FlakySink::Script());
+  std::atomic<int> short_of_memory{2};
+  sink->on_deliver = [&] {
+    if (short_of_memory.fetch_sub(1) > 0) throw std::bad_alloc();
+  };
+  std::atomic<int> told{0};
+  world.add(std::move(sink)).start(quick(), {{}, {}, [&] { ++told; }});
+  collect(*world.producer, 0, 1000);
+  wait_until([&] { return told.load() > 0; });
+  CHECK(world.drain());
+  CHECK(world.captures[0]->count() == 1000);
+  CHECK(told.load() == 1);
 }
 
 TEST_CASE("a delivery that was never started ends quietly", "[delivery][threads]") {

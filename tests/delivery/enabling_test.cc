@@ -101,6 +101,7 @@ TEST_CASE_OF_BOTH_LOGS("enabling a suspended sink is a reason to test it at once
 
 TEST_CASE_OF_BOTH_LOGS("what is so already is no error, and what is not there is", "[delivery][enabling]") {
   TestType rig(sinks({{}, {}}));
+  rig.feed(0, 1);
   CHECK(rig.core->set_enabled("a", true));
   CHECK(rig.status(0).state == DeliveryState::kSuccess);
   const Result<void> unknown = rig.core->set_enabled("c", false);
@@ -128,7 +129,6 @@ TEST_CASE("with a ledger a disabled sink stays so over a restart, and loses noth
   rig.write(10, 20);
   rig.restart();
   CHECK_FALSE(rig.status(0).enabled);
-  CHECK(rig.status(0).state == DeliveryState::kSuccess);
   CHECK(rig.status(1).enabled);
   rig.feed(20, 30);
   CHECK(rig.delivered(0) == numbers(0, 10));
@@ -150,12 +150,12 @@ TEST_CASE("a setting that cannot be stored is refused and changes nothing", "[de
   CHECK(rig.delivered(0) == numbers(0, 5));
 }
 
-TEST_CASE_OF_BOTH_LOGS("a sink that nothing happened to is well", "[delivery][status]") {
+TEST_CASE_OF_BOTH_LOGS("a sink that was not tried yet is not said to be well", "[delivery][status]") {
   TestType rig(sinks({{}}));
   const SinkReport status = rig.status(0);
   CHECK(status.name == "a");
   CHECK(status.enabled);
-  CHECK(to_string(status.state) == "Success");
+  CHECK(to_string(status.state) == "Modifying");
   CHECK((status.code + status.message).empty());
   CHECK_FALSE(status.last_failure_at);
   CHECK_FALSE(status.last_delivery);
@@ -175,6 +175,24 @@ TEST_CASE_OF_BOTH_LOGS("a passing fault shows as Failed with its message, and st
   CHECK(rig.status(0).message == "connect x: Connection refused");
   CHECK(rig.status(0).last_failure_at == failed);
   CHECK(rig.status(0).last_delivery == to_ms(rig.clock.now()));
+}
+
+TEST_CASE_OF_BOTH_LOGS("a sink that refuses all it is offered shows as Failed until it takes something",
+                       "[delivery][status]") {
+  TestType rig(sinks({{Answer::rejected(2, "400: one of them"), Answer::delivered(0),
+                       Answer::rejected(0, "400: all"), Answer::rejected(0, "400: all of them")}}));
+  rig.feed(0, 5);
+  CHECK(rig.status(0).rejected == 1);
+  CHECK(to_string(rig.status(0).state) == "Success");
+  CHECK(rig.status(0).message.empty());
+  rig.feed(5, 7);
+  CHECK(rig.status(0).rejected == 3);
+  CHECK(to_string(rig.status(0).state) == "Failed");
+  CHECK(rig.status(0).message == "400: all of them");
+  CHECK(rig.status(0).last_failure_at == to_ms(rig.clock.now()));
+  rig.feed(7, 8);
+  CHECK(to_string(rig.status(0).state) == "Success");
+  CHECK(rig.status(0).message == "400: all of them");
 }
 
 TEST_CASE_OF_BOTH_LOGS("what waits is counted, and the oldest of it has an age", "[delivery][status]") {

@@ -3,6 +3,7 @@
 #include "delivery/ledger_log.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "delivery/delivery_fixture.h"
 
@@ -266,6 +267,46 @@ TEST_CASE("the cursor of a suspended sink, and that of one that stops, is flushe
   }
   CHECK(flushes(disk) == 1);
   CHECK(rig.cursor(0) == 5);
+}
+
+TEST_CASE("a sink whose cursor is damaged gets nothing and says what would do, and the others go on",
+          "[delivery][ledger_log]") {
+  LedgerRig rig(sinks({{}, {}}));
+  rig.feed(0, 10);
+  rig.run(1);
+  rig.kill();
+  const std::string folder = rig.directory() + "/cursors/";
+  const std::string path = folder + testing::list_directory(folder).at(0);
+  SECTION("both of its slots") {
+    testing::write_file(path, std::string(8192, 'x'));
+  }
+  SECTION("it is a FIFO") {
+    std::filesystem::remove(path);
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  }
+  SECTION("it is a link") {
+    std::filesystem::rename(path, rig.directory() + "/elsewhere");
+    std::filesystem::create_symlink(rig.directory() + "/elsewhere", path);
+  }
+  rig.build();
+  rig.feed(10, 20);
+  rig.run(1);
+  CHECK(rig.delivered(0) == numbers(0, 10));
+  CHECK(rig.delivered(1) == numbers(0, 20));
+  CHECK(rig.status(0).state == DeliveryState::kFailed);
+  CHECK(rig.status(0).message.find(path) != std::string::npos);
+  CHECK(rig.status(0).message.find("remove that file and restart") != std::string::npos);
+  CHECK(rig.status(1).state == DeliveryState::kSuccess);
+  CHECK(rig.report_kinds() == std::vector{RKind::kPlaceLost});
+  CHECK(rig.closings.empty());
+  rig.stop();
+  CHECK(rig.run(0).kind == Kind::kDone);
+  rig.kill();
+  std::filesystem::remove(path);
+  rig.build();
+  rig.feed(20, 30);
+  CHECK(rig.delivered(0).back() == 29);
+  CHECK(rig.status(0).state == DeliveryState::kSuccess);
 }
 
 TEST_CASE("a cursor that cannot be stored is told once, and delivery goes on", "[delivery][ledger_log]") {

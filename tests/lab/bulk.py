@@ -66,6 +66,10 @@ class Flood:
         """Returns how many sessions were made."""
         return self._count_made(*self._background.communicate())
 
+    def again(self, count):
+        """One session, made and deleted so many times, several in each millisecond."""
+        run(*self._command("again", count))
+
     def flush(self):
         """Deletes the whole table: every session in it ends."""
         run(*self._command("flush"))

@@ -9,6 +9,11 @@ def program():
     return os.path.join(os.path.dirname(os.path.abspath(os.environ["NATSESSION"])), "natsessionctl")
 
 
+def run(*arguments):
+    """The output of natsessionctl, however it ends."""
+    return subprocess.run([program(), *map(str, arguments)], capture_output=True, text=True, timeout=60).stdout
+
+
 def ask(*arguments, status=0):
     """The output of natsessionctl; it must end with `status`."""
     done = subprocess.run([program(), *map(str, arguments)], capture_output=True, text=True, timeout=60)

@@ -117,6 +117,16 @@ class NamespacesTest(LabCase):
             self.assertEqual([(r["event"], r["seq"]) for r in session], [("interim", 0), ("end", 1)])
             self.assertEqual([r["bytes_from_vpc"] for r in session], [28 + size, 28 + 10])
 
+    def test_two_names_of_one_are_refused(self):
+        self.make_labs()
+        log, name = self.path("log.json"), self.labs[0].nat
+        for check in ((), ("--check",)):
+            status, out, told = run_to_end(self.labs[0], self.folder, "--sink", "file:" + log, *check, *self.watch(*self.labs),
+                                           "--netns", "/run/netns/" + name, enter=HERE)
+            self.assertEqual(status, USAGE, told)
+            self.assertIn(f'"{name}" and "/run/netns/{name}" are the same network namespace', told)
+            self.assertEqual((out, os.path.exists(log)), ("", False))
+
     def test_one_that_does_not_exist_is_refused_before_anything_is_begun(self):
         self.make_labs()
         log = self.path("log.json")

@@ -2,9 +2,10 @@
 
 import signal
 
+import ctl
 from case import LabCase, main
 from compare import by_session
-from daemon import ends
+from daemon import USAGE, ends, parse, run_to_end
 from netlab import SERVER4, SERVER6
 
 NAMES = [f"{protocol} {server}" for protocol in ("tcp", "udp") for server in (SERVER4, SERVER6)]
@@ -61,6 +62,34 @@ class RestartTest(LabCase):
         records = second.stop()
         self.assertEqual([r["reason"] for r in ends(records)], ["vanished"] * 4)
         self.assertEqual([len(group) for group in by_session(records).values()], [2] * 4)
+
+
+    def test_a_refused_start_after_a_kill_makes_nothing_forgotten(self):
+        ledger = self.path("ledger")
+        first = self.start(self.lab, *self.arguments)
+        self.open_all()
+        first.wait_for_records(lambda rs: len(by_session(rs)) == 4, "an interim record of each session")
+        first.stop(signal.SIGKILL, status=-signal.SIGKILL)
+        killed = max(record["end_time"] for record in self.logged())
+        for _ in range(2):
+            status, _, told = run_to_end(self.lab, self.folder, "--ledger", ledger, "--sink", "file:/no/such/folder/log.json")
+            self.assertEqual(status, USAGE, told)
+        second = self.start(self.lab, *self.arguments)
+        self.assertIn("4 sessions were open", second.message_text())
+        self.exchange_all()
+        self.end_all()
+        second.wait_for_ends(4)
+        second.stop()
+        records = self.logged()
+        names = [(r["session_id"], r["seq"]) for r in records]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertEqual(len(by_session(records)), 4)
+        gaps = [record for record in records if record["event"] == "gap"]
+        self.assertEqual([gap["reason"] for gap in gaps], ["stopped"])
+        self.assertLessEqual(gaps[0]["start_time"], killed)
+
+    def logged(self):
+        return [parse(line) for line in ctl.ledger_lines(self.path("ledger"))]
 
 
 if __name__ == "__main__":

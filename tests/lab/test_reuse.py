@@ -1,7 +1,12 @@
 """Ports are used again: by the next session on the same 5-tuple, and by sessions to several peers at once."""
 
+import json
+
+import ctl
+from bulk import Flood
 from case import LabCase, main
 from compare import by_session
+from daemon import ends
 from netlab import SERVER4, SERVER6, next_moment
 
 
@@ -47,6 +52,38 @@ class ReuseTest(LabCase):
                     self.client.exchange(name, port - 6000, 10 * (port - 6900))
         self.lab.conntrack("-F")
         self.check(daemon, 8)
+
+
+class TwinsTest(LabCase):
+    """The same ends again within a millisecond: who removes duplicates by (session_id, seq) must lose nothing."""
+
+    COUNT = 5000
+
+    def check(self, *arguments, **sysctls):
+        lab = self.make_lab(**sysctls)
+        ledger = self.path("ledger")
+        daemon = self.start(lab, "--sink", "stdout", "--ledger", ledger, "--sync", "100ms", *arguments)
+        Flood(lab).again(self.COUNT)
+        daemon.wait_for_ends(self.COUNT)
+        delivered = daemon.stop()
+        for records in delivered, [json.loads(line) for line in ctl.ledger_lines(ledger)]:
+            self.assertEqual(len(ends(records)), self.COUNT)
+            self.assertEqual(len({(r["session_id"], r["seq"]) for r in records}), len(records))
+            self.assertEqual(len({r["session_id"] for r in records}), self.COUNT)
+        return delivered
+
+    def test_with_the_kernels_stamps(self):
+        records = self.check()
+        self.assertLess(len({r["session_start"] for r in records}), self.COUNT, "no port was used again so soon")
+
+    def test_with_none(self):
+        self.check(timestamp=0)
+
+    def test_with_a_record_at_the_beginning(self):
+        self.check("--records", "start-end")
+
+    def test_where_only_the_end_is_told(self):
+        self.check("--events", "destroy", timestamp=0)
 
 
 if __name__ == "__main__":

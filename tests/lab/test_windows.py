@@ -60,6 +60,27 @@ class WindowsTest(LabCase):
         daemon.wait_for_ends(2)
         self.assert_agrees(daemon.stop(), flows, window_ms=1000)
 
+    def test_counters_that_another_program_zeroes_are_unknown_and_that_is_told_once(self):
+        daemon = self.start(self.lab, "--window", "1s")
+        self.client.open("a", "tcp", SERVER4, 7000)
+        self.client.exchange("a", 5000, 50000)
+        for round_ in range(2):
+            counted = len([r for r in interims(daemon.records()) if r["bytes_from_pub"]])
+            self.client.exchange("a", 2000 * (round_ + 1), 20000 * (round_ + 1))
+            daemon.wait_for_records(
+                lambda rs, n=counted: len([r for r in interims(rs) if r["bytes_from_pub"]]) > n, "a window that counts")
+            self.lab.conntrack("-L", "-z")
+            daemon.wait_for_records(
+                lambda rs, n=round_: len([r for r in interims(rs) if r["bytes_from_pub"] is None]) > n,
+                "a record that does not know")
+        daemon.wait_for_message("zeroes the counters")
+        self.client.shut("a")
+        daemon.wait_for_ends(1)
+        records = daemon.stop()
+        unknown = [r for r in records if None in (r["bytes_from_pub"], r["pkts_from_vpc"])]
+        self.assertEqual(len(unknown), 2)
+        self.assertEqual(daemon.message_text().count("zeroes the counters"), 1)
+
     def test_sigusr1_closes_the_window_now(self):
         daemon = self.start(self.lab, "--window", "1h")
         self.client.open("a", "tcp", SERVER4, 7000)

@@ -68,7 +68,8 @@ TEST_CASE("cursors of different names are apart, whatever the names", "[ledger][
 TEST_CASE("a store that was cut anywhere leaves the state before it", "[ledger][cursor]") {
   TempDir directory;
   const std::string path = directory.path().string();
-  for (const std::uint32_t next : {10, 11}) REQUIRE(open_cursor(path).store({next, at_second(next)}, false));
+  for (const std::uint32_t next : {10U, 11U})
+    REQUIRE(open_cursor(path).store({next, at_second(next)}, false));
   const std::string before = read_file(cursor_file(path));
   REQUIRE(open_cursor(path).store({12, at_second(12)}, false));
   const std::string after = read_file(cursor_file(path));
@@ -85,7 +86,8 @@ TEST_CASE("a store that was cut anywhere leaves the state before it", "[ledger][
 TEST_CASE("a cursor whose slots are both damaged is told of, and never guessed", "[ledger][cursor]") {
   TempDir directory;
   const std::string path = directory.path().string();
-  for (const std::uint32_t next : {10, 11}) REQUIRE(open_cursor(path).store({next, at_second(next)}, false));
+  for (const std::uint32_t next : {10U, 11U})
+    REQUIRE(open_cursor(path).store({next, at_second(next)}, false));
   const std::string good = read_file(cursor_file(path));
   REQUIRE(good.size() == 8192);
   for (std::size_t at = 0; at < 512; ++at) {

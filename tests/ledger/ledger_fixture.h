@@ -136,6 +136,7 @@ class LedgerFixture {
     auto opened = LedgerWriter::open(settings, clock);
     if (!opened) throw std::runtime_error(opened.error().message);
     writer = std::move(*opened);
+    writer->begin();
   }
   void close() { writer.reset(); }
   void reopen() {

@@ -442,6 +442,49 @@ TEST_CASE("a writer knows until when the one before it logged", "[ledger][writer
   CHECK_FALSE(ledger.writer->previous_run()->crashed);
 }
 
+TEST_CASE("a start that is refused makes nothing forgotten of the run before it", "[ledger][writer]") {
+  LedgerFixture ledger;
+  ledger.frame(0, 10);
+  const bool crashed = GENERATE(false, true);
+  ledger.writer->set_logged_until(at_second(500));
+  if (crashed) {
+    ledger.settings.directory = ledger.crashed_copy();
+  }
+  ledger.close();
+  for (int refused = 0; refused < 2; ++refused) {
+    ledger.clock.advance(1h);
+    const auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
+    REQUIRE(writer);
+    (*writer)->tick();
+    const auto before = (*writer)->previous_run();
+    REQUIRE(before);
+    CHECK(before->crashed == crashed);
+    CHECK(before->until == at_second(crashed ? 10 : 500));
+  }
+  SECTION("one that succeeds is a run, and closes the ledger") {
+    ledger.open();
+    ledger.reopen();
+    CHECK(ledger.writer->previous_run()->until == to_ms(ledger.clock.now()));
+    CHECK_FALSE(ledger.writer->previous_run()->crashed);
+  }
+  SECTION("one that is killed is a run, too, also if it wrote nothing") {
+    ledger.open();
+    ledger.writer->tick();
+    ledger.settings.directory = ledger.crashed_copy();
+    ledger.reopen();
+    CHECK(ledger.writer->previous_run()->crashed);
+  }
+  SECTION("what is refused after records came counts as one that fell") {
+    {
+      const auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
+      REQUIRE(writer);
+      REQUIRE(append_one(**writer, 10));
+    }
+    ledger.open();
+    CHECK(torn_since(*ledger.writer) == at_second(11));
+  }
+}
+
 TEST_CASE("each segment names the window of its records, and another window begins another segment",
           "[ledger][writer]") {
   LedgerFixture ledger;

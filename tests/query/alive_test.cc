@@ -148,6 +148,7 @@ TEST_CASE("a ledger that is there open and sealed at once is read once", "[query
     write_file(path, bytes);
   }
   REQUIRE(both > 0);
+  ledger.prove(at_minute(0), at_minute(60));
   Query query;
   query.columns = Columns::all();
   Scan scan(ledger.view(), query, with_threads(2));
@@ -160,6 +161,7 @@ TEST_CASE("a segment that is sealed after it was listed is read from its new fil
   QueryLedger ledger;
   ledger.fill(dice.traffic(300, at_minute(0), at_minute(60)), 50, 1000);
   ledger.next_segment();
+  ledger.prove(at_minute(0), at_minute(60));
   const SegmentList view = ledger.view();
   const auto before = ledger.segment_files();
   ledger.seal();

@@ -96,6 +96,7 @@ TEST_CASE("a trace over damage is uncertain where damage is, and certain elsewhe
   TrafficDice dice(85);
   QueryLedger ledger;
   ledger.fill(dice.traffic(2000, at_minute(0), at_minute(600)), 50, 1000);
+  ledger.prove(at_minute(0), at_minute(700));
   ledger.writer.reset();
   const std::string path = ledger.segment_files().at(0);
   std::string bytes = read_file(path);
@@ -113,14 +114,14 @@ TEST_CASE("a trace over damage is uncertain where damage is, and certain elsewhe
   TraceQuestion question;
   question.nat_ip = ip("203.0.113.99");
   question.from = question.until = *trouble.time.from;
-  TraceOptions options;
-  options.look_ahead = std::chrono::minutes(0);
-  const auto uncertain = trace(view, {question}, options, with_threads(1));
+  const auto uncertain = trace(view, {question}, {}, with_threads(1));
   CHECK(uncertain->answers[0].verdict == TraceVerdict::kUncertain);
   CHECK_FALSE(uncertain->answers[0].troubles.empty());
+  // What is damaged may tell of a session that was open and silent long before.
   question.from = question.until = at_minute(60);
-  const auto certain = trace(view, {question}, options, with_threads(1));
-  CHECK(certain->answers[0].verdict == TraceVerdict::kNoSession);
+  CHECK(trace(view, {question}, {}, with_threads(1))->answers[0].verdict == TraceVerdict::kUncertain);
+  question.from = question.until = at_minute(590);
+  CHECK(trace(view, {question}, {}, with_threads(1))->answers[0].verdict == TraceVerdict::kNoSession);
 }
 
 // Flips a bit in one column of the frame that holds `ordinal`. False if the column is not there.

@@ -52,6 +52,10 @@ class QueryLedger {
   void sync() {
     if (auto synced = writer->sync(); !synced) throw std::runtime_error(synced.error().message);
   }
+  // Claims that all is there of this time; `whole`: also what was open at its end.
+  void prove(UnixMs from, UnixMs until, bool whole = true) {
+    writer->prove({{"", from, until, whole, {7, 0, 0, settings.window}}}, true, true);
+  }
   void next_segment() {
     clock.advance(settings.segment_span);
     writer->tick();

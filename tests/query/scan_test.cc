@@ -139,6 +139,7 @@ TEST_CASE("gaps that overlap the question's time are collected, whatever is aske
 
 TEST_CASE("an empty ledger has no answer and no trouble", "[query][scan]") {
   QueryLedger ledger;
+  ledger.prove(at_minute(0), at_minute(1));
   const SegmentList view = ledger.view();
   for (const unsigned threads : {1U, 3U}) {
     Scan scan(view, Query(), with_threads(threads));

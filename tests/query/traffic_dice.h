@@ -62,7 +62,6 @@ class TrafficDice {
     }
     const bool known_start = !one_in(12);
     if (known_start) record.session_start = begin;
-    record.session_id = derive_session_id(record);
     const std::int64_t lasts =
         one_in(6) ? static_cast<std::int64_t>(pick(3'000'000)) : static_cast<std::int64_t>(pick(90'000));
     const UnixMs end = begin + std::chrono::milliseconds(lasts);
@@ -87,6 +86,7 @@ class TrafficDice {
         record.pkts_from_pub = unknown ? Count() : Count(pick(200));
         record.bytes_from_vpc = unknown ? Count() : Count(pick(100'000));
         record.bytes_from_pub = unknown ? Count() : Count(pick(3'000'000));
+        record.session_id = derive_session_id(record);
         records.push_back(record);
         ++record.seq;
       }

@@ -132,6 +132,14 @@ TEST_CASE("session_id has the values that xxhsum gives for the documented bytes"
   CHECK(derive_session_id(record) == 0x84b0'aaab'32ce'9a7f);
   record.session_start.reset();
   CHECK(derive_session_id(record) == 0xe273'28eb'1a58'19bb);
+  record.seq = 0;
+  CHECK(derive_session_id(record) == 0x81cd'83bd'df68'e235);  // end_time and twin 0
+  record = golden_tcp();
+  record.seq = (3U << kSeqBits) + 1;
+  CHECK(derive_session_id(record) == 0x9d5a'f4ce'2738'5f62);  // twin 3
+  record.seq = 0;
+  record.end_time = *record.session_start;
+  CHECK(derive_session_id(record) == 0x0aab'3404'69a0'803c);  // twin 0
 
   SessionRecord ipv6 = golden_ipv6();
   ipv6.zone = 7;

@@ -375,5 +375,139 @@ TEST_CASE("a collector that is resumed dumps the table, and what was lost in bet
   CHECK(f.collector.counters().events_lost == 0);
 }
 
+// What the collector proves, in ms since 1970.
+std::optional<std::pair<std::int64_t, std::int64_t>> covered(const CollectorFixture& f) {
+  CollectorReport report;
+  f.collector.report_to(report);
+  if (!report.covered_from) return std::nullopt;
+  return std::pair(report.covered_from->time_since_epoch().count(),
+                   report.covered_until->time_since_epoch().count());
+}
+using Times = std::pair<std::int64_t, std::int64_t>;
+
+TEST_CASE("what is covered begins when the initial dump is over, and reaches to the last empty queue",
+          "[session][coverage]") {
+  CollectorFixture f;
+  CHECK_FALSE(covered(f));
+  SECTION("an interrupted dump proves nothing") {
+    f.source.outcome = EventSource::DumpState::kInterrupted;
+    f.run();
+    CHECK_FALSE(covered(f));
+  }
+  SECTION("and it goes on while events are taken") {
+    f.run();
+    CHECK(covered(f) == Times{1'000'000, 1'000'000});
+    f.live(std::chrono::seconds(5));
+    CHECK(covered(f) == Times{1'000'000, 1'005'000});
+    f.output.room = false;
+    f.live(std::chrono::seconds(2));
+    CHECK(covered(f) == Times{1'000'000, 1'005'000});
+  }
+}
+
+TEST_CASE("what an overrun took is not covered before its gap record is made", "[session][coverage]") {
+  CollectorFixture f(ReliableMode::kOff);
+  f.run();
+  f.live(std::chrono::seconds(2));
+  f.source.drop(5);
+  f.clock.advance(std::chrono::milliseconds(500));
+  f.run();
+  CHECK(covered(f)->second == 1'002'000);
+  CHECK(f.take().empty());
+  f.live(std::chrono::seconds(3));
+  const auto records = f.take();
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].start_time == ms(1'002'000));
+  CHECK(covered(f)->second > 1'003'000);
+}
+
+TEST_CASE("while the kernel sends no events for new flows nothing is covered, and a gap record says so",
+          "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(3));
+  f.source.sends = false;
+  f.live(std::chrono::seconds(2));
+  CHECK_FALSE(covered(f));
+  f.source.sends = true;
+  f.source.outcome = EventSource::DumpState::kInterrupted;
+  f.live(std::chrono::seconds(2));
+  CHECK_FALSE(covered(f));
+  f.source.outcome = EventSource::DumpState::kDone;
+  f.live(std::chrono::seconds(10));
+  REQUIRE(covered(f));
+  const std::int64_t again = covered(f)->first;
+  CHECK(again > 1'007'000);
+  std::vector<SessionRecord> gaps = f.take();
+  REQUIRE(gaps.size() == 1);
+  CHECK(gaps[0].reason == RecordReason::kEventsOff);
+  CHECK(gaps[0].start_time <= ms(1'003'000));
+  CHECK(gaps[0].start_time >= ms(1'002'000));
+  CHECK(gaps[0].end_time == ms(again));
+}
+
+TEST_CASE("pieces of one long gap follow one another", "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.source.sends = false;
+  f.live(std::chrono::seconds(100));
+  const std::vector<SessionRecord> gaps = f.take();
+  REQUIRE(gaps.size() == 3);
+  CHECK(gaps[1].start_time == gaps[0].end_time);
+  CHECK(gaps[2].start_time == gaps[1].end_time);
+}
+
+TEST_CASE("what a window's end makes known is covered when its dump is over", "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.source.queue = {flow().created()};
+  f.source.table.assign(10, flow().traffic({1, 100}, {1, 200}).dumped());
+  f.run();
+  f.clock.advance(std::chrono::seconds(11));
+  REQUIRE(f.collector.turn());
+  CHECK(covered(f)->second <= 1'010'000);
+  f.run();
+  CHECK(covered(f)->second == 1'011'000);
+}
+
+TEST_CASE("a stop covers what was open, if its dump was whole", "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.source.table = {flow().dumped()};
+  const bool whole = GENERATE(true, false);
+  if (!whole) f.source.outcome = EventSource::DumpState::kInterrupted;
+  f.collector.request_stop();
+  CHECK(f.run() == Pace::kDone);
+  CollectorReport report;
+  f.collector.report_to(report);
+  CHECK(report.covered_whole == whole);
+  SECTION("and what is covered begins anew when it goes on") {
+    f.source.outcome = EventSource::DumpState::kDone;
+    f.clock.advance(std::chrono::seconds(5));
+    f.collector.resume();
+    CHECK_FALSE(covered(f));
+    f.run();
+    CHECK(covered(f)->first == 1'005'000);
+  }
+}
+
+TEST_CASE("where ends are not told only a dump proves that a session goes on", "[session][coverage]") {
+  CollectorFixture f;
+  Collector collector(f.source, f.tracker, f.output, f.clock,
+                      {.window = std::chrono::seconds(10), .ends_are_told = false});
+  const auto until = [&] {
+    for (int i = 0; i < 1000 && *collector.turn() == Pace::kAtOnce; ++i) {
+    }
+    CollectorReport report;
+    collector.report_to(report);
+    return report.covered_until;
+  };
+  CHECK(until() == ms(1'000'000));
+  f.clock.advance(std::chrono::seconds(9));
+  CHECK(until() == ms(1'000'000));
+  f.clock.advance(std::chrono::seconds(2));
+  CHECK(until() == ms(1'011'000));
+}
+
 }  // namespace
 }  // namespace natsession

@@ -1,5 +1,5 @@
 // A model of the kernel makes random flows, traffic, ends and dumps; whatever the order, each session ends
-// once and its records add up to its counters.
+// once, its records add up to its counters, and it has one a day.
 #include <map>
 #include <random>
 
@@ -14,6 +14,7 @@ namespace natsession {
 namespace {
 
 using namespace testing;  // NOLINT: a test's language
+using namespace std::chrono_literals;
 
 struct ModelFlow {
   Flow flow;
@@ -24,17 +25,21 @@ struct ModelFlow {
 
 class KernelModel {
  public:
-  KernelModel(ScriptedSource& source, ManualClock& clock, std::uint32_t seed)
-      : source_(source), clock_(clock), random_(seed) {
-    source_.on_dump_start = [this] { show_table(); };
+  // `longest` passes between two things that happen, at most.
+  KernelModel(ScriptedSource& source, ManualClock& clock, std::uint32_t seed,
+              std::chrono::milliseconds longest)
+      : source_(source), clock_(clock), random_(seed), longest_(longest) {
+    source_.live_dumps = true;
+    source_.table.resize(kBusy + kQuiet);
     source_.on_dump_part = [this](std::size_t) { act(); };
   }
 
   // One thing happens: a flow begins, moves traffic or ends. Ports come from a small range, so keys are
-  // reused.
+  // reused; some of them sleep most of the time.
   void act() {
-    clock_.advance(std::chrono::milliseconds(random_() % 50 + 1));
-    const auto port = static_cast<std::uint16_t>(random_() % 24);
+    clock_.advance(std::chrono::milliseconds(random_() % static_cast<std::uint32_t>(longest_.count()) + 1));
+    const auto port =
+        static_cast<std::uint16_t>(random_() % 50 == 0 ? kBusy + random_() % kQuiet : random_() % kBusy);
     const auto found = live_.find(port);
     if (found == live_.end()) {
       begin(port);
@@ -45,6 +50,7 @@ class KernelModel {
       found->second.original.bytes += random_() % 1500;
       found->second.reply.packets += 2;
       found->second.reply.bytes += random_() % 3000;
+      show(port);
     }
   }
 
@@ -58,6 +64,9 @@ class KernelModel {
   std::map<std::pair<UnixMs, std::uint16_t>, std::pair<Counters, Counters>> ended;
 
  private:
+  static constexpr std::uint16_t kBusy = 24;
+  static constexpr std::uint16_t kQuiet = 8;
+
   ConntrackEvent stamped(const ModelFlow& one, EventType type) {
     Flow copy = one.flow;
     copy.traffic(one.original, one.reply).stamped(UnixNs(one.start.time_since_epoch()));
@@ -69,6 +78,7 @@ class KernelModel {
         flow().from("10.0.0.2", port).nat("203.0.113.1", port), to_ms(clock_.now()), {1, 60}, {0, 0}};
     source_.queue.push_back(one.flow.created());
     live_.emplace(port, one);
+    show(port);
   }
 
   void end(std::uint16_t port) {
@@ -76,16 +86,15 @@ class KernelModel {
     source_.queue.push_back(stamped(one, EventType::kDestroy));
     ended[{one.start, port}] = {one.original, one.reply};
     live_.erase(port);
+    source_.table[port] = {};
   }
 
-  void show_table() {
-    source_.table.clear();
-    for (const auto& [port, one] : live_) source_.table.push_back(stamped(one, EventType::kUpdate));
-  }
+  void show(std::uint16_t port) { source_.table[port] = stamped(live_.at(port), EventType::kUpdate); }
 
   ScriptedSource& source_;
   ManualClock& clock_;
   std::mt19937 random_;
+  std::chrono::milliseconds longest_;
   std::map<std::uint16_t, ModelFlow> live_;
 };
 
@@ -93,12 +102,12 @@ TEST_CASE("whatever the order of events, traffic and dumps, each session ends on
           "[session][model]") {
   const auto seed = GENERATE(range(1U, 41U));
   INFO("seed " << seed);
-  constexpr std::chrono::seconds kWindow(1);
-  TrackerFixture f(RecordMode::kWindow, 1000, kWindow);
+  const std::chrono::milliseconds window = GENERATE(1000ms, 18000000ms);
+  TrackerFixture f(RecordMode::kWindow, 1000, window);
   ManualClock clock(at_ms(1'000'000));
   ScriptedSource source;
-  Collector collector(source, f.tracker, f.output, clock, {.window = kWindow});
-  KernelModel kernel(source, clock, seed);
+  Collector collector(source, f.tracker, f.output, clock, {.window = window});
+  KernelModel kernel(source, clock, seed, window / 20);
 
   const auto run = [&] {
     for (int i = 0; i < 100'000; ++i) {
@@ -121,13 +130,16 @@ TEST_CASE("whatever the order of events, traffic and dumps, each session ends on
     UnixMs last_end{};
   };
   std::map<std::pair<UnixMs, std::uint16_t>, Sums> logged;
+  int idle = 0;
   for (const SessionRecord& r : f.take()) {
     REQUIRE(r.session_start.has_value());
     Sums& sums = logged[{*r.session_start, r.pri_port}];
     CHECK(r.seq == sums.next_seq++);
     CHECK(r.start_time <= r.end_time);
-    CHECK(r.start_time >= window_of(r.end_time, kWindow));
+    CHECK(r.start_time >= window_of(r.end_time, window));
     CHECK(r.start_time >= sums.last_end);
+    CHECK(r.end_time - std::max(sums.last_end, *r.session_start) <= std::chrono::hours(24));
+    idle += r.event == RecordEvent::kInterim && r.pkts_from_vpc == Count(0) ? 1 : 0;
     CHECK(r.reason != RecordReason::kVanished);
     sums.last_end = r.end_time;
     sums.vpc_bytes += r.bytes_from_vpc.value();
@@ -146,6 +158,7 @@ TEST_CASE("whatever the order of events, traffic and dumps, each session ends on
     CHECK(sums.pub_packets == counters.second.packets);
   }
   CHECK(f.tracker.live() == 0);
+  CHECK((idle > 0) == (window > std::chrono::hours(1)));
 }
 
 }  // namespace

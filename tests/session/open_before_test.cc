@@ -194,6 +194,32 @@ TEST_CASE("after a stop a session goes on as after a kill", "[session][open-befo
   }
 }
 
+TEST_CASE("after a kill counters that somebody had zeroed are unknown once, not wrong",
+          "[session][open-before]") {
+  TrackerFixture f;
+  f.event(living().created());
+  f.close_window(1'010'000, {living().dumped()});
+  f.close_window(1'020'000, {flow().stamped(at_ms(1'000'000)).traffic({2, 200}, {0, 0}).dumped()});
+  TrackerFixture second;
+  second.tracker.restore(open_in(f.take()));
+  second.now(1'023'000);
+  second.initial_dump({living_later().dumped()});
+  second.close_window(1'030'000, {living_later().dumped()});
+  CHECK_FALSE(second.only().bytes_from_vpc.known());
+  second.event(flow().stamped(at_ms(1'000'000)).traffic({16, 1600}, {18, 9000}).destroyed(at_ms(1'035'000)));
+  CHECK(second.only().bytes_from_vpc == Count(100));
+}
+
+TEST_CASE("what an earlier run left open waits while DESTROY events are delayed", "[session][open-before]") {
+  TrackerFixture f;
+  f.tracker.restore(open_in(first_run()));
+  f.now(1'013'000);
+  f.dump({.close = {}, .final = false, .initial = true}, {}, true, /*delayed=*/true);
+  CHECK(f.take().empty());
+  f.event(living_later().destroyed(at_ms(1'012'000)));
+  CHECK(f.only().reason == RecordReason::kDestroyed);
+}
+
 TEST_CASE("where earlier records are missing, the next one does not say again what they said",
           "[session][open-before]") {
   auto log = first_run();

@@ -1,4 +1,6 @@
 // Windows, dumps and sessions that go without a word.
+#include <span>
+
 #include <catch2/catch.hpp>
 
 #include "support/tracker_fixture.h"
@@ -111,16 +113,102 @@ TEST_CASE("a flow that a dump shows twice makes one interim record", "[session][
   CHECK(f.only().bytes_from_vpc == Count(100));
 }
 
-TEST_CASE("counters that somebody zeroed count from there", "[session][window]") {
+TEST_CASE("counters that somebody zeroed are unknown in the next record, and count from there",
+          "[session][window]") {
   TrackerFixture f;
   Flow s = flow();
   f.event(s.created());
   f.close_window(1'010'000, {s.traffic({9, 900}, {9, 900}).dumped()});
   f.take();
-  f.event(s.traffic({1, 40}, {1, 50}).destroyed());
+  SECTION("at the end") {
+    f.event(s.traffic({1, 40}, {1, 50}).destroyed());
+    const SessionRecord r = f.only();
+    CHECK_FALSE(r.bytes_from_vpc.known());
+    CHECK_FALSE(r.pkts_from_vpc.known());
+    CHECK_FALSE(r.bytes_from_pub.known());
+    CHECK_FALSE(r.pkts_from_pub.known());
+  }
+  SECTION("when the window closes, also where only one direction shows it") {
+    f.close_window(1'020'000, {s.traffic({1, 40}, {9, 950}).dumped()});
+    CHECK_FALSE(f.only().bytes_from_pub.known());
+    f.event(s.traffic({2, 70}, {9, 950}).destroyed());
+    const SessionRecord r = f.only();
+    CHECK(r.bytes_from_vpc == Count(30));
+    CHECK(r.bytes_from_pub == Count(0));
+  }
+  SECTION("also when it was idle since") {
+    f.close_window(1'020'000, {s.traffic({0, 0}, {0, 0}).dumped()});
+    CHECK_FALSE(f.only().bytes_from_vpc.known());
+  }
+  CHECK(f.tracker.counters().counters_reset == 1);
+}
+
+constexpr std::int64_t kHour = 3'600'000;
+
+TEST_CASE("a session that stays idle has a record with zero counters at least once a day",
+          "[session][window]") {
+  TrackerFixture f(RecordMode::kWindow, 10, std::chrono::hours(1));
+  const Flow s = flow().traffic({10, 1000}, {8, 8000});
+  f.event(s.created());
+  const auto failing = GENERATE(-1, 20, 22, 23, 24, 46);  // the dump of this window
+  for (int hour = 1; hour <= 100; ++hour) {
+    if (hour == failing) {
+      f.dump({.close = to_ms(at_ms(hour * kHour)), .final = false, .initial = false}, {}, /*whole=*/false);
+    } else {
+      f.close_window(hour * kHour, {s.dumped()});
+    }
+  }
+  const auto records = f.take();
+  CHECK(records.size() <= 6);
+  UnixMs last = records.front().end_time;
+  CHECK(last == ms(kHour));
+  for (const SessionRecord& r : std::span(records).subspan(1)) {
+    CHECK(r.event == RecordEvent::kInterim);
+    CHECK(r.bytes_from_vpc == Count(0));
+    CHECK(r.pkts_from_pub == Count(0));
+    CHECK(r.start_time == r.end_time - std::chrono::hours(1));
+    CHECK(r.end_time - last <= std::chrono::hours(24));
+    last = r.end_time;
+  }
+  CHECK(ms(100 * kHour) - last <= std::chrono::hours(24));
+}
+
+TEST_CASE("windows of a day have a record of each open session", "[session][window]") {
+  TrackerFixture f(RecordMode::kWindow, 10, std::chrono::hours(24));
+  const Flow s = flow().traffic({10, 1000}, {8, 8000});
+  f.event(s.created());
+  for (int day = 1; day <= 3; ++day) f.close_window(day * 24 * kHour, {s.dumped()});
+  CHECK(f.take().size() == 3);
+}
+
+TEST_CASE("where a session has no interim records it has none a day either", "[session][window]") {
+  const auto mode = GENERATE(RecordMode::kEnd, RecordMode::kStartEnd);
+  TrackerFixture f(mode, 10, std::chrono::hours(1));
+  f.event(flow().created());
+  f.take();
+  for (int hour = 1; hour <= 50; ++hour) f.close_window(hour * kHour, {flow().dumped()});
+  CHECK(f.take().empty());
+}
+
+TEST_CASE("after a restart a session that was idle all the while does not wait another day",
+          "[session][open-before]") {
+  const Flow s = flow().stamped(at_ms(1'000'000)).traffic({10, 1000}, {8, 8000});
+  OpenSessions open;
+  {
+    TrackerFixture f(RecordMode::kWindow, 10, std::chrono::hours(1));
+    f.event(s.created());
+    f.close_window(kHour, {s.dumped()});
+    open.add(f.only());
+  }
+  TrackerFixture f(RecordMode::kWindow, 10, std::chrono::hours(1));
+  f.tracker.restore(std::move(open));
+  f.now(20 * kHour);
+  f.initial_dump({s.dumped()});
+  for (int hour = 21; hour <= 25; ++hour) f.close_window(hour * kHour, {s.dumped()});
   const SessionRecord r = f.only();
-  CHECK(r.bytes_from_vpc == Count(40));
-  CHECK(f.tracker.counters().counters_reset > 0);
+  CHECK(r.seq == 1);
+  CHECK(r.bytes_from_vpc == Count(0));
+  CHECK(r.end_time <= ms(25 * kHour));
 }
 
 TEST_CASE("a session that two whole dumps did not show ends as vanished, once", "[session][vanish]") {
@@ -146,6 +234,72 @@ TEST_CASE("a session that two whole dumps did not show ends as vanished, once", 
     f.event(flow().destroyed());
     CHECK(f.only().reason == RecordReason::kDestroyed);
   }
+}
+
+TEST_CASE("what vanishes beyond the memory of it waits, and ends once", "[session][vanish]") {
+  const bool destroys = GENERATE(true, false);
+  TrackerFixture f(
+      TrackerSettings{.window = std::chrono::seconds(10), .max_vanished = 4, .destroys = destroys});
+  for (std::uint32_t id = 0; id < 7; ++id) f.event(flow().id(id).created());
+  f.dump({}, {});
+  f.dump({}, {});
+  std::size_t ends = f.take().size();
+  if (!destroys) {
+    CHECK(ends == 7);  // none can come after all
+    return;
+  }
+  CHECK(ends == 4);
+  f.now(1'059'000);
+  f.dump({}, {});
+  CHECK(f.take().empty());
+  SECTION("when its DESTROY comes") {
+    for (std::uint32_t id = 0; id < 7; ++id) f.event(flow().id(id).destroyed());
+    const auto rest = f.take();
+    REQUIRE(rest.size() == 3);
+    for (const SessionRecord& r : rest) CHECK(r.reason == RecordReason::kDestroyed);
+    CHECK(f.tracker.counters().late_destroys == 4);
+  }
+  SECTION("when none is on its way any more") {
+    f.now(1'061'000);
+    f.dump({}, {});
+    CHECK(f.take().size() == 2);
+  }
+  SECTION("when what was waited for has come") {
+    for (std::uint32_t id = 0; id < 7; ++id) {
+      if (f.tracker.live() > 2) f.event(flow().id(id).destroyed());
+    }
+    f.take();
+    f.dump({}, {});
+    CHECK(f.tracker.live() < 3);
+  }
+}
+
+TEST_CASE("a dump that shows the next session on a key takes nothing from the one whose DESTROY is queued",
+          "[session][vanish]") {
+  TrackerFixture f;
+  const auto gap_ms = GENERATE(2, 2'000);  // within the slack between stamp and receipt, and beyond it
+  const Flow first = flow().stamped(at_ms(1'000'000)).traffic({1, 100}, {1, 100});
+  const Flow second = flow().stamped(at_ms(1'000'000 + gap_ms)).traffic({2, 200}, {2, 200});
+  f.event(first.created());
+  const bool seen_before = GENERATE(false, true);
+  if (seen_before) f.dump({}, {first.dumped()});
+  f.now(1'000'001 + gap_ms);
+  f.tracker.begin_pass({});
+  f.tracker.on_dump_entry(second.dumped());
+  f.event(first.destroyed(at_ms(1'000'001)));
+  f.event(second.created());
+  f.tracker.end_pass(true, false);
+  while (!f.tracker.sweep(10)) {
+  }
+  f.event(second.destroyed(at_ms(1'005'000)));
+  const auto r = f.take();
+  REQUIRE(r.size() == 2);
+  CHECK(r[0].reason == RecordReason::kDestroyed);
+  CHECK(r[0].session_start == ms(1'000'000));
+  CHECK(r[0].bytes_from_vpc == Count(100));
+  CHECK(r[1].reason == RecordReason::kDestroyed);
+  CHECK(r[1].session_start == ms(1'000'000 + gap_ms));
+  CHECK(r[1].bytes_from_vpc == Count(200));
 }
 
 TEST_CASE("a dump that was interrupted proves nothing", "[session][vanish]") {

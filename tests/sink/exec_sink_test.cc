@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <sstream>
 
 #include <catch2/catch.hpp>
 
@@ -190,6 +191,31 @@ TEST_CASE_METHOD(ExecFixture, "a command inherits standard error, and nothing el
   ::unsetenv("NOTIFY_SOCKET");
   // 3 is the directory that ls reads.
   CHECK(read_file(out()) == "0 1 2 3 SigBlk:0000000000000000 none\n");
+}
+
+TEST_CASE_METHOD(ExecFixture, "a command sees of the environment what is named, and no other sink's secret",
+                 "[sink][exec]") {
+  const testing::ManualClock clock{UnixNs(0s)};
+  for (const char* name : {"NATSESSION_TEST_SECRET", "NATSESSION_TEST_A", "NATSESSION_TEST_B"})
+    ::setenv(name, "here", 1);
+  for (const char* name : {"HOME", "LANG", "TZ"}) ::setenv(name, "C", 0);
+  const std::string options = GENERATE("", "?env=NATSESSION_TEST_A,NATSESSION_TEST_B");
+  auto sink = open_sink("exec:env | sort >" + out() + "; cat >/dev/null" + options, {}, clock);
+  REQUIRE(sink);
+  CHECK((*sink)->deliver(numbered_records(0, 1)).taken == 1);
+  sink->reset();
+  std::string names;
+  std::istringstream lines(read_file(out()));
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name = line.substr(0, line.find('='));
+    if (name != "PWD" && name != "_" && name != "SHLVL" && name != "OLDPWD")
+      names += name + " ";  // the shell's own
+  }
+  const std::string wanted = options.empty() ? "" : "NATSESSION_TEST_A NATSESSION_TEST_B ";
+  CHECK(names == "HOME LANG " + wanted + "PATH TZ ");
+  const auto wrong = check_sink_url("exec:cat?env=A,,B");
+  REQUIRE_FALSE(wrong);
+  CHECK_THAT(wrong.error().message, Contains("env") && Contains("NAME,NAME"));
 }
 
 TEST_CASE_METHOD(ExecFixture, "a command is run by its URL, with options for its lines", "[sink][exec]") {

@@ -68,6 +68,73 @@ TEST_CASE_METHOD(FileFixture, "the header of csv stands in an empty file only", 
   CHECK(read_file(path) == std::string(make_encoder(csv)->header()) + text_of(numbered_records(0, 2), csv));
 }
 
+TEST_CASE_METHOD(FileFixture, "a file that is truncated under the log begins with the header again",
+                 "[sink][file]") {
+  const EncoderOptions csv{.format = RecordFormat::kCsv};
+  const std::string header(make_encoder(csv)->header());
+  open("?format=csv");
+  deliver(0, 2);
+  std::filesystem::resize_file(path, 0);
+  SECTION("before the next record") {
+    deliver(2, 4);
+    CHECK(read_file(path) == header + text_of(numbered_records(2, 4), csv));
+  }
+  SECTION("also when none comes") {
+    REQUIRE(sink->flush());
+    CHECK(read_file(path) == header);
+  }
+  SECTION("and a line that got in between is moved out of the way") {
+    write_file(path, text_of(numbered_records(7, 8), csv));
+    CHECK(sink->deliver(numbered_records(2, 4)).kind == Answer::Kind::kDelivered);
+    CHECK(read_file(path) == header + text_of(numbered_records(2, 4), csv));
+  }
+}
+
+TEST_CASE_METHOD(FileFixture, "a truncated file of lines without a header loses none, and tears none",
+                 "[sink][file]") {
+  open("");
+  deliver(0, 3);
+  std::filesystem::resize_file(path, text_of(numbered_records(0, 1)).size() + 5);
+  deliver(3, 4);
+  const std::string text = read_file(path);
+  CHECK(text.ends_with("\n" + text_of(numbered_records(3, 4))));
+}
+
+TEST_CASE_METHOD(FileFixture, "a file of other fields is renamed before the first record, not appended to",
+                 "[sink][file]") {
+  const EncoderOptions csv{.format = RecordFormat::kCsv};
+  open(GENERATE("?format=csv&fields=cloud", "?format=json"));
+  deliver(0, 2);
+  const std::string before = read_file(path);
+  open("?format=csv");
+  CHECK(read_file(path) == before);  // a start may yet be refused
+  const Answer answer = sink->deliver(numbered_records(2, 3));
+  CHECK(answer.kind == Answer::Kind::kDelivered);
+  const std::string away = path + ".other-header.20261121T143422Z";
+  CHECK_THAT(answer.why, Contains(path) && Contains(away));
+  CHECK(read_file(away) == before);
+  deliver(3, 4);
+  CHECK(read_file(path) == std::string(make_encoder(csv)->header()) + text_of(numbered_records(2, 4), csv));
+}
+
+TEST_CASE_METHOD(FileFixture,
+                 "a file of other fields that cannot be renamed takes nothing, and says what would do",
+                 "[sink][file]") {
+  if (geteuid() != 0) return;
+  write_file(path, "other,fields\n1,2\n");
+  open("?format=csv");
+  chmod(directory.path().c_str(), 0555);
+  REQUIRE(seteuid(65534) == 0);
+  const Answer answer = sink->deliver(numbered_records(0, 1));
+  REQUIRE(seteuid(0) == 0);
+  CHECK(answer.kind == Answer::Kind::kRetryLater);
+  CHECK_THAT(answer.why, Contains(path) && Contains("another header") && Contains("move it away"));
+  CHECK(read_file(path) == "other,fields\n1,2\n");
+  std::filesystem::rename(path, directory.file("mine.csv"));
+  deliver(0, 1);
+  CHECK(read_file(path).ends_with(text_of(numbered_records(0, 1), {.format = RecordFormat::kCsv})));
+}
+
 TEST_CASE_METHOD(FileFixture, "a header goes out also when no record comes", "[sink][file]") {
   open("?format=csv");
   REQUIRE(sink->flush());

@@ -15,8 +15,10 @@ class ScriptedSource final : public EventSource {
  public:
   // What the event socket holds.
   std::deque<ConntrackEvent> queue;
-  // What the next dump shows, a few entries a part.
+  // What the next dump shows, a few entries a part. An entry of protocol 0 is none.
   std::vector<ConntrackEvent> table;
+  // A dump shows each entry as it is when its turn comes, as the kernel does, not as it was at the beginning.
+  bool live_dumps = false;
   std::size_t batch = 4;
   std::size_t part = 2;
   // What becomes of dumps that are started from now on.
@@ -31,6 +33,7 @@ class ScriptedSource final : public EventSource {
   // Called before the mode changes.
   std::function<void(bool on)> on_set_reliable;
   TableUsage usage{0, 1'000'000};
+  bool sends = true;
   SourceCounters source_counters;
   bool reliable = true;
   std::size_t unreadable_next = 0;
@@ -66,7 +69,10 @@ class ScriptedSource final : public EventSource {
 
   Result<DumpState> continue_dump(Handler& handler) override {
     if (on_dump_part) on_dump_part(shown_);
-    for (std::size_t i = 0; i < part && shown_ < showing_.size(); ++i) handler.on_event(showing_[shown_++]);
+    for (std::size_t i = 0; i < part && shown_ < showing_.size(); ++i, ++shown_) {
+      const ConntrackEvent& entry = live_dumps ? table[shown_] : showing_[shown_];
+      if (entry.protocol != 0) handler.on_event(entry);
+    }
     return shown_ < showing_.size() ? DumpState::kMore : outcome;
   }
 
@@ -78,6 +84,7 @@ class ScriptedSource final : public EventSource {
   }
   [[nodiscard]] SourceCounters counters() const override { return source_counters; }
   [[nodiscard]] Result<TableUsage> table_usage() override { return usage; }
+  [[nodiscard]] bool sends_events() override { return sends; }
 
  private:
   std::vector<ConntrackEvent> showing_;

@@ -10,7 +10,8 @@ namespace natsession::testing {
 struct TrackerFixture {
   explicit TrackerFixture(RecordMode mode = RecordMode::kWindow, std::size_t max_sessions = 1'000'000,
                           std::chrono::milliseconds window = std::chrono::seconds(10))
-      : tracker({.records = mode, .window = window, .max_sessions = max_sessions}, origin, vpcs, output) {
+      : TrackerFixture(TrackerSettings{.records = mode, .window = window, .max_sessions = max_sessions}) {}
+  explicit TrackerFixture(const TrackerSettings& settings) : tracker(settings, origin, vpcs, output) {
     now(1'000'000);
   }
 

@@ -267,6 +267,7 @@ void warn(std::string_view command, const std::vector<std::string>& notes) {
 
 void warn(std::string_view command, const ScanReport& report) {
   warn(command, notes_of(report.gaps, report.gap_count, report.troubles, report.trouble_count));
+  if (!report.missing.empty()) warn(command, {"it is not known whether this is all: " + report.missing});
 }
 
 std::string gaps_json(const std::vector<KnownGap>& gaps) {
@@ -296,9 +297,12 @@ std::string troubles_json(const std::vector<Trouble>& troubles) {
 }
 
 std::string report_members_json(const ScanReport& report) {
-  return fmt::format("  \"complete\": {},\n  \"cancelled\": {},\n  \"gaps\": {},\n  \"damage\": {}\n",
-                     report.complete(), report.cancelled, gaps_json(report.gaps),
-                     troubles_json(report.troubles));
+  return fmt::format(
+      "  \"complete\": {},\n  \"missing\": {},\n  \"covered_until\": {},\n  \"cancelled\": {},\n"
+      "  \"gaps\": {},\n  \"damage\": {}\n",
+      report.complete(), report.missing.empty() ? "null" : dump(Json(report.missing)),
+      dump(time_json(report.covered_until)), report.cancelled, gaps_json(report.gaps),
+      troubles_json(report.troubles));
 }
 
 }  // namespace natsession::ctl

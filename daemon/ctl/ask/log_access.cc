@@ -91,8 +91,9 @@ Result<std::unique_ptr<LogAccess>> LogAccess::open(const Global& global) {
   return std::unique_ptr<LogAccess>(new LogAccess(std::move(*view)));  // NOLINT: a private constructor
 }
 
-ScanControl LogAccess::control() {
+ScanControl LogAccess::control(bool until_now) {
   ScanControl control;
+  control.until_now = until_now;
   control.cancel = &Interrupt::asked();
   control.progress = progress_.callback();
   return control;
@@ -109,6 +110,15 @@ int LogAccess::interrupted(std::string_view command) {
   progress_.clear();
   fmt::print(stderr, "natsessionctl: {}: interrupted: the answer is not complete\n", command);
   return kInterrupted;
+}
+
+void LiveLog::add(LiveLog other) {
+  records.insert(records.end(), other.records.begin(), other.records.end());
+  at = std::min(at, other.at);
+  told = told && other.told;
+  more = more || other.more;
+  recorded = recorded && other.recorded;
+  if (why.empty()) why = std::move(other.why);
 }
 
 LiveLog ask_live(const Global& global, QueryArguments arguments) {
@@ -140,6 +150,7 @@ LiveLog ask_live(const Global& global, QueryArguments arguments) {
   }
   live.told = true;
   live.more = answer->more;
+  live.recorded = answer->recorded;
   live.at = answer->now;
   live.records = std::move(answer->sessions);
   for (SessionRecord& record : live.records) {

@@ -64,7 +64,7 @@ class LogAccess {
 
   [[nodiscard]] const SegmentList& ledger() const { return ledger_; }
   [[nodiscard]] SegmentList take_ledger() { return std::move(ledger_); }
-  [[nodiscard]] ScanControl control();
+  [[nodiscard]] ScanControl control(bool until_now = false);
   void end_progress() { progress_.clear(); }
 
   // Writes what is left of an answer, its warnings, and whether it was interrupted; the exit status.
@@ -88,7 +88,11 @@ struct LiveLog {
   UnixMs at;                           // when the daemon was asked
   bool told = false;                   // whether there is a daemon that writes this ledger
   bool more = false;                   // it has more sessions than it tells at once
+  bool recorded = false;               // the ledger has all that ended before, for who opens it now
   std::string why;                     // if not told: why; for people
+
+  // What another answer has as well.
+  void add(LiveLog other);
 };
 
 // Asks the daemon for open sessions that pass the arguments of GET /sessions; the limit is the largest that

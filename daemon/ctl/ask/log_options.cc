@@ -51,7 +51,7 @@ Result<TimeReading> read_time(std::string_view command, std::string_view option,
 Result<AskedTime> read_times(std::string_view command, const LogOptions& options,
                              std::chrono::milliseconds length) {
   const UnixMs now = now_ms();
-  AskedTime time{now, now, options.since.empty() && options.until.empty()};
+  AskedTime time{now, now, options.since.empty() && options.until.empty(), options.until.empty()};
   if (!options.until.empty()) {
     const auto until = read_time(command, "--until", options.until, now);
     if (!until) return until.error();
@@ -73,7 +73,7 @@ AskedTime within_ledger(const AskedTime& time, const SegmentList& ledger) {
   const LedgerSpan span = ledger.span();
   if (span.records == 0 || span.newest_end >= time.from) return time;
   const UnixMs end = span.newest_end + std::chrono::milliseconds(1);
-  return AskedTime{end - (time.until - time.from), end, true};
+  return AskedTime{end - (time.until - time.from), end, true, true};
 }
 
 std::string range_text(const AskedTime& time) {

@@ -39,7 +39,8 @@ void add_csv_option(Command& command, LogOptions& options);
 
 struct AskedTime {
   UnixMs from, until;
-  bool unsaid = false;  // neither --since nor --until was given
+  bool unsaid = false;     // neither --since nor --until was given
+  bool until_now = false;  // --until was not given
 };
 // Without --until it is now; without --since, `length` before the end.
 // Errors: kUsage, with the option, also if the end is not behind the beginning.

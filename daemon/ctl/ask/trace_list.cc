@@ -356,7 +356,7 @@ std::string trace_list_csv(const TraceList& list, const TraceResult& result) {
       const TraceAnswer& answer = result.answers[asked++];
       const std::string warnings = warnings_of(one, answer);
       if (answer.candidates.empty()) {
-        add_line(start, no_session(answer.word(), verdict_text(answer, result.span), warnings), out);
+        add_line(start, no_session(answer.word(), verdict_text(answer), warnings), out);
       }
       std::size_t rank = 0;
       for (const TraceCandidate& candidate : answer.candidates) {

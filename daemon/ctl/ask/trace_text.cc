@@ -127,6 +127,7 @@ Json answer_json(const AskedQuestion& asked, const TraceAnswer& answer, const Le
             {"candidates", std::move(candidates)},
             {"more", answer.more}};
   if (!asked.warning.empty()) json["warning"] = asked.warning;
+  if (!answer.missing.empty()) json["missing"] = answer.missing;
   json["gaps"] = Json::parse(gaps_json(answer.gaps));
   json["damage"] = Json::parse(troubles_json(answer.troubles));
   if (ledger.records != 0) {
@@ -147,7 +148,7 @@ std::string reasons_text(const TraceCandidate& candidate) {
   return text;
 }
 
-std::string verdict_text(const TraceAnswer& answer, const LedgerSpan& ledger) {
+std::string verdict_text(const TraceAnswer& answer) {
   switch (answer.verdict) {
     case TraceVerdict::kFound:
       if (answer.peer_differs) return "no session with this peer was found; these are with others";
@@ -161,19 +162,12 @@ std::string verdict_text(const TraceAnswer& answer, const LedgerSpan& ledger) {
     case TraceVerdict::kNotCovered:
       break;
   }
-  if (ledger.records == 0) return "no such session was found: the ledger is empty";
-  return fmt::format(
-      "no such session was found, and the log does not cover this time: its sessions are from {} to {}, and "
-      "those "
-      "that were open then are written when their window ends",
-      format_local_time(ledger.oldest_start), format_local_time(ledger.newest_end));
+  return "no such session was found, and it is not known that there was none: " + answer.missing;
 }
 
-std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer, const LedgerSpan& ledger,
-                       bool colours) {
+std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer, bool colours) {
   std::string out = fmt::format("{} at {}\n", question_text(question), question_time_text(question));
-  out +=
-      painted(verdict_text(answer, ledger), answer.found() ? Paint::kGood : Paint::kWarning, colours) + "\n";
+  out += painted(verdict_text(answer), answer.found() ? Paint::kGood : Paint::kWarning, colours) + "\n";
   if (answer.candidates.empty()) return out;
   TextTable table({{"private host"},
                    {"protocol"},

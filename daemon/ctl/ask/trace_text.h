@@ -9,11 +9,10 @@
 
 namespace natsession::ctl {
 
-// What the verdict means, in a sentence. `ledger` is what the ledger holds.
-[[nodiscard]] std::string verdict_text(const TraceAnswer& answer, const LedgerSpan& ledger);
-[[nodiscard]] std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer,
-                                     const LedgerSpan& ledger, bool colours);
-// One object; without a newline behind it.
+// What the verdict means, in a sentence.
+[[nodiscard]] std::string verdict_text(const TraceAnswer& answer);
+[[nodiscard]] std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer, bool colours);
+// One object; without a newline behind it. `ledger` is what the ledger holds.
 [[nodiscard]] std::string trace_json(const AskedQuestion& asked, const TraceAnswer& answer,
                                      const LedgerSpan& ledger);
 // An array with an object for each answer, and one for a question that cannot be read; with the number of its

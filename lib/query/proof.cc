@@ -1,0 +1,89 @@
+#include "query/proof.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "query/time_text.h"
+
+namespace natsession {
+
+Proof::Proof(const SegmentList& ledger, std::optional<UnixMs> live_at)
+    : coverage_(ledger.coverage()), live_at_(live_at) {
+  for (const Coverage& coverage : coverage_) {
+    const auto& known = namespaces_;
+    if (std::find(known.begin(), known.end(), coverage.netns) == known.end()) {
+      namespaces_.push_back(coverage.netns);
+    }
+  }
+}
+
+template <typename Lacks>
+std::string Proof::missing_of(UnixMs from, const Lacks& lacks) const {
+  if (namespaces_.empty()) return "the ledger does not tell when all sessions were logged";
+  for (const std::string& netns : namespaces_) {
+    std::string why = "not all sessions were logged at this time";
+    bool covered = false;
+    UnixMs later = UnixMs::max();
+    for (const Coverage& coverage : coverage_) {
+      if (coverage.netns != netns || coverage.until < from) continue;
+      if (coverage.from > from) {
+        later = std::min(later, coverage.from);
+        continue;
+      }
+      covered = true;
+      why = lacks(coverage);
+      if (why.empty()) break;
+    }
+    if (!covered && later != UnixMs::max()) why += ", but from " + format_local_time(later) + " on";
+    if (!why.empty()) return netns.empty() ? why : fmt::format("network namespace {}: {}", netns, why);
+  }
+  return {};
+}
+
+std::string Proof::missing(std::optional<UnixMs> from, std::optional<UnixMs> until) const {
+  if (!until) until = recorded_until();
+  if (!from) {
+    for (const std::string& netns : namespaces_) {
+      UnixMs begin = UnixMs::max();
+      for (const Coverage& coverage : coverage_) {
+        if (coverage.netns == netns) begin = std::min(begin, coverage.from);
+      }
+      from = std::max(from.value_or(begin), begin);
+    }
+    if (from && until) from = std::min(*from, *until);
+  }
+  return missing_of(from.value_or(UnixMs()), [until](const Coverage& coverage) {
+    return *until <= coverage.until ? ""
+                                    : "what ended is recorded until " + format_local_time(coverage.until);
+  });
+}
+
+std::string Proof::missing_open(UnixMs from, UnixMs until) const {
+  return missing_of(from, [&](const Coverage& coverage) -> std::string {
+    if (coverage.whole && until <= coverage.until) return {};
+    if (live_at_ && until <= *live_at_ && *live_at_ <= coverage.until) return {};
+    const std::string known = "all is recorded until " + format_local_time(coverage.until);
+    if (coverage.conditions.records == kRecordsAtEndOnly) {
+      return known + ", and sessions that were open then have a record only when they end";
+    }
+    const UnixMs by = until + coverage.conditions.window + kLongestSilence;
+    if (by <= coverage.until) return {};
+    return known + ", and sessions that were open and silent at this time may have a record as late as " +
+           format_local_time(by);
+  });
+}
+
+std::optional<UnixMs> Proof::recorded_until() const {
+  std::optional<UnixMs> all;
+  for (const std::string& netns : namespaces_) {
+    UnixMs until = UnixMs::min();
+    for (const Coverage& coverage : coverage_) {
+      if (coverage.netns == netns) until = std::max(until, coverage.until);
+    }
+    all = std::min(all.value_or(until), until);
+  }
+  return all;
+}
+
+}  // namespace natsession

@@ -1,0 +1,44 @@
+// Proof: whether the ledger proves that it has all there was at a time. It alone decides that: "none" and
+// "complete" are claims, which the records cannot carry by themselves.
+// Threads: plain value types.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger/segment_list.h"
+
+namespace natsession {
+
+// How long after a time the records of sessions that were open then may come: an open session has a record at
+// least once a day, and at the end of that day's window.
+inline constexpr std::chrono::milliseconds kLongestSilence = std::chrono::hours(24);
+
+class Proof {
+ public:
+  // `live_at`: when the daemon was asked for all open sessions that a question may be about, and said that
+  // all that ended before is in the ledger.
+  explicit Proof(const SegmentList& ledger, std::optional<UnixMs> live_at = {});
+
+  // Whether all sessions that ended in this time have their records in the ledger, but for what gap records
+  // and damage tell. What is missing, in words; empty: nothing. Without a beginning it is where what is
+  // proved begins, without an end where it ends.
+  [[nodiscard]] std::string missing(std::optional<UnixMs> from, std::optional<UnixMs> until) const;
+  // The same for all sessions that were open at some time in it.
+  [[nodiscard]] std::string missing_open(UnixMs from, UnixMs until) const;
+  // Until when all that ended is in the ledger, in every namespace; nullopt where nothing is proved.
+  [[nodiscard]] std::optional<UnixMs> recorded_until() const;
+
+ private:
+  // `lacks` says of what covers `from` what it does not prove, in words.
+  template <typename Lacks>
+  [[nodiscard]] std::string missing_of(UnixMs from, const Lacks& lacks) const;
+
+  std::vector<Coverage> coverage_;
+  std::vector<std::string> namespaces_;  // that were ever watched
+  std::optional<UnixMs> live_at_;
+};
+
+}  // namespace natsession
