@@ -43,9 +43,10 @@ Result<void> LedgerWriter::start() {
   const UnixMs now = to_ms(clock_.now());
   if (!crashed) {
     const auto until = lock_.closed_until() ? lock_.closed_until() : tail->last_record;
-    if (until) previous_run_ = {std::min(*until, now), /*crashed=*/false};
+    if (until) previous_run_ = PreviousRun{std::min(*until, now), /*crashed=*/false, {}};
   } else if (tail->last_record || tail->segment) {
-    previous_run_ = {std::min(tail->last_record.value_or(tail->header.created), now), /*crashed=*/true};
+    previous_run_ =
+        PreviousRun{std::min(tail->last_record.value_or(tail->header.created), now), /*crashed=*/true, {}};
   }
   flushed_at_ = segment_since_ = claimed_at_ = appended_at_ = clock_.steady();
   if (auto opened = open_coverage(); !opened) return opened;

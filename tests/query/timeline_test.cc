@@ -142,7 +142,7 @@ TEST_CASE("a timeline that cannot be is refused", "[query][timeline]") {
 
 // Different ports in use at a time, counted slowly: a port is in use while a record says that its session had
 // begun and had not ended.
-std::size_t slow_count(const std::vector<SessionRecord>& all, const PortQuestion& question, UnixMs time,
+std::size_t slow_count(const std::vector<SessionRecord>& all, UnixMs time,
                        const std::function<bool(const SessionRecord&)>& wanted) {
   std::set<std::uint16_t> ports;
   for (const SessionRecord& record : all) {
@@ -169,7 +169,7 @@ TEST_CASE("ports in use are those that a slow count finds, at every point of tim
   for (const PortKeyUse& use : result->addresses) {
     for (std::size_t point = 0; point < result->points; ++point) {
       const UnixMs time = question.from + point * question.step;
-      const auto expected = slow_count(ledger.all, question, time, [&](const SessionRecord& record) {
+      const auto expected = slow_count(ledger.all, time, [&](const SessionRecord& record) {
         return record.nat_ip == use.nat_ip && record.protocol == use.protocol;
       });
       REQUIRE(use.ports.in_use[point] == expected);
@@ -180,7 +180,7 @@ TEST_CASE("ports in use are those that a slow count finds, at every point of tim
   for (const DestinationUse& use : result->destinations) {
     for (std::size_t point = 0; point < result->points; point += 7) {
       const UnixMs time = question.from + point * question.step;
-      const auto expected = slow_count(ledger.all, question, time, [&](const SessionRecord& record) {
+      const auto expected = slow_count(ledger.all, time, [&](const SessionRecord& record) {
         return record.nat_ip == use.nat_ip && record.protocol == use.protocol &&
                record.pub_ip == use.pub_ip && record.pub_port == use.pub_port;
       });
@@ -217,7 +217,7 @@ TEST_CASE("the peak is the most ports at any time, whatever the step is", "[quer
     std::size_t peak = 0;
     UnixMs peak_at;
     for (const UnixMs time : times) {
-      const std::size_t count = slow_count(ledger.all, question, time, of_key);
+      const std::size_t count = slow_count(ledger.all, time, of_key);
       if (count > peak) peak_at = time;
       peak = std::max(peak, count);
     }
