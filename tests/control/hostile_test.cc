@@ -8,6 +8,7 @@
 #include "control/fake_handler.h"
 #include "control/http_talk.h"
 #include "control/sample_status.h"
+#include "support/sanitizer.h"
 #include "support/temp_dir.h"
 
 namespace natsession {
@@ -87,7 +88,7 @@ TEST_CASE("many slow connections keep nobody waiting until their time is over", 
   std::deque<HttpTalk> slow;
   const bool ask = GENERATE(false, true);
   target.handler.live.sessions.assign(1500, sample_session());  // more than a socket takes
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < (kThreadSanitizer ? 40 : 200); ++i) {
     slow.emplace_back(target.path);
     slow.back().send(ask ? "GET /sessions?limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n" : "GET /sta");
   }
