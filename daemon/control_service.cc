@@ -14,7 +14,8 @@ constexpr std::chrono::seconds kPortUsageAge{3};
 constexpr std::chrono::milliseconds kPortUsagePatience{1500};
 // So long a question waits for the ledger to have what ended before it was asked.
 constexpr std::chrono::milliseconds kRecordedPatience{2000};
-constexpr std::chrono::milliseconds kRecordedInterval{10};
+// How often is looked whether it has come.
+constexpr std::chrono::milliseconds kInterval{5};
 
 }  // namespace
 
@@ -78,39 +79,39 @@ Result<SessionsAnswer> ControlService::sessions(const SessionFilter& filter) {
     if (!wanted(table) || answer.more) continue;
     if (auto collected = table->collect(filter, answer); !collected) return collected.error();
   }
-  answer.recorded = wait_until_recorded(to_ms(clock_.now()));
+  answer.recorded = filter.recorded && wait_until_recorded(to_ms(clock_.now()));
   return answer;
 }
 
+template <typename Met>
+bool ControlService::wait_until(std::chrono::nanoseconds deadline, Met met) const {
+  while (!met()) {
+    if (clock_.steady() >= deadline) return false;
+    std::this_thread::sleep_for(kInterval);
+  }
+  return true;
+}
+
 // Whether all sessions that ended before `time` are in the ledger, for its readers.
-bool ControlService::wait_until_recorded(UnixMs time) {
+bool ControlService::wait_until_recorded(UnixMs time) const {
   if (!delivery_.ledger_report()) return false;
-  const std::chrono::nanoseconds deadline = clock_.steady() + kRecordedPatience;
   const auto saw_it = [time](const auto& collector) {
     const CollectorReport report = collector->report();
     return report.covered_until && *report.covered_until >= time;
   };
-  do {
+  bool recorded = false;
+  static_cast<void>(wait_until(clock_.steady() + kRecordedPatience, [&] {
+    if (!logging_.load(std::memory_order_relaxed)) return true;
     if (std::all_of(collectors_.begin(), collectors_.end(), saw_it)) {
       delivery_.want_proof();
     } else {
       for (const auto& collector : collectors_) collector->wake();
     }
-    std::this_thread::sleep_for(kRecordedInterval);
     const auto proved = delivery_.proved_until();
-    if (proved && *proved >= time) return true;
-  } while (clock_.steady() < deadline && logging_.load(std::memory_order_relaxed));
-  return false;
-}
-
-bool ControlService::wait_for_port_usage(const CollectorThread& collector, std::chrono::nanoseconds since,
-                                         std::chrono::nanoseconds deadline) const {
-  for (;;) {
-    const auto usage = collector.port_usage();
-    if (usage != nullptr && usage->taken_at >= since) return true;
-    if (clock_.steady() >= deadline) return usage != nullptr;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+    recorded = proved && *proved >= time;
+    return recorded;
+  }));
+  return recorded;
 }
 
 Result<std::vector<PortUse>> ControlService::port_use() {
@@ -122,7 +123,11 @@ Result<std::vector<PortUse>> ControlService::port_use() {
   std::vector<PortUse> uses;
   for (const auto& collector : collectors_) {
     if (collector->state() != CollectorThread::State::kReady) continue;
-    if (!wait_for_port_usage(*collector, now - kPortUsageAge, now + kPortUsagePatience)) {
+    const bool counted = wait_until(now + kPortUsagePatience, [&] {
+      const auto usage = collector->port_usage();
+      return usage != nullptr && usage->taken_at >= now - kPortUsageAge;
+    });
+    if (!counted && collector->port_usage() == nullptr) {
       return Error{ErrorKind::kUnavailable, "the ports in use are not counted yet"};
     }
     const auto usage = collector->port_usage();

@@ -39,10 +39,11 @@ class ControlService final : public ControlHandler {
     RateMeter records;
   };
 
-  [[nodiscard]] bool wait_until_recorded(UnixMs time);
+  // Whether `met` was in time.
+  template <typename Met>
+  [[nodiscard]] bool wait_until(std::chrono::nanoseconds deadline, Met met) const;
+  [[nodiscard]] bool wait_until_recorded(UnixMs time) const;
   Result<void> set_enabled(const std::optional<std::string>& sink, bool enabled);
-  [[nodiscard]] bool wait_for_port_usage(const CollectorThread& collector, std::chrono::nanoseconds since,
-                                         std::chrono::nanoseconds deadline) const;
 
   Collectors& collectors_;
   Delivery& delivery_;

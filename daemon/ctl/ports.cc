@@ -76,7 +76,7 @@ void add_live(const Global& global, const PortsCommand& options, PortQuestion& q
   if (!options.log.where.empty()) return;  // the daemon does not know all of its conditions
   QueryArguments arguments;
   if (!options.nat_ip.empty()) arguments.emplace_back("nat_ip", options.nat_ip);
-  LiveLog live = ask_live(global, std::move(arguments));
+  LiveLog live = ask_live(global, {std::move(arguments)});
   if (!live.told) {
     fmt::print(
         stderr,

@@ -75,19 +75,10 @@ std::vector<QueryArguments> live_questions(const std::vector<TraceQuestion>& que
 // Sessions that are open now, if one of the questions may be about them. To be asked before the ledger is
 // opened: what ended meanwhile is in it then.
 LiveLog live_for(const Global& global, const std::vector<TraceQuestion>& questions, UnixMs now) {
-  LiveLog live;
-  bool first = true;
-  for (QueryArguments& arguments : live_questions(questions, now)) {
-    LiveLog more = ask_live(global, std::move(arguments));
-    if (first) {
-      live = std::move(more);
-    } else {
-      live.add(std::move(more));
-    }
-    first = false;
-    if (!live.told) break;
-  }
-  if (!first && !live.told) {
+  const std::vector<QueryArguments> asked = live_questions(questions, now);
+  if (asked.empty()) return {};
+  LiveLog live = ask_live(global, asked);
+  if (!live.told) {
     fmt::print(
         stderr,
         "natsessionctl: trace: warning: sessions that are open are known by their last records only, as the "

@@ -98,7 +98,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/sessions", answer_sessions,
      "live sessions, as JSON; arguments: netns, protocol, pri_ip, nat_ip, pub_ip (address or prefix), "
      "pri_port, nat_port, pub_port, "
-     "limit"},
+     "limit, recorded"},
     {"GET", "/metrics", answer_metrics, "metrics for Prometheus"},
     {"POST", "/enable", answer_enable, "enable a sink (argument: sink), or all logging; answers the status"},
     {"POST", "/disable", answer_disable,

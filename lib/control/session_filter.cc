@@ -74,7 +74,7 @@ struct Argument {
   Result<void> (*set)(SessionFilter& filter, std::string_view text);
 };
 
-const std::array<Argument, 9> kArguments{{
+const std::array<Argument, 10> kArguments{{
     {"netns",
      [](SessionFilter& filter, std::string_view text) -> Result<void> {
        filter.netns = std::string(text);
@@ -92,6 +92,12 @@ const std::array<Argument, 9> kArguments{{
     {"pub_port",
      [](SessionFilter& filter, std::string_view text) { return set_port(filter.pub_port, text); }},
     {"limit", [](SessionFilter& filter, std::string_view text) { return set_limit(filter.limit, text); }},
+    {"recorded",
+     [](SessionFilter& filter, std::string_view text) -> Result<void> {
+       if (text != "yes") return Error{ErrorKind::kUsage, quoted(text) + " is not yes"};
+       filter.recorded = true;
+       return {};
+     }},
 }};
 
 std::string argument_names() {

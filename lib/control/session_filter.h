@@ -29,6 +29,8 @@ struct SessionFilter {
   std::vector<std::uint16_t> nat_ports;  // any of them, ascending; empty: all
   std::optional<std::uint16_t> pub_port;
   std::size_t limit = kDefaultLimit;  // 1 to kMaxLimit
+  bool recorded =
+      false;  // the answer waits for the ledger to have what ended before, and says whether it has
 
   [[nodiscard]] bool matches(const SessionRecord& session) const;
 };
@@ -36,7 +38,7 @@ struct SessionFilter {
 using QueryArguments = std::vector<std::pair<std::string, std::string>>;
 
 // Reads the arguments of GET /sessions: the members' names, with addresses or prefixes, numbers, and for the
-// protocol a name or a number; of nat_port several, with commas.
+// protocol a name or a number; of nat_port several, with commas; recorded=yes.
 // Errors: kUsage, naming the argument, its value and what would do; also for one that is unknown or given
 // twice.
 [[nodiscard]] Result<SessionFilter> parse_session_filter(const QueryArguments& arguments);

@@ -46,7 +46,7 @@ struct PortUse {
 struct SessionsAnswer {
   std::vector<SessionRecord> sessions;
   bool more = false;      // there are more than the limit allows
-  bool recorded = false;  // the ledger has all sessions that ended before these were looked at
+  bool recorded = false;  // on request: the ledger has all sessions that ended before these were looked at
   UnixMs now;
   friend bool operator==(const SessionsAnswer&, const SessionsAnswer&) = default;
 };

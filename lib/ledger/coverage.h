@@ -49,7 +49,7 @@ using CoverageSpan = std::vector<CoverageClaim>;  // the newer first; one at lea
 // Errors: kUnavailable if a newer program wrote it; kPermission, kIo.
 [[nodiscard]] Result<std::vector<CoverageSpan>> read_coverage(const std::string& directory);
 // What of it is proved in a ledger that ends at `end`.
-[[nodiscard]] std::vector<Coverage> proved_coverage(const std::vector<CoverageSpan>& spans, Ordinal end);
+[[nodiscard]] std::vector<CoverageClaim> proved_claims(const std::vector<CoverageSpan>& spans, Ordinal end);
 
 class CoverageFile {
  public:

@@ -16,29 +16,24 @@
 
 #include "base/files.h"
 #include "ledger/bytes.h"
-#include "ledger/crc32c.h"
 #include "ledger/ledger_directory.h"
+#include "ledger/slot.h"
 
 namespace natsession {
 namespace {
 
 constexpr std::string_view kMagic = "NSLCUR\r\n";
 constexpr std::string_view kSuffix = ".cursor";
-constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kSlotDistance = 4096;
-constexpr std::size_t kSlotBytes = 512;
 constexpr std::size_t kFileBytes = 2 * kSlotDistance;
 constexpr std::size_t kMaxCursors = 4096;
 
-constexpr std::size_t kGenerationAt = 16;
 constexpr std::size_t kNextAt = 24;
 constexpr std::size_t kDeliveredAt = 32;
 constexpr std::size_t kHashAt = 40;
-constexpr std::size_t kNameLengthAt = 48;
-constexpr std::size_t kNameAt = 50;
-constexpr std::size_t kChecksumAt = kSlotBytes - 4;
-constexpr std::size_t kMaxName = kChecksumAt - kNameAt;  // a longer one is cut; its hash tells it from others
-static_assert(kMaxName == kMaxCursorName);
+constexpr std::size_t kNameAt = 48;
+// A longer one is cut; its hash tells it from others.
+static_assert(max_slot_text(kNameAt) == kMaxCursorName);
 
 struct Slot {
   std::uint64_t generation = 0;
@@ -71,65 +66,41 @@ std::string file_name(std::string_view name) {
   return text + "-" + hexadecimal(hash_of(name)) + std::string(kSuffix);
 }
 
-std::array<std::byte, kSlotBytes> encode(const Slot& slot) {
-  std::array<std::byte, kSlotBytes> bytes{};
-  const std::string_view name = std::string_view(slot.name).substr(0, kMaxName);
-  std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
-  put_le(bytes, kVersionAt, kVersion);
-  put_le(bytes, kLengthAt, static_cast<std::uint16_t>(kSlotBytes));
-  put_le(bytes, kGenerationAt, slot.generation);
+SlotBytes encode(const Slot& slot) {
+  SlotBytes bytes = begin_slot(kMagic, slot.generation);
   put_le(bytes, kNextAt, slot.state.next);
   put_time(bytes, kDeliveredAt, slot.state.delivered_to);
   put_le(bytes, kHashAt, slot.hash);
-  put_le(bytes, kNameLengthAt, static_cast<std::uint16_t>(name.size()));
-  std::memcpy(bytes.data() + kNameAt, name.data(), name.size());
-  put_le(bytes, kChecksumAt, crc32c(std::span(bytes).first(kChecksumAt)));
+  put_slot_text(bytes, kNameAt, slot.name);
+  seal_slot(bytes);
   return bytes;
 }
 
-std::optional<Slot> decode(std::span<const std::byte, kSlotBytes> bytes) {
-  if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) return std::nullopt;
-  if (get_le<std::uint32_t>(bytes, kChecksumAt) != crc32c(bytes.first(kChecksumAt))) return std::nullopt;
-  if (get_le<std::uint16_t>(bytes, kVersionAt) > kVersion) return std::nullopt;
-  if (get_le<std::uint32_t>(bytes, kRequiredAt) != 0) return std::nullopt;
+std::optional<Slot> decode(const SlotBytes& bytes) {
+  if (!is_whole_slot(bytes, kMagic) || is_newer_slot(bytes)) return std::nullopt;
   Slot slot;
-  slot.generation = get_le<std::uint64_t>(bytes, kGenerationAt);
+  slot.generation = get_le<std::uint64_t>(bytes, kSlotGenerationAt);
   slot.state.next = get_le<std::uint64_t>(bytes, kNextAt);
   slot.state.delivered_to = get_time(bytes, kDeliveredAt);
   slot.hash = get_le<std::uint64_t>(bytes, kHashAt);
-  const std::size_t name_length = get_le<std::uint16_t>(bytes, kNameLengthAt);
-  if (name_length > kMaxName || slot.state.next > kMaxCursor) return std::nullopt;
-  slot.name.assign(reinterpret_cast<const char*>(bytes.data()) + kNameAt, name_length);
+  auto name = slot_text(bytes, kNameAt);
+  if (!name || slot.state.next > kMaxCursor) return std::nullopt;
+  slot.name = std::move(*name);
   return slot;
 }
 
-// The newer slot that is whole. `size` is the file's.
+// The newer slot that is whole.
 Result<std::optional<Slot>> read_slots(int fd, const std::string& path) {
   std::optional<Slot> newest;
   for (std::size_t index = 0; index < 2; ++index) {
-    std::array<std::byte, kSlotBytes> bytes{};
-    ssize_t count = 0;
-    do {
-      count = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(index * kSlotDistance));
-    } while (count < 0 && errno == EINTR);
-    if (count < 0 && errno != EIO) return system_error("ledger: read " + path, errno);
-    if (count != ssize_t{kSlotBytes}) continue;
+    SlotBytes bytes;
+    const auto there = read_slot(fd, bytes, index * kSlotDistance, path);
+    if (!there) return there.error();
+    if (!*there) continue;
     auto slot = decode(bytes);
     if (slot && (!newest || slot->generation > newest->generation)) newest = std::move(slot);
   }
   return newest;
-}
-
-Result<void> write_all(int fd, std::span<const std::byte> bytes, std::size_t offset,
-                       const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return system_error("ledger: write " + path, count < 0 ? errno : ENOSPC);
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-    offset += static_cast<std::size_t>(count);
-  }
-  return {};
 }
 
 }  // namespace
@@ -184,12 +155,12 @@ Result<void> Cursor::store(const CursorState& state, bool flush) {
     // stands in front: a write that is killed midway has written the front.
     std::vector<std::byte> whole(kFileBytes);
     std::copy(bytes.begin(), bytes.end(), whole.begin() + static_cast<std::ptrdiff_t>(offset));
-    if (auto written = write_all(fd_.get(), whole, 0, path_); !written) {
+    if (auto written = write_at(fd_.get(), whole, 0, path_); !written) {
       // Empty is new; half a file would be a damaged cursor.
       static_cast<void>(::ftruncate(fd_.get(), 0));
       return written;
     }
-  } else if (auto written = write_all(fd_.get(), bytes, offset, path_); !written) {
+  } else if (auto written = write_at(fd_.get(), bytes, offset, path_); !written) {
     return written;
   }
   generation_ = generation;

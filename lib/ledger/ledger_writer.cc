@@ -92,10 +92,17 @@ void LedgerWriter::mark_open() {
 }
 
 Result<void> LedgerWriter::open_coverage() {
+  const auto names = directory_.segments();
+  if (!names) return names.error();
   // What was deleted with its records is not proved any more.
-  const auto segments = SegmentList::open(settings_.directory);
-  if (!segments) return segments.error();
-  auto opened = CoverageFile::open(settings_.directory, written_, segments->whole_since());
+  UnixMs oldest = UnixMs::max();
+  if (!names->empty()) oldest = UnixMs::min();
+  if (!names->empty() && names->front().first != 0) {
+    const auto file = open_segment(directory_, names->front());
+    const auto header = file ? (*file)->header() : Result<SegmentHeader>(file.error());
+    if (header) oldest = header->created;
+  }
+  auto opened = CoverageFile::open(settings_.directory, written_, oldest);
   if (!opened) return opened.error();
   coverage_ = std::move(*opened);
   return {};

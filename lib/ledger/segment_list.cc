@@ -125,7 +125,8 @@ UnixMs SegmentList::whole_since() const {
 std::vector<Coverage> SegmentList::coverage() const {
   std::vector<Coverage> proved;
   const Ordinal end = entries_.empty() ? 0 : entries_.back().bounds.end;
-  for (Coverage& coverage : proved_coverage(coverage_, end)) {
+  for (CoverageClaim& claim : proved_claims(coverage_, end)) {
+    Coverage& coverage = claim.coverage;
     coverage.from = std::max(coverage.from, whole_since());
     if (coverage.from <= coverage.until) proved.push_back(std::move(coverage));
   }

@@ -12,10 +12,6 @@
 
 namespace natsession {
 
-// How long after a time the records of sessions that were open then may come: an open session has a record at
-// least once a day, and at the end of that day's window.
-inline constexpr std::chrono::milliseconds kLongestSilence = std::chrono::hours(24);
-
 class Proof {
  public:
   // `live_at`: when the daemon was asked for all open sessions that a question may be about, and said that

@@ -117,6 +117,9 @@ struct SessionRecord {
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
 
+// An open session has a record at least so often, also when it is idle, unless it gets none before it ends.
+inline constexpr std::chrono::hours kLongestSilence{24};
+
 // seq counts a session's records in its lower bits; the upper ones number twins, sessions that began between
 // the same ends in the same millisecond: their ids must differ.
 inline constexpr unsigned kSeqBits = 24;

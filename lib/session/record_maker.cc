@@ -10,9 +10,6 @@ namespace {
 
 constexpr std::uint32_t kNoHistory = Slab<History>::kNone;
 
-// An open session has a record so often, also when it is idle.
-constexpr std::chrono::hours kIdleLimit{24};
-
 bool went_back(const std::optional<Counters>& now, const Counters& before) {
   return now && (now->packets < before.packets || now->bytes < before.bytes);
 }
@@ -128,7 +125,7 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   const bool idle = record.pkts_from_vpc == Count(0) && record.pkts_from_pub == Count(0) &&
                     record.bytes_from_vpc == Count(0) && record.bytes_from_pub == Count(0);
   const UnixMs last = before != nullptr ? before->reported_until : session.begin;
-  const bool due = end + 2 * window_ > last + kIdleLimit;  // 2: the dump of the next window may fail
+  const bool due = end + 2 * window_ > last + kLongestSilence;  // 2: the dump of the next window may fail
   if (idle && !always && !due) return;
   emit(record);
 

@@ -65,6 +65,7 @@ TEST_CASE("an argument that cannot be is refused with its name, its value and wh
   CHECK(refused({{"nat_port", ""}}).find("''") != std::string::npos);
   CHECK(refused({{"pub_port", "80 "}}).find("'80 '") != std::string::npos);
   CHECK(refused({{"pri_ip", "10.0.0.1/8"}}).find("10.0.0.1/8") != std::string::npos);
+  CHECK(refused({{"recorded", "no"}}) == "argument 'recorded': 'no' is not yes");
   CHECK(refused({{"limit", "0"}}).find("1 to 100000") != std::string::npos);
   CHECK(refused({{"limit", "100001"}}).find("1 to 100000") != std::string::npos);
   CHECK(refused({{"limit", "-1"}}).find("'-1'") != std::string::npos);

@@ -19,7 +19,9 @@ Coverage covered(int from_s, int until_s, const std::string& netns = "") {
 std::vector<Coverage> proved(const std::string& directory, Ordinal end = kMaxOrdinal) {
   const auto spans = read_coverage(directory);
   if (!spans) throw std::runtime_error(spans.error().message);
-  return proved_coverage(*spans, end);
+  std::vector<Coverage> all;
+  for (const CoverageClaim& claim : proved_claims(*spans, end)) all.push_back(claim.coverage);
+  return all;
 }
 
 CoverageFile open_file(const std::string& directory, UnixMs oldest = UnixMs::min()) {
@@ -123,6 +125,18 @@ TEST_CASE("what is older than the oldest record is forgotten when the ledger is 
   const CoverageFile file = open_file(path, at_second(25));
   CHECK(file.before() == std::vector<Coverage>{covered(20, 30)});
   CHECK(proved(path) == file.before());
+}
+
+TEST_CASE("a claim rests on its records also after the ledger was opened again", "[ledger][coverage]") {
+  const TempDir directory;
+  const std::string path = directory.path().string();
+  {
+    CoverageFile file = open_file(path);
+    store(file, covered(0, 10), 100);
+  }
+  static_cast<void>(open_file(path));
+  CHECK(proved(path, 100) == std::vector<Coverage>{covered(0, 10)});
+  CHECK(proved(path, 99).empty());
 }
 
 TEST_CASE("the writer claims what is proved once the records that prove it are in frames",

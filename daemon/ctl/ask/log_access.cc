@@ -112,16 +112,7 @@ int LogAccess::interrupted(std::string_view command) {
   return kInterrupted;
 }
 
-void LiveLog::add(LiveLog other) {
-  records.insert(records.end(), other.records.begin(), other.records.end());
-  at = std::min(at, other.at);
-  told = told && other.told;
-  more = more || other.more;
-  recorded = recorded && other.recorded;
-  if (why.empty()) why = std::move(other.why);
-}
-
-LiveLog ask_live(const Global& global, QueryArguments arguments) {
+LiveLog ask_live(const Global& global, const std::vector<QueryArguments>& questions) {
   LiveLog live;
   const ControlClient daemon(global.control);
   // Without --ledger it is the daemon's own that is asked about.
@@ -137,27 +128,28 @@ LiveLog ask_live(const Global& global, QueryArguments arguments) {
       return live;
     }
   }
-  arguments.emplace_back("limit", std::to_string(SessionFilter::kMaxLimit));
-  const auto body = daemon.get("/sessions", arguments);
-  if (!body) {
-    live.why = body.error().message;
-    return live;
-  }
-  auto answer = read_sessions_json(*body);
-  if (!answer) {
-    live.why = answer.error().message;
-    return live;
+  live.at = UnixMs::max();
+  live.recorded = true;
+  for (QueryArguments arguments : questions) {
+    arguments.emplace_back("limit", std::to_string(SessionFilter::kMaxLimit));
+    arguments.emplace_back("recorded", "yes");
+    const auto body = daemon.get("/sessions", arguments);
+    const auto answer = body ? read_sessions_json(*body) : Result<SessionsAnswer>(body.error());
+    if (!answer) {
+      live.why = answer.error().message;
+      return live;
+    }
+    live.more = live.more || answer->more;
+    live.recorded = live.recorded && answer->recorded;
+    live.at = std::min(live.at, answer->now);
+    for (SessionRecord record : answer->sessions) {
+      record.start_time = std::min(record.start_time, answer->now);
+      record.end_time = answer->now;
+      if (record.session_start) record.session_start = record.start_time;
+      live.records.push_back(record);
+    }
   }
   live.told = true;
-  live.more = answer->more;
-  live.recorded = answer->recorded;
-  live.at = answer->now;
-  live.records = std::move(answer->sessions);
-  for (SessionRecord& record : live.records) {
-    record.start_time = std::min(record.start_time, live.at);
-    record.end_time = live.at;
-    if (record.session_start) record.session_start = record.start_time;
-  }
   return live;
 }
 

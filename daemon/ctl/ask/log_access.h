@@ -85,18 +85,16 @@ class LogAccess {
 // Threads: one.
 struct LiveLog {
   std::vector<SessionRecord> records;  // as in SessionsAnswer; session_id is 0
-  UnixMs at;                           // when the daemon was asked
+  UnixMs at;                           // when the daemon was first asked
   bool told = false;                   // whether there is a daemon that writes this ledger
   bool more = false;                   // it has more sessions than it tells at once
   bool recorded = false;               // the ledger has all that ended before, for who opens it now
   std::string why;                     // if not told: why; for people
-
-  // What another answer has as well.
-  void add(LiveLog other);
 };
 
-// Asks the daemon for open sessions that pass the arguments of GET /sessions; the limit is the largest that
-// it has. That no daemon runs, or that it writes another ledger than --ledger, is no error: see `why`.
-[[nodiscard]] LiveLog ask_live(const Global& global, QueryArguments arguments);
+// Asks the daemon for open sessions that pass the arguments of one GET /sessions or another, which are one at
+// least; the limit is the largest that it has. That no daemon runs, or that it writes another ledger than
+// --ledger, is no error: see `why`.
+[[nodiscard]] LiveLog ask_live(const Global& global, const std::vector<QueryArguments>& questions);
 
 }  // namespace natsession::ctl
