@@ -7,7 +7,7 @@
 set -u
 cd "$1" || exit 2
 build=$2
-limit=${3:-300}
+limit=${3:-90}
 base=${NATSESSION_TIDY_BASE:-HEAD^}
 
 checks='-*,bugprone-use-after-move,bugprone-dangling-handle,bugprone-infinite-loop,bugprone-undefined-memory-manipulation'
