@@ -23,3 +23,10 @@ find_library(CSV_LIBRARY csv REQUIRED)
 add_library(CSV::CSV INTERFACE IMPORTED)
 target_include_directories(CSV::CSV INTERFACE ${CSV_INCLUDE_DIR})
 target_link_libraries(CSV::CSV INTERFACE ${CSV_LIBRARY})
+
+# Nor has cctz.
+find_path(CCTZ_INCLUDE_DIR cctz/time_zone.h REQUIRED)
+find_library(CCTZ_LIBRARY cctz REQUIRED)
+add_library(CCTZ::CCTZ INTERFACE IMPORTED)
+target_include_directories(CCTZ::CCTZ INTERFACE ${CCTZ_INCLUDE_DIR})
+target_link_libraries(CCTZ::CCTZ INTERFACE ${CCTZ_LIBRARY})

@@ -8,15 +8,15 @@ set -euo pipefail
 
 build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntrack-dev libfmt-dev catch2
   libcli11-dev libtomlplusplus-dev libxxhash-dev libcap-dev robin-map-dev libzstd-dev zlib1g-dev
-  libmicrohttpd-dev libssl-dev libcurl4-openssl-dev nlohmann-json3-dev libsqlite3-dev libcsv-dev python3)
+  libmicrohttpd-dev libssl-dev libcurl4-openssl-dev nlohmann-json3-dev libsqlite3-dev libcsv-dev libcctz-dev python3)
 # The traffic of the lab is made by its own Python programs; conntrack looks at the kernel's table.
 lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base: formats the
 # manual pages. rsyslog, openssl: a real server for the syslog sinks. prometheus: its promtool checks the metrics. jq, sqlite3,
 # nfdump: what query.sh compares answers with. clang: the address sanitizer. clang-format, clang-tidy: how sources look, and
-# what they hide.
+# what they hide. tzdata: the zones that texts name.
 test_packages=(tcpdump systemd zstd groff-base shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14 rsyslog rsyslog-openssl openssl
-  prometheus jq sqlite3 nfdump)
+  prometheus jq sqlite3 nfdump tzdata)
 
 wanted=("${build_packages[@]}")
 for argument; do

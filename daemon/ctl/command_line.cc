@@ -41,6 +41,12 @@ Command& Command::argument(const std::string& name, std::string& text, const std
   return *this;
 }
 
+Command& Command::arguments(const std::string& name, std::vector<std::string>& texts,
+                            const std::string& value, const std::string& help) {
+  app_.add_option(name, texts, help)->type_name(value);
+  return *this;
+}
+
 Command& Command::footer(const std::string& text) {
   app_.footer(text);
   return *this;

@@ -43,6 +43,9 @@ class Command {
   // What is given without a name.
   Command& argument(const std::string& name, std::string& text, const std::string& value,
                     const std::string& help, bool required);
+  // All that is given without a name.
+  Command& arguments(const std::string& name, std::vector<std::string>& texts, const std::string& value,
+                     const std::string& help);
   // Stands at the end of the command's --help: examples, and what else there is to say.
   Command& footer(const std::string& text);
   Command& run(Run run);

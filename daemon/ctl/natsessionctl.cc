@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
+#include "query/time_zone.h"
 
 namespace natsession::ctl {
 
@@ -60,7 +61,7 @@ int run(int argc, char** argv) {
   CLI::App app("Asks and steers natsessiond.", "natsessionctl");
   app.footer(
       "Examples:\n  natsessionctl status\n  natsessionctl tail -f\n  natsessionctl sessions --pri 10.0.0.5\n"
-      "  natsessionctl trace --nat 203.0.113.7:40123 --at '2026-11-21 14:57:03'\n"
+      "  natsessionctl trace 203.0.113.7:40123 yesterday 14:57\n"
       "  natsessionctl top --since -1h\n"
       "  natsessionctl check --netns nat-box\n\n"
       "Exit status: 0 all is well; 1 it could not be done, or the ledger is damaged; 2 usage; 3 the daemon, "
@@ -89,6 +90,8 @@ int run(int argc, char** argv) {
   if (listing) return print(list_of_options(app));
   if (!app.remaining().empty()) return refuse(app, app.remaining().front());
   if (!commands.chosen()) return usage_error("a command is missing; there are " + command_names(app));
+  if (const std::string trouble = trouble_with_local_zone(); !trouble.empty())
+    fmt::print(stderr, "natsessionctl: warning: {}\n", trouble);
   return commands.chosen()(global);
 }
 

@@ -12,6 +12,7 @@
 #include "ask/log_access.h"
 #include "ask/log_options.h"
 #include "ask/trace_list.h"
+#include "ask/trace_question.h"
 #include "ask/trace_text.h"
 #include "command.h"
 #include "words.h"
@@ -21,6 +22,7 @@ namespace {
 
 struct TraceCommand {
   TraceWords words;
+  std::vector<std::string> given;  // without options
   std::string file;
   std::size_t candidates = 20;
 };
@@ -106,7 +108,9 @@ Result<TraceResult> find_sessions(LogAccess& log, const std::vector<TraceQuestio
 
 // More than one where the clocks showed the time twice.
 int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
-  const auto asked = read_question(options.words, now);
+  TraceWords words = options.words;
+  if (auto taken = take_words(options.given, words); !taken) return fail("trace", taken.error());
+  const auto asked = read_question(words, now);
   if (!asked) return fail("trace", asked.error());
   std::vector<TraceQuestion> questions;
   for (const AskedQuestion& one : *asked) {
@@ -137,12 +141,13 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
 
 int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
   const TraceWords& words = options.words;
-  if (!words.nat.empty() || !words.at.empty() || !words.since.empty() || !words.until.empty() ||
-      !words.pub.empty() || !words.protocol.empty()) {
-    return fail("trace",
-                {ErrorKind::kUsage,
-                 "--file has the questions: --nat, --at, --since, --until, --pub and --proto do not go "
-                 "with it"});
+  if (!options.given.empty() || !words.nat.empty() || !words.at.empty() || !words.since.empty() ||
+      !words.until.empty() || !words.pub.empty() || !words.protocol.empty()) {
+    return fail(
+        "trace",
+        {ErrorKind::kUsage,
+         "--file has the questions: an address, --nat, --at, --since, --until, --pub and --proto do not go "
+         "with it"});
   }
   const auto text = read_input(options.file);
   if (!text) return fail("trace", text.error());
@@ -182,8 +187,11 @@ void add_trace(Commands& commands) {
   Command command = commands.add("trace", "Who was behind this address and port at that time?");
   const auto options = std::make_shared<TraceCommand>();
   TraceWords& words = options->words;
-  command.option("--nat", words.nat, "END", "The translated end: address, or address:port");
-  command.option("--at", words.at, "TIME", "When: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds");
+  command.arguments("question", options->given, "ADDRESS[:PORT] [TIME]",
+                    "The translated end and when, in words: 203.0.113.7:40123 yesterday 14:57");
+  command.option("--nat", words.nat, "END", "The same: address, address:port, or 'address port'");
+  command.option("--at", words.at, "TIME",
+                 "When: '2026-11-21 14:57', '21/Nov/2026:14:57:03 +0100', '2 hours ago', Unix seconds …");
   command.option("--since", words.since, "TIME", "Instead of --at: at any time from this");
   command.option("--until", words.until, "TIME", "to this; default now");
   command.option("--pub", words.pub, "END", "The peer: address, address:port or :port");
@@ -195,7 +203,8 @@ void add_trace(Commands& commands) {
                  "A list of questions in CSV, - for standard input: nat_ip,nat_port,time[,protocol[,pub_ip"
                  "[,pub_port]]]; answers in CSV");
   command.footer(
-      "Examples:\n  natsessionctl trace --nat 203.0.113.7:40123 --at '2026-11-21 14:57:03'\n"
+      "Examples:\n  natsessionctl trace 203.0.113.7:40123 yesterday 14:57\n"
+      "  natsessionctl trace 203.0.113.7 port 40123 'Sat, 21 Nov 2026 14:57:03 +0100'\n"
       "  natsessionctl trace --nat 203.0.113.7:40123 --proto tcp --at 'yesterday 14:57' --pub "
       "198.51.100.9:443\n"
       "  natsessionctl trace --nat '[2001:db8::7]:40123' --since -2h\n"

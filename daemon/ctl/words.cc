@@ -89,6 +89,16 @@ std::string printable(std::string_view text) {
 }
 
 Endpoint split_endpoint(std::string_view text) {
+  // "ADDRESS port PORT", "ADDRESS PORT", "ADDRESS#PORT".
+  if (const std::size_t end = text.find_first_of(" #"); end != std::string_view::npos && end > 0) {
+    std::string_view port = text.substr(text.find_first_not_of(" #", end) == std::string_view::npos
+                                            ? text.size()
+                                            : text.find_first_not_of(" #", end));
+    if (port.starts_with("port ")) port.remove_prefix(5);
+    std::string_view address = text.substr(0, end);
+    if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+    return {std::string(address), std::string(port)};
+  }
   const std::size_t first = text.find(':');
   if (text.starts_with('[')) {
     const std::size_t close = text.find(']');

@@ -21,8 +21,8 @@ namespace natsession::ctl {
 [[nodiscard]] std::string printable(std::string_view text);
 
 // One end of a session, as a user writes it and as it is shown.
-// "10.0.0.5", "10.0.0.0/8", "10.0.0.5:4000", ":4000", "fd64::2", "[fd64::2]:4000". Either part may be empty;
-// neither is checked here.
+// "10.0.0.5", "10.0.0.0/8", "10.0.0.5:4000", ":4000", "fd64::2", "[fd64::2]:4000", "fd64::2 4000", "10.0.0.5
+// port 4000", "10.0.0.5#4000". Either part may be empty; neither is checked here.
 struct Endpoint {
   std::string address;
   std::string port;

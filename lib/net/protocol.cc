@@ -1,6 +1,7 @@
 #include "net/protocol.h"
 
 #include <array>
+#include <cctype>
 #include <charconv>
 
 namespace natsession {
@@ -35,8 +36,10 @@ std::string protocol_text(std::uint8_t protocol) {
 }
 
 Result<std::uint8_t> parse_protocol(std::string_view text) {
+  std::string name(text);
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   for (const Protocol& known : kProtocols) {
-    if (known.name == text) return known.number;
+    if (known.name == name) return known.number;
   }
   std::uint8_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -14,7 +14,7 @@ namespace natsession {
 [[nodiscard]] std::string_view protocol_name(std::uint8_t protocol);
 // The name, else the number.
 [[nodiscard]] std::string protocol_text(std::uint8_t protocol);
-// Reads a name of protocol_name() or a number up to 255.
+// Reads a name of protocol_name(), in capitals or not, or a number up to 255.
 // Errors: kUsage, naming the text and what would do.
 [[nodiscard]] Result<std::uint8_t> parse_protocol(std::string_view text);
 

@@ -31,7 +31,7 @@ std::tm local_parts(std::int64_t unix_seconds) {
   return parts;
 }
 
-seconds offset_at(UnixMs time) {
+seconds local_offset_at(UnixMs time) {
   const std::int64_t ms = std::clamp(time.time_since_epoch().count(), kLowestMs, kHighestMs);
   return seconds(local_parts(floor_div(ms, 1000)).tm_gmtoff);
 }
@@ -93,6 +93,10 @@ LocalTime to_local(UnixMs time) {
 }
 
 LocalReading from_local(const CivilTime& civil) {
+  return read_civil(civil, local_offset_at);
+}
+
+LocalReading read_civil(const CivilTime& civil, const std::function<seconds(UnixMs)>& offset_at) {
   const UnixMs as_utc = from_utc(civil);
   // No zone's offset is larger than a day, and none is changed twice within two.
   const seconds before = offset_at(as_utc - std::chrono::hours(24));

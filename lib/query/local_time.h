@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -45,6 +46,9 @@ struct LocalReading {
   bool skipped = false;         // the clocks never showed it: as if they had not been set forward
 };
 [[nodiscard]] LocalReading from_local(const CivilTime& civil);
+// The same in a zone whose offset from UTC at a time is `offset_at(time)`.
+[[nodiscard]] LocalReading read_civil(const CivilTime& civil,
+                                      const std::function<std::chrono::seconds(UnixMs)>& offset_at);
 
 // "+01:00"
 [[nodiscard]] std::string offset_text(std::chrono::seconds offset);

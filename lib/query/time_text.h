@@ -1,16 +1,24 @@
-// Times as people write them on a command line, and as they are shown. The zone that a text without one was
-// read in is part of the result, so that a program can say it; a time that the clocks showed twice or not at
-// all is told.
+// Times as people write them, on a command line and in a mail about abuse, and as they are shown. The zone
+// that a text without one was read in is part of the result, so that a program can say it; a time that the
+// clocks showed twice or not at all is told.
 //
-//   2026-11-21T14:57:03.123Z, 2026-11-21 14:57:03+01:00      RFC 3339, also with a space, without seconds
-//   2026-11-21 14:57:03.123, 2026-11-21 14:57, 2026-11-21    local
-//   14:57, 14:57:03       local: today, or yesterday if that is still to come
-//   today, yesterday, today 14:57, yesterday 14:57           local
-//   now, -2h, -90s, -1d12h, 2h ago                           d h m s ms
-//   1795263662, 1795263662.108                               Unix seconds
-//   1795263662108                                            Unix milliseconds: numbers from 10^11 on
+//   2026-11-21T14:57:03.123Z, 2026-11-21 14:57:03+01:00    RFC 3339, also with a space, a comma for the
+//   point, 9:05 2026-11-21 14:57, 2026/11/21 14:57, 2026-11-21 21.11.2026 14:57              with points it
+//   is day, month, year; with slashes the year is first Sat, 21 Nov 2026 14:57:03 +0100 (CET) RFC 2822
+//   21/Nov/2026:14:57:03 +0100    as Apache logs it, in brackets or not
+//   Nov 21 14:57:03               as syslog does: the last one that is not to come
+//   Sat Nov 21 14:57:03 CET 2026  as date and asctime() do
+//   Nov 21, 2026 2:57:03 PM       12-hour clock
+//   14:57, 14:57:03               today, or yesterday if that is still to come
+//   today, yesterday, today 14:57, yesterday 14:57
+//   now, -2h, -90s, -1d12h, -1w, 2h ago, 2 hours ago       w d h m s ms
+//   1795263662, 1795263662.108    Unix seconds; from 10^11 on milliseconds, from 10^14 on microseconds, from
+//   10^17 on
+//                                 nanoseconds. 0, or with @ before it, also a short one: @1000
 //
-// Local is the zone of the process (TZ, /etc/localtime), as localtime_r() knows it.
+// A time of day may have a zone behind it: Z, UTC, GMT, +01:00, +0100, UTC+1, CET, EST, Europe/Berlin
+// (time_zone.h). One that has none is local: the zone of the process (TZ, /etc/localtime), as localtime_r()
+// knows it. 21/11/2026 is refused: it may be the 11th month or the 21st.
 // Threads: any; setenv("TZ") and tzset() are the caller's to keep apart.
 #pragma once
 
@@ -46,8 +54,12 @@ struct TimeReading {
   [[nodiscard]] UnixMs last() const { return time + precision - std::chrono::milliseconds(1); }
 };
 
-// Errors: kUsage, naming the text and the forms that would do.
-[[nodiscard]] Result<TimeReading> parse_time_text(std::string_view text, UnixMs now);
+// Which day a time of day means that says none, and is still to come today.
+enum class ClockDay : std::uint8_t { kYesterday, kToday };
+
+// Errors: kUsage, naming the text and the forms that would do, or what in it is not understood.
+[[nodiscard]] Result<TimeReading> parse_time_text(std::string_view text, UnixMs now,
+                                                  ClockDay day = ClockDay::kYesterday);
 
 // "2026-11-21 14:57:03.123 CET": local, with the zone's name, or its offset where it has no name.
 [[nodiscard]] std::string format_local_time(UnixMs time);

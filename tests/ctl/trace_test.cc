@@ -74,7 +74,7 @@ TEST_CASE_METHOD(Asking, "a time may be a range, up to now", "[ctl][trace]") {
 TEST_CASE_METHOD(Asking, "what is wrong with a question is told with the part and its value",
                  "[ctl][trace]") {
   words.nat = "";
-  CHECK(refusal() == "--nat: which address and port? --nat 203.0.113.7:40123");
+  CHECK(refusal() == "--nat: which address and port? 203.0.113.7:40123");
   words.nat = "203.0.113.7:99999";
   CHECK(refusal() == "--nat: '99999' is not a port: a number up to 65535");
   words.nat = "203.0.113.0/24";
@@ -100,8 +100,54 @@ TEST_CASE_METHOD(Asking, "a time that is still to come is refused, beyond what c
   CHECK(read().from == at_second(5));
   words.at.clear();
   words.since = "-1h";
-  words.until = "2026-11-22";
-  CHECK(refusal().starts_with("--until: '2026-11-22' is still to come"));
+  for (const char* const later : {"2026-11-22", "18:00"}) {
+    words.until = later;
+    const auto asked = read_question(words, at_second(0));
+    REQUIRE(asked);
+    CHECK(asked->front().question.until == at_second(0));
+    CHECK(asked->front().warning.starts_with(std::string("--until '") + later +
+                                             "' is still to come, 2026-11-2"));
+  }
+}
+
+TEST_CASE_METHOD(Asking, "an end and a time are understood as mails have them, without options",
+                 "[ctl][trace]") {
+  const auto taken = [&](std::vector<std::string> given) {
+    words = {};
+    REQUIRE(take_words(given, words));
+    return read();
+  };
+  const UnixMs then = at_second(-1200);  // 2026-11-21 12:00:00 UTC
+  for (const auto& given : std::vector<std::vector<std::string>>{
+           {"203.0.113.7:40123", "2026-11-21", "12:00:00"},
+           {"203.0.113.7:40123", "2026-11-21 12:00:00"},
+           {"203.0.113.7:40123 2026-11-21 12:00:00"},
+           {"203.0.113.7", "40123", "2026-11-21", "12:00:00"},
+           {"203.0.113.7", "port", "40123", "at", "2026-11-21", "12:00:00"},
+           {"203.0.113.7 port 40123", "21/Nov/2026:12:00:00", "+0000"},
+           {"203.0.113.7#40123", "1795262400"},
+           {"203.0.113.7:40123", "Sat,", "21", "Nov", "2026", "13:00:00", "+0100"}}) {
+    CAPTURE(given);
+    const TraceQuestion question = taken(given);
+    CHECK(question.nat_ip.to_string() == "203.0.113.7");
+    CHECK(question.nat_port == 40123);
+    CHECK(question.from == then);
+    CHECK_FALSE(question.protocol);
+  }
+  CHECK(taken({"203.0.113.7:40123", "TCP", "yesterday", "12:00:00"}).protocol == 6);
+  CHECK(taken({"203.0.113.7:40123", "yesterday", "12:00:00"}).from == then - std::chrono::hours(24));
+  CHECK_FALSE(taken({"203.0.113.7", "now"}).nat_port);
+  for (const char* const end :
+       {"2001:db8::7 40123", "[2001:db8::7]:40123", "2001:db8::7 port 40123", "[2001:db8::7] 40123"}) {
+    CAPTURE(end);
+    const TraceQuestion question = taken({end, "now"});
+    CHECK(question.nat_ip.to_string() == "2001:db8::7");
+    CHECK(question.nat_port == 40123);
+  }
+  words = TraceWords{"203.0.113.7", {}, {}, {}, {}, {}, {}};
+  CHECK(take_words({"203.0.113.8"}, words).error().message.starts_with("--nat: "));
+  words = TraceWords{{}, {}, {}, "now", {}, {}, {}};
+  CHECK(take_words({"203.0.113.8", "-2h"}, words).error().message.starts_with("--at: "));
 }
 
 // The clocks of this zone were set back on 2026-10-25 at 01:00 UTC.
@@ -193,10 +239,81 @@ TEST_CASE_METHOD(Listed, "a head names the columns in any order, and others go a
 }
 
 TEST_CASE_METHOD(Listed, "a head that cannot be right is refused", "[ctl][trace]") {
-  CHECK(refusal("ticket,nat_ip\n1,203.0.113.7\n").find("not both nat_ip (or nat) and time") !=
+  CHECK(
+      refusal("ticket,nat_ip\n1,203.0.113.7\n").find("not both nat_ip (or nat, Source IP, IP …) and time") !=
+      std::string::npos);
+  CHECK(refusal("nat_ip,NAT IP,time\n").find("'nat_ip' and 'NAT IP' of the first line both say nat_ip") !=
         std::string::npos);
-  CHECK(refusal("nat_ip,nat_ip,time\n").find("the column nat_ip twice") != std::string::npos);
   CHECK(refusal("203.0.113.7,\"40123,now\n").find("is not CSV") != std::string::npos);
+}
+
+std::string utf16(std::string_view ascii, bool big, bool mark) {
+  std::string text;
+  const auto add = [&](char high, char low) {
+    text += big ? std::string{high, low} : std::string{low, high};
+  };
+  if (mark) add('\xfe', '\xff');
+  for (const char c : ascii) add('\0', c);
+  return text;
+}
+
+TEST_CASE_METHOD(Listed, "a list is read as spreadsheets save it", "[ctl][trace]") {
+  const std::string commas = "Ticket,Source IP,Port,Timestamp\nT1,203.0.113.7,40123,2026-11-21 12:20:30\n";
+  std::string semicolons = commas;
+  std::replace(semicolons.begin(), semicolons.end(), ',', ';');
+  std::string tabs = commas;
+  std::replace(tabs.begin(), tabs.end(), ',', '\t');
+  for (const std::string& text :
+       {commas, semicolons, tabs, "sep=;\r\n" + semicolons, "\xef\xbb\xbf" + semicolons,
+        utf16(tabs, false, true), utf16(semicolons, true, true), utf16(commas, false, false),
+        utf16(commas, true, false)}) {
+    CAPTURE(text);
+    const TraceList list = read(text);
+    REQUIRE(list.questions.size() == 1);
+    CHECK(list.questions[0].wrong == "");
+    CHECK(list.questions[0].cells[0] == "T1");
+    CHECK(list.questions[0].asked.at(0).question.nat_port == 40123);
+    CHECK(list.questions[0].asked.at(0).question.from == at_second(30));
+  }
+  TraceResult result;
+  result.answers.resize(1);
+  const std::vector<std::string> lines = lines_of(trace_list_csv(read(semicolons), result));
+  CHECK(lines[0].starts_with("Ticket;Source IP;Port;Timestamp;verdict;rank;"));
+  CHECK(lines[1].starts_with("T1;203.0.113.7;40123;2026-11-21 12:20:30;no session;"));
+  CHECK(refusal(utf16("nat", true, true) + "x").find("broken at byte 9") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Listed,
+                 "heads are known by their usual names, and rows that are blank or filled up are no mistake",
+                 "[ctl][trace]") {
+  const TraceList list = read(
+      "DATE,Time,TZ,src_ip,SRC PORT,PROTO,Destination IP,Dst-Port,Note\n"
+      ",,,,,,,,\n"
+      "\n"
+      "21.11.2026,13:20:30,CET,203.0.113.7,40123,UDP,198.51.100.9,53,x,,,\n");
+  REQUIRE(list.questions.size() == 1);
+  CHECK(list.questions[0].wrong == "");
+  CHECK(list.questions[0].line == 4);
+  const TraceQuestion& question = list.questions[0].asked.at(0).question;
+  CHECK(question.from == at_second(30));
+  CHECK(question.protocol == 17);
+  CHECK(question.pub_ip->to_string() == "198.51.100.9");
+  CHECK(question.pub_port == 53);
+  // The answer of a list can be asked again: its own names go before others.
+  CHECK(read("nat_ip,nat_port,time,address\n203.0.113.7,1,2026-11-21 12:20:30,here\n").questions[0].wrong ==
+        "");
+}
+
+TEST_CASE_METHOD(Listed, "what is wrong in a row is told with its column", "[ctl][trace]") {
+  const TraceList list = read(
+      "IP,Port,When\n203.0.113.700,1,now\n203.0.113.7,99999,now\n203.0.113.7,1,03/04/2026 "
+      "12:00\n203.0.113.7,1,\n");
+  REQUIRE(list.questions.size() == 4);
+  CHECK(list.questions[0].wrong.starts_with("column 1 (IP): '203.0.113.700'"));
+  CHECK(list.questions[1].wrong.starts_with("column 1 (IP): '99999' is not a port"));
+  CHECK(list.questions[2].wrong.starts_with(
+      "column 3 (When): '03/04/2026 12:00' is no time: which is the month?"));
+  CHECK(list.questions[3].wrong.starts_with("column 3 (When): at what time?"));
 }
 
 TEST_CASE_METHOD(Listed, "a question that cannot be read keeps its line and says why", "[ctl][trace]") {

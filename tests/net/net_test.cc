@@ -199,7 +199,7 @@ TEST_CASE("a protocol is read by name or number and shown by name", "[net]") {
 }
 
 TEST_CASE("what is no protocol is named with what would do", "[net]") {
-  for (const char* const text : {"", "tpc", "256", "-1", "6 ", "TCP"}) {
+  for (const char* const text : {"", "tpc", "256", "-1", "6 ", "TCPX"}) {
     const auto protocol = parse_protocol(text);
     INFO(text);
     REQUIRE_FALSE(protocol);

@@ -7,6 +7,7 @@
 
 #include "query/local_time.h"
 #include "query/query_fixture.h"
+#include "query/time_zone.h"
 
 namespace natsession::testing {
 namespace {
@@ -161,20 +162,17 @@ TEST_CASE("what is no time is refused with what would do", "[query][time]") {
                            "25:00",
                            "12:60",
                            "12",
-                           "1:30",
                            "2026-11-21T",
                            "-2",
                            "2h",
                            "-2y",
                            "-",
                            "ago",
-                           "yesterday  12:00",
                            "2026-11-21 12:00:00+25:00",
                            "2026-11-21 12:00:61",
                            "12345678",
                            "1795262400.",
                            "99999999999999999999",
-                           "2026-11-21T12:00:00Zjunk",
                            "now-2h",
                            "-99999999999999999h",
                            "yesterday12:00"}) {
@@ -184,6 +182,108 @@ TEST_CASE("what is no time is refused with what would do", "[query][time]") {
     CHECK(reading.error().kind == ErrorKind::kUsage);
     CHECK(reading.error().message.find("2026-11-21T14:57:03Z") != std::string::npos);
   }
+}
+
+constexpr std::int64_t kThen = 1'795'269'423'000;  // 2026-11-21T13:57:03Z
+
+// What `date -u -d TEXT +%s`, and the like, says of it.
+TEST_CASE("times as mails about abuse and logs have them", "[query][time]") {
+  const Zone local(kBerlin);
+  const auto [text, expected] = GENERATE(table<std::string, std::int64_t>({
+      {"Sat, 21 Nov 2026 14:57:03 +0100", kThen},
+      {"Sat, 21 Nov 2026 14:57:03 +0100 (CET)", kThen},
+      {"Sat,21 Nov 2026 08:57:03 EST", kThen},
+      {"21 Nov 2026 13:57:03 GMT", kThen},
+      {"21 november 2026 13:57:03 utc", kThen},
+      {"21/Nov/2026:14:57:03 +0100", kThen},
+      {"[21/Nov/2026:14:57:03 +0100]", kThen},
+      {"21-Nov-2026 14:57:03", kThen},
+      {"Nov 21 14:57:03", kThen},
+      {"Nov  1 14:57:03", kThen - 20LL * 86'400'000},
+      {"Dec 21 14:57:03", kThen - 335LL * 86'400'000},  // to come this year
+      {"Feb 29 2024 14:57:03", 1'709'215'023'000},
+      {"Feb 29 14:57:03", 1'709'215'023'000},  // the last one that there was
+      {"Sat Nov 21 14:57:03 CET 2026", kThen},
+      {"Sat Nov 21 14:57:03 2026", kThen},
+      {"Nov 21, 2026 2:57:03 PM", kThen},
+      {"Nov 21, 2026, 2:57:03pm", kThen},
+      {"Nov 21, 2026 at 2:57:03 PM CET", kThen},
+      {"2026-11-21 12:30 AM", kThen - 52'023'000},
+      {"2026/11/21 14:57:03", kThen},
+      {"2026-11-21  14:57:03", kThen},
+      {"2026-11-21, 14:57:03", kThen},
+      {"21.11.2026 14:57:03", kThen},
+      {"21.11.2026, 14:57:03", kThen},
+      {"1.11.2026 14:57:03", kThen - 20LL * 86'400'000},
+      {"2026-11-21 14:57:03,500", kThen + 500},
+      {"2026-11-21 14:57:03.500 CET", kThen + 500},
+      {"2026-11-21 15:57:03 EET", kThen},
+      {"2026-11-21 14:57:03 UTC+1", kThen},
+      {"2026-11-21 14:57:03 GMT+0100", kThen},
+      {"2026-11-21 08:57:03 America/New_York", kThen},
+      {"2026-11-21 19:27:03 Asia/Kolkata", kThen},
+      {"2026-11-21 19:27:03 asia/kolkata", kThen},
+      {"2026-07-21 15:57:03 Europe/Berlin", 1'784'642'223'000},
+      {"9:05", kThen - 21'123'000},
+      {"13:57:03 Z", kThen},
+      {"yesterday 09:05 UTC", kThen - 103'923'000},
+      {"2 hours ago", kThen + 86'400'000 - 7'200'000},
+      {"1 week ago", kThen + 86'400'000 - 604'800'000},
+      {"1 hour 30 minutes ago", kThen + 86'400'000 - 5'400'000},
+      {"-1w", kThen + 86'400'000 - 604'800'000},
+      {"-90 min", kThen + 86'400'000 - 5'400'000},
+      {"@1795269423", kThen},
+      {"1795269423000000", kThen},
+      {"1795269423000000000", kThen},
+      {"@0", 0},
+      {"0", 0},
+      {"@1000", 1'000'000},
+  }));
+  CAPTURE(text);
+  // Times of day are asked on that day in the evening, what is relative a day later.
+  const bool relative = text.find("ago") != std::string::npos || text[0] == '-';
+  CHECK(ms(text, relative ? kThen + 86'400'000 : kThen + 3'600'000) == expected);
+}
+
+TEST_CASE("a zone that is named is told, with both times where its clocks showed one twice",
+          "[query][time]") {
+  const Zone local("UTC0");
+  CHECK(describe(read("2026-11-21 14:57 CET")) == "2026-11-21 14:57:00.000 CET (UTC+01:00)");
+  const TimeReading reading = read("2026-10-25 02:30 Europe/Berlin");
+  CHECK(reading.time == at_ms(1'792'888'200'000));
+  REQUIRE(reading.again);
+  CHECK(*reading.again == at_ms(1'792'891'800'000));
+  CHECK(describe(reading) ==
+        "2026-10-25 02:30:00.000 CEST (UTC+02:00); the clocks showed this time twice: this is the first, the "
+        "second is 2026-10-25 02:30:00.000 +01:00");
+  CHECK(read("2026-03-29 02:30 Europe/Berlin").skipped);
+}
+
+TEST_CASE("what may mean two things is refused with what would do", "[query][time]") {
+  const auto why = [](const char* text) { return parse_time_text(text, at_ms(kNoon)).error().message; };
+  CHECK(why("03/04/2026 14:57").find("which is the month?") != std::string::npos);
+  CHECK(why("2026-11-21 14:57 IST").find("'IST' is no time zone that is known here") != std::string::npos);
+  CHECK(why("14:57 Europe/Berln").find("'Europe/Berln' is no time zone") != std::string::npos);
+  CHECK(why("2026-11-21T12:00:00Zjunk").find("'Zjunk' is no time zone") != std::string::npos);
+  CHECK(why("14:57 ../../etc/passwd").find("is no time") != std::string::npos);
+}
+
+TEST_CASE("a time of day that is still to come is yesterday's, or today's where that is asked",
+          "[query][time]") {
+  const Zone local(kBerlin);
+  const auto until = parse_time_text("18:00", at_ms(kNoon), ClockDay::kToday);
+  REQUIRE(until);
+  CHECK(until->time == at_ms(kNoon + 5 * 3'600'000));
+  CHECK(ms("18:00") == kNoon - 19 * 3'600'000);
+}
+
+TEST_CASE("a TZ that names no zone is told", "[query][time]") {
+  for (const char* fine : {"UTC0", kBerlin, "Europe/Berlin", ":Europe/Berlin", "<+0530>-5:30", "UTC", ""}) {
+    const Zone local(fine);
+    CHECK(trouble_with_local_zone().empty());
+  }
+  const Zone local("Europe/Berln");
+  CHECK(trouble_with_local_zone().find("'Europe/Berln'") != std::string::npos);
 }
 
 TEST_CASE("local times go there and back in every hour of a year", "[query][time]") {

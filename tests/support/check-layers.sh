@@ -55,7 +55,8 @@ only 'microhttpd' lib/control
 only 'nlohmann' lib/control daemon/ctl
 only 'curl/' lib/sink daemon/ctl
 only 'sqlite3' lib/query
-only 'csv\.h' daemon/ctl
+only 'cctz/' lib/query
+only 'csv\.h' daemon/ctl/ask
 only 'openssl/' lib/sink
 
 while IFS= read -r file; do

@@ -16,9 +16,10 @@ Error about(std::string_view option, const Error& error) {
 }  // namespace
 
 void add_time_options(Command& command, LogOptions& options, std::string_view unsaid) {
-  command.option(
-      "--since", options.since, "TIME",
-      fmt::format("From this time on: RFC 3339, local, 'yesterday 14:57', -2h, Unix seconds; {}", unsaid));
+  command.option("--since", options.since, "TIME",
+                 fmt::format("From this time on: '2026-11-21 14:57', 14:57, -2h, 'yesterday 9:05', Unix "
+                             "seconds … (see TIMES); {}",
+                             unsaid));
   command.option("--until", options.until, "TIME", "Up to this time; default now");
 }
 
@@ -38,8 +39,8 @@ Result<Shape> shape_of(const Global& global, const LogOptions& options) {
 }
 
 Result<TimeReading> read_time(std::string_view command, std::string_view option, std::string_view text,
-                              UnixMs now) {
-  auto reading = parse_time_text(text, now);
+                              UnixMs now, ClockDay day) {
+  auto reading = parse_time_text(text, now, day);
   if (!reading) return about(option, reading.error());
   if (reading->again || reading->skipped) {
     fmt::print(stderr, "natsessionctl: {}: warning: {} '{}' is {}\n", command, option, printable(text),
@@ -53,7 +54,7 @@ Result<AskedTime> read_times(std::string_view command, const LogOptions& options
   const UnixMs now = now_ms();
   AskedTime time{now, now, options.since.empty() && options.until.empty(), options.until.empty()};
   if (!options.until.empty()) {
-    const auto until = read_time(command, "--until", options.until, now);
+    const auto until = read_time(command, "--until", options.until, now, ClockDay::kToday);
     if (!until) return until.error();
     time.until = until->time;
   }

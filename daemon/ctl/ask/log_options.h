@@ -35,7 +35,8 @@ void add_csv_option(Command& command, LogOptions& options);
 // Reads one time; says on stderr if the clocks showed it twice or never.
 // Errors: kUsage, with the option.
 [[nodiscard]] Result<TimeReading> read_time(std::string_view command, std::string_view option,
-                                            std::string_view text, UnixMs now);
+                                            std::string_view text, UnixMs now,
+                                            ClockDay day = ClockDay::kYesterday);
 
 struct AskedTime {
   UnixMs from, until;

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <cctype>
 #include <map>
 
-#include <csv.h>
 #include <fmt/format.h>
 
 #include "ask/answer_printer.h"
+#include "ask/csv_table.h"
 #include "ask/log_options.h"
 #include "ask/trace_text.h"
 #include "net/protocol.h"
@@ -17,99 +17,6 @@
 
 namespace natsession::ctl {
 namespace {
-
-Error wrong(std::string_view option, const std::string& message) {
-  return {ErrorKind::kUsage, fmt::format("{}: {}", option, message)};
-}
-
-Result<std::uint16_t> read_port(std::string_view option, std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error == std::errc() && end == text.data() + text.size()) return port;
-  return wrong(option, fmt::format("'{}' is not a port: a number up to 65535", text));
-}
-
-Result<void> read_nat(const std::string& text, TraceQuestion& question) {
-  if (text.empty()) return wrong("--nat", "which address and port? --nat 203.0.113.7:40123");
-  const Endpoint end = split_endpoint(text);
-  const auto address = IpAddress::parse(end.address);
-  if (!address) return wrong("--nat", address.error().message);
-  question.nat_ip = *address;
-  if (end.port.empty()) return {};
-  const auto port = read_port("--nat", end.port);
-  if (!port) return port.error();
-  question.nat_port = *port;
-  return {};
-}
-
-Result<void> read_pub(const std::string& text, TraceQuestion& question) {
-  if (text.empty()) return {};
-  const Endpoint end = split_endpoint(text);
-  if (!end.address.empty()) {
-    const auto address = IpAddress::parse(end.address);
-    if (!address) return wrong("--pub", address.error().message);
-    question.pub_ip = *address;
-  }
-  if (!end.port.empty()) {
-    const auto port = read_port("--pub", end.port);
-    if (!port) return port.error();
-    question.pub_port = *port;
-  }
-  return {};
-}
-
-// One time, which is not behind `latest`.
-Result<TimeReading> read_past(std::string_view option, std::string_view text, UnixMs now, UnixMs latest) {
-  const auto reading = parse_time_text(text, now);
-  if (!reading) return wrong(option, reading.error().message);
-  if (reading->time <= latest) return *reading;
-  return wrong(option, fmt::format("'{}' is still to come: {}; now it is {}", text, describe(*reading),
-                                   format_local_time(now)));
-}
-
-// The time of `asked`, which becomes two where the clocks showed it twice.
-Result<void> read_when(const TraceWords& words, UnixMs now, std::vector<AskedQuestion>& asked) {
-  const bool range = !words.since.empty() || !words.until.empty();
-  TraceQuestion& question = asked.front().question;
-  const UnixMs latest = now + question.slack;
-  if (!words.at.empty() && range) return wrong("--at", "give one time, or --since and --until, not both");
-  if (words.at.empty() && words.since.empty())
-    return wrong("--at", "at what time? --at '2026-11-21 14:57:03', --at -2h, or --since and --until");
-  const auto odd = [](std::string_view text, const TimeReading& reading, std::string_view taken) {
-    if (reading.skipped) return fmt::format("'{}' is {}", text, describe(reading));
-    return reading.again ? fmt::format("the clocks showed '{}' twice: {}", text, taken) : std::string();
-  };
-  if (!words.at.empty()) {
-    const auto at = read_past("--at", words.at, now, latest);
-    if (!at) return at.error();
-    question.from = at->time;
-    question.until = at->last();
-    if (at->again) {
-      asked.push_back(asked.front());
-      asked.back().question.from += *at->again - at->time;
-      asked.back().question.until += *at->again - at->time;
-    }
-    for (AskedQuestion& one : asked) {
-      one.warning = odd(words.at, *at, "this is " + format_local_time(one.question.from));
-    }
-    return {};
-  }
-  const auto since = read_past("--since", words.since, now, latest);
-  if (!since) return since.error();
-  question.from = since->time;
-  question.until = now;
-  asked.front().warning = odd(words.since, *since, "from the first on");
-  if (!words.until.empty()) {
-    const auto until = read_past("--until", words.until, now, latest);
-    if (!until) return until.error();
-    question.until = until->again.value_or(until->time);
-    const std::string warning = odd(words.until, *until, "to the second");
-    if (!warning.empty()) asked.front().warning += (asked.front().warning.empty() ? "" : "; ") + warning;
-  }
-  if (question.from <= question.until) return {};
-  return wrong("--until", fmt::format("{} is before --since, {}", format_local_time(question.until),
-                                      format_local_time(question.from)));
-}
 
 constexpr std::array<std::string_view, 6> kUsualColumns{"nat_ip",   "nat_port", "time",
                                                         "protocol", "pub_ip",   "pub_port"};
@@ -151,100 +58,173 @@ AnswerCells cells_of(const TraceAnswer& answer, std::size_t rank, const TraceCan
           warnings};
 }
 
-struct Row {
-  std::vector<std::string> cells;
-  std::uint64_t line = 0;
+// What a column of a list is to a question.
+enum class Role : std::uint8_t {
+  kNat,
+  kNatIp,
+  kNatPort,
+  kTime,
+  kDate,
+  kTimeZone,
+  kProtocol,
+  kPubIp,
+  kPubPort,
+  kNone
 };
 
-// What libcsv calls back.
-struct Rows {
-  std::vector<Row> rows;
-  std::vector<std::string> cells;
-  std::uint64_t line = 1;
+struct RoleNames {
+  Role role;
+  std::string_view own;                           // as in kUsualColumns, and in messages
+  std::initializer_list<std::string_view> usual;  // in small letters, without what is between words
+};
+// The source of a complaint is the translated end here, and its destination the peer.
+const RoleNames kRoles[] = {
+    {Role::kNat, "nat", {"endpoint", "ipport", "source"}},
+    {Role::kNatIp,
+     "nat_ip",
+     {"ip", "ipaddress", "address", "ipaddr", "sourceip", "sourceipaddress", "sourceaddress", "srcip",
+      "srcaddr", "publicip", "publicipaddress", "externalip", "natip", "offendingip", "attackerip",
+      "clientip", "remoteip"}},
+    {Role::kNatPort,
+     "nat_port",
+     {"port", "sourceport", "srcport", "sport", "publicport", "externalport", "natport", "clientport",
+      "remoteport"}},
+    {Role::kTime,
+     "time",
+     {"timestamp", "datetime", "dateandtime", "eventtime", "when", "at", "timeutc", "timestamputc"}},
+    {Role::kDate, "date", {"day", "eventdate"}},
+    {Role::kTimeZone, "timezone", {"tz", "utcoffset", "gmtoffset"}},
+    {Role::kProtocol, "protocol", {"proto", "ipprotocol", "transport"}},
+    {Role::kPubIp,
+     "pub_ip",
+     {"destinationip", "destinationipaddress", "destinationaddress", "dstip", "dstaddr", "destip", "targetip",
+      "serverip", "peerip"}},
+    {Role::kPubPort,
+     "pub_port",
+     {"destinationport", "dstport", "dport", "destport", "targetport", "serverport", "peerport"}},
+};
 
-  static void on_cell(void* bytes, std::size_t length, void* self) {
-    static_cast<Rows*>(self)->cells.emplace_back(static_cast<const char*>(bytes), length);
+std::string_view own_name(Role role) {
+  for (const RoleNames& names : kRoles) {
+    if (names.role == role) return names.own;
   }
-  static void on_line(int end, void* self) {
-    auto& rows = *static_cast<Rows*>(self);
-    if (!rows.cells.empty()) rows.rows.push_back({std::move(rows.cells), rows.line});
-    rows.cells.clear();
-    if (end != '\r') ++rows.line;
+  return "";
+}
+
+// "Source IP" and "source_ip": sourceip.
+std::string bare(std::string_view name) {
+  std::string text;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0) text += static_cast<char>(std::tolower(byte));
+  }
+  return text;
+}
+
+Role role_of(std::string_view column) {
+  const std::string name = bare(column);
+  for (const RoleNames& names : kRoles) {
+    if (name == bare(names.own)) return names.role;
+    if (std::find(names.usual.begin(), names.usual.end(), name) != names.usual.end()) return names.role;
+  }
+  return Role::kNone;
+}
+
+bool is_head(const CsvTable::Row& row) {
+  const auto any = [&](auto accept) { return std::any_of(row.cells.begin(), row.cells.end(), accept); };
+  return any([](const std::string& cell) { return role_of(cell) != Role::kNone; }) &&
+         !any([](const std::string& cell) {
+           return IpAddress::parse(split_endpoint(cell).address).has_value();
+         });
+}
+
+// The column of each role. One that is named as this program names it goes before others of its role.
+Result<std::map<Role, std::size_t>> roles_of(const std::vector<std::string>& columns) {
+  std::map<Role, std::size_t> places;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const Role role = role_of(columns[i]);
+    if (role == Role::kNone) continue;
+    const auto [found, fresh] = places.emplace(role, i);
+    if (fresh) continue;
+    const auto is_own = [&](std::size_t at) { return bare(columns[at]) == bare(own_name(role)); };
+    if (is_own(found->second) == is_own(i)) {
+      return Error{ErrorKind::kUsage,
+                   fmt::format("--file: the columns '{}' and '{}' of the first line both say {}: rename one",
+                               columns[found->second], columns[i], own_name(role))};
+    }
+    if (is_own(i)) found->second = i;
+  }
+  const auto has = [&](Role role) { return places.contains(role); };
+  if ((has(Role::kNatIp) || has(Role::kNat)) && (has(Role::kTime) || has(Role::kDate))) return places;
+  return Error{
+      ErrorKind::kUsage,
+      "--file: the first line names columns, but not both nat_ip (or nat, Source IP, IP …) and time (or "
+      "Timestamp, Date …)"};
+}
+
+struct Head {
+  const std::vector<std::string>& columns;
+  const std::map<Role, std::size_t>& places;
+
+  [[nodiscard]] std::string cell(Role role, const std::vector<std::string>& cells) const {
+    const auto found = places.find(role);
+    return found == places.end() || found->second >= cells.size() ? "" : cells[found->second];
+  }
+  // The first of them that there is.
+  [[nodiscard]] std::string label(std::initializer_list<Role> roles) const {
+    for (const Role role : roles) {
+      if (const auto found = places.find(role); found != places.end())
+        return fmt::format("column {} ({})", found->second + 1, columns[found->second]);
+    }
+    return "";
+  }
+  [[nodiscard]] TraceLabels labels() const {
+    return {label({Role::kNat, Role::kNatIp}), label({Role::kPubIp, Role::kPubPort}),
+            label({Role::kProtocol}), label({Role::kTime, Role::kDate})};
+  }
+  [[nodiscard]] TraceWords words(const std::vector<std::string>& cells) const {
+    const auto end = [&](Role ip, Role port) {
+      const std::string number = cell(port, cells);
+      if (cell(ip, cells).empty()) return number.empty() ? "" : ":" + number;
+      return cell(ip, cells) + (number.empty() ? "" : " port " + number);
+    };
+    TraceWords words;
+    words.nat = cell(Role::kNat, cells);
+    if (words.nat.empty()) words.nat = end(Role::kNatIp, Role::kNatPort);
+    words.pub = end(Role::kPubIp, Role::kPubPort);
+    words.protocol = cell(Role::kProtocol, cells);
+    for (const Role role : {Role::kDate, Role::kTime, Role::kTimeZone}) {
+      const std::string part = cell(role, cells);
+      if (!part.empty()) words.at += (words.at.empty() ? "" : " ") + part;
+    }
+    return words;
   }
 };
 
-Result<std::vector<Row>> read_rows(std::string_view csv) {
-  csv_parser parser{};
-  if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_REPALL_NL) != 0)
-    return Error{ErrorKind::kIo, "--file: no memory"};
-  Rows rows;
-  const bool read =
-      csv_parse(&parser, csv.data(), csv.size(), Rows::on_cell, Rows::on_line, &rows) == csv.size() &&
-      csv_fini(&parser, Rows::on_cell, Rows::on_line, &rows) == 0;
-  const std::string why = read ? "" : csv_strerror(csv_error(&parser));
-  csv_free(&parser);
-  if (read) return std::move(rows.rows);
-  return Error{ErrorKind::kUsage, fmt::format("--file: line {} is not CSV: {}", rows.line, why)};
+void add_cell(std::string_view text, char delimiter, std::string& line) {
+  if (!line.empty()) line += delimiter;
+  std::string cell;
+  append_csv(text, cell);
+  const bool quoted = cell.starts_with('"') || cell.find(delimiter) == std::string::npos;
+  if (!quoted) cell.insert(0, 1, '"').push_back('"');
+  line += cell;
 }
 
-bool is_head(const Row& row) {
-  return std::any_of(row.cells.begin(), row.cells.end(), [](const std::string& cell) {
-    return cell == "nat" || cell == "time" ||
-           std::find(kUsualColumns.begin(), kUsualColumns.end(), cell) != kUsualColumns.end();
-  });
-}
-
-Result<void> check_head(const std::vector<std::string>& columns) {
-  const auto has = [&](std::string_view name) { return std::count(columns.begin(), columns.end(), name); };
-  for (const std::string_view name :
-       {"nat", "nat_ip", "nat_port", "time", "protocol", "pub_ip", "pub_port"}) {
-    if (has(name) > 1)
-      return Error{ErrorKind::kUsage, fmt::format("--file: the first line has the column {} twice", name)};
-  }
-  if (has("nat_ip") + has("nat") == 0 || has("time") == 0) {
-    return Error{ErrorKind::kUsage,
-                 "--file: the first line names columns, but not both nat_ip (or nat) and time"};
-  }
-  return {};
-}
-
-TraceWords words_of(const std::vector<std::string>& columns, const std::vector<std::string>& cells) {
-  std::map<std::string_view, std::string_view> values;
-  for (std::size_t i = 0; i < std::min(columns.size(), cells.size()); ++i) values[columns[i]] = cells[i];
-  const auto end = [&](std::string_view ip, std::string_view port) {
-    const std::string address(values[ip]);
-    if (values[port].empty()) return address;
-    const bool bare_v6 = address.find(':') != std::string::npos && !address.starts_with('[');
-    return fmt::format("{}:{}", bare_v6 ? "[" + address + "]" : address, values[port]);
-  };
-  TraceWords words;
-  words.nat = values["nat"].empty() ? end("nat_ip", "nat_port") : std::string(values["nat"]);
-  words.pub = end("pub_ip", "pub_port");
-  words.protocol = values["protocol"];
-  words.at = values["time"];
-  return words;
-}
-
-void add_cell(std::string_view text, std::string& line) {
-  if (!line.empty()) line += ',';
-  append_csv(text, line);
-}
-
-std::string start_of_line(const std::vector<std::string>& cells, std::size_t columns) {
+std::string start_of_line(const std::vector<std::string>& cells, std::size_t columns, char delimiter) {
   std::string line;
   for (std::size_t i = 0; i < columns; ++i) {
     const std::string_view cell = i < cells.size() ? std::string_view(cells[i]) : std::string_view();
     if (i == 0 && cell.empty()) {
-      line = "\"\"";  // an empty first cell, which still wants its comma
+      line = "\"\"";  // an empty first cell, which still wants its delimiter
     } else {
-      add_cell(cell, line);
+      add_cell(cell, delimiter, line);
     }
   }
   return line;
 }
 
-void add_line(std::string line, const AnswerCells& cells, std::string& out) {
-  for (const std::string& cell : cells) add_cell(cell, line);
+void add_line(std::string line, char delimiter, const AnswerCells& cells, std::string& out) {
+  for (const std::string& cell : cells) add_cell(cell, delimiter, line);
   out += line + "\n";
 }
 
@@ -259,70 +239,34 @@ std::string warnings_of(const AskedQuestion& asked, const TraceAnswer& answer) {
 
 }  // namespace
 
-Result<std::vector<AskedQuestion>> read_question(const TraceWords& words, UnixMs now) {
-  std::vector<AskedQuestion> asked(1);
-  TraceQuestion& question = asked.front().question;
-  if (auto read = read_nat(words.nat, question); !read) return read.error();
-  if (auto read = read_pub(words.pub, question); !read) return read.error();
-  if (!words.protocol.empty()) {
-    const auto protocol = parse_protocol(words.protocol);
-    if (!protocol) return wrong("--proto", protocol.error().message);
-    question.protocol = *protocol;
-  }
-  if (!words.slack.empty()) {
-    const auto slack = parse_duration(words.slack);
-    if (!slack) return wrong("--slack", slack.error().message);
-    question.slack = *slack;
-  }
-  if (auto read = read_when(words, now, asked); !read) return read.error();
-  return asked;
-}
-
-std::string question_text(const TraceQuestion& question) {
-  std::string text = question.nat_port ? endpoint_text(question.nat_ip, *question.nat_port)
-                                       : question.nat_ip.to_string() + ", any port";
-  if (question.protocol) text += " " + protocol_text(*question.protocol);
-  if (question.pub_ip || question.pub_port) {
-    text += " towards ";
-    if (question.pub_ip && question.pub_port) {
-      text += endpoint_text(*question.pub_ip, *question.pub_port);
-    } else {
-      text += question.pub_ip ? question.pub_ip->to_string() : fmt::format("port {}", *question.pub_port);
-    }
-  }
-  return text;
-}
-
-std::string question_time_text(const TraceQuestion& question) {
-  std::string text = format_local_time(question.from);
-  if (question.until != question.from) text += " to " + format_local_time(question.until);
-  return fmt::format("{}, give or take {}, zone {}", text, format_duration(question.slack),
-                     local_zone_text(question.from));
-}
-
 Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack, UnixMs now) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // as spreadsheets write it
-  if (csv.starts_with(kByteOrderMark)) csv.remove_prefix(kByteOrderMark.size());
-  auto rows = read_rows(csv);
-  if (!rows) return rows.error();
+  auto table = read_csv_table(csv);
+  if (!table) return table.error();
+  std::vector<CsvTable::Row>& rows = table->rows;
   TraceList list;
+  list.delimiter = table->delimiter;
   std::size_t first = 0;
-  if (!rows->empty() && is_head(rows->front())) {
-    list.columns = std::move(rows->front().cells);
-    if (auto checked = check_head(list.columns); !checked) return checked.error();
+  if (!rows.empty() && is_head(rows.front())) {
+    list.columns = std::move(rows.front().cells);
     first = 1;
   } else {
     list.columns.assign(kUsualColumns.begin(), kUsualColumns.end());
   }
-  if (rows->size() - first > kMaxTraceQuestions) {
+  const auto places = roles_of(list.columns);
+  if (!places) return places.error();
+  if (rows.size() - first > kMaxTraceQuestions) {
     return Error{ErrorKind::kUsage, fmt::format("--file: {} questions; at most {} at once",
-                                                rows->size() - first, kMaxTraceQuestions)};
+                                                rows.size() - first, kMaxTraceQuestions)};
   }
-  for (std::size_t i = first; i < rows->size(); ++i) {
-    ListedQuestion listed{std::move((*rows)[i].cells), (*rows)[i].line, {}, {}};
-    TraceWords words = words_of(list.columns, listed.cells);
+  const Head head{list.columns, *places};
+  const TraceLabels labels = head.labels();
+  for (std::size_t i = first; i < rows.size(); ++i) {
+    ListedQuestion listed{std::move(rows[i].cells), rows[i].line, {}, {}};
+    // Spreadsheets fill rows up.
+    while (listed.cells.size() > list.columns.size() && listed.cells.back().empty()) listed.cells.pop_back();
+    TraceWords words = head.words(listed.cells);
     words.slack = slack;
-    auto asked = read_question(words, now);
+    auto asked = read_question(words, now, labels);
     if (listed.cells.size() > list.columns.size()) {
       listed.wrong = fmt::format("{} values for {} columns", listed.cells.size(), list.columns.size());
     } else if (!asked) {
@@ -345,22 +289,23 @@ std::vector<TraceQuestion> questions_of(const TraceList& list) {
 
 std::string trace_list_csv(const TraceList& list, const TraceResult& result) {
   std::string head;
-  for (const std::string& column : list.columns) add_cell(column, head);
-  for (const std::string_view column : kAnswerColumns) add_cell(column, head);
+  for (const std::string& column : list.columns) add_cell(column, list.delimiter, head);
+  for (const std::string_view column : kAnswerColumns) add_cell(column, list.delimiter, head);
   std::string out = head + "\n";
   std::size_t asked = 0;
   for (const ListedQuestion& listed : list.questions) {
-    const std::string start = start_of_line(listed.cells, list.columns.size());
-    if (!listed.wrong.empty()) add_line(start, no_session(kBadQuestion, listed.wrong, ""), out);
+    const std::string start = start_of_line(listed.cells, list.columns.size(), list.delimiter);
+    if (!listed.wrong.empty())
+      add_line(start, list.delimiter, no_session(kBadQuestion, listed.wrong, ""), out);
     for (const AskedQuestion& one : listed.asked) {
       const TraceAnswer& answer = result.answers[asked++];
       const std::string warnings = warnings_of(one, answer);
       if (answer.candidates.empty()) {
-        add_line(start, no_session(answer.word(), verdict_text(answer), warnings), out);
+        add_line(start, list.delimiter, no_session(answer.word(), verdict_text(answer), warnings), out);
       }
       std::size_t rank = 0;
       for (const TraceCandidate& candidate : answer.candidates) {
-        add_line(start, cells_of(answer, ++rank, candidate, warnings), out);
+        add_line(start, list.delimiter, cells_of(answer, ++rank, candidate, warnings), out);
       }
     }
   }

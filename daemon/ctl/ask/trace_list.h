@@ -1,4 +1,13 @@
-// A trace's question as people write it: on the command line, and in a line of a CSV file.
+// A list of trace questions as an abuse desk gets them: CSV in, CSV out.
+//
+// In: a line for each question, in any form that csv_table.h reads. If the first line names columns, these
+// are taken: nat_ip, nat_port (or nat, "IP:PORT"), time, protocol, pub_ip, pub_port, or a usual name of each:
+// Source IP, Port, Timestamp, Destination IP …; date, time and timezone may be three. Others (a ticket's
+// number) are handed on. Without such a line: nat_ip, nat_port, time and, if there are more, protocol,
+// pub_ip, pub_port. Out: the question's columns as they came, with the delimiter that came, then verdict,
+// rank, the session and why, how many more there are, and warnings; a line for each candidate, and one for a
+// question without any. A question that cannot be read gets its line, too.
+// Units:   at most kMaxListBytes of input.
 // Threads: one; times are in the zone of the process.
 #pragma once
 
@@ -6,46 +15,11 @@
 #include <string_view>
 #include <vector>
 
+#include "ask/trace_question.h"
 #include "base/result.h"
 #include "query/trace.h"
 
 namespace natsession::ctl {
-
-// Texts that are empty were not given.
-struct TraceWords {
-  std::string nat;       // "203.0.113.7:40123", "203.0.113.7", "[2001:db8::7]:40123"
-  std::string pub;       // likewise; the port alone as ":443"
-  std::string protocol;  // a name or a number
-  std::string at;
-  std::string since, until;
-  std::string slack;
-};
-
-struct AskedQuestion {
-  TraceQuestion question;
-  std::string warning;  // that the clocks showed its time twice, or never, and which one this is; else empty
-};
-
-// A time of day without seconds means that whole minute. A time that the clocks showed twice is two
-// questions.
-// Errors: kUsage, naming the part, its value and what would do; also for a time that is still to come.
-[[nodiscard]] Result<std::vector<AskedQuestion>> read_question(const TraceWords& words, UnixMs now);
-
-// "203.0.113.7:40123 tcp"
-[[nodiscard]] std::string question_text(const TraceQuestion& question);
-// "2026-11-21 14:57:03.000 CET" or "… to …", with the zone
-[[nodiscard]] std::string question_time_text(const TraceQuestion& question);
-
-// A list of trace questions as an abuse desk gets them: CSV in, CSV out.
-//
-// In: a line for each question. If the first line names columns, these are taken: nat_ip, nat_port (or nat,
-// "IP:PORT"), time, protocol, pub_ip, pub_port; others (a ticket's number) are handed on. Without such a
-// line: nat_ip, nat_port, time and, if there are more, protocol, pub_ip, pub_port. Out: the question's
-// columns as they came, then verdict, rank, the session and why, how many more there are, and warnings; a
-// line for each candidate, and one for a question without any. A question that cannot be read gets its line,
-// too.
-// Units:  at most kMaxListBytes of input.
-// Threads: one.
 
 inline constexpr std::size_t kMaxListBytes = std::size_t{256} << 20;
 
@@ -57,6 +31,7 @@ struct ListedQuestion {
 };
 
 struct TraceList {
+  char delimiter = ',';
   std::vector<std::string> columns;
   std::vector<ListedQuestion> questions;
 };
