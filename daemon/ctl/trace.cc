@@ -130,7 +130,7 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
     warn("trace", notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size()));
     if (i > 0) text += global.json ? ",\n" : "\n";
     text += global.json ? trace_json((*asked)[i], answer, result->span)
-                        : trace_text(questions[i], answer, colours_wanted());
+                        : trace_text((*asked)[i], answer, result->span, colours_wanted());
     found = found || answer.found();
   }
   if (global.json) text = questions.size() > 1 ? "[\n" + text + "\n]\n" : text + "\n";

@@ -88,6 +88,20 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    if (lines.empty() || width_of(lines.back()) + 1 + width_of(word) > width) {
+      lines.emplace_back(word);
+    } else {
+      lines.back().append(" ").append(word);
+    }
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+  }
+  return lines;
+}
+
 Endpoint split_endpoint(std::string_view text) {
   // "ADDRESS port PORT", "ADDRESS PORT", "ADDRESS#PORT".
   if (const std::size_t end = text.find_first_of(" #"); end != std::string_view::npos && end > 0) {

@@ -1,6 +1,7 @@
 #include "query/trace.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/core.h>
 
@@ -88,11 +89,11 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
 
 TraceVerdict verdict_of(const Proof& proof, const TraceQuestion& question, const ScanReport& report,
                         TraceAnswer& answer) {
+  answer.missing = proof.missing_open(question.from, std::max(question.from, question.until));
   if (!answer.candidates.empty()) return TraceVerdict::kFound;
   if (!answer.gaps.empty() || !answer.troubles.empty() || report.cancelled || answer.more > 0) {
     return TraceVerdict::kUncertain;
   }
-  answer.missing = proof.missing_open(question.from, std::max(question.from, question.until));
   return answer.missing.empty() ? TraceVerdict::kNoSession : TraceVerdict::kNotCovered;
 }
 
@@ -109,6 +110,37 @@ void answer_question(TraceFinder& finder, const TraceQuestion& question, std::si
   if (answer.candidates.size() > limit) {
     answer.more += answer.candidates.size() - limit;
     answer.candidates.resize(limit);
+  }
+}
+
+// An address of this box is in the newest frame mostly; one that never was is looked for everywhere.
+constexpr std::chrono::seconds kLookLimit{5};
+
+void look_for_addresses(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
+                        ScanControl control, std::vector<TraceAnswer>& answers) {
+  std::set<IpAddress> wanted;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    if (answers[i].candidates.empty()) wanted.insert(questions[i].nat_ip);
+  }
+  if (wanted.empty()) return;
+  std::set<IpAddress> left = wanted;
+  Query query;
+  query.where.push_back({Field::kNatIp, {}, {wanted.begin(), wanted.end()}, {}, {}});
+  query.columns = Columns{Field::kNatIp};
+  const auto limit = std::chrono::steady_clock::now() + kLookLimit;
+  control.deadline = control.deadline ? std::min(*control.deadline, limit) : limit;
+  Scan scan(ledger, query, control, Scan::Order::kNewestFirst);
+  while (const ScanBatch* const batch = left.empty() ? nullptr : scan.next()) {
+    const AddressColumn nat = batch->addresses(Field::kNatIp);
+    for (const std::uint32_t row : batch->rows()) left.erase(nat.distinct[nat.index[row]]);
+  }
+  // What cannot be read may have it.
+  const bool all =
+      left.empty() || (scan.error() && !scan.report().cancelled && scan.report().trouble_count == 0);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    if (!answers[i].candidates.empty()) continue;
+    const bool seen = !left.contains(questions[i].nat_ip);
+    if (seen || all) answers[i].address_seen = seen;
   }
 }
 
@@ -198,6 +230,7 @@ Result<TraceResult> trace(const SegmentList& ledger, const std::vector<TraceQues
     add_warnings(finder, questions[i], finder.report(), finder.lost(i), answer);
     answer.verdict = verdict_of(proof, questions[i], finder.report(), answer);
   }
+  look_for_addresses(ledger, questions, control, result.answers);
   result.report = finder.report();
   result.report.cancelled = result.report.cancelled || whole.cancelled();
   return result;

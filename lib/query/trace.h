@@ -91,7 +91,7 @@ enum class TraceVerdict : std::uint8_t {
   kFound,
   kNoSession,   // it is proved that the log has all sessions of this time, and there was none
   kUncertain,   // none was found, but a gap, damage or deletion overlaps this time: see the report
-  kNotCovered,  // none was found, and nothing proves that all are there: TraceAnswer::missing says why
+  kNotCovered,  // none was found, and nothing proves that all are there
 };
 [[nodiscard]] std::string_view to_string(TraceVerdict verdict);  // found, no session, uncertain, not covered
 
@@ -100,9 +100,11 @@ struct TraceAnswer {
   std::vector<TraceCandidate> candidates;  // best first
   bool peer_differs = false;               // the question named a peer, and all candidates have another
   std::uint64_t more = 0;                  // records of candidates beyond TraceOptions::max_candidates
-  std::string missing;                     // kNotCovered: what is not proved, in words
-  std::vector<KnownGap> gaps;              // that overlap the time asked for
-  std::vector<Trouble> troubles;           // likewise
+  std::string missing;                     // that all of this time is there is not proved: why, in words
+  // Without a candidate: whether the ledger has nat_ip at all. Not set where it was too long to look for.
+  std::optional<bool> address_seen;
+  std::vector<KnownGap> gaps;     // that overlap the time asked for
+  std::vector<Trouble> troubles;  // likewise
 
   [[nodiscard]] bool found() const { return verdict == TraceVerdict::kFound && !peer_differs; }
   // The verdict's word, or "other peer".

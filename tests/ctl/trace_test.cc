@@ -333,13 +333,16 @@ TEST_CASE_METHOD(Listed, "a question that cannot be read keeps its line and says
   REQUIRE(lines.size() == 5);
   CHECK(lines[0] ==
         "nat_ip,nat_port,time,protocol,pub_ip,pub_port,verdict,rank,pri_ip,pri_port,answer_protocol,answer_"
-        "nat_port,peer,vpc_id,zone,instance,netns,session_start,first_seen,last_seen,why,more,warnings");
+        "nat_port,peer,vpc_id,zone,instance,netns,session_start,first_seen,last_seen,why,sure,against,more,"
+        "warnings");
   CHECK(lines[1].starts_with("nowhere,1,now,,,,bad question,,"));
   CHECK(lines[2].starts_with(
       "203.0.113.7,40123,2026-11-21T12:20:30Z,,,,found,1,10.0.0.5,51234,tcp,40123,[2001:db8::9]:443,blue,,gw-"
       "1,,2026-11-21T12:19:30.000Z,2026-11-21T12:19:30.000Z,2026-11-21T12:21:00.000Z,it moved traffic in "
       "this "
-      "window,7,"));
+      "window,the likeliest of 9 sessions that were found,a gap of the log overlaps this time: sessions may "
+      "be "
+      "missing,7,"));
   CHECK(lines[2].find("overrun, 1,200 events lost") != std::string::npos);
   CHECK(lines[3].find("found,2,") != std::string::npos);
 
@@ -369,8 +372,9 @@ TEST_CASE_METHOD(Listed, "two customers with one private address are told apart 
   REQUIRE(lines.size() == 3);
   CHECK(lines[1].find(",blue,7,gw-1,blue,2026-11-21T12:19:30.000Z,") != std::string::npos);
   CHECK(lines[2].find(",blue,,gw-1,,unknown,2026-11-21T12:19:30.000Z,") != std::string::npos);
-  const std::string text = trace_text(sample_question(), result.answers[0], /*colours=*/false);
-  CHECK(text.find("vpc blue, zone 7, instance gw-1, network namespace blue") != std::string::npos);
+  const std::string text = trace_text({sample_question(), ""}, result.answers[0], {}, /*colours=*/false);
+  CHECK(text.find("10.0.0.5, port 51234; vpc blue, zone 7, instance gw-1, network\n            namespace blue\n") !=
+        std::string::npos);
   CHECK(text.find("unknown, first record 2026-11-21 12:19:30.000 UTC") != std::string::npos);
 }
 
@@ -433,16 +437,21 @@ TEST_CASE_METHOD(Told, "a candidate is told with its host, its times and what sp
                  "[ctl][trace]") {
   answer.verdict = TraceVerdict::kFound;
   answer.candidates = {sample_candidate()};
-  CHECK(trace_text(sample_question(), answer, /*colours=*/false) ==
-        "203.0.113.7:40123 tcp at 2026-11-21 12:20:30.000 UTC, give or take 5s, zone UTC (UTC+00:00)\n"
-        "1 session\n"
-        "private host    protocol  translated         peer               from                         until"
-        "                           bytes out / in\n"
-        "10.0.0.5:51234  tcp       203.0.113.7:40123  [2001:db8::9]:443  2026-11-21 12:19:30.000 UTC  "
-        "2026-11-21 12:21:00.000 UTC  2.0 KiB / 6.0 MiB\n"
-        "  it moved traffic in this window: 1.0 KiB / 5.0 MiB; vpc blue, instance gw-1\n");
+  CHECK(trace_text({sample_question(), ""}, answer, ledger, /*colours=*/false) ==
+        "Asked       203.0.113.7:40123 tcp\n"
+        "at          2026-11-21 12:20:30.000 UTC, give or take 5s, zone UTC (UTC+00:00)\n"
+        "Who         10.0.0.5, port 51234; vpc blue, instance gw-1\n"
+        "When        2026-11-21 12:19:30.000 UTC to 2026-11-21 12:21:00.000 UTC\n"
+        "How sure    the only session: the log is complete for this time, and has no\n"
+        "            other\n"
+        "Why         it moved traffic in this window, out / in: 1.0 KiB / 5.0 MiB\n"
+        "\n"
+        "1.          tcp 10.0.0.5:51234 as 203.0.113.7:40123, with [2001:db8::9]:443\n"
+        "            2026-11-21 12:19:30.000 UTC to\n"
+        "            2026-11-21 12:21:00.000 UTC; out / in: 2.0 KiB / 6.0 MiB\n"
+        "            it moved traffic in this window; vpc blue, instance gw-1\n");
   answer.candidates[0].total.whole = false;
-  CHECK(trace_text(sample_question(), answer, false).find("  at least 2.0 KiB / 6.0 MiB\n") !=
+  CHECK(trace_text({sample_question(), ""}, answer, ledger, false).find("at least 2.0 KiB / 6.0 MiB\n") !=
         std::string::npos);
 }
 
@@ -451,8 +460,9 @@ TEST_CASE_METHOD(Told, "sessions with other peers only are no answer to who spok
   answer.verdict = TraceVerdict::kFound;
   answer.candidates = {sample_candidate()};
   answer.candidates[0].pub_differs = answer.peer_differs = true;
-  CHECK(trace_text(sample_question(), answer, false)
-            .find("\nno session with this peer was found; these are with others\n") != std::string::npos);
+  CHECK(trace_text({sample_question(), ""}, answer, ledger, false)
+            .find("\nHow sure    no session with this peer was found; these are with others\n") !=
+        std::string::npos);
   const auto json = nlohmann::json::parse(trace_json({sample_question(), ""}, answer, ledger));
   CHECK(json["verdict"] == "other peer");
   CHECK(json["candidates"][0]["peer_differs"] == true);
@@ -461,13 +471,56 @@ TEST_CASE_METHOD(Told, "sessions with other peers only are no answer to who spok
 TEST_CASE_METHOD(Told, "that there was none is told with what that means", "[ctl][trace]") {
   const auto told = [&](TraceVerdict verdict) {
     answer.verdict = verdict;
-    return verdict_text(answer);
+    return summary_of(sample_question(), answer, ledger);
   };
-  CHECK(told(TraceVerdict::kNoSession) == "no such session: the log is complete for this time, and has none");
-  CHECK(told(TraceVerdict::kUncertain).find("not complete for this time") != std::string::npos);
+  CHECK(told(TraceVerdict::kNoSession).sure ==
+        "no such session: the log is complete for this time, and has none");
+  CHECK(told(TraceVerdict::kNoSession).against.empty());
+  CHECK(told(TraceVerdict::kUncertain).sure.find("not complete for this time") != std::string::npos);
   answer.missing = "all is recorded until noon";
-  CHECK(told(TraceVerdict::kNotCovered) ==
-        "no such session was found, and it is not known that there was none: all is recorded until noon");
+  CHECK(told(TraceVerdict::kNotCovered).sure ==
+        "no such session was found, and it is not known that there was none");
+  CHECK(told(TraceVerdict::kNotCovered).against ==
+        std::vector<std::string>{"it is not proved that all is there: all is recorded until noon"});
+}
+
+TEST_CASE_METHOD(Told,
+                 "an address that the log never had is told so, and only where all of it was looked through",
+                 "[ctl][trace]") {
+  const auto against = [&] { return joined(summary_of(sample_question(), answer, ledger).against); };
+  CHECK(against() == "");
+  answer.address_seen = true;
+  CHECK(against() == "");
+  answer.address_seen = false;
+  CHECK(against() ==
+        "203.0.113.7 is never in the log, which is from 2026-11-21 12:18:20.000 UTC to 2026-11-21 "
+        "12:21:40.000 UTC: "
+        "perhaps it is not this box's");
+}
+
+TEST_CASE_METHOD(Told, "what may make an answer wrong is told with it, in every form", "[ctl][trace]") {
+  answer.verdict = TraceVerdict::kFound;
+  answer.candidates = {sample_candidate(), sample_candidate()};
+  answer.candidates[1].record.pri_ip = sample_record().pub_ip;
+  answer.candidates[0].match = TimeMatch::kNear;
+  answer.candidates[0].distance = std::chrono::seconds(2);
+  answer.gaps = {sample_gap()};
+  answer.missing = "it was not logged then";
+  TraceQuestion question = sample_question();
+  question.nat_port.reset();
+  const TraceSummary summary = summary_of(question, answer, ledger);
+  CHECK(summary.sure == "the likeliest of 2 sessions that were found");
+  CHECK(summary.against ==
+        std::vector<std::string>{"1 of the sessions is of another host",
+                                 "it was not there at this time: a clock may be wrong",
+                                 "the question names no port: others used this address, too",
+                                 "it is not proved that all is there: it was not logged then",
+                                 "a gap of the log overlaps this time: sessions may be missing"});
+  const auto json = nlohmann::json::parse(trace_json({question, ""}, answer, ledger));
+  CHECK(json["summary"]["sure"] == summary.sure);
+  CHECK(json["summary"]["against"] == summary.against);
+  const std::string text = trace_text({question, ""}, answer, ledger, false);
+  for (const std::string& line : Listed::lines_of(text)) CHECK(line.size() <= 80);
 }
 
 TEST_CASE_METHOD(Told, "JSON has all that is known of a candidate", "[ctl][trace]") {

@@ -1,5 +1,6 @@
 #include "query/trace.h"
 
+#include <filesystem>
 #include <set>
 
 #include <catch2/catch.hpp>
@@ -475,6 +476,26 @@ TEST_CASE("sessions on both sides of a clock that was set back are found", "[que
     const auto found = trace(view, {question_about(record, record.end_time)}, {}, with_threads(1));
     REQUIRE(ids_of(found->answers[0]).count(record.session_id) == 1);
   }
+}
+
+TEST_CASE_METHOD(TraceFixture, "an address that no record has is told apart from one without a session then",
+                 "[query][trace]") {
+  TraceQuestion known = question_about(any_record(), at_minute(3000));
+  TraceQuestion never = known;
+  never.nat_ip = ip("192.0.2.200");
+  const TraceResult result = ask({known, never, known});
+  CHECK(result.answers[0].address_seen == true);
+  CHECK(result.answers[1].address_seen == false);
+  CHECK(result.answers[2].address_seen == true);
+  const TraceQuestion found = question_about(any_record(), any_record().end_time);
+  const TraceResult one = ask({found});
+  CHECK(one.answers[0].address_seen.has_value() == one.answers[0].candidates.empty());
+  // What cannot be read may have had it.
+  const auto view = ledger.view();
+  std::filesystem::remove(ledger.segment_files().front());
+  const auto torn = trace(view, {never}, {}, with_threads(2));
+  REQUIRE(torn);
+  CHECK_FALSE(torn->answers[0].address_seen);
 }
 
 TEST_CASE_METHOD(TraceFixture, "no session, not covered and uncertain are told apart", "[query][trace]") {

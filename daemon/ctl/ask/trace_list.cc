@@ -20,23 +20,24 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kUsualColumns{"nat_ip",   "nat_port", "time",
                                                         "protocol", "pub_ip",   "pub_port"};
-constexpr std::array<std::string_view, 17> kAnswerColumns{
-    "verdict",    "rank",      "pri_ip", "pri_port", "answer_protocol", "answer_nat_port",
-    "peer",       "vpc_id",    "zone",   "instance", "netns",           "session_start",
-    "first_seen", "last_seen", "why",    "more",     "warnings"};
+constexpr std::array<std::string_view, 19> kAnswerColumns{
+    "verdict", "rank", "pri_ip",   "pri_port", "answer_protocol", "answer_nat_port", "peer",
+    "vpc_id",  "zone", "instance", "netns",    "session_start",   "first_seen",      "last_seen",
+    "why",     "sure", "against",  "more",     "warnings"};
 using AnswerCells = std::array<std::string, kAnswerColumns.size()>;
 
 // Of a question without a session.
-AnswerCells no_session(std::string_view verdict, std::string why, std::string warnings) {
+AnswerCells no_session(std::string_view verdict, std::string why, std::string against, std::string warnings) {
   AnswerCells cells;
   cells[0] = verdict;
   cells[14] = std::move(why);
-  cells[16] = std::move(warnings);
+  cells[16] = std::move(against);
+  cells[18] = std::move(warnings);
   return cells;
 }
 
 AnswerCells cells_of(const TraceAnswer& answer, std::size_t rank, const TraceCandidate& candidate,
-                     const std::string& warnings) {
+                     const TraceSummary& summary, const std::string& warnings) {
   const SessionRecord& record = candidate.record;
   const Origin* const origin = record.origin;
   return {std::string(answer.word()),
@@ -53,7 +54,9 @@ AnswerCells cells_of(const TraceAnswer& answer, std::size_t rank, const TraceCan
           record.session_start ? format_local_rfc3339(*record.session_start) : "unknown",
           format_local_rfc3339(candidate.first_seen),
           format_local_rfc3339(candidate.last_seen),
-          reasons_text(candidate),
+          joined(candidate.reasons()),
+          summary.sure,
+          joined(summary.against),
           std::to_string(answer.more),
           warnings};
 }
@@ -296,16 +299,18 @@ std::string trace_list_csv(const TraceList& list, const TraceResult& result) {
   for (const ListedQuestion& listed : list.questions) {
     const std::string start = start_of_line(listed.cells, list.columns.size(), list.delimiter);
     if (!listed.wrong.empty())
-      add_line(start, list.delimiter, no_session(kBadQuestion, listed.wrong, ""), out);
+      add_line(start, list.delimiter, no_session(kBadQuestion, listed.wrong, "", ""), out);
     for (const AskedQuestion& one : listed.asked) {
       const TraceAnswer& answer = result.answers[asked++];
       const std::string warnings = warnings_of(one, answer);
+      const TraceSummary summary = summary_of(one.question, answer, result.span);
       if (answer.candidates.empty()) {
-        add_line(start, list.delimiter, no_session(answer.word(), verdict_text(answer), warnings), out);
+        add_line(start, list.delimiter,
+                 no_session(answer.word(), summary.sure, joined(summary.against), warnings), out);
       }
       std::size_t rank = 0;
       for (const TraceCandidate& candidate : answer.candidates) {
-        add_line(start, list.delimiter, cells_of(answer, ++rank, candidate, warnings), out);
+        add_line(start, list.delimiter, cells_of(answer, ++rank, candidate, summary, warnings), out);
       }
     }
   }

@@ -1,5 +1,7 @@
 #include "ask/trace_text.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +16,9 @@ namespace natsession::ctl {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kPageWidth = 80;
+constexpr std::size_t kLabelWidth = 12;
 
 template <typename Counted>
 std::string traffic_text(const Counted& counted) {
@@ -127,6 +132,14 @@ Json answer_json(const AskedQuestion& asked, const TraceAnswer& answer, const Le
             {"candidates", std::move(candidates)},
             {"more", answer.more}};
   if (!asked.warning.empty()) json["warning"] = asked.warning;
+  const TraceSummary summary = summary_of(asked.question, answer, ledger);
+  const auto text_or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
+  json["summary"] = {{"who", text_or_null(summary.who)},
+                     {"when", text_or_null(summary.when)},
+                     {"sure", summary.sure},
+                     {"why", summary.why},
+                     {"against", summary.against}};
+  if (answer.address_seen) json["address_seen"] = *answer.address_seen;
   if (!answer.missing.empty()) json["missing"] = answer.missing;
   json["gaps"] = Json::parse(gaps_json(answer.gaps));
   json["damage"] = Json::parse(troubles_json(answer.troubles));
@@ -142,57 +155,115 @@ std::string pretty(const Json& json) {
 
 }  // namespace
 
-std::string reasons_text(const TraceCandidate& candidate) {
+std::string joined(const std::vector<std::string>& texts) {
   std::string text;
-  for (const std::string& reason : candidate.reasons()) text += (text.empty() ? "" : "; ") + reason;
+  for (const std::string& one : texts) text += (text.empty() ? "" : "; ") + one;
   return text;
 }
 
-std::string verdict_text(const TraceAnswer& answer) {
-  switch (answer.verdict) {
-    case TraceVerdict::kFound:
-      if (answer.peer_differs) return "no session with this peer was found; these are with others";
-      return answer.candidates.size() == 1
-                 ? "1 session"
-                 : grouped(answer.candidates.size()) + " sessions, the likeliest first";
-    case TraceVerdict::kNoSession:
-      return "no such session: the log is complete for this time, and has none";
-    case TraceVerdict::kUncertain:
-      return "no such session was found, but the log is not complete for this time";
-    case TraceVerdict::kNotCovered:
-      break;
+TraceSummary summary_of(const TraceQuestion& question, const TraceAnswer& answer, const LedgerSpan& ledger) {
+  TraceSummary summary;
+  const std::size_t sessions = answer.candidates.size() + answer.more;
+  std::vector<std::string>& against = summary.against;
+  if (sessions > 0 && !answer.candidates.empty()) {
+    const TraceCandidate& first = answer.candidates.front();
+    const std::string place = place_text(first.record);
+    summary.who = fmt::format("{}, port {}{}{}", first.record.pri_ip.to_string(), first.record.pri_port,
+                              place.empty() ? "" : "; ", place);
+    summary.when = begin_text(first) + " to " + end_text(first);
+    summary.why = first.reasons();
+    if (first.match == TimeMatch::kTraffic)
+      summary.why.front() += ", out / in: " + traffic_text(first.record);
+    const auto others =
+        std::count_if(answer.candidates.begin(), answer.candidates.end(), [&](const auto& one) {
+          return one.record.pri_ip != first.record.pri_ip || one.record.vpc_id != first.record.vpc_id ||
+                 one.record.zone != first.record.zone || one.record.origin != first.record.origin;
+        });
+    summary.sure =
+        answer.peer_differs ? "no session with this peer was found; these are with others"
+        : sessions == 1     ? "the only session that was found"
+        : others == 0 && answer.more == 0
+            ? fmt::format("the likeliest of {} sessions that were found, all of this host", grouped(sessions))
+            : fmt::format("the likeliest of {} sessions that were found", grouped(sessions));
+    if (others > 0) {
+      against.push_back(fmt::format("{} of the sessions {} of another host",
+                                    grouped(static_cast<std::uint64_t>(others)), others == 1 ? "is" : "are"));
+    }
+    if (first.match == TimeMatch::kNear)
+      against.emplace_back("it was not there at this time: a clock may be wrong");
+    if (!question.nat_port) against.emplace_back("the question names no port: others used this address, too");
+  } else {
+    switch (answer.verdict) {
+      case TraceVerdict::kNoSession:
+        summary.sure = "no such session: the log is complete for this time, and has none";
+        break;
+      case TraceVerdict::kUncertain:
+        summary.sure = "no such session was found, but the log is not complete for this time";
+        break;
+      default:
+        summary.sure = "no such session was found, and it is not known that there was none";
+    }
+    if (answer.address_seen == false && ledger.records != 0) {
+      against.push_back(
+          fmt::format("{} is never in the log, which is from {} to {}: perhaps it is not this box's",
+                      question.nat_ip.to_string(), format_local_time(ledger.oldest_start),
+                      format_local_time(ledger.newest_end)));
+    }
   }
-  return "no such session was found, and it is not known that there was none: " + answer.missing;
+  if (!answer.missing.empty()) against.push_back("it is not proved that all is there: " + answer.missing);
+  if (!answer.gaps.empty()) {
+    against.push_back(fmt::format("{} of the log overlap{} this time: sessions may be missing",
+                                  answer.gaps.size() == 1 ? "a gap" : grouped(answer.gaps.size()) + " gaps",
+                                  answer.gaps.size() == 1 ? "s" : ""));
+  }
+  if (!answer.troubles.empty())
+    against.emplace_back("a part of the log cannot be read: sessions may be missing");
+  if (sessions == 1 && against.empty() && !answer.peer_differs)
+    summary.sure = "the only session: the log is complete for this time, and has no other";
+  return summary;
 }
 
-std::string trace_text(const TraceQuestion& question, const TraceAnswer& answer, bool colours) {
-  std::string out = fmt::format("{} at {}\n", question_text(question), question_time_text(question));
-  out += painted(verdict_text(answer), answer.found() ? Paint::kGood : Paint::kWarning, colours) + "\n";
-  if (answer.candidates.empty()) return out;
-  TextTable table({{"private host"},
-                   {"protocol"},
-                   {"translated"},
-                   {"peer"},
-                   {"from"},
-                   {"until"},
-                   {"bytes out / in", TextTable::Align::kRight}});
-  for (const TraceCandidate& candidate : answer.candidates) {
+std::string trace_text(const AskedQuestion& asked, const TraceAnswer& answer, const LedgerSpan& ledger,
+                       bool colours) {
+  const TraceQuestion& question = asked.question;
+  const TraceSummary summary = summary_of(question, answer, ledger);
+  const Paint paint = answer.found() ? Paint::kGood : Paint::kWarning;
+  std::string out;
+  const auto line = [&](std::string_view title, const std::string& text, Paint how = Paint::kPlain) {
+    if (text.empty()) return;
+    std::string_view label = title;
+    for (const std::string& part : wrapped(printable(text), kPageWidth - kLabelWidth)) {
+      out += painted(fmt::format("{:<{}}", label, kLabelWidth), Paint::kTitle, colours) +
+             painted(part, how, colours) + "\n";
+      label = "";
+    }
+  };
+  line("Asked", question_text(question));
+  line("at", question_time_text(question));
+  line("Who", summary.who.empty() ? "nobody was found" : summary.who, paint);
+  line("When", summary.when);
+  line("How sure", summary.sure, paint);
+  line("Why", joined(summary.why));
+  std::string_view label = "Against it";
+  for (const std::string& text : summary.against) {
+    line(label, text, Paint::kWarning);
+    label = "";
+  }
+  for (std::size_t i = 0; i < answer.candidates.size(); ++i) {
+    const TraceCandidate& candidate = answer.candidates[i];
     const SessionRecord& record = candidate.record;
     std::string peer = endpoint_text(record.pub_ip, record.pub_port);
     if (record.has_orig_dst) peer += " for " + endpoint_text(record.orig_dst_ip, record.orig_dst_port);
-    table.add_row({{endpoint_text(record.pri_ip, record.pri_port), Paint::kTitle},
-                   protocol_text(record.protocol),
-                   endpoint_text(record.nat_ip, record.nat_port),
-                   std::move(peer),
-                   begin_text(candidate),
-                   end_text(candidate),
-                   total_text(candidate.total)});
-    std::string note = reasons_text(candidate);
-    if (candidate.match == TimeMatch::kTraffic) note += ": " + traffic_text(record);
+    out += i == 0 ? "\n" : "";
+    const std::string number = fmt::format("{}.", i + 1);
+    line(number, fmt::format("{} {} as {}, with {}", protocol_text(record.protocol),
+                             endpoint_text(record.pri_ip, record.pri_port),
+                             endpoint_text(record.nat_ip, record.nat_port), peer));
+    line("", begin_text(candidate) + " to");
+    line("", end_text(candidate) + "; out / in: " + total_text(candidate.total));
     const std::string place = place_text(record);
-    table.add_note(printable(note + (place.empty() ? "" : "; " + place)), Paint::kPlain);
+    line("", joined(candidate.reasons()) + (place.empty() ? "" : "; " + place));
   }
-  out += table.text(colours);
   if (answer.more != 0) out += fmt::format("and {} more; --candidates N shows more\n", grouped(answer.more));
   return out;
 }
