@@ -1,5 +1,7 @@
 // natsessiond: the composition root. Parse, open the sockets, drop privileges, subscribe, open ledger and
 // sinks, restore, loop.
+#include <sys/capability.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -15,6 +17,7 @@
 #include "control/control_server.h"
 #include "control_service.h"
 #include "delivery_setup.h"
+#include "guard_process.h"
 #include "kernel_setup.h"
 #include "messages.h"
 #include "privileges.h"
@@ -116,6 +119,17 @@ Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
   return setups;
 }
 
+// With --reliable auto alone: with the others there is nothing to decide.
+Result<std::unique_ptr<GuardProcess>> start_guard(const Config& config,
+                                                  const std::vector<KernelSetup>& setups) {
+  if (config.reliable != ReliableMode::kAuto) return std::unique_ptr<GuardProcess>();
+  auto guard = GuardProcess::start(setups.size(), config.guard_percent);
+  for (std::size_t i = 0; guard && i < setups.size(); ++i) {
+    if (auto watched = (*guard)->watch(i, setups[i].source.get()); !watched) return watched.error();
+  }
+  return guard;
+}
+
 int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   block_signals();
   static const SystemClock clock;  // outlives a sink's thread that hangs
@@ -125,9 +139,11 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
   auto setups = set_up_kernels(config);
   if (!setups) return fail(setups.error());
+  const auto guard = start_guard(config, *setups);
+  if (!guard) return fail(guard.error());
   ControlServer control({.socket_path = config.control, .metrics = config.metrics});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
-  if (auto dropped = keep_only_net_admin(); !dropped) return fail(dropped.error());
+  if (auto dropped = keep_only({CAP_NET_ADMIN}); !dropped) return fail(dropped.error());
   if (!config.events.destroy) {
     log_warning("events: without destroy a session's end is seen only when a dump does not show it any more");
   }
@@ -178,13 +194,15 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
         CollectorSettings{.window = config.window,
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,
-                          .ends_are_told = config.events.destroy},
+                          .ends_are_told = config.events.destroy,
+                          .pulse = *guard ? &(*guard)->pulse(i) : nullptr},
         conditions_of(config), *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
   }
   ControlService service(collectors, *delivery, std::move(tables), clock);
-  Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice);
+  Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice,
+                       guard->get());
   supervisor = &main_loop;
   // Of a start that is refused so late nothing may be in the log, or the run before it would be forgotten.
   const auto refuse = [&](const Error& error) {

@@ -281,7 +281,12 @@ std::vector<Flag> make_flags() {
       {"guard", kKernel, "PERCENT",
        "With --reliable=auto: off above this share of nf_conntrack_max while events are delayed, on "
        "again below three quarters of it.",
-       "What is compared is nf_conntrack_count.", guard_option()},
+       "What is compared is nf_conntrack_count. A small process of its own, natsess-guard, does it while "
+       "this "
+       "one does not run (SIGSTOP, a debugger); who freezes the whole control group of the service stops "
+       "both, "
+       "and nobody guards the table then.",
+       guard_option()},
       {"tune", kKernel, "",
        "Set the sysctls that a full log needs: accounting, timestamps, events for every flow.",
        "That is done at the start, and they stay set; see WHAT THE KERNEL MUST DO.",

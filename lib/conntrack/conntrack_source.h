@@ -77,6 +77,7 @@ class ConntrackSource final : public EventSource {
   // To poll for reading. After an overrun the event socket also reports POLLERR, until receive() has met it.
   [[nodiscard]] int event_fd() const { return events_.fd(); }
   [[nodiscard]] int dump_fd() const { return dump_.fd(); }
+  [[nodiscard]] const TableGauge& table() const { return table_; }
   // In the unit that it was asked in: see NetlinkSocket.
   [[nodiscard]] ByteCount granted_receive_buffer() const { return granted_; }
   [[nodiscard]] bool dump_filters_in_kernel() const { return dump_.filters_in_kernel(); }

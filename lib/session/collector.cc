@@ -43,6 +43,7 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       window_(settings.window),
       schedule_(settings.window, to_ms(clock.now())),
       guard_(settings.reliable, settings.guard_percent),
+      pulse_(settings.pulse),
       complete_until_(to_ms(clock.now())),
       ends_are_told_(settings.ends_are_told),
       sent_until_(complete_until_) {
@@ -124,13 +125,13 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   if (!guard_.watches() || steady - table_looked_at_ < kTableInterval) return;
   table_looked_at_ = steady;
   const bool before = guard_.reliable();
-  if (before && !delaying_) return;
+  if (before ? !delaying_ : pulse_ != nullptr && !pulse_->is_settled()) return;
   const auto usage = source_.table_usage();
   if (!usage || guard_.decide(*usage, delaying_) == before) return;
   if (before) ++counters_.guard_trips;
   if (auto set = source_.set_reliable(!before); !set) last_dump_error_ = set.error();
   // What was dropped until it was on again is gone, though it can be counted only now.
-  if (!before) count_drops(0, /*come_again=*/false);
+  if (!before) count_drops(source_.dropped(), 0, /*come_again=*/false);
 }
 
 // A flow that begins while nf_conntrack_events is 0 never sends an event. It is known again by a dump, if it
@@ -159,11 +160,20 @@ void Collector::watch_events(std::chrono::nanoseconds steady, UnixMs now) {
 // reliable mode what did not fit comes again, or was a NEW or UPDATE, which harms no record: the next dump
 // shows its session.
 void Collector::watch_losses(std::size_t unreadable) {
-  count_drops(unreadable, guard_.reliable());
+  // In this order: what was dropped after the guard outside had turned it off is counted after that is known.
+  const std::uint64_t dropped = source_.dropped();
+  const auto cleared = pulse_ != nullptr ? pulse_->beat() : std::nullopt;
+  if (cleared && guard_.reliable()) {
+    count_drops(std::clamp(*cleared, dropped_seen_, dropped), 0, /*come_again=*/true);
+    guard_.went_off();
+    ++counters_.guard_trips;
+    // It may have claimed to, and not have done it yet.
+    if (auto set = source_.set_reliable(false); !set) last_dump_error_ = set.error();
+  }
+  count_drops(dropped, unreadable, guard_.reliable());
 }
 
-void Collector::count_drops(std::size_t unreadable, bool come_again) {
-  const std::uint64_t dropped = source_.dropped();
+void Collector::count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again) {
   const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
   if (missed > 0) {

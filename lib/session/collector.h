@@ -18,6 +18,7 @@ struct CollectorSettings {
   ReliableMode reliable = ReliableMode::kAuto;
   unsigned guard_percent = kDefaultGuardPercent;  // of nf_conntrack_max
   bool ends_are_told = true;                      // DESTROY is subscribed to
+  Pulse* pulse = nullptr;  // shared with a guard outside of this process, if there is one; outlives it
 };
 
 class Collector {
@@ -69,7 +70,7 @@ class Collector {
   void watch_table(std::chrono::nanoseconds steady);
   void watch_events(std::chrono::nanoseconds steady, UnixMs now);
   void watch_losses(std::size_t unreadable);
-  void count_drops(std::size_t unreadable, bool come_again);
+  void count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again);
   void tell_gap(UnixMs now, bool drained);
   void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);
@@ -101,6 +102,7 @@ class Collector {
   std::chrono::nanoseconds reconcile_at_ = kNever;
 
   TableGuard guard_;
+  Pulse* const pulse_;
   GapKeeper gap_;
   std::chrono::nanoseconds table_looked_at_{};
   std::uint64_t dropped_seen_ = 0;

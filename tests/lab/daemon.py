@@ -96,6 +96,24 @@ class Daemon:
     def send_signal(self, number):
         self._process.send_signal(number)
 
+    def children(self):
+        """The processes that it has made of itself: {name: pid}."""
+        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as file:
+            pids = [int(pid) for pid in file.read().split()]
+        names = {}
+        for pid in pids:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                names[file.read().rstrip("\n")] = pid
+        return names
+
+    def child(self, name):
+        return self.children()[name]
+
+    def end_child(self, name):
+        """Kills one, and waits until the daemon has taken note of it."""
+        os.kill(self.child(name), signal.SIGKILL)
+        wait_until(lambda: name not in self.children(), f"{name} is gone")
+
     def stop(self, number=signal.SIGTERM, status=STOPPED_ON_REQUEST):
         """Asks it to stop. Returns the records when it has ended, with the status that is expected."""
         self.send_signal(number)
