@@ -22,7 +22,7 @@ constexpr int kSilentLooks = 4;
 constexpr int kCalmLooks = 20;
 
 // The event socket, and the files of a TableGauge.
-constexpr std::size_t kDescriptors = 1 + std::tuple_size_v<TableGauge::Descriptors>;
+constexpr std::size_t kWardDescriptors = 1 + std::tuple_size_v<TableGauge::Descriptors>;
 
 class Ward {
  public:
@@ -65,7 +65,7 @@ bool take_order(int link, std::span<std::optional<Ward>> wards) {
   auto message = receive_message(link, std::as_writable_bytes(std::span(&index, 1)));
   if (!message || message->length != sizeof index || index >= wards.size()) return false;
   wards[index].reset();
-  if (message->descriptor_count != kDescriptors) return true;
+  if (message->descriptor_count != kWardDescriptors) return true;
   auto events = NetlinkSocket::adopt(std::move(message->descriptors[0]));
   if (!events) return true;
   TableGauge::Descriptors files;
@@ -112,14 +112,14 @@ Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::size_t count, uns
 }
 
 Result<void> GuardProcess::watch(std::size_t index, const ConntrackSource* source) {
-  std::array<int, kDescriptors> descriptors{};
+  std::array<int, kWardDescriptors> descriptors{};
   if (source != nullptr) {
     const auto files = source->table().descriptors();
     descriptors[0] = source->event_fd();
     std::copy(files.begin(), files.end(), descriptors.begin() + 1);
   }
   return send_message(process_->link(), std::as_bytes(std::span(&index, 1)),
-                      std::span(descriptors).first(source != nullptr ? kDescriptors : 0));
+                      std::span(descriptors).first(source != nullptr ? kWardDescriptors : 0));
 }
 
 std::string GuardProcess::died() {

@@ -20,6 +20,7 @@
 #include "guard_process.h"
 #include "kernel_setup.h"
 #include "messages.h"
+#include "namespace_follower.h"
 #include "privileges.h"
 #include "reports.h"
 #include "restart_state.h"
@@ -76,19 +77,6 @@ int run_check(const Config& config) {
   return status;
 }
 
-void tell_setup(const std::string& netns, const KernelSetup& setup) {
-  const std::string where = netns.empty() ? "" : fmt::format("netns {}: ", netns);
-  for (const SysctlChange& change : setup.tuned) {
-    log_info(fmt::format("{}--tune: {} was {}, now {}; flows that exist already keep what they have", where,
-                         change.name, change.before, change.after));
-  }
-  for (const Finding& finding : setup.findings) {
-    if (finding.level != Finding::Level::kWarning) continue;
-    log_warning(fmt::format("{}{} = {}: {}; {}", where, finding.name, finding.value, finding.meaning,
-                            finding.remedy.substr(0, finding.remedy.find('\n'))));
-  }
-}
-
 std::string ready_text(const Config& config, const KernelSetup& setup) {
   std::string text =
       fmt::format("receive buffer {}", format_byte_count(setup.source->granted_receive_buffer()));
@@ -137,6 +125,10 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!labels) return fail(labels.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
   if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
+  // Of the one that it runs in there is no other by its name.
+  auto opener =
+      config.netns.empty() ? Result(std::unique_ptr<NamespaceOpener>()) : NamespaceOpener::start(config);
+  if (!opener) return fail(opener.error());
   auto setups = set_up_kernels(config);
   if (!setups) return fail(setups.error());
   const auto guard = start_guard(config, *setups);
@@ -183,12 +175,13 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
       config.instance, std::move(ledger));
   DeliveryThreads delivery_threads(delivery);
   Collectors collectors;
-  std::vector<std::unique_ptr<LiveSessions>> tables;
+  std::vector<std::shared_ptr<LiveSessions>> tables;
+  std::vector<NamespaceIdentity> identities;
   RestartState restart(config, previous, *setups, labels->origins);
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
-        namespaces[i], std::move(setup.source),
+        namespaces[i], setup.identity, std::move(setup.source),
         TrackerSettings{
             .records = config.records, .window = config.window, .destroys = config.events.destroy},
         CollectorSettings{.window = config.window,
@@ -199,10 +192,13 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
         conditions_of(config), *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
+    identities.push_back(setup.identity);
   }
   ControlService service(collectors, *delivery, std::move(tables), clock);
-  Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice,
-                       guard->get());
+  std::optional<NamespaceFollower> follower;
+  if (*opener) follower.emplace(**opener, std::move(identities), collectors, service, guard->get(), clock);
+  Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice, guard->get(),
+                       follower ? &*follower : nullptr);
   supervisor = &main_loop;
   // Of a start that is refused so late nothing may be in the log, or the run before it would be forgotten.
   const auto refuse = [&](const Error& error) {

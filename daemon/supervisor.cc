@@ -65,7 +65,7 @@ Result<Labels> make_labels(const Config& config) {
 
 Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
                        DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice,
-                       GuardProcess* guard)
+                       GuardProcess* guard, NamespaceFollower* follower)
     : config_(std::move(config)),
       reload_(std::move(reload)),
       collectors_(collectors),
@@ -74,6 +74,7 @@ Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Del
       service_(service),
       notice_(notice),
       guard_(guard),
+      follower_(follower),
       reported_(collectors.size()) {}
 
 void Supervisor::sink_closed() {
@@ -106,9 +107,11 @@ int Supervisor::run(const std::string& ready_text, const std::function<void()>& 
 void Supervisor::wait(std::chrono::milliseconds limit) {
   pollfd fds[] = {{signals_.get(), POLLIN, 0},
                   {notice_.fd(), POLLIN, 0},
-                  {guard_ != nullptr ? guard_->link() : -1, POLLIN, 0}};
+                  {guard_ != nullptr ? guard_->link() : -1, POLLIN, 0},
+                  {follower_ != nullptr ? follower_->link() : -1, POLLIN, 0}};
   ::poll(fds, std::size(fds), static_cast<int>(limit.count()));
   notice_.clear();
+  if (follower_ != nullptr) follower_->tick();
   if (fds[2].revents == 0) return;
   log_error(
       fmt::format("natsess-guard: {}; while this program does not run, nobody keeps undelivered events from "

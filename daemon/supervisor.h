@@ -11,6 +11,7 @@
 #include "control_service.h"
 #include "delivery/delivery.h"
 #include "guard_process.h"
+#include "namespace_follower.h"
 
 namespace natsession {
 
@@ -30,9 +31,10 @@ class Supervisor {
  public:
   using Reload = std::function<Result<Config>()>;
 
-  // All outlive the supervisor. `guard` may be none.
+  // All outlive the supervisor. `guard` and `follower` may be none.
   Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
-             DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice, GuardProcess* guard);
+             DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice, GuardProcess* guard,
+             NamespaceFollower* follower);
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
@@ -67,6 +69,7 @@ class Supervisor {
   ControlService& service_;
   WakeFd& notice_;
   GuardProcess* const guard_;
+  NamespaceFollower* const follower_;
   SystemClock clock_;
   UniqueFd signals_;
   std::string ready_text_;

@@ -262,7 +262,10 @@ std::vector<Flag> make_flags() {
        "Network namespace to watch, by its name in ip-netns(8) or by its path. May be given several "
        "times; records then say which.",
        "They do so in the field netns. Each namespace has a collector of its own; one that is named twice, "
-       "if by other names, is refused.",
+       "if by other names, is refused. Where another namespace takes the name while the program runs, its "
+       "sessions are logged from then on, and a gap record tells of the time between; but one that was named "
+       "by a process is not followed beyond it. A process of its own, natsess-netns, keeps CAP_SYS_ADMIN for "
+       "that.",
        netns_option(), R"("nat")", "the daemon's own"},
       {"rcvbuf", kKernel, "SIZE", "Receive buffer of the event socket.",
        "A bigger one holds a longer burst: one event takes about 1 KiB. What the kernel granted is said at "

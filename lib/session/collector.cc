@@ -36,7 +36,7 @@ struct DumpHandler final : EventSource::Handler {
 
 Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output, const Clock& clock,
                      const CollectorSettings& settings)
-    : source_(source),
+    : source_(&source),
       tracker_(tracker),
       output_(output),
       clock_(clock),
@@ -50,10 +50,17 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
   want_pass({.close = {}, .final = false, .initial = true});
 }
 
-void Collector::resume() {
+void Collector::leave_source() {
+  if (source_ == nullptr) return;
+  left_ += source_->counters();
+  source_ = nullptr;
+}
+
+void Collector::resume(EventSource& source) {
+  source_ = &source;
   const UnixMs now = to_ms(clock_.now());
   schedule_ = WindowSchedule(window_, now);
-  dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_.dropped();
+  dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_->dropped();
   losses_open_ = delaying_ = false;
   complete_until_ = now;
   covered_from_.reset();
@@ -84,7 +91,7 @@ Result<Collector::Pace> Collector::turn() {
   }
 
   tracker_.set_now(now);
-  const auto received = source_.receive(tracker_);
+  const auto received = source_->receive(tracker_);
   if (!received) return received.error();
   watch_losses(received->unreadable);
   watch_table(steady);
@@ -126,12 +133,12 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   table_looked_at_ = steady;
   const bool before = guard_.reliable();
   if (before ? !delaying_ : pulse_ != nullptr && !pulse_->is_settled()) return;
-  const auto usage = source_.table_usage();
+  const auto usage = source_->table_usage();
   if (!usage || guard_.decide(*usage, delaying_) == before) return;
   if (before) ++counters_.guard_trips;
-  if (auto set = source_.set_reliable(!before); !set) last_dump_error_ = set.error();
+  if (auto set = source_->set_reliable(!before); !set) last_dump_error_ = set.error();
   // What was dropped until it was on again is gone, though it can be counted only now.
-  if (!before) count_drops(source_.dropped(), 0, /*come_again=*/false);
+  if (!before) count_drops(source_->dropped(), 0, /*come_again=*/false);
 }
 
 // A flow that begins while nf_conntrack_events is 0 never sends an event. It is known again by a dump, if it
@@ -139,7 +146,7 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
 void Collector::watch_events(std::chrono::nanoseconds steady, UnixMs now) {
   if (steady - events_looked_at_ < kEventsInterval) return;
   events_looked_at_ = steady;
-  const bool sends = source_.sends_events();
+  const bool sends = source_->sends_events();
   if (sends && !silent_) {
     sent_until_ = now;
     return;
@@ -161,14 +168,14 @@ void Collector::watch_events(std::chrono::nanoseconds steady, UnixMs now) {
 // shows its session.
 void Collector::watch_losses(std::size_t unreadable) {
   // In this order: what was dropped after the guard outside had turned it off is counted after that is known.
-  const std::uint64_t dropped = source_.dropped();
+  const std::uint64_t dropped = source_->dropped();
   const auto cleared = pulse_ != nullptr ? pulse_->beat() : std::nullopt;
   if (cleared && guard_.reliable()) {
     count_drops(std::clamp(*cleared, dropped_seen_, dropped), 0, /*come_again=*/true);
     guard_.went_off();
     ++counters_.guard_trips;
     // It may have claimed to, and not have done it yet.
-    if (auto set = source_.set_reliable(false); !set) last_dump_error_ = set.error();
+    if (auto set = source_->set_reliable(false); !set) last_dump_error_ = set.error();
   }
   count_drops(dropped, unreadable, guard_.reliable());
 }
@@ -226,7 +233,7 @@ void Collector::advance_pass(bool drained) {
       return;
     case Step::kDump: {
       DumpHandler handler(tracker_);
-      const auto state = source_.continue_dump(handler);
+      const auto state = source_->continue_dump(handler);
       if (!state) return dump_failed(state.error());
       if (*state == EventSource::DumpState::kMore) return;
       whole_ = *state == EventSource::DumpState::kDone;
@@ -235,7 +242,7 @@ void Collector::advance_pass(bool drained) {
     }
     case Step::kDrainAfter: {
       if (!drained) return;
-      delayed_ = guard_.reliable() && source_.dropped() != dropped_before_;
+      delayed_ = guard_.reliable() && source_->dropped() != dropped_before_;
       tracker_.end_pass(whole_, delayed_);
       step_ = Step::kSweep;
       return;
@@ -250,10 +257,10 @@ void Collector::begin_dump() {
   ++counters_.passes;
   if (!confirming_ && tries_ == 0) {
     dropped_before_ = dropped_at_pass_;
-    dropped_at_pass_ = source_.dropped();
+    dropped_at_pass_ = source_->dropped();
   }
   tracker_.begin_pass(purpose_);
-  const auto started = source_.start_dump();
+  const auto started = source_->start_dump();
   if (!started) return dump_failed(started.error());
   step_ = Step::kDump;
 }
@@ -316,7 +323,8 @@ void Collector::report_coverage(CollectorReport& report) const {
 void Collector::report_to(CollectorReport& report) const {
   static_cast<TrackerCounters&>(report) = tracker_.counters();
   static_cast<CollectorCounters&>(report) = counters_;
-  static_cast<SourceCounters&>(report) = source_.counters();
+  static_cast<SourceCounters&>(report) = left_;
+  static_cast<SourceCounters&>(report) += source_->counters();
   report.live = tracker_.live();
   report.ready = ready_;
   report.reliable = reliable();

@@ -41,9 +41,12 @@ class Collector {
   // Errors: the source is broken for good.
   [[nodiscard]] Result<Pace> turn();
 
-  // After kDone: begins again, as a new collector with the same tracker and counters would. What the source
-  // told and dropped since is not looked at; sessions that are over vanish with the dump that now comes.
-  void resume();
+  // After kDone: begins again, as a new collector with the same tracker and counters would, with the same
+  // source or another. What it told and dropped before is not looked at; sessions that are over vanish with
+  // the dump that now comes.
+  void resume(EventSource& source);
+  // After kDone: the source may go; nothing but resume() and this may be called then.
+  void leave_source();
 
   // The initial dump has been taken in: every session is known.
   [[nodiscard]] bool ready() const { return ready_; }
@@ -80,7 +83,8 @@ class Collector {
   void pass_over();
   void dump_failed(Error error);
 
-  EventSource& source_;
+  EventSource* source_;
+  SourceCounters left_;  // of sources before this one
   Tracker& tracker_;
   RecordOutput& output_;
   const Clock& clock_;

@@ -50,7 +50,7 @@ struct Daemon {
     ControlService service(collectors, *delivery, {}, clock);
     Supervisor supervisor(
         Config{}, [] { return Result<Config>(Config{}); }, collectors, *delivery, *threads, service, notice,
-        nullptr);
+        nullptr, nullptr);
     return supervisor.run("", finish);
   }
 

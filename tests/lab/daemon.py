@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -135,6 +136,16 @@ class Daemon:
 
 def ends(records):
     return [r for r in records if r["event"] == "end"]
+
+
+def has_ended(pidfd):
+    return bool(select.select([pidfd], [], [], 0)[0])
+
+
+def status_of(pid):
+    """What the kernel says of a process, by key."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
 
 
 def run_to_end(lab, folder, *arguments, before=(), enter=None, environment=None):

@@ -1,13 +1,13 @@
 """Reliable mode and its guard: what the kernel could not tell comes again, and forwarding comes before logging."""
 
 import os
-import select
 import signal
 import time
 
 from bulk import FLOOD_PRI, Flood, Log, flood_sessions, send_datagrams
 from case import LabCase, main
 from compare import to_ms
+from daemon import has_ended, status_of
 from event_socket import EventSocket
 from netlab import SERVER4, wait_until
 from newcomer import Newcomer
@@ -178,7 +178,7 @@ class GuardProcessTest(LabCase):
             guard = os.pidfd_open(daemon.child(GUARD_NAME))
             self.addCleanup(os.close, guard)
             daemon.stop(number, status=status)
-            wait_until(lambda: ended(guard), "the guard has ended")
+            wait_until(lambda: has_ended(guard), "the guard has ended")
 
     def test_it_is_in_nobodys_way(self):
         lab = self.make_lab()
@@ -212,15 +212,6 @@ class GuardProcessTest(LabCase):
         self.lab.wait_for_expiry()
         daemon.wait_for_ends(1)
         daemon.stop()
-
-
-def ended(pidfd):
-    return bool(select.select([pidfd], [], [], 0)[0])
-
-
-def status_of(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
 
 
 if __name__ == "__main__":

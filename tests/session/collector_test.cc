@@ -447,7 +447,7 @@ TEST_CASE("a collector that is resumed dumps the table, and what was lost in bet
   f.source.drop(100);
   f.source.table = {flow().id(2).dumped(), flow().id(3).dumped()};
   f.clock.advance(std::chrono::minutes(1));
-  f.collector.resume();
+  f.collector.resume(f.source);
   CHECK_FALSE(f.collector.ready());
   f.live(std::chrono::seconds(2));
   CHECK(f.collector.ready());
@@ -455,6 +455,30 @@ TEST_CASE("a collector that is resumed dumps the table, and what was lost in bet
   const SessionRecord vanished = f.only();
   CHECK(vanished.reason == RecordReason::kVanished);
   CHECK(f.collector.counters().events_lost == 0);
+}
+
+TEST_CASE("a collector goes on with another source, and what it counted of the one before stays",
+          "[session][collector]") {
+  CollectorFixture f;
+  f.source.table = {flow().id(1).dumped()};
+  f.source.source_counters.malformed = 3;
+  f.run();
+  f.collector.request_stop();
+  while (f.run() != Pace::kDone) {
+  }
+  f.take();
+  f.collector.leave_source();
+  f.source.receive_error = Error{ErrorKind::kIo, "it is not to be used any more"};
+  ScriptedSource other;
+  other.table = {flow().id(2).dumped()};
+  other.source_counters.malformed = 4;
+  f.collector.resume(other);
+  f.live(std::chrono::seconds(2));
+  CHECK(f.only().reason == RecordReason::kVanished);
+  CHECK(f.tracker.live() == 1);
+  CollectorReport report;
+  f.collector.report_to(report);
+  CHECK(report.malformed == 7);
 }
 
 // What the collector proves, in ms since 1970.
@@ -566,7 +590,7 @@ TEST_CASE("a stop covers what was open, if its dump was whole", "[session][cover
   SECTION("and what is covered begins anew when it goes on") {
     f.source.outcome = EventSource::DumpState::kDone;
     f.clock.advance(std::chrono::seconds(5));
-    f.collector.resume();
+    f.collector.resume(f.source);
     CHECK_FALSE(covered(f));
     f.run();
     CHECK(covered(f)->first == 1'005'000);
