@@ -96,7 +96,8 @@ void guard_tables(int link, std::span<Pulse> pulses, unsigned percent) {
 
 }  // namespace
 
-Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::size_t count, unsigned percent) {
+Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::size_t count, unsigned percent,
+                                                          const std::optional<User>& user) {
   const std::size_t bytes = sizeof(Pulse) * count;
   void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return system_error("mmap", errno, ErrorKind::kUnavailable);
@@ -105,7 +106,7 @@ Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::size_t count, uns
   std::unique_ptr<GuardProcess> guard(new GuardProcess(Pulses(pulses, Unmap{bytes}), count));
   // What it does needs no capability: a socket's owner may change how it takes overruns.
   auto process = HelperProcess::start(
-      "natsess-guard", {}, [&](int link) { guard_tables(link, std::span(pulses, count), percent); });
+      "natsess-guard", {}, user, [&](int link) { guard_tables(link, std::span(pulses, count), percent); });
   if (!process) return process.error();
   guard->process_.emplace(*std::move(process));
   return guard;

@@ -22,7 +22,8 @@ class GuardProcess {
  public:
   // For `count` collectors. It watches nothing before watch().
   // Errors: no memory or process can be had.
-  [[nodiscard]] static Result<std::unique_ptr<GuardProcess>> start(std::size_t count, unsigned percent);
+  [[nodiscard]] static Result<std::unique_ptr<GuardProcess>> start(std::size_t count, unsigned percent,
+                                                                   const std::optional<User>& user);
 
   // From now on it watches this source for the collector `index`, or, if null, none.
   // Errors: the process is gone, or takes nothing.

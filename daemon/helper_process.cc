@@ -13,7 +13,6 @@
 
 #include <unistd.h>
 
-#include "privileges.h"
 #include "sink/child_process.h"
 
 namespace natsession {
@@ -32,16 +31,16 @@ void close_all_but(int link) {
   ::close_range(static_cast<unsigned>(link) + 1, ~0U, 0);
 }
 
-[[noreturn]] void become(const char* name, std::initializer_list<int> kept, int link, pid_t parent,
-                         const std::function<void(int link)>& body) {
+[[noreturn]] void run_as(const char* name, std::initializer_list<int> kept, const std::optional<User>& user,
+                         int link, pid_t parent, const std::function<void(int link)>& body) {
   ::setsid();
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   close_all_but(link);
   ::prctl(PR_SET_NAME, name, 0, 0, 0);
-  if (!keep_only(kept)) ::_exit(kCannotBegin);
-  // After the capabilities, whose change may clear it.
+  if (!keep_only(kept, user)) ::_exit(kCannotBegin);
+  // After user and capabilities, whose change may clear it.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || ::getppid() != parent) ::_exit(kCannotBegin);
   body(link);
   ::_exit(0);
@@ -50,6 +49,7 @@ void close_all_but(int link) {
 }  // namespace
 
 Result<HelperProcess> HelperProcess::start(const char* name, std::initializer_list<int> kept,
+                                           const std::optional<User>& user,
                                            const std::function<void(int link)>& body) {
   std::array<int, 2> ends{-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
@@ -62,7 +62,7 @@ Result<HelperProcess> HelperProcess::start(const char* name, std::initializer_li
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return system_error(std::string("fork a process for ") + name, errno, ErrorKind::kUnavailable);
-  if (pid == 0) become(name, kept, there.get(), parent, body);
+  if (pid == 0) run_as(name, kept, user, there.get(), parent, body);
   return HelperProcess(pid, std::move(here));
 }
 

@@ -19,16 +19,19 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "privileges.h"
 
 namespace natsession {
 
 class HelperProcess {
  public:
+  // It goes on as `user`, if there is one.
   // Shape:  `name` is what ps(1) shows: at most 15 characters. It keeps the capabilities `kept` (CAP_*), as far
   //         as this process has them. `body` gets its end of the link, a SOCK_SEQPACKET socket, and ends when
   //         that has: receive_message() says 0.
   // Errors: no process or socket can be had.
   [[nodiscard]] static Result<HelperProcess> start(const char* name, std::initializer_list<int> kept,
+                                                   const std::optional<User>& user,
                                                    const std::function<void(int link)>& body);
   HelperProcess(HelperProcess&& other) noexcept;
   HelperProcess& operator=(HelperProcess&&) = delete;

@@ -50,8 +50,9 @@ void open_namespaces(int link, const Config& config) {
 
 }  // namespace
 
-Result<std::unique_ptr<NamespaceOpener>> NamespaceOpener::start(const Config& config) {
-  auto process = HelperProcess::start("natsess-netns", {CAP_NET_ADMIN, CAP_SYS_ADMIN},
+Result<std::unique_ptr<NamespaceOpener>> NamespaceOpener::start(const Config& config,
+                                                                const std::optional<User>& user) {
+  auto process = HelperProcess::start("natsess-netns", {CAP_NET_ADMIN, CAP_SYS_ADMIN}, user,
                                       [&](int link) { open_namespaces(link, config); });
   if (!process) return process.error();
   return std::unique_ptr<NamespaceOpener>(new NamespaceOpener(config, *std::move(process)));

@@ -18,7 +18,8 @@ namespace natsession {
 class NamespaceOpener {
  public:
   // Errors: no process can be had.
-  [[nodiscard]] static Result<std::unique_ptr<NamespaceOpener>> start(const Config& config);
+  [[nodiscard]] static Result<std::unique_ptr<NamespaceOpener>> start(const Config& config,
+                                                                      const std::optional<User>& user);
 
   // Asks for the namespace `index` of watched_namespaces(). Its process tells what set_up_kernel() found.
   // Errors: the process is gone, or takes nothing.

@@ -109,9 +109,10 @@ Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
 
 // With --reliable auto alone: with the others there is nothing to decide.
 Result<std::unique_ptr<GuardProcess>> start_guard(const Config& config,
-                                                  const std::vector<KernelSetup>& setups) {
+                                                  const std::vector<KernelSetup>& setups,
+                                                  const std::optional<User>& user) {
   if (config.reliable != ReliableMode::kAuto) return std::unique_ptr<GuardProcess>();
-  auto guard = GuardProcess::start(setups.size(), config.guard_percent);
+  auto guard = GuardProcess::start(setups.size(), config.guard_percent, user);
   for (std::size_t i = 0; guard && i < setups.size(); ++i) {
     if (auto watched = (*guard)->watch(i, setups[i].source.get()); !watched) return watched.error();
   }
@@ -123,19 +124,27 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   static const SystemClock clock;  // outlives a sink's thread that hangs
   const auto labels = make_labels(config);
   if (!labels) return fail(labels.error());
+  const auto user = find_user(config.user);
+  if (!user) return fail(user.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
   if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
   // Of the one that it runs in there is no other by its name.
-  auto opener =
-      config.netns.empty() ? Result(std::unique_ptr<NamespaceOpener>()) : NamespaceOpener::start(config);
+  auto opener = config.netns.empty() ? Result(std::unique_ptr<NamespaceOpener>())
+                                     : NamespaceOpener::start(config, *user);
   if (!opener) return fail(opener.error());
   auto setups = set_up_kernels(config);
   if (!setups) return fail(setups.error());
-  const auto guard = start_guard(config, *setups);
+  const auto guard = start_guard(config, *setups, *user);
   if (!guard) return fail(guard.error());
+  if (*user) {
+    if (auto made = make_folders(config, **user); !made) return fail(made.error());
+  }
   ControlServer control({.socket_path = config.control, .metrics = config.metrics});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
-  if (auto dropped = keep_only({CAP_NET_ADMIN}); !dropped) return fail(dropped.error());
+  if (auto dropped = keep_only({CAP_NET_ADMIN}, *user); !dropped) return fail(dropped.error());
+  if (*user) {
+    if (auto may = check_access(config, **user); !may) return fail(may.error());
+  }
   if (!config.events.destroy) {
     log_warning("events: without destroy a session's end is seen only when a dump does not show it any more");
   }
@@ -150,14 +159,14 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!config.ledger.empty()) {
     ledger.settings = ledger_settings(config);
     auto writer = LedgerWriter::open(ledger.settings, clock);
-    if (!writer) return fail(writer.error());
+    if (!writer) return fail(explain_refusal(writer.error(), *user));
     previous = (*writer)->previous_run();
     ledger.writer = std::move(*writer);
     log_debug(fmt::format("ledger {}: opened; it keeps {}, of at most {}", config.ledger,
                           format_duration(config.retention), format_byte_count(config.ledger_max)));
   }
   auto sinks = make_sinks(config, clock);
-  if (!sinks) return fail(sinks.error());
+  if (!sinks) return fail(explain_refusal(sinks.error(), *user));
 
   WakeFd notice;
   if (!notice.valid()) return fail(system_error("eventfd", errno));

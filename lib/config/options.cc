@@ -330,6 +330,13 @@ std::vector<Flag> make_flags() {
        {},
        {},
        "no file"},
+      {"user", kProgram, "NAME",
+       "Whom to go on as, with CAP_NET_ADMIN and nothing else, once all that takes root is done.",
+       "Ledger and files of sinks must be that user's; a folder for the ledger or the control socket that is "
+       "absent is made for it. So must be readable to it what is read again later: the configuration at "
+       "SIGHUP, "
+       "and files that sinks name. Commands of exec sinks run as it. With root it stays root.",
+       text_option(&Config::user), R"("natsession")", "natsession for root, if it exists"},
       {"control", kProgram, "PATH",
        "Serve status, live sessions and metrics on this unix socket; natsessionctl(8) asks it.",
        "The socket has mode 0660, and the group natsession where there is one.", control_option(),
