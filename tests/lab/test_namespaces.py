@@ -213,10 +213,13 @@ class FollowTest(LabCase):
         self.assertFalse(self.state()["gone"])
         gone_at = time.time()
         self.lab.remove_nat()
+        removed_at = time.time()
         daemon.wait_for_message(f"netns {self.lab.nat}: the network namespace of this name is gone")
         self.assert_freed()
         wait_until(lambda: self.state()["gone"], "the status says so")
         self.assertIn("gone", ctl.ask("--control", self.control, "status"))
+        # Not until the daemon has noticed: what took the name meanwhile was not seen.
+        self.assertLessEqual(self.state()["covered_until"], removed_at)
         between = time.time()
         self.assertIn(self.verdict(between), ("uncertain", "not covered"))
         back_at = time.time()
