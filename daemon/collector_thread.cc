@@ -1,5 +1,6 @@
 #include "collector_thread.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <system_error>
@@ -17,11 +18,13 @@ constexpr std::uint32_t kPortUsageStep = 32'768;
 
 }  // namespace
 
-CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source,
-                                 const TrackerSettings& tracking, const CollectorSettings& collecting,
-                                 const CoverageConditions& conditions, const Origin& origin, VpcMap vpcs,
-                                 Producer& output, const Clock& clock, WakeFd& notice)
+CollectorThread::CollectorThread(std::string netns, const NamespaceIdentity& identity,
+                                 std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
+                                 const CollectorSettings& collecting, const CoverageConditions& conditions,
+                                 const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock,
+                                 WakeFd& notice)
     : netns_(std::move(netns)),
+      identity_(identity),
       conditions_(conditions),
       clock_(clock),
       notice_(notice),
@@ -29,6 +32,7 @@ CollectorThread::CollectorThread(std::string netns, std::unique_ptr<ConntrackSou
       output_(output),
       tracker_(tracking, origin, vpcs, output),
       collector_(*source_, tracker_, output, clock, collecting),
+      named_until_(to_ms(clock.now())),
       labels_(Labels{&origin, std::move(vpcs)}) {
   report_.with([this](CollectorReport& report) {
     report.netns = netns_;
@@ -68,7 +72,7 @@ void CollectorThread::run() {
   }
   // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket,
   // in a table that fills, for as long as the sinks take to finish.
-  (void)source_->set_reliable(false);  // also where somebody else holds the socket, too
+  if (source_) (void)source_->set_reliable(false);  // also where somebody else holds the socket, too
   source_.reset();
   change_state(end);
 }
@@ -96,6 +100,7 @@ Result<void> CollectorThread::pause() {
   auto left = source_->unsubscribe();
   output_.flush();
   publish();
+  if (lost_name_) paused_at_ = named_until_;
   // What is known of the table grows old from here on.
   report_.with([](CollectorReport& report) { report.live = 0; });
   counting_.reset();
@@ -106,18 +111,51 @@ Result<void> CollectorThread::pause() {
 Result<void> CollectorThread::resume() {
   if (auto set = source_->set_reliable(collector_.reliable()); !set) return set;
   if (auto subscribed = source_->subscribe(); !subscribed) return subscribed;
-  collector_.resume();
+  collector_.resume(*source_);
   tracker_.set_now(clock_.now());
   tracker_.emit_gap(paused_at_, to_ms(clock_.now()), RecordReason::kStopped, Count());
   return {};
 }
 
+// Where the name is lost, what was its namespace ends to be held by this.
 void CollectorThread::wait_while_paused() {
-  while (!logging_.load(std::memory_order_relaxed) && !stop_.load(std::memory_order_relaxed) &&
-         !abort_.load(std::memory_order_relaxed)) {
+  for (;;) {
+    take_next_source();
+    if (source_ != nullptr && !is_named_still()) {
+      collector_.leave_source();
+      source_.reset();
+      gone_.store(true, std::memory_order_release);
+      departures_.fetch_add(1, std::memory_order_release);
+      notice_.wake();
+    }
+    const bool logs = source_ != nullptr && logging_.load(std::memory_order_relaxed);
+    if (logs || stop_.load(std::memory_order_relaxed) || abort_.load(std::memory_order_relaxed)) return;
     pollfd poller{wake_.fd(), POLLIN, 0};
     if (::poll(&poller, 1, static_cast<int>(Collector::kIdleLimit.count())) > 0) wake_.clear();
   }
+}
+
+// A namespace may be deleted and made again under its name, and this one's sockets would keep the old one.
+// Nothing is proved of the time in which that is not known. What may not be looked at is taken for the same.
+bool CollectorThread::is_named_still() {
+  if (netns_.empty() || lost_name_) return !lost_name_;
+  const UnixMs now = to_ms(clock_.now());
+  const auto named = NetworkNamespace::identify(netns_);
+  lost_name_ = named ? *named != identity_ : named.error().kind != ErrorKind::kPermission;
+  if (!lost_name_) named_until_ = now;
+  return !lost_name_;
+}
+
+void CollectorThread::take_next_source() {
+  NextSource next = next_source_.with([](NextSource& waiting) { return std::move(waiting); });
+  if (next.source == nullptr) return;
+  source_ = std::move(next.source);
+  identity_ = next.identity;
+  lost_name_ = false;
+  report_.with([this](CollectorReport& report) {
+    report.receive_buffer_bytes = source_->granted_receive_buffer().bytes;
+  });
+  gone_.store(false, std::memory_order_release);
 }
 
 // One step of it. Sessions come and go in between: the count is as exact as a moment that lasts as long as
@@ -142,7 +180,7 @@ CollectorThread::State CollectorThread::take_turns() {
     if (relabelled_.exchange(false, std::memory_order_acquire)) {
       labels_.with([this](const Labels& labels) { tracker_.relabel(*labels.origin, labels.vpcs); });
     }
-    if (!logging_.load(std::memory_order_relaxed) || stop_.load(std::memory_order_relaxed))
+    if (!logging_.load(std::memory_order_relaxed) || stop_.load(std::memory_order_relaxed) || lost_name_)
       collector_.request_stop();
     if (counting_ != nullptr || port_usage_wanted_.exchange(false, std::memory_order_relaxed)) count_ports();
     const auto pace = collector_.turn();
@@ -181,8 +219,14 @@ void CollectorThread::wait(Collector::Pace pace) {
 // What was emitted before is handed on already.
 void CollectorThread::publish() {
   std::optional<Coverage> coverage;
+  const bool named = is_named_still();
   report_.with([&](CollectorReport& report) {
     collector_.report_to(report);
+    if (!named && report.covered_from) {
+      report.covered_until = std::min(*report.covered_until, named_until_);
+      if (*report.covered_until < *report.covered_from)
+        report.covered_from = report.covered_until = std::nullopt;
+    }
     if (report.covered_from) {
       coverage = {netns_, *report.covered_from, *report.covered_until, report.covered_whole, conditions_};
     }
@@ -202,6 +246,7 @@ CollectorReport CollectorThread::report() const {
   CollectorReport report = report_.with([](const CollectorReport& published) { return published; });
   report.ready = state() == State::kReady;
   report.guard_tripped = report.guard_tripped && report.ready;
+  report.gone = gone();
   return report;
 }
 
@@ -222,6 +267,11 @@ void CollectorThread::request_stop() {
 
 void CollectorThread::set_logging(bool on) {
   logging_.store(on, std::memory_order_relaxed);
+  wake_.wake();
+}
+
+void CollectorThread::go_on(std::unique_ptr<ConntrackSource> source, const NamespaceIdentity& identity) {
+  next_source_.with([&](NextSource& next) { next = {std::move(source), identity}; });
   wake_.wake();
 }
 

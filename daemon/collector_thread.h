@@ -11,6 +11,7 @@
 
 #include "base/guarded.h"
 #include "conntrack/conntrack_source.h"
+#include "conntrack/network_namespace.h"
 #include "delivery/memory_log.h"
 #include "session/collector.h"
 #include "wake_fd.h"
@@ -28,8 +29,9 @@ class CollectorThread {
   };
 
   // All references outlive the thread and every record. `notice` is woken when the state changes. `netns` is
-  // how the namespace is called in messages; empty for the daemon's own.
-  CollectorThread(std::string netns, std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
+  // how the namespace is called, also in messages; empty for the daemon's own. `identity` is which it is.
+  CollectorThread(std::string netns, const NamespaceIdentity& identity,
+                  std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
                   const CollectorSettings& collecting, const CoverageConditions& conditions,
                   const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock, WakeFd& notice);
   ~CollectorThread();  // aborts, if it still runs
@@ -46,6 +48,12 @@ class CollectorThread {
   // Whether it logs. Off: what was seen is written, open sessions get an interim record, and the kernel is
   // asked for nothing more. On again: as after a restart, with a gap record for the time in between.
   void set_logging(bool on);
+  // The name means another namespace now, or none: what was seen is written as when logging is off, and the
+  // sockets are closed. It goes on with those of another one.
+  [[nodiscard]] bool gone() const { return gone_.load(std::memory_order_acquire); }
+  // How often that was so.
+  [[nodiscard]] std::uint64_t departures() const { return departures_.load(std::memory_order_acquire); }
+  void go_on(std::unique_ptr<ConntrackSource> source, const NamespaceIdentity& identity);
   // Counts the SNAT ports in use; port_usage() tells when it has.
   void request_port_usage();
   [[nodiscard]] std::shared_ptr<const PortUsageReport> port_usage() const;
@@ -70,6 +78,10 @@ class CollectorThread {
     const Origin* origin;
     VpcMap vpcs;
   };
+  struct NextSource {
+    std::unique_ptr<ConntrackSource> source;
+    NamespaceIdentity identity;
+  };
 
   void run();
   State live();
@@ -77,23 +89,28 @@ class CollectorThread {
   Result<void> pause();
   Result<void> resume();
   void wait_while_paused();
+  bool is_named_still();
+  void take_next_source();
   void count_ports();
   void wait(Collector::Pace pace);
   void publish();
   void change_state(State state);
 
   const std::string netns_;
+  NamespaceIdentity identity_;
   const CoverageConditions conditions_;
   const Clock& clock_;
   WakeFd& notice_;
   WakeFd wake_;
   std::unique_ptr<ConntrackSource>
-      source_;  // closed when the thread ends; collector_ must not be turned after that
+      source_;  // none after the thread has ended, and while the namespace is gone
   Producer& output_;
   Tracker tracker_;
   Collector collector_;
   std::chrono::nanoseconds flushed_at_{};
   UnixMs paused_at_{};
+  UnixMs named_until_{};  // when the name was last seen to mean this namespace
+  bool lost_name_ = false;
   std::unique_ptr<PortUsage> counting_;  // while ports are counted
   Tracker::TableCursor counted_;
   std::thread thread_;
@@ -101,6 +118,9 @@ class CollectorThread {
   std::atomic<bool> abort_{false};
   std::atomic<bool> stop_{false};
   std::atomic<bool> logging_{true};
+  std::atomic<bool> gone_{false};
+  std::atomic<std::uint64_t> departures_{0};
+  Guarded<NextSource> next_source_;
   std::atomic<bool> port_usage_wanted_{false};
   Guarded<std::shared_ptr<const PortUsageReport>> port_usage_;
   std::atomic<bool> relabelled_{false};

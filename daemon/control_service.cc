@@ -20,13 +20,17 @@ constexpr std::chrono::milliseconds kInterval{5};
 }  // namespace
 
 ControlService::ControlService(Collectors& collectors, Delivery& delivery,
-                               std::vector<std::unique_ptr<LiveSessions>> tables, const Clock& clock)
+                               std::vector<std::shared_ptr<LiveSessions>> tables, const Clock& clock)
     : collectors_(collectors),
       delivery_(delivery),
       tables_(std::move(tables)),
       clock_(clock),
       started_(to_ms(clock.now())),
       rates_(std::vector<Rates>(collectors.size())) {}
+
+void ControlService::set_table(std::size_t index, std::shared_ptr<LiveSessions> table) {
+  tables_.with([&](auto& tables) { tables[index].swap(table); });
+}
 
 void ControlService::tick() {
   rates_.with([this](std::vector<Rates>& rates) {
@@ -68,16 +72,23 @@ Result<void> ControlService::set_enabled(const std::optional<std::string>& sink,
 Result<SessionsAnswer> ControlService::sessions(const SessionFilter& filter) {
   SessionsAnswer answer;
   answer.now = to_ms(clock_.now());
-  const auto wanted = [&](const auto& table) { return !filter.netns || *filter.netns == table->netns(); };
-  if (std::none_of(tables_.begin(), tables_.end(), wanted)) {
+  const auto wanted = [&](const auto& collector) {
+    return !filter.netns || *filter.netns == collector->netns();
+  };
+  if (std::none_of(collectors_.begin(), collectors_.end(), wanted)) {
     std::string known;
-    for (const auto& table : tables_) known += (known.empty() ? "" : ", ") + table->netns();
+    for (const auto& collector : collectors_) known += (known.empty() ? "" : ", ") + collector->netns();
     return Error{ErrorKind::kUsage, fmt::format("netns '{}' is not watched: {}", filter.netns.value_or(""),
                                                 known.empty() ? "the daemon watches its own only" : known)};
   }
-  for (const auto& table : tables_) {
-    if (!wanted(table) || answer.more) continue;
-    if (auto collected = table->collect(filter, answer); !collected) return collected.error();
+  const auto tables = tables_.with([](const auto& kept) { return kept; });
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    if (!wanted(collectors_[i]) || answer.more) continue;
+    if (tables[i] == nullptr) {
+      if (!filter.netns) continue;
+      return Error{ErrorKind::kUnavailable, fmt::format("netns '{}' is gone", *filter.netns)};
+    }
+    if (auto collected = tables[i]->collect(filter, answer); !collected) return collected.error();
   }
   answer.recorded = filter.recorded && wait_until_recorded(to_ms(clock_.now()));
   return answer;
@@ -99,9 +110,12 @@ bool ControlService::wait_until_recorded(UnixMs time) const {
     const CollectorReport report = collector->report();
     return report.covered_until && *report.covered_until >= time;
   };
+  const auto gone = [](const auto& collector) { return collector->gone(); };
   bool recorded = false;
   static_cast<void>(wait_until(clock_.steady() + kRecordedPatience, [&] {
-    if (!logging_.load(std::memory_order_relaxed)) return true;
+    if (!logging_.load(std::memory_order_relaxed) ||
+        std::any_of(collectors_.begin(), collectors_.end(), gone))
+      return true;
     if (std::all_of(collectors_.begin(), collectors_.end(), saw_it)) {
       delivery_.want_proof();
     } else {

@@ -22,8 +22,10 @@ class ControlService final : public ControlHandler {
  public:
   // All outlive the service. `tables` are one for each collector, or none.
   ControlService(Collectors& collectors, Delivery& delivery,
-                 std::vector<std::unique_ptr<LiveSessions>> tables, const Clock& clock);
+                 std::vector<std::shared_ptr<LiveSessions>> tables, const Clock& clock);
 
+  // From now on questions about the collector `index` are for this one; null while its namespace is gone.
+  void set_table(std::size_t index, std::shared_ptr<LiveSessions> table);
   // Once a second or so: how fast things grow.
   void tick();
 
@@ -47,7 +49,7 @@ class ControlService final : public ControlHandler {
 
   Collectors& collectors_;
   Delivery& delivery_;
-  const std::vector<std::unique_ptr<LiveSessions>> tables_;
+  Guarded<std::vector<std::shared_ptr<LiveSessions>>> tables_;
   const Clock& clock_;
   const UnixMs started_;
   std::atomic<bool> logging_{true};

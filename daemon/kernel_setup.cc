@@ -4,10 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "conntrack/network_namespace.h"
+#include "messages.h"
 
 namespace natsession {
-namespace {
 
 ConntrackOptions source_options(const Config& config) {
   return {.groups = config.events,
@@ -16,8 +15,6 @@ ConntrackOptions source_options(const Config& config) {
           .reliable = config.reliable != ReliableMode::kOff,
           .force_userspace_filter = false};
 }
-
-}  // namespace
 
 std::vector<std::string> watched_namespaces(const Config& config) {
   return config.netns.empty() ? std::vector<std::string>{""} : config.netns;
@@ -67,8 +64,24 @@ Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns
     return Error{refused ? ErrorKind::kPermission : ErrorKind::kUnavailable,
                  fmt::format("{}: {}: {}; {}", finding.name, finding.value, finding.meaning, finding.remedy)};
   }
+  const auto identity = NetworkNamespace::identify("");
+  if (!identity) return identity.error();
+  setup.identity = *identity;
   if (auto left = inside->leave(); !left) return left.error();
   return setup;
+}
+
+void tell_setup(const std::string& netns, const KernelSetup& setup) {
+  const std::string where = netns.empty() ? "" : fmt::format("netns {}: ", netns);
+  for (const SysctlChange& change : setup.tuned) {
+    log_info(fmt::format("{}--tune: {} was {}, now {}; flows that exist already keep what they have", where,
+                         change.name, change.before, change.after));
+  }
+  for (const Finding& finding : setup.findings) {
+    if (finding.level != Finding::Level::kWarning) continue;
+    log_warning(fmt::format("{}{} = {}: {}; {}", where, finding.name, finding.value, finding.meaning,
+                            finding.remedy.substr(0, finding.remedy.find('\n'))));
+  }
 }
 
 Result<std::vector<Finding>> examine_kernel(const Config& config, const std::string& netns) {

@@ -1,6 +1,6 @@
 // What the daemon does in the watched network namespace before it gives up its privileges: --tune, --check,
 // sockets.
-// Threads: the main one, while it is the only one.
+// Threads: the main one, while it is the only one; also that of NamespaceOpener's process.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "conntrack/conntrack_source.h"
 #include "conntrack/kernel_check.h"
+#include "conntrack/network_namespace.h"
 #include "live_sessions.h"
 
 namespace natsession {
@@ -19,12 +20,19 @@ struct KernelSetup {
   std::unique_ptr<LiveSessions> table;      // for questions about what is there now
   std::vector<Finding> findings;
   std::vector<SysctlChange> tuned;
+  NamespaceIdentity identity;
 };
 
 // Enters the namespace (empty: stays where it is), tunes it if asked to, opens the sockets, checks the
 // kernel, and goes back.
 // Errors: no such namespace, no permission, no conntrack; the message says which and what would do.
 [[nodiscard]] Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns);
+
+// Says what was tuned, and what the log will lack.
+void tell_setup(const std::string& netns, const KernelSetup& setup);
+
+// How the sockets of `config` are opened.
+[[nodiscard]] ConntrackOptions source_options(const Config& config);
 
 // --check: like set_up_kernel(), but what is missing is a finding. Nothing is left open.
 [[nodiscard]] Result<std::vector<Finding>> examine_kernel(const Config& config, const std::string& netns);

@@ -62,7 +62,16 @@ class Matcher final : public EventSource::Handler {
 }  // namespace
 
 Result<std::unique_ptr<LiveSessions>> LiveSessions::open(NatSelection nat, std::string netns) {
-  auto socket = NetlinkSocket::open();
+  return make(nat, std::move(netns), NetlinkSocket::open());
+}
+
+Result<std::unique_ptr<LiveSessions>> LiveSessions::adopt(NatSelection nat, std::string netns,
+                                                          UniqueFd descriptor) {
+  return make(nat, std::move(netns), NetlinkSocket::adopt(std::move(descriptor)));
+}
+
+Result<std::unique_ptr<LiveSessions>> LiveSessions::make(NatSelection nat, std::string netns,
+                                                         Result<NetlinkSocket> socket) {
   if (!socket) return socket.error();
   const auto origin = intern_origin({}, netns);
   if (!origin) return origin.error();

@@ -22,6 +22,10 @@ class LiveSessions {
   // In the network namespace of the calling thread. `netns` is how it is called in answers.
   // Errors: kUnavailable, kPermission, naming the step.
   [[nodiscard]] static Result<std::unique_ptr<LiveSessions>> open(NatSelection nat, std::string netns);
+  // One that open() made in another process, of its descriptor there.
+  [[nodiscard]] static Result<std::unique_ptr<LiveSessions>> adopt(NatSelection nat, std::string netns,
+                                                                   UniqueFd descriptor);
+  [[nodiscard]] int descriptor() const { return dump_.fd(); }
 
   // Adds those that match to `answer`, up to the filter's limit.
   // Errors: the kernel's; kUnavailable when it takes longer than kLimit.
@@ -39,6 +43,8 @@ class LiveSessions {
  private:
   LiveSessions(TableDump dump, const Origin& origin) : dump_(std::move(dump)), origin_(origin) {}
 
+  [[nodiscard]] static Result<std::unique_ptr<LiveSessions>> make(NatSelection nat, std::string netns,
+                                                                  Result<NetlinkSocket> socket);
   Result<void> show(EventSource::Handler& handler, const std::function<bool()>& enough);
 
   std::mutex mutex_;  // of the dump

@@ -1,5 +1,7 @@
 // natsessiond: the composition root. Parse, open the sockets, drop privileges, subscribe, open ledger and
 // sinks, restore, loop.
+#include <sys/capability.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -15,8 +17,10 @@
 #include "control/control_server.h"
 #include "control_service.h"
 #include "delivery_setup.h"
+#include "guard_process.h"
 #include "kernel_setup.h"
 #include "messages.h"
+#include "namespace_follower.h"
 #include "privileges.h"
 #include "reports.h"
 #include "restart_state.h"
@@ -73,19 +77,6 @@ int run_check(const Config& config) {
   return status;
 }
 
-void tell_setup(const std::string& netns, const KernelSetup& setup) {
-  const std::string where = netns.empty() ? "" : fmt::format("netns {}: ", netns);
-  for (const SysctlChange& change : setup.tuned) {
-    log_info(fmt::format("{}--tune: {} was {}, now {}; flows that exist already keep what they have", where,
-                         change.name, change.before, change.after));
-  }
-  for (const Finding& finding : setup.findings) {
-    if (finding.level != Finding::Level::kWarning) continue;
-    log_warning(fmt::format("{}{} = {}: {}; {}", where, finding.name, finding.value, finding.meaning,
-                            finding.remedy.substr(0, finding.remedy.find('\n'))));
-  }
-}
-
 std::string ready_text(const Config& config, const KernelSetup& setup) {
   std::string text =
       fmt::format("receive buffer {}", format_byte_count(setup.source->granted_receive_buffer()));
@@ -116,18 +107,44 @@ Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
   return setups;
 }
 
+// With --reliable auto alone: with the others there is nothing to decide.
+Result<std::unique_ptr<GuardProcess>> start_guard(const Config& config,
+                                                  const std::vector<KernelSetup>& setups,
+                                                  const std::optional<User>& user) {
+  if (config.reliable != ReliableMode::kAuto) return std::unique_ptr<GuardProcess>();
+  auto guard = GuardProcess::start(setups.size(), config.guard_percent, user);
+  for (std::size_t i = 0; guard && i < setups.size(); ++i) {
+    if (auto watched = (*guard)->watch(i, setups[i].source.get()); !watched) return watched.error();
+  }
+  return guard;
+}
+
 int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   block_signals();
   static const SystemClock clock;  // outlives a sink's thread that hangs
   const auto labels = make_labels(config);
   if (!labels) return fail(labels.error());
+  const auto user = find_user(config.user);
+  if (!user) return fail(user.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
   if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
+  // Of the one that it runs in there is no other by its name.
+  auto opener = config.netns.empty() ? Result(std::unique_ptr<NamespaceOpener>())
+                                     : NamespaceOpener::start(config, *user);
+  if (!opener) return fail(opener.error());
   auto setups = set_up_kernels(config);
   if (!setups) return fail(setups.error());
+  const auto guard = start_guard(config, *setups, *user);
+  if (!guard) return fail(guard.error());
+  if (*user) {
+    if (auto made = make_folders(config, **user); !made) return fail(made.error());
+  }
   ControlServer control({.socket_path = config.control, .metrics = config.metrics});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
-  if (auto dropped = keep_only_net_admin(); !dropped) return fail(dropped.error());
+  if (auto dropped = keep_only({CAP_NET_ADMIN}, *user); !dropped) return fail(dropped.error());
+  if (*user) {
+    if (auto may = check_access(config, **user); !may) return fail(may.error());
+  }
   if (!config.events.destroy) {
     log_warning("events: without destroy a session's end is seen only when a dump does not show it any more");
   }
@@ -142,14 +159,14 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!config.ledger.empty()) {
     ledger.settings = ledger_settings(config);
     auto writer = LedgerWriter::open(ledger.settings, clock);
-    if (!writer) return fail(writer.error());
+    if (!writer) return fail(explain_refusal(writer.error(), *user));
     previous = (*writer)->previous_run();
     ledger.writer = std::move(*writer);
     log_debug(fmt::format("ledger {}: opened; it keeps {}, of at most {}", config.ledger,
                           format_duration(config.retention), format_byte_count(config.ledger_max)));
   }
   auto sinks = make_sinks(config, clock);
-  if (!sinks) return fail(sinks.error());
+  if (!sinks) return fail(explain_refusal(sinks.error(), *user));
 
   WakeFd notice;
   if (!notice.valid()) return fail(system_error("eventfd", errno));
@@ -167,24 +184,30 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
       config.instance, std::move(ledger));
   DeliveryThreads delivery_threads(delivery);
   Collectors collectors;
-  std::vector<std::unique_ptr<LiveSessions>> tables;
+  std::vector<std::shared_ptr<LiveSessions>> tables;
+  std::vector<NamespaceIdentity> identities;
   RestartState restart(config, previous, *setups, labels->origins);
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
-        namespaces[i], std::move(setup.source),
+        namespaces[i], setup.identity, std::move(setup.source),
         TrackerSettings{
             .records = config.records, .window = config.window, .destroys = config.events.destroy},
         CollectorSettings{.window = config.window,
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,
-                          .ends_are_told = config.events.destroy},
+                          .ends_are_told = config.events.destroy,
+                          .pulse = *guard ? &(*guard)->pulse(i) : nullptr},
         conditions_of(config), *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
+    identities.push_back(setup.identity);
   }
   ControlService service(collectors, *delivery, std::move(tables), clock);
-  Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice);
+  std::optional<NamespaceFollower> follower;
+  if (*opener) follower.emplace(**opener, std::move(identities), collectors, service, guard->get(), clock);
+  Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice, guard->get(),
+                       follower ? &*follower : nullptr);
   supervisor = &main_loop;
   // Of a start that is refused so late nothing may be in the log, or the run before it would be forgotten.
   const auto refuse = [&](const Error& error) {

@@ -2,35 +2,147 @@
 
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "conntrack/network_namespace.h"
 
 namespace natsession {
+namespace {
 
-Result<void> keep_only_net_admin() {
+// Whom a program that was started as root goes on as, where there is such a user and none is named.
+constexpr const char* kDefaultUser = "natsession";
+
+Result<void> become(const User& user) {
+  const auto failed = [&](int error_number) {
+    return system_error("become user " + user.name, error_number);
+  };
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return failed(errno);
+  if (setgroups(user.groups.size(), user.groups.data()) != 0) return failed(errno);
+  if (setresgid(user.gid, user.gid, user.gid) != 0) return failed(errno);
+  if (setresuid(user.uid, user.uid, user.uid) != 0) return failed(errno);
+  if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0) return failed(errno);
+  return {};
+}
+
+Error refused(const std::string& path, const User& user, const std::string& way_out) {
+  return {ErrorKind::kPermission,
+          fmt::format("{}: user {} may not write there: {}, or --user root", path, user.name, way_out)};
+}
+
+bool may_write(const std::string& path) {
+  return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0;
+}
+
+}  // namespace
+
+Result<std::optional<User>> find_user(const std::string& name) {
+  const std::string wanted = name.empty() ? kDefaultUser : name;
+  if (geteuid() != 0 && name.empty()) return std::optional<User>();
+  errno = 0;
+  const passwd* const entry = getpwnam(wanted.c_str());
+  if (entry == nullptr && name.empty()) return std::optional<User>();
+  if (entry == nullptr) return usage_error(fmt::format("user: there is no user {}", wanted));
+  if (entry->pw_uid == geteuid()) return std::optional<User>();
+  if (geteuid() != 0)
+    return usage_error(
+        fmt::format("user: only root can become {}; without --user this program stays who it is", wanted));
+  User user{.name = wanted, .uid = entry->pw_uid, .gid = entry->pw_gid, .groups = {}};
+  int count = 64;
+  user.groups.resize(static_cast<std::size_t>(count));
+  while (getgrouplist(wanted.c_str(), user.gid, user.groups.data(), &count) < 0)
+    user.groups.resize(static_cast<std::size_t>(count));
+  user.groups.resize(static_cast<std::size_t>(count));
+  return std::optional(std::move(user));
+}
+
+Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User>& user) {
   // Without CAP_SETPCAP the bounding set cannot be narrowed; then there is little in it that could be used.
   for (cap_value_t capability = 0; cap_get_bound(capability) >= 0; ++capability) {
-    if (capability != CAP_NET_ADMIN) (void)cap_drop_bound(capability);
+    if (std::find(kept.begin(), kept.end(), capability) == kept.end()) (void)cap_drop_bound(capability);
+  }
+  if (user) {
+    if (auto became = become(*user); !became) return became;
   }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_error("prctl(PR_SET_NO_NEW_PRIVS)", errno);
 
   const auto release = [](cap_t set) { cap_free(set); };
   const std::unique_ptr<std::remove_pointer_t<cap_t>, decltype(release)> held(cap_get_proc(), release);
-  const std::unique_ptr<std::remove_pointer_t<cap_t>, decltype(release)> kept(cap_init(), release);
-  if (!held || !kept) return system_error("capabilities of this process", errno);
-
-  cap_flag_value_t permitted = CAP_CLEAR;
-  if (cap_get_flag(held.get(), CAP_NET_ADMIN, CAP_PERMITTED, &permitted) != 0) {
-    return system_error("capabilities of this process", errno);
+  const std::unique_ptr<std::remove_pointer_t<cap_t>, decltype(release)> wanted(cap_init(), release);
+  if (!held || !wanted) return system_error("capabilities of this process", errno);
+  for (const cap_value_t capability : kept) {
+    cap_flag_value_t permitted = CAP_CLEAR;
+    if (cap_get_flag(held.get(), capability, CAP_PERMITTED, &permitted) != 0 ||
+        cap_set_flag(wanted.get(), CAP_PERMITTED, 1, &capability, permitted) != 0 ||
+        cap_set_flag(wanted.get(), CAP_EFFECTIVE, 1, &capability, permitted) != 0) {
+      return system_error("capabilities of this process", errno);
+    }
   }
-  const cap_value_t wanted[] = {CAP_NET_ADMIN};
-  if (permitted == CAP_SET && (cap_set_flag(kept.get(), CAP_PERMITTED, 1, wanted, CAP_SET) != 0 ||
-                               cap_set_flag(kept.get(), CAP_EFFECTIVE, 1, wanted, CAP_SET) != 0)) {
-    return system_error("capabilities of this process", errno);
-  }
-  if (cap_set_proc(kept.get()) != 0) return system_error("giving up capabilities", errno);
+  if (cap_set_proc(wanted.get()) != 0) return system_error("giving up capabilities", errno);
   return {};
+}
+
+Result<void> make_folders(const Config& config, const User& user) {
+  const auto make = [&](const std::string& path, mode_t mode) -> Result<void> {
+    if (::mkdir(path.c_str(), mode) != 0) {
+      if (errno == EEXIST) return {};
+      return system_error("make directory " + path, errno);
+    }
+    if (::lchown(path.c_str(), user.uid, user.gid) != 0)
+      return system_error(fmt::format("give {} to user {}", path, user.name), errno);
+    return {};
+  };
+  if (!config.ledger.empty()) {
+    if (auto made = make(config.ledger, 0750); !made) return made;
+  }
+  const std::string folder = std::filesystem::path(config.control).parent_path();
+  return folder.empty() ? Result<void>() : make(folder, 0755);
+}
+
+Result<void> check_access(const Config& config, const User& user) {
+  if (!config.ledger.empty()) {
+    std::error_code error;
+    std::filesystem::recursive_directory_iterator at(config.ledger, error);
+    std::string path = config.ledger;
+    bool may = !error && may_write(path);
+    for (; may && !error && at != std::filesystem::recursive_directory_iterator(); at.increment(error)) {
+      path = at->path();
+      // A retention that deletes meanwhile is no reason.
+      may = may_write(path) || errno == ENOENT;
+    }
+    if (!may || error) return refused(path, user, fmt::format("chown -R {}: {}", user.name, config.ledger));
+  }
+  for (const std::string& netns : config.netns) {
+    const auto seen = NetworkNamespace::identify(netns);
+    if (seen || seen.error().kind != ErrorKind::kPermission || !NetworkNamespace::outlives(netns)) continue;
+    return Error{
+        ErrorKind::kPermission,
+        fmt::format("{}; user {} must be able to, to notice when another one takes its place: name it "
+                    "otherwise, or --user root",
+                    seen.error().message, user.name)};
+  }
+  return {};
+}
+
+Error explain_refusal(Error error, const std::optional<User>& user) {
+  if (error.kind == ErrorKind::kPermission && user) {
+    error.message += fmt::format(
+        "; this program goes on as user {0}: chown {0}: that path, or give it a folder "
+        "that is {0}'s, or --user root",
+        user->name);
+  }
+  return error;
 }
 
 }  // namespace natsession

@@ -1,13 +1,47 @@
-// Least privilege: what ctnetlink needs is CAP_NET_ADMIN, and nothing else is kept.
+// Least privilege: a process keeps the capabilities that it uses while it runs, and no others, and where it
+// was started as root it may go on as a user of its own.
 // Threads: called while there is one; threads started later inherit.
 #pragma once
 
+#include <sys/types.h>
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "base/result.h"
+#include "config/config.h"
 
 namespace natsession {
 
-// Gives up every capability but CAP_NET_ADMIN, also for programs that this one might start.
+// Whom to go on as.
+struct User {
+  std::string name;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;  // all of them
+};
+
+// The one that `--user` means; none: this process stays who it is.
+// Errors: kUsage if there is none of that name, or if this process cannot become it.
+[[nodiscard]] Result<std::optional<User>> find_user(const std::string& name);
+
+// Gives up every capability but `kept` (CAP_*), as far as it has them, also for programs that this one might
+// start, and becomes `user`, if there is one.
 // Errors: the kernel refused, with the cause.
-Result<void> keep_only_net_admin();
+Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User>& user);
+
+// Before keep_only(): the folders that this program makes where they are absent are made, for `user`.
+// Errors: one cannot be made.
+Result<void> make_folders(const Config& config, const User& user);
+
+// After keep_only(): whether `user` may do in folders that are there already what it will have to do, and may
+// look at the namespaces that are watched.
+// Errors: kPermission, naming the path, the user, and the way out.
+Result<void> check_access(const Config& config, const User& user);
+
+// What to add to an error after keep_only(): the way out.
+[[nodiscard]] Error explain_refusal(Error error, const std::optional<User>& user);
 
 }  // namespace natsession

@@ -64,7 +64,8 @@ Result<Labels> make_labels(const Config& config) {
 }
 
 Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
-                       DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice)
+                       DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice,
+                       GuardProcess* guard, NamespaceFollower* follower)
     : config_(std::move(config)),
       reload_(std::move(reload)),
       collectors_(collectors),
@@ -72,6 +73,8 @@ Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Del
       delivery_threads_(delivery_threads),
       service_(service),
       notice_(notice),
+      guard_(guard),
+      follower_(follower),
       reported_(collectors.size()) {}
 
 void Supervisor::sink_closed() {
@@ -93,14 +96,27 @@ int Supervisor::run(const std::string& ready_text, const std::function<void()>& 
     failed_ = true;
   }
   while (!stopping_ && !failed_) {
-    pollfd fds[] = {{signals_.get(), POLLIN, 0}, {notice_.fd(), POLLIN, 0}};
-    ::poll(fds, 2, 1000);
-    notice_.clear();
+    wait(std::chrono::seconds(1));
     handle_signals();
     watch_collectors();
     service_.tick();
   }
   return stop(finish);
+}
+
+void Supervisor::wait(std::chrono::milliseconds limit) {
+  pollfd fds[] = {{signals_.get(), POLLIN, 0},
+                  {notice_.fd(), POLLIN, 0},
+                  {guard_ != nullptr ? guard_->link() : -1, POLLIN, 0},
+                  {follower_ != nullptr ? follower_->link() : -1, POLLIN, 0}};
+  ::poll(fds, std::size(fds), static_cast<int>(limit.count()));
+  notice_.clear();
+  if (follower_ != nullptr) follower_->tick();
+  if (fds[2].revents == 0) return;
+  log_error(
+      fmt::format("natsess-guard: {}; while this program does not run, nobody keeps undelivered events from "
+                  "filling the conntrack table any more; a restart brings it back",
+                  guard_->died()));
 }
 
 void Supervisor::handle_signals() {
@@ -291,9 +307,7 @@ bool Supervisor::wait_for_collectors(std::chrono::seconds limit) {
       return true;
     }
     if (sink_closed_.load(std::memory_order_acquire)) return false;
-    pollfd fds[] = {{signals_.get(), POLLIN, 0}, {notice_.fd(), POLLIN, 0}};
-    ::poll(fds, 2, 100);
-    notice_.clear();
+    wait(std::chrono::milliseconds(100));
     handle_signals();
   }
   return false;

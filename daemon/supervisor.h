@@ -10,6 +10,8 @@
 #include "config/config.h"
 #include "control_service.h"
 #include "delivery/delivery.h"
+#include "guard_process.h"
+#include "namespace_follower.h"
 
 namespace natsession {
 
@@ -29,9 +31,10 @@ class Supervisor {
  public:
   using Reload = std::function<Result<Config>()>;
 
-  // All outlive the supervisor.
+  // All outlive the supervisor. `guard` and `follower` may be none.
   Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
-             DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice);
+             DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice, GuardProcess* guard,
+             NamespaceFollower* follower);
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
@@ -45,6 +48,7 @@ class Supervisor {
   int run(const std::string& ready_text, const std::function<void()>& finish);
 
  private:
+  void wait(std::chrono::milliseconds limit);
   void handle_signals();
   [[nodiscard]] Result<Config> reread() const;
   void handle_reload();
@@ -64,6 +68,8 @@ class Supervisor {
   DeliveryThreads& delivery_threads_;
   ControlService& service_;
   WakeFd& notice_;
+  GuardProcess* const guard_;
+  NamespaceFollower* const follower_;
   SystemClock clock_;
   UniqueFd signals_;
   std::string ready_text_;

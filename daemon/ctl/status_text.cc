@@ -109,7 +109,8 @@ std::string collectors_text(const Status& status, bool colours) {
   for (const CollectorReport& collector : status.collectors) {
     add_report(table, collector, [&](const Row& row) -> std::optional<Cell> {
       if (row.name == "ready") {
-        return !status.logging   ? Cell("disabled", Paint::kWarning)
+        return collector.gone    ? Cell("gone", Paint::kBad)
+               : !status.logging ? Cell("disabled", Paint::kWarning)
                : collector.ready ? Cell("ready", Paint::kGood)
                                  : Cell("starting", Paint::kWarning);
       }

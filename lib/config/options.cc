@@ -262,7 +262,10 @@ std::vector<Flag> make_flags() {
        "Network namespace to watch, by its name in ip-netns(8) or by its path. May be given several "
        "times; records then say which.",
        "They do so in the field netns. Each namespace has a collector of its own; one that is named twice, "
-       "if by other names, is refused.",
+       "if by other names, is refused. Where another namespace takes the name while the program runs, its "
+       "sessions are logged from then on, and a gap record tells of the time between; but one that was named "
+       "by a process is not followed beyond it. A process of its own, natsess-netns, keeps CAP_SYS_ADMIN for "
+       "that.",
        netns_option(), R"("nat")", "the daemon's own"},
       {"rcvbuf", kKernel, "SIZE", "Receive buffer of the event socket.",
        "A bigger one holds a longer burst: one event takes about 1 KiB. What the kernel granted is said at "
@@ -281,7 +284,12 @@ std::vector<Flag> make_flags() {
       {"guard", kKernel, "PERCENT",
        "With --reliable=auto: off above this share of nf_conntrack_max while events are delayed, on "
        "again below three quarters of it.",
-       "What is compared is nf_conntrack_count.", guard_option()},
+       "What is compared is nf_conntrack_count. A small process of its own, natsess-guard, does it while "
+       "this "
+       "one does not run (SIGSTOP, a debugger); who freezes the whole control group of the service stops "
+       "both, "
+       "and nobody guards the table then.",
+       guard_option()},
       {"tune", kKernel, "",
        "Set the sysctls that a full log needs: accounting, timestamps, events for every flow.",
        "That is done at the start, and they stay set; see WHAT THE KERNEL MUST DO.",
@@ -322,6 +330,13 @@ std::vector<Flag> make_flags() {
        {},
        {},
        "no file"},
+      {"user", kProgram, "NAME",
+       "Whom to go on as, with CAP_NET_ADMIN and nothing else, once all that takes root is done.",
+       "Ledger and files of sinks must be that user's; a folder for the ledger or the control socket that is "
+       "absent is made for it. So must be readable to it what is read again later: the configuration at "
+       "SIGHUP, "
+       "and files that sinks name. Commands of exec sinks run as it. With root it stays root.",
+       text_option(&Config::user), R"("natsession")", "natsession for root, if it exists"},
       {"control", kProgram, "PATH",
        "Serve status, live sessions and metrics on this unix socket; natsessionctl(8) asks it.",
        "The socket has mode 0660, and the group natsession where there is one.", control_option(),

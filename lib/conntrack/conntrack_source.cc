@@ -14,8 +14,7 @@ namespace natsession {
 Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOptions& options) {
   auto events = NetlinkSocket::open();
   if (!events) return events.error();
-  const auto granted = events->set_receive_buffer(options.receive_buffer);
-  if (!granted) return granted.error();
+  if (auto sized = events->set_receive_buffer(options.receive_buffer); !sized) return sized.error();
   if (!options.force_userspace_filter) {
     if (auto attached = events->attach_filter(nat_event_filter(options.nat)); !attached)
       return attached.error();
@@ -29,10 +28,33 @@ Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOp
   if (!table) return table.error();
   auto dump = NetlinkSocket::open();
   if (!dump) return dump.error();
+  return make(options, *std::move(events), *std::move(dump), *std::move(table));
+}
+
+std::array<int, ConntrackSource::kDescriptors> ConntrackSource::descriptors() const {
+  const auto files = table_.descriptors();
+  return {events_.fd(), dump_.fd(), files[0], files[1], files[2]};
+}
+
+Result<std::unique_ptr<ConntrackSource>> ConntrackSource::adopt(
+    const ConntrackOptions& options, std::span<UniqueFd, kDescriptors> descriptors) {
+  auto events = NetlinkSocket::adopt(std::move(descriptors[0]));
+  if (!events) return events.error();
+  auto dump = NetlinkSocket::adopt(std::move(descriptors[1]));
+  if (!dump) return dump.error();
+  return make(options, *std::move(events), *std::move(dump),
+              TableGauge({std::move(descriptors[2]), std::move(descriptors[3]), std::move(descriptors[4])}));
+}
+
+Result<std::unique_ptr<ConntrackSource>> ConntrackSource::make(const ConntrackOptions& options,
+                                                               NetlinkSocket events, NetlinkSocket dump,
+                                                               TableGauge table) {
+  const auto granted = events.receive_buffer();
+  if (!granted) return granted.error();
   auto region = MemoryRegion::anonymous(ReceiveRing::kRegionBytes);
   if (!region) return region.error();
   return std::unique_ptr<ConntrackSource>(new ConntrackSource(
-      options, *std::move(events), *std::move(dump), *std::move(region), *std::move(table), *granted));
+      options, std::move(events), std::move(dump), *std::move(region), std::move(table), *granted));
 }
 
 ConntrackSource::ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,

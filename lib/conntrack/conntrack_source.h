@@ -3,13 +3,17 @@
 // Threads: one, the collector's.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <tuple>
 #include <vector>
 
 #include "base/byte_count.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "conntrack/decoder.h"
 #include "conntrack/netlink_socket.h"
 #include "conntrack/receive_ring.h"
@@ -57,6 +61,12 @@ class ConntrackSource final : public EventSource {
   // Opens both sockets, sizes the event buffer and attaches the filter. Nothing is queued before subscribe().
   // Errors: kUnavailable or kPermission, naming the step.
   [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> open(const ConntrackOptions& options);
+  // One that open() made with the same options in another process, of its descriptors there.
+  // Errors: they are none of such a one.
+  static constexpr std::size_t kDescriptors = 2 + std::tuple_size_v<TableGauge::Descriptors>;
+  [[nodiscard]] std::array<int, kDescriptors> descriptors() const;
+  [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> adopt(
+      const ConntrackOptions& options, std::span<UniqueFd, kDescriptors> descriptors);
 
   // Joins the groups that `options` names. Needs CAP_NET_ADMIN, as every dump does.
   Result<void> subscribe();
@@ -77,6 +87,7 @@ class ConntrackSource final : public EventSource {
   // To poll for reading. After an overrun the event socket also reports POLLERR, until receive() has met it.
   [[nodiscard]] int event_fd() const { return events_.fd(); }
   [[nodiscard]] int dump_fd() const { return dump_.fd(); }
+  [[nodiscard]] const TableGauge& table() const { return table_; }
   // In the unit that it was asked in: see NetlinkSocket.
   [[nodiscard]] ByteCount granted_receive_buffer() const { return granted_; }
   [[nodiscard]] bool dump_filters_in_kernel() const { return dump_.filters_in_kernel(); }
@@ -93,6 +104,9 @@ class ConntrackSource final : public EventSource {
   // The groups that `options` names.
   [[nodiscard]] std::vector<unsigned> groups() const;
 
+  [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> make(const ConntrackOptions& options,
+                                                                     NetlinkSocket events, NetlinkSocket dump,
+                                                                     TableGauge table);
   ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
                   MemoryRegion region, TableGauge table, ByteCount granted);
 

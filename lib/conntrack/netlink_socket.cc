@@ -55,6 +55,11 @@ Result<NetlinkSocket> NetlinkSocket::open() {
   if (::bind(fd.get(), as_sockaddr(&address), sizeof(address)) != 0) {
     return system_error("bind a NETLINK_NETFILTER socket", errno);
   }
+  return adopt(std::move(fd));
+}
+
+Result<NetlinkSocket> NetlinkSocket::adopt(UniqueFd fd) {
+  sockaddr_nl address{};
   socklen_t length = sizeof(address);
   if (::getsockname(fd.get(), as_sockaddr(&address), &length) != 0) {
     return system_error("read the port of a NETLINK_NETFILTER socket", errno);
@@ -149,7 +154,7 @@ Result<NetlinkSocket::Datagram> NetlinkSocket::receive(std::span<std::byte> buff
   return Datagram{static_cast<std::size_t>(length), sender.nl_pid, (header.msg_flags & MSG_TRUNC) != 0};
 }
 
-std::uint64_t NetlinkSocket::dropped() {
+NetlinkSocket::Queue NetlinkSocket::queue() {
   std::array<std::uint32_t, SK_MEMINFO_VARS> values{};
   socklen_t length = sizeof(values);
   if (::getsockopt(fd_.get(), SOL_SOCKET, SO_MEMINFO, values.data(), &length) == 0 &&
@@ -158,7 +163,7 @@ std::uint64_t NetlinkSocket::dropped() {
     dropped_ += static_cast<std::uint32_t>(drops - drops_seen_);
     drops_seen_ = drops;
   }
-  return dropped_;
+  return {values[SK_MEMINFO_RMEM_ALLOC] == 0, dropped_};
 }
 
 BpfProgram nat_event_filter(NatSelection selection) {

@@ -24,6 +24,9 @@ class NetlinkSocket {
  public:
   // Errors: kUnavailable if the kernel has no NETLINK_NETFILTER.
   [[nodiscard]] static Result<NetlinkSocket> open();
+  // One that open() made, here or in another process.
+  // Errors: it is none.
+  [[nodiscard]] static Result<NetlinkSocket> adopt(UniqueFd fd);
 
   // From now on only what the classic BPF `program` passes is queued.
   Result<void> attach_filter(std::span<const sock_filter> program);
@@ -59,9 +62,14 @@ class NetlinkSocket {
   // Errors: kIo, with the cause.
   Result<Datagram> receive(std::span<std::byte> buffer);
 
-  // How many messages the kernel could not queue here since the socket was opened (SK_MEMINFO_DROPS, made 64
-  // bits wide: the kernel's counter wraps, so ask more often than four thousand million drops).
-  [[nodiscard]] std::uint64_t dropped();
+  struct Queue {
+    bool empty = true;
+    // How many messages the kernel could not queue here since the socket was opened (SK_MEMINFO_DROPS, made
+    // 64 bits wide: the kernel's counter wraps, so ask more often than four thousand million drops).
+    std::uint64_t dropped = 0;
+  };
+  [[nodiscard]] Queue queue();
+  [[nodiscard]] std::uint64_t dropped() { return queue().dropped; }
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::uint32_t port() const { return port_; }  // who this socket is to the kernel

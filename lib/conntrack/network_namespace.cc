@@ -66,6 +66,10 @@ Result<NamespaceIdentity> NetworkNamespace::identify(std::string_view name) {
   return NamespaceIdentity{status.st_dev, status.st_ino};
 }
 
+bool NetworkNamespace::outlives(std::string_view name) {
+  return !name.starts_with(kPidPrefix) && !name.starts_with("/proc/");
+}
+
 Result<NetworkNamespace> NetworkNamespace::enter(std::string_view name) {
   if (name.empty()) return NetworkNamespace(UniqueFd());
   const auto path = path_of(name);

@@ -26,6 +26,9 @@ class NetworkNamespace {
   // Errors: as enter().
   [[nodiscard]] static Result<NamespaceIdentity> identify(std::string_view name);
 
+  // Whether what is made anew under `name` is meant by it: not of a process, whose number another one gets.
+  [[nodiscard]] static bool outlives(std::string_view name);
+
   // Enters the namespace that `name` means:
   //   ""        the one that the thread is in: nothing happens
   //   "NAME"    /run/netns/NAME, as `ip netns` makes them

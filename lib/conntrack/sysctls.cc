@@ -42,9 +42,10 @@ Result<std::optional<SysctlChange>> tune_one(std::string_view name, std::string_
   return std::optional(SysctlChange{std::string(name), **std::move(before), "1"});
 }
 
-constexpr const char* kCount = "/proc/sys/net/netfilter/nf_conntrack_count";
-constexpr const char* kMax = "/proc/sys/net/netfilter/nf_conntrack_max";
-constexpr const char* kEvents = "/proc/sys/net/netfilter/nf_conntrack_events";
+// In the order of TableGauge::File.
+constexpr std::array<const char*, 3> kGaugeFiles{"/proc/sys/net/netfilter/nf_conntrack_count",
+                                                 "/proc/sys/net/netfilter/nf_conntrack_max",
+                                                 "/proc/sys/net/netfilter/nf_conntrack_events"};
 
 Result<UniqueFd> open_sysctl(const char* path) {
   UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
@@ -95,25 +96,25 @@ Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc) {
 }
 
 Result<TableGauge> TableGauge::open() {
-  auto count = open_sysctl(kCount);
-  if (!count) return count.error();
-  auto max = open_sysctl(kMax);
-  if (!max) return max.error();
-  auto events = open_sysctl(kEvents);
-  if (!events) return events.error();
-  return TableGauge(*std::move(count), *std::move(max), *std::move(events));
+  Descriptors files;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    auto file = open_sysctl(kGaugeFiles[i]);
+    if (!file) return file.error();
+    files[i] = *std::move(file);
+  }
+  return TableGauge(std::move(files));
 }
 
 Result<TableUsage> TableGauge::read() const {
-  const auto count = read_number(count_, kCount);
+  const auto count = read_number(files_[kCount], kGaugeFiles[kCount]);
   if (!count) return count.error();
-  const auto max = read_number(max_, kMax);
+  const auto max = read_number(files_[kMax], kGaugeFiles[kMax]);
   if (!max) return max.error();
   return TableUsage{*count, *max};
 }
 
 bool TableGauge::sends_events() const {
-  const auto events = read_number(events_, kEvents);
+  const auto events = read_number(files_[kEvents], kGaugeFiles[kEvents]);
   return !events || *events != 0;
 }
 

@@ -66,6 +66,12 @@ class TableGauge {
  public:
   // Errors: kUnavailable if nf_conntrack is not loaded.
   [[nodiscard]] static Result<TableGauge> open();
+  // What it holds, to be handed to another process; and one that is made of it there.
+  using Descriptors = std::array<UniqueFd, 3>;
+  explicit TableGauge(Descriptors files) : files_(std::move(files)) {}
+  [[nodiscard]] std::array<int, 3> descriptors() const {
+    return {files_[0].get(), files_[1].get(), files_[2].get()};
+  }
 
   // Two reads of /proc, some microseconds.
   // Errors: kIo, with the cause.
@@ -74,11 +80,8 @@ class TableGauge {
   [[nodiscard]] bool sends_events() const;
 
  private:
-  TableGauge(UniqueFd count, UniqueFd max, UniqueFd events)
-      : count_(std::move(count)), max_(std::move(max)), events_(std::move(events)) {}
-  UniqueFd count_;
-  UniqueFd max_;
-  UniqueFd events_;
+  enum File : std::size_t { kCount, kMax, kEvents };
+  Descriptors files_;
 };
 
 }  // namespace natsession

@@ -36,23 +36,31 @@ struct DumpHandler final : EventSource::Handler {
 
 Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output, const Clock& clock,
                      const CollectorSettings& settings)
-    : source_(source),
+    : source_(&source),
       tracker_(tracker),
       output_(output),
       clock_(clock),
       window_(settings.window),
       schedule_(settings.window, to_ms(clock.now())),
       guard_(settings.reliable, settings.guard_percent),
+      pulse_(settings.pulse),
       complete_until_(to_ms(clock.now())),
       ends_are_told_(settings.ends_are_told),
       sent_until_(complete_until_) {
   want_pass({.close = {}, .final = false, .initial = true});
 }
 
-void Collector::resume() {
+void Collector::leave_source() {
+  if (source_ == nullptr) return;
+  left_ += source_->counters();
+  source_ = nullptr;
+}
+
+void Collector::resume(EventSource& source) {
+  source_ = &source;
   const UnixMs now = to_ms(clock_.now());
   schedule_ = WindowSchedule(window_, now);
-  dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_.dropped();
+  dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_->dropped();
   losses_open_ = delaying_ = false;
   complete_until_ = now;
   covered_from_.reset();
@@ -83,7 +91,7 @@ Result<Collector::Pace> Collector::turn() {
   }
 
   tracker_.set_now(now);
-  const auto received = source_.receive(tracker_);
+  const auto received = source_->receive(tracker_);
   if (!received) return received.error();
   watch_losses(received->unreadable);
   watch_table(steady);
@@ -124,13 +132,13 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   if (!guard_.watches() || steady - table_looked_at_ < kTableInterval) return;
   table_looked_at_ = steady;
   const bool before = guard_.reliable();
-  if (before && !delaying_) return;
-  const auto usage = source_.table_usage();
+  if (before ? !delaying_ : pulse_ != nullptr && !pulse_->is_settled()) return;
+  const auto usage = source_->table_usage();
   if (!usage || guard_.decide(*usage, delaying_) == before) return;
   if (before) ++counters_.guard_trips;
-  if (auto set = source_.set_reliable(!before); !set) last_dump_error_ = set.error();
+  if (auto set = source_->set_reliable(!before); !set) last_dump_error_ = set.error();
   // What was dropped until it was on again is gone, though it can be counted only now.
-  if (!before) count_drops(0, /*come_again=*/false);
+  if (!before) count_drops(source_->dropped(), 0, /*come_again=*/false);
 }
 
 // A flow that begins while nf_conntrack_events is 0 never sends an event. It is known again by a dump, if it
@@ -138,7 +146,7 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
 void Collector::watch_events(std::chrono::nanoseconds steady, UnixMs now) {
   if (steady - events_looked_at_ < kEventsInterval) return;
   events_looked_at_ = steady;
-  const bool sends = source_.sends_events();
+  const bool sends = source_->sends_events();
   if (sends && !silent_) {
     sent_until_ = now;
     return;
@@ -159,11 +167,20 @@ void Collector::watch_events(std::chrono::nanoseconds steady, UnixMs now) {
 // reliable mode what did not fit comes again, or was a NEW or UPDATE, which harms no record: the next dump
 // shows its session.
 void Collector::watch_losses(std::size_t unreadable) {
-  count_drops(unreadable, guard_.reliable());
+  // In this order: what was dropped after the guard outside had turned it off is counted after that is known.
+  const std::uint64_t dropped = source_->dropped();
+  const auto cleared = pulse_ != nullptr ? pulse_->beat() : std::nullopt;
+  if (cleared && guard_.reliable()) {
+    count_drops(std::clamp(*cleared, dropped_seen_, dropped), 0, /*come_again=*/true);
+    guard_.went_off();
+    ++counters_.guard_trips;
+    // It may have claimed to, and not have done it yet.
+    if (auto set = source_->set_reliable(false); !set) last_dump_error_ = set.error();
+  }
+  count_drops(dropped, unreadable, guard_.reliable());
 }
 
-void Collector::count_drops(std::size_t unreadable, bool come_again) {
-  const std::uint64_t dropped = source_.dropped();
+void Collector::count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again) {
   const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
   if (missed > 0) {
@@ -216,7 +233,7 @@ void Collector::advance_pass(bool drained) {
       return;
     case Step::kDump: {
       DumpHandler handler(tracker_);
-      const auto state = source_.continue_dump(handler);
+      const auto state = source_->continue_dump(handler);
       if (!state) return dump_failed(state.error());
       if (*state == EventSource::DumpState::kMore) return;
       whole_ = *state == EventSource::DumpState::kDone;
@@ -225,7 +242,7 @@ void Collector::advance_pass(bool drained) {
     }
     case Step::kDrainAfter: {
       if (!drained) return;
-      delayed_ = guard_.reliable() && source_.dropped() != dropped_before_;
+      delayed_ = guard_.reliable() && source_->dropped() != dropped_before_;
       tracker_.end_pass(whole_, delayed_);
       step_ = Step::kSweep;
       return;
@@ -240,10 +257,10 @@ void Collector::begin_dump() {
   ++counters_.passes;
   if (!confirming_ && tries_ == 0) {
     dropped_before_ = dropped_at_pass_;
-    dropped_at_pass_ = source_.dropped();
+    dropped_at_pass_ = source_->dropped();
   }
   tracker_.begin_pass(purpose_);
-  const auto started = source_.start_dump();
+  const auto started = source_->start_dump();
   if (!started) return dump_failed(started.error());
   step_ = Step::kDump;
 }
@@ -306,7 +323,8 @@ void Collector::report_coverage(CollectorReport& report) const {
 void Collector::report_to(CollectorReport& report) const {
   static_cast<TrackerCounters&>(report) = tracker_.counters();
   static_cast<CollectorCounters&>(report) = counters_;
-  static_cast<SourceCounters&>(report) = source_.counters();
+  static_cast<SourceCounters&>(report) = left_;
+  static_cast<SourceCounters&>(report) += source_->counters();
   report.live = tracker_.live();
   report.ready = ready_;
   report.reliable = reliable();

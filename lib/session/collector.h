@@ -18,6 +18,7 @@ struct CollectorSettings {
   ReliableMode reliable = ReliableMode::kAuto;
   unsigned guard_percent = kDefaultGuardPercent;  // of nf_conntrack_max
   bool ends_are_told = true;                      // DESTROY is subscribed to
+  Pulse* pulse = nullptr;  // shared with a guard outside of this process, if there is one; outlives it
 };
 
 class Collector {
@@ -40,9 +41,12 @@ class Collector {
   // Errors: the source is broken for good.
   [[nodiscard]] Result<Pace> turn();
 
-  // After kDone: begins again, as a new collector with the same tracker and counters would. What the source
-  // told and dropped since is not looked at; sessions that are over vanish with the dump that now comes.
-  void resume();
+  // After kDone: begins again, as a new collector with the same tracker and counters would, with the same
+  // source or another. What it told and dropped before is not looked at; sessions that are over vanish with
+  // the dump that now comes.
+  void resume(EventSource& source);
+  // After kDone: the source may go; nothing but resume() and this may be called then.
+  void leave_source();
 
   // The initial dump has been taken in: every session is known.
   [[nodiscard]] bool ready() const { return ready_; }
@@ -69,7 +73,7 @@ class Collector {
   void watch_table(std::chrono::nanoseconds steady);
   void watch_events(std::chrono::nanoseconds steady, UnixMs now);
   void watch_losses(std::size_t unreadable);
-  void count_drops(std::size_t unreadable, bool come_again);
+  void count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again);
   void tell_gap(UnixMs now, bool drained);
   void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);
@@ -79,7 +83,8 @@ class Collector {
   void pass_over();
   void dump_failed(Error error);
 
-  EventSource& source_;
+  EventSource* source_;
+  SourceCounters left_;  // of sources before this one
   Tracker& tracker_;
   RecordOutput& output_;
   const Clock& clock_;
@@ -101,6 +106,7 @@ class Collector {
   std::chrono::nanoseconds reconcile_at_ = kNever;
 
   TableGuard guard_;
+  Pulse* const pulse_;
   GapKeeper gap_;
   std::chrono::nanoseconds table_looked_at_{};
   std::uint64_t dropped_seen_ = 0;

@@ -79,6 +79,13 @@ struct SourceCounters {
   std::uint64_t truncated = 0;           // messages longer than a slot
   std::uint64_t foreign = 0;             // messages that another process sent, not the kernel: ignored
   std::uint64_t unknown_attributes = 0;  // of a newer kernel: passed over
+  SourceCounters& operator+=(const SourceCounters& more) {
+    malformed += more.malformed;
+    truncated += more.truncated;
+    foreign += more.foreign;
+    unknown_attributes += more.unknown_attributes;
+    return *this;
+  }
   friend bool operator==(const SourceCounters&, const SourceCounters&) = default;
 };
 
@@ -88,6 +95,7 @@ struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters {
   bool ready = false;          // every session that was there at the start is known
   bool reliable = false;       // reliable mode is on at this moment
   bool guard_tripped = false;  // it is off because the conntrack table was filling
+  bool gone = false;           // there is no namespace of this name any more, or not the one that was watched
   std::uint64_t live = 0;      // sessions that are followed
   double events_per_second = 0;
   double records_per_second = 0;
@@ -157,6 +165,9 @@ struct Rows<CollectorReport> {
     row(gauge("guard_tripped", "natsession_guard_tripped",
               "1 while reliable mode is off because the conntrack table is filling."),
         c.guard_tripped);
+    row(gauge("gone", "natsession_namespace_gone",
+              "1 while the network namespace's name means no namespace that could be entered."),
+        c.gone);
     row(counter("guard_trips", "natsession_guard_trips_total",
                 "How often the guard turned reliable mode off."),
         c.guard_trips);

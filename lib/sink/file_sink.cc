@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace natsession {
@@ -83,13 +84,15 @@ Result<std::unique_ptr<Sink>> FileSink::open(std::string name, const FileSetting
   auto file = LogFile::open(settings.path, settings.mode);
   if (!file) return file.error();
   if (settings.rotates() && !file->regular) return not_regular(settings.path);
-
   std::unique_ptr<FileSink> sink(new FileSink(std::move(name), settings, std::move(encoder), clock));
   sink->start_in(std::move(*file));
   if (settings.rotates()) {
     std::error_code error;
     sink->real_path_ = std::filesystem::canonical(settings.path, error).string();
     if (error) return system_error("resolve " + settings.path, error.value());
+    const std::string folder = std::filesystem::path(sink->real_path_).parent_path();
+    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+      return system_error("rotate " + settings.path + " in " + folder, errno);
   }
   if (settings.compress != Compression::kNone || settings.keep > 0) {
     sink->housekeeper_ = std::make_unique<Housekeeper>(sink->real_path_, settings.compress, settings.keep);

@@ -49,7 +49,8 @@ struct Daemon {
   int run(const std::function<void()>& finish = [] {}) {
     ControlService service(collectors, *delivery, {}, clock);
     Supervisor supervisor(
-        Config{}, [] { return Result<Config>(Config{}); }, collectors, *delivery, *threads, service, notice);
+        Config{}, [] { return Result<Config>(Config{}); }, collectors, *delivery, *threads, service, notice,
+        nullptr, nullptr);
     return supervisor.run("", finish);
   }
 

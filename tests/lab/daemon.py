@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -96,6 +97,24 @@ class Daemon:
     def send_signal(self, number):
         self._process.send_signal(number)
 
+    def children(self):
+        """The processes that it has made of itself: {name: pid}."""
+        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as file:
+            pids = [int(pid) for pid in file.read().split()]
+        names = {}
+        for pid in pids:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                names[file.read().rstrip("\n")] = pid
+        return names
+
+    def child(self, name):
+        return self.children()[name]
+
+    def end_child(self, name):
+        """Kills one, and waits until the daemon has taken note of it."""
+        os.kill(self.child(name), signal.SIGKILL)
+        wait_until(lambda: name not in self.children(), f"{name} is gone")
+
     def stop(self, number=signal.SIGTERM, status=STOPPED_ON_REQUEST):
         """Asks it to stop. Returns the records when it has ended, with the status that is expected."""
         self.send_signal(number)
@@ -117,6 +136,16 @@ class Daemon:
 
 def ends(records):
     return [r for r in records if r["event"] == "end"]
+
+
+def has_ended(pidfd):
+    return bool(select.select([pidfd], [], [], 0)[0])
+
+
+def status_of(pid):
+    """What the kernel says of a process, by key."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
 
 
 def run_to_end(lab, folder, *arguments, before=(), enter=None, environment=None):

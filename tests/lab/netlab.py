@@ -124,6 +124,22 @@ class Lab:
     def _make(self):
         for namespace in (self.client, self.nat, self.server):
             run("ip", "netns", "add", namespace)
+        self.join_nat()
+
+    def remove_nat(self):
+        """Deletes the name of the NAT box; it goes itself when nobody holds it any more."""
+        run("ip", "netns", "del", self.nat)
+
+    def nat_is_freed(self):
+        """With a namespace go its ends of the cables, and with these the other ends."""
+        return not any("eth0" in run("ip", "-n", namespace, "-o", "link") for namespace in (self.client, self.server))
+
+    def add_nat(self):
+        """Another one under its name, without anything in it."""
+        run("ip", "netns", "add", self.nat)
+
+    def join_nat(self):
+        """Gives the NAT box its cables, rules and sysctls."""
         for near, far, far_ns in (("inner", "eth0", self.client), ("outer", "eth0", self.server)):
             run("ip", "-n", self.nat, "link", "add", near, "type", "veth",
                 "peer", "name", far, "netns", far_ns)

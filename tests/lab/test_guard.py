@@ -1,11 +1,13 @@
 """Reliable mode and its guard: what the kernel could not tell comes again, and forwarding comes before logging."""
 
+import os
 import signal
 import time
 
 from bulk import FLOOD_PRI, Flood, Log, flood_sessions, send_datagrams
 from case import LabCase, main
 from compare import to_ms
+from daemon import has_ended, status_of
 from event_socket import EventSocket
 from netlab import SERVER4, wait_until
 from newcomer import Newcomer
@@ -14,6 +16,8 @@ from traffic import client_and_server
 
 TABLE = 20_000
 AT_ONCE = 5_000
+STEP = 500  # what begins and ends between two newcomers, while the guard outside looks on
+GUARD_NAME = "natsess-guard"
 KNOWN, KNOWN_PRI, RATE = 5_000, "10.64.0.100", 50_000
 WENT_OFF = "reliable mode went off"
 PASSES_WITHIN_SECONDS = 5
@@ -48,6 +52,13 @@ class GuardTest(LabCase):
             self.assertLess(self.flood.made, 10 * TABLE, "the table does not fill")
         self.assertEqual(self.flood.insert(10), 10, "a full table takes more")
 
+    def end_undelivered(self, newcomer, total):
+        """So many sessions begin and end while nobody reads of it, and new connections pass all the time."""
+        while self.flood.made < total:
+            self.assertEqual(self.flood.insert(STEP), 0)
+            self.lab.conntrack("-D", "-s", FLOOD_PRI)
+            self.assertTrue(newcomer.passes(), f"with {self.lab.flow_count()} flows after {self.flood.made}")
+
     def make_known(self, daemon):
         """Sessions that live and that the daemon knows; of those whose NEW was lost a dump tells."""
         self.lab.sysctl("udp_timeout", 600)
@@ -62,6 +73,32 @@ class GuardTest(LabCase):
         self.assertEqual(tally.twice(), {})
         return tally
 
+    def test_while_the_daemon_is_stopped_the_table_does_not_fill_and_the_log_says_what_was_lost(self):
+        self.enterContext(TableLimits(flows=TABLE))
+        daemon = self.begin("--rcvbuf", "16K")  # a small part only of what the table holds
+        client_and_server(self.lab)
+        newcomer, events = Newcomer(self.lab), EventSocket(self.lab, daemon)
+        self.assertTrue(events.reliable())
+        known = self.make_known(daemon)
+        self.assertTrue(newcomer.passes())
+
+        daemon.send_signal(signal.SIGSTOP)
+        ends_from = now_ms()
+        self.end_undelivered(newcomer, TABLE // 2)
+        self.assertTrue(events.reliable(), "it went off although there was room")
+        self.end_undelivered(newcomer, 2 * TABLE)
+        self.assertFalse(events.reliable())
+        self.lab.conntrack("-D", "-s", KNOWN_PRI)
+        self.assertTrue(newcomer.passes())
+        ends_until = now_ms()
+        daemon.send_signal(signal.SIGCONT)
+        daemon.wait_for_message(WENT_OFF)
+        self.log.wait_until(lambda tally: tally.gaps, "a gap record")
+        tally = self.assert_ended(known)
+        self.assertGreater(tally.reasons["vanished"], 0)
+        wait_until(events.reliable, "reliable mode is on again, now that the table has room")
+        self.assert_gaps_tell_all(daemon, events, known, ends_from, ends_until)
+
     def test_before_the_table_fills_reliable_mode_goes_off_and_the_log_says_what_was_lost(self):
         self.enterContext(TableLimits(flows=TABLE))
         daemon = self.begin("--rcvbuf", "16K")  # a small part only of what the table holds
@@ -71,6 +108,8 @@ class GuardTest(LabCase):
         known = self.make_known(daemon)
         self.assertTrue(newcomer.passes())
 
+        # Without the guard outside, which would see to it that the table does not fill.
+        daemon.end_child(GUARD_NAME)
         daemon.send_signal(signal.SIGSTOP)
         ends_from = now_ms()
         self.fill_with_undelivered()
@@ -85,7 +124,11 @@ class GuardTest(LabCase):
         self.assertGreater(tally.reasons["vanished"], 0)
 
         wait_until(events.reliable, "reliable mode is on again, now that the table has room")
-        gaps = len(tally.gaps)
+        self.assert_gaps_tell_all(daemon, events, known, ends_from, ends_until)
+
+    def assert_gaps_tell_all(self, daemon, events, known, ends_from, ends_until):
+        """What was lost is within gaps, which know how much it was at the most; from here on nothing is."""
+        gaps = len(self.log.tally().gaps)
         self.assert_all_of_a_burst_is_delivered(daemon, events)
         daemon.stop()
         tally = self.assert_ended(known)
@@ -125,6 +168,50 @@ class GuardTest(LabCase):
         self.assertEqual((tally.gaps, tally.unfinished), ([], []))
         self.assertEqual(set(tally.reasons), {"destroyed"})
         self.assertNotIn(WENT_OFF, daemon.message_text())
+
+
+class GuardProcessTest(LabCase):
+    def test_it_ends_with_the_daemon_however_that_ends(self):
+        lab = self.make_lab()
+        for number, status in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)):
+            daemon = self.start(lab)
+            guard = os.pidfd_open(daemon.child(GUARD_NAME))
+            self.addCleanup(os.close, guard)
+            daemon.stop(number, status=status)
+            wait_until(lambda: has_ended(guard), "the guard has ended")
+
+    def test_it_is_in_nobodys_way(self):
+        lab = self.make_lab()
+        daemon = self.start(lab)
+        guard = daemon.child(GUARD_NAME)
+        self.assertNotIn(os.getsid(guard), (os.getsid(0), os.getsid(daemon.pid)))
+        self.assertNotIn(os.getpgid(guard), (os.getpgid(0), os.getpgid(daemon.pid)))
+        status = status_of(guard)
+        self.assertEqual((status["CapPrm"], status["CapEff"], status["CapBnd"]), ("0" * 16,) * 3)
+        # Its link, standard error, and of the one namespace an event socket and what its table is read by.
+        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == 2 + 1 + 3, "it holds what it needs, and no more")
+        os.kill(guard, signal.SIGTERM)
+        os.kill(guard, signal.SIGINT)
+        self.assertEqual(daemon.child(GUARD_NAME), guard)
+        daemon.stop()
+
+    def test_without_something_to_decide_there_is_none(self):
+        lab = self.make_lab()
+        for mode in ("on", "off"):
+            daemon = self.start(lab, "--reliable", mode)
+            self.assertEqual(daemon.children(), {})
+            daemon.stop()
+
+    def test_its_death_is_told_and_the_daemon_goes_on(self):
+        self.make_hosts()
+        daemon = self.start(self.lab)
+        daemon.end_child(GUARD_NAME)
+        daemon.wait_for_message("natsess-guard: killed by signal 9")
+        self.assertEqual(daemon.children(), {}, "it is left as a zombie")
+        self.client.session("udp", SERVER4, 7000)
+        self.lab.wait_for_expiry()
+        daemon.wait_for_ends(1)
+        daemon.stop()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
 """Several network namespaces in one daemon: each record says where it belongs, and nothing is mixed."""
 
+import json
 import os
 import signal
+import time
 
+import ctl
 from bulk import Flood
 from case import LabCase, main
 from compare import by_session
-from daemon import MISSING, STOPPED_ON_REQUEST, USAGE, ends, run_to_end
-from netlab import SERVER4, SERVER6
+from daemon import MISSING, STOPPED_ON_REQUEST, USAGE, ends, has_ended, run_to_end, status_of
+from netlab import SERVER4, SERVER6, run, wait_until
 from traffic import client_and_server
 from witness import Witness
 
+OPENER_NAME = "natsess-netns"
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 1 << 12, 1 << 21
 HERE = ()  # the daemon runs outside of the labs
 
 
@@ -137,6 +142,139 @@ class NamespacesTest(LabCase):
             self.assertIn("natlab-nowhere", told)
             self.assertNotIn("ready:", told)
             self.assertEqual((out, os.path.exists(log)), ("", False))
+
+
+class FollowTest(LabCase):
+    """A namespace is meant by its name."""
+
+    def begin(self):
+        self.make_hosts("masquerade", udp_timeout=600, udp_timeout_stream=600)
+        self.ledger, self.control = self.path("ledger"), self.path("control.sock")
+        return self.start(self.lab, "--netns", self.lab.nat, "--ledger", self.ledger, "--control", self.control,
+                          "--sync", "100ms", "--sink", "stdout", enter=HERE)
+
+    def verdict(self, at):
+        answer = ctl.run("--ledger", self.ledger, "--control", self.control, "--json", "trace", "--nat", "203.0.113.1:9",
+                         "--at", f"{at:.3f}", "--slack", "0s")
+        return json.loads(answer)["verdict"]
+
+    def state(self):
+        return ctl.status(self.control)["collectors"][0]
+
+    def open_session(self, name, port):
+        self.client.open(name, "udp", SERVER4, 7000, port)
+        self.client.exchange(name, 100, 100)
+
+    def end_sessions(self):
+        self.lab.conntrack("-D", "-p", "udp")
+
+    def assert_freed(self):
+        wait_until(self.lab.nat_is_freed, "nobody holds the old namespace any more")
+
+    def assert_followed(self, daemon, gone_at, between, back_at, old_port):
+        """Its sessions are logged again, and nothing is claimed of the time between."""
+        daemon.wait_for_message(f"netns {self.lab.nat}: there is one again")
+        guard = f"/proc/{daemon.child('natsess-guard')}/fd"
+        wait_until(lambda: len(os.listdir(guard)) == 2 + 4, "the guard has the new one's sockets, and only these")
+        wait_until(lambda: self.state()["ready"], "the new one's table is known")
+        ready_at = time.time()
+        self.open_session("new", 30000)
+        self.end_sessions()
+        daemon.wait_for_records(lambda rs: any(r["event"] == "end" and r["pri_port"] == 30000 for r in rs), "its session")
+        wait_until(lambda: self.verdict(ready_at) == "no session", "the new one is covered")
+        self.assertIn(self.verdict(between), ("uncertain", "not covered"))
+        records = daemon.stop()
+        gap = [r for r in records if r["event"] == "gap"][-1]
+        self.assertEqual(gap["reason"], "stopped")
+        self.assertLessEqual(float(gap["start_time"]), gone_at)
+        self.assertGreaterEqual(float(gap["end_time"]), back_at)
+        (old,) = (r for r in ends(records) if r["pri_port"] == old_port)
+        self.assertEqual(old["reason"], "vanished")
+
+    def test_one_that_is_made_anew_at_once_is_followed(self):
+        daemon = self.begin()
+        self.open_session("old", 20000)
+        self.open_session("ended", 20001)
+        self.lab.conntrack("-D", "-p", "udp", "--orig-port-src", "20001")
+        daemon.wait_for_ends(1)
+        gone_at = time.time()
+        self.lab.remove_nat()
+        between = time.time()
+        self.lab.add_nat()
+        # Most likely before the daemon has looked at the name by itself.
+        self.assertIn(self.verdict(between), ("uncertain", "not covered"))
+        self.assert_freed()
+        self.lab.join_nat()
+        self.assert_followed(daemon, gone_at, between, between, 20000)
+
+    def test_one_that_comes_back_later_is_picked_up_and_until_then_it_is_told_that_it_is_gone(self):
+        daemon = self.begin()
+        self.open_session("old", 20000)
+        self.assertFalse(self.state()["gone"])
+        gone_at = time.time()
+        self.lab.remove_nat()
+        removed_at = time.time()
+        daemon.wait_for_message(f"netns {self.lab.nat}: the network namespace of this name is gone")
+        self.assert_freed()
+        wait_until(lambda: self.state()["gone"], "the status says so")
+        self.assertIn("gone", ctl.ask("--control", self.control, "status"))
+        # Not until the daemon has noticed: what took the name meanwhile was not seen.
+        self.assertLessEqual(self.state()["covered_until"], removed_at)
+        between = time.time()
+        self.assertIn(self.verdict(between), ("uncertain", "not covered"))
+        back_at = time.time()
+        self.lab.add_nat()
+        self.lab.join_nat()
+        self.assert_followed(daemon, gone_at, between, back_at, 20000)
+
+    def test_while_logging_is_off_it_is_let_go_as_well(self):
+        daemon = self.begin()
+        ctl.ask("--control", self.control, "disable")
+        self.lab.remove_nat()
+        self.assert_freed()
+        self.lab.add_nat()
+        daemon.wait_for_message(f"netns {self.lab.nat}: there is one again")
+        self.lab.join_nat()
+        ctl.ask("--control", self.control, "enable")
+        wait_until(lambda: self.state()["ready"], "it is on again")
+        self.open_session("new", 30000)
+        self.end_sessions()
+        daemon.wait_for_ends(1)
+        self.assertEqual([r["pri_port"] for r in ends(daemon.stop())], [30000])
+
+    def test_one_that_becomes_another_name_of_a_watched_one_is_not_logged_twice(self):
+        labs = [self.make_lab() for _ in range(2)]
+        daemon = self.start(labs[0], *(word for lab in labs for word in ("--netns", lab.nat)), enter=HERE)
+        labs[1].remove_nat()
+        wait_until(labs[1].nat_is_freed, "it is gone")
+        path = "/run/netns/" + labs[1].nat
+        with open(path, "w", encoding="ascii"):
+            pass
+        run("mount", "--bind", "/run/netns/" + labs[0].nat, path)
+        daemon.wait_for_message(f'it is the same network namespace as "{labs[0].nat}"')
+        daemon.stop()
+
+    def test_the_process_that_opens_them_has_two_capabilities_and_ends_with_the_daemon(self):
+        daemon = self.begin()
+        pid = daemon.child(OPENER_NAME)
+        self.assertEqual(int(status_of(pid)["CapPrm"], 16), CAP_NET_ADMIN | CAP_SYS_ADMIN)
+        self.assertEqual(int(status_of(daemon.pid)["CapPrm"], 16), CAP_NET_ADMIN)
+        self.assertEqual(len(os.listdir(f"/proc/{pid}/fd")), 2)  # its link and standard error
+        opener = os.pidfd_open(pid)
+        self.addCleanup(os.close, opener)
+        daemon.stop(signal.SIGKILL, status=-signal.SIGKILL)
+        wait_until(lambda: has_ended(opener), "it has ended")
+
+    def test_the_death_of_that_process_is_told_and_the_daemon_goes_on(self):
+        daemon = self.begin()
+        daemon.end_child(OPENER_NAME)
+        daemon.wait_for_message("natsess-netns: killed by signal 9")
+        self.open_session("one", 20000)
+        self.end_sessions()
+        daemon.wait_for_ends(1)
+        self.lab.remove_nat()
+        self.assert_freed()
+        daemon.stop()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ using Pace = Collector::Pace;
 
 struct CollectorFixture : TrackerFixture {
   explicit CollectorFixture(ReliableMode mode = ReliableMode::kAuto)
-      : collector(source, tracker, output, clock, {.window = std::chrono::seconds(10), .reliable = mode}) {}
+      : collector(source, tracker, output, clock,
+                  {.window = std::chrono::seconds(10), .reliable = mode, .pulse = &pulse}) {}
 
   // Time passes, in which the collector takes its turns.
   void live(std::chrono::milliseconds time) {
@@ -38,6 +39,7 @@ struct CollectorFixture : TrackerFixture {
 
   ManualClock clock{at_ms(1'000'000)};
   ScriptedSource source;
+  Pulse pulse;
   Collector collector;
 };
 
@@ -268,6 +270,86 @@ TEST_CASE("what is dropped just before reliable mode is on again is lost, not de
   CHECK(f.collector.counters().events_delayed == 500);
 }
 
+// As the guard outside does it, when it has seen no beat since `beat`.
+struct OutsideGuard {
+  CollectorFixture& f;
+  void claim(std::uint64_t beat) { REQUIRE(f.pulse.begin_clearing(beat, f.source.dropped())); }
+  void clear() {
+    f.source.reliable = false;
+    f.pulse.cleared();
+  }
+};
+
+TEST_CASE("the guard outside turns reliable mode off while the collector is stopped, wherever in its turn",
+          "[session][guard]") {
+  CollectorFixture f;
+  OutsideGuard outside{f};
+  f.run();
+  f.live(std::chrono::seconds(1));
+  const auto act = [&] {
+    f.source.drop(500);
+    f.source.usage = {810'000, 1'000'000};
+    outside.claim(f.pulse.last_beat());
+    outside.clear();
+    f.source.drop(30);
+    f.clock.advance(std::chrono::minutes(1));
+    f.source.on_receive = nullptr;
+  };
+  if (GENERATE(true, false)) {
+    f.source.on_receive = act;
+    f.run();
+  } else {
+    act();
+    f.run();
+  }
+  CHECK(f.collector.counters().guard_trips == 1);
+  CHECK_FALSE(f.source.reliable);
+  CollectorReport report;
+  f.collector.report_to(report);
+  CHECK(report.guard_tripped);
+  f.source.usage = {590'000, 1'000'000};
+  f.live(std::chrono::seconds(3));
+  CHECK(f.source.reliable);
+  CHECK(f.collector.counters().guard_trips == 1);
+  CHECK(f.collector.counters().events_delayed == 500);
+  const SessionRecord gap = f.only();
+  CHECK(gap.reason == RecordReason::kTableGuard);
+  CHECK(gap.events_lost == Count(30));
+  CHECK(gap.start_time <= ms(1'001'000));
+  CHECK(gap.end_time >= ms(1'061'000));
+}
+
+TEST_CASE("while the guard outside is about to turn it off the collector does not turn it on",
+          "[session][guard]") {
+  CollectorFixture f;
+  OutsideGuard outside{f};
+  f.run();
+  outside.claim(f.pulse.last_beat());
+  f.source.usage = {0, 1'000'000};
+  f.live(std::chrono::seconds(1));
+  CHECK_FALSE(f.source.reliable);
+  outside.clear();
+  f.live(std::chrono::seconds(1));
+  CHECK(f.source.reliable);
+  CHECK(f.collector.counters().guard_trips == 1);
+}
+
+TEST_CASE("of a collector that has come by the guard outside keeps its hands", "[session][guard]") {
+  Pulse pulse;
+  const std::uint64_t seen = pulse.last_beat();
+  CHECK_FALSE(pulse.beat());
+  CHECK(pulse.last_beat() != seen);
+  CHECK_FALSE(pulse.begin_clearing(seen, 1));
+  CHECK(pulse.begin_clearing(pulse.last_beat(), 7));
+  CHECK_FALSE(pulse.is_settled());
+  CHECK(pulse.beat() == 7U);
+  pulse.cleared();
+  CHECK(pulse.is_settled());
+  CHECK_FALSE(pulse.begin_clearing(pulse.last_beat(), 8));  // once is enough
+  CHECK(pulse.beat() == 7U);
+  CHECK_FALSE(pulse.beat());
+}
+
 TEST_CASE("after the guard sessions that went unseen are closed without waiting for the window",
           "[session][guard]") {
   CollectorFixture f;
@@ -365,7 +447,7 @@ TEST_CASE("a collector that is resumed dumps the table, and what was lost in bet
   f.source.drop(100);
   f.source.table = {flow().id(2).dumped(), flow().id(3).dumped()};
   f.clock.advance(std::chrono::minutes(1));
-  f.collector.resume();
+  f.collector.resume(f.source);
   CHECK_FALSE(f.collector.ready());
   f.live(std::chrono::seconds(2));
   CHECK(f.collector.ready());
@@ -373,6 +455,30 @@ TEST_CASE("a collector that is resumed dumps the table, and what was lost in bet
   const SessionRecord vanished = f.only();
   CHECK(vanished.reason == RecordReason::kVanished);
   CHECK(f.collector.counters().events_lost == 0);
+}
+
+TEST_CASE("a collector goes on with another source, and what it counted of the one before stays",
+          "[session][collector]") {
+  CollectorFixture f;
+  f.source.table = {flow().id(1).dumped()};
+  f.source.source_counters.malformed = 3;
+  f.run();
+  f.collector.request_stop();
+  while (f.run() != Pace::kDone) {
+  }
+  f.take();
+  f.collector.leave_source();
+  f.source.receive_error = Error{ErrorKind::kIo, "it is not to be used any more"};
+  ScriptedSource other;
+  other.table = {flow().id(2).dumped()};
+  other.source_counters.malformed = 4;
+  f.collector.resume(other);
+  f.live(std::chrono::seconds(2));
+  CHECK(f.only().reason == RecordReason::kVanished);
+  CHECK(f.tracker.live() == 1);
+  CollectorReport report;
+  f.collector.report_to(report);
+  CHECK(report.malformed == 7);
 }
 
 // What the collector proves, in ms since 1970.
@@ -484,7 +590,7 @@ TEST_CASE("a stop covers what was open, if its dump was whole", "[session][cover
   SECTION("and what is covered begins anew when it goes on") {
     f.source.outcome = EventSource::DumpState::kDone;
     f.clock.advance(std::chrono::seconds(5));
-    f.collector.resume();
+    f.collector.resume(f.source);
     CHECK_FALSE(covered(f));
     f.run();
     CHECK(covered(f)->first == 1'005'000);

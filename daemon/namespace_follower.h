@@ -1,0 +1,51 @@
+// NamespaceFollower: a namespace of --netns is meant by its name. Where it is deleted, or another one takes
+// its name, its collector ends logging by itself; this one says so, lets go of what else would keep it, and
+// has the collector go on with the next one of that name, once there is one.
+// Threads: the main one.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control_service.h"
+#include "guard_process.h"
+#include "namespace_opener.h"
+
+namespace natsession {
+
+class NamespaceFollower {
+ public:
+  // All outlive it. `identities` are which the collectors watch now; `guard` may be none.
+  NamespaceFollower(NamespaceOpener& opener, std::vector<NamespaceIdentity> identities,
+                    Collectors& collectors, ControlService& service, GuardProcess* guard, const Clock& clock);
+
+  // Readable when there is something for tick() to do, which else is to be called once a second or so.
+  [[nodiscard]] int link() const { return opener_.link(); }
+  void tick();
+
+ private:
+  struct Followed {
+    std::optional<NamespaceIdentity> identity;  // none while it is gone
+    std::uint64_t served = 0;                   // departures that another namespace has followed
+    bool asked = false;
+    int failures = 0;                   // since it is gone
+    std::chrono::nanoseconds try_at{};  // not before; steady
+  };
+
+  void let_go(std::size_t index);
+  void take_answer();
+  void failed(std::size_t index, const std::string& why);
+  void go_on(std::size_t index, KernelSetup setup);
+  void guard(std::size_t index, const ConntrackSource* source);
+
+  NamespaceOpener& opener_;
+  std::vector<Followed> followed_;  // of each collector
+  Collectors& collectors_;
+  ControlService& service_;
+  GuardProcess* const guard_;
+  const Clock& clock_;
+};
+
+}  // namespace natsession

@@ -1,0 +1,88 @@
+#include "namespace_opener.h"
+
+#include <sys/capability.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+namespace natsession {
+namespace {
+
+// What the process answers, with the descriptors of source and table; or with none, and what went wrong.
+struct Reply {
+  std::size_t index = 0;
+  NamespaceIdentity identity;
+  std::array<char, 1024> error{};  // NUL at its end
+};
+
+constexpr std::size_t kSetupDescriptors = ConntrackSource::kDescriptors + 1;
+static_assert(kSetupDescriptors <= kMaxDescriptors);
+
+void answer(int link, std::size_t index, const Result<KernelSetup>& setup) {
+  Reply reply;
+  reply.index = index;
+  std::vector<int> descriptors;
+  if (setup) {
+    reply.identity = setup->identity;
+    const auto source = setup->source->descriptors();
+    descriptors.assign(source.begin(), source.end());
+    descriptors.push_back(setup->table->descriptor());
+  } else {
+    setup.error().message.copy(reply.error.data(), reply.error.size() - 1);
+  }
+  (void)send_message(link, std::as_bytes(std::span(&reply, 1)), descriptors);
+}
+
+// The process. Each socket is closed here once it is handed over, or it would keep its namespace.
+void open_namespaces(int link, const Config& config) {
+  const std::vector<std::string> namespaces = watched_namespaces(config);
+  for (;;) {
+    std::size_t index = 0;
+    const auto request = receive_message(link, std::as_writable_bytes(std::span(&index, 1)));
+    if (!request || request->length != sizeof index || index >= namespaces.size()) return;
+    auto setup = set_up_kernel(config, namespaces[index]);
+    if (setup) tell_setup(namespaces[index], *setup);
+    answer(link, index, setup);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<NamespaceOpener>> NamespaceOpener::start(const Config& config,
+                                                                const std::optional<User>& user) {
+  auto process = HelperProcess::start("natsess-netns", {CAP_NET_ADMIN, CAP_SYS_ADMIN}, user,
+                                      [&](int link) { open_namespaces(link, config); });
+  if (!process) return process.error();
+  return std::unique_ptr<NamespaceOpener>(new NamespaceOpener(config, *std::move(process)));
+}
+
+Result<void> NamespaceOpener::ask(std::size_t index) {
+  return send_message(process_.link(), std::as_bytes(std::span(&index, 1)), {});
+}
+
+std::optional<NamespaceOpener::Answer> NamespaceOpener::take() {
+  Reply reply;
+  auto message = receive_message(process_.link(), std::as_writable_bytes(std::span(&reply, 1)));
+  if (!message || message->length != sizeof reply) return std::nullopt;
+  const auto failed = [&](Error error) { return Answer{reply.index, std::move(error)}; };
+  if (message->descriptor_count != kSetupDescriptors) {
+    reply.error.back() = '\0';
+    return failed({ErrorKind::kUnavailable, reply.error.data()});
+  }
+  KernelSetup setup;
+  setup.identity = reply.identity;
+  const std::span<UniqueFd, kSetupDescriptors> descriptors(message->descriptors.data(), kSetupDescriptors);
+  auto source =
+      ConntrackSource::adopt(source_options(config_), descriptors.first<ConntrackSource::kDescriptors>());
+  if (!source) return failed(source.error());
+  setup.source = *std::move(source);
+  auto table = LiveSessions::adopt(config_.nat, watched_namespaces(config_).at(reply.index),
+                                   std::move(descriptors.back()));
+  if (!table) return failed(table.error());
+  setup.table = *std::move(table);
+  return Answer{reply.index, std::move(setup)};
+}
+
+}  // namespace natsession
