@@ -136,9 +136,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!setups) return fail(setups.error());
   const auto guard = start_guard(config, *setups, *user);
   if (!guard) return fail(guard.error());
-  if (*user) {
-    if (auto made = make_folders(config, **user); !made) return fail(made.error());
-  }
+  if (auto made = make_folders(config, *user); !made) return fail(made.error());
   ControlServer control({.socket_path = config.control, .metrics = config.metrics});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
   if (auto dropped = keep_only({CAP_NET_ADMIN}, *user); !dropped) return fail(dropped.error());

@@ -93,21 +93,31 @@ Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User
   return {};
 }
 
-Result<void> make_folders(const Config& config, const User& user) {
+Result<void> make_folders(const Config& config, const std::optional<User>& user) {
   const auto make = [&](const std::string& path, mode_t mode) -> Result<void> {
     if (::mkdir(path.c_str(), mode) != 0) {
       if (errno == EEXIST) return {};
       return system_error("make directory " + path, errno);
     }
-    if (::lchown(path.c_str(), user.uid, user.gid) != 0)
-      return system_error(fmt::format("give {} to user {}", path, user.name), errno);
+    if (user && ::lchown(path.c_str(), user->uid, user->gid) != 0)
+      return system_error(fmt::format("give {} to user {}", path, user->name), errno);
     return {};
   };
+  const auto make_all = [&](const std::filesystem::path& path, mode_t mode) -> Result<void> {
+    std::filesystem::path above;
+    for (const std::filesystem::path& part : path.parent_path()) {
+      above /= part;
+      if (above == "/") continue;
+      if (auto made = make(above, 0755); !made) return made;
+    }
+    return make(path, mode);
+  };
   if (!config.ledger.empty()) {
-    if (auto made = make(config.ledger, 0750); !made) return made;
+    if (auto made = make_all(std::filesystem::path(config.ledger + "/").parent_path(), 0750); !made)
+      return made;
   }
-  const std::string folder = std::filesystem::path(config.control).parent_path();
-  return folder.empty() ? Result<void>() : make(folder, 0755);
+  const std::filesystem::path folder = std::filesystem::path(config.control).parent_path();
+  return folder.empty() ? Result<void>() : make_all(folder, 0755);
 }
 
 Result<void> check_access(const Config& config, const User& user) {

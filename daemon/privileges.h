@@ -32,9 +32,10 @@ struct User {
 // Errors: the kernel refused, with the cause.
 Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User>& user);
 
-// Before keep_only(): the folders that this program makes where they are absent are made, for `user`.
+// Before keep_only(): the folder of the ledger and that of the control socket are made where they are absent,
+// with those above them, and are the user's.
 // Errors: one cannot be made.
-Result<void> make_folders(const Config& config, const User& user);
+Result<void> make_folders(const Config& config, const std::optional<User>& user);
 
 // After keep_only(): whether `user` may do in folders that are there already what it will have to do, and may
 // look at the namespaces that are watched.

@@ -1,10 +1,65 @@
 #include "command_line.h"
 
+#include <memory>
 #include <utility>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "words.h"
 
 namespace natsession::ctl {
+namespace {
+
+constexpr std::size_t kHelpWidth = 80;
+constexpr std::size_t kHelpColumn = 30;
+
+class HelpFormat final : public CLI::Formatter {
+ public:
+  HelpFormat() { column_width(kHelpColumn); }
+  std::string make_option(const CLI::Option* option, bool positional) const override {
+    return row(make_option_name(option, positional) + make_option_opts(option), make_option_desc(option));
+  }
+  std::string make_subcommand(const CLI::App* command) const override {
+    return row(command->get_name(), command->get_description());
+  }
+  std::string make_description(const CLI::App* app) const override {
+    return lines(app->get_description(), kHelpWidth, 0) + "\n";
+  }
+
+  // Examples are indented, and stay as they are.
+  std::string make_footer(const CLI::App* app) const override {
+    std::string out;
+    const std::string text = app->get_footer();
+    if (text.empty()) return out;
+    for (std::size_t at = 0; at <= text.size();) {
+      const std::size_t end = std::min(text.find('\n', at), text.size());
+      const std::string line(text.substr(at, end - at));
+      out += line.empty() || line[0] == ' ' ? line + "\n" : lines(line, kHelpWidth, 0);
+      at = end + 1;
+    }
+    return "\n" + out;
+  }
+
+ private:
+  static std::string lines(const std::string& text, std::size_t width, std::size_t indent) {
+    std::string out;
+    for (const std::string& line : wrapped(text, width))
+      out += fmt::format("{:{}}{}\n", "", out.empty() ? 0 : indent, line);
+    return out;
+  }
+  static std::string row(const std::string& left, const std::string& right) {
+    std::string out = fmt::format("  {:<{}}", left, kHelpColumn - 2);
+    if (out.size() > kHelpColumn) out = fmt::format("  {}\n{:{}}", left, "", kHelpColumn);
+    return out + lines(right, kHelpWidth - kHelpColumn, kHelpColumn);
+  }
+};
+
+}  // namespace
+
+void set_help_format(CLI::App& app) {
+  app.formatter(std::make_shared<HelpFormat>());
+}
 
 Command& Command::flag(const std::string& names, bool& set, const std::string& help) {
   app_.add_flag(names, set, help);
@@ -31,7 +86,9 @@ Command& Command::option(const std::string& names, std::size_t& number, const st
 
 Command& Command::option(const std::string& names, std::size_t& number, std::size_t least, std::size_t most,
                          const std::string& value, const std::string& help) {
-  app_.add_option(names, number, help)->type_name(value)->check(CLI::Range(least, most));
+  app_.add_option(names, number, fmt::format("{} ({} to {})", help, least, most))
+      ->type_name(value)
+      ->check(CLI::Range(least, most).description(""));
   return *this;
 }
 

@@ -24,6 +24,9 @@ struct Global {
 // Runs a command and returns natsessionctl's exit status.
 using Run = std::function<int(const Global& global)>;
 
+// How --help looks: at most 80 columns wide, options on the left, what they do on the right.
+void set_help_format(CLI::App& app);
+
 // One command. Names are as CLI11 has them, "-n,--count"; `value` is what --help calls the value. What an
 // option is read into must live as long as the function given to run().
 class Command {

@@ -1,10 +1,12 @@
 // natsessionctl: asks and steers natsessiond. A table of commands; each is a file.
+#include <algorithm>
 #include <cstdio>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "command.h"
+#include "config/text.h"
 #include "query/time_zone.h"
 
 namespace natsession::ctl {
@@ -43,6 +45,16 @@ std::string list_of_options(CLI::App& app) {
   return text;
 }
 
+std::string meant_text(const std::string& word, CLI::App& app) {
+  std::vector<std::string> known;
+  for (const CLI::App* const command : app.get_subcommands({})) known.push_back(command->get_name());
+  for (const CLI::Option* const option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  const std::string_view meant = nearest(word, known);
+  return meant.empty() ? "" : fmt::format(": did you mean {}?", meant);
+}
+
 int usage_error(const std::string& what) {
   fmt::print(stderr, "natsessionctl: {}; natsessionctl --help tells more\n", what);
   return kUsage;
@@ -50,22 +62,29 @@ int usage_error(const std::string& what) {
 
 // What no command took.
 int refuse(CLI::App& app, const std::string& word) {
-  if (word.starts_with('-')) return usage_error(fmt::format("unknown option '{}'", word));
+  CLI::App& named = app.get_subcommands().empty() ? app : *app.get_subcommands().front();
+  if (word.starts_with('-')) {
+    return usage_error(
+        fmt::format("unknown option '{}'{}", word, meant_text(word.substr(0, word.find('=')), named)));
+  }
   if (app.get_subcommands().empty()) {
-    return usage_error(fmt::format("unknown command '{}'; there are {}", word, command_names(app)));
+    const std::string meant = meant_text(word, app);
+    return usage_error(fmt::format("unknown command '{}'{}", word,
+                                   meant.empty() ? "; there are " + command_names(app) : meant));
   }
   return usage_error(fmt::format("{} does not take '{}'", app.get_subcommands().front()->get_name(), word));
 }
 
 int run(int argc, char** argv) {
   CLI::App app("Asks and steers natsessiond.", "natsessionctl");
+  set_help_format(app);
   app.footer(
       "Examples:\n  natsessionctl status\n  natsessionctl tail -f\n  natsessionctl sessions --pri 10.0.0.5\n"
       "  natsessionctl trace 203.0.113.7:40123 yesterday 14:57\n"
       "  natsessionctl top --since -1h\n"
       "  natsessionctl check --netns nat-box\n\n"
       "Exit status: 0 all is well; 1 it could not be done, or the ledger is damaged; 2 usage; 3 the daemon, "
-      "the ledger,\n"
+      "the ledger, "
       "the kernel or a permission is missing, or something could be better (check).");
   app.set_version_flag("--version", "natsessionctl " NATSESSION_VERSION);
   app.require_subcommand(0, 1);
@@ -81,8 +100,21 @@ int run(int argc, char** argv) {
   Commands commands(app);
   for (AddCommand* const add : kCommands) add(commands);
   for (CLI::App* const command : app.get_subcommands({})) command->fallthrough();
+  // "help", "help trace": what --help says.
+  const bool help = argc > 1 && std::string_view(argv[1]) == "help";
+  if (help && argc == 2) return print(app.help());
+  if (help) {
+    const auto commands_known = app.get_subcommands({});
+    if (std::none_of(commands_known.begin(), commands_known.end(),
+                     [&](const CLI::App* one) { return one->get_name() == argv[2]; }))
+      return refuse(app, argv[2]);
+  }
   try {
-    app.parse(argc, argv);
+    if (help) {
+      app.parse(fmt::format("{} --help", argv[2]), false);
+    } else {
+      app.parse(argc, argv);
+    }
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return usage_error(error.what());

@@ -200,8 +200,8 @@ void add_trace(Commands& commands) {
   command.option("-n,--candidates", options->candidates, 1, 100'000, "N",
                  "At most so many for a question; default 20");
   command.option("-f,--file", options->file, "FILE",
-                 "A list of questions in CSV, - for standard input: nat_ip,nat_port,time[,protocol[,pub_ip"
-                 "[,pub_port]]]; answers in CSV");
+                 "A list of questions in CSV, - for standard input: nat_ip, nat_port, time "
+                 "and, if wanted, protocol, pub_ip, pub_port, or named by its first line; answers in CSV");
   command.footer(
       "Examples:\n  natsessionctl trace 203.0.113.7:40123 yesterday 14:57\n"
       "  natsessionctl trace 203.0.113.7 port 40123 'Sat, 21 Nov 2026 14:57:03 +0100'\n"

@@ -29,6 +29,11 @@ known='there are status, sessions, tail, trace, top, timeline, ports, sql, expor
 expect 2 "unknown command 'bogus'; $all" bogus
 expect 2 "unknown command 'bogus'" --json bogus
 expect 2 "unknown option '--bogus'" --bogus
+expect 2 "unknown command 'trcae': did you mean trace?" trcae
+expect 2 "unknown option '--sicne': did you mean --since?" trace 203.0.113.7 --sicne -1h
+expect 2 "unknown command 'bogus'" help bogus
+expect 0 'Asks and steers' help
+expect 0 'natsessionctl trace [OPTIONS]' help trace
 expect 2 "unknown option '--bogus'" status --bogus
 expect 2 "status does not take 'more'" status more
 expect 2 "enable does not take 'two'" enable one two
@@ -38,6 +43,8 @@ expect 0 'natsessionctl ' --version
 expect 0 'Exit status: 0 all is well' --help
 for command in "${commands[@]}"; do
     expect 0 'Example' "$command" --help
+    wide=$("$program" "$command" --help | sed '/^  natsessionctl /d' | LC_ALL=C.UTF-8 grep -E '^.{81}')
+    [ -z "$wide" ] || { echo "$command --help is wider than 80: $wide"; failures=$((failures + 1)); }
 done
 
 absent=$folder/control.sock

@@ -55,6 +55,19 @@ class ErrorsTest(LabCase):
     def test_no_such_configuration_file(self):
         self.assert_refused((USAGE, MISSING), [self.path("none.toml")], "--config", self.path("none.toml"))
 
+    def test_folders_of_ledger_and_control_socket_are_made_where_they_are_missing(self):
+        """As README's first command needs on a fresh machine."""
+        ledger, control = self.path("var/lib/natsessiond/ledger"), self.path("run/natsessiond/control.sock")
+        daemon = self.start(self.lab, "--ledger", ledger, "--control", control)
+        self.assertTrue(os.path.exists(control))
+        daemon.stop()
+        self.assertTrue(os.path.exists(os.path.join(ledger, "LOCK")))
+        self.assertEqual([os.stat(os.path.dirname(ledger)).st_mode & 0o777, os.stat(ledger).st_mode & 0o777], [0o755, 0o750])
+
+    def test_a_folder_that_cannot_be_made_is_named(self):
+        path = self.write("file", "")
+        self.assert_refused((USAGE, MISSING, 1), [path], "--ledger", os.path.join(path, "ledger"))
+
     def test_a_sink_that_cannot_be_opened(self):
         missing = self.path("no/such/folder/log.json")
         self.assert_refused((USAGE, MISSING), [missing], "--sink", "file:" + missing)
