@@ -13,6 +13,7 @@
 #include "conntrack/conntrack_source.h"
 #include "delivery/memory_log.h"
 #include "session/collector.h"
+#include "session/missed_time.h"
 #include "wake_fd.h"
 
 namespace natsession {
@@ -34,8 +35,8 @@ class CollectorThread {
                   const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock, WakeFd& notice);
   ~CollectorThread();  // aborts, if it still runs
 
-  // Before start(): the sessions that the run before left open, and the time since then as a gap.
-  void restore(OpenSessions open, UnixMs since);
+  // Before start(): the sessions that the run before left open, and the time since then as gaps.
+  void restore(OpenSessions open, const MissedTime& missed);
   // Errors: no thread could be had.
   Result<void> start();
 
@@ -79,6 +80,7 @@ class CollectorThread {
   void wait_while_paused();
   void count_ports();
   void wait(Collector::Pace pace);
+  void tell_missed(const MissedTime& missed);
   void publish();
   void change_state(State state);
 
@@ -94,6 +96,7 @@ class CollectorThread {
   Collector collector_;
   std::chrono::nanoseconds flushed_at_{};
   UnixMs paused_at_{};
+  Booted paused_booted_;
   std::unique_ptr<PortUsage> counting_;  // while ports are counted
   Tracker::TableCursor counted_;
   std::thread thread_;

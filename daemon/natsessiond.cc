@@ -168,7 +168,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   DeliveryThreads delivery_threads(delivery);
   Collectors collectors;
   std::vector<std::unique_ptr<LiveSessions>> tables;
-  RestartState restart(config, previous, *setups, labels->origins);
+  RestartState restart(config, previous, *setups, labels->origins, clock);
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
