@@ -178,7 +178,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
         CollectorSettings{.window = config.window,
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,
-                          .ends_are_told = config.events.destroy},
+                          .ends_are_told = config.events.destroy,
+                          .nothing_before = config.ledger.empty()},
         conditions_of(config), *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
