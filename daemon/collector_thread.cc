@@ -45,10 +45,17 @@ CollectorThread::~CollectorThread() {
   join();
 }
 
-void CollectorThread::restore(OpenSessions open, UnixMs since) {
-  tracker_.set_now(clock_.now());
+void CollectorThread::restore(OpenSessions open, const MissedTime& missed) {
   tracker_.restore(std::move(open));
-  tracker_.emit_gap(since, to_ms(clock_.now()), RecordReason::kStopped, Count());
+  tell_missed(missed);
+}
+
+void CollectorThread::tell_missed(const MissedTime& missed) {
+  tracker_.set_now(clock_.now());
+  if (missed.by_old_clock) {
+    tracker_.emit_gap(missed.by_old_clock->from, missed.by_old_clock->until, RecordReason::kStopped, Count());
+  }
+  tracker_.emit_gap(missed.since, to_ms(clock_.now()), RecordReason::kStopped, Count());
 }
 
 Result<void> CollectorThread::start() {
@@ -96,6 +103,7 @@ CollectorThread::State CollectorThread::live() {
 
 Result<void> CollectorThread::pause() {
   paused_at_ = to_ms(clock_.now());
+  paused_booted_ = booted(clock_);
   if (auto set = source_->set_reliable(false); !set) return set;
   auto left = source_->unsubscribe();
   output_.flush();
@@ -112,8 +120,7 @@ Result<void> CollectorThread::resume() {
   if (auto set = source_->set_reliable(collector_.reliable()); !set) return set;
   if (auto subscribed = source_->subscribe(); !subscribed) return subscribed;
   collector_.resume(*source_);
-  tracker_.set_now(clock_.now());
-  tracker_.emit_gap(paused_at_, to_ms(clock_.now()), RecordReason::kStopped, Count());
+  tell_missed(missed_since(paused_at_, paused_booted_, clock_));
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "conntrack/network_namespace.h"
 #include "delivery/memory_log.h"
 #include "session/collector.h"
+#include "session/missed_time.h"
 #include "wake_fd.h"
 
 namespace natsession {
@@ -36,8 +37,8 @@ class CollectorThread {
                   const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock, WakeFd& notice);
   ~CollectorThread();  // aborts, if it still runs
 
-  // Before start(): the sessions that the run before left open, and the time since then as a gap.
-  void restore(OpenSessions open, UnixMs since);
+  // Before start(): the sessions that the run before left open, and the time since then as gaps.
+  void restore(OpenSessions open, const MissedTime& missed);
   // Errors: no thread could be had.
   Result<void> start();
 
@@ -93,6 +94,7 @@ class CollectorThread {
   void take_next_source();
   void count_ports();
   void wait(Collector::Pace pace);
+  void tell_missed(const MissedTime& missed);
   void publish();
   void change_state(State state);
 
@@ -111,6 +113,7 @@ class CollectorThread {
   UnixMs paused_at_{};
   UnixMs named_until_{};  // when the name was last seen to mean this namespace
   bool lost_name_ = false;
+  Booted paused_booted_;
   std::unique_ptr<PortUsage> counting_;  // while ports are counted
   Tracker::TableCursor counted_;
   std::thread thread_;

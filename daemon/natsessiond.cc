@@ -184,7 +184,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   Collectors collectors;
   std::vector<std::shared_ptr<LiveSessions>> tables;
   std::vector<NamespaceIdentity> identities;
-  RestartState restart(config, previous, *setups, labels->origins);
+  RestartState restart(config, previous, *setups, labels->origins, clock);
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     collectors.push_back(std::make_unique<CollectorThread>(
@@ -195,7 +195,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,
                           .ends_are_told = config.events.destroy,
-                          .pulse = *guard ? &(*guard)->pulse(i) : nullptr},
+                          .pulse = *guard ? &(*guard)->pulse(i) : nullptr,
+                          .nothing_before = config.ledger.empty()},
         conditions_of(config), *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));

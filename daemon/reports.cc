@@ -62,6 +62,8 @@ void tell_report(const Report& report) {
       return log_error(ledger(why));
     case Kind::kUpkeepTroubleOver:
       return log_info(ledger("kept in order again"));
+    case Kind::kSegmentDeleted:
+      return log_info(ledger(why));
   }
 }
 

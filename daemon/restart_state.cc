@@ -46,18 +46,6 @@ UnixMs oldest_start(const std::vector<KernelSetup>& setups, UnixMs now) {
   return oldest;
 }
 
-// Until when the run before logged all there was. Where it did not stop in order, sessions that were open
-// then may have no record of what they moved since the last window closed.
-UnixMs logged_until(const LedgerWriter::PreviousRun& previous, const std::string& netns, UnixMs now) {
-  const Coverage* last = nullptr;
-  for (const Coverage& coverage : previous.coverage) {
-    if (coverage.netns == netns && (last == nullptr || coverage.until >= last->until)) last = &coverage;
-  }
-  if (last == nullptr) return previous.crashed ? previous.until - kSlack : previous.until;
-  if (last->whole || last->conditions.window.count() <= 0) return std::min(last->until, now);
-  return std::min(window_of(last->until, last->conditions.window), now);
-}
-
 class Gatherer {
  public:
   Gatherer(const std::vector<const Origin*>& origins, std::vector<OpenSessions>& open)
@@ -153,16 +141,39 @@ Result<std::vector<OpenSessions>> sessions_left_open(const std::string& director
   return open;
 }
 
+MissedTime missed_after(const LedgerWriter::PreviousRun& previous, const std::string& netns,
+                        const Clock& clock) {
+  const auto& claims = previous.coverage;
+  // The last one, not the latest: the clock may have been set back since another.
+  const auto last = std::find_if(claims.rbegin(), claims.rend(),
+                                 [&](const CoverageClaim& claim) { return claim.coverage.netns == netns; });
+  if (last == claims.rend())
+    return missed_since(previous.crashed ? previous.until - kSlack : previous.until, {}, clock);
+  const Coverage& coverage = last->coverage;
+  const auto window = coverage.conditions.window;
+  const bool by_window = !coverage.whole && window.count() > 0;
+  return missed_since(by_window ? window_of(coverage.until, window) : coverage.until, last->booted, clock);
+}
+
 RestartState::RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
-                           const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins)
-    : since_(setups.size()), open_(setups.size()) {
+                           const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins,
+                           const Clock& clock)
+    : missed_(setups.size()), open_(setups.size()) {
   if (!previous) return;
-  const UnixMs now = to_ms(SystemClock().now());
+  const UnixMs now = to_ms(clock.now());
   UnixMs from = oldest_start(setups, now);
   const std::vector<std::string> namespaces = watched_namespaces(config);
-  for (std::size_t i = 0; i < since_.size(); ++i) {
-    since_[i] = logged_until(*previous, namespaces[i], now);
-    from = std::min(from, *since_[i] - kUsualAge);
+  bool set_back = false;
+  for (std::size_t i = 0; i < missed_.size(); ++i) {
+    missed_[i] = missed_after(*previous, namespaces[i], clock);
+    from = std::min(from, missed_[i]->since - kUsualAge);
+    set_back = set_back || missed_[i]->by_old_clock;
+  }
+  if (set_back) {
+    log_warning(
+        "the clock was set back since the last run logged: the log has a gap record by the clock of then, "
+        "and "
+        "one by that of now");
   }
   auto left_open = sessions_left_open(config.ledger, from, origins);
   if (!left_open) {
@@ -184,7 +195,7 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
 }
 
 void RestartState::hand_to(CollectorThread& collector, std::size_t index) {
-  if (since_[index]) collector.restore(std::move(open_[index]), *since_[index]);
+  if (missed_[index]) collector.restore(std::move(open_[index]), *missed_[index]);
 }
 
 Result<void> RestartState::save(const std::string& directory, Ordinal place,

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "kernel_setup.h"
 #include "ledger/ledger_writer.h"
+#include "session/missed_time.h"
 #include "session/open_sessions.h"
 
 namespace natsession {
@@ -24,11 +25,17 @@ namespace natsession {
 [[nodiscard]] Result<std::vector<OpenSessions>> sessions_left_open(const std::string& directory, UnixMs from,
                                                                    const std::vector<const Origin*>& origins);
 
+// The time since the run before logged all there was, in namespace `netns`. Where it did not stop in order,
+// sessions that were open then may have no record of what they moved since the last window closed.
+[[nodiscard]] MissedTime missed_after(const LedgerWriter::PreviousRun& previous, const std::string& netns,
+                                      const Clock& clock);
+
 class RestartState {
  public:
   // `origins` are of the setups, in their order. Faults are told, and what they hide is done without.
   RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
-               const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins);
+               const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins,
+               const Clock& clock);
 
   // For the collector of setup `index`, before it starts.
   void hand_to(CollectorThread& collector, std::size_t index);
@@ -39,8 +46,8 @@ class RestartState {
                            const std::vector<std::unique_ptr<CollectorThread>>& collectors);
 
  private:
-  // When the gap begins, of each setup; nullopt if there was no run before.
-  std::vector<std::optional<UnixMs>> since_;
+  // Of each setup; nullopt if there was no run before.
+  std::vector<std::optional<MissedTime>> missed_;
   std::vector<OpenSessions> open_;  // of each setup
 };
 

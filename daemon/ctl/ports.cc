@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -70,13 +71,21 @@ void set_times(const PortsCommand& options, const AskedTime& time, PortQuestion&
     question.step = std::max(kShortestStep, (question.until - question.from) / kUsualPoints);
 }
 
-// Sessions that are open and silent are in no record: as of now the daemon knows them.
-void add_live(const Global& global, const PortsCommand& options, PortQuestion& question) {
-  if (question.until + std::chrono::minutes(1) < now_ms()) return;
-  if (!options.log.where.empty()) return;  // the daemon does not know all of its conditions
+bool is_of_now(UnixMs until) {
+  return until + std::chrono::minutes(1) >= now_ms();
+}
+
+// Sessions that are open and silent are in no record: as of now the daemon knows them. It is asked before the
+// ledger is looked at: what ends in between is in the records.
+std::optional<LiveLog> ask_for_live(const Global& global, const PortsCommand& options, UnixMs until) {
+  if (!is_of_now(until)) return std::nullopt;
+  if (!options.log.where.empty()) return std::nullopt;  // the daemon does not know all of its conditions
   QueryArguments arguments;
   if (!options.nat_ip.empty()) arguments.emplace_back("nat_ip", options.nat_ip);
-  LiveLog live = ask_live(global, {std::move(arguments)});
+  return ask_live(global, {std::move(arguments)});
+}
+
+void add_live(LiveLog live, PortQuestion& question) {
   if (!live.told) {
     fmt::print(
         stderr,
@@ -183,12 +192,13 @@ int run_ports(const Global& global, const PortsCommand& options) {
   if (!time) return fail("ports", time.error());
   auto question = read_ports(options);
   if (!question) return fail("ports", question.error());
+  auto live = ask_for_live(global, options, time->until);
   const auto log = LogAccess::open(global);
   if (!log) return fail("ports", log.error());
   time = within_ledger(*time, (*log)->ledger());
   if (!time) return fail("ports", time.error());
   set_times(options, *time, *question);
-  add_live(global, options, *question);
+  if (live && is_of_now(question->until)) add_live(std::move(*live), *question);
   const auto result = find_ports((*log)->ledger(), *question, (*log)->control(time->until_now));
   (*log)->end_progress();
   if (!result) return fail("ports", result.error());

@@ -1,9 +1,14 @@
 #include "base/time.h"
 
+#include <sys/timex.h>
+
 #include <array>
 #include <charconv>
+#include <ctime>
 #include <limits>
 #include <string>
+
+#include "base/files.h"
 
 namespace natsession {
 namespace {
@@ -25,6 +30,22 @@ UnixNs SystemClock::now() const {
 
 std::chrono::nanoseconds SystemClock::steady() const {
   return std::chrono::steady_clock::now().time_since_epoch();
+}
+
+BootTime SystemClock::boot() const {
+  static const std::string id = [] {
+    const auto text = read_file("/proc/sys/kernel/random/boot_id", ByteCount{64}, ErrorKind::kIo);
+    return text ? text->substr(0, text->find('\n')) : std::string();
+  }();
+  timespec time{};
+  if (::clock_gettime(CLOCK_BOOTTIME, &time) != 0) return {};
+  return {id, std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec)};
+}
+
+bool SystemClock::synchronised() const {
+  timex kernel{};  // no modes: it is only asked
+  const int state = ::adjtimex(&kernel);
+  return state >= 0 && state != TIME_ERROR && (kernel.status & STA_UNSYNC) == 0;
 }
 
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {

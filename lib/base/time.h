@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
@@ -17,6 +19,16 @@ using UnixMs = std::chrono::sys_time<std::chrono::milliseconds>;  // since 1970,
   return std::chrono::floor<std::chrono::milliseconds>(time);
 }
 
+// Time since the machine was booted, also while it slept, and which boot that was. The wall clock may be set
+// meanwhile; so it tells across a restart of the program how much time has passed.
+struct BootTime {
+  std::string id;                    // empty: not known
+  std::chrono::nanoseconds since{};  // CLOCK_BOOTTIME
+  [[nodiscard]] bool is_later_in(const BootTime& before) const {
+    return !id.empty() && id == before.id && since >= before.since;
+  }
+};
+
 // Wall-clock and steady time.
 // Threads: every implementation may be called from any thread.
 class Clock {
@@ -25,12 +37,29 @@ class Clock {
   [[nodiscard]] virtual UnixNs now() const = 0;
   [[nodiscard]] virtual std::chrono::nanoseconds steady()
       const = 0;  // never steps; only differences mean anything
+  [[nodiscard]] virtual BootTime boot() const = 0;
+  // The kernel says that a time source keeps its wall clock (NTP, PTP).
+  [[nodiscard]] virtual bool synchronised() const = 0;
 };
+
+// When the machine was booted, by the wall clock: another time where that has been set since.
+struct Booted {
+  std::string id;  // as in BootTime
+  UnixMs at;
+  friend bool operator==(const Booted&, const Booted&) = default;
+};
+[[nodiscard]] inline Booted booted(const Clock& clock) {
+  const UnixNs now = clock.now();
+  BootTime boot = clock.boot();
+  return {std::move(boot.id), to_ms(now - boot.since)};
+}
 
 class SystemClock final : public Clock {
  public:
   [[nodiscard]] UnixNs now() const override;
   [[nodiscard]] std::chrono::nanoseconds steady() const override;
+  [[nodiscard]] BootTime boot() const override;
+  [[nodiscard]] bool synchronised() const override;
 };
 
 // Reads "500ms", "2s", "10m", "24h", "30d".

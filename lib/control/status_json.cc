@@ -133,8 +133,10 @@ std::string status_json(const Status& status) {
 std::string sessions_json(const SessionsAnswer& answer) {
   Json json = Writer::write(answer);
   for (std::size_t i = 0; i < answer.sessions.size(); ++i) {
+    const SessionRecord& session = answer.sessions[i];
+    // It may be older than when it was first seen.
     json["sessions"][i]["age_seconds"] =
-        Writer::write(std::max(answer.now - answer.sessions[i].start_time, {}));
+        session.session_start ? Writer::write(std::max(answer.now - session.start_time, {})) : Json();
   }
   return dump(json);
 }

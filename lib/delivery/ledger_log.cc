@@ -1,9 +1,11 @@
 #include "delivery/ledger_log.h"
 
 #include <algorithm>
-#include <deque>
+#include <array>
 #include <filesystem>
 #include <system_error>
+
+#include "record/text_writer.h"
 
 namespace natsession {
 namespace {
@@ -13,6 +15,27 @@ constexpr std::chrono::milliseconds kProbeInterval{100};
 
 // How often it is tried whether a full disk has room again.
 constexpr std::chrono::milliseconds kTryAgain{200};
+
+std::string rfc3339(UnixMs time) {
+  std::array<char, 48> text{};
+  return {text.data(), write_rfc3339(text.data(), time)};
+}
+
+std::string deletion_text(const DeletedSegment& deleted, const LedgerSettings& settings) {
+  std::string text = "deleted " + std::filesystem::path(deleted.path).filename().string() + ", ";
+  if (deleted.records > 0) {
+    text += std::to_string(deleted.records) + " records that ended from " + rfc3339(deleted.oldest) + " to " +
+            rfc3339(deleted.newest);
+  } else {
+    text += "without records";
+  }
+  if (deleted.rule == DeletedSegment::Rule::kAge) {
+    return text + ": by age, it is kept for " + format_duration(settings.retention);
+  }
+  text += ": by size, the ledger keeps " + format_byte_count(settings.limit);
+  if (deleted.unread > 0) text += "; a sink had not read " + std::to_string(deleted.unread) + " of them";
+  return text;
+}
 
 }  // namespace
 
@@ -56,6 +79,11 @@ LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, 
       compaction_(setup.settings, context.clock),
       proved_(std::move(proved)) {
   writer_->on_written(std::move(on_written));
+  compaction_.on_deleted([this](const DeletedSegment& deleted) {
+    context_.reporter.report({.kind = Report::Kind::kSegmentDeleted,
+                              .sink = settings_.directory,
+                              .why = deletion_text(deleted, settings_)});
+  });
 }
 
 LedgerLog::~LedgerLog() = default;

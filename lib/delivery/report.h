@@ -45,6 +45,7 @@ struct Report {
     kLedgerTroubleOver,  // lasted
     kUpkeepTrouble,      // sealing or retention fails. why
     kUpkeepTroubleOver,
+    kSegmentDeleted,  // retention took it. why: what it held and by which rule
   };
   Kind kind = Kind::kTrouble;
   std::string_view sink = {};  // its name

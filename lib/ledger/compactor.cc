@@ -33,8 +33,8 @@ nanoseconds Compactor::step() {
       failure_ = fresh.error().message;
       segments_.reset();
     } else {
-      tell_time();
-      if (clean_up() || delete_one() || begin_sealing()) again = nanoseconds(0);
+      const bool knows_time = tell_time();
+      if (clean_up() || (knows_time && delete_one()) || begin_sealing()) again = nanoseconds(0);
     }
   }
   publish();
@@ -125,12 +125,14 @@ bool Compactor::delete_one() {
     if (!too_large && !(is_expired(entry) && all_read)) continue;
     std::uint64_t lost = 0;
     if (!all_read) lost = std::min(entry.bounds.records, end - std::max(*unread, entry.name.first));
-    return remove(entry, lost);
+    return remove(entry,
+                  is_expired(entry) && all_read ? DeletedSegment::Rule::kAge : DeletedSegment::Rule::kSize,
+                  lost);
   }
   return false;
 }
 
-bool Compactor::remove(const SegmentEntry& entry, std::uint64_t unread) {
+bool Compactor::remove(const SegmentEntry& entry, DeletedSegment::Rule rule, std::uint64_t unread) {
   const LedgerDirectory& directory = segments_->directory();
   auto removed = directory.remove(entry.name.text());
   if (!removed) {
@@ -140,31 +142,51 @@ bool Compactor::remove(const SegmentEntry& entry, std::uint64_t unread) {
   ++deleted_segments_;
   deleted_unread_ += unread;
   troubles_.erase(entry.name.first);
+  DeletedSegment deleted{.rule = rule,
+                         .path = directory.path_of(entry.name.text()),
+                         .bytes = entry.bytes,
+                         .records = entry.bounds.records,
+                         .oldest = {},
+                         .newest = {},
+                         .unread = unread};
+  if (entry.bounds.records > 0) {
+    deleted.oldest = entry.bounds.min_end;
+    deleted.newest = entry.bounds.max_end;
+  }
+  if (on_deleted_) on_deleted_(deleted);
   if (auto fresh = segments_->refresh(); !fresh) failure_ = fresh.error().message;
   return true;
 }
 
-void Compactor::tell_time() {
-  const UnixMs wall = to_ms(clock_.now());
+// False where that is not known: nothing is to be deleted then.
+bool Compactor::tell_time() {
   const auto& entries = segments_->entries();
   if (!age_clock_) {
-    age_clock_.emplace();
-    UnixMs known = UnixMs::min();
+    std::optional<UnixMs> known;
     for (const SegmentEntry& entry : entries) {
-      if (entry.bounds.records > 0) known = std::max(known, entry.bounds.max_end);
+      if (entry.bounds.records > 0) known = std::min(known.value_or(UnixMs::max()), entry.bounds.min_end);
     }
-    if (known != UnixMs::min()) age_clock_->begin(std::min(known, wall), clock_.steady());
+    auto opened = AgeClock::open(settings_.directory, known, clock_);
+    if (!opened) {
+      failure_ = opened.error().message;
+      return false;
+    }
+    age_clock_ = std::move(*opened);
   }
-  now_ = age_clock_->now(wall, clock_.steady(), settings_.retention / kToleratedPart);
-  const auto would_go = [&](const SegmentEntry& entry) {
-    return !is_expired(entry) && is_older(entry, wall);
-  };
-  held_back_ = age_clock_->doubts() && std::any_of(entries.begin(), entries.end(), would_go);
+  age_clock_->look(clock_, settings_.retention / kToleratedPart);
+  if (auto stored = age_clock_->store(settings_.directory, clock_); !stored)
+    failure_ = stored.error().message;
+  const UnixMs oldest_by_wall = to_ms(clock_.now()) - settings_.retention;
+  held_back_ = age_clock_->doubts() && settings_.retention.count() > 0 &&
+               std::any_of(entries.begin(), entries.end(), [&](const SegmentEntry& entry) {
+                 return !entry.last && newest_of(entry) < oldest_by_wall && !is_expired(entry);
+               });
+  return true;
 }
 
-bool Compactor::is_older(const SegmentEntry& entry, UnixMs now) const {
+bool Compactor::is_expired(const SegmentEntry& entry) const {
   if (settings_.retention.count() <= 0 || entry.last) return false;
-  return newest_of(entry) < now - settings_.retention;
+  return age_clock_->corrected(newest_of(entry)) < age_clock_->now() - settings_.retention;
 }
 
 // The oldest ordinal that one of the sinks has yet to read; nullopt if none of them has a cursor.
@@ -198,7 +220,8 @@ void Compactor::publish() {
     if (status.failure.empty() && held_back_) {
       status.failure =
           "ledger " + settings_.directory +
-          ": the clock went far ahead at once: nothing is deleted by it before it has stood for a day";
+          ": the clock is far ahead of the time that has passed: nothing is deleted by age before it is "
+          "synchronised, or has stood for a day";
     }
     if (!segments_) return;
     status.bytes = status.segments = status.sealed_segments = status.records = 0;

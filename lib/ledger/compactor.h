@@ -1,11 +1,12 @@
 // Compactor: what a ledger needs beside its writer: sealing (small frames of a closed segment merged into
-// full ones) and retention; by age it deletes nothing because a clock goes ahead at once (AgeClock). It
-// works step by step; a thread of low priority calls it.
+// full ones) and retention; by age it deletes nothing that a wrong clock makes look old (AgeClock). It works
+// step by step; a thread of low priority calls it.
 // Threads: one, which need not be the writer's. status() from any.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,50 +16,12 @@
 #include "base/guarded.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "ledger/age_clock.h"
 #include "ledger/ledger_settings.h"
 #include "ledger/segment_list.h"
 #include "ledger/segment_sealer.h"
 
 namespace natsession {
-
-// AgeClock: the time that the age of records is measured by: the wall clock, but not one that has just gone
-// far ahead. A clock that is set wrong for an hour must not make retention delete the whole ledger: what is
-// ahead of the time that has passed counts only when it has stood for a day. What is set back counts at once:
-// it deletes less.
-class AgeClock {
- public:
-  static constexpr std::chrono::hours kDoubt{24};
-
-  // `known`: a time that has been reached, whatever the clock says: of the newest record. To be called once,
-  // before now(). Without it the clock is believed as it is found.
-  void begin(UnixMs known, std::chrono::nanoseconds steady) { trusted_ = {known, steady}; }
-
-  // To be called often. The wall clock may be `tolerance` ahead of what has passed since the last call.
-  [[nodiscard]] UnixMs now(UnixMs wall, std::chrono::nanoseconds steady,
-                           std::chrono::milliseconds tolerance) {
-    if (!trusted_) trusted_ = {wall, steady};
-    const UnixMs expected =
-        trusted_->wall + std::chrono::floor<std::chrono::milliseconds>(steady - trusted_->steady);
-    if (wall - expected > tolerance) {
-      if (!ahead_since_) ahead_since_ = steady;
-      if (steady - *ahead_since_ < kDoubt) return expected;
-    }
-    ahead_since_.reset();
-    trusted_ = {wall, steady};
-    return wall;
-  }
-
-  // Whether the last now() was another time than the wall clock's.
-  [[nodiscard]] bool doubts() const { return ahead_since_.has_value(); }
-
- private:
-  struct Moment {
-    UnixMs wall;
-    std::chrono::nanoseconds steady;
-  };
-  std::optional<Moment> trusted_;
-  std::optional<std::chrono::nanoseconds> ahead_since_;  // steady
-};
 
 struct LedgerStatus {
   std::uint64_t bytes = 0;  // of all segments on disk
@@ -72,12 +35,26 @@ struct LedgerStatus {
   std::string failure;                       // of the last step; empty when it went well
 };
 
+// A segment that retention took.
+struct DeletedSegment {
+  enum class Rule { kAge, kSize };
+  Rule rule = Rule::kAge;
+  std::string path;
+  std::uint64_t bytes = 0;
+  std::uint64_t records = 0;
+  UnixMs oldest, newest;     // when its records ended; the epoch without any
+  std::uint64_t unread = 0;  // records that a sink had not read yet
+};
+
 class Compactor {
  public:
   Compactor(LedgerSettings settings, const Clock& clock) : settings_(std::move(settings)), clock_(clock) {}
 
   // The sinks whose cursors hold segments back. A cursor of another name is an old sink's: it holds nothing.
   void set_sinks(std::vector<std::string> names) { sinks_ = std::move(names); }
+
+  // Called from step() for each.
+  void on_deleted(std::function<void(const DeletedSegment&)> call) { on_deleted_ = std::move(call); }
 
   // One small piece of work: at most one segment deleted or some frames sealed. Returns when to come again:
   // at once (zero) while there is more.
@@ -93,10 +70,9 @@ class Compactor {
   std::chrono::nanoseconds seal_on();
   bool delete_one();
   bool begin_sealing();
-  bool remove(const SegmentEntry& entry, std::uint64_t unread);
-  void tell_time();
-  [[nodiscard]] bool is_older(const SegmentEntry& entry, UnixMs now) const;
-  [[nodiscard]] bool is_expired(const SegmentEntry& entry) const { return is_older(entry, now_); }
+  bool remove(const SegmentEntry& entry, DeletedSegment::Rule rule, std::uint64_t unread);
+  bool tell_time();
+  [[nodiscard]] bool is_expired(const SegmentEntry& entry) const;
   [[nodiscard]] std::optional<Ordinal> first_unread() const;
   [[nodiscard]] bool is_in_trouble(Ordinal segment) const;
   void trouble(Ordinal segment, const Error& error);
@@ -105,9 +81,9 @@ class Compactor {
   const LedgerSettings settings_;
   const Clock& clock_;
   std::vector<std::string> sinks_;
+  std::function<void(const DeletedSegment&)> on_deleted_;
   std::optional<SegmentList> segments_;
   std::optional<AgeClock> age_clock_;
-  UnixMs now_;              // as age is measured
   bool held_back_ = false;  // something would be deleted now if the clock were believed
   bool clean_ = false;
   std::unique_ptr<SegmentSealer> sealer_;

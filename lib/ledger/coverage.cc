@@ -1,14 +1,15 @@
 // The file, in FORMAT.md's words:
 //   coverage = *span
 //   span     = slot slot        ; 512 bytes each: a sector, so that a write is whole or not there
-//   slot     = magic version length required generation end from until flags window netns_length netns zeros
-//   checksum
+//   slot     = magic version length required generation end from until flags window netns_length netns booted
+//           boot checksum
 #include "ledger/coverage.h"
 
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 
 #include <fcntl.h>
@@ -32,6 +33,10 @@ constexpr std::size_t kClaimUntilAt = 40;
 constexpr std::size_t kClaimFlagsAt = 48;
 constexpr std::size_t kClaimWindowAt = 52;
 constexpr std::size_t kClaimNetnsAt = 56;
+constexpr std::size_t kClaimBootedAt = 464;
+constexpr std::size_t kClaimBootAt = 472;  // 36 bytes, up to the checksum
+constexpr std::size_t kMaxBoot = kSlotChecksumAt - kClaimBootAt;
+constexpr std::size_t kMaxNetns = kClaimBootedAt - kClaimNetnsAt - sizeof(std::uint16_t);
 
 // flags
 constexpr std::uint32_t kWholeFlag = 1;
@@ -54,7 +59,10 @@ SlotBytes encode_claim(const CoverageClaim& claim, std::uint64_t generation) {
          (coverage.whole ? kWholeFlag : 0) | std::uint32_t{conditions.events} << kEventsShift |
              std::uint32_t{conditions.nat} << kNatShift | std::uint32_t{conditions.records} << kRecordsShift);
   put_le(bytes, kClaimWindowAt, static_cast<std::uint32_t>(conditions.window.count()));
-  put_slot_text(bytes, kClaimNetnsAt, coverage.netns);
+  put_slot_text(bytes, kClaimNetnsAt, std::string_view(coverage.netns).substr(0, kMaxNetns));
+  put_time(bytes, kClaimBootedAt, claim.booted.at);
+  std::memcpy(bytes.data() + kClaimBootAt, claim.booted.id.data(),
+              std::min(claim.booted.id.size(), kMaxBoot));
   seal_slot(bytes);
   return bytes;
 }
@@ -75,7 +83,10 @@ std::optional<CoverageClaim> decode_claim(const SlotBytes& bytes) {
                          std::chrono::milliseconds(get_le<std::uint32_t>(bytes, kClaimWindowAt))};
   auto netns = slot_text(bytes, kClaimNetnsAt);
   if (!netns || coverage.until < coverage.from) return std::nullopt;
-  coverage.netns = std::move(*netns);
+  coverage.netns = netns->substr(0, kMaxNetns);
+  claim.booted.at = get_time(bytes, kClaimBootedAt);
+  const auto* const boot = reinterpret_cast<const char*>(bytes.data()) + kClaimBootAt;
+  claim.booted.id.assign(boot, ::strnlen(boot, kMaxBoot));
   return claim;
 }
 
@@ -145,7 +156,7 @@ Result<CoverageFile> CoverageFile::open(const std::string& directory, Ordinal en
     kept.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     kept.append(kSlotBytes, '\0');
     ++file.count_;
-    file.before_.push_back(std::move(claim.coverage));
+    file.before_.push_back(std::move(claim));
   }
   const std::array<std::string_view, 1> parts{kept};
   if (auto replaced = replace_file(directory, std::string(kCoverageName), parts); !replaced)
@@ -158,14 +169,14 @@ Result<CoverageFile> CoverageFile::open(const std::string& directory, Ordinal en
   return file;
 }
 
-Result<void> CoverageFile::store(std::span<const Coverage> proved, Ordinal end) {
+Result<void> CoverageFile::store(std::span<const Coverage> proved, Ordinal end, const Booted& booted) {
   for (const Coverage& coverage : proved) {
     auto place = std::find_if(going_on_.begin(), going_on_.end(),
                               [&](const Place& known) { return known.netns == coverage.netns; });
     if (place == going_on_.end()) place = going_on_.insert(place, {coverage.netns, UnixMs::min(), 0, 0});
     if (place->from != coverage.from) *place = {coverage.netns, coverage.from, 0, count_++};
     ++place->generation;
-    const SlotBytes bytes = encode_claim({coverage, end}, place->generation);
+    const SlotBytes bytes = encode_claim({coverage, end, booted}, place->generation);
     const std::size_t at = place->index * kSpanBytes + (place->generation % 2 == 1 ? 0 : kSlotBytes);
     if (auto written = write_at(fd_.get(), bytes, at, path_of(directory_)); !written) return written;
   }

@@ -41,6 +41,8 @@ struct Coverage {
 struct CoverageClaim {
   Coverage coverage;
   Ordinal end = 0;  // it is proved by the records below
+  Booted booted;    // by the clock that `until` is of
+  friend bool operator==(const CoverageClaim&, const CoverageClaim&) = default;
 };
 using CoverageSpan = std::vector<CoverageClaim>;  // the newer first; one at least
 
@@ -57,13 +59,13 @@ class CoverageFile {
   // Errors: kUnavailable if a newer program wrote it; kPermission, kIo.
   [[nodiscard]] static Result<CoverageFile> open(const std::string& directory, Ordinal end, UnixMs oldest);
 
-  // What was in it when it was opened.
-  [[nodiscard]] const std::vector<Coverage>& before() const { return before_; }
+  // What was in it when it was opened, in the order in which it began.
+  [[nodiscard]] const std::vector<CoverageClaim>& before() const { return before_; }
 
   // Proved by the records below `end`, which are in the ledger. One whose namespace and beginning are known
   // goes on; another is a new one. Not flushed: what a fall of the machine takes is not claimed.
   // Errors: kIo with the path.
-  Result<void> store(std::span<const Coverage> proved, Ordinal end);
+  Result<void> store(std::span<const Coverage> proved, Ordinal end, const Booted& booted);
 
  private:
   struct Place {
@@ -75,7 +77,7 @@ class CoverageFile {
 
   std::string directory_;
   UniqueFd fd_;
-  std::vector<Coverage> before_;
+  std::vector<CoverageClaim> before_;
   std::vector<Place> going_on_;
   std::size_t count_ = 0;  // in the file
 };

@@ -110,7 +110,7 @@ Result<void> LedgerWriter::open_coverage() {
 
 void LedgerWriter::prove(std::vector<Coverage> proved, bool all, bool urgent) {
   proving_ = true;
-  claim_ = Claim{std::move(proved), all, urgent, written_ + pending_.size()};
+  claim_ = Claim{std::move(proved), all, urgent, written_ + pending_.size(), booted(clock_)};
   if (urgent) static_cast<void>(sync());
   claim();
 }
@@ -128,7 +128,7 @@ void LedgerWriter::claim() {
   if (!on_disk || !failure_.empty()) return;
   const nanoseconds now = clock_.steady();
   if (!claim_->urgent && appended_ == claimed_ && now < next_claim()) return;
-  if (!coverage_->store(claim_->proved, written_)) return;  // not claimed; it is tried again
+  if (!coverage_->store(claim_->proved, written_, claim_->booted)) return;  // not claimed; it is tried again
   claimed_ = appended_;
   claimed_at_ = now;
   proved_until_.reset();

@@ -82,7 +82,7 @@ class LedgerWriter {
   struct PreviousRun {
     UnixMs until;          // until when it proved to have recorded all; else when the newest record ended
     bool crashed = false;  // it did not close the ledger in order: what was in its memory is lost
-    std::vector<Coverage> coverage;  // what it and those before it proved
+    std::vector<CoverageClaim> coverage;  // what it and those before it proved, in that order
   };
   [[nodiscard]] std::optional<PreviousRun> previous_run() const { return previous_run_; }
 
@@ -126,6 +126,7 @@ class LedgerWriter {
     bool all = false;
     bool urgent = false;
     Ordinal end = 0;
+    Booted booted;
   };
 
   // A group of frames that is encoded and not yet written: of the oldest pending records.

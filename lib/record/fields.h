@@ -76,7 +76,7 @@ enum class FieldGroup : std::uint8_t {
 };
 
 // Which records a field has a value in, beyond what its type says (an unknown Count, an empty word).
-enum class Has : std::uint8_t { kAlways, kUnlessZero, kOrigDst, kGap };
+enum class Has : std::uint8_t { kAlways, kUnlessZero, kOrigDst, kGap, kStart };
 
 // How the ledger has a field; the column's number is in frame_layout.h and in ledger/FORMAT.md.
 enum class Stored : std::uint8_t {
@@ -147,7 +147,7 @@ inline constexpr std::tuple kRows{
     FieldRow<&R::pkts_from_pub>{Field::kPktsFromPub, "pkts_from_pub", kCloud, 0, kCounts, 19},
     FieldRow<&R::bytes_from_vpc>{Field::kBytesFromVpc, "bytes_from_vpc", kCloud, 0, kCounts, 20},
     FieldRow<&R::pkts_from_vpc>{Field::kPktsFromVpc, "pkts_from_vpc", kCloud, 0, kCounts, 18},
-    FieldRow<&R::start_time>{Field::kStartTime, "start_time", kCloud, kInGap, kTimes, 14},
+    FieldRow<&R::start_time, Has::kStart>{Field::kStartTime, "start_time", kCloud, kInGap, kTimes, 14},
     FieldRow<&R::end_time>{Field::kEndTime, "end_time", kCloud, kInGap, kTimes, 13},
     FieldRow<&R::event>{Field::kEvent, "event", kExtra, kInGap | kGroups, kSmall, 11},
     FieldRow<session_id>{Field::kSessionId, "session_id", kExtra, kOfSession | kGroups, kRecord},
@@ -189,6 +189,8 @@ constexpr decltype(auto) field_value(const SessionRecord& record) {
     return when(record.has_orig_dst);
   } else if constexpr (Described::kHas == Has::kGap) {
     return when(record.event == RecordEvent::kGap);
+  } else if constexpr (Described::kHas == Has::kStart) {
+    return when(record.event != RecordEvent::kGap || record.start_time != kUnknownStart);
   } else {
     return std::invoke(Described::kMember, record);
   }

@@ -84,7 +84,7 @@ std::string_view to_string(RecordEvent event) {
 }
 std::string_view to_string(RecordReason reason) {
   return word_at<RecordReason>({"", "destroyed", "vanished", "overrun", "table_guard", "stopped",
-                                "sink_stalled", "ledger_full", "damaged", "events_off"},
+                                "sink_stalled", "ledger_full", "damaged", "events_off", "started"},
                                reason);
 }
 std::string_view to_string(TcpState state) {

@@ -49,6 +49,7 @@ enum class RecordReason : std::uint8_t {
   kLedgerFull,   // gap: retention deleted records that this sink had not read yet
   kDamaged,      // gap: records in the ledger cannot be read any more
   kEventsOff,    // gap: the kernel was told to send no events (nf_conntrack_events = 0)
+  kStarted,      // gap: the logger began, and has no ledger that tells of the time before
 };
 
 // nf_conntrack's enum tcp_conntrack. kNone is also: not TCP, or not known.
@@ -72,12 +73,15 @@ inline constexpr Word kLast{};
 template <>
 inline constexpr RecordEvent kLast<RecordEvent> = RecordEvent::kGap;
 template <>
-inline constexpr RecordReason kLast<RecordReason> = RecordReason::kEventsOff;
+inline constexpr RecordReason kLast<RecordReason> = RecordReason::kStarted;
 template <>
 inline constexpr TcpState kLast<TcpState> = TcpState::kSynSent2;
 [[nodiscard]] std::string_view to_string(RecordEvent event);
 [[nodiscard]] std::string_view to_string(RecordReason reason);
 [[nodiscard]] std::string_view to_string(TcpState state);
+
+// start_time of a gap whose beginning nobody knows.
+inline constexpr UnixMs kUnknownStart = UnixMs::min();
 
 struct SessionRecord {
   const Origin* origin = nullptr;  // never null in a record that is handed on
@@ -97,7 +101,7 @@ struct SessionRecord {
   Count bytes_from_vpc;
   Count pkts_from_vpc;
 
-  UnixMs start_time;  // of this slice; start_time <= end_time
+  UnixMs start_time;  // of this slice; start_time <= end_time; or kUnknownStart
   UnixMs end_time;
   std::optional<UnixMs> session_start;
 

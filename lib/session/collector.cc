@@ -46,6 +46,7 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       pulse_(settings.pulse),
       complete_until_(to_ms(clock.now())),
       ends_are_told_(settings.ends_are_told),
+      start_untold_(settings.nothing_before),
       sent_until_(complete_until_) {
   want_pass({.close = {}, .final = false, .initial = true});
 }
@@ -120,6 +121,7 @@ Result<Collector::Pace> Collector::turn() {
   advance_pass(received->drained);
   if (stopping_ && step_ == Step::kNone && !wanted_) {
     tell_gap(to_ms(now), true);
+    tell_start();
     ended_whole_ = whole_;
     return Pace::kDone;
   }
@@ -286,6 +288,7 @@ void Collector::pass_over() {
   pass_ended_ = clock_.steady();
   if (whole_) {
     shown_until_ = pass_began_at_;
+    tell_start();
     if (counters_.passes > trusted_after_ && (sends_again_ || !(silent_ || covered_from_))) cover_on();
   }
   if (!losses_open_) return;
@@ -293,6 +296,13 @@ void Collector::pass_over() {
   // After a loss that does not wait for the window.
   losses_open_ = !whole_ || delayed_;
   if (losses_open_) want_reconciliation(pass_ended_);
+}
+
+// Until a whole dump has shown what was there, sessions may have been that nobody will hear of.
+void Collector::tell_start() {
+  if (!start_untold_) return;
+  start_untold_ = false;
+  tracker_.emit_gap(kUnknownStart, to_ms(clock_.now()), RecordReason::kStarted, Count());
 }
 
 // Every session is known: by its event, or by the dump that is over now.

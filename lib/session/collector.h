@@ -18,7 +18,8 @@ struct CollectorSettings {
   ReliableMode reliable = ReliableMode::kAuto;
   unsigned guard_percent = kDefaultGuardPercent;  // of nf_conntrack_max
   bool ends_are_told = true;                      // DESTROY is subscribed to
-  Pulse* pulse = nullptr;  // shared with a guard outside of this process, if there is one; outlives it
+  Pulse* pulse = nullptr;       // shared with a guard outside of this process, if there is one; outlives it
+  bool nothing_before = false;  // no log tells of the time before: a gap is to say so
 };
 
 class Collector {
@@ -78,6 +79,7 @@ class Collector {
   void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);
   void cover_on();
+  void tell_start();
   void report_coverage(CollectorReport& report) const;
   void begin_dump();
   void pass_over();
@@ -115,6 +117,7 @@ class Collector {
   std::chrono::nanoseconds missed_at_ = std::chrono::hours(-1);  // when events last did not fit
   UnixMs complete_until_{};  // until then nothing can be missing: the queue was empty, nothing was delayed
   const bool ends_are_told_;
+  bool start_untold_;  // that nothing is known of the time before
   std::chrono::nanoseconds events_looked_at_ = std::chrono::hours(-1);
   UnixMs sent_until_;                   // when the kernel was last seen to send events for new flows
   bool silent_ = false;                 // it did not since, and no dump has yet shown what began meanwhile

@@ -1,5 +1,7 @@
 #include "session/open_sessions.h"
 
+#include "session/session.h"
+
 namespace natsession {
 namespace {
 
@@ -9,6 +11,11 @@ std::uint64_t flow_of(const SessionRecord& record) {
   flow.seq = 0;
   flow.event = RecordEvent::kInterim;
   return derive_session_id(flow);
+}
+
+// A record may carry the time at which NEW was received; the kernel's own stamp is a little before that.
+bool began_together(const std::optional<UnixMs>& one, const std::optional<UnixMs>& other) {
+  return one && other && *one <= *other + kStampSlack && *other <= *one + kStampSlack;
 }
 
 // What is unknown in an interim record may have been zeroed: then the sum is not what the kernel shows.
@@ -54,20 +61,32 @@ void OpenSessions::add_total(const SessionRecord& total) {
   kept.vpc_id = {};
 }
 
-std::optional<SessionRecord> OpenSessions::take(
-    const SessionRecord& record, const std::function<bool(const SessionRecord& total)>& accept) {
+std::optional<SessionRecord> OpenSessions::take(const SessionRecord& record) {
   const auto found = sessions_.find(flow_of(record));
-  if (found == sessions_.end() || !accept(found->second)) return std::nullopt;
+  if (found == sessions_.end()) return std::nullopt;
   const SessionRecord taken = found->second;
+  const bool both_unknown = !taken.session_start && !record.session_start;
+  if (!both_unknown && !began_together(taken.session_start, record.session_start)) return std::nullopt;
   sessions_.erase(found);
   return taken;
 }
 
 std::optional<SessionRecord> OpenSessions::take_any() {
   if (sessions_.empty()) return std::nullopt;
-  const SessionRecord taken = sessions_.begin()->second;
-  sessions_.erase(sessions_.begin());
+  const auto any = sessions_.begin();
+  const SessionRecord taken = any->second;
+  if (over_.size() < kOverLimit) over_[any->first] = taken.session_start;
+  sessions_.erase(any);
   return taken;
+}
+
+bool OpenSessions::is_over(const SessionRecord& record) {
+  const auto found = over_.find(flow_of(record));
+  if (found == over_.end()) return false;
+  // Without a stamp it is: of a later session on the same ports there would have been a NEW.
+  if (record.session_start && !began_together(found->second, record.session_start)) return false;
+  over_.erase(found);
+  return true;
 }
 
 }  // namespace natsession

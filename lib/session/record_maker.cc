@@ -167,16 +167,14 @@ void RecordMaker::gap(UnixMs start, UnixMs end, RecordReason reason, Count lost)
 }
 
 template <typename Family>
+bool RecordMaker::is_over(const Session<Family>& session, OpenSessions& open) const {
+  return open.any_over() && open.is_over(describe(session));
+}
+
+template <typename Family>
 void RecordMaker::adopt(Session<Family>& session, OpenSessions& open) {
   using S = Session<Family>;
-  const SessionRecord now = describe(session);
-  // A record may carry the time at which NEW was received; the kernel's own stamp is a little before that.
-  const auto same_start = [&](const SessionRecord& known) {
-    const auto& told = known.session_start;
-    if (!told || !now.session_start) return told.has_value() == now.session_start.has_value();
-    return *now.session_start <= *told + kStampSlack && *told <= *now.session_start + kStampSlack;
-  };
-  const auto known = open.take(now, same_start);
+  const auto known = open.take(describe(session));
   if (!known) return;
   if (known->session_start && *known->session_start != session.begin) {
     session.begin = *known->session_start;
@@ -252,6 +250,8 @@ std::uint32_t RecordMaker::add_history(const History& history) {
   return index;
 }
 
+template bool RecordMaker::is_over(const Session<V4>&, OpenSessions&) const;
+template bool RecordMaker::is_over(const Session<V6>&, OpenSessions&) const;
 template void RecordMaker::adopt(Session<V4>&, OpenSessions&);
 template void RecordMaker::adopt(Session<V6>&, OpenSessions&);
 template std::optional<SessionRecord> RecordMaker::total(const Session<V4>&) const;

@@ -17,10 +17,6 @@
 
 namespace natsession {
 
-// A start from an event is its receipt, at most this much behind the kernel's own stamp for the same session.
-// (The stamp can only be later when it is another session's.)
-inline constexpr std::chrono::seconds kStampSlack{1};
-
 class RecordMaker {
  public:
   // `origin` outlives every record: it is interned (record/labels.h).
@@ -48,6 +44,9 @@ class RecordMaker {
   // The session is one that the log of an earlier run knows, if it is among `open`: it goes on from there.
   template <typename Family>
   void adopt(Session<Family>& session, OpenSessions& open);
+  // Whether it is one that vanished() was told of: its DESTROY has come after all.
+  template <typename Family>
+  [[nodiscard]] bool is_over(const Session<Family>& session, OpenSessions& open) const;
   // A session of an earlier run that is not there any more.
   void vanished(const SessionRecord& total, UnixMs end);
   // `total` with the origin and vpc_id that records have now.

@@ -7,6 +7,10 @@
 
 namespace natsession {
 
+// A start from an event is its receipt, at most this much behind the kernel's own stamp for the same session.
+// (The stamp can only be later when it is another session's.)
+inline constexpr std::chrono::seconds kStampSlack{1};
+
 // What has been reported of a session already. Stands apart: most sessions end within their first window.
 struct History {
   Counters original;  // reported so far

@@ -200,12 +200,16 @@ void Tracker::handle_destroy(const ConntrackEvent& event, const FlowKey<Family>&
     return;
   }
 
-  ++counters_.destroys_unseen;
   Session<Family> unseen{};
   unseen.key = key;
   unseen.history = Slab<History>::kNone;
   unseen.begin = end;
   learn(unseen, event);
+  if (maker_.is_over(unseen, open_before_)) {
+    ++counters_.late_destroys;
+    return;
+  }
+  ++counters_.destroys_unseen;
   if (!open_before_.empty()) maker_.adopt(unseen, open_before_);
   maker_.end(unseen, &event, RecordReason::kDestroyed, end);
 }

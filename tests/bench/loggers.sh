@@ -163,7 +163,7 @@ stop_logger() {
     natsessiond:*)
       logged=$(distinct_ends "$logger_out")
       twice=$(($(lines_with '"event":"end"' "$logger_out") - logged))
-      gaps=$(lines_with '"event":"gap"' "$logger_out")
+      gaps=$(($(lines_with '"event":"gap"' "$logger_out") - $(lines_with '"reason":"started"' "$logger_out")))
       ;;
     ulogd2:*) logged=$(lines_with '"ct.event"' "$logger_out") ;;
     conntrack:*) logged=$(lines_with '[DESTROY]' "$logger_out") ;;

@@ -93,7 +93,7 @@ echo "$sessions sessions, $rate a second, for $seconds s, through a ledger to th
 printf '\n%-10s %12s %12s %10s\n' sink "end records" sessions gaps
 for name in file syslog http; do
   read -r all distinct <<<"$(count_ends "$dir/$name.out")"
-  gaps=$(grep -cE 'event(":|=)"gap"' "$dir/$name.out" || true)
+  gaps=$(grep -E 'event(":|=)"?gap' "$dir/$name.out" | grep -vcE 'reason(":|=)"?started' || true)
   printf '%-10s %12d %12d %10d\n' $name "$all" "$distinct" "$gaps"
   [ "$all" = "$sessions" ] && [ "$distinct" = "$sessions" ] && [ "$gaps" = 0 ] || missed=$((missed + 1))
 done

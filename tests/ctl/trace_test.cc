@@ -373,7 +373,8 @@ TEST_CASE_METHOD(Listed, "two customers with one private address are told apart 
   CHECK(lines[1].find(",blue,7,gw-1,blue,2026-11-21T12:19:30.000Z,") != std::string::npos);
   CHECK(lines[2].find(",blue,,gw-1,,unknown,2026-11-21T12:19:30.000Z,") != std::string::npos);
   const std::string text = trace_text({sample_question(), ""}, result.answers[0], {}, /*colours=*/false);
-  CHECK(text.find("10.0.0.5, port 51234; vpc blue, zone 7, instance gw-1, network\n            namespace blue\n") !=
+  CHECK(text.find(
+            "10.0.0.5, port 51234; vpc blue, zone 7, instance gw-1, network\n            namespace blue\n") !=
         std::string::npos);
   CHECK(text.find("unknown, first record 2026-11-21 12:19:30.000 UTC") != std::string::npos);
 }

@@ -22,5 +22,46 @@ TEST_CASE("a clock that is set back between two frames does not make the session
   CHECK(left_open->at(0).size() == 1);
 }
 
+// The run before covered [0 s, 1000 s] and then, after another start, what `last` says; the clock is set by
+// `step` and a minute passes.
+MissedTime missed_over(std::chrono::seconds step, const Coverage& last) {
+  LedgerFixture ledger;
+  const auto prove = [&](const Coverage& coverage) {
+    ledger.frame(1, 1);
+    ledger.writer->prove({coverage}, true, true);
+  };
+  ledger.clock.advance(std::chrono::hours(1));
+  ledger.clock.step_to(UnixNs(std::chrono::seconds(1000)));
+  prove({"", at_second(0), at_second(1000), false, {7, 0, 0, std::chrono::seconds(60)}});
+  ledger.clock.step_to(UnixNs(last.until));
+  prove(last);
+  ledger.clock.step_to(UnixNs(last.until + step));
+  ledger.clock.advance(std::chrono::seconds(60));
+  ledger.reopen();
+  return missed_after(ledger.writer->previous_run().value(), "", ledger.clock);
+}
+
+TEST_CASE("the gap over a restart is as long as the time that has passed, whatever the clock says",
+          "[daemon][restart]") {
+  // This one began after the clock had been set back: it is the last all the same.
+  Coverage last{"", at_second(500), at_second(610), false, {7, 0, 0, std::chrono::seconds(60)}};
+  SECTION("after a kill, since the window before") {
+    const MissedTime missed = missed_over(std::chrono::seconds(-300), last);
+    CHECK(missed.since == at_second(300));
+    REQUIRE(missed.by_old_clock);
+    CHECK(missed.by_old_clock->from == at_second(600));
+    CHECK(missed.by_old_clock->until == at_second(670));
+  }
+  SECTION("after a stop, since then") {
+    last.whole = true;
+    const MissedTime missed = missed_over(std::chrono::seconds(-300), last);
+    CHECK(missed.since == at_second(310));
+    CHECK(missed.by_old_clock->from == at_second(610));
+    CHECK(missed.by_old_clock->until == at_second(670));
+    CHECK(missed_over(std::chrono::seconds(0), last).since == at_second(610));
+    CHECK_FALSE(missed_over(std::chrono::seconds(0), last).by_old_clock);
+  }
+}
+
 }  // namespace
 }  // namespace natsession::testing

@@ -119,6 +119,8 @@ class Tally:
 
     def add(self, record):
         event = record["event"]
+        if event == "gap" and record["reason"] == "started":
+            return
         if event == "gap":
             self.gaps.append(record)
         elif event == "start":

@@ -106,8 +106,9 @@ class Rsyslog:
             time, _, text = line.partition(" ")
             entry = json.loads(text)
             head = entry["head"]
-            if input_name in (None, head["input"]):
-                found.append({"time": time, "head": head, "fields": entry["rfc5424-sd"]["natsession@32473"]})
+            fields = entry["rfc5424-sd"]["natsession@32473"]
+            if input_name in (None, head["input"]) and fields.get("reason") != "started":  # as read_records()
+                found.append({"time": time, "head": head, "fields": fields})
         return found
 
     def wait_for(self, count, input_name=None):

@@ -1,12 +1,13 @@
 """Over a restart with a ledger: nothing twice, nothing missing."""
 
 import signal
+import time
 
 import ctl
 from case import LabCase, main
 from compare import by_session
-from daemon import USAGE, ends, parse, run_to_end
-from netlab import SERVER4, SERVER6
+from daemon import USAGE, ends, parse, read_records, run_to_end
+from netlab import SERVER4, SERVER6, wait_until
 
 NAMES = [f"{protocol} {server}" for protocol in ("tcp", "udp") for server in (SERVER4, SERVER6)]
 
@@ -63,6 +64,21 @@ class RestartTest(LabCase):
         self.assertEqual([r["reason"] for r in ends(records)], ["vanished"] * 4)
         self.assertEqual([len(group) for group in by_session(records).values()], [2] * 4)
 
+
+    def test_without_a_ledger_a_kill_is_told_by_the_gap_of_the_next_start(self):
+        log = self.path("log.json")
+        told = lambda: [r for r in read_records(log, starts=True) if r["event"] == "gap"]
+        first = self.start(self.lab, "--sink", "file:" + log)
+        wait_until(lambda: len(told()) == 1, "the gap of the start")
+        first.stop(signal.SIGKILL, -signal.SIGKILL)
+        self.client.session("udp", SERVER4, 7000)
+        self.lab.conntrack("-D", "-p", "udp")
+        lost = time.time()
+        second = self.start(self.lab, "--sink", "file:" + log)
+        wait_until(lambda: len(told()) == 2, "the gap of the next start")
+        second.stop()
+        self.assertEqual([(r["reason"], r["start_time"]) for r in told()], [("started", None)] * 2)
+        self.assertGreaterEqual(told()[1]["end_time"], lost)
 
     def test_a_refused_start_after_a_kill_makes_nothing_forgotten(self):
         ledger = self.path("ledger")

@@ -262,46 +262,164 @@ TEST_CASE("a clock that is set back deletes nothing", "[ledger][compactor]") {
   CHECK(read_ledger(ledger.directory()).numbers == numbers(1'000'000, 30));
 }
 
-TEST_CASE("a clock that goes ahead at once deletes nothing before it has stood for a day",
-          "[ledger][compactor]") {
-  LedgerFixture ledger;
-  for (std::uint32_t segment = 0; segment < 3; ++segment)
-    fill_segment(ledger, 1'000'000 + segment * 10, 1, 10);
-  const UnixNs right = ledger.clock.now();
-  ledger.keep();
-  ledger.clock.step_to(right + 40 * 24h);
-  // Also for a compactor that begins with the wrong time.
-  Compactor other(ledger.settings, ledger.clock);
-  const auto keep = [&] {
-    ledger.keep();
-    run_to_rest(other);
-  };
-  keep();
-  fill_segment(ledger, 5'000'000, 1, 10);  // a record of the wrong time is no witness of it
-  while (ledger.compactor->step() == std::chrono::nanoseconds(0))
-    CHECK_FALSE(ledger.compactor->status().failure.empty());
-  keep();
-  for (const Compactor* compactor : {&*ledger.compactor, &other}) {
-    CHECK(compactor->status().deleted_segments == 0);
-    CHECK(compactor->status().failure.find("the clock went far ahead") != std::string::npos);
-  }
-  SECTION("and nothing at all when it is set right again") {
-    ledger.clock.step_to(right + 2h);
-    ledger.clock.advance(24h);
+// A ledger of three good segments, of some time, whose compactor has looked at its clock; with a month of
+// retention.
+struct GoodLedger : LedgerFixture {
+  GoodLedger() {
+    for (std::uint32_t segment = 0; segment < 3; ++segment)
+      fill_segment(*this, 1'000'000 + segment * 10, 1, 10);
+    right = clock.now();
     keep();
-    CHECK(ledger.compactor->status().deleted_segments + other.status().deleted_segments == 0);
+  }
+  void restart() { compact_with(settings.retention, settings.limit); }
+  // Goes on for so long, looked at each hour.
+  void live(std::chrono::hours hours) {
+    for (; hours.count() > 0; --hours) {
+      clock.advance(1h);
+      keep();
+    }
+  }
+  [[nodiscard]] std::uint64_t deleted() const { return compactor->status().deleted_segments; }
+  UnixNs right;
+};
+
+TEST_CASE("a clock that goes far ahead deletes nothing before it has stood for a day, also over restarts",
+          "[ledger][compactor][clock]") {
+  GoodLedger ledger;
+  ledger.clock.step_to(ledger.right + 60 * 24h);
+  SECTION("when the compactor sees it go") {}
+  SECTION("when it begins with the wrong time") {
+    ledger.restart();
+  }
+  SECTION("in another boot of the machine") {
+    ledger.clock.reboot();
+    ledger.restart();
+  }
+  fill_segment(ledger, 6'200'000, 1, 10);  // a record of the wrong time is no witness of it
+  ledger.keep();
+  ledger.restart();
+  ledger.keep();
+  CHECK(ledger.deleted() == 0);
+  CHECK(ledger.compactor->status().failure.find("the clock is far ahead") != std::string::npos);
+  ledger.live(20h);
+  ledger.restart();
+  ledger.live(3h);
+  CHECK(ledger.deleted() == 0);
+  SECTION("and nothing at all when it is set right again") {
+    ledger.clock.step_to(ledger.right + 24h);
+    ledger.live(30h);
+    CHECK(ledger.deleted() == 0);
     CHECK(ledger.compactor->status().failure.empty());
-    CHECK(other.status().failure.empty());
+  }
+  SECTION("while it moves again it does not stand") {
+    ledger.clock.step_to(ledger.clock.now() + 30 * 24h);
+    ledger.live(20h);
+    CHECK(ledger.deleted() == 0);
+  }
+  SECTION("time that nobody watched does not count") {
+    ledger.clock.advance(100h);
+    ledger.clock.reboot();
+    ledger.restart();
+    ledger.keep();
+    CHECK(ledger.deleted() == 0);
   }
   SECTION("then it is right") {
-    ledger.clock.advance(22h);
-    keep();
-    CHECK(ledger.compactor->status().deleted_segments == 0);
-    ledger.clock.advance(1h);
-    keep();
-    CHECK(ledger.compactor->status().deleted_segments == 3);
+    ledger.live(3h);
     CHECK(ledger.compactor->status().failure.empty());
   }
+}
+
+TEST_CASE("a clock that stands far ahead for a day is believed, and one that is synchronised at once",
+          "[ledger][compactor][clock]") {
+  GoodLedger ledger;
+  ledger.clock.reboot();  // it was off for so long
+  ledger.clock.step_to(ledger.right + 60 * 24h);
+  ledger.restart();
+  ledger.keep();
+  CHECK(ledger.deleted() == 0);
+  SECTION("by a day") {
+    ledger.live(25h);
+  }
+  SECTION("by its source") {
+    ledger.clock.synchronise(true);
+    ledger.keep();
+  }
+  CHECK(ledger.deleted() == 3);
+  CHECK(ledger.compactor->status().failure.empty());
+}
+
+TEST_CASE("what nothing is known of a ledger's clock, its oldest record is the time that was reached",
+          "[ledger][compactor][clock]") {
+  GoodLedger ledger;
+  ledger.clock.step_to(ledger.right + 60 * 24h);
+  fill_segment(ledger, 6'200'000, 1, 10);
+  SECTION("when the file is gone") {
+    std::filesystem::remove(ledger.directory() + "/clock");
+  }
+  SECTION("when it is damaged") {
+    write_file(ledger.directory() + "/clock", "garbage");
+  }
+  ledger.restart();
+  ledger.keep();
+  CHECK(ledger.deleted() == 0);
+}
+
+TEST_CASE("what a machine recorded before its clock was set is as old as it is",
+          "[ledger][compactor][clock]") {
+  const bool synchronised = GENERATE(true, false);
+  LedgerFixture ledger;
+  const auto boot_in_1970 = [&] {
+    ledger.clock.reboot();
+    ledger.clock.step_to(UnixNs(20s));
+    ledger.clock.synchronise(false);
+    ledger.reopen();
+    ledger.compact_with(ledger.settings.retention, ledger.settings.limit);
+    ledger.keep();
+    ledger.clock.advance(2min);
+    fill_segment(ledger, 30, 1, 10);
+    ledger.keep();
+    ledger.clock.step_to(UnixNs(55 * 365 * 24h));
+    ledger.clock.synchronise(synchronised);
+    ledger.keep();
+  };
+  boot_in_1970();
+  boot_in_1970();
+  for (int hours = 0; hours < 48; ++hours) {
+    ledger.clock.advance(1h);
+    ledger.keep();
+  }
+  CHECK(ledger.compactor->status().deleted_segments == 0);
+  ledger.clock.advance(ledger.settings.retention);
+  ledger.keep();
+  CHECK(ledger.compactor->status().deleted_segments == 2);
+}
+
+TEST_CASE("each segment that retention takes is told, with its times and the rule", "[ledger][compactor]") {
+  LedgerFixture ledger;
+  for (std::uint32_t segment = 0; segment < 2; ++segment) fill_segment(ledger, segment * 10, 1, 10);
+  ledger.keep();
+  set_cursor(ledger, "sink", 14);
+  std::vector<DeletedSegment> deleted;
+  const auto watch = [&] {
+    ledger.compactor->set_sinks({"sink"});
+    ledger.compactor->on_deleted([&](const DeletedSegment& one) { deleted.push_back(one); });
+  };
+  watch();
+  ledger.clock.synchronise(true);
+  ledger.clock.advance(ledger.settings.retention);
+  ledger.keep();
+  REQUIRE(deleted.size() == 1);
+  CHECK(deleted[0].rule == DeletedSegment::Rule::kAge);
+  CHECK(deleted[0].path == ledger.path(0, true));
+  CHECK(deleted[0].records == 10);
+  CHECK(deleted[0].oldest == at_second(1));
+  CHECK(deleted[0].newest == at_second(10));
+  ledger.compact_with(ledger.settings.retention, ByteCount{1});
+  watch();
+  ledger.keep();
+  REQUIRE(deleted.size() == 2);
+  CHECK(deleted[1].rule == DeletedSegment::Rule::kSize);
+  CHECK(deleted[1].unread == 6);
 }
 
 TEST_CASE("a clock that goes ahead by a small part of the retention is believed", "[ledger][compactor]") {

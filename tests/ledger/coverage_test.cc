@@ -31,7 +31,7 @@ CoverageFile open_file(const std::string& directory, UnixMs oldest = UnixMs::min
 }
 
 void store(CoverageFile& file, const Coverage& coverage, Ordinal end) {
-  REQUIRE(file.store({&coverage, 1}, end));
+  REQUIRE(file.store({&coverage, 1}, end, {}));
 }
 
 TEST_CASE("what was proved last is what counts, for each namespace and each beginning",
@@ -123,8 +123,8 @@ TEST_CASE("what is older than the oldest record is forgotten when the ledger is 
     store(file, covered(20, 30), 0);
   }
   const CoverageFile file = open_file(path, at_second(25));
-  CHECK(file.before() == std::vector<Coverage>{covered(20, 30)});
-  CHECK(proved(path) == file.before());
+  CHECK(file.before() == std::vector<CoverageClaim>{{covered(20, 30), 0, {}}});
+  CHECK(proved(path) == std::vector<Coverage>{covered(20, 30)});
 }
 
 TEST_CASE("a claim rests on its records also after the ledger was opened again", "[ledger][coverage]") {
@@ -204,7 +204,8 @@ TEST_CASE("the next run knows what was proved", "[ledger][coverage]") {
   ledger.writer->prove({covered(0, 10)}, true, true);
   ledger.reopen();
   REQUIRE(ledger.writer->previous_run());
-  CHECK(ledger.writer->previous_run()->coverage == std::vector<Coverage>{covered(0, 10)});
+  CHECK(ledger.writer->previous_run()->coverage ==
+        std::vector<CoverageClaim>{{covered(0, 10), 5, {"boot 1", to_ms(UnixNs(kTestStart))}}});
 }
 
 TEST_CASE("a ledger proves nothing of records that were deleted", "[ledger][coverage]") {

@@ -19,6 +19,8 @@ class SharedClock final : public Clock {
   [[nodiscard]] std::chrono::nanoseconds steady() const override {
     return std::chrono::nanoseconds(now_ns.load());
   }
+  [[nodiscard]] BootTime boot() const override { return {}; }
+  [[nodiscard]] bool synchronised() const override { return true; }
   std::atomic<std::int64_t> now_ns = 1'000'000'000'000'000;
 };
 

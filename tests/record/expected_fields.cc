@@ -100,7 +100,8 @@ std::vector<JsonMember> expected_fields(const SessionRecord& record, TimeFormat 
   members.number_if(!gap && record.pkts_from_pub.known(), "pkts_from_pub", record.pkts_from_pub.value());
   members.number_if(!gap && record.bytes_from_vpc.known(), "bytes_from_vpc", record.bytes_from_vpc.value());
   members.number_if(!gap && record.pkts_from_vpc.known(), "pkts_from_vpc", record.pkts_from_vpc.value());
-  members.time("start_time", record.start_time, time_format);
+  const bool unknown_start = gap && record.start_time == UnixMs::min();
+  members.time("start_time", unknown_start ? std::nullopt : std::optional(record.start_time), time_format);
   members.time("end_time", record.end_time, time_format);
   members.text("event", std::string(to_string(record.event)));
   members.text_if(!gap, "session_id", hex64(record.session_id));

@@ -57,6 +57,7 @@ TEST_CASE("events, reasons and TCP states have the names of the specification an
   CHECK(to_string(RecordReason::kSinkStalled) == "sink_stalled");
   CHECK(to_string(RecordReason::kLedgerFull) == "ledger_full");
   CHECK(to_string(RecordReason::kDamaged) == "damaged");
+  CHECK(to_string(RecordReason::kStarted) == "started");
 
   // Oracle: tcp_conntrack_names in net/netfilter/nf_conntrack_proto_tcp.c.
   CHECK(to_string(TcpState::kNone).empty());

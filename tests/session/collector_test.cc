@@ -15,9 +15,12 @@ using namespace testing;  // NOLINT: a test's language
 using Pace = Collector::Pace;
 
 struct CollectorFixture : TrackerFixture {
-  explicit CollectorFixture(ReliableMode mode = ReliableMode::kAuto)
+  explicit CollectorFixture(ReliableMode mode = ReliableMode::kAuto, bool nothing_before = false)
       : collector(source, tracker, output, clock,
-                  {.window = std::chrono::seconds(10), .reliable = mode, .pulse = &pulse}) {}
+                  {.window = std::chrono::seconds(10),
+                   .reliable = mode,
+                   .pulse = &pulse,
+                   .nothing_before = nothing_before}) {}
 
   // Time passes, in which the collector takes its turns.
   void live(std::chrono::milliseconds time) {
@@ -51,6 +54,36 @@ TEST_CASE("the collector is ready after the initial dump, and only then", "[sess
   CHECK(f.collector.ready());
   CHECK(f.tracker.live() == 3);
   CHECK(f.source.dumps == 1);
+}
+
+TEST_CASE("where no log tells of the time before, a gap without beginning says so, once",
+          "[session][collector]") {
+  CollectorFixture f(ReliableMode::kAuto, true);
+  const auto check = [&] {
+    const SessionRecord gap = f.only();
+    CHECK(gap.event == RecordEvent::kGap);
+    CHECK(gap.reason == RecordReason::kStarted);
+    CHECK(gap.start_time == kUnknownStart);
+    CHECK(gap.end_time == to_ms(f.clock.now()));
+  };
+  SECTION("when the first whole dump is through") {
+    f.run();
+    check();
+    f.collector.request_close();
+    f.run();
+    CHECK(f.take().empty());
+    f.collector.request_stop();
+    f.run();
+    CHECK(f.take().empty());
+  }
+  SECTION("at a stop where there was none") {
+    f.source.outcome = EventSource::DumpState::kInterrupted;
+    f.run();
+    CHECK(f.take().empty());
+    f.collector.request_stop();
+    f.run();
+    check();
+  }
 }
 
 TEST_CASE("while events come they are collected on a tick; with none the collector idles",

@@ -220,6 +220,21 @@ TEST_CASE("what an earlier run left open waits while DESTROY events are delayed"
   CHECK(f.only().reason == RecordReason::kDestroyed);
 }
 
+TEST_CASE("a DESTROY that comes after a session of the earlier run has vanished makes no second end",
+          "[session][open-before]") {
+  TrackerFixture f;
+  f.tracker.restore(open_in(first_run()));
+  f.now(1'013'000);
+  f.initial_dump({});
+  CHECK(f.only().reason == RecordReason::kVanished);
+  f.event(living_later().destroyed(at_ms(1'012'000)));
+  CHECK(f.take().empty());
+  CHECK(f.tracker.counters().late_destroys == 1);
+  // Another session on the same ports is no such thing.
+  f.event(flow().stamped(at_ms(1'014'000)).destroyed(at_ms(1'015'000)));
+  CHECK(f.only().session_start == ms(1'014'000));
+}
+
 TEST_CASE("where earlier records are missing, the next one does not say again what they said",
           "[session][open-before]") {
   auto log = first_run();
