@@ -206,7 +206,8 @@ void Collector::count_drops(std::uint64_t dropped, std::size_t unreadable, bool 
 }
 
 void Collector::tell_gap(UnixMs now, bool drained) {
-  const auto gap = gap_.take_if_over(now, drained, stopping_);
+  // While no events are sent it goes on, however seldom that is looked at.
+  const auto gap = gap_.take_if_over(now, drained && !silent_, stopping_);
   if (!gap) return;
   tracker_.emit_gap(gap->start, gap->end, gap->reason, gap->lost);
 }

@@ -80,7 +80,8 @@ class CoverageTest(LabCase):
         wait_until(self.covered_until, "coverage")
         wait_until(lambda: self.ask("sql", "SELECT count(*) AS n FROM log WHERE reason = 'events_off'")["rows"][0]["n"],
                    "a gap record")
-        self.assertEqual(ctl.status(self.control)["collectors"][0]["gaps"], 1)
+        gaps = self.ask("sql", "SELECT reason, start_time, end_time FROM log WHERE event = 'gap'")["rows"]
+        self.assertEqual(ctl.status(self.control)["collectors"][0]["gaps"], 1, gaps)
         self.assertIn(self.verdict(UNUSED, silent), NEVER_NONE)
         self.assertEqual(self.verdict(UNUSED, time.time()), "no session")
         daemon.stop()

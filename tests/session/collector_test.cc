@@ -585,6 +585,24 @@ TEST_CASE("while the kernel sends no events for new flows nothing is covered, an
   CHECK(gaps[0].end_time == ms(again));
 }
 
+TEST_CASE("time without events is one gap, whenever the collector's turns come", "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(3));
+  f.source.sends = false;
+  for (int i = 0; i < 20; ++i) {
+    f.clock.advance(
+        std::chrono::microseconds(999'500));  // a second of the wall clock's milliseconds, half the time
+    f.run();
+    f.clock.advance(std::chrono::milliseconds(5));
+    f.run();
+  }
+  CHECK(f.take().empty());
+  f.source.sends = true;
+  f.live(std::chrono::seconds(10));
+  CHECK(f.take().size() == 1);
+}
+
 TEST_CASE("pieces of one long gap follow one another", "[session][coverage]") {
   CollectorFixture f;
   f.run();
