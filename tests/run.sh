@@ -36,6 +36,7 @@ selection() {
     echo "--label-regex $label"
   else
     case $1 in
+      release) [ ${#presets[@]} = 1 ] || echo "--label-exclude not-release" ;;
       asan) echo "--label-exclude bench|only-tsan|only-release" ;;
       tsan) echo "--label-exclude bench|fuzz|only-asan|only-release" ;;
     esac
