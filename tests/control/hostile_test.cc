@@ -93,8 +93,12 @@ TEST_CASE("many slow connections keep nobody waiting until their time is over", 
     slow.back().send(ask ? "GET /sessions?limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n" : "GET /sta");
   }
   const auto begun = std::chrono::steady_clock::now();
-  for (int i = 0; i < 3; ++i) CHECK(target.answers());
-  CHECK(std::chrono::steady_clock::now() - begun < kPatience);
+  // On a busy machine who asks may take long enough to be hurried itself; then it asks again.
+  const auto in_time = [&] { return std::chrono::steady_clock::now() - begun < kPatience; };
+  for (int i = 0; i < 3; ++i) {
+    while (!target.answers()) REQUIRE(in_time());
+  }
+  CHECK(in_time());
 }
 
 TEST_CASE("who is slow alone is not hurried for the crowd of another address", "[control][hostile]") {

@@ -148,6 +148,7 @@ TEST_CASE("a writer that is killed at any moment leaves all that it said was wri
   std::uniform_int_distribution<int> microseconds(500, 60'000);
   Reading all;
   const auto reader = open_reader(ledger.directory());
+  std::uint32_t most = 0;  // of one writer: the last one may be killed before it has begun
   for (int kill = 0; kill < 50; ++kill) {
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
@@ -166,6 +167,7 @@ TEST_CASE("a writer that is killed at any moment leaves all that it said was wri
     }
     const auto reported = std::lower_bound(all.numbers.begin(), all.numbers.end(), progress->begin.load());
     const std::uint32_t count = progress->written - progress->begin;
+    most = std::max(most, count);
     REQUIRE(all.numbers.end() - reported >= std::ptrdiff_t{count});
     REQUIRE((count == 0 || *(reported + count - 1) == progress->written - 1));
   }
@@ -173,7 +175,7 @@ TEST_CASE("a writer that is killed at any moment leaves all that it said was wri
   CHECK(std::adjacent_find(all.numbers.begin(), all.numbers.end(), std::greater_equal()) ==
         all.numbers.end());
   CHECK((read_ledger(ledger.directory()).numbers == all.numbers));
-  CHECK(progress->written > 0);
+  CHECK(most > 0);
   const auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
   REQUIRE(writer);
   CHECK(torn_since(**writer));
