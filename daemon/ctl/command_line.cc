@@ -6,25 +6,23 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "words.h"
+#include "base/help_text.h"
 
 namespace natsession::ctl {
 namespace {
-
-constexpr std::size_t kHelpWidth = 80;
-constexpr std::size_t kHelpColumn = 30;
 
 class HelpFormat final : public CLI::Formatter {
  public:
   HelpFormat() { column_width(kHelpColumn); }
   std::string make_option(const CLI::Option* option, bool positional) const override {
-    return row(make_option_name(option, positional) + make_option_opts(option), make_option_desc(option));
+    return help_row(2, make_option_name(option, positional) + make_option_opts(option),
+                    make_option_desc(option));
   }
   std::string make_subcommand(const CLI::App* command) const override {
-    return row(command->get_name(), command->get_description());
+    return help_row(2, command->get_name(), command->get_description());
   }
   std::string make_description(const CLI::App* app) const override {
-    return lines(app->get_description(), kHelpWidth, 0) + "\n";
+    return lines(app->get_description()) + "\n";
   }
 
   // Examples are indented, and stay as they are.
@@ -35,23 +33,17 @@ class HelpFormat final : public CLI::Formatter {
     for (std::size_t at = 0; at <= text.size();) {
       const std::size_t end = std::min(text.find('\n', at), text.size());
       const std::string line(text.substr(at, end - at));
-      out += line.empty() || line[0] == ' ' ? line + "\n" : lines(line, kHelpWidth, 0);
+      out += line.empty() || line[0] == ' ' ? line + "\n" : lines(line);
       at = end + 1;
     }
     return "\n" + out;
   }
 
  private:
-  static std::string lines(const std::string& text, std::size_t width, std::size_t indent) {
+  static std::string lines(const std::string& text) {
     std::string out;
-    for (const std::string& line : wrapped(text, width))
-      out += fmt::format("{:{}}{}\n", "", out.empty() ? 0 : indent, line);
+    for (const std::string& line : wrapped(text, kHelpWidth)) out += line + "\n";
     return out;
-  }
-  static std::string row(const std::string& left, const std::string& right) {
-    std::string out = fmt::format("  {:<{}}", left, kHelpColumn - 2);
-    if (out.size() > kHelpColumn) out = fmt::format("  {}\n{:{}}", left, "", kHelpColumn);
-    return out + lines(right, kHelpWidth - kHelpColumn, kHelpColumn);
   }
 };
 

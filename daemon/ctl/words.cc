@@ -6,14 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "base/help_text.h"
+
 namespace natsession::ctl {
 namespace {
-
-// In characters, as far as each takes one place.
-std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
 
 std::string_view code_of(Paint paint) {
   switch (paint) {
@@ -86,20 +82,6 @@ std::string printable(std::string_view text) {
     }
   }
   return out;
-}
-
-std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    if (lines.empty() || width_of(lines.back()) + 1 + width_of(word) > width) {
-      lines.emplace_back(word);
-    } else {
-      lines.back().append(" ").append(word);
-    }
-    text.remove_prefix(std::min(text.size(), word.size() + 1));
-  }
-  return lines;
 }
 
 Endpoint split_endpoint(std::string_view text) {

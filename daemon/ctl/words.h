@@ -20,9 +20,6 @@ namespace natsession::ctl {
 // Text from elsewhere, without what would move a terminal's cursor: on one line.
 [[nodiscard]] std::string printable(std::string_view text);
 
-// `text` in lines of at most `width` characters, broken at spaces; a longer word is a line of its own.
-[[nodiscard]] std::vector<std::string> wrapped(std::string_view text, std::size_t width);
-
 // One end of a session, as a user writes it and as it is shown.
 // "10.0.0.5", "10.0.0.0/8", "10.0.0.5:4000", ":4000", "fd64::2", "[fd64::2]:4000", "fd64::2 4000", "10.0.0.5
 // port 4000", "10.0.0.5#4000". Either part may be empty; neither is checked here.

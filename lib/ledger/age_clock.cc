@@ -1,19 +1,15 @@
 // The file, in FORMAT.md's words:
 //   clock = slot        ; 512 bytes, replaced as a whole
 //   slot  = magic version length required generation reached since_boot stood ahead slow_from slow_until
-//   slow_by
-//           boot_length boot zeros checksum
+//           slow_by boot_length boot zeros checksum
 #include "ledger/age_clock.h"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
-#include <fcntl.h>
-
 #include "base/files.h"
 #include "ledger/bytes.h"
-#include "ledger/ledger_directory.h"
 #include "ledger/slot.h"
 
 namespace natsession {
@@ -79,20 +75,14 @@ struct AgeClockFile {
 
   static Result<std::optional<State>> read(const std::string& directory) {
     const std::string path = directory + "/" + std::string(kClockName);
-    const auto folder = open_directory(directory, /*follow_link=*/true);
-    if (!folder) return folder.error();
-    const auto fd = open_regular(folder->get(), std::string(kClockName), path, O_RDONLY, 0);
-    if (!fd) {
-      const ErrorKind kind = fd.error().kind;
-      if (kind == ErrorKind::kUnavailable || kind == ErrorKind::kMalformed) return std::optional<State>();
-      return fd.error();
-    }
+    const auto fd = open_slots(directory, kClockName);
+    if (!fd) return fd.error();
+    if (!*fd) return std::optional<State>();
     SlotBytes bytes;
-    const auto there = read_slot(fd->get(), bytes, 0, path);
-    if (!there) return there.error();
-    if (!*there || !is_whole_slot(bytes, kClockMagic)) return std::optional<State>();
-    if (is_newer_slot(bytes))
-      return Error{ErrorKind::kUnavailable, "ledger: read " + path + ": written by a newer version"};
+    const auto whole = read_slot((*fd)->get(), bytes, 0, kClockMagic, path);
+    if (!whole) return whole.error();
+    if (!*whole) return std::optional<State>();
+    if (auto known = check_slot_version(bytes, path); !known) return known.error();
     return decode(bytes);
   }
 };

@@ -95,12 +95,10 @@ Result<CoverageSpan> read_span(int fd, std::size_t offset, const std::string& pa
   std::uint64_t newest = 0;
   for (const std::size_t at : {offset, offset + kSlotBytes}) {
     SlotBytes bytes;
-    const auto there = read_slot(fd, bytes, at, path);
-    if (!there) return there.error();
-    if (!*there || !is_whole_slot(bytes, kClaimMagic)) continue;
-    if (is_newer_slot(bytes)) {
-      return Error{ErrorKind::kUnavailable, "ledger: read " + path + ": written by a newer version"};
-    }
+    const auto whole = read_slot(fd, bytes, at, kClaimMagic, path);
+    if (!whole) return whole.error();
+    if (!*whole) continue;
+    if (auto known = check_slot_version(bytes, path); !known) return known.error();
     auto claim = decode_claim(bytes);
     if (!claim) continue;
     const auto generation = get_le<std::uint64_t>(bytes, kSlotGenerationAt);
@@ -114,20 +112,16 @@ Result<CoverageSpan> read_span(int fd, std::size_t offset, const std::string& pa
 
 Result<std::vector<CoverageSpan>> read_coverage(const std::string& directory) {
   const std::string path = path_of(directory);
-  const auto folder = open_directory(directory, /*follow_link=*/true);
-  if (!folder) return folder.error();
-  const auto fd = open_regular(folder->get(), std::string(kCoverageName), path, O_RDONLY, 0);
-  if (!fd) {
-    const ErrorKind kind = fd.error().kind;
-    if (kind == ErrorKind::kUnavailable || kind == ErrorKind::kMalformed) return std::vector<CoverageSpan>();
-    return fd.error();
-  }
+  const auto opened = open_slots(directory, kCoverageName);
+  if (!opened) return opened.error();
+  if (!*opened) return std::vector<CoverageSpan>();
+  const int fd = (*opened)->get();
   struct stat status {};
-  if (::fstat(fd->get(), &status) != 0) return system_error("ledger: stat " + path, errno);
+  if (::fstat(fd, &status) != 0) return system_error("ledger: stat " + path, errno);
   const std::size_t size = std::min(static_cast<std::size_t>(status.st_size), kMostBytes);
   std::vector<CoverageSpan> spans;
   for (std::size_t at = 0; at < size; at += kSpanBytes) {
-    auto span = read_span(fd->get(), at, path);
+    auto span = read_span(fd, at, path);
     if (!span) return span.error();
     if (!span->empty()) spans.push_back(std::move(*span));
   }

@@ -76,8 +76,8 @@ SlotBytes encode(const Slot& slot) {
   return bytes;
 }
 
+// Of a whole slot. Nothing if that cannot be.
 std::optional<Slot> decode(const SlotBytes& bytes) {
-  if (!is_whole_slot(bytes, kMagic) || is_newer_slot(bytes)) return std::nullopt;
   Slot slot;
   slot.generation = get_le<std::uint64_t>(bytes, kSlotGenerationAt);
   slot.state.next = get_le<std::uint64_t>(bytes, kNextAt);
@@ -94,9 +94,9 @@ Result<std::optional<Slot>> read_slots(int fd, const std::string& path) {
   std::optional<Slot> newest;
   for (std::size_t index = 0; index < 2; ++index) {
     SlotBytes bytes;
-    const auto there = read_slot(fd, bytes, index * kSlotDistance, path);
-    if (!there) return there.error();
-    if (!*there) continue;
+    const auto whole = read_slot(fd, bytes, index * kSlotDistance, kMagic, path);
+    if (!whole) return whole.error();
+    if (!*whole || !check_slot_version(bytes, path)) continue;
     auto slot = decode(bytes);
     if (slot && (!newest || slot->generation > newest->generation)) newest = std::move(slot);
   }

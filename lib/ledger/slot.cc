@@ -3,10 +3,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "ledger/bytes.h"
 #include "ledger/crc32c.h"
+#include "ledger/ledger_directory.h"
 
 namespace natsession {
 namespace {
@@ -34,29 +37,39 @@ void seal_slot(SlotBytes& bytes) {
   put_le(bytes, kSlotChecksumAt, crc32c(std::span(bytes).first(kSlotChecksumAt)));
 }
 
-bool is_whole_slot(const SlotBytes& bytes, std::string_view magic) {
-  return std::memcmp(bytes.data(), magic.data(), magic.size()) == 0 &&
-         get_le<std::uint32_t>(bytes, kSlotChecksumAt) == crc32c(std::span(bytes).first(kSlotChecksumAt));
-}
-
-bool is_newer_slot(const SlotBytes& bytes) {
-  return get_le<std::uint16_t>(bytes, kVersionAt) > kSlotVersion ||
-         get_le<std::uint32_t>(bytes, kRequiredAt) != 0;
-}
-
 std::optional<std::string> slot_text(const SlotBytes& bytes, std::size_t at) {
   const std::size_t length = get_le<std::uint16_t>(bytes, at);
   if (length > max_slot_text(at)) return std::nullopt;
   return std::string(reinterpret_cast<const char*>(bytes.data()) + at + sizeof(std::uint16_t), length);
 }
 
-Result<bool> read_slot(int fd, SlotBytes& bytes, std::size_t offset, const std::string& path) {
+Result<std::optional<UniqueFd>> open_slots(const std::string& directory, std::string_view name) {
+  const auto folder = open_directory(directory, /*follow_link=*/true);
+  if (!folder) return folder.error();
+  const std::string file(name);
+  auto fd = open_regular(folder->get(), file, directory + "/" + file, O_RDONLY, 0);
+  if (fd) return std::optional(std::move(*fd));
+  const ErrorKind kind = fd.error().kind;
+  if (kind == ErrorKind::kUnavailable || kind == ErrorKind::kMalformed) return std::optional<UniqueFd>();
+  return fd.error();
+}
+
+Result<bool> read_slot(int fd, SlotBytes& bytes, std::size_t offset, std::string_view magic,
+                       const std::string& path) {
   ssize_t count = 0;
   do {
     count = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
   } while (count < 0 && errno == EINTR);
   if (count < 0 && errno != EIO) return system_error("ledger: read " + path, errno);
-  return count == ssize_t{kSlotBytes};
+  return count == ssize_t{kSlotBytes} && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0 &&
+         get_le<std::uint32_t>(bytes, kSlotChecksumAt) == crc32c(std::span(bytes).first(kSlotChecksumAt));
+}
+
+Result<void> check_slot_version(const SlotBytes& bytes, const std::string& path) {
+  if (get_le<std::uint16_t>(bytes, kVersionAt) <= kSlotVersion &&
+      get_le<std::uint32_t>(bytes, kRequiredAt) == 0)
+    return {};
+  return Error{ErrorKind::kUnavailable, "ledger: read " + path + ": written by a newer version"};
 }
 
 Result<void> write_at(int fd, std::span<const std::byte> bytes, std::size_t offset, const std::string& path) {

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace natsession {
 
@@ -33,15 +34,19 @@ using SlotBytes = std::array<std::byte, kSlotBytes>;
 void put_slot_text(SlotBytes& bytes, std::size_t at, std::string_view text);
 void seal_slot(SlotBytes& bytes);  // the checksum, when all else is there
 
-[[nodiscard]] bool is_whole_slot(const SlotBytes& bytes, std::string_view magic);
-// Of a whole one: whether a newer program wrote it, in a way that this one does not know.
-[[nodiscard]] bool is_newer_slot(const SlotBytes& bytes);
 // Nothing if it would run into the checksum.
 [[nodiscard]] std::optional<std::string> slot_text(const SlotBytes& bytes, std::size_t at);
 
-// False if it is cut off, or on a bad sector: it is not whole then.
+// The file `name` of slots in `directory`, to read. Nothing if it is not there, or is no regular file.
 // Errors: kPermission, kIo with the path.
-[[nodiscard]] Result<bool> read_slot(int fd, SlotBytes& bytes, std::size_t offset, const std::string& path);
+[[nodiscard]] Result<std::optional<UniqueFd>> open_slots(const std::string& directory, std::string_view name);
+// False if it is not whole: cut off, on a bad sector, or damaged.
+// Errors: kPermission, kIo with the path.
+[[nodiscard]] Result<bool> read_slot(int fd, SlotBytes& bytes, std::size_t offset, std::string_view magic,
+                                     const std::string& path);
+// Of a whole one.
+// Errors: kUnavailable if a newer program wrote it, in a way that this one does not know.
+[[nodiscard]] Result<void> check_slot_version(const SlotBytes& bytes, const std::string& path);
 // Errors: kIo with the path; a part may have been written.
 [[nodiscard]] Result<void> write_at(int fd, std::span<const std::byte> bytes, std::size_t offset,
                                     const std::string& path);

@@ -118,14 +118,13 @@ constexpr std::chrono::seconds kLookLimit{5};
 
 void look_for_addresses(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
                         ScanControl control, std::vector<TraceAnswer>& answers) {
-  std::set<IpAddress> wanted;
+  std::set<IpAddress> left;  // not seen yet
   for (std::size_t i = 0; i < questions.size(); ++i) {
-    if (answers[i].candidates.empty()) wanted.insert(questions[i].nat_ip);
+    if (answers[i].candidates.empty()) left.insert(questions[i].nat_ip);
   }
-  if (wanted.empty()) return;
-  std::set<IpAddress> left = wanted;
+  if (left.empty()) return;
   Query query;
-  query.where.push_back({Field::kNatIp, {}, {wanted.begin(), wanted.end()}, {}, {}});
+  query.where.push_back({Field::kNatIp, {}, {left.begin(), left.end()}, {}, {}});
   query.columns = Columns{Field::kNatIp};
   const auto limit = std::chrono::steady_clock::now() + kLookLimit;
   control.deadline = control.deadline ? std::min(*control.deadline, limit) : limit;

@@ -44,6 +44,17 @@ class GuardTest(LabCase):
         return self.start(self.lab, "--sink", "file:" + self.log.path, "--window", "24h", "--records", "start-end",
                           *arguments)
 
+    def begin_with_known(self):
+        """A daemon whose buffer holds a small part only of what the table does, with sessions that it knows."""
+        self.enterContext(TableLimits(flows=TABLE))
+        daemon = self.begin("--rcvbuf", "16K")
+        client_and_server(self.lab)
+        newcomer, events = Newcomer(self.lab), EventSocket(self.lab, daemon)
+        self.assertTrue(events.reliable())
+        known = self.make_known(daemon)
+        self.assertTrue(newcomer.passes())
+        return daemon, newcomer, events, known
+
     def fill_with_undelivered(self):
         """Sessions begin and end until the kernel has no room for more, because it keeps all whose end it could
         not tell to the daemon, which is stopped."""
@@ -75,13 +86,7 @@ class GuardTest(LabCase):
         return tally
 
     def test_while_the_daemon_is_stopped_the_table_does_not_fill_and_the_log_says_what_was_lost(self):
-        self.enterContext(TableLimits(flows=TABLE))
-        daemon = self.begin("--rcvbuf", "16K")  # a small part only of what the table holds
-        client_and_server(self.lab)
-        newcomer, events = Newcomer(self.lab), EventSocket(self.lab, daemon)
-        self.assertTrue(events.reliable())
-        known = self.make_known(daemon)
-        self.assertTrue(newcomer.passes())
+        daemon, newcomer, events, known = self.begin_with_known()
 
         daemon.send_signal(signal.SIGSTOP)
         ends_from = now_ms()
@@ -93,21 +98,10 @@ class GuardTest(LabCase):
         self.assertTrue(newcomer.passes())
         ends_until = now_ms()
         daemon.send_signal(signal.SIGCONT)
-        daemon.wait_for_message(WENT_OFF)
-        self.log.wait_until(lambda tally: tally.gaps, "a gap record")
-        tally = self.assert_ended(known)
-        self.assertGreater(tally.reasons["vanished"], 0)
-        wait_until(events.reliable, "reliable mode is on again, now that the table has room")
-        self.assert_gaps_tell_all(daemon, events, known, ends_from, ends_until)
+        self.assert_it_goes_on(daemon, events, known, ends_from, ends_until)
 
     def test_before_the_table_fills_reliable_mode_goes_off_and_the_log_says_what_was_lost(self):
-        self.enterContext(TableLimits(flows=TABLE))
-        daemon = self.begin("--rcvbuf", "16K")  # a small part only of what the table holds
-        client_and_server(self.lab)
-        newcomer, events = Newcomer(self.lab), EventSocket(self.lab, daemon)
-        self.assertTrue(events.reliable())
-        known = self.make_known(daemon)
-        self.assertTrue(newcomer.passes())
+        daemon, newcomer, events, known = self.begin_with_known()
 
         # Without the guard outside, which would see to it that the table does not fill.
         daemon.end_child(GUARD_NAME)
@@ -119,16 +113,15 @@ class GuardTest(LabCase):
         self.assertFalse(newcomer.passes(), "the table is full, and yet a new connection passes")
         daemon.send_signal(signal.SIGCONT)
         wait_until(newcomer.passes, "new connections pass again", PASSES_WITHIN_SECONDS)
+        self.assert_it_goes_on(daemon, events, known, ends_from, ends_until)
+
+    def assert_it_goes_on(self, daemon, events, known, ends_from, ends_until):
+        """What was lost is within gaps, which know how much it was at the most; once reliable mode is on again nothing is."""
         daemon.wait_for_message(WENT_OFF)
         self.log.wait_until(lambda tally: tally.gaps, "a gap record")
         tally = self.assert_ended(known)
         self.assertGreater(tally.reasons["vanished"], 0)
-
         wait_until(events.reliable, "reliable mode is on again, now that the table has room")
-        self.assert_gaps_tell_all(daemon, events, known, ends_from, ends_until)
-
-    def assert_gaps_tell_all(self, daemon, events, known, ends_from, ends_until):
-        """What was lost is within gaps, which know how much it was at the most; from here on nothing is."""
         gaps = len(self.log.tally().gaps)
         self.assert_all_of_a_burst_is_delivered(daemon, events)
         daemon.stop()

@@ -7,6 +7,7 @@
 
 #include "ask/answer_printer.h"
 #include "ask/trace_list.h"
+#include "base/help_text.h"
 #include "net/protocol.h"
 #include "query/time_text.h"
 #include "record/encoder.h"
@@ -17,7 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kPageWidth = 80;
 constexpr std::size_t kLabelWidth = 12;
 
 template <typename Counted>
@@ -232,7 +232,7 @@ std::string trace_text(const AskedQuestion& asked, const TraceAnswer& answer, co
   const auto line = [&](std::string_view title, const std::string& text, Paint how = Paint::kPlain) {
     if (text.empty()) return;
     std::string_view label = title;
-    for (const std::string& part : wrapped(printable(text), kPageWidth - kLabelWidth)) {
+    for (const std::string& part : wrapped(printable(text), kHelpWidth - kLabelWidth)) {
       out += painted(fmt::format("{:<{}}", label, kLabelWidth), Paint::kTitle, colours) +
              painted(part, how, colours) + "\n";
       label = "";
