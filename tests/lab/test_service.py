@@ -33,7 +33,7 @@ class ServiceTest(LabCase):
         daemon.wait_for_message("debug: receive buffer ")
         daemon.wait_for_message("debug: sink stdout: opened; batches of at most 1000 records or 1M after 0s")
         daemon.wait_for_message("debug: dump 1 of the conntrack table begins: ")
-        daemon.wait_for_message("debug: sink stdout: 0 records delivered, 0 waiting")
+        daemon.wait_for_message(" records delivered, 0 waiting, 0 tries beyond the first")
         daemon.send_signal(signal.SIGHUP)
         daemon.wait_for_message("debug: configuration: nothing has changed")
         self.write("lab.toml", 'log_level = "debug"\nguard = "70%"\n')
