@@ -12,10 +12,7 @@ if(NATSESSION_WERROR)
 endif()
 target_compile_definitions(natsession_options INTERFACE NATSESSION_SANITIZE="${NATSESSION_SANITIZE}")
 if(NATSESSION_SANITIZE)
-  # The sanitizers' own code makes g++ 12 see uninitialised members in std::function and std::regex, and sizes that
-  # cannot be in std::string: these stay warnings there.
-  target_compile_options(natsession_options INTERFACE -fno-omit-frame-pointer
-    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-error=stringop-overflow -Wno-error=array-bounds>)
+  target_compile_options(natsession_options INTERFACE -fno-omit-frame-pointer)
   add_compile_options(-fsanitize=${NATSESSION_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${NATSESSION_SANITIZE})
 endif()

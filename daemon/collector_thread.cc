@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <poll.h>
+#include <pthread.h>
 
 namespace natsession {
 namespace {
@@ -69,6 +70,7 @@ Result<void> CollectorThread::start() {
 }
 
 void CollectorThread::run() {
+  pthread_setname_np(pthread_self(), "collector");
   State end = State::kFailed;
   try {
     end = live();
@@ -127,6 +129,7 @@ Result<void> CollectorThread::resume() {
 // Where the name is lost, what was its namespace ends to be held by this.
 void CollectorThread::wait_while_paused() {
   for (;;) {
+    turns_.fetch_add(1, std::memory_order_relaxed);
     take_next_source();
     if (source_ != nullptr && !is_named_still()) {
       collector_.leave_source();
@@ -184,6 +187,7 @@ void CollectorThread::count_ports() {
 CollectorThread::State CollectorThread::take_turns() {
   bool told_ready = false;
   for (;;) {
+    turns_.fetch_add(1, std::memory_order_relaxed);
     if (relabelled_.exchange(false, std::memory_order_acquire)) {
       labels_.with([this](const Labels& labels) { tracker_.relabel(*labels.origin, labels.vpcs); });
     }

@@ -69,6 +69,8 @@ class CollectorThread {
   void finish_output() { output_.flush(); }
 
   [[nodiscard]] const std::string& netns() const { return netns_; }
+  // Grows while the thread runs, also while logging is off: one that hangs stands still.
+  [[nodiscard]] std::uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::optional<Error> error() const;
   // As of a moment ago; without rates.
@@ -118,6 +120,7 @@ class CollectorThread {
   Tracker::TableCursor counted_;
   std::thread thread_;
   std::atomic<State> state_{State::kStarting};
+  std::atomic<std::uint64_t> turns_{0};
   std::atomic<bool> abort_{false};
   std::atomic<bool> stop_{false};
   std::atomic<bool> logging_{true};

@@ -14,7 +14,6 @@
 #include "config/options.h"
 #include "kernel_setup.h"
 #include "messages.h"
-#include "notify.h"
 #include "record/labels.h"
 
 namespace natsession {
@@ -23,6 +22,9 @@ namespace {
 // How long a stop may take: the last dump of a full table and what is queued for the sinks.
 constexpr std::chrono::seconds kCollectorStopLimit{20};
 constexpr std::chrono::seconds kDrainLimit{20};
+
+// A collector that has not come round for so long hangs: its longest step is a moment of a large table.
+constexpr std::chrono::seconds kTurnLimit{10};
 
 // Losses that go on are told so often.
 constexpr std::chrono::seconds kTellInterval{10};
@@ -75,6 +77,7 @@ Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Del
       notice_(notice),
       guard_(guard),
       follower_(follower),
+      turns_(collectors.size()),
       reported_(collectors.size()) {}
 
 void Supervisor::sink_closed() {
@@ -96,10 +99,12 @@ int Supervisor::run(const std::string& ready_text, const std::function<void()>& 
     failed_ = true;
   }
   while (!stopping_ && !failed_) {
-    wait(std::chrono::seconds(1));
+    wait(manager_.interval());
     handle_signals();
     watch_collectors();
     service_.tick();
+    if (collectors_turn()) manager_.alive();
+    manager_.tick(clock_.steady(), [this] { return service_.status(); });
   }
   return stop(finish);
 }
@@ -155,13 +160,15 @@ Result<Config> Supervisor::reread() const {
 }
 
 void Supervisor::handle_reload() {
-  notify_manager("RELOADING=1");
+  manager_.reloading();
+  std::string outcome = "configuration read again";
   log_info("SIGHUP: reopening files and rereading the configuration");
   delivery_.request_reopen();
   auto config = reread();
   const auto labels = config ? make_labels(*config) : Result<Labels>(config.error());
   if (!labels) {
-    log_error(fmt::format("configuration: {}; the old one stays in force", labels.error().message));
+    outcome = fmt::format("configuration: {}; the old one stays in force", labels.error().message);
+    log_error(outcome);
   } else {
     std::string restart;
     const auto changed = settings_that_differ(config_, *config);
@@ -173,7 +180,10 @@ void Supervisor::handle_reload() {
       if (name == "instance" || name == "vpc_id" || name == "log_level") continue;
       restart += (restart.empty() ? "" : ", ") + name;
     }
-    if (!restart.empty()) log_warning(fmt::format("configuration: a change of {} needs a restart", restart));
+    if (!restart.empty()) {
+      outcome = fmt::format("configuration: a change of {} needs a restart", restart);
+      log_warning(outcome);
+    }
     set_message_level(config->log_level);
     config_.instance = config->instance;
     config_.vpc_rules = config->vpc_rules;
@@ -182,7 +192,7 @@ void Supervisor::handle_reload() {
       collectors_[i]->relabel(*labels->origins[i], labels->vpcs);
     }
   }
-  notify_manager("READY=1");
+  manager_.reloaded(outcome);
 }
 
 bool Supervisor::all_are(bool (*accept)(CollectorThread::State)) const {
@@ -208,10 +218,26 @@ void Supervisor::watch_collectors() {
     std::uint64_t live = 0;
     for (const auto& collector : collectors_) live += collector->report().live;
     log_info(fmt::format("ready: {} open sessions; {}", live, ready_text_));
-    notify_manager("READY=1\nSTATUS=logging NAT sessions");
+    manager_.ready();
   }
   tell_losses(false);
   tell_passes();
+}
+
+// Whether each collector has come round since a moment ago. One that hangs can only be helped by a restart;
+// one whose records find no room goes on turning.
+bool Supervisor::collectors_turn() {
+  bool all = true;
+  for (std::size_t i = 0; i < collectors_.size(); ++i) {
+    const std::uint64_t turns = collectors_[i]->turns();
+    all = all && turns != turns_[i];
+  }
+  const std::chrono::nanoseconds now = clock_.steady();
+  if (all) {
+    turned_at_ = now;
+    for (std::size_t i = 0; i < collectors_.size(); ++i) turns_[i] = collectors_[i]->turns();
+  }
+  return now - turned_at_ < kTurnLimit;
 }
 
 // For whoever looks for a fault: what each dump of the table finds things at, and how the sinks get on.
@@ -274,7 +300,7 @@ bool Supervisor::tell_losses_of(const CollectorThread& collector, CollectorRepor
 }
 
 int Supervisor::stop(const std::function<void()>& finish) {
-  notify_manager("STOPPING=1");
+  manager_.stopping();
   log_info(stopping_ ? "stopping: open sessions get an interim record" : "stopping after a failure");
   stopping_ = true;
   for (const auto& collector : collectors_) collector->request_stop();
@@ -309,12 +335,16 @@ bool Supervisor::wait_for_collectors(std::chrono::seconds limit) {
     if (sink_closed_.load(std::memory_order_acquire)) return false;
     wait(std::chrono::milliseconds(100));
     handle_signals();
+    manager_.alive();
   }
   return false;
 }
 
 Drained Supervisor::drain() {
-  const Drained drained = delivery_threads_.drain_and_stop(kDrainLimit, [this] { handle_signals(); });
+  const Drained drained = delivery_threads_.drain_and_stop(kDrainLimit, [this] {
+    handle_signals();
+    manager_.alive();
+  });
   for (const Drained::Undelivered& sink : drained.undelivered) {
     log_error(fmt::format("sink {}: {} records were not delivered{}", sink.sink, sink.records,
                           sink.hung ? ": it did not come back from a write" : ""));

@@ -12,6 +12,7 @@
 #include "delivery/delivery.h"
 #include "guard_process.h"
 #include "namespace_follower.h"
+#include "service_manager.h"
 
 namespace natsession {
 
@@ -53,6 +54,7 @@ class Supervisor {
   [[nodiscard]] Result<Config> reread() const;
   void handle_reload();
   void watch_collectors();
+  [[nodiscard]] bool collectors_turn();
   void tell_passes();
   void tell_losses(bool now);
   bool tell_losses_of(const CollectorThread& collector, CollectorReport& reported);
@@ -70,6 +72,7 @@ class Supervisor {
   WakeFd& notice_;
   GuardProcess* const guard_;
   NamespaceFollower* const follower_;
+  ServiceManager manager_;
   SystemClock clock_;
   UniqueFd signals_;
   std::string ready_text_;
@@ -79,6 +82,8 @@ class Supervisor {
   bool stopping_ = false;
   int asked_again_ = 0;  // to stop, while stopping
   bool failed_ = false;
+  std::vector<std::uint64_t> turns_;       // of each collector, when it was looked at last
+  std::chrono::nanoseconds turned_at_{};   // when all were seen to have turned
   std::vector<CollectorReport> reported_;  // of each collector, so that each loss is told once
   std::chrono::nanoseconds reported_at_{};
 };

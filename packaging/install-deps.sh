@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# install-deps.sh [--lab] [--tests]: installs the Debian packages that this project needs and that are not there yet.
+# install-deps.sh [--lab] [--tests] [--packages]: installs the Debian packages that this project needs and that are not
+# there yet.
 #   (nothing)   what is needed to build
 #   --lab       and what the network lab of quickstart.sh needs
 #   --tests     and what the tests need
+#   --packages  and what build-deb.sh needs
 # Asks the network only when something is missing.
 set -euo pipefail
 
@@ -18,13 +20,16 @@ lab_packages=(nftables iproute2 conntrack python3)
 test_packages=(tcpdump systemd zstd groff-base shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14 rsyslog rsyslog-openssl openssl
   prometheus jq sqlite3 nfdump tzdata)
 
+package_packages=(dpkg-dev debhelper systemd)
+
 wanted=("${build_packages[@]}")
 for argument; do
   case $argument in
     --lab) wanted+=("${lab_packages[@]}") ;;
     --tests) wanted+=("${lab_packages[@]}" "${test_packages[@]}") ;;
-    --help | -h) sed -n '2,6s/^# //p' "$0"; exit 0 ;;
-    *) echo "install-deps.sh: unknown option '$argument'; there are --lab, --tests and --help" >&2; exit 2 ;;
+    --packages) wanted+=("${package_packages[@]}") ;;
+    --help | -h) sed -n '2,8s/^# //p' "$0"; exit 0 ;;
+    *) echo "install-deps.sh: unknown option '$argument'; there are --lab, --tests, --packages and --help" >&2; exit 2 ;;
   esac
 done
 

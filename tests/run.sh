@@ -43,17 +43,19 @@ selection() {
   fi
 }
 
-# The thread sanitizer of g++ 12 does not know address spaces as random as newer kernels make them.
+# The thread sanitizer of clang 14 does not know address spaces as random as newer kernels make them.
 with_tame_addresses() {
   if [ "$preset" = tsan ] && setarch -R true 2>/dev/null; then setarch -R "$@"; else "$@"; fi
 }
 
 build() {
-  with_tame_addresses cmake --preset "$preset" && with_tame_addresses cmake --build --preset "$preset" -j "$jobs"
+  with_tame_addresses cmake --preset "$preset" -DNATSESSION_WERROR=ON &&
+    with_tame_addresses cmake --build --preset "$preset" -j "$jobs"
 }
 
-# A preset is built while the tests of the one before it run, in the cycles that they leave: SCHED_IDLE gives way to
-# whatever else would run. A process group of its own, so that an interrupted run leaves no compiler behind.
+# A preset is built while the tests of the one before it run, the first while the tests' packages are fetched, in the cycles
+# that these leave: SCHED_IDLE gives way to whatever else would run. A process group of its own, so that an interrupted run
+# leaves no compiler behind.
 building=
 build_ahead() {
   local preset=$1
@@ -73,10 +75,8 @@ run_tests() {
   rm -f "$report"
   local choice
   read -ra choice <<<"$(selection "$preset")"
-  # One more than there are cores: what runs long waits most of its time. Not under the thread sanitizer.
-  local at_once=$((jobs + 1))
-  if [ "$preset" = tsan ]; then at_once=$jobs; fi
-  with_tame_addresses ctest --preset "$preset" -j "$at_once" --output-on-failure --no-tests=error \
+  # One more than there are cores: what runs long waits most of its time.
+  with_tame_addresses ctest --preset "$preset" -j "$((jobs + 1))" --output-on-failure --no-tests=error \
     --output-junit "$report" "${choice[@]}" || true
   if [ ! -s "$report" ]; then
     failed=$((failed + 1))
@@ -93,6 +93,8 @@ run_tests() {
 }
 
 begun=$SECONDS
+./packaging/install-deps.sh
+build_ahead "${presets[0]}"
 ./packaging/install-deps.sh --tests
 told "$begun" "packages" "there"
 
@@ -119,7 +121,6 @@ if [ -z "$label" ] && [ ${#presets[@]} -gt 1 ]; then
   esac
 fi
 
-build_ahead "${presets[0]}"
 for i in "${!presets[@]}"; do
   preset=${presets[i]} next=${presets[i + 1]-} begun=$SECONDS
   tail --pid="$building" -n +1 -f "build/$preset.log"

@@ -119,6 +119,21 @@ TEST_CASE("the manual page says of the options what their rows say", "[config][d
   }
 }
 
+// Every setting in a comment at its default, and the few that make a service of it.
+TEST_CASE("the packages' configuration file says of the settings what their rows say",
+          "[config][documents]") {
+  const std::string path = NATSESSION_PACKAGING "/etc/natsessiond.toml";
+  std::string wanted = default_config();
+  for (const auto& [setting, value] : {std::pair("ledger", "/var/lib/natsessiond/ledger"),
+                                       std::pair("control", "/run/natsessiond/control.sock")}) {
+    const std::string off = "\n#" + std::string(setting) + " = \"\"\n";
+    REQUIRE(wanted.find(off) != std::string::npos);
+    wanted.replace(wanted.find(off), off.size(), "\n" + std::string(setting) + " = \"" + value + "\"\n");
+  }
+  if (std::getenv("NATSESSION_GOLDEN_WRITE") != nullptr) write_file(path, wanted);
+  CHECK(read_file(path) == wanted);
+}
+
 TEST_CASE("the manual page has every sink and its options", "[config][documents]") {
   const std::string manual = without_roff(read_file(kPage));
   for (const SinkKind& kind : sink_kinds()) {

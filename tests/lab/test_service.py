@@ -3,23 +3,62 @@
 import os
 import signal
 import socket
+import time
 
 from case import LabCase, main
 from daemon import STOPPED_ON_REQUEST, run_to_end
 from netlab import SERVER4, SERVER6
+from threads import stopped_thread
 from traffic import client_and_server
 from witness import Witness
 
 
 class ServiceTest(LabCase):
-    def test_ready_is_told_to_the_service_manager(self):
+    def notified(self):
+        """The socket of a service manager, and what a daemon finds in its environment of it."""
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(self.path("notify"))
+        manager.settimeout(20)
+        return manager, {"NOTIFY_SOCKET": self.path("notify"), "WATCHDOG_USEC": "600000"}
+
+    def test_the_service_manager_hears_of_start_life_reload_and_stop(self):
         lab = self.make_lab()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
-            notified.bind(self.path("notify"))
-            notified.settimeout(20)
-            daemon = self.start(lab, environment={"NOTIFY_SOCKET": self.path("notify")})
-            self.assertIn("READY=1", notified.recv(4096).decode().split("\n"))
-            daemon.stop()
+        manager, environment = self.notified()
+
+        def wait_for(line):
+            while line not in (told := manager.recv(4096).decode().split("\n")) and \
+                    not any(each.startswith(line + "=") for each in told):
+                pass
+            return dict(each.split("=", 1) for each in told)
+
+        daemon = self.start(lab, "--config", self.write("lab.toml", 'window = "1m"\n'), environment=environment)
+        wait_for("READY=1")
+        wait_for("WATCHDOG=1")
+        self.assertRegex(wait_for("STATUS")["STATUS"], r"^logging: 0 open sessions, 0 records/s; stdout ")
+        self.write("lab.toml", 'window = "5m"\n')
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        daemon.send_signal(signal.SIGHUP)
+        self.assertGreater(int(wait_for("RELOADING=1")["MONOTONIC_USEC"]), before)
+        wait_for("READY=1")
+        self.assertRegex(wait_for("STATUS")["STATUS"], "; configuration: a change of window needs a restart$")
+        # What asks it to stop is no fault of it: it goes on saying that it lives.
+        daemon.stop()
+        wait_for("STOPPING=1")
+
+    def test_a_collector_that_hangs_is_no_life(self):
+        lab = self.make_lab()
+        manager, environment = self.notified()
+        daemon = self.start(lab, environment=environment)
+        with stopped_thread(daemon.pid, "collector"):
+            manager.settimeout(3)  # five times the interval
+            with self.assertRaises(socket.timeout):
+                while True:
+                    manager.recv(4096)
+        manager.settimeout(20)
+        while manager.recv(4096) != b"WATCHDOG=1":
+            pass
+        daemon.stop()
 
     def test_it_is_ready_once_and_sigint_stops_it_too(self):
         lab = self.make_lab()
