@@ -193,6 +193,17 @@ class Lab:
     def conntrack(self, *arguments, check=True):
         return run(*self.enter(self.nat), "conntrack", *arguments, check=check)
 
+    def delete_flows(self, *which):
+        """Those that conntrack -D finds. One that times out while it reads the table makes it give up: again, then."""
+        command = [*self.enter(self.nat), "conntrack", "-D", *which]
+        gone = "Operation failed: such conntrack doesn't exist"
+        done = subprocess.run(command, capture_output=True, text=True)
+        again = gone in done.stderr
+        while gone in done.stderr:
+            done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0 and not (again and " 0 flow entries" in done.stderr):
+            raise AssertionError(f"{' '.join(command)}: status {done.returncode}: {done.stderr.strip()}")
+
     def sysctl(self, name, value):
         run(*self.enter(self.nat), "sh", "-c", f'echo {value} >"/proc/sys/net/netfilter/nf_conntrack_{name}"')
 

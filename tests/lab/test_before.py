@@ -22,7 +22,7 @@ class BeforeTest(LabCase):
             client.exchange(name, 100, 900)
             client.shut(name)
         client.session("tcp", SERVER4, 7000)
-        lab.conntrack("-D", "-p", "udp")
+        lab.delete_flows("-p", "udp")
         flows = witness.flows()
         self.assertEqual(len(flows), 5)
         daemon.wait_for_ends(5)
@@ -49,7 +49,7 @@ class BeforeTest(LabCase):
         # The exchange after the start may have gone into the same window or into the next.
         all_of_it = 2 * IP4_UDP + 400, 2 * IP4_UDP + 600
         daemon.wait_for_records(lambda rs: traffic_of(rs, 21000) == all_of_it, "both exchanges")
-        lab.conntrack("-D", "-p", "udp")
+        lab.delete_flows("-p", "udp")
         daemon.wait_for_ends(2)
         client.open("busy", "tcp", SERVER4, 7000, 23000)
         for window in range(3):

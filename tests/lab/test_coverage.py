@@ -45,7 +45,7 @@ class CoverageTest(LabCase):
             self.client.exchange("one", 100, 100)
             nat, at = self.nat_end(port), time.time()
             self.client.shut("one")
-            self.lab.conntrack("-D", "-p", "tcp", "--orig-port-src", str(port))
+            self.lab.delete_flows("-p", "tcp", "--orig-port-src", str(port))
             self.assertEqual(self.verdict(nat, at), "found")
         self.assertEqual(self.verdict(UNUSED, time.time()), "no session")
 
@@ -74,7 +74,7 @@ class CoverageTest(LabCase):
                    or ctl.status(self.control)["collectors"][0]["covered_from"] is None, "that nothing is covered")
         silent = time.time()
         self.client.session("tcp", SERVER4, 7000)
-        self.lab.conntrack("-D", "-p", "tcp")
+        self.lab.delete_flows("-p", "tcp")
         self.assertIn(self.verdict(UNUSED, silent), NEVER_NONE)
         self.lab.sysctl("events", 1)
         wait_until(self.covered_until, "coverage")
@@ -95,7 +95,7 @@ class CoverageTest(LabCase):
         daemon.stop(signal.SIGKILL, -signal.SIGKILL)
         self.assertNotEqual(self.verdict(nat, at), "no session")
         self.client.shut("open")
-        self.lab.conntrack("-D", "-p", "tcp")
+        self.lab.delete_flows("-p", "tcp")
         self.start_again()
         self.assertNotEqual(self.verdict(nat, at), "no session")
         gap = self.ask("sql", "SELECT start_time AS since, end_time AS until FROM log WHERE event = 'gap'")["rows"][0]

@@ -60,7 +60,7 @@ class GuardTest(LabCase):
         not tell to the daemon, which is stopped."""
         while room := TABLE - self.lab.flow_count():
             self.assertEqual(self.flood.insert(min(AT_ONCE, room)), 0)
-            self.lab.conntrack("-D", "-s", FLOOD_PRI)
+            self.lab.delete_flows("-s", FLOOD_PRI)
             self.assertLess(self.flood.made, 10 * TABLE, "the table does not fill")
         self.assertEqual(self.flood.insert(10), 10, "a full table takes more")
 
@@ -68,7 +68,7 @@ class GuardTest(LabCase):
         """So many sessions begin and end while nobody reads of it, and new connections pass all the time."""
         while self.flood.made < total:
             self.assertEqual(self.flood.insert(STEP), 0)
-            self.lab.conntrack("-D", "-s", FLOOD_PRI)
+            self.lab.delete_flows("-s", FLOOD_PRI)
             self.assertTrue(newcomer.passes(), f"with {self.lab.flow_count()} flows after {self.flood.made}")
 
     def make_known(self, daemon):
@@ -94,7 +94,7 @@ class GuardTest(LabCase):
         self.assertTrue(events.reliable(), "it went off although there was room")
         self.end_undelivered(newcomer, 2 * TABLE)
         self.assertFalse(events.reliable())
-        self.lab.conntrack("-D", "-s", KNOWN_PRI)
+        self.lab.delete_flows("-s", KNOWN_PRI)
         self.assertTrue(newcomer.passes())
         ends_until = now_ms()
         daemon.send_signal(signal.SIGCONT)
@@ -108,7 +108,7 @@ class GuardTest(LabCase):
         daemon.send_signal(signal.SIGSTOP)
         ends_from = now_ms()
         self.fill_with_undelivered()
-        self.lab.conntrack("-D", "-s", KNOWN_PRI)
+        self.lab.delete_flows("-s", KNOWN_PRI)
         ends_until = now_ms()
         self.assertFalse(newcomer.passes(), "the table is full, and yet a new connection passes")
         daemon.send_signal(signal.SIGCONT)

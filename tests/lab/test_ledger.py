@@ -26,7 +26,7 @@ class LedgerTest(LabCase):
         """That many sessions, which are over when it returns: the kernel itself looks for what has timed out seldom."""
         for _ in range(count):
             self.client.session("tcp", SERVER4, 7000)
-        self.lab.conntrack("-D", "-p", "tcp")
+        self.lab.delete_flows("-p", "tcp")
 
     def test_what_goes_through_the_ledger_is_what_happened(self):
         daemon = self.begin("--sink", "stdout")
@@ -154,7 +154,7 @@ class LedgerTest(LabCase):
                             "--sink", "file:" + self.path("file.json"))
         self.fill(disk + "/filler")
         self.client.burst("udp", SERVER4, 7000, 20000, 2000)
-        self.lab.conntrack("-D", "-p", "udp")
+        self.lab.delete_flows("-p", "udp")
         failure = wait_until(lambda: ctl.status(self.control)["ledger"]["failure"], "a failure in the status")
         self.assertIn("No space left on device", failure)
         os.unlink(disk + "/filler")

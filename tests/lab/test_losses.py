@@ -66,7 +66,7 @@ class LossesTest(LabCase):
         daemon.send_signal(signal.SIGUSR1)  # a dump shows those whose NEW was lost
         self.log.wait_until(lambda tally: len(tally.started) == COUNT + LIVING, "a start record of each session")
         daemon.send_signal(signal.SIGSTOP)
-        self.lab.conntrack("-D", "-s", "10.0.0.2")
+        self.lab.delete_flows("-s", "10.0.0.2")
         daemon.send_signal(signal.SIGCONT)
         self.log.wait_for_ends(COUNT)
         daemon.stop()

@@ -65,7 +65,7 @@ class NamespacesTest(LabCase):
         self.assertEqual(flood.insert(2000), 0)
         flood.flush()
         self.clients[1].session("udp", SERVER4, 7000, source_port=20000)
-        quiet.conntrack("-D", "-p", "udp")
+        quiet.delete_flows("-p", "udp")
         daemon.send_signal(signal.SIGCONT)
         records = daemon.wait_for_records(lambda rs: any(r["event"] == "gap" for r in rs), "a gap record")
         daemon.stop()
@@ -113,7 +113,7 @@ class NamespacesTest(LabCase):
         for client in self.clients:
             client.exchange("open", 10, 10)
         for lab in self.labs:
-            lab.conntrack("-D", "-p", "udp")
+            lab.delete_flows("-p", "udp")
         second.wait_for_ends(2)
         records = second.stop()  # of both runs
         for lab, size in zip(self.labs, (100, 1000)):
@@ -166,7 +166,7 @@ class FollowTest(LabCase):
         self.client.exchange(name, 100, 100)
 
     def end_sessions(self):
-        self.lab.conntrack("-D", "-p", "udp")
+        self.lab.delete_flows("-p", "udp")
 
     def assert_freed(self):
         wait_until(self.lab.nat_is_freed, "nobody holds the old namespace any more")
@@ -195,7 +195,7 @@ class FollowTest(LabCase):
         daemon = self.begin()
         self.open_session("old", 20000)
         self.open_session("ended", 20001)
-        self.lab.conntrack("-D", "-p", "udp", "--orig-port-src", "20001")
+        self.lab.delete_flows("-p", "udp", "--orig-port-src", "20001")
         daemon.wait_for_ends(1)
         gone_at = time.time()
         self.lab.remove_nat()

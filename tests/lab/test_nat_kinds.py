@@ -136,7 +136,7 @@ class NatKindsTest(LabCase):
         lab = self.begin()
         port = self.client.open("a", "tcp", SERVER4, 7000)
         self.client.exchange("a", 1000, 2000)
-        lab.conntrack("-D", "-p", "tcp")
+        lab.delete_flows("-p", "tcp")
         self.daemon.wait_for_ends(1)
         self.client.exchange("a", 3000, 4000)
         self.client.shut("a")

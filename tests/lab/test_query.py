@@ -58,7 +58,7 @@ class QueryTest(LabCase):
             self.session(host, VICTIM, 400)
         for _ in range(SURGE_SESSIONS):
             self.session(SURGER, VICTIM, SURGE_BYTES)
-        self.lab.conntrack("-D", "-p", "tcp")
+        self.lab.delete_flows("-p", "tcp")
         made = 2 * len(HOSTS) + SURGE_SESSIONS
         return wait_until(lambda: [r for r in ends(self.records())] if len(ends(self.records())) >= made else None,
                           f"{made} sessions in the ledger")

@@ -30,7 +30,7 @@ class RestartTest(LabCase):
     def end_all(self):
         for name in NAMES:
             self.client.shut(name)
-        self.lab.conntrack("-D", "-p", "udp")
+        self.lab.delete_flows("-p", "udp")
 
     def test_the_records_of_both_runs_add_up_and_are_distinct(self):
         first = self.start(self.lab, *self.arguments)
@@ -72,7 +72,7 @@ class RestartTest(LabCase):
         wait_until(lambda: len(told()) == 1, "the gap of the start")
         first.stop(signal.SIGKILL, -signal.SIGKILL)
         self.client.session("udp", SERVER4, 7000)
-        self.lab.conntrack("-D", "-p", "udp")
+        self.lab.delete_flows("-p", "udp")
         lost = time.time()
         second = self.start(self.lab, "--sink", "file:" + log)
         wait_until(lambda: len(told()) == 2, "the gap of the next start")

@@ -27,7 +27,7 @@ class ReuseTest(LabCase):
         daemon = self.start(self.lab)
         for size in range(100, 105):
             self.client.session("udp", SERVER4, 7000, size, 2 * size, source_port=30000)
-            self.lab.conntrack("-D", "-p", "udp")
+            self.lab.delete_flows("-p", "udp")
         self.check(daemon, 5)
 
     def test_the_same_tcp_five_tuple_again_while_the_old_flow_is_still_in_the_table(self):

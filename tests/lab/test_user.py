@@ -31,7 +31,7 @@ class UserTest(LabCase):
 
     def session(self):
         self.client.session("udp", SERVER4, 7000)
-        self.lab.conntrack("-D", "-p", "udp")
+        self.lab.delete_flows("-p", "udp")
 
     def refused(self, *arguments, status=MISSING):
         lab = self.make_lab()

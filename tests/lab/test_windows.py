@@ -32,7 +32,7 @@ class WindowsTest(LabCase):
         self.client.exchange("tcp", 8, 1)
         self.client.shut("tcp")
         self.client.shut("udp")
-        self.lab.conntrack("-D", "-p", "udp")
+        self.lab.delete_flows("-p", "udp")
         flows = self.witness.flows()
         daemon.wait_for_ends(2)
         records = daemon.stop()
