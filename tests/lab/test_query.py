@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import ctl
+import json_manual
 from case import LabCase, main
 from daemon import ends
 from netlab import SERVER4, run, wait_until
@@ -212,6 +213,35 @@ class QueryTest(LabCase):
         nat = f"{first['sessions'][0]['nat_ip']}:{first['sessions'][0]['nat_port']}"
         answer = list(csv.DictReader(io.StringIO(self.ask("trace", nat, "now", "--csv"))))
         self.assertEqual([(row["verdict"], row["pri_ip"]) for row in answer], [("found", HOSTS[2])])
+
+    def test_json_has_the_members_and_types_that_its_manual_says(self):
+        self.begin()
+        record = next(r for r in self.make_the_surge() if r["pub_ip"] == VICTIM)
+        self.open("long", HOSTS[3], VICTIM)
+        # A gap, a file that is damaged: what there is to say of them.
+        self.daemon.send_signal(signal.SIGKILL)
+        self.daemon.close()
+        self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--sync", "100ms", "--sink", "stdout")
+        wait_until(lambda: any(r["event"] == "gap" for r in self.records()), "a gap record")
+        nat = f"{record['nat_ip']}:{record['nat_port']}"
+        asked = ("trace", "--nat", nat, "--proto", "tcp", "--pub", f"{VICTIM}:{PORT}", "--since", f"{record['start_time']:.3f}")
+        questions = self.write("list.csv", f"ticket,nat,time,protocol,pub_ip,pub_port\n"
+                               f"1,{nat},{record['end_time']:.3f},tcp,{VICTIM},{PORT}\n2,nowhere,now,,,\n")
+        traced = json_manual.section("trace")
+        of_all = json_manual.section("all questions")
+        shapes = [
+            ("status", json_manual.section("status"), 0), ("sessions", json_manual.section("sessions"), 0),
+            (asked, traced, 0), (("trace", "--file", questions),
+                                 {f"[].{name}": told for name, told in traced.items()} | json_manual.section("trace --file"), 1),
+            *(((name, "--since", "-1h"), of_all | json_manual.section(name), 0) for name in ("top", "ports")),
+            (("timeline", "--by", "pri_ip", "--since", "-1h"), of_all | json_manual.section("timeline"), 0),
+            (("sql", "SELECT * FROM log"), of_all | json_manual.section("sql"), 0),
+            ("verify", json_manual.section("verify"), 0)]
+        for words, told, status in shapes:
+            words = (words,) if isinstance(words, str) else words
+            self.assertEqual(json_manual.differences(self.ask_json(*words, status=status), told), [], words)
+        # Whatever it finds.
+        self.assertEqual(json_manual.differences(json.loads(ctl.run("--json", "check")), json_manual.section("check")), [])
 
     def test_a_list_of_questions_is_answered_in_csv_line_by_line(self):
         self.begin()
