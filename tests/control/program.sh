@@ -38,6 +38,7 @@ expect 2 "unknown option '--bogus'" status --bogus
 expect 2 "status does not take 'more'" status more
 expect 2 "enable does not take 'two'" enable one two
 expect 2 "a command is missing; $all"
+expect 2 'Show logging, collectors, sinks and the ledger'
 expect 2 'control' --control
 expect 0 'natsessionctl ' --version
 expect 0 'Exit status: 0 all is well' --help
