@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -28,6 +29,7 @@ PORT = 7000
 VICTIM = "203.0.113.157"
 SURGE_SESSIONS, SURGE_BYTES = 40, 20_000
 
+MANUALS = Path(__file__).parent.parent.parent / "packaging/man"
 STATEMENTS = Path(__file__).parent.parent / "query"  # the two of the document, word for word
 BY_MINUTE = (STATEMENTS / "surge_by_minute.sql").read_text()
 BY_HOST = (STATEMENTS / "surge_by_host.sql").read_text()
@@ -242,6 +244,20 @@ class QueryTest(LabCase):
             self.assertEqual(json_manual.differences(self.ask_json(*words, status=status), told), [], words)
         # Whatever it finds.
         self.assertEqual(json_manual.differences(json.loads(ctl.run("--json", "check")), json_manual.section("check")), [])
+
+    def test_the_commands_of_the_guide_run(self):
+        self.begin()
+        self.make_the_surge()
+        page = (MANUALS / "session-log.7").read_text().replace("\\-", "-")
+        commands = [line for example in re.findall(r"\.EX\n(.*?)\.EE", page, re.S) for line in example.splitlines()]
+        self.assertGreater(len(commands), 8)
+        self.write("questions.csv", "nat,time\n203.0.113.7:40123,2026-11-21 14:57:03\n")
+        ask = f'natsessionctl() {{ "{ctl.program()}" --ledger "{self.ledger}" --control "{self.control}" "$@"; }}'
+        for command in commands:
+            done = subprocess.run(["bash", "-c", f"{ask}\n{command}"], cwd=self.folder, capture_output=True, text=True,
+                                  timeout=60)
+            # Of that time the log knows nothing.
+            self.assertIn(done.returncode, (0, 1) if " trace " in command else (0,), f"{command}: {done.stderr}")
 
     def test_a_list_of_questions_is_answered_in_csv_line_by_line(self):
         self.begin()
