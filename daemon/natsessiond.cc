@@ -126,6 +126,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!labels) return fail(labels.error());
   const auto user = find_user(config.user);
   if (!user) return fail(user.error());
+  const auto readers = find_readers(config);
+  if (!readers) return fail(readers.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
   if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
   // Of the one that it runs in there is no other by its name.
@@ -137,7 +139,12 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   const auto guard = start_guard(config, *setups, *user);
   if (!guard) return fail(guard.error());
   if (auto made = make_folders(config, *user); !made) return fail(made.error());
-  ControlServer control({.socket_path = config.control, .metrics = config.metrics});
+  if (auto shared = share_ledger(config, *readers); !shared) return fail(shared.error());
+  ControlServer control({.socket_path = config.control,
+                         .group = readers->group,
+                         .metrics = config.metrics,
+                         .limits = {},
+                         .steer_group = config.steer_group});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
   if (auto dropped = keep_only({CAP_NET_ADMIN}, *user); !dropped) return fail(dropped.error());
   if (*user) {

@@ -8,15 +8,19 @@
 #include <cerrno>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 #include <system_error>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include "base/unique_fd.h"
 #include "conntrack/network_namespace.h"
+#include "control/peer.h"
 
 namespace natsession {
 namespace {
@@ -43,6 +47,34 @@ Error refused(const std::string& path, const User& user, const std::string& way_
 
 bool may_write(const std::string& path) {
   return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0;
+}
+
+constexpr const char* kDefaultReaders = "natsession";
+
+// By descriptors, and only files with one name: who may write in the ledger must not have root give away what
+// lies elsewhere. False, with errno, if the kernel refuses.
+bool share(int folder_fd, const char* name, gid_t readers, int follow) {
+  const UniqueFd fd(::openat(folder_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | follow));
+  struct stat there {};
+  if (!fd || ::fstat(fd.get(), &there) != 0) return errno == ENOENT || errno == ELOOP || errno == ENXIO;
+  const bool folder = S_ISDIR(there.st_mode);
+  if (!folder && (!S_ISREG(there.st_mode) || there.st_nlink != 1)) return true;
+  // What is made in a folder with the set-group-ID bit has the folder's group.
+  const mode_t wanted = folder ? S_ISGID | S_IRGRP | S_IXGRP : S_IRGRP;
+  const bool given = there.st_gid == readers;
+  if (!given && ::fchown(fd.get(), static_cast<uid_t>(-1), readers) != 0) return false;
+  if ((!given || (there.st_mode & wanted) != wanted) &&
+      ::fchmod(fd.get(), (there.st_mode & 07777) | wanted) != 0)
+    return false;
+  if (!folder) return true;
+  const int listed = ::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(listed < 0 ? nullptr : ::fdopendir(listed), ::closedir);
+  if (!entries) return false;
+  while (const dirent* const entry = ::readdir(entries.get())) {
+    const std::string_view within = entry->d_name;
+    if (within != "." && within != ".." && !share(fd.get(), entry->d_name, readers, O_NOFOLLOW)) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -118,6 +150,25 @@ Result<void> make_folders(const Config& config, const std::optional<User>& user)
   }
   const std::filesystem::path folder = std::filesystem::path(config.control).parent_path();
   return folder.empty() ? Result<void>() : make_all(folder, 0755);
+}
+
+Result<Readers> find_readers(const Config& config) {
+  const auto missing = [](const std::string& option, const std::string& group) {
+    return usage_error(fmt::format("{}: there is no group {}", option, group));
+  };
+  if (!config.steer_group.empty() && !find_group(config.steer_group))
+    return missing("steer-group", config.steer_group);
+  const std::string& asked = config.control_group;
+  Readers readers{asked.empty() ? kDefaultReaders : asked,
+                  find_group(asked.empty() ? kDefaultReaders : asked)};
+  if (!asked.empty() && !readers.gid) return missing("control-group", asked);
+  return readers;
+}
+
+Result<void> share_ledger(const Config& config, const Readers& readers) {
+  if (config.ledger.empty() || !readers.gid) return {};
+  if (share(AT_FDCWD, config.ledger.c_str(), *readers.gid, 0) || config.control_group.empty()) return {};
+  return system_error(fmt::format("give ledger {} to group {}", config.ledger, readers.group), errno);
 }
 
 Result<void> check_access(const Config& config, const User& user) {

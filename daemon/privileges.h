@@ -37,6 +37,20 @@ Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User
 // Errors: one cannot be made.
 Result<void> make_folders(const Config& config, const std::optional<User>& user);
 
+// Who may read beside the daemon's own user; none: nobody.
+struct Readers {
+  std::string group;  // its name, also where there is no such group
+  std::optional<gid_t> gid;
+};
+// Errors: kUsage if a group that the configuration names is not there, also the one that may steer.
+[[nodiscard]] Result<Readers> find_readers(const Config& config);
+
+// Before keep_only(), behind make_folders(): the ledger, with all that is in it and will be, is its readers'
+// to read.
+// Errors: kPermission if a group that was asked for by name cannot be given it. For one that was not it
+// stays as it is.
+Result<void> share_ledger(const Config& config, const Readers& readers);
+
 // After keep_only(): whether `user` may do in folders that are there already what it will have to do, and may
 // look at the namespaces that are watched.
 // Errors: kPermission, naming the path, the user, and the way out.

@@ -1,11 +1,14 @@
 #include "command.h"
 
+#include <sys/ioctl.h>
+
 #include <cstdio>
 #include <cstdlib>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/help_text.h"
 #include "control/status_json.h"
 #include "control_client.h"
 
@@ -32,11 +35,17 @@ int print(std::string_view text) {
   return written ? kDone : kFailed;
 }
 
-bool colours_wanted() {
+Screen screen() {
+  if (::isatty(STDOUT_FILENO) == 0) return {/*with_colours=*/false};
   const char* const terminal = std::getenv("TERM");
   const char* const refused = std::getenv("NO_COLOR");  // no-color.org
-  return ::isatty(STDOUT_FILENO) != 0 && terminal != nullptr && std::string_view(terminal) != "dumb" &&
-         (refused == nullptr || *refused == '\0');
+  const bool colours =
+      terminal != nullptr && std::string_view(terminal) != "dumb" && (refused == nullptr || *refused == '\0');
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return {colours, size.ws_col};
+  const char* const columns = std::getenv("COLUMNS");
+  const unsigned long told = columns == nullptr ? 0 : std::strtoul(columns, nullptr, 10);
+  return {colours, told > 0 && told < Screen::kAnyWidth ? told : kHelpWidth};
 }
 
 Result<std::string> ledger_directory(const Global& global) {

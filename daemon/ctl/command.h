@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "command_line.h"
+#include "words.h"
 
 namespace natsession::ctl {
 
@@ -26,8 +27,8 @@ using AddCommand = void(Commands& commands);
 // Writes to stdout at once; returns kFailed when nobody takes it.
 [[nodiscard]] int print(std::string_view text);
 
-// Whether stdout is a terminal that people read in colours.
-[[nodiscard]] bool colours_wanted();
+// What stdout is. A terminal's width is what it says, else COLUMNS, else 80.
+[[nodiscard]] Screen screen();
 
 // The directory of --ledger, else the one that the daemon's status tells.
 // Errors: kUnavailable, kPermission if the daemon cannot be asked, or has no ledger.

@@ -17,7 +17,7 @@ namespace {
 
 struct ExportCommand {
   LogOptions log;
-  std::string format = "json";
+  std::string format;
   std::string time_format = "unix";
   std::string fields = "all";
   std::string output;
@@ -34,8 +34,8 @@ Result<EncoderOptions> read_encoding(const ExportCommand& options) {
   const auto about = [](std::string_view option, const Error& error) {
     return Error{error.kind, fmt::format("{}: {}", option, error.message)};
   };
-  const auto format = parse_record_format(options.format);
-  if (!format) return about("--format", format.error());
+  const auto format = record_format(options.log, options.format);
+  if (!format) return format.error();
   const auto time_format = parse_time_format(options.time_format);
   if (!time_format) return about("--time-format", time_format.error());
   const auto fields = parse_field_set(options.fields);
@@ -114,6 +114,7 @@ int copy_records(LogAccess& log, Query query, bool until_now, const EncoderOptio
   written = written && exporter.finish();
   const int error = errno;
   log.end_progress();
+  if (!written && error == EPIPE) return kFailed;  // who read has had enough
   if (!written) return fail("export", system_error("writing", error));
   if (auto read = scan.error(); !read) return fail("export", read.error());
   warn("export", scan.report());
@@ -148,8 +149,9 @@ void add_export(Commands& commands) {
   Command command = commands.add("export", "Write the records of a time as json, csv or logfmt");
   const auto options = std::make_shared<ExportCommand>();
   add_time_options(command, options->log, "default all that there is");
-  add_where_option(command, options->log);
+  add_where_options(command, options->log);
   command.option("--format", options->format, "FORMAT", "json, csv or logfmt; default json");
+  add_csv_option(command, options->log);
   command.option("--time-format", options->time_format, "FORMAT", "unix, unix_ms or rfc3339; default unix");
   command.option("--fields", options->fields, "SET", "all, or cloud for the fifteen of the cloud schema");
   command.option("-o,--output", options->output, "FILE", "To this new file instead of standard output");

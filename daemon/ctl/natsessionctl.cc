@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "command.h"
 #include "config/text.h"
@@ -43,6 +44,40 @@ std::string list_of_options(CLI::App& app) {
   add("-", app);
   for (CLI::App* const command : app.get_subcommands({})) add(command->get_name(), *command);
   return text;
+}
+
+nlohmann::ordered_json described(const CLI::App& command) {
+  using Json = nlohmann::ordered_json;
+  Json options = Json::array();
+  Json arguments = Json::array();
+  for (const CLI::Option* const option : command.get_options()) {
+    Json names = Json::array();
+    for (const std::string& letter : option->get_snames()) names.push_back("-" + letter);
+    for (const std::string& word : option->get_lnames()) names.push_back("--" + word);
+    const bool takes_value = option->get_items_expected_max() > 0;
+    Json entry{{"value", takes_value ? option->get_type_name() : ""}, {"help", option->get_description()}};
+    if (names.empty()) {
+      entry["required"] = option->get_required();
+      arguments.push_back(std::move(entry));
+    } else {
+      entry["names"] = std::move(names);
+      options.push_back(std::move(entry));
+    }
+  }
+  return {{"name", command.get_name()},
+          {"what", command.get_description()},
+          {"arguments", std::move(arguments)},
+          {"options", std::move(options)},
+          {"footer", command.get_footer()}};
+}
+
+// All that --help says, for programs that make manuals and completions of it.
+std::string list_of_commands(CLI::App& app) {
+  nlohmann::ordered_json all = described(app);
+  all["commands"] = nlohmann::ordered_json::array();
+  for (const CLI::App* const command : app.get_subcommands({}))
+    all["commands"].push_back(described(*command));
+  return all.dump(1) + "\n";
 }
 
 std::string meant_text(const std::string& word, CLI::App& app) {
@@ -96,6 +131,9 @@ int run(int argc, char** argv) {
   app.add_flag("--json", global.json, "Answer in JSON");
   bool listing = false;
   app.add_flag("--list-options", listing, "List all commands and flags, for a shell's completion");
+  bool describing = false;
+  app.add_flag("--list-commands", describing,
+               "Tell what all --help say in JSON, for manuals and completions");
 
   Commands commands(app);
   for (AddCommand* const add : kCommands) add(commands);
@@ -120,8 +158,12 @@ int run(int argc, char** argv) {
     return usage_error(error.what());
   }
   if (listing) return print(list_of_options(app));
+  if (describing) return print(list_of_commands(app));
   if (!app.remaining().empty()) return refuse(app, app.remaining().front());
-  if (!commands.chosen()) return usage_error("a command is missing; there are " + command_names(app));
+  if (!commands.chosen()) {
+    if (argc == 1) fmt::print(stderr, "{}\n", app.help());
+    return usage_error("a command is missing; there are " + command_names(app));
+  }
   if (const std::string trouble = trouble_with_local_zone(); !trouble.empty())
     fmt::print(stderr, "natsessionctl: warning: {}\n", trouble);
   return commands.chosen()(global);

@@ -19,7 +19,6 @@ namespace {
 
 struct PortsCommand {
   LogOptions log;
-  std::string nat_ip;
   std::string step;
   std::string range = "1024-65535";
   std::size_t destinations = 10;
@@ -53,11 +52,6 @@ Result<PortQuestion> read_ports(const PortsCommand& options) {
   auto where = read_where(options.log);
   if (!where) return where.error();
   question.where = std::move(*where);
-  if (!options.nat_ip.empty()) {
-    const auto prefix = Prefix::parse(options.nat_ip);
-    if (!prefix) return Error{prefix.error().kind, "--nat-ip: " + prefix.error().message};
-    question.where.push_back(FieldTest::address(Field::kNatIp, *prefix));
-  }
   question.destinations = options.destinations;
   if (auto read = read_range(options.range, question); !read) return read.error();
   return question;
@@ -79,9 +73,13 @@ bool is_of_now(UnixMs until) {
 // ledger is looked at: what ends in between is in the records.
 std::optional<LiveLog> ask_for_live(const Global& global, const PortsCommand& options, UnixMs until) {
   if (!is_of_now(until)) return std::nullopt;
-  if (!options.log.where.empty()) return std::nullopt;  // the daemon does not know all of its conditions
+  LogOptions others = options.log;
+  others.nat.clear();
+  const Endpoint nat = split_endpoint(options.log.nat);
+  // The daemon does not know all conditions.
+  if (others.conditional() || !nat.port.empty()) return std::nullopt;
   QueryArguments arguments;
-  if (!options.nat_ip.empty()) arguments.emplace_back("nat_ip", options.nat_ip);
+  if (!nat.address.empty()) arguments.emplace_back("nat_ip", nat.address);
   return ask_live(global, {std::move(arguments)});
 }
 
@@ -162,7 +160,7 @@ class PortRows {
 };
 
 int show_ports(Shape shape, const PortQuestion& question, const PortResult& result, LogAccess& log) {
-  AnswerPrinter answer(shape, colours_wanted());
+  AnswerPrinter answer(shape, screen());
   answer.fact("from", question.from);
   answer.fact("until", question.until);
   answer.fact("step", format_duration(question.step));
@@ -211,13 +209,12 @@ int run_ports(const Global& global, const PortsCommand& options) {
 void add_ports(Commands& commands) {
   Command command = commands.add("ports", "How far are the SNAT ports used up?");
   const auto options = std::make_shared<PortsCommand>();
-  command.option("--nat-ip", options->nat_ip, "PREFIX", "Only this translated address or prefix");
   command.option("--range", options->range, "LOW-HIGH", "The ports that SNAT may use; default 1024-65535");
   command.option("--step", options->step, "DURATION",
                  "How far apart the points of the trend are; default 10s for a day");
   command.option("-n,--destinations", options->destinations, 0, PortQuestion::kMaxDestinations, "N",
                  "The so many busiest destinations; 0: none, and sooner done; default 10");
-  add_where_option(command, options->log);
+  add_where_options(command, options->log);
   add_time_options(command, options->log, "default a day before --until");
   add_csv_option(command, options->log);
   command.footer(

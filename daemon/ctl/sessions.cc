@@ -1,13 +1,19 @@
 // natsessionctl sessions: the sessions that are open now.
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "ask/answer_printer.h"
+#include "ask/log_options.h"
 #include "command.h"
 #include "control/session_filter.h"
 #include "control/status_json.h"
 #include "control_client.h"
+#include "record/encoder.h"
 #include "status_text.h"
 #include "words.h"
 
@@ -18,8 +24,44 @@ struct SessionsCommand {
   std::string pri, nat, pub;
   std::string protocol;
   std::string netns;
-  std::string limit;
+  std::size_t limit = SessionFilter::kDefaultLimit;
+  std::string sort;
+  LogOptions log;  // --csv alone
 };
+
+struct SortKey {
+  std::string_view name;
+  bool (*before)(const SessionRecord& a, const SessionRecord& b);
+};
+
+// What is not known is last.
+template <Count SessionRecord::*kCount>
+bool more_of(const SessionRecord& a, const SessionRecord& b) {
+  const Count of_a = a.*kCount;
+  const Count of_b = b.*kCount;
+  return of_a.known() && (!of_b.known() || of_a.value() > of_b.value());
+}
+template <IpAddress SessionRecord::*kAddress, std::uint16_t SessionRecord::*kPort>
+bool lower_end(const SessionRecord& a, const SessionRecord& b) {
+  return std::pair(a.*kAddress, a.*kPort) < std::pair(b.*kAddress, b.*kPort);
+}
+constexpr std::array<SortKey, 6> kSortKeys{
+    {{"age", [](const SessionRecord& a, const SessionRecord& b) { return a.start_time < b.start_time; }},
+     {"bytes_from_vpc", more_of<&SessionRecord::bytes_from_vpc>},
+     {"bytes_from_pub", more_of<&SessionRecord::bytes_from_pub>},
+     {"pri", lower_end<&SessionRecord::pri_ip, &SessionRecord::pri_port>},
+     {"nat", lower_end<&SessionRecord::nat_ip, &SessionRecord::nat_port>},
+     {"pub", lower_end<&SessionRecord::pub_ip, &SessionRecord::pub_port>}}};
+
+Result<const SortKey*> read_sort(const std::string& name) {
+  if (name.empty()) return nullptr;
+  std::string known;
+  for (const SortKey& key : kSortKeys) {
+    if (key.name == name) return &key;
+    known += " " + std::string(key.name);
+  }
+  return Error{ErrorKind::kUsage, fmt::format("--sort: '{}' is none of:{}", name, known)};
+}
 
 QueryArguments query_of(const SessionsCommand& options) {
   QueryArguments query;
@@ -36,22 +78,83 @@ QueryArguments query_of(const SessionsCommand& options) {
   add_end("pub", options.pub);
   add("protocol", options.protocol);
   add("netns", options.netns);
-  add("limit", options.limit);
+  // The first of an order are known only where all are.
+  add("limit", std::to_string(options.sort.empty() ? options.limit : SessionFilter::kMaxLimit));
   return query;
 }
 
+// As GET /sessions has them.
+int print_csv(const SessionsAnswer& answer) {
+  AnswerPrinter printer(Shape::kCsv, screen());
+  printer.begin({{"netns"},
+                 {"protocol"},
+                 {"pri_ip"},
+                 {"pri_port"},
+                 {"nat_ip"},
+                 {"nat_port"},
+                 {"pub_ip"},
+                 {"pub_port"},
+                 {"first_seen"},
+                 {"session_start"},
+                 {"bytes_from_vpc"},
+                 {"pkts_from_vpc"},
+                 {"bytes_from_pub"},
+                 {"pkts_from_pub"},
+                 {"tcp_state"},
+                 {"zone"},
+                 {"mark"}});
+  const auto count = [](Count number) {
+    return number.known() ? AnswerValue(number.value()) : AnswerValue();
+  };
+  for (const SessionRecord& session : answer.sessions) {
+    const bool taken = printer.row(
+        {std::string(session.origin->netns), std::uint64_t{session.protocol}, session.pri_ip.to_string(),
+         std::uint64_t{session.pri_port}, session.nat_ip.to_string(), std::uint64_t{session.nat_port},
+         session.pub_ip.to_string(), std::uint64_t{session.pub_port}, session.start_time,
+         session.session_start ? AnswerValue(*session.session_start) : AnswerValue(),
+         count(session.bytes_from_vpc), count(session.pkts_from_vpc), count(session.bytes_from_pub),
+         count(session.pkts_from_pub), std::string(to_string(session.tcp_state)), std::uint64_t{session.zone},
+         std::uint64_t{session.mark}});
+    if (!taken) return kFailed;
+  }
+  return printer.finish({});
+}
+
+int show(Shape shape, const SessionsAnswer& answer) {
+  if (shape == Shape::kJson) return print(sessions_json(answer));
+  return shape == Shape::kCsv ? print_csv(answer) : print(sessions_text(answer, screen()));
+}
+
 int run_sessions(const Global& global, const SessionsCommand& options) {
+  const auto shape = shape_of(global, options.log);
+  if (!shape) return fail("sessions", shape.error());
+  const auto sort = read_sort(options.sort);
+  if (!sort) return fail("sessions", sort.error());
   const QueryArguments query = query_of(options);
   if (const auto filter = parse_session_filter(query); !filter) return fail("sessions", filter.error());
   const auto body = ControlClient(global.control).get("/sessions", query);
   if (!body) return fail("sessions", body.error());
-  if (global.json) return print(*body);
-  const auto answer = read_sessions_json(*body);
+  if (*shape == Shape::kJson && *sort == nullptr) return print(*body);
+  auto answer = read_sessions_json(*body);
   if (!answer) return fail("sessions", answer.error());
-  const int status = print(sessions_text(*answer, colours_wanted()));
-  if (answer->more) {
+  std::vector<SessionRecord>& sessions = answer->sessions;
+  const bool cut = answer->more;
+  if (*sort != nullptr) {
+    std::stable_sort(sessions.begin(), sessions.end(), (*sort)->before);
+    answer->more = cut || sessions.size() > options.limit;
+    if (sessions.size() > options.limit)
+      sessions.erase(sessions.begin() + static_cast<std::ptrdiff_t>(options.limit), sessions.end());
+  }
+  const int status = show(*shape, *answer);
+  if (*sort != nullptr && cut) {
+    fmt::print(
+        stderr,
+        "natsessionctl: sessions: warning: only {} sessions were looked at, and there are more: others may "
+        "come before these\n",
+        grouped(SessionFilter::kMaxLimit));
+  } else if (answer->more && *shape != Shape::kJson) {
     fmt::print(stderr, "natsessionctl: sessions: these are the first {}; --limit N shows more\n",
-               answer->sessions.size());
+               sessions.size());
   }
   return status;
 }
@@ -61,15 +164,22 @@ int run_sessions(const Global& global, const SessionsCommand& options) {
 void add_sessions(Commands& commands) {
   Command command = commands.add("sessions", "List the sessions that are open now");
   const auto options = std::make_shared<SessionsCommand>();
-  command.option("--pri", options->pri, "END", "Private end: address, prefix, address:port or :port");
-  command.option("--nat", options->nat, "END", "Translated end, likewise");
-  command.option("--pub", options->pub, "END", "Public end, likewise");
-  command.option("-p,--protocol", options->protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
+  command.option(kPriOption, options->pri, "END", "Private end: address, prefix, address:port or :port");
+  command.option(kNatOption, options->nat, "END", "Translated end, likewise");
+  command.option(kPubOption, options->pub, "END", "Public end, likewise");
+  command.option(kProtocolOption, options->protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
   command.option("--netns", options->netns, "NAME", "Of this network namespace");
-  command.option("-n,--limit", options->limit, "N", "At most so many; default 1000");
+  command.option("-n,--limit", options->limit, 1, SessionFilter::kMaxLimit, "N",
+                 "At most so many; default 1000");
+  command.option(
+      "--sort", options->sort, "KEY",
+      "In this order: age (the oldest first), bytes_from_vpc, bytes_from_pub (the most first), pri, "
+      "nat, pub");
+  add_csv_option(command, options->log);
   command.footer(
       "Examples:\n  natsessionctl sessions --pri 10.0.0.0/8 --protocol tcp\n"
-      "  natsessionctl sessions --nat 203.0.113.7:40123\n  natsessionctl sessions --pub '[2001:db8::1]:443'");
+      "  natsessionctl sessions --sort bytes_from_vpc -n 20\n  natsessionctl sessions --pub "
+      "'[2001:db8::1]:443'");
   command.run([options](const Global& global) { return run_sessions(global, *options); });
 }
 

@@ -1,6 +1,8 @@
 // natsessionctl sql: a SELECT over the table `log`.
+#include <cctype>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include "ask/log_options.h"
 #include "command.h"
 #include "query/sql_session.h"
+#include "record/field_words.h"
 
 namespace natsession::ctl {
 namespace {
@@ -50,10 +53,54 @@ struct ToAnswer {
   }
 };
 
+// The words of a statement that is "DESCRIBE", "DESCRIBE log", "DESC log;"; none of another.
+std::vector<std::string> describe_words(const std::string& statement) {
+  std::vector<std::string> words;
+  std::string word;
+  for (const char c : statement + " ") {
+    if (std::isspace(static_cast<unsigned char>(c)) == 0 && c != ';') {
+      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (!word.empty()) {
+      words.push_back(std::exchange(word, {}));
+    }
+  }
+  return !words.empty() && (words[0] == "describe" || words[0] == "desc") ? words
+                                                                          : std::vector<std::string>();
+}
+
+std::string_view sql_type_of(Field field) {
+  switch (kind_of(field)) {
+    case FieldKind::kNumber:
+      return "INTEGER";
+    case FieldKind::kTime:
+      return "REAL";
+    default:
+      return "TEXT";
+  }
+}
+
+int describe_table(Shape shape) {
+  AnswerPrinter answer(shape, screen());
+  answer.begin({{"column"}, {"type"}, {"unit"}, {"meaning"}});
+  const auto row = [&](std::string_view name, std::string_view type, std::string_view unit,
+                       std::string_view meaning) {
+    return answer.row({std::string(name), std::string(type), std::string(unit), std::string(meaning)});
+  };
+  for (const FieldSpec& spec : kFields) {
+    if (!row(spec.name, sql_type_of(spec.field), unit_of(spec.field), meaning_of(spec.field))) return kFailed;
+  }
+  if (!row(kTimeColumnName, "INTEGER", "Unix seconds", "end_time in whole seconds")) return kFailed;
+  return answer.finish({});
+}
+
 int run_sql(const Global& global, const SqlCommand& options) {
   const auto shape = shape_of(global, options.log);
   if (!shape) return fail("sql", shape.error());
   const std::string statement = read_statement(options.statement);
+  if (const std::vector<std::string> words = describe_words(statement); !words.empty()) {
+    if (words.size() == 1 || (words.size() == 2 && words[1] == "log")) return describe_table(*shape);
+    return fail("sql", {ErrorKind::kUsage, "there is one table, log: DESCRIBE log"});
+  }
   const auto log = LogAccess::open(global);
   if (!log) return fail("sql", log.error());
   const auto limits = read_limits(options, **log);
@@ -61,7 +108,7 @@ int run_sql(const Global& global, const SqlCommand& options) {
   const auto session = SqlSession::open((*log)->take_ledger(), *limits);
   if (!session) return fail("sql", session.error());
 
-  AnswerPrinter answer(*shape, colours_wanted());
+  AnswerPrinter answer(*shape, screen());
   bool taken = true;
   SqlSession::Consumer consumer;
   consumer.on_columns = [&](const std::vector<std::string>& names) {
@@ -91,15 +138,16 @@ int run_sql(const Global& global, const SqlCommand& options) {
 void add_sql(Commands& commands) {
   Command command = commands.add("sql", "Ask the table log with SQL (SELECT only)");
   const auto options = std::make_shared<SqlCommand>();
-  command.argument("statement", options->statement, "STATEMENT", "A SELECT; - reads it from standard input",
-                   true);
+  command.argument("statement", options->statement, "STATEMENT",
+                   "A SELECT, or DESCRIBE; - reads it from standard input", true);
   command.option("--time-limit", options->time_limit, "DURATION",
                  "End it after this time; 0s: never; default 10m");
   command.option("--memory", options->memory, "BYTES", "End it when SQLite needs more; default 192M");
   command.flag("--utc", options->utc, "date_trunc() and from_unixtime() in UTC");
   add_csv_option(command, options->log);
   command.footer(
-      "The table log has the fields of the records, and __time__: the end_time in whole Unix seconds.\n"
+      "DESCRIBE tells the columns of the table log: the fields of the records, and __time__: the end_time in "
+      "whole Unix seconds.\n"
       "GROUP BY and ORDER BY keep their rows in memory, up to --memory; top and timeline answer over any "
       "time.\n"
       "A text beside a column means what it says: start_time >= 'yesterday', protocol = 'tcp'.\n"

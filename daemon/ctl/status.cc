@@ -13,26 +13,25 @@ namespace {
 
 constexpr std::chrono::seconds kWatchInterval{2};
 
-Result<std::string> status_shown(const Global& global, bool colours) {
+Result<std::string> status_shown(const Global& global) {
   auto body = ControlClient(global.control).get("/status");
   if (!body || global.json) return body;
   const auto status = read_status_json(*body);
   if (!status) return status.error();
-  return status_text(*status, colours);
+  return status_text(*status, screen());
 }
 
 int run_status(const Global& global, bool watch) {
-  const bool colours = colours_wanted();
   if (!watch) {
-    const auto text = status_shown(global, colours);
+    const auto text = status_shown(global);
     return text ? print(*text) : fail("status", text.error());
   }
   // Until a signal ends it, or the daemon is gone.
   for (;;) {
-    const auto text = status_shown(global, colours);
+    const auto text = status_shown(global);
     if (!text) return fail("status", text.error());
     constexpr std::string_view kClear = "\x1b[H\x1b[2J";
-    if (print(colours ? std::string(kClear) + *text : *text + "\n") != kDone) return kFailed;
+    if (print(screen().colours ? std::string(kClear) + *text : *text + "\n") != kDone) return kFailed;
     std::this_thread::sleep_for(kWatchInterval);
   }
 }

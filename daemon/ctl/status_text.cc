@@ -104,7 +104,7 @@ void add_report(TextTable& table, const Report& report,
   for_each_note(report, [&](std::string text, Paint paint) { table.add_note(std::move(text), paint); });
 }
 
-std::string collectors_text(const Status& status, bool colours) {
+std::string collectors_text(const Status& status, const Screen& screen) {
   TextTable table = table_of<CollectorReport>();
   for (const CollectorReport& collector : status.collectors) {
     add_report(table, collector, [&](const Row& row) -> std::optional<Cell> {
@@ -119,7 +119,7 @@ std::string collectors_text(const Status& status, bool colours) {
       return collector.reliable ? "on" : "off";
     });
   }
-  return table.text(colours);
+  return table.text(screen);
 }
 
 // "Unauthorized: refused; 2026-11-21 12:20:00, 1m 2s ago; suspended for 3m 58s more"
@@ -135,7 +135,7 @@ std::string failure_text(const SinkReport& sink, UnixMs now) {
   return text;
 }
 
-std::string sinks_text(const Status& status, bool colours) {
+std::string sinks_text(const Status& status, const Screen& screen) {
   TextTable table = table_of<SinkReport>();
   for (const SinkReport& sink : status.sinks) {
     add_report(table, sink, [](const Row&) { return std::optional<Cell>(); });
@@ -147,13 +147,14 @@ std::string sinks_text(const Status& status, bool colours) {
       table.add_note("last failure: " + failure, Paint::kPlain);
     }
   }
-  return table.text(colours);
+  return table.text(screen);
 }
 
-std::string ledger_text(const LedgerReport& ledger, UnixMs now, bool colours) {
-  std::string out = painted("LEDGER", Paint::kTitle, colours) + "  " + printable(ledger.directory) + "\n";
+std::string ledger_text(const LedgerReport& ledger, UnixMs now, const Screen& screen) {
+  std::string out =
+      painted("LEDGER", Paint::kTitle, screen.colours) + "  " + printable(ledger.directory) + "\n";
   const auto line = [&](const std::string& text, Paint paint = Paint::kPlain) {
-    out += "  " + painted(text, paint, colours) + "\n";
+    out += paragraph(text, 2, paint, screen);
   };
   const double share = ledger.limit_bytes == 0 ? 0
                                                : 100 * static_cast<double>(ledger.bytes) /
@@ -187,18 +188,18 @@ std::string age_text(const SessionRecord& session, UnixMs now) {
 
 }  // namespace
 
-std::string status_text(const Status& status, bool colours) {
+std::string status_text(const Status& status, const Screen& screen) {
   std::string out = fmt::format("natsessiond {}  up {}, since {}\nlogging is {}\n", printable(status.version),
                                 span_in_words(status.now - status.started), time_in_words(status.started),
-                                status.logging ? painted("enabled", Paint::kGood, colours)
-                                               : painted("disabled", Paint::kWarning, colours));
-  if (!status.collectors.empty()) out += "\n" + collectors_text(status, colours);
-  if (!status.sinks.empty()) out += "\n" + sinks_text(status, colours);
-  if (status.ledger) out += "\n" + ledger_text(*status.ledger, status.now, colours);
+                                status.logging ? painted("enabled", Paint::kGood, screen.colours)
+                                               : painted("disabled", Paint::kWarning, screen.colours));
+  if (!status.collectors.empty()) out += "\n" + collectors_text(status, screen);
+  if (!status.sinks.empty()) out += "\n" + sinks_text(status, screen);
+  if (status.ledger) out += "\n" + ledger_text(*status.ledger, status.now, screen);
   return out;
 }
 
-std::string sessions_text(const SessionsAnswer& answer, bool colours) {
+std::string sessions_text(const SessionsAnswer& answer, const Screen& screen) {
   const auto any = [&](auto has) { return std::any_of(answer.sessions.begin(), answer.sessions.end(), has); };
   const bool with_zone = any([](const SessionRecord& session) { return session.zone != 0; });
   const bool with_mark = any([](const SessionRecord& session) { return session.mark != 0; });
@@ -229,7 +230,7 @@ std::string sessions_text(const SessionsAnswer& answer, bool colours) {
     row.emplace_back(std::string(to_string(session.tcp_state)));
     table.add_row(std::move(row));
   }
-  return table.text(colours);
+  return table.text(screen);
 }
 
 }  // namespace natsession::ctl

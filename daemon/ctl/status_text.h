@@ -8,7 +8,7 @@
 
 namespace natsession::ctl {
 
-[[nodiscard]] std::string status_text(const Status& status, bool colours);
-[[nodiscard]] std::string sessions_text(const SessionsAnswer& answer, bool colours);
+[[nodiscard]] std::string status_text(const Status& status, const Screen& screen);
+[[nodiscard]] std::string sessions_text(const SessionsAnswer& answer, const Screen& screen);
 
 }  // namespace natsession::ctl

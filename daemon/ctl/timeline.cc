@@ -41,6 +41,11 @@ milliseconds usual_bucket(const AskedTime& time) {
   return kLengths.back() * ((time.until - time.from) / kLengths.back() / kMostBuckets + 1);
 }
 
+bool begins_with_days(milliseconds bucket) {
+  constexpr milliseconds kDay = std::chrono::days(1);
+  return kDay % bucket == milliseconds(0) || bucket % kDay == milliseconds(0);
+}
+
 // Down to where a bucket begins by the clocks of this zone.
 UnixMs aligned(UnixMs time, milliseconds bucket) {
   const auto reading = parse_time_text("now", time);
@@ -55,6 +60,13 @@ Result<TimelineQuestion> read_timeline(const TimelineCommand& options) {
   if (!options.bucket.empty()) {
     const auto bucket = read_length("--bucket", options.bucket);
     if (!bucket) return bucket.error();
+    if (!begins_with_days(*bucket)) {
+      return Error{
+          ErrorKind::kUsage,
+          fmt::format("--bucket: {} does not divide a day, nor is it whole days: its bars would begin at "
+                      "other times each day",
+                      format_duration(*bucket))};
+    }
     question.bucket = *bucket;
   }
   auto where = read_where(options.log);
@@ -92,7 +104,7 @@ std::string title_of(const TimelineQuestion& question) {
 
 int show_rows(Shape shape, const TimelineQuestion& question, const TimelineResult& result,
               const ChartLabels& labels, LogAccess& log) {
-  AnswerPrinter answer(shape, /*colours=*/false);
+  AnswerPrinter answer(shape, screen());
   answer.fact("from", question.from);
   answer.fact("until", question.until);
   answer.fact("bucket", format_duration(question.bucket));
@@ -131,8 +143,8 @@ int show_timeline(Shape shape, const TimelineCommand& options, const TimelineQue
   if (shape != Shape::kTable) return show_rows(shape, question, result, labels, log);
   int status = kDone;
   if (options.svg.empty()) {
-    status = print(title_of(question) + "\n" +
-                   timeline_chart(result, labels, terminal_columns(), colours_wanted()));
+    status = print(paragraph(title_of(question), 0, Paint::kPlain, screen()) +
+                   timeline_chart(result, labels, screen()));
   } else {
     fmt::print(stderr, "natsessionctl: timeline: the picture is in {}\n", options.svg);
   }
@@ -167,7 +179,7 @@ void add_timeline(Commands& commands) {
   Command command = commands.add("timeline", "Show traffic or sessions over time");
   const auto options = std::make_shared<TimelineCommand>();
   command.option("--bucket", options->bucket, "DURATION",
-                 "How long each bar is: 1m, 10s, 1h; default: what fits");
+                 "How long each bar is: 5m, '5 minutes', 10s, 1h, what divides a day; default: what fits");
   command.option("-b,--by", options->by, "FIELD", "Stacked by this field: pri_ip, pub_ip, protocol …");
   command.option(
       "-s,--sum", options->sum, "SUM",
@@ -179,7 +191,7 @@ void add_timeline(Commands& commands) {
       "--at-end", options->at_end,
       "Count a record where it ends, as date_trunc(unit, __time__) does, instead of spread over its time");
   command.option("--svg", options->svg, "FILE", "Draw a picture to this file");
-  add_where_option(command, options->log);
+  add_where_options(command, options->log);
   add_time_options(command, options->log, "default an hour before --until");
   add_csv_option(command, options->log);
   command.footer(

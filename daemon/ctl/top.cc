@@ -49,7 +49,7 @@ AnswerValue key_value(Field field, const GroupValue& value) {
 
 int show_top(Shape shape, const TopQuestion& question, const AskedTime& time, const TopResult& result,
              LogAccess& log) {
-  AnswerPrinter answer(shape, colours_wanted());
+  AnswerPrinter answer(shape, screen());
   answer.fact("from", time.from);
   answer.fact("until", time.until);
   answer.fact("sum", std::string(to_string(question.sum)));
@@ -124,7 +124,7 @@ void add_top(Commands& commands) {
       "By what they are ordered: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, "
       "pkts, sessions, records; default bytes_from_vpc");
   command.option("-n,--count", options->count, 1, TopQuestion::kMaxCount, "N", "So many; default 10");
-  add_where_option(command, options->log);
+  add_where_options(command, options->log);
   add_time_options(command, options->log, "default an hour before --until");
   add_csv_option(command, options->log);
   command.footer(

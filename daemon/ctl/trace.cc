@@ -25,6 +25,7 @@ struct TraceCommand {
   std::vector<std::string> given;  // without options
   std::string file;
   std::size_t candidates = 20;
+  LogOptions log;  // --csv alone
 };
 
 Result<std::string> read_input(const std::string& path) {
@@ -112,6 +113,8 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
   if (auto taken = take_words(options.given, words); !taken) return fail("trace", taken.error());
   const auto asked = read_question(words, now);
   if (!asked) return fail("trace", asked.error());
+  const auto shape = shape_of(global, options.log);
+  if (!shape) return fail("trace", shape.error());
   std::vector<TraceQuestion> questions;
   for (const AskedQuestion& one : *asked) {
     questions.push_back(one.question);
@@ -130,9 +133,10 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
     warn("trace", notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size()));
     if (i > 0) text += global.json ? ",\n" : "\n";
     text += global.json ? trace_json((*asked)[i], answer, result->span)
-                        : trace_text((*asked)[i], answer, result->span, colours_wanted());
+                        : trace_text((*asked)[i], answer, result->span, screen().colours);
     found = found || answer.found();
   }
+  if (*shape == Shape::kCsv) text = trace_list_csv({',', {}, {{{}, 0, {}, *asked}}}, *result);
   if (global.json) text = questions.size() > 1 ? "[\n" + text + "\n]\n" : text + "\n";
   const int status = print(text);
   if (status != kDone) return status;
@@ -140,6 +144,7 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
 }
 
 int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
+  if (const auto shape = shape_of(global, options.log); !shape) return fail("trace", shape.error());
   const TraceWords& words = options.words;
   if (!options.given.empty() || !words.nat.empty() || !words.at.empty() || !words.since.empty() ||
       !words.until.empty() || !words.pub.empty() || !words.protocol.empty()) {
@@ -189,19 +194,20 @@ void add_trace(Commands& commands) {
   TraceWords& words = options->words;
   command.arguments("question", options->given, "ADDRESS[:PORT] [TIME]",
                     "The translated end and when, in words: 203.0.113.7:40123 yesterday 14:57");
-  command.option("--nat", words.nat, "END", "The same: address, address:port, or 'address port'");
+  command.option(kNatOption, words.nat, "END", "The same: address, address:port, or 'address port'");
   command.option("--at", words.at, "TIME",
                  "When: '2026-11-21 14:57', '21/Nov/2026:14:57:03 +0100', '2 hours ago', Unix seconds …");
   command.option("--since", words.since, "TIME", "Instead of --at: at any time from this");
   command.option("--until", words.until, "TIME", "to this; default now");
-  command.option("--pub", words.pub, "END", "The peer: address, address:port or :port");
-  command.option("-p,--proto", words.protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
+  command.option(kPubOption, words.pub, "END", "The peer: address, address:port or :port");
+  command.option(kProtocolOption, words.protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
   command.option("--slack", words.slack, "DURATION", "How far clocks may differ; default 5s");
   command.option("-n,--candidates", options->candidates, 1, 100'000, "N",
                  "At most so many for a question; default 20");
   command.option("-f,--file", options->file, "FILE",
                  "A list of questions in CSV, - for standard input: nat_ip, nat_port, time "
                  "and, if wanted, protocol, pub_ip, pub_port, or named by its first line; answers in CSV");
+  add_csv_option(command, options->log);
   command.footer(
       "Examples:\n  natsessionctl trace 203.0.113.7:40123 yesterday 14:57\n"
       "  natsessionctl trace 203.0.113.7 port 40123 'Sat, 21 Nov 2026 14:57:03 +0100'\n"

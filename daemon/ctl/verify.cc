@@ -33,7 +33,7 @@ int run_verify(const Global& global) {
   if (progress) fmt::print(stderr, "{}", kClearLine);
   if (!report) return fail("verify", report.error());
   const int status =
-      print(global.json ? verify_json(*report) : verify_text(*directory, *report, colours_wanted()));
+      print(global.json ? verify_json(*report) : verify_text(*directory, *report, screen().colours));
   return status != kDone ? status : report->sound() ? kDone : kFailed;
 }
 

@@ -123,31 +123,59 @@ std::string painted(std::string_view text, Paint paint, bool colours) {
   return std::string(code) + std::string(text) + "\x1b[0m";
 }
 
-std::string TextTable::text(bool colours) const {
+std::string paragraph(std::string_view text, std::size_t indent, Paint paint, const Screen& screen) {
+  std::string out;
+  for (const std::string& line : wrapped(text, screen.width - std::min(screen.width, indent)))
+    out += std::string(indent, ' ') + painted(line, paint, screen.colours) + "\n";
+  return out;
+}
+
+std::string TextTable::text(const Screen& screen) const {
+  constexpr std::size_t kGap = 2;
+  constexpr std::size_t kFurther = 4;  // how far the further lines of a row are indented
   std::vector<std::size_t> widths;
+  std::vector<std::size_t> begins;  // the columns that begin a line
+  std::size_t used = 0;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     std::size_t width = width_of(columns_[i].title);
     for (const Row& row : rows_) width = std::max(width, width_of(row.cells[i].text));
+    if (i == 0 || used + kGap + width > screen.width) {
+      used = i == 0 ? 0 : kFurther;
+      begins.push_back(i);
+    } else {
+      used += kGap;
+    }
+    used += width;
     widths.push_back(width);
   }
+  begins.push_back(columns_.size());
   std::string out;
-  const auto line = [&](const auto& cell_at) {
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      const Cell cell = cell_at(i);
-      const std::string gap(widths[i] - width_of(cell.text), ' ');
-      const bool right = columns_[i].align == Align::kRight;
-      if (i != 0) out += "  ";
-      if (right) out += gap;
-      out += painted(cell.text, cell.paint, colours);
-      if (!right && i + 1 != columns_.size()) out += gap;
+  const auto lines = [&](const auto& cell_at) {
+    for (std::size_t line = 0; line + 1 < begins.size(); ++line) {
+      const std::size_t indent = line == 0 ? 0 : kFurther;
+      if (begins[line] + 1 == begins[line + 1] && indent + widths[begins[line]] > screen.width) {
+        const Cell cell = cell_at(begins[line]);
+        out += cell.text.empty() ? "\n" : paragraph(cell.text, indent, cell.paint, screen);
+        continue;
+      }
+      out += std::string(indent, ' ');
+      for (std::size_t i = begins[line]; i < begins[line + 1]; ++i) {
+        const Cell cell = cell_at(i);
+        const std::string gap(widths[i] - width_of(cell.text), ' ');
+        const bool right = columns_[i].align == Align::kRight;
+        if (i != begins[line]) out += std::string(kGap, ' ');
+        if (right) out += gap;
+        out += painted(cell.text, cell.paint, screen.colours);
+        if (!right && i + 1 != begins[line + 1]) out += gap;
+      }
+      out.erase(out.find_last_not_of(' ') + 1);
+      out += '\n';
     }
-    out.erase(out.find_last_not_of(' ') + 1);
-    out += '\n';
   };
-  line([&](std::size_t i) { return Cell(columns_[i].title, Paint::kTitle); });
+  lines([&](std::size_t i) { return Cell(columns_[i].title, Paint::kTitle); });
   for (const Row& row : rows_) {
-    line([&](std::size_t i) { return row.cells[i]; });
-    for (const Cell& note : row.notes) out += "  " + painted(note.text, note.paint, colours) + "\n";
+    lines([&](std::size_t i) { return row.cells[i]; });
+    for (const Cell& note : row.notes) out += paragraph(note.text, 2, note.paint, screen);
   }
   return out;
 }

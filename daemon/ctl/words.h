@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -31,13 +32,28 @@ struct Endpoint {
 // "203.0.113.7:40123", "[2001:db8::7]:40123"
 [[nodiscard]] std::string endpoint_text(const IpAddress& address, std::uint16_t port);
 
-// TextTable: rows of words under titles, as wide as they need, in colours where they are wanted.
+// What an answer is shown on.
+struct Screen {
+  static constexpr std::size_t kAnyWidth = std::size_t{1} << 30;  // a file, a pipe: lines as long as they are
+
+  Screen(bool with_colours, std::size_t columns = kAnyWidth)
+      : colours(with_colours), width(columns) {}  // NOLINT: implicit
+  bool colours;
+  std::size_t width;  // in characters
+};
+
+// TextTable: rows of words under titles, in colours where they are wanted. Columns are as wide as they need;
+// those that do not fit beside the others stand on further lines of the same row, indented, and so do their
+// titles: nothing is left out on a narrow screen.
 // Threads: one for each object.
 
 enum class Paint : std::uint8_t { kPlain, kTitle, kGood, kWarning, kBad };
 
 // `text` in its colour, or as it is.
 [[nodiscard]] std::string painted(std::string_view text, Paint paint, bool colours);
+// `text` as lines that fit, broken at spaces, each behind `indent` spaces and with a newline.
+[[nodiscard]] std::string paragraph(std::string_view text, std::size_t indent, Paint paint,
+                                    const Screen& screen);
 
 class TextTable {
  public:
@@ -61,7 +77,7 @@ class TextTable {
   // A line of its own below the last row, indented.
   void add_note(std::string text, Paint paint) { rows_.back().notes.emplace_back(std::move(text), paint); }
 
-  [[nodiscard]] std::string text(bool colours) const;
+  [[nodiscard]] std::string text(const Screen& screen) const;
 
  private:
   struct Row {

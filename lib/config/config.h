@@ -60,6 +60,8 @@ struct Config {
 
   std::string user;                 // whom to go on as; empty: natsession, if started as root and it exists
   std::string control;              // the path of the control socket; empty: none
+  std::string control_group;        // who may read; empty: natsession, where there is one
+  std::string steer_group;          // who may change something as well; empty: root alone
   std::optional<HostPort> metrics;  // none: only on the control socket
   LogLevel log_level = LogLevel::kInfo;
 

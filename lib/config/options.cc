@@ -339,8 +339,19 @@ std::vector<Flag> make_flags() {
        text_option(&Config::user), R"("natsession")", "natsession for root, if it exists"},
       {"control", kProgram, "PATH",
        "Serve status, live sessions and metrics on this unix socket; natsessionctl(8) asks it.",
-       "The socket has mode 0660, and the group natsession where there is one.", control_option(),
+       "The socket has mode 0660, and the group of --control-group.", control_option(),
        R"("/run/natsessiond/control.sock")"},
+      {"control-group", kProgram, "GROUP",
+       "Whose members may read: the control socket, and the ledger with natsessionctl.",
+       "The ledger's folders and files are given to this group, with mode 0750 and 0640 (the set-group-ID "
+       "bit of "
+       "the folders hands it on), as far as the umask leaves that; it takes a start as root, or as a member. "
+       "Members see who talked to whom: "
+       "choose them as you would who reads the sinks' files.",
+       text_option(&Config::control_group), R"("natsession")", "natsession, if it exists"},
+      {"steer-group", kProgram, "GROUP", "Whose members may also enable and disable sinks and all logging.",
+       "Root and the daemon's own user always may. Who opens the socket must be in --control-group as well.",
+       text_option(&Config::steer_group), R"("natsession-admin")", "root alone"},
       {"metrics", kProgram, "HOST:PORT", "Serve /metrics for Prometheus on this address, too.",
        "Nothing else is served there. An IPv6 address stands in brackets; without HOST it is every address.",
        metrics_option(), R"("127.0.0.1:9469")"},

@@ -26,7 +26,7 @@ Result<void> ControlServer::listen() {
 Result<void> ControlServer::start(ControlHandler& handler) {
   if (control_listener_) {
     control_.emplace(settings_.limits,
-                     [&handler, group = control_listener_->group()](HttpRequest& request, int fd) {
+                     [&handler, group = find_group(settings_.steer_group)](HttpRequest& request, int fd) {
                        request.may_change = peer_may_change(fd, group);
                        return answer_control(request, handler);
                      });

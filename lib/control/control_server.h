@@ -2,7 +2,7 @@
 // TCP.
 //
 // Reading is for whoever can open the socket (its mode is 0660: its user and group). Changes are for root,
-// the daemon's own user and members of the socket's group, also where somebody has widened the mode.
+// the daemon's own user and members of a group of their own, also where somebody has widened the mode.
 //
 // Threads: made, started and stopped by one. The handler is called from the server's threads (http_server.h).
 //
@@ -28,6 +28,7 @@ struct ControlSettings {
   std::string group = "natsession";  // the socket's, if there is a group of this name
   std::optional<HostPort> metrics;   // where /metrics is served on TCP; nothing else is
   HttpLimits limits = {};
+  std::string steer_group = {};  // who may change something as well
 };
 
 class ControlServer {

@@ -9,12 +9,14 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include <fcntl.h>
-#include <grp.h>
 #include <netdb.h>
 #include <unistd.h>
+
+#include "control/peer.h"
 
 namespace natsession {
 namespace {
@@ -89,19 +91,6 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
   return {};
 }
 
-std::optional<gid_t> find_group(const std::string& name) {
-  if (name.empty()) return std::nullopt;
-  std::vector<char> buffer(4096);
-  group entry{};
-  group* found = nullptr;
-  int error = 0;
-  while ((error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found)) == ERANGE &&
-         buffer.size() < (std::size_t{1} << 20)) {
-    buffer.resize(buffer.size() * 2);  // a group of many members
-  }
-  return error == 0 && found != nullptr ? std::optional(entry.gr_gid) : std::nullopt;
-}
-
 }  // namespace
 
 Result<UnixListener> UnixListener::open(const std::string& path, const std::string& group) {
@@ -135,7 +124,7 @@ Result<UnixListener> UnixListener::open(const std::string& path, const std::stri
   }
   // A daemon that may not give it away still serves its own user.
   const auto gid = find_group(group);
-  if (gid && ::lchown(path.c_str(), static_cast<uid_t>(-1), *gid) == 0) listener.group_ = gid;
+  if (gid) std::ignore = ::lchown(path.c_str(), static_cast<uid_t>(-1), *gid);
   return listener;
 }
 
@@ -150,7 +139,6 @@ UnixListener& UnixListener::operator=(UnixListener&& other) noexcept {
   path_ = std::exchange(other.path_, {});
   device_ = other.device_;
   inode_ = other.inode_;
-  group_ = other.group_;
   return *this;
 }
 

@@ -31,8 +31,6 @@ class UnixListener {
   ~UnixListener();
 
   [[nodiscard]] int fd() const { return fd_.get(); }
-  // The group that owns the socket; nullopt if there is none of the name, or it could not be given away.
-  [[nodiscard]] const std::optional<gid_t>& group() const { return group_; }
 
  private:
   UnixListener() = default;
@@ -42,7 +40,6 @@ class UnixListener {
   std::string path_;  // empty after a move
   dev_t device_{};
   ino_t inode_{};
-  std::optional<gid_t> group_;
 };
 
 // A listening TCP socket. No host: every address. Port 0 lets the kernel choose.

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <vector>
 
+#include <grp.h>
 #include <unistd.h>
 
 namespace natsession {
@@ -26,6 +27,19 @@ std::vector<gid_t> supplementary_groups(int fd) {
 }
 
 }  // namespace
+
+std::optional<gid_t> find_group(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  std::vector<char> buffer(4096);
+  group entry{};
+  group* found = nullptr;
+  int error = 0;
+  while ((error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found)) == ERANGE &&
+         buffer.size() < (std::size_t{1} << 20)) {
+    buffer.resize(buffer.size() * 2);  // a group of many members
+  }
+  return error == 0 && found != nullptr ? std::optional(entry.gr_gid) : std::nullopt;
+}
 
 bool peer_may_change(int fd, const std::optional<gid_t>& group) {
   ucred peer{};

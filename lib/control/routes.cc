@@ -61,8 +61,7 @@ HttpAnswer answer_metrics(const HttpRequest& /*request*/, ControlHandler& handle
 HttpAnswer change(const HttpRequest& request, ControlHandler& handler,
                   Result<void> (ControlHandler::*make)(const std::optional<std::string>&)) {
   if (!request.may_change) {
-    return refusal(403,
-                   "changes are for root, the daemon's own user and members of the control socket's group");
+    return refusal(403, "changes are for root, the daemon's own user and members of its --steer-group");
   }
   std::optional<std::string> sink;
   for (const auto& [name, value] : request.query) {

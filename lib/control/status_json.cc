@@ -1,13 +1,16 @@
 #include "control/status_json.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <concepts>
+#include <cstdio>
 #include <stdexcept>
 
 #include <nlohmann/json.hpp>
 
 #include "record/encoder.h"
+#include "record/text_writer.h"
 
 namespace natsession {
 
@@ -21,7 +24,10 @@ struct Writer {
   static Json write(const T& value) { return value; }
   // A double holds milliseconds since 1970 exactly for the next 280,000 years.
   static Json write(std::chrono::milliseconds value) { return static_cast<double>(value.count()) / 1000; }
-  static Json write(UnixMs value) { return write(value.time_since_epoch()); }
+  static Json write(UnixMs value) {
+    std::array<char, kMaxTimeLength> text{};
+    return std::string(text.data(), write_rfc3339(text.data(), value));
+  }
   static Json write(DeliveryState value) { return to_string(value); }
   static Json write(TcpState value) {
     return value == TcpState::kNone ? Json(nullptr) : Json(to_string(value));
@@ -65,9 +71,20 @@ struct Reader {
     to = std::chrono::milliseconds(std::llround(std::clamp(json.get<double>() * 1000, -kMost, kMost)));
   }
   static void read(const Json& json, UnixMs& to) {
-    std::chrono::milliseconds since{};
-    read(json, since);
-    to = UnixMs(since);
+    // As write() makes it.
+    const auto text = json.get<std::string>();
+    int year = 0;
+    unsigned month = 0, day = 0, hour = 0, minute = 0, second = 0, ms = 0;
+    int end = 0;
+    if (std::sscanf(text.c_str(), "%d-%2u-%2uT%2u:%2u:%2u.%3uZ%n", &year, &month, &day, &hour, &minute,
+                    &second, &ms, &end) != 7 ||
+        end != static_cast<int>(text.size()))
+      throw Unfit("'" + text + "' is no time");
+    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
+                                           std::chrono::day(day)};
+    if (!date.ok()) throw Unfit("'" + text + "' is no date");
+    to = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         std::chrono::seconds(second) + std::chrono::milliseconds(ms);
   }
   static void read(const Json& json, DeliveryState& to) {
     const auto text = json.get<std::string>();

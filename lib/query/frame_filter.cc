@@ -46,7 +46,12 @@ bool is_gap(std::uint8_t event) {
 }  // namespace
 
 FrameFilter::Test::Test(const FieldTest& test)
-    : field(test.field), addresses(test.addresses), numbers(in_order(test.numbers)), texts(test.texts) {
+    : field(test.field),
+      addresses(test.addresses),
+      numbers(in_order(test.numbers)),
+      texts(test.texts),
+      bound(test.bound),
+      excluded(test.excluded) {
   for (const Prefix& prefix : test.prefixes) {
     const std::string text = prefix.to_string();
     const auto address = IpAddress::parse(std::string_view(text).substr(0, text.find('/')));
@@ -61,24 +66,26 @@ FrameFilter::Test::Test(const FieldTest& test)
 }
 
 bool FrameFilter::Test::passes(const IpAddress& address) const {
-  if (std::binary_search(addresses.begin(), addresses.end(), address)) return true;
-  return std::any_of(prefixes.begin(), prefixes.end(),
-                     [&](const Prefix& prefix) { return prefix.contains(address); });
+  const bool among = std::binary_search(addresses.begin(), addresses.end(), address) ||
+                     (bound && bound->has(address)) ||
+                     std::any_of(prefixes.begin(), prefixes.end(),
+                                 [&](const Prefix& prefix) { return prefix.contains(address); });
+  return among != excluded;
 }
 
 bool FrameFilter::Test::passes(std::uint64_t number) const {
-  if (numbers.size() == 1) return number >= numbers[0].lowest && number <= numbers[0].highest;
+  if (numbers.size() == 1) return (number >= numbers[0].lowest && number <= numbers[0].highest) != excluded;
   const auto behind =
       std::upper_bound(numbers.begin(), numbers.end(), number,
                        [](std::uint64_t v, const NumberRange& range) { return v < range.lowest; });
-  return behind != numbers.begin() && number <= std::prev(behind)->highest;
+  return (behind != numbers.begin() && number <= std::prev(behind)->highest) != excluded;
 }
 
 bool FrameFilter::Test::passes(const FieldValue& value) const {
   if (const auto* const number = std::get_if<std::uint64_t>(&value)) return passes(*number);
   if (const auto* const address = std::get_if<IpAddress>(&value)) return passes(*address);
   const auto* const text = std::get_if<std::string_view>(&value);
-  return text != nullptr && std::binary_search(texts.begin(), texts.end(), *text, std::less<>());
+  return text != nullptr && std::binary_search(texts.begin(), texts.end(), *text, std::less<>()) != excluded;
 }
 
 FrameFilter::FrameFilter(const Query& query)
@@ -116,6 +123,16 @@ Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<Kno
   }
   if (auto tested = test_times(batch); !tested || batch.rows_.empty()) return tested;
   return late_.empty() ? Result<void>() : test_records(batch);
+}
+
+bool FrameFilter::passes(const SessionRecord& record) const {
+  if (is_gap(static_cast<std::uint8_t>(record.event)) && (!gap_records_ || tests_sessions_)) return false;
+  const auto all = [&](const std::vector<Test>& tests) {
+    return std::all_of(tests.begin(), tests.end(),
+                       [&](const Test& test) { return test.passes(value_of(record, test.field)); });
+  };
+  return start_.contains(record.start_time) && end_.contains(record.end_time) && all(addresses_) &&
+         all(numbers_) && all(late_);
 }
 
 // Gap records are of no session, so their addresses are ::, which no session has as its nat_ip. To look for

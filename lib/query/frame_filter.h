@@ -4,6 +4,7 @@
 // Threads: any; what changes is in the batch.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ class FrameFilter {
   // Errors: of the frame's columns.
   Result<void> select(Ordinal from, ScanBatch& batch, std::vector<KnownGap>& gaps) const;
 
+  // The same of one record that is whole.
+  [[nodiscard]] bool passes(const SessionRecord& record) const;
+
  private:
   // A FieldTest, in the order that looking needs.
   struct Test {
@@ -34,6 +38,8 @@ class FrameFilter {
     std::vector<Prefix> prefixes;
     std::vector<NumberRange> numbers;  // ascending, apart
     std::vector<std::string> texts;    // ascending
+    std::optional<AddressBound> bound;
+    bool excluded;
   };
 
   Result<bool> has_gaps(ScanBatch& batch) const;

@@ -13,11 +13,11 @@
 #include <sqlite3.h>
 
 #include "query/query.h"
+#include "query/sql_session.h"
 
 namespace natsession {
 
 inline constexpr int kTimeColumn = static_cast<int>(kFieldCount);  // __time__
-inline constexpr std::string_view kTimeColumnName = "__time__";
 
 [[nodiscard]] constexpr const char* sql_type(FieldKind kind) {
   return kind == FieldKind::kNumber    ? "INTEGER"

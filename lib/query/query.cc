@@ -1,5 +1,7 @@
 #include "query/query.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "net/protocol.h"
@@ -79,18 +81,58 @@ Result<void> add_value(std::string_view value, FieldTest& test) {
   return usage_error(std::string(name_of(test.field)) + " is a time: choose it with a time range");
 }
 
+constexpr std::array<std::string_view, 6> kOperators{"!=", "<=", ">=", "=", "<", ">"};
+
+// "<", "<=", ">", ">=": one value that has an order.
+Result<void> add_bound(std::string_view comparison, std::string_view value, FieldTest& test) {
+  const FieldSpec& spec = spec_of(test.field);
+  const bool below = comparison[0] == '<';
+  const bool inclusive = comparison.size() == 2;
+  if (spec.kind == FieldKind::kAddress) {
+    if (value.find('/') != std::string_view::npos) {
+      return usage_error("a prefix has no order: " + std::string(spec.name) + "=" + std::string(value) +
+                         " is what is in it, != what is not");
+    }
+    const auto address = IpAddress::parse(value);
+    if (!address) return address.error();
+    test.bound = {*address, below, inclusive};
+    return {};
+  }
+  if (spec.kind == FieldKind::kTime) return add_value(value, test);
+  if (spec.kind != FieldKind::kNumber || test.field == Field::kProtocol) {
+    return usage_error(std::string(spec.name) + " has no order: only = and != go with it");
+  }
+  std::uint64_t number = 0;
+  if (!read_number(value, number) || number > spec.limit)
+    return usage_error(quoted(value) + " is no number from 0 to " + std::to_string(spec.limit));
+  if (!inclusive && number == (below ? 0 : spec.limit))
+    return usage_error("no value is " + std::string(below ? "below " : "above ") + std::string(value));
+  const std::uint64_t end = inclusive ? number : below ? number - 1 : number + 1;
+  test.numbers.push_back(below ? NumberRange{0, end} : NumberRange{end, spec.limit});
+  return {};
+}
+
 }  // namespace
 
 Result<FieldTest> parse_field_test(std::string_view text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string_view::npos) {
-    return usage_error(quoted(text) + " is not FIELD=VALUE, such as pri_ip=10.0.0.0/8 or protocol=tcp");
+  const std::size_t place = text.find_first_of("=!<>");
+  const std::string_view behind = text.substr(std::min(place, text.size()));
+  const auto* const comparison = std::find_if(kOperators.begin(), kOperators.end(),
+                                              [&](std::string_view one) { return behind.starts_with(one); });
+  if (comparison == kOperators.end()) {
+    return usage_error(quoted(text) +
+                       " is not FIELD=VALUE, such as pri_ip=10.0.0.0/8, protocol!=tcp or pub_port<1024");
   }
-  const auto field = parse_field(text.substr(0, equals));
+  const auto field = parse_field(text.substr(0, place));
   if (!field) return field.error();
-  FieldTest test;
-  test.field = *field;
-  std::string_view rest = text.substr(equals + 1);
+  FieldTest test(*field);
+  test.excluded = *comparison == "!=";
+  std::string_view rest = behind.substr(comparison->size());
+  if (!test.excluded && *comparison != "=") {
+    if (auto added = add_bound(*comparison, rest, test); !added)
+      return usage_error(quoted(text) + ": " + added.error().message);
+    return test;
+  }
   while (true) {
     const std::size_t comma = kind_of(*field) == FieldKind::kText ? std::string_view::npos : rest.find(',');
     if (auto added = add_value(rest.substr(0, comma), test); !added) {

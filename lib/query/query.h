@@ -73,30 +73,56 @@ struct NumberRange {
   friend bool operator==(const NumberRange&, const NumberRange&) = default;
 };
 
-// One condition: the field's value is one of these. A field that has no value (see FORMAT.md, "none") fails
-// every test, so a gap record fails every test of a session's fields.
+// On which side of an address another must be. Of the same family: IPv4 and IPv6 have no order.
+struct AddressBound {
+  IpAddress bound;
+  bool below = false;      // else above
+  bool inclusive = false;  // or the bound itself
+
+  [[nodiscard]] bool has(const IpAddress& address) const {
+    if (address.is_v4() != bound.is_v4()) return false;
+    return address == bound ? inclusive : (address < bound) == below;
+  }
+};
+
+// One condition: the field's value is one of these; `excluded`: it is none of these. A field that has no
+// value (see FORMAT.md, "none") fails every test, also an excluding one, so a gap record fails every test of
+// a session's fields.
 struct FieldTest {
+  FieldTest() = default;
+  explicit FieldTest(Field of) : field(of) {}
+
   Field field = Field::kNatIp;
   std::vector<Prefix> prefixes;      // kAddress: in any of these,
   std::vector<IpAddress> addresses;  // or one of these
   std::vector<NumberRange>
       numbers;  // kNumber, kId, and kWord: the values of RecordEvent, TcpState, RecordReason
-  std::vector<std::string> texts;  // kText. Times cannot be tested: see Query
+  std::vector<std::string> texts;     // kText. Times cannot be tested: see Query
+  std::optional<AddressBound> bound;  // kAddress: beside it
+  bool excluded = false;
 
   [[nodiscard]] static FieldTest address(Field field, const Prefix& prefix) {
-    return {field, {prefix}, {}, {}, {}};
+    FieldTest test(field);
+    test.prefixes.push_back(prefix);
+    return test;
   }
   [[nodiscard]] static FieldTest address(Field field, const IpAddress& address) {
-    return {field, {}, {address}, {}, {}};
+    FieldTest test(field);
+    test.addresses.push_back(address);
+    return test;
   }
   [[nodiscard]] static FieldTest number(Field field, std::uint64_t value) {
     return range(field, value, value);
   }
   [[nodiscard]] static FieldTest range(Field field, std::uint64_t lowest, std::uint64_t highest) {
-    return {field, {}, {}, {{lowest, highest}}, {}};
+    FieldTest test(field);
+    test.numbers.push_back({lowest, highest});
+    return test;
   }
   [[nodiscard]] static FieldTest text(Field field, std::string text) {
-    return {field, {}, {}, {}, {std::move(text)}};
+    FieldTest test(field);
+    test.texts.push_back(std::move(text));
+    return test;
   }
   [[nodiscard]] static FieldTest event(RecordEvent event) {
     return number(Field::kEvent, static_cast<std::uint64_t>(event));
@@ -105,7 +131,8 @@ struct FieldTest {
 
 // Reads "FIELD=VALUE", as --where has it: values are what the log's texts have, addresses also with a prefix
 // length, numbers also as a range "1024-65535", protocols also by name (tcp, udp, icmp, icmpv6, sctp, gre,
-// dccp, udplite), and several values with a comma between them: any of them will do. Times are not tested
+// dccp, udplite), and several values with a comma between them: any of them will do; behind != none of them.
+// <, <=, > and >= go with one number, or one address, whose family alone is compared. Times are not tested
 // here, see Query.
 // Errors: kUsage, naming the text, what is wrong with it and what would do.
 [[nodiscard]] Result<FieldTest> parse_field_test(std::string_view text);

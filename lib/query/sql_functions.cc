@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::array<std::string_view, 8> kUnits{"second", "minute", "hour",    "day",
                                                  "week",   "month",  "quarter", "year"};
+using std::chrono::milliseconds;
 constexpr double kLatestSeconds = 253'402'300'799;  // the end of 9999
 constexpr double kEarliestSeconds = -62'135'596'800;
 
@@ -63,7 +64,15 @@ std::optional<UnixMs> time_of(sqlite3_value* value, sqlite3_context* result) {
   }
 }
 
-CivilTime truncated(TimeUnit unit, CivilTime civil) {
+CivilTime truncated(const TimeStep& step, CivilTime civil) {
+  if (step.span.count() != 0) {
+    const std::int64_t since_midnight =
+        ((std::int64_t{civil.hour} * 60 + civil.minute) * 60 + civil.second) * 1000 + civil.ms;
+    CivilTime midnight = civil;
+    midnight.hour = midnight.minute = midnight.second = midnight.ms = 0;
+    return to_utc(from_utc(midnight) + since_midnight / step.span.count() * step.span);
+  }
+  const TimeUnit unit = step.unit;
   civil.ms = 0;
   if (unit >= TimeUnit::kMinute) civil.second = 0;
   if (unit >= TimeUnit::kHour) civil.minute = 0;
@@ -86,22 +95,29 @@ std::string rfc3339(const CivilTime& civil, std::chrono::seconds offset, bool wi
 
 void date_trunc_function(sqlite3_context* result, int, sqlite3_value** values) {
   if (sqlite3_value_type(values[0]) == SQLITE_NULL) return;
-  const auto unit = parse_time_unit(text_of(values[0]));
-  if (!unit)
-    return give_error("date_trunc: the unit must be second, minute, hour, day, week, month, quarter or year",
-                      result);
+  const auto step = parse_time_step(text_of(values[0]));
+  if (!step)
+    return give_error(
+        "date_trunc: the unit must be second, minute, hour, day, week, month, quarter or year, or a span "
+        "that "
+        "divides a day, such as '5 minutes'",
+        result);
   const auto time = time_of(values[1], result);
   if (!time) return;
   const bool utc = context_of(result).utc;
   const std::int64_t ms = time->time_since_epoch().count();
-  if (*unit == TimeUnit::kSecond || ms < 0) return give_text(truncated_time_text(*unit, *time, utc), result);
+  const bool whole_minutes = step->span.count() == 0
+                                 ? step->unit != TimeUnit::kSecond
+                                 : step->span % std::chrono::minutes(1) == milliseconds(0);
+  if (!whole_minutes || ms < 0) return give_text(truncated_time_text(*step, *time, utc), result);
   // Rows come in the order of time, more or less: what a minute's texts are is kept.
   const std::int64_t minute = ms / 60'000;
   auto& kept = context_of(result).time_texts;
   KeptTimeText& text = kept[static_cast<std::size_t>(minute) % kept.size()];
-  const int number = static_cast<int>(*unit);
+  // Spans are longer than there are units.
+  const std::int64_t number = step->span.count() == 0 ? static_cast<int>(step->unit) : step->span.count();
   if (text.minute != minute || text.unit != number)
-    text = {minute, number, truncated_time_text(*unit, *time, utc)};
+    text = {minute, number, truncated_time_text(*step, *time, utc)};
   give_text(text.text, result);
 }
 
@@ -136,22 +152,29 @@ int compare_addresses(void*, int size_a, const void* a, int size_b, const void* 
 
 }  // namespace
 
-std::optional<TimeUnit> parse_time_unit(std::string_view name) {
+std::optional<TimeStep> parse_time_step(std::string_view name) {
   for (std::size_t i = 0; i < kUnits.size(); ++i) {
     if (name.size() == kUnits[i].size() &&
         sqlite3_strnicmp(name.data(), kUnits[i].data(), static_cast<int>(name.size())) == 0) {
-      return static_cast<TimeUnit>(i);
+      return TimeStep{static_cast<TimeUnit>(i), {}};
     }
   }
-  return std::nullopt;
+  const auto span = parse_time_span(name);
+  if (!span || *span < std::chrono::seconds(1) ||
+      milliseconds(std::chrono::days(1)) % *span != milliseconds(0) ||
+      *span % std::chrono::seconds(1) != milliseconds(0))
+    return std::nullopt;
+  return TimeStep{TimeUnit::kSecond, *span};
 }
 
-std::string truncated_time_text(TimeUnit unit, UnixMs time, bool utc) {
-  if (utc) return rfc3339(truncated(unit, to_utc(time)), {}, /*with_ms=*/false);
+std::string truncated_time_text(const TimeStep& step, UnixMs time, bool utc) {
+  if (utc) return rfc3339(truncated(step, to_utc(time)), {}, /*with_ms=*/false);
   const LocalTime local = to_local(time);
-  const CivilTime civil = truncated(unit, local.civil);
+  const CivilTime civil = truncated(step, local.civil);
   // The beginning of an hour has the hour's own offset, also in the one that the clocks show twice.
-  if (unit <= TimeUnit::kHour) return rfc3339(civil, local.utc_offset, /*with_ms=*/false);
+  const bool within_hour =
+      step.span.count() == 0 ? step.unit <= TimeUnit::kHour : step.span <= std::chrono::hours(1);
+  if (within_hour) return rfc3339(civil, local.utc_offset, /*with_ms=*/false);
   return rfc3339(civil, to_local(from_local(civil).time).utc_offset, /*with_ms=*/false);
 }
 

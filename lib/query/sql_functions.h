@@ -46,7 +46,7 @@ class AddressTexts {
 // The text of date_trunc() for the times of one minute.
 struct KeptTimeText {
   std::int64_t minute = -1;
-  int unit = 0;
+  std::int64_t unit = 0;
   std::string text;
 };
 
@@ -87,8 +87,13 @@ struct SqlContext {
 void in_prefix_function(sqlite3_context* result, int count, sqlite3_value** values);
 
 enum class TimeUnit : std::uint8_t { kSecond, kMinute, kHour, kDay, kWeek, kMonth, kQuarter, kYear };
-[[nodiscard]] std::optional<TimeUnit> parse_time_unit(std::string_view name);
-// RFC 3339, whole seconds. Weeks begin on Monday.
-[[nodiscard]] std::string truncated_time_text(TimeUnit unit, UnixMs time, bool utc);
+// A unit, or a span that divides a day: "5 minutes", "15m", "6h".
+struct TimeStep {
+  TimeUnit unit = TimeUnit::kSecond;
+  std::chrono::milliseconds span{};  // zero: the unit's
+};
+[[nodiscard]] std::optional<TimeStep> parse_time_step(std::string_view text);
+// RFC 3339, whole seconds. Weeks begin on Monday, spans at midnight.
+[[nodiscard]] std::string truncated_time_text(const TimeStep& step, UnixMs time, bool utc);
 
 }  // namespace natsession

@@ -11,8 +11,8 @@
 // word in any case; what means nothing there is refused (sql_literals.h).
 //
 // Beside SQLite's own functions:
-//   date_trunc(unit, time)     unit: second minute hour day week month quarter year; time: Unix seconds or a
-//   time text.
+//   date_trunc(unit, time)     unit: second minute hour day week month quarter year, or a span that divides a
+//                              day, '5 minutes'; time: Unix seconds or a time text.
 //                              RFC 3339 with the offset, in the zone of the session: it sorts as text and
 //                              says its zone
 //   in_prefix(ip, 'prefix')    1 or 0; NULL for NULL. An address alone is a prefix, too
@@ -50,6 +50,8 @@
 #include "query/scan.h"
 
 namespace natsession {
+
+inline constexpr std::string_view kTimeColumnName = "__time__";
 
 // NULL, INTEGER, REAL, TEXT, BLOB. Texts and blobs are good during the call only.
 struct SqlBlob {

@@ -443,6 +443,13 @@ Result<TimeReading> parse_time_text(std::string_view text, UnixMs now, ClockDay 
   return wrong(fmt::format("is no time: {}", kForms));
 }
 
+Result<milliseconds> parse_time_span(std::string_view text) {
+  milliseconds sum{};
+  Scanner in(text);
+  if (read_durations(in, sum) && in.done()) return sum;
+  return usage_error("'" + std::string(text) + "' is no span of time, such as 5m, '5 minutes' or 1h30m");
+}
+
 std::string format_local_time(UnixMs time) {
   const LocalTime local = to_local(time);
   return date_text(local.civil) + " " + clock_text(local.civil, /*with_ms=*/true) + " " + local.zone;

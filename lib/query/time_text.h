@@ -61,6 +61,10 @@ enum class ClockDay : std::uint8_t { kYesterday, kToday };
 [[nodiscard]] Result<TimeReading> parse_time_text(std::string_view text, UnixMs now,
                                                   ClockDay day = ClockDay::kYesterday);
 
+// "5m", "90s", "1h30m", "5 minutes": w d h m s ms, or in words.
+// Errors: kUsage, naming the text and what would do.
+[[nodiscard]] Result<std::chrono::milliseconds> parse_time_span(std::string_view text);
+
 // "2026-11-21 14:57:03.123 CET": local, with the zone's name, or its offset where it has no name.
 [[nodiscard]] std::string format_local_time(UnixMs time);
 // "2026-11-21T14:57:03.123+01:00", and Z for an offset of zero. RFC 3339; local.

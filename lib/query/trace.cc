@@ -124,7 +124,9 @@ void look_for_addresses(const SegmentList& ledger, const std::vector<TraceQuesti
   }
   if (left.empty()) return;
   Query query;
-  query.where.push_back({Field::kNatIp, {}, {left.begin(), left.end()}, {}, {}});
+  FieldTest any(Field::kNatIp);
+  any.addresses.assign(left.begin(), left.end());
+  query.where.push_back(std::move(any));
   query.columns = Columns{Field::kNatIp};
   const auto limit = std::chrono::steady_clock::now() + kLookLimit;
   control.deadline = control.deadline ? std::min(*control.deadline, limit) : limit;

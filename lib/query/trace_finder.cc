@@ -186,8 +186,8 @@ Result<void> TraceFinder::look(const std::vector<std::size_t>& questions, const 
   query.moments = moments_of(moments);
   query.end.from = query.moments.front().from;
 
-  FieldTest addresses{Field::kNatIp, {}, {}, {}, {}};
-  FieldTest ports{Field::kNatPort, {}, {}, {}, {}};
+  FieldTest addresses(Field::kNatIp);
+  FieldTest ports(Field::kNatPort);
   bool any_port = false;
   for (const auto& [target, about] : targets_) {
     addresses.addresses.push_back(target.nat_ip);

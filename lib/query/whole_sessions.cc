@@ -44,8 +44,8 @@ Result<void> WholeSessions::read() {
 
 Result<void> WholeSessions::pass(std::vector<Whole*> open) {
   Query query;
-  FieldTest addresses{Field::kNatIp, {}, {}, {}, {}};
-  FieldTest ports{Field::kNatPort, {}, {}, {}, {}};
+  FieldTest addresses(Field::kNatIp);
+  FieldTest ports(Field::kNatPort);
   std::vector<Span> spans;
   wanted_.clear();
   for (Whole* const whole : open) {

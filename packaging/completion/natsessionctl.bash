@@ -59,6 +59,7 @@ _natsessionctl() {
         -b | --by) COMPREPLY=($(compgen -W "$fields" -- "$cur")); return ;;
         -s | --sum) COMPREPLY=($(compgen -W "$sums" -- "$cur")); return ;;
         -w | --where) COMPREPLY=($(compgen -W "$fields" -S = -- "$cur")); compopt -o nospace 2>/dev/null; return ;;
+        --sort) COMPREPLY=($(compgen -W 'age bytes_from_vpc bytes_from_pub pri nat pub' -- "$cur")); return ;;
         --fields) COMPREPLY=($(compgen -W 'all cloud' -- "$cur")); return ;;
         --since | --until | --at) COMPREPLY=($(compgen -W 'now today yesterday -1h -1d' -- "$cur")); return ;;
         --file | --svg | -o | --output) _natsessionctl_files -f "$cur"; return ;;

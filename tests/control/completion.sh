@@ -27,8 +27,9 @@ expect 'natsessionctl status --w' --watch
 expect 'natsessionctl tail --fo' --follow --format
 expect 'natsessionctl tail --format ' json csv logfmt
 expect 'natsessionctl tail --time-format=r' rfc3339
-expect 'natsessionctl sessions --p' --pri --pub --protocol
+expect 'natsessionctl sessions --p' --pri --pri-ip --pub --pub-ip --proto --protocol
 expect 'natsessionctl sessions -p t' tcp
+expect 'natsessionctl sessions --sort a' age
 expect 'natsessionctl sessions --nat ' ''
 expect 'natsessionctl tail --format x' ''
 expect 'natsessionctl tra' trace
@@ -46,6 +47,17 @@ expect 'natsessionctl enable file:/v' /var/log/a.json
 expect 'natsessionctl enable --j' --json
 COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 expect 'natsessionctl enable file:/v' file:/var/log/a.json
+
+# Those of other shells are made of what the program tells; here they must be sound, where there is such a shell.
+completions=$(dirname "$1")
+if command -v fish >/dev/null; then
+    got=$(fish -c "source '$completions/natsessionctl.fish'; complete -C 'natsessionctl tra'; complete -C 'natsessionctl top --sum sess'" |
+        cut -f1 | paste -sd' ')
+    [[ $got == 'trace sessions' ]] || { echo "fish offers: $got"; failures=$((failures + 1)); }
+fi
+if command -v zsh >/dev/null; then
+    zsh -n "$completions/_natsessionctl" || failures=$((failures + 1))
+fi
 
 for word in $("$program" --list-options | tr -d '=' | tr ' ' '\n'); do
     [[ $word == - || $manual == *"$word"* ]] && continue

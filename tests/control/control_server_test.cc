@@ -21,11 +21,12 @@ namespace {
 using namespace testing;  // NOLINT: the tests' own language
 
 struct Running {
-  explicit Running(HttpLimits limits = {}, std::string group = "")
+  explicit Running(HttpLimits limits = {}, std::string group = "", std::string steer_group = "")
       : server({.socket_path = path,
                 .group = std::move(group),
                 .metrics = HostPort{"127.0.0.1", 0},
-                .limits = limits}) {
+                .limits = limits,
+                .steer_group = std::move(steer_group)}) {
     handler.told = sample_status();
     handler.live = {
         .sessions = {sample_session(), sample_session6()}, .more = false, .now = handler.told.now};
@@ -240,17 +241,23 @@ TEST_CASE("a metrics port in use is refused, and leaves no socket", "[control][s
   CHECK_FALSE(exists(folder.file("x.sock")));
 }
 
-TEST_CASE("changes are for root and the socket's group, reading for whoever can open it",
+TEST_CASE("reading is for the socket's group, changes are for root and a group of their own",
           "[control][server]") {
   if (::geteuid() != 0) return;  // only root can be somebody else
   const group* const users = ::getgrnam("users");
   REQUIRE(users != nullptr);
   const gid_t gid = users->gr_gid;
-  Running running({}, "users");
+  const group* const operators = ::getgrnam("staff");
+  REQUIRE(operators != nullptr);
+  const gid_t steer = operators->gr_gid;
+  Running running({}, "users", "staff");
   ::chmod(running.folder.path().c_str(), 0755);
   running.start();
-  CHECK(status_as(12345, gid, {}, running.path, "POST", "/disable") == 20);
-  CHECK(status_as(12345, 12345, {4242, gid}, running.path, "POST", "/enable") == 20);
+  CHECK(status_as(12345, gid, {}, running.path, "GET", "/status") == 20);
+  CHECK(status_as(12345, gid, {4242}, running.path, "POST", "/disable") == 43);
+  CHECK(status_as(12345, gid, {steer}, running.path, "POST", "/disable") == 20);
+  CHECK(status_as(12345, steer, {4242, gid}, running.path, "POST", "/enable") == 20);
+  CHECK(status_as(12345, steer, {}, running.path, "POST", "/enable") == 2);
   CHECK(status_as(12345, 12345, {}, running.path, "GET", "/status") == 2);  // 0660 keeps it out
   ::chmod(running.path.c_str(), 0666);
   CHECK(status_as(12345, 12345, {}, running.path, "GET", "/status") == 20);

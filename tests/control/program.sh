@@ -38,6 +38,7 @@ expect 2 "unknown option '--bogus'" status --bogus
 expect 2 "status does not take 'more'" status more
 expect 2 "enable does not take 'two'" enable one two
 expect 2 "a command is missing; $all"
+expect 2 'Show logging, collectors, sinks and the ledger'
 expect 2 'control' --control
 expect 0 'natsessionctl ' --version
 expect 0 'Exit status: 0 all is well' --help
@@ -57,7 +58,7 @@ expect 3 "$absent" status --json --control "$absent"
 expect 2 "'70000' is not a port" sessions --nat 203.0.113.1:70000
 expect 2 "'nowhere' is not an address" sessions --pri nowhere
 expect 2 "'tpc' is not a protocol" sessions --protocol tpc
-expect 2 "'0' is not a limit" sessions --limit 0
+expect 2 "--limit" sessions --limit 0
 expect 2 '--format' --ledger "$folder" tail --format xml
 expect 2 '--time-format' --ledger "$folder" tail --time-format sundial
 expect 2 '--lines = many' --ledger "$folder" tail -n many
@@ -74,6 +75,18 @@ expect 2 "--at: 'noonish'" trace --nat 203.0.113.7 --at noonish
 expect 2 '--file has the questions' trace --file - --nat 203.0.113.7
 expect 2 "--file $folder/none: No such file" trace --file "$folder/none"
 expect 2 "--where: there is no field 'colour'; there are" top --where colour=red
+expect 2 "--where: 'pri_ip<10.0.0.0/8': a prefix has no order" top --where 'pri_ip<10.0.0.0/8'
+expect 2 "--where: 'protocol>tcp': protocol has no order" tail --where 'protocol>tcp'
+expect 2 "--nat: 'nat_port=70000'" tail --nat 203.0.113.7:70000
+expect 2 '--csv and --format: one or the other' tail --csv --format json
+expect 2 '--json and --csv' --json sessions --csv
+expect 2 "--sort: 'size' is none of: age" sessions --sort size
+expect 2 '--bucket: 7m does not divide a day' timeline --bucket 7m
+expect 2 '--bucket: ' timeline --bucket '5 lightyears'
+expect 3 "$folder/nothing" --ledger "$folder/nothing" timeline --bucket '5 minutes'
+expect 0 'bytes_from_vpc' sql describe
+expect 0 'Unix seconds' sql 'DESCRIBE log;'
+expect 2 'there is one table, log' sql 'describe logs'
 expect 2 '--by: ' top --by colour
 expect 2 '--sum: ' timeline --sum beauty
 expect 2 'is not behind its beginning' top --since now --until -1h

@@ -54,7 +54,11 @@ TEST_CASE("what is no status is refused and never thrown", "[control][json]") {
     CHECK(status.error().kind == ErrorKind::kMalformed);
   }
   CHECK_FALSE(read_sessions_json(R"({"sessions": [{"pri_ip": "nowhere"}]})"));
-  CHECK(read_status_json(R"({"started": 1e300})"));  // a time that cannot be is cut, not wrapped
+  for (const char* const time : {"1795263662.108", "\"2026-11-21\"", "\"2026-13-01T12:21:02.108Z\"",
+                                 "\"2026-11-21T12:21:02.108+01:00\"", "\"2026-11-21T12:21:02.108Z \""})
+    CHECK_FALSE(read_status_json(R"({"started": )" + std::string(time) + "}"));
+  CHECK(read_status_json(R"({"started": "1969-12-31T23:59:59.999Z"})")->started == at(-1));
+  CHECK(read_status_json(R"({"ledger": {"retention_seconds": 1e300}})"));  // cut, not wrapped
 }
 
 TEST_CASE("texts that are not UTF-8 do not break the JSON", "[control][json]") {

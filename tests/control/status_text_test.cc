@@ -2,9 +2,13 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <iterator>
+#include <set>
+#include <sstream>
 
 #include <catch2/catch.hpp>
 
+#include "base/help_text.h"
 #include "control/golden.h"
 #include "control/sample_status.h"
 #include "words.h"
@@ -77,6 +81,25 @@ TEST_CASE("a table is as wide as its widest cells, in characters", "[control][ct
   table.add_note("note", Paint::kBad);
   CHECK(table.text(false) == "A        NUMBER  Z\ngrößer        1  x\nb       1234567\n  note\n");
   CHECK(table.text(true).find("\x1b[31mnote\x1b[0m") != std::string::npos);
+}
+
+TEST_CASE("on a narrow screen a row goes on in further lines, and nothing is left out", "[control][ctl]") {
+  const InUtc utc;
+  const SessionsAnswer answer{
+      .sessions = {sample_session(), sample_session6()}, .more = false, .now = at(1'795'263'662'108)};
+  const Screen narrow{/*with_colours=*/false, 80};
+  check_golden("sessions80.txt", sessions_text(answer, narrow));
+  check_golden("status80.txt", status_text(sample_status(), narrow));
+  const auto words = [](const std::string& text) {
+    std::istringstream in(text);
+    return std::multiset<std::string>(std::istream_iterator<std::string>(in), {});
+  };
+  for (const std::size_t width : {std::size_t{1}, std::size_t{40}, std::size_t{80}, std::size_t{120}}) {
+    const std::string text = sessions_text(answer, {false, width});
+    CHECK(words(text) == words(sessions_text(answer, false)));
+    std::istringstream lines(text + status_text(sample_status(), {false, width}));
+    for (std::string line; width >= 80 && std::getline(lines, line);) CHECK(width_of(line) <= width);
+  }
 }
 
 TEST_CASE("text from elsewhere cannot steer the terminal", "[control][ctl]") {

@@ -41,6 +41,26 @@ TEST_CASE_METHOD(Printed, "a table has a line for each row, as people read numbe
         "-          1 B  50.0 %  -\n");
 }
 
+TEST_CASE_METHOD(Printed,
+                 "on a narrow screen the columns that do not fit stand below, and remarks are broken",
+                 "[ctl][answer]") {
+  AnswerPrinter answer(Shape::kTable, {/*with_colours=*/false, 24}, [this](std::string_view text) {
+    out += text;
+    return true;
+  });
+  answer.remark("a remark that does not fit");
+  answer.remark("");
+  answer.begin({{"host"}, {"bytes", Unit::kBytes}, {"at"}});
+  REQUIRE(answer.row({std::string("10.0.0.5"), std::uint64_t{2048}, at_second(0)}));
+  REQUIRE(answer.row({std::string("10.0.0.17"), std::uint64_t{1}, AnswerValue()}));
+  CHECK(answer.finish({}) == kDone);
+  CHECK(out ==
+        "a remark that does not\nfit\n\n"
+        "host         bytes\n    at\n"
+        "10.0.0.5   2.0 KiB\n    2026-11-21\n    12:20:00.000 UTC\n"
+        "10.0.0.17      1 B\n    -\n");
+}
+
 TEST_CASE_METHOD(Printed, "CSV has a head, quotes where it must, and nothing but the rows", "[ctl][answer]") {
   CHECK(of(Shape::kCsv) ==
         "host,bytes,share,at\n"
@@ -157,7 +177,7 @@ struct Drawn : InUtc {
 };
 
 TEST_CASE_METHOD(Drawn, "a bar is as long as its bucket's sum, a piece for each series", "[ctl][timeline]") {
-  CHECK(timeline_chart(timeline, labels, 46, /*colours=*/false) ==
+  CHECK(timeline_chart(timeline, labels, {/*with_colours=*/false, 46}) ==
         "2026-11-21 12:20  2.0 KiB #####.....\n"
         "           12:21  4.0 KiB ####################\n"
         "           12:22  1.0 KiB .....\n"
@@ -166,9 +186,9 @@ TEST_CASE_METHOD(Drawn, "a bar is as long as its bucket's sum, a piece for each 
 }
 
 TEST_CASE_METHOD(Drawn, "a narrow terminal still has bars, and no traffic is no bar", "[ctl][timeline]") {
-  CHECK(count(timeline_chart(timeline, labels, 1, false), "#") > 5);
+  CHECK(count(timeline_chart(timeline, labels, {false, 1}), "#") > 5);
   for (TimelineSeries& series : timeline.series) series.buckets.assign(3, Sums{});
-  CHECK(timeline_chart(timeline, labels, 80, false).starts_with("2026-11-21 12:20  0 B\n"));
+  CHECK(timeline_chart(timeline, labels, {false, 80}).starts_with("2026-11-21 12:20  0 B\n"));
 }
 
 TEST_CASE_METHOD(Drawn, "a picture has a bar for each sum above zero and texts that are XML",

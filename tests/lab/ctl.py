@@ -1,5 +1,6 @@
 """natsessionctl, asked beside a lab."""
 
+import datetime
 import json
 import os
 import subprocess
@@ -23,6 +24,11 @@ def ask(*arguments, status=0):
 
 def status(control):
     return json.loads(ask("--control", control, "--json", "status"))
+
+
+def unix_time(text):
+    """Of a time as JSON has it."""
+    return datetime.datetime.fromisoformat(text).timestamp()
 
 
 def sink(control, name):

@@ -4,6 +4,7 @@ import grp
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -106,7 +107,7 @@ class ControlTest(LabCase):
         self.assertEqual(collector["live_sessions"], 0)
         self.assertEqual((collector["events_lost"], collector["gaps"]), (0, 1))  # that of the start
         self.assertEqual(ctl.sink(self.control, log)["state"], "Success")
-        self.assertLess(abs(status["now"] - time.time()), 5)
+        self.assertLess(abs(ctl.unix_time(status["now"]) - time.time()), 5)
         shown = self.ask("status")
         for text in ("logging is enabled", log, "Success", "ready"):
             self.assertIn(text, shown)
@@ -120,7 +121,7 @@ class ControlTest(LabCase):
                                  "--sink", server.url, "--sink", "file:" + self.path("log.json"))
         self.session()
         failed = wait_until(lambda: (s := ctl.sink(self.control, server.url))["state"] == "Failed" and s, "the failure")
-        self.assertLess(time.time() - failed["last_failure_at"], 1)
+        self.assertLess(time.time() - ctl.unix_time(failed["last_failure_at"]), 1)
         self.assertIn("InvalidAccessKeyId", failed["code"] + failed["message"])
         self.assertIsNotNone(failed["suspended_until"])
         self.assertGreaterEqual(failed["waiting"], 1)
@@ -280,6 +281,51 @@ class ControlTest(LabCase):
         self.assertEqual(status, MISSING)
         self.assertIn("changes are for root", told)
         self.assertTrue(ctl.status(self.control)["logging_enabled"])
+
+    def test_its_group_asks_the_ledger_as_well_and_steering_takes_a_group_of_its_own(self):
+        readers, steerers = (grp.getgrnam(name).gr_gid for name in ("users", "staff"))
+        os.chmod(self.folder, 0o755)
+        program = shutil.copy(ctl.program(), self.path("natsessionctl"))
+        ledger = self.path("ledger")
+
+        def ask(*arguments, groups=(readers,)):
+            done = subprocess.run([program, "--control", self.control, *arguments], capture_output=True, text=True,
+                                  timeout=60, user=STRANGER, group=STRANGER, extra_groups=list(groups))
+            return done.returncode, done.stdout, done.stderr
+
+        # One that is there already, and nobody else's to read.
+        self.begin("--ledger", ledger, "--sync", "100ms")
+        self.daemon.stop()
+        self.assertNotEqual(os.stat(ledger).st_gid, readers)
+        # Who may write there must not have root give away what lies elsewhere.
+        outside = [self.write(name, "secret") for name in ("outside", "other")]
+        os.link(outside[0], os.path.join(ledger, "linked"))
+        os.symlink(outside[1], os.path.join(ledger, "pointed"))
+        before = [(os.stat(path).st_gid, os.stat(path).st_mode) for path in outside]
+        self.daemon = self.start(self.lab, "--ledger", ledger, "--sync", "100ms", "--control", self.control, "--window", "1s",
+                                 "--control-group", "users", "--steer-group", "staff")
+        self.session()
+        wait_until(lambda: len(ctl.ledger_lines(ledger)) > 1, "a record in the ledger")
+        self.assertEqual([(os.stat(path).st_gid, os.stat(path).st_mode) for path in outside], before)
+        os.remove(os.path.join(ledger, "linked"))
+        os.remove(os.path.join(ledger, "pointed"))
+        for folder, _, names in os.walk(ledger):
+            self.assertEqual(stat.S_IMODE(os.stat(folder).st_mode), 0o2750, folder)
+            for path in [folder, *(os.path.join(folder, name) for name in names)]:
+                self.assertEqual(os.stat(path).st_gid, readers, path)
+        for question in (("tail",), ("top",), ("sql", "SELECT count(*) FROM log"), ("export",), ("verify",), ("ports",),
+                         ("status",), ("sessions",)):
+            status, _, told = ask(*question)
+            self.assertEqual(status, 0, f"{question}: {told}")
+        self.assertIn("no such session", ask("trace", "203.0.113.1:9", "now")[1])
+        status, _, told = ask("tail", "--ledger", ledger, groups=())
+        self.assertEqual(status, MISSING, told)
+
+        status, _, told = ask("disable")
+        self.assertEqual(status, MISSING)
+        self.assertIn("changes are for root, the daemon's own user and members of its --steer-group", told)
+        self.assertEqual(ask("disable", groups=(readers, steerers))[0], 0)
+        self.assertFalse(ctl.status(self.control)["logging_enabled"])
 
     def test_requests_that_are_wrong_are_told_so(self):
         self.begin("--sink", "stdout")

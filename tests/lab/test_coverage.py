@@ -36,7 +36,8 @@ class CoverageTest(LabCase):
         return f"{found[0]['nat_ip']}:{found[0]['nat_port']}"
 
     def covered_until(self):
-        return ctl.status(self.control)["collectors"][0]["covered_until"]
+        told = ctl.status(self.control)["collectors"][0]["covered_until"]
+        return told and ctl.unix_time(told)
 
     def test_a_session_that_ended_a_moment_ago_is_found_and_of_another_port_there_was_none(self):
         self.begin()

@@ -3,14 +3,21 @@ traffic tracing: of twenty hosts one makes a surge to one public address, whose 
 address and the time."""
 
 import csv
+import fcntl
 import io
 import json
+import os
+import pty
+import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 
 import ctl
+import json_manual
 from case import LabCase, main
 from daemon import ends
 from netlab import SERVER4, run, wait_until
@@ -22,6 +29,7 @@ PORT = 7000
 VICTIM = "203.0.113.157"
 SURGE_SESSIONS, SURGE_BYTES = 40, 20_000
 
+MANUALS = Path(__file__).parent.parent.parent / "packaging/man"
 STATEMENTS = Path(__file__).parent.parent / "query"  # the two of the document, word for word
 BY_MINUTE = (STATEMENTS / "surge_by_minute.sql").read_text()
 BY_HOST = (STATEMENTS / "surge_by_host.sql").read_text()
@@ -52,13 +60,20 @@ class QueryTest(LabCase):
     def records(self):
         return [json.loads(line) for line in ctl.ledger_lines(self.ledger)]
 
+    def end_all(self):
+        """Ends every TCP session. One that ends by itself meanwhile makes conntrack -D stop before the others."""
+        def ended():
+            self.lab.delete_flows("-p", "tcp", check=False)
+            return not self.lab.conntrack("-L", "-p", "tcp", check=False).strip()
+        wait_until(ended, "no session is left")
+
     def make_the_surge(self):
         for host in HOSTS:
             self.session(host, SERVER4, 50_000)
             self.session(host, VICTIM, 400)
         for _ in range(SURGE_SESSIONS):
             self.session(SURGER, VICTIM, SURGE_BYTES)
-        self.lab.delete_flows("-p", "tcp")
+        self.end_all()
         made = 2 * len(HOSTS) + SURGE_SESSIONS
         return wait_until(lambda: [r for r in ends(self.records())] if len(ends(self.records())) >= made else None,
                           f"{made} sessions in the ledger")
@@ -108,6 +123,141 @@ class QueryTest(LabCase):
         best = answer["candidates"][0]
         self.assertEqual((best["pri_ip"], best["pri_port"], best["session_id"]),
                          (SURGER, seen["pri_port"], seen["session_id"]))
+
+    def on_terminal(self, *words, columns=80):
+        """The lines of an answer on a terminal of that width."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen([ctl.program(), "--ledger", self.ledger, "--control", self.control, *words],
+                                   stdout=slave, stderr=subprocess.DEVNULL, env={**os.environ, "TERM": "dumb"})
+        os.close(slave)
+        said = b""
+        try:
+            while part := os.read(master, 65536):
+                said += part
+        except OSError:  # the other end is closed
+            pass
+        os.close(master)
+        self.assertEqual(process.wait(60), 0, said)
+        return said.decode().replace("\r", "").splitlines()
+
+    def test_tables_fit_a_terminal_of_80_columns_and_are_whole_elsewhere(self):
+        self.begin()
+        record = self.make_the_surge()[0]
+        self.open("long", HOSTS[3], VICTIM)
+        nat = f"{record['nat_ip']}:{record['nat_port']}"
+        questions = (("trace", nat, str(record["end_time"])), ("top", "--by", "pri_ip,pub_ip"), ("timeline", "--by", "pri_ip"),
+                     ("ports",), ("sessions",), ("status",), ("sql", "describe"),
+                     ("sql", "SELECT * FROM log LIMIT 3"), ("sql", BY_HOST))
+        for question in questions:
+            lines = self.on_terminal(*question)
+            self.assertGreater(len(lines), 1, question)
+            self.assertEqual([line for line in lines if len(line) > 80], [], question)
+        # Elsewhere a row is a line, as ever.
+        self.assertGreater(max(map(len, self.ask("sessions").splitlines())), 80)
+        rows = self.ask("sql", "SELECT * FROM log LIMIT 3").splitlines()
+        self.assertEqual(len(rows), 4)
+        # Nothing is left out.
+        narrow = " ".join(self.on_terminal("top", "--by", "pri_ip,pub_ip")).split()
+        wide = self.ask("top", "--by", "pri_ip,pub_ip").split()
+        self.assertEqual([word for word in wide if word.startswith("10.64.")],
+                         [word for word in narrow if word.startswith("10.64.")])
+
+    def test_tail_chooses_and_ends_with_who_reads_it(self):
+        self.begin()
+        records = self.make_the_surge()
+        of_surger = [r["session_id"] for r in self.records() if r["pri_ip"] == SURGER and r["event"] == "end"]
+        lines = lambda *words: [json.loads(line)["session_id"] for line in self.ask("tail", *words).splitlines()]
+        self.assertEqual(lines("--pri", SURGER, "-n", "1000"), of_surger)
+        self.assertEqual(lines("--pri-ip", SURGER, "-n", "5"), of_surger[-5:])
+        self.assertEqual(lines("--pri", SURGER), of_surger[-10:])
+        self.assertEqual(lines("--pri", SURGER, "--since", "-1h"), of_surger)
+        self.assertEqual(lines("--since", "now"), [])
+        self.assertEqual(len(lines("--where", f"pri_ip!={SURGER}", "-p", "tcp", "-n", "1000")), len(records) - len(of_surger))
+        middle = sorted(r["bytes_from_vpc"] for r in records)[len(records) // 2]
+        self.assertEqual(len(lines("-w", f"bytes_from_vpc<{middle}", "-n", "1000")),
+                         len([r for r in records if r["bytes_from_vpc"] < middle]))
+        table = list(csv.DictReader(io.StringIO(self.ask("tail", "--csv", "--pub", f":{PORT}", "-n", "3"))))
+        self.assertEqual([row["pub_port"] for row in table], [str(PORT)] * 3)
+        # As "tail -f | head" does: no record comes any more, and the end is seen all the same.
+        process = subprocess.Popen([ctl.program(), "--ledger", self.ledger, "tail", "-f"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.kill)
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertEqual(process.wait(20), -signal.SIGPIPE)
+        self.assertEqual(process.stderr.read(), "")
+        process.stderr.close()
+
+        # What follows is chosen likewise.
+        follower = subprocess.Popen([ctl.program(), "--ledger", self.ledger, "tail", "-f", "-n", "0", "--pri", HOSTS[2]],
+                                    stdout=subprocess.PIPE, text=True)
+        self.addCleanup(follower.kill)
+        self.session(HOSTS[1], VICTIM, 100)
+        self.session(HOSTS[2], VICTIM, 100)
+        self.end_all()
+        self.assertEqual(json.loads(follower.stdout.readline())["pri_ip"], HOSTS[2])
+        follower.terminate()
+        follower.wait(20)
+        follower.stdout.close()
+
+    def test_open_sessions_are_sorted_and_rows_come_as_csv(self):
+        self.begin()
+        for number, host in enumerate((HOSTS[4], HOSTS[2], HOSTS[3])):
+            self.open(f"s{number}", host, VICTIM)
+            self.client.exchange(f"s{number}", 1000 * (number + 1), 100)
+        table = lambda *words: list(csv.DictReader(io.StringIO(self.ask("sessions", "--csv", *words))))
+        self.assertEqual([row["pri_ip"] for row in table("--sort", "bytes_from_vpc")], [HOSTS[3], HOSTS[2], HOSTS[4]])
+        self.assertEqual([row["pri_ip"] for row in table("--sort", "age")], [HOSTS[4], HOSTS[2], HOSTS[3]])
+        self.assertEqual([row["pri_ip"] for row in table("--sort", "pri", "-n", "2")], [HOSTS[2], HOSTS[3]])
+        first = self.ask_json("sessions", "--sort", "pri", "-n", "1")
+        self.assertEqual(([s["pri_ip"] for s in first["sessions"]], first["more"]), ([HOSTS[2]], True))
+        nat = f"{first['sessions'][0]['nat_ip']}:{first['sessions'][0]['nat_port']}"
+        answer = list(csv.DictReader(io.StringIO(self.ask("trace", nat, "now", "--csv"))))
+        self.assertEqual([(row["verdict"], row["pri_ip"]) for row in answer], [("found", HOSTS[2])])
+
+    def test_json_has_the_members_and_types_that_its_manual_says(self):
+        self.begin()
+        record = next(r for r in self.make_the_surge() if r["pub_ip"] == VICTIM)
+        self.open("long", HOSTS[3], VICTIM)
+        # A gap, a file that is damaged: what there is to say of them.
+        self.daemon.send_signal(signal.SIGKILL)
+        self.daemon.close()
+        self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--sync", "100ms", "--sink", "stdout")
+        wait_until(lambda: any(r["event"] == "gap" for r in self.records()), "a gap record")
+        nat = f"{record['nat_ip']}:{record['nat_port']}"
+        asked = ("trace", "--nat", nat, "--proto", "tcp", "--pub", f"{VICTIM}:{PORT}", "--since", f"{record['start_time']:.3f}")
+        questions = self.write("list.csv", f"ticket,nat,time,protocol,pub_ip,pub_port\n"
+                               f"1,{nat},{record['end_time']:.3f},tcp,{VICTIM},{PORT}\n2,nowhere,now,,,\n")
+        traced = json_manual.section("trace")
+        of_all = json_manual.section("all questions")
+        shapes = [
+            ("status", json_manual.section("status"), 0), ("sessions", json_manual.section("sessions"), 0),
+            (asked, traced, 0), (("trace", "--file", questions),
+                                 {f"[].{name}": told for name, told in traced.items()} | json_manual.section("trace --file"), 1),
+            *(((name, "--since", "-1h"), of_all | json_manual.section(name), 0) for name in ("top", "ports")),
+            (("timeline", "--by", "pri_ip", "--since", "-1h"), of_all | json_manual.section("timeline"), 0),
+            (("sql", "SELECT * FROM log"), of_all | json_manual.section("sql"), 0),
+            ("verify", json_manual.section("verify"), 0)]
+        for words, told, status in shapes:
+            words = (words,) if isinstance(words, str) else words
+            self.assertEqual(json_manual.differences(self.ask_json(*words, status=status), told), [], words)
+        # Whatever it finds.
+        self.assertEqual(json_manual.differences(json.loads(ctl.run("--json", "check")), json_manual.section("check")), [])
+
+    def test_the_commands_of_the_guide_run(self):
+        self.begin()
+        self.make_the_surge()
+        page = (MANUALS / "session-log.7").read_text().replace("\\-", "-")
+        commands = [line for example in re.findall(r"\.EX\n(.*?)\.EE", page, re.S) for line in example.splitlines()]
+        self.assertGreater(len(commands), 8)
+        self.write("questions.csv", "nat,time\n203.0.113.7:40123,2026-11-21 14:57:03\n")
+        ask = f'natsessionctl() {{ "{ctl.program()}" --ledger "{self.ledger}" --control "{self.control}" "$@"; }}'
+        for command in commands:
+            done = subprocess.run(["bash", "-c", f"{ask}\n{command}"], cwd=self.folder, capture_output=True, text=True,
+                                  timeout=60)
+            # Of that time the log knows nothing.
+            self.assertIn(done.returncode, (0, 1) if " trace " in command else (0,), f"{command}: {done.stderr}")
 
     def test_a_list_of_questions_is_answered_in_csv_line_by_line(self):
         self.begin()

@@ -45,6 +45,7 @@ class QueryDice {
     } while (kind_of(field) == FieldKind::kTime);
     FieldTest test;
     test.field = field;
+    test.excluded = pick(4) == 0;
     for (std::uint64_t values = 1 + pick(2); values > 0; --values) add_value(like, test);
     return test;
   }
@@ -53,7 +54,10 @@ class QueryDice {
   void add_value(const SessionRecord& like, FieldTest& test) {
     switch (kind_of(test.field)) {
       case FieldKind::kAddress:
-        if (pick(3) == 0) {
+        if (pick(4) == 0) {
+          test.bound = {address_in(like, test.field).value_or(traffic_.hosts()[0]), pick(2) == 0,
+                        pick(2) == 0};
+        } else if (pick(3) == 0) {
           test.prefixes.push_back(prefix(pick(2) == 0   ? "10.0.1.0/24"
                                          : pick(2) == 0 ? "198.51.100.0/28"
                                                         : "fd00::/64"));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -126,6 +127,12 @@ inline std::optional<std::string> text_in(const SessionRecord& record, Field fie
   return text ? std::optional<std::string>(*text) : std::nullopt;
 }
 
+inline bool is_beyond(const IpAddress& address, const AddressBound& bound) {
+  if (address.is_v4() != bound.bound.is_v4()) return false;
+  const int order = std::memcmp(address.bytes().data(), bound.bound.bytes().data(), 16);
+  return order == 0 ? bound.inclusive : bound.below ? order < 0 : order > 0;
+}
+
 // What a query means, said as simply as it can be.
 inline bool passes(const SessionRecord& record, const Query& query) {
   if (record.event == RecordEvent::kGap && !query.gap_records) return false;
@@ -134,19 +141,23 @@ inline bool passes(const SessionRecord& record, const Query& query) {
     switch (kind_of(test.field)) {
       case FieldKind::kAddress: {
         const auto address = address_in(record, test.field);
-        return address && (std::count(test.addresses.begin(), test.addresses.end(), *address) > 0 ||
-                           std::any_of(test.prefixes.begin(), test.prefixes.end(),
-                                       [&](const Prefix& p) { return p.contains(*address); }));
+        return address &&
+               test.excluded != (std::count(test.addresses.begin(), test.addresses.end(), *address) > 0 ||
+                                 std::any_of(test.prefixes.begin(), test.prefixes.end(),
+                                             [&](const Prefix& p) { return p.contains(*address); }) ||
+                                 (test.bound && is_beyond(*address, *test.bound)));
       }
       case FieldKind::kText: {
         const auto text = text_in(record, test.field);
-        return text && std::count(test.texts.begin(), test.texts.end(), *text) > 0;
+        return text && test.excluded != (std::count(test.texts.begin(), test.texts.end(), *text) > 0);
       }
       default: {
         const auto number = number_in(record, test.field);
-        return number && std::any_of(test.numbers.begin(), test.numbers.end(), [&](const NumberRange& range) {
-                 return *number >= range.lowest && *number <= range.highest;
-               });
+        return number &&
+               test.excluded !=
+                   std::any_of(test.numbers.begin(), test.numbers.end(), [&](const NumberRange& range) {
+                     return *number >= range.lowest && *number <= range.highest;
+                   });
       }
     }
   });

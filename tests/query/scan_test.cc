@@ -3,7 +3,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "query/frame_filter.h"
 #include "query/query_dice.h"
+#include "support/session_between.h"
 
 namespace natsession::testing {
 namespace {
@@ -21,11 +23,63 @@ TEST_CASE("a scan finds what a brute-force search finds, for a thousand random q
     Scan scan(view, query, with_threads(i % 3 == 0 ? 3 : 1));
     const RecordNames names = scanned_names(scan);
     REQUIRE(names == expected_names(ledger.all, query));
+    const FrameFilter filter(query);
+    RecordNames passed;
+    for (const SessionRecord& record : ledger.all) {
+      if (filter.passes(record)) passed.insert(name_of_record(record));
+    }
+    REQUIRE(passed == names);
     REQUIRE(scan.report().rows == names.size());
     REQUIRE(scan.report().trouble_count == 0);
     found += names.size();
   }
   CHECK(found > static_cast<std::size_t>(rounds(10'000)));
+}
+
+TEST_CASE("conditions are read with their comparisons, and those that mean nothing are refused",
+          "[query][where]") {
+  const auto passes_test = [](const std::string& text, const SessionRecord& record) {
+    Query query;
+    const auto test = parse_field_test(text);
+    INFO(text);
+    REQUIRE(test);
+    query.where.push_back(*test);
+    return FrameFilter(query).passes(record);
+  };
+  SessionRecord record =
+      session_between(6, {"10.0.0.5", 51234}, {"198.51.100.9", 443}, {"203.0.113.7", 40123});
+  record.vpc_id = "blue";
+  record.event = RecordEvent::kInterim;
+  record.bytes_from_vpc = Count(1000);
+  record.bytes_from_pub = Count(5);
+  for (const char* const holds :
+       {"pub_port=443", "pub_port!=80", "pub_port!=80,8080", "pub_port<444", "pub_port<=443", "pub_port>442",
+        "pub_port>=443", "protocol!=udp", "pri_ip!=192.168.0.0/16", "pri_ip<10.0.0.6", "pri_ip<=10.0.0.5",
+        "pri_ip>10.0.0.4", "pri_ip>=10.0.0.5", "vpc_id!=red", "event!=end", "bytes_from_vpc>=1000",
+        "bytes_from_pub!=1", "nat_port!=1-1024"})
+    CHECK(passes_test(holds, record));
+  for (const char* const fails :
+       {"pub_port!=443", "pub_port!=80,443", "pub_port<443", "pub_port>443", "protocol!=tcp",
+        "pri_ip!=10.0.0.0/8", "pri_ip<10.0.0.5", "pri_ip>10.0.0.5",
+        "pri_ip>::", "pri_ip<ffff::", "vpc_id!=blue", "bytes_from_vpc<1000", "nat_port!=40000-41000"})
+    CHECK_FALSE(passes_test(fails, record));
+  // What has no value passes nothing, also not what it is not.
+  record.bytes_from_vpc = Count();
+  CHECK_FALSE(passes_test("bytes_from_vpc!=1", record));
+  CHECK_FALSE(passes_test("bytes_from_vpc<1000", record));
+  for (const char* const refused :
+       {"pri_ip<10.0.0.0/8", "protocol<17", "protocol>tcp", "vpc_id<b", "event>start", "session_id<5",
+        "tcp_state>=CLOSE", "pub_port<80,443", "pub_port>80-90", "pub_port<0", "pub_port>65535",
+        "pub_port>=70000", "start_time<5", "pub_port", "pub_port!80", "pub_port=<80"}) {
+    CAPTURE(refused);
+    const auto test = parse_field_test(refused);
+    REQUIRE_FALSE(test);
+    CHECK(test.error().kind == ErrorKind::kUsage);
+  }
+  CHECK(parse_field_test("pri_ip<10.0.0.0/8").error().message.find("a prefix has no order") !=
+        std::string::npos);
+  CHECK(parse_field_test("vpc_id<b").error().message.find("has no order: only = and !=") !=
+        std::string::npos);
 }
 
 TEST_CASE("a scan gives batches in the order of the ledger, or from its end", "[query][scan]") {

@@ -245,6 +245,14 @@ TEST_CASE_METHOD(Fixture, "date_trunc cuts times of every kind", "[query][sql]")
   CHECK(value("date_trunc('minute', -1)") == "'1969-12-31T23:59:00Z'");
   CHECK(value("date_trunc('week', -1)") == "'1969-12-29T00:00:00Z'");
   CHECK(value("date_trunc('minute', NULL)") == "NULL");
+  CHECK(value("date_trunc('5 minutes', 1795263662)") == "'2026-11-21T12:20:00Z'");
+  CHECK(value("date_trunc('5m', 1795263600)") == "'2026-11-21T12:20:00Z'");
+  CHECK(value("date_trunc('5m', 1795263599.999)") == "'2026-11-21T12:15:00Z'");
+  CHECK(value("date_trunc('10 seconds', 1795263669.5)") == "'2026-11-21T12:21:00Z'");
+  CHECK(value("date_trunc('6h', 1795263662)") == "'2026-11-21T12:00:00Z'");
+  CHECK(value("date_trunc('90 minutes', -1)") == "'1969-12-31T22:30:00Z'");
+  for (const char* const odd : {"7m", "0s", "500ms", "25h", "2d", "5 minutes ago"})
+    CHECK(value("date_trunc('" + std::string(odd) + "', 1)").find("divides a day") != std::string::npos);
   CHECK(value("date_trunc('fortnight', 1)").find("date_trunc: the unit") != std::string::npos);
   CHECK(value("date_trunc('minute', 1e300)").find("Unix seconds") != std::string::npos);
   CHECK(value("to_unixtime('2026-11-21T12:21:02.5Z')") == "1.79526e+09");
@@ -256,6 +264,22 @@ TEST_CASE_METHOD(Fixture, "date_trunc cuts times of every kind", "[query][sql]")
   CHECK(value("in_prefix(NULL, '10.0.0.0/8')") == "NULL");
   CHECK(value("in_prefix('x', '10.0.0.0/8')") == "0");
   CHECK(value("in_prefix('10.0.0.1', '10.0.0.1/8')").find("prefix") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "a statement may be recursive, over the log and beside it", "[query][sql]") {
+  for (const std::string sql :
+       {"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT count(*), max(i) "
+        "FROM n",
+        "WITH RECURSIVE n(i) AS (VALUES(1) UNION SELECT i % 5 + 1 FROM n) SELECT count(*), max(i) FROM n",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n, (SELECT 1 FROM log LIMIT 1) WHERE i "
+        "< 5) "
+        "SELECT (SELECT count(*) FROM n), 5 FROM log LIMIT 1"}) {
+    CAPTURE(sql);
+    const SqlAnswer answer = ask(*session, sql);
+    CAPTURE(answer.error ? answer.error->message : "");
+    REQUIRE_FALSE(answer.error);
+    CHECK(answer.rows == SqlRows{{"5", "5"}});
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "errors say what and where", "[query][sql]") {

@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "record/field_words.h"
 #include "record/fields.h"
 
 namespace natsession::testing {
@@ -197,6 +198,20 @@ TEST_CASE("FORMAT.md has a row for every field, in order, and no other", "[recor
   std::vector<std::string> expected;
   for (const FieldSpec& spec : kFields) expected.emplace_back(spec.name);
   CHECK(documented == expected);
+}
+
+TEST_CASE("what is said of each field is what FORMAT.md says", "[record][format_page]") {
+  for (std::string line : page_lines()) {
+    if (!line.starts_with("| `")) continue;
+    std::erase(line, '`');
+    const auto field = parse_field(line.substr(2, line.find(' ', 2) - 2));
+    REQUIRE(field);
+    CAPTURE(line);
+    CHECK(line.find(" | " + std::string(meaning_of(*field)) + " | ") != std::string::npos);
+    const std::string_view unit = unit_of(*field);
+    CHECK((unit.empty() || line.find(unit == "Unix seconds" ? "| time |" : ", " + std::string(unit) + " |") !=
+                               std::string::npos));
+  }
 }
 
 TEST_CASE("the worked example of session_id in FORMAT.md is that of its example record",

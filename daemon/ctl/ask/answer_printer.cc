@@ -95,10 +95,10 @@ class AnswerPrinter::Form {
 
 class AnswerPrinter::TableForm final : public Form {
  public:
-  explicit TableForm(bool colours) : colours_(colours) {}
+  explicit TableForm(const Screen& screen) : screen_(screen) {}
   void remark(std::string_view line, std::string& out) override {
     flush(out);
-    out += printable(line) + "\n";
+    out += line.empty() ? "\n" : paragraph(printable(line), 0, Paint::kPlain, screen_);
   }
   void begin(std::vector<AnswerColumn> columns, std::string& out) override {
     flush(out);
@@ -126,11 +126,11 @@ class AnswerPrinter::TableForm final : public Form {
       for (std::size_t i = 0; i < row.size(); ++i) cells.emplace_back(table_text(row[i], columns_[i].unit));
       table.add_row(std::move(cells));
     }
-    out += table.text(colours_);
+    out += table.text(screen_);
     rows_.clear();
   }
 
-  bool colours_;
+  Screen screen_;
   std::vector<AnswerColumn> columns_;
   std::vector<std::vector<AnswerValue>> rows_;
 };
@@ -196,13 +196,13 @@ void append_csv(std::string_view text, std::string& out) {
               [text](char* at) { return write_csv_text(at, text); });
 }
 
-AnswerPrinter::AnswerPrinter(Shape shape, bool colours)
-    : AnswerPrinter(shape, colours, [](std::string_view text) { return print(text) == kDone; }) {}
+AnswerPrinter::AnswerPrinter(Shape shape, const Screen& screen)
+    : AnswerPrinter(shape, screen, [](std::string_view text) { return print(text) == kDone; }) {}
 
-AnswerPrinter::AnswerPrinter(Shape shape, bool colours, Write write) : write_(std::move(write)) {
+AnswerPrinter::AnswerPrinter(Shape shape, const Screen& screen, Write write) : write_(std::move(write)) {
   if (shape == Shape::kJson) form_ = std::make_unique<JsonForm>();
   if (shape == Shape::kCsv) form_ = std::make_unique<CsvForm>();
-  if (shape == Shape::kTable) form_ = std::make_unique<TableForm>(colours);
+  if (shape == Shape::kTable) form_ = std::make_unique<TableForm>(screen);
 }
 AnswerPrinter::~AnswerPrinter() = default;
 

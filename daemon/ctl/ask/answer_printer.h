@@ -2,7 +2,7 @@
 //
 // JSON is one object: the facts, "rows" (an array of objects) and, behind them, what the ledger could not
 // tell: "complete", "gaps", "damage". CSV is a header line and the rows alone. Tables come in parts, each as
-// wide as it needs.
+// wide as it needs, and folded where the screen is not.
 // Units: times are shown in the zone of the process, with it; shares are 0 to 1, and percent in tables.
 // Threads: one.
 #pragma once
@@ -17,6 +17,7 @@
 
 #include "base/time.h"
 #include "query/scan_batch.h"
+#include "words.h"
 
 namespace natsession::ctl {
 
@@ -40,8 +41,8 @@ class AnswerPrinter {
   // Takes a piece of the answer; false when nobody wants more.
   using Write = std::function<bool(std::string_view)>;
 
-  AnswerPrinter(Shape shape, bool colours);  // to stdout
-  AnswerPrinter(Shape shape, bool colours, Write write);
+  AnswerPrinter(Shape shape, const Screen& screen);  // to stdout
+  AnswerPrinter(Shape shape, const Screen& screen, Write write);
   ~AnswerPrinter();
 
   // Before the first begin(): a member of the JSON object; nothing in tables and CSV.

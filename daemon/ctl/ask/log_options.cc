@@ -23,10 +23,14 @@ void add_time_options(Command& command, LogOptions& options, std::string_view un
   command.option("--until", options.until, "TIME", "Up to this time; default now");
 }
 
-void add_where_option(Command& command, LogOptions& options) {
+void add_where_options(Command& command, LogOptions& options) {
   command.option("-w,--where", options.where, "FIELD=VALUE",
                  "Only records with this: pri_ip=10.0.0.0/8, pub_port=80,443, nat_port=1024-2047, "
-                 "protocol=tcp …; repeated: all of them");
+                 "protocol!=tcp, bytes_from_vpc>=1000000 … (= != < <= > >=); repeated: all of them");
+  command.option(kPriOption, options.pri, "END", "Private end: address, prefix, address:port or :port");
+  command.option(kNatOption, options.nat, "END", "Translated end, likewise");
+  command.option(kPubOption, options.pub, "END", "Public end, likewise");
+  command.option(kProtocolOption, options.protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
 }
 
 void add_csv_option(Command& command, LogOptions& options) {
@@ -89,6 +93,26 @@ Result<std::vector<FieldTest>> read_where(const LogOptions& options) {
     if (!test) return about("--where", test.error());
     tests.push_back(std::move(*test));
   }
+  const auto add = [&tests](std::string_view option, Field field, const std::string& value) -> Result<void> {
+    if (value.empty()) return {};
+    auto test = parse_field_test(fmt::format("{}={}", name_of(field), value));
+    if (!test) return about(option, test.error());
+    tests.push_back(std::move(*test));
+    return {};
+  };
+  struct End {
+    std::string_view option;
+    const std::string& text;
+    Field ip, port;
+  };
+  for (const End& end : {End{"--pri", options.pri, Field::kPriIp, Field::kPriPort},
+                         End{"--nat", options.nat, Field::kNatIp, Field::kNatPort},
+                         End{"--pub", options.pub, Field::kPubIp, Field::kPubPort}}) {
+    const Endpoint parts = split_endpoint(end.text);
+    if (auto added = add(end.option, end.ip, parts.address); !added) return added.error();
+    if (auto added = add(end.option, end.port, parts.port); !added) return added.error();
+  }
+  if (auto added = add("--proto", Field::kProtocol, options.protocol); !added) return added.error();
   return tests;
 }
 
@@ -108,10 +132,18 @@ Result<std::vector<Field>> read_fields(std::string_view option, const std::vecto
 }
 
 Result<std::chrono::milliseconds> read_length(std::string_view option, std::string_view text) {
-  const auto length = parse_duration(text);
+  const auto length = parse_time_span(text);
   if (!length) return about(option, length.error());
   if (length->count() > 0) return *length;
   return Error{ErrorKind::kUsage, fmt::format("{}: '{}' must be above zero", option, text)};
+}
+
+Result<RecordFormat> record_format(const LogOptions& options, const std::string& format) {
+  if (options.csv && !format.empty()) return Error{ErrorKind::kUsage, "--csv and --format: one or the other"};
+  if (options.csv) return RecordFormat::kCsv;
+  const auto read = parse_record_format(format.empty() ? "json" : format);
+  if (!read) return about("--format", read.error());
+  return read;
 }
 
 std::string read_stream(std::FILE* file, std::size_t limit) {

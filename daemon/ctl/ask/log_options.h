@@ -14,6 +14,7 @@
 #include "ledger/segment_list.h"
 #include "query/query.h"
 #include "query/time_text.h"
+#include "record/encoder.h"
 
 namespace natsession::ctl {
 
@@ -21,12 +22,25 @@ struct LogOptions {
   std::string since;
   std::string until;
   std::vector<std::string> where;
+  std::string pri, nat, pub;  // ends
+  std::string protocol;
   bool csv = false;
+
+  [[nodiscard]] bool conditional() const {
+    return !where.empty() || !pri.empty() || !nat.empty() || !pub.empty() || !protocol.empty();
+  }
 };
 
-// --since, --until; --where; --csv. `unsaid` tells in --help which time is taken where none is given.
+// The names of options that several commands have.
+inline constexpr const char* kPriOption = "--pri,--pri-ip";
+inline constexpr const char* kNatOption = "--nat,--nat-ip";
+inline constexpr const char* kPubOption = "--pub,--pub-ip";
+inline constexpr const char* kProtocolOption = "-p,--proto,--protocol";
+
+// --since, --until; --where, --pri, --nat, --pub and --proto; --csv. `unsaid` tells in --help which time is
+// taken where none is given.
 void add_time_options(Command& command, LogOptions& options, std::string_view unsaid);
-void add_where_option(Command& command, LogOptions& options);
+void add_where_options(Command& command, LogOptions& options);
 void add_csv_option(Command& command, LogOptions& options);
 
 // Errors: kUsage if both --json and --csv are given.
@@ -52,6 +66,7 @@ struct AskedTime {
 // "2026-11-21 14:00:00.000 CET to 2026-11-21 15:00:00.000 CET, zone CET (UTC+01:00)"
 [[nodiscard]] std::string range_text(const AskedTime& time);
 
+// All conditions, of --where and of the ends.
 // Errors: kUsage, with the option.
 [[nodiscard]] Result<std::vector<FieldTest>> read_where(const LogOptions& options);
 // Reads "FIELD" or "FIELD,FIELD".
@@ -61,6 +76,10 @@ struct AskedTime {
 // Reads a duration, which must be above zero.
 // Errors: kUsage, with the option.
 [[nodiscard]] Result<std::chrono::milliseconds> read_length(std::string_view option, std::string_view text);
+
+// Of records: --format, or --csv instead; json if neither is given.
+// Errors: kUsage, with the option.
+[[nodiscard]] Result<RecordFormat> record_format(const LogOptions& options, const std::string& format);
 
 [[nodiscard]] UnixMs now_ms();
 

@@ -1,13 +1,10 @@
 #include "ask/timeline_chart.h"
 
-#include <sys/ioctl.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "query/time_text.h"
 #include "words.h"
@@ -183,8 +180,9 @@ std::string amount_text(SumField sum, std::uint64_t amount) {
   return bytes ? bytes_in_words(amount) : grouped(amount);
 }
 
-std::string timeline_chart(const TimelineResult& timeline, const ChartLabels& labels, std::size_t columns,
-                           bool colours) {
+std::string timeline_chart(const TimelineResult& timeline, const ChartLabels& labels, const Screen& screen) {
+  const std::size_t columns = screen.width == Screen::kAnyWidth ? kUsualWidth : screen.width;
+  const bool colours = screen.colours;
   std::uint64_t highest = 0;
   std::size_t widest = 0;
   for (std::size_t i = 0; i < timeline.buckets; ++i) {
@@ -221,12 +219,6 @@ std::string timeline_chart(const TimelineResult& timeline, const ChartLabels& la
                        amount_text(labels.sum, series.total.of(labels.sum)));
   }
   return out;
-}
-
-std::size_t terminal_columns() {
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return kUsualWidth;
 }
 
 std::string timeline_svg(const TimelineResult& timeline, const ChartLabels& labels, std::string_view title) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "query/timeline.h"
+#include "words.h"
 
 namespace natsession::ctl {
 
@@ -19,15 +20,12 @@ struct ChartLabels {
 // "1.2 GiB", "12,345": as the sum's kind wants it.
 [[nodiscard]] std::string amount_text(SumField sum, std::uint64_t amount);
 
-// `columns`: how wide lines may be. In colours blocks, else characters of ASCII.
+// In colours blocks, else characters of ASCII; 100 wide where the screen has no width.
 [[nodiscard]] std::string timeline_chart(const TimelineResult& timeline, const ChartLabels& labels,
-                                         std::size_t columns, bool colours);
+                                         const Screen& screen);
 
 // As SVG 1.1, no scripts: stacked bars over time, with axes and a legend. `title` stands above it.
 [[nodiscard]] std::string timeline_svg(const TimelineResult& timeline, const ChartLabels& labels,
                                        std::string_view title);
-
-// The width of the terminal on stdout; 100 where it is none.
-[[nodiscard]] std::size_t terminal_columns();
 
 }  // namespace natsession::ctl
