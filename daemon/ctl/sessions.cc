@@ -64,7 +64,7 @@ void add_sessions(Commands& commands) {
   command.option("--pri", options->pri, "END", "Private end: address, prefix, address:port or :port");
   command.option("--nat", options->nat, "END", "Translated end, likewise");
   command.option("--pub", options->pub, "END", "Public end, likewise");
-  command.option("-p,--protocol", options->protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
+  command.option("-p,--protocol", options->protocol, "PROTOCOL", "tcp, udp, icmp ... or a number");
   command.option("--netns", options->netns, "NAME", "Of this network namespace");
   command.option("-n,--limit", options->limit, "N", "At most so many; default 1000");
   command.footer(
