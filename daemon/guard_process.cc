@@ -45,8 +45,9 @@ class Ward {
 
  private:
   void clear_if_full(Pulse& pulse, unsigned percent, std::uint64_t dropped) {
-    const auto usage = table_.read();
-    if (!usage || TableGuard(ReliableMode::kAuto, percent).decide(*usage, /*delaying=*/true)) return;
+    const auto read = table_.read();
+    const TableUsage usage = read ? *read : TableUsage::not_known();
+    if (TableGuard(ReliableMode::kAuto, percent).decide(usage, /*delaying=*/true)) return;
     if (!pulse.begin_clearing(beat_, dropped)) return;
     (void)events_.set_broadcast_error(false);
     pulse.cleared();

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "conntrack/network_check.h"
+#include "conntrack/ruleset.h"
 #include "messages.h"
 
 namespace natsession {
@@ -57,7 +59,8 @@ Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns
   setup.findings = check_kernel({.probe = *probe,
                                  .release = kernel_release(),
                                  .buffer_asked = config.rcvbuf,
-                                 .buffer_granted = setup.source->granted_receive_buffer()});
+                                 .buffer_granted = setup.source->granted_receive_buffer(),
+                                 .netns = netns});
   for (const Finding& finding : setup.findings) {
     if (finding.level != Finding::Level::kFailure) continue;
     const bool refused = probe->request_error != 0;
@@ -95,11 +98,17 @@ Result<std::vector<Finding>> examine_kernel(const Config& config, const std::str
   KernelCheckInput input;
   input.probe = *probe;
   input.release = kernel_release();
+  input.netns = netns;
   if (const auto source = ConntrackSource::open(source_options(config))) {
     input.buffer_asked = config.rcvbuf;
     input.buffer_granted = (*source)->granted_receive_buffer();
   }
   auto findings = check_kernel(input);
+  for (Finding& finding : check_network({.ruleset = list_ruleset(),
+                          .nat = config.nat,
+                          .reliable = config.reliable != ReliableMode::kOff,
+                          .netns = netns}))
+    findings.push_back(std::move(finding));
   if (auto left = inside->leave(); !left) return left.error();
   return findings;
 }
@@ -108,11 +117,11 @@ std::string findings_text(const std::vector<Finding>& findings) {
   std::string text;
   for (const Finding& finding : findings) {
     const std::string_view level = finding.level == Finding::Level::kOk        ? "ok     "
+                                   : finding.level == Finding::Level::kUnknown ? "unknown"
                                    : finding.level == Finding::Level::kWarning ? "WARNING"
                                                                                : "FAILURE";
     text += fmt::format("{}  {} = {}", level, finding.name, finding.value);
-    if (finding.level != Finding::Level::kOk && !finding.wanted.empty())
-      text += fmt::format(" (wanted: {})", finding.wanted);
+    if (is_lack(finding) && !finding.wanted.empty()) text += fmt::format(" (wanted: {})", finding.wanted);
     text += '\n';
     if (!finding.meaning.empty()) text += fmt::format("         {}\n", finding.meaning);
     std::string_view remedy = finding.remedy;

@@ -34,7 +34,8 @@ void tell_setup(const std::string& netns, const KernelSetup& setup);
 // How the sockets of `config` are opened.
 [[nodiscard]] ConntrackOptions source_options(const Config& config);
 
-// --check: like set_up_kernel(), but what is missing is a finding. Nothing is left open.
+// --check: like set_up_kernel(), but what is missing is a finding, and so is what else makes a log of this
+// namespace poorer (conntrack/network_check.h). Nothing is left open.
 [[nodiscard]] Result<std::vector<Finding>> examine_kernel(const Config& config, const std::string& netns);
 
 // Each session of a namespace that is there under two names would be logged twice.

@@ -11,9 +11,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/exit_status.h"
 #include "collector_thread.h"
 #include "config/command_line.h"
 #include "config/manual.h"
+#include "config_check.h"
 #include "control/control_server.h"
 #include "control_service.h"
 #include "delivery_setup.h"
@@ -29,22 +31,6 @@
 namespace natsession {
 namespace {
 
-enum ExitStatus { kStopped = 0, kRuntimeFailure = 1, kUsageError = 2, kMissing = 3 };
-
-int exit_status(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kUsage:
-      return kUsageError;
-    case ErrorKind::kPermission:
-    case ErrorKind::kUnavailable:
-      return kMissing;
-    case ErrorKind::kIo:
-    case ErrorKind::kMalformed:
-      break;
-  }
-  return kRuntimeFailure;
-}
-
 int fail(const Error& error) {
   log_error(error.message);
   return exit_status(error.kind);
@@ -59,22 +45,28 @@ std::string hostname() {
 int print(const std::string& text) {
   const bool written =
       std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  return written ? kStopped : kRuntimeFailure;
+  return written ? kDone : kFailed;
 }
 
 int run_check(const Config& config) {
-  int status = kStopped;
+  int status = kDone;
+  const auto show = [&](const std::string& title, const std::vector<Finding>& findings) {
+    for (const Finding& finding : findings) {
+      if (is_lack(finding)) status = kMissing;
+    }
+    return print(title + findings_text(findings)) == kDone;
+  };
+  const auto user = find_user(config.user);
+  if (!user) return fail(user.error());
   if (auto distinct = check_distinct(watched_namespaces(config)); !distinct) return fail(distinct.error());
   for (const std::string& netns : watched_namespaces(config)) {
     const auto findings = examine_kernel(config, netns);
     if (!findings) return fail(findings.error());
-    const std::string title = config.netns.size() > 1 ? fmt::format("netns {}\n", netns) : "";
-    if (print(title + findings_text(*findings)) != kStopped) return kRuntimeFailure;
-    for (const Finding& finding : *findings) {
-      if (finding.level != Finding::Level::kOk) status = kMissing;
-    }
+    if (!show(config.netns.size() > 1 ? fmt::format("netns {}\n", netns) : "", *findings)) return kFailed;
   }
-  return status;
+  const auto findings = check_configuration(config, *user);
+  if (!findings) return fail(findings.error());
+  return show(config.netns.size() > 1 ? "configuration\n" : "", *findings) ? status : kFailed;
 }
 
 std::string ready_text(const Config& config, const KernelSetup& setup) {
@@ -269,6 +261,6 @@ int main(int argc, char** argv) {
     return natsession::run(argc, argv);
   } catch (const std::bad_alloc&) {
     natsession::log_error("no memory is left");
-    return natsession::kRuntimeFailure;
+    return natsession::kFailed;
   }
 }

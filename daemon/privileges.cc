@@ -129,7 +129,7 @@ Result<void> make_folders(const Config& config, const std::optional<User>& user)
   const auto make = [&](const std::string& path, mode_t mode) -> Result<void> {
     if (::mkdir(path.c_str(), mode) != 0) {
       if (errno == EEXIST) return {};
-      return system_error("make directory " + path, errno);
+      return system_error("make directory " + path, errno, ErrorKind::kUnavailable);
     }
     if (user && ::lchown(path.c_str(), user->uid, user->gid) != 0)
       return system_error(fmt::format("give {} to user {}", path, user->name), errno);

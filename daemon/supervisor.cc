@@ -318,7 +318,10 @@ int Supervisor::stop(const std::function<void()>& finish) {
   std::uint64_t records = 0;
   for (const auto& collector : collectors_) records += collector->report().records.total();
   const int status = failed_ || !drained ? 1 : 0;
-  log_info(fmt::format("stopped: {} records written", records));
+  log_info(fmt::format("stopped: {} records {}", records,
+                       !drained                 ? "were logged, and not all of them delivered"
+                       : config_.ledger.empty() ? "written"
+                                                : "written to the ledger"));
   if (drained.any_hung()) ::_exit(status);
   return status;
 }

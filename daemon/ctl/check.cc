@@ -13,6 +13,8 @@ std::string_view name_of(Finding::Level level) {
   switch (level) {
     case Finding::Level::kOk:
       return "ok";
+    case Finding::Level::kUnknown:
+      return "unknown";
     case Finding::Level::kWarning:
       return "warning";
     case Finding::Level::kFailure:
@@ -37,16 +39,12 @@ std::string findings_json(const std::vector<Finding>& findings) {
 
 int run_check(const Global& global, const std::string& netns) {
   const auto findings = examine_kernel(Config{}, netns);
-  if (!findings) {
-    const Error& error = findings.error();
-    return fail("check", {error.kind == ErrorKind::kUsage ? ErrorKind::kUsage : ErrorKind::kUnavailable,
-                          error.message});
-  }
+  if (!findings) return fail("check", findings.error());
   if (const int status = print(global.json ? findings_json(*findings) : findings_text(*findings));
       status != kDone)
     return status;
   for (const Finding& finding : *findings) {
-    if (finding.level != Finding::Level::kOk) return kMissing;
+    if (is_lack(finding)) return kMissing;
   }
   return kDone;
 }

@@ -16,17 +16,7 @@ namespace natsession::ctl {
 
 int fail(std::string_view command, const Error& error) {
   fmt::print(stderr, "natsessionctl: {}: {}\n", command, error.message);
-  switch (error.kind) {
-    case ErrorKind::kUsage:
-      return kUsage;
-    case ErrorKind::kPermission:
-    case ErrorKind::kUnavailable:
-      return kMissing;
-    case ErrorKind::kIo:
-    case ErrorKind::kMalformed:
-      break;
-  }
-  return kFailed;
+  return exit_status(error.kind);
 }
 
 int print(std::string_view text) {

@@ -5,18 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "base/exit_status.h"
 #include "base/result.h"
 #include "command_line.h"
 #include "words.h"
 
 namespace natsession::ctl {
-
-enum ExitStatus {
-  kDone = 0,
-  kFailed = 1,   // what was asked for could not be done; verify: the ledger is damaged
-  kUsage = 2,    // the command line, or what it names is not there
-  kMissing = 3,  // the daemon, the ledger, a permission or something of the kernel
-};
 
 // What each command's file defines and natsessionctl.cc lists.
 using AddCommand = void(Commands& commands);

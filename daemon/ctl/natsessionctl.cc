@@ -13,13 +13,13 @@
 namespace natsession::ctl {
 
 AddCommand add_status, add_sessions, add_tail, add_trace, add_top, add_timeline, add_ports, add_sql,
-    add_export, add_enable, add_disable, add_check, add_verify;
+    add_export, add_enable, add_disable, add_check, add_verify, add_dead_letters;
 
 namespace {
 
-constexpr AddCommand* kCommands[] = {add_status,   add_sessions, add_tail,  add_trace,  add_top,
-                                     add_timeline, add_ports,    add_sql,   add_export, add_enable,
-                                     add_disable,  add_check,    add_verify};
+constexpr AddCommand* kCommands[] = {add_status,   add_sessions, add_tail,   add_trace,       add_top,
+                                     add_timeline, add_ports,    add_sql,    add_export,      add_enable,
+                                     add_disable,  add_check,    add_verify, add_dead_letters};
 
 std::string command_names(CLI::App& app) {
   std::string names;

@@ -167,7 +167,7 @@ void add_sessions(Commands& commands) {
   command.option(kPriOption, options->pri, "END", "Private end: address, prefix, address:port or :port");
   command.option(kNatOption, options->nat, "END", "Translated end, likewise");
   command.option(kPubOption, options->pub, "END", "Public end, likewise");
-  command.option(kProtocolOption, options->protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
+  command.option(kProtocolOption, options->protocol, "PROTOCOL", "tcp, udp, icmp ... or a number");
   command.option("--netns", options->netns, "NAME", "Of this network namespace");
   command.option("-n,--limit", options->limit, 1, SessionFilter::kMaxLimit, "N",
                  "At most so many; default 1000");

@@ -122,7 +122,10 @@ std::string collectors_text(const Status& status, const Screen& screen) {
   return table.text(screen);
 }
 
-// "Unauthorized: refused; 2026-11-21 12:20:00, 1m 2s ago; suspended for 3m 58s more"
+// A span that is shorter would be shown as 0.0s.
+constexpr std::chrono::milliseconds kShownSpan{100};
+
+// "Unauthorized: refused; 2026-11-21 12:20:00 CET, 1m 2s ago; suspended for 3m 58s more"
 std::string failure_text(const SinkReport& sink, UnixMs now) {
   std::string text = printable(sink.code);
   if (!sink.message.empty()) text += (text.empty() ? "" : ": ") + printable(sink.message);
@@ -130,9 +133,16 @@ std::string failure_text(const SinkReport& sink, UnixMs now) {
     text += fmt::format("{}{}, {} ago", text.empty() ? "failed " : "; ", time_in_words(*sink.last_failure_at),
                         span_in_words(now - *sink.last_failure_at));
   }
-  if (sink.suspended_until)
-    text += fmt::format("; suspended for {} more", span_in_words(*sink.suspended_until - now));
-  return text;
+  if (!sink.suspended_until) return text;
+  // Then a test is made with the next record that comes.
+  if (*sink.suspended_until - now < kShownSpan)
+    return text + "; suspended until there is new data, which is then sent as a test";
+  return text + fmt::format("; suspended for {} more", span_in_words(*sink.suspended_until - now));
+}
+
+// Why it is in no state that speaks for itself.
+bool is_untried(const SinkReport& sink) {
+  return sink.enabled && sink.state == DeliveryState::kModifying && sink.delivered + sink.rejected == 0;
 }
 
 std::string sinks_text(const Status& status, const Screen& screen) {
@@ -140,7 +150,10 @@ std::string sinks_text(const Status& status, const Screen& screen) {
   for (const SinkReport& sink : status.sinks) {
     add_report(table, sink, [](const Row&) { return std::optional<Cell>(); });
     const std::string failure = failure_text(sink, status.now);
-    if (failure.empty()) continue;
+    if (failure.empty()) {
+      if (is_untried(sink)) table.add_note("nothing was offered to it yet", Paint::kPlain);
+      continue;
+    }
     if (sink.state == DeliveryState::kFailed) {
       table.add_note(failure, Paint::kBad);
     } else {

@@ -180,7 +180,7 @@ void add_timeline(Commands& commands) {
   const auto options = std::make_shared<TimelineCommand>();
   command.option("--bucket", options->bucket, "DURATION",
                  "How long each bar is: 5m, '5 minutes', 10s, 1h, what divides a day; default: what fits");
-  command.option("-b,--by", options->by, "FIELD", "Stacked by this field: pri_ip, pub_ip, protocol …");
+  command.option("-b,--by", options->by, "FIELD", "Stacked by this field: pri_ip, pub_ip, protocol ...");
   command.option(
       "-s,--sum", options->sum, "SUM",
       "What is summed up: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, pkts, "

@@ -118,7 +118,7 @@ void add_top(Commands& commands) {
   const auto options = std::make_shared<TopCommand>();
   command.option(
       "-b,--by", options->by, "FIELD",
-      "Group by this field, or by two: pri_ip, pub_ip, pub_port, nat_ip, vpc_id …; default pri_ip");
+      "Group by this field, or by two: pri_ip, pub_ip, pub_port, nat_ip, vpc_id ...; default pri_ip");
   command.option(
       "-s,--sum", options->sum, "SUM",
       "By what they are ordered: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, "

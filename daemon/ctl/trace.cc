@@ -128,9 +128,13 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
   if (result->report.cancelled) return (*log)->interrupted("trace");
   std::string text;
   bool found = false;
+  std::set<std::string> told;  // two questions of one time may have the same to say
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const TraceAnswer& answer = result->answers[i];
-    warn("trace", notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size()));
+    for (const std::string& note :
+         notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size())) {
+      if (told.insert(note).second) warn("trace", {note});
+    }
     if (i > 0) text += global.json ? ",\n" : "\n";
     text += global.json ? trace_json((*asked)[i], answer, result->span)
                         : trace_text((*asked)[i], answer, result->span, screen().colours);
@@ -196,11 +200,11 @@ void add_trace(Commands& commands) {
                     "The translated end and when, in words: 203.0.113.7:40123 yesterday 14:57");
   command.option(kNatOption, words.nat, "END", "The same: address, address:port, or 'address port'");
   command.option("--at", words.at, "TIME",
-                 "When: '2026-11-21 14:57', '21/Nov/2026:14:57:03 +0100', '2 hours ago', Unix seconds …");
+                 "When: '2026-11-21 14:57', '21/Nov/2026:14:57:03 +0100', '2 hours ago', Unix seconds ...");
   command.option("--since", words.since, "TIME", "Instead of --at: at any time from this");
   command.option("--until", words.until, "TIME", "to this; default now");
   command.option(kPubOption, words.pub, "END", "The peer: address, address:port or :port");
-  command.option(kProtocolOption, words.protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
+  command.option(kProtocolOption, words.protocol, "PROTOCOL", "tcp, udp, icmp ... or a number");
   command.option("--slack", words.slack, "DURATION", "How far clocks may differ; default 5s");
   command.option("-n,--candidates", options->candidates, 1, 100'000, "N",
                  "At most so many for a question; default 20");

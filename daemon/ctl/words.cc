@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -47,12 +48,25 @@ std::string bytes_in_words(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
+bool takes_utf8() {
+  for (const char* const name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char* const value = std::getenv(name);
+    if (value == nullptr || *value == '\0') continue;
+    std::string text(value);
+    std::transform(text.begin(), text.end(), text.begin(), [](char byte) {
+      return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
+    });
+    return text.find("utf-8") != std::string::npos || text.find("utf8") != std::string::npos;
+  }
+  return true;
+}
+
 std::string time_in_words(UnixMs time) {
   const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
   std::tm parts{};
   std::array<char, 64> text{};
   if (::localtime_r(&seconds, &parts) == nullptr) return "?";
-  return {text.data(), std::strftime(text.data(), text.size(), "%F %T", &parts)};
+  return {text.data(), std::strftime(text.data(), text.size(), "%F %T %Z", &parts)};
 }
 
 std::string span_in_words(std::chrono::milliseconds length) {
@@ -68,6 +82,7 @@ std::string span_in_words(std::chrono::milliseconds length) {
 }
 
 std::string printable(std::string_view text) {
+  const bool ascii = !takes_utf8();
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
@@ -75,9 +90,9 @@ std::string printable(std::string_view text) {
     if (c1) ++i;  // the control characters beyond ASCII
     if (byte == '\n' || byte == '\r' || byte == '\t') {
       out += ' ';
-    } else if (byte < 0x20 || byte == 0x7f || c1) {
+    } else if (byte < 0x20 || byte == 0x7f || c1 || (ascii && byte >= 0xc0)) {
       out += '?';
-    } else {
+    } else if (!ascii || byte < 0x80) {  // else it goes on a character that has its question mark
       out += text[i];
     }
   }

@@ -14,9 +14,12 @@
 
 namespace natsession::ctl {
 
-[[nodiscard]] std::string grouped(std::uint64_t number);                    // 12,345
-[[nodiscard]] std::string bytes_in_words(std::uint64_t bytes);              // 1.2 GiB
-[[nodiscard]] std::string time_in_words(UnixMs time);                       // 2026-11-21 14:57:03
+[[nodiscard]] std::string grouped(std::uint64_t number);        // 12,345
+[[nodiscard]] std::string bytes_in_words(std::uint64_t bytes);  // 1.2 GiB
+[[nodiscard]] std::string time_in_words(UnixMs time);           // 2026-11-21 14:57:03 CET
+// Whether the locale of the environment names UTF-8, or none is named: else people are shown ASCII alone.
+// What programs read, JSON and CSV, is UTF-8 always.
+[[nodiscard]] bool takes_utf8();
 [[nodiscard]] std::string span_in_words(std::chrono::milliseconds length);  // 3d 4h, 12s, 0.4s
 // Text from elsewhere, without what would move a terminal's cursor: on one line.
 [[nodiscard]] std::string printable(std::string_view text);

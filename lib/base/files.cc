@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -48,6 +49,20 @@ Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKin
     if (count == 0) break;
   }
   return text;
+}
+
+Result<void> can_make_in(const std::string& path) {
+  std::filesystem::path folder = std::filesystem::absolute(path.empty() ? "." : path).lexically_normal();
+  struct stat status {};
+  while (::stat(folder.c_str(), &status) != 0) {
+    if (errno != ENOENT || folder == folder.root_path())
+      return system_error(folder.string(), errno, ErrorKind::kUnavailable);
+    folder = folder.has_filename() ? folder.parent_path() : folder.parent_path().parent_path();
+  }
+  if (!S_ISDIR(status.st_mode)) return system_error(folder.string(), ENOTDIR, ErrorKind::kUnavailable);
+  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+    return system_error("write in " + folder.string(), errno, ErrorKind::kUnavailable);
+  return {};
 }
 
 }  // namespace natsession

@@ -27,6 +27,11 @@ Result<void> replace_file(const std::string& directory, const std::string& name,
 // Errors: kPermission, or `otherwise`, with the path: it cannot be opened or read.
 Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKind otherwise, int flags = 0);
 
+// Whether a directory can be made at `path`, with those above it that are absent, or files made in it if it
+// is there.
+// Errors: kPermission, kUnavailable, naming the directory that stands in the way and the cause.
+Result<void> can_make_in(const std::string& path);
+
 // Whether somebody removed the file or directory behind an open descriptor: what is written to it, nobody
 // can find any more.
 [[nodiscard]] inline bool is_unlinked(const UniqueFd& fd) {

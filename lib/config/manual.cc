@@ -47,10 +47,10 @@ Signals
   SIGUSR1          close the window now
 
 Exit status
-  0  stopped on request
+  0  stopped on request; --check: nothing is lacking
   1  failed while running
-  2  wrong usage or configuration
-  3  the kernel lacks something, or a permission is missing: stderr says which
+  2  wrong usage or configuration, or what it names is not there
+  3  the kernel, a folder or a permission is missing, or --check found a lack
 
 Manual: natsessiond(8), natsessiond.toml(5)
 )";

@@ -366,7 +366,12 @@ std::vector<Flag> make_flags() {
                                                          {"debug", LogLevel::kDebug}})},
       {"check", kProgram, "",
        "Say what the kernel and this configuration lack for a full log and how to mend it, and exit.",
-       "Permissions are looked at, too; nothing is changed. The exit status is 0 if nothing is lacking and 3 "
+       "That is: the kernel and its rules in each network namespace, the ledger, whether each sink can be "
+       "reached, the "
+       "control socket and the port of metrics, files of secrets, and permissions. Nothing is changed, and "
+       "no sink is "
+       "sent anything; what could not be seen is told as unknown. The exit status is 0 if nothing is lacking "
+       "and 3 "
        "otherwise."},
       {"print-config", kProgram, "",
        "Print the effective configuration, and where each value comes from, and exit.",

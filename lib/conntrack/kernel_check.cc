@@ -19,7 +19,6 @@ namespace {
 
 constexpr std::string_view kCountSysctl = "net.netfilter.nf_conntrack_count";
 constexpr std::string_view kMaxSysctl = "net.netfilter.nf_conntrack_max";
-constexpr std::string_view kDropIn = "/etc/sysctl.d/90-natsession.conf";
 // A table that is fuller than this is close to dropping new connections.
 constexpr std::uint64_t kFullPercent = 90;
 // The oldest kernel with every attribute and option that is used here, but for those that are checked one by
@@ -29,11 +28,21 @@ constexpr unsigned kOldestMinor = 19;
 
 using Level = Finding::Level;
 
-std::string set_now_and_at_boot(std::string_view name, std::string_view value) {
-  std::string text = "sysctl -w ";
-  text.append(name).append("=").append(value);
-  text.append("\n").append(kDropIn).append(": ").append(name).append(" = ").append(value);
+// Now and at boot.
+std::string load_module(std::string_view name) {
+  std::string text = "modprobe ";
+  text.append(name).append("\necho ").append(name).append(" >>/etc/modules-load.d/natsession.conf");
   return text;
+}
+
+bool is_there(const KernelCheckInput& input, std::string_view sysctl) {
+  const auto value = read_sysctl(sysctl, input.proc);
+  return value && value->has_value();
+}
+
+// The kernel tracks, and answers, but a container does not show how it is set.
+bool hides_sysctls(const KernelCheckInput& input) {
+  return input.probe.request_error == 0 && !is_there(input, kCountSysctl);
 }
 
 // A sysctl as a number; nullopt if it is absent, unreadable or no number.
@@ -62,15 +71,23 @@ Finding check_release(const std::string& release) {
   return finding;
 }
 
-Finding check_loaded(std::string_view proc) {
+Finding check_loaded(const KernelCheckInput& input) {
   Finding finding{"nf_conntrack", "loaded", "loaded", Level::kOk, "", ""};
-  const auto count = read_sysctl(kCountSysctl, proc);
-  if (!count || !*count) {
-    finding.value = "not loaded";
-    finding.level = Level::kFailure;
-    finding.meaning = "no connection is tracked, so there is nothing to log";
-    finding.remedy = "modprobe nf_conntrack\n/etc/modules-load.d/natsession.conf: nf_conntrack";
+  if (is_there(input, kCountSysctl)) return finding;
+  if (hides_sysctls(input)) {
+    finding.value = "loaded; its sysctls are hidden here";
+    finding.wanted = "/proc/sys/net/netfilter can be read";
+    finding.level = Level::kWarning;
+    finding.meaning =
+        "nobody can see here whether a full log is possible, or how full the table is: with --reliable auto "
+        "events that do not fit are let go at once, and told as a gap";
+    finding.remedy = "show the container /proc/sys/net/netfilter, or log on the host, with --netns";
+    return finding;
   }
+  finding.value = "not loaded";
+  finding.level = Level::kFailure;
+  finding.meaning = "no connection is tracked, so there is nothing to log";
+  finding.remedy = load_module("nf_conntrack");
   return finding;
 }
 
@@ -88,15 +105,14 @@ Finding check_permission(const KernelProbe& probe) {
         "the program";
   } else {
     finding.meaning = "the kernel has no conntrack interface for programs";
-    finding.remedy =
-        "modprobe nf_conntrack_netlink\n/etc/modules-load.d/natsession.conf: nf_conntrack_netlink";
+    finding.remedy = load_module("nf_conntrack_netlink");
   }
   return finding;
 }
 
-Finding check_sysctl(const WantedSysctl& wanted, std::string_view proc) {
+Finding check_sysctl(const WantedSysctl& wanted, const KernelCheckInput& input) {
   Finding finding{std::string(wanted.name), "", "1", Level::kOk, "", ""};
-  const auto value = read_sysctl(wanted.name, proc);
+  const auto value = read_sysctl(wanted.name, input.proc);
   if (!value) {
     finding.value = value.error().message;
   } else if (!*value) {
@@ -107,33 +123,39 @@ Finding check_sysctl(const WantedSysctl& wanted, std::string_view proc) {
   if (finding.value == "1") return finding;
   finding.level = Level::kWarning;
   finding.meaning = wanted.meaning;
-  finding.remedy = set_now_and_at_boot(wanted.name, "1");
+  if (value && !*value && hides_sysctls(input)) {
+    finding.value = "hidden";
+    finding.level = Level::kUnknown;
+    return finding;
+  }
+  finding.remedy = sysctl_remedy(wanted.name, "1", input.netns, input.proc);
   if (value && !*value) finding.remedy = "modprobe nf_conntrack\n" + finding.remedy;
   return finding;
 }
 
-Finding check_buffer(ByteCount asked, ByteCount granted) {
+Finding check_buffer(ByteCount asked, ByteCount granted, std::string_view proc) {
   Finding finding{"receive buffer", format_byte_count(granted), format_byte_count(asked), Level::kOk, "", ""};
   if (granted < asked) {
     finding.level = Level::kWarning;
     finding.meaning = "a shorter burst of events overruns the socket, which leaves a gap in the log";
-    finding.remedy = "run with CAP_NET_ADMIN in the first user namespace\nor " +
-                     set_now_and_at_boot("net.core.rmem_max", std::to_string(asked.bytes));
+    finding.remedy = "run with CAP_NET_ADMIN in the first user namespace, or:\n" +
+                     sysctl_remedy("net.core.rmem_max", std::to_string(asked.bytes), "", proc);
   }
   return finding;
 }
 
-Finding check_table(std::string_view proc) {
-  Finding finding{"conntrack table", "unknown", "below 90 % of nf_conntrack_max", Level::kOk, "", ""};
-  const auto count = number_of(kCountSysctl, proc);
-  const auto max = number_of(kMaxSysctl, proc);
+Finding check_table(const KernelCheckInput& input) {
+  Finding finding{"conntrack table", "not known", "below 90 % of nf_conntrack_max", Level::kUnknown, "", ""};
+  const auto count = number_of(kCountSysctl, input.proc);
+  const auto max = number_of(kMaxSysctl, input.proc);
   if (!count || !max) return finding;
+  finding.level = Level::kOk;
   finding.value = std::to_string(*count) + " of " + std::to_string(*max);
   // Divided first: a maximum that someone set to 2^64-1 must not overflow. 0 means no limit.
   if (*max != 0 && *count >= *max / 100 * kFullPercent && *count * 100 >= *max * kFullPercent) {
     finding.level = Level::kWarning;
     finding.meaning = "a full table drops new connections";
-    finding.remedy = set_now_and_at_boot(kMaxSysctl, std::to_string(*max * 2));
+    finding.remedy = sysctl_remedy(kMaxSysctl, std::to_string(*max * 2), input.netns, input.proc);
   }
   return finding;
 }
@@ -144,6 +166,7 @@ Finding check_dump_filter(KernelProbe::DumpFilter filter) {
     case KernelProbe::DumpFilter::kSupported:
       return finding;
     case KernelProbe::DumpFilter::kUnknown:
+      finding.level = Level::kUnknown;
       finding.value = "not known: the table is empty";
       finding.meaning =
           "Linux 5.19 and later have it; without it this program filters, at more CPU for each dump";
@@ -210,13 +233,13 @@ std::string kernel_release() {
 std::vector<Finding> check_kernel(const KernelCheckInput& input) {
   std::vector<Finding> findings;
   findings.push_back(check_release(input.release));
-  findings.push_back(check_loaded(input.proc));
+  findings.push_back(check_loaded(input));
   findings.push_back(check_permission(input.probe));
-  for (const WantedSysctl& wanted : kWantedSysctls) findings.push_back(check_sysctl(wanted, input.proc));
+  for (const WantedSysctl& wanted : kWantedSysctls) findings.push_back(check_sysctl(wanted, input));
   if (input.buffer_asked && input.buffer_granted) {
-    findings.push_back(check_buffer(*input.buffer_asked, *input.buffer_granted));
+    findings.push_back(check_buffer(*input.buffer_asked, *input.buffer_granted, input.proc));
   }
-  findings.push_back(check_table(input.proc));
+  findings.push_back(check_table(input));
   findings.push_back(check_dump_filter(input.probe.dump_filter));
   return findings;
 }

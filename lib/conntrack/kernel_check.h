@@ -18,6 +18,7 @@ namespace natsession {
 struct Finding {
   enum class Level : std::uint8_t {
     kOk,
+    kUnknown,  // it could not be looked at: nothing is claimed
     kWarning,  // the log is less than it could be
     kFailure,  // there can be no log
   };
@@ -26,8 +27,13 @@ struct Finding {
   std::string wanted;
   Level level = Level::kOk;
   std::string meaning;  // for the log; empty when kOk, unless something is worth saying
-  std::string remedy;   // exact commands or file lines, one a line; empty when kOk
+  std::string remedy;   // exact commands, or words, one a line; empty when kOk
 };
+
+// Something is not as a full log needs it.
+[[nodiscard]] inline bool is_lack(const Finding& finding) {
+  return finding.level == Finding::Level::kWarning || finding.level == Finding::Level::kFailure;
+}
 
 // What the kernel answered when it was asked through ctnetlink.
 struct KernelProbe {
@@ -52,6 +58,7 @@ struct KernelCheckInput {
   std::string release;                    // uname -r
   std::optional<ByteCount> buffer_asked;  // when a socket was opened
   std::optional<ByteCount> buffer_granted;
+  std::string_view netns;  // how the namespace is called, for remedies; empty: it is the program's own
   std::string_view proc = kProc;
 };
 

@@ -1,5 +1,7 @@
 #include "conntrack/sysctls.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -47,10 +49,27 @@ constexpr std::array<const char*, 3> kGaugeFiles{"/proc/sys/net/netfilter/nf_con
                                                  "/proc/sys/net/netfilter/nf_conntrack_max",
                                                  "/proc/sys/net/netfilter/nf_conntrack_events"};
 
+// One that is hidden is something that holds no number: a gauge's descriptors are handed on, all of them.
 Result<UniqueFd> open_sysctl(const char* path) {
   UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!fd) fd.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!fd) return system_error(std::string("open ") + path, errno, ErrorKind::kUnavailable);
   return fd;
+}
+
+bool is_first_namespace() {
+  struct stat first {};
+  struct stat own {};
+  // Whoever may not look at process 1 is taken to be where it is.
+  return ::stat("/proc/1/ns/net", &first) != 0 || ::stat("/proc/thread-self/ns/net", &own) != 0 ||
+         (first.st_dev == own.st_dev && first.st_ino == own.st_ino);
+}
+
+std::string enter_command(std::string_view netns) {
+  if (netns.empty()) return {};
+  if (netns.starts_with("pid:")) return "nsenter --net=/proc/" + std::string(netns.substr(4)) + "/ns/net ";
+  if (netns.starts_with('/')) return "nsenter --net=" + std::string(netns) + " ";
+  return "ip netns exec " + std::string(netns) + " ";
 }
 
 Result<std::uint64_t> read_number(const UniqueFd& fd, const char* path) {
@@ -77,6 +96,19 @@ Result<std::optional<std::string>> read_sysctl(std::string_view name, std::strin
   std::string value(text.data(), static_cast<std::size_t>(length));
   while (!value.empty() && value.back() == '\n') value.pop_back();
   return std::optional(std::move(value));
+}
+
+std::string sysctl_remedy(std::string_view name, std::string_view value, std::string_view netns,
+                          std::string_view proc) {
+  constexpr std::string_view kDropIn = "/etc/sysctl.d/90-natsession.conf";
+  struct stat status {};
+  const bool of_first = ::stat(file_of(name, proc).c_str(), &status) == 0 &&
+                        (status.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
+  std::string text = of_first ? "nsenter --net=/proc/1/ns/net " : enter_command(netns);
+  text.append("sysctl -w ").append(name).append("=").append(value);
+  if (!of_first && (!netns.empty() || !is_first_namespace())) return text;
+  text.append("\necho '").append(name).append(" = ").append(value).append("' >>").append(kDropIn);
+  return text;
 }
 
 Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc) {

@@ -46,6 +46,13 @@ inline constexpr std::string_view kProc = "/proc";
 [[nodiscard]] Result<std::optional<std::string>> read_sysctl(std::string_view name,
                                                              std::string_view proc = kProc);
 
+// What sets a sysctl of the network namespace that `netns` means (as NetworkNamespace::enter() takes it),
+// while the calling thread is in it: commands, one a line, to be run where `netns` is a name. The second,
+// where there is one, does it at boot: sysctl.d knows the machine's first namespace alone. What belongs to
+// that one, and can only be read in others, is set there.
+[[nodiscard]] std::string sysctl_remedy(std::string_view name, std::string_view value, std::string_view netns,
+                                        std::string_view proc = kProc);
+
 struct SysctlChange {
   std::string name;
   std::string before;
@@ -64,7 +71,8 @@ struct SysctlChange {
 // Threads: one at a time.
 class TableGauge {
  public:
-  // Errors: kUnavailable if nf_conntrack is not loaded.
+  // Where the sysctls are hidden, as in some containers, read() fails, and nothing else does.
+  // Errors: kUnavailable if there are no descriptors.
   [[nodiscard]] static Result<TableGauge> open();
   // What it holds, to be handed to another process; and one that is made of it there.
   using Descriptors = std::array<UniqueFd, 3>;

@@ -8,7 +8,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <tuple>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include <netdb.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "control/peer.h"
 
 namespace natsession {
@@ -70,30 +73,7 @@ int bind_safely(int fd, const sockaddr_un& address) {
   return error;
 }
 
-// Makes room for a new socket where a dead one is.
-Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
-  struct stat there {};
-  if (::lstat(path.c_str(), &there) != 0) {
-    if (errno == ENOENT) return {};
-    return system_error(name_of(path) + ": lstat", errno);
-  }
-  if (!S_ISSOCK(there.st_mode)) {
-    return Error{ErrorKind::kUsage,
-                 name_of(path) + ": there is something else than a socket; it is left alone"};
-  }
-  if (const auto pid = listener_at(address)) {
-    const std::string who = *pid > 0 ? "process " + std::to_string(*pid) : "another process";
-    return Error{
-        ErrorKind::kUnavailable,
-        name_of(path) + ": " + who + " listens there: stop it, or give this daemon another --control PATH"};
-  }
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error(name_of(path) + ": unlink", errno);
-  return {};
-}
-
-}  // namespace
-
-Result<UnixListener> UnixListener::open(const std::string& path, const std::string& group) {
+Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -101,6 +81,48 @@ Result<UnixListener> UnixListener::open(const std::string& path, const std::stri
                                         std::to_string(sizeof address.sun_path - 1) + " bytes is needed"};
   }
   std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+// What stands at the path of a socket that is to be made.
+struct Place {
+  bool taken = false;             // by a socket, perhaps a dead one
+  std::optional<pid_t> listener;  // that lives; 0: it is not known which
+};
+Result<Place> look_at(const std::string& path, const sockaddr_un& address) {
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) != 0) {
+    if (errno == ENOENT) return Place{};
+    return system_error(name_of(path) + ": lstat", errno);
+  }
+  if (!S_ISSOCK(there.st_mode)) {
+    return Error{ErrorKind::kUsage,
+                 name_of(path) + ": there is something else than a socket; it is left alone"};
+  }
+  return Place{true, listener_at(address)};
+}
+
+// Makes room for a new socket where a dead one is.
+Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
+  const auto place = look_at(path, address);
+  if (!place) return place.error();
+  if (const auto pid = place->listener) {
+    const std::string who = *pid > 0 ? "process " + std::to_string(*pid) : "another process";
+    return Error{
+        ErrorKind::kUnavailable,
+        name_of(path) + ": " + who + " listens there: stop it, or give this daemon another --control PATH"};
+  }
+  if (place->taken && ::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return system_error(name_of(path) + ": unlink", errno);
+  return {};
+}
+
+}  // namespace
+
+Result<UnixListener> UnixListener::open(const std::string& path, const std::string& group) {
+  const auto named = address_of(path);
+  if (!named) return named.error();
+  const sockaddr_un& address = *named;
 
   UnixListener listener;
   listener.fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -126,6 +148,17 @@ Result<UnixListener> UnixListener::open(const std::string& path, const std::stri
   const auto gid = find_group(group);
   if (gid) std::ignore = ::lchown(path.c_str(), static_cast<uid_t>(-1), *gid);
   return listener;
+}
+
+Result<std::optional<pid_t>> UnixListener::probe(const std::string& path) {
+  const auto address = address_of(path);
+  if (!address) return address.error();
+  const auto place = look_at(path, *address);
+  if (!place) return place.error();
+  if (place->listener) return place->listener;
+  if (auto made = can_make_in(folder_of(path)); !made)
+    return Error{made.error().kind, name_of(path) + ": " + made.error().message};
+  return std::optional<pid_t>();
 }
 
 UnixListener::UnixListener(UnixListener&& other) noexcept {
@@ -179,6 +212,26 @@ Result<UniqueFd> listen_tcp(const HostPort& where) {
     return system_error(name + ": bind", errno, ErrorKind::kUnavailable);
   }
   return fd;
+}
+
+std::optional<std::uint64_t> tcp_listener(std::uint16_t port) {
+  constexpr std::string_view kListening = "0A";
+  for (const char* const name : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
+    std::ifstream file(name);
+    // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+    for (std::string line; std::getline(file, line);) {
+      std::istringstream words(line);
+      std::string slot, local, remote, state, skipped;
+      std::uint64_t inode = 0;
+      words >> slot >> local >> remote >> state >> skipped >> skipped >> skipped >> skipped >> skipped >>
+          inode;
+      const std::size_t colon = local.find(':');
+      if (state == kListening && colon != std::string::npos && local.substr(colon + 1).size() == 4 &&
+          std::stoul(local.substr(colon + 1), nullptr, 16) == port)
+        return inode;
+    }
+  }
+  return std::nullopt;
 }
 
 std::uint16_t bound_port(int fd) {

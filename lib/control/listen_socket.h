@@ -26,6 +26,11 @@ class UnixListener {
   //         something else than a socket; kPermission, kIo with the path.
   [[nodiscard]] static Result<UnixListener> open(const std::string& path, const std::string& group);
 
+  // Whether open() would succeed, without a trace: the process that listens there already, 0 if it is not
+  // known which; nullopt if nobody does.
+  // Errors: as open(), but for that; kPermission, kUnavailable if its folder cannot be made or written.
+  [[nodiscard]] static Result<std::optional<pid_t>> probe(const std::string& path);
+
   UnixListener(UnixListener&& other) noexcept;
   UnixListener& operator=(UnixListener&& other) noexcept;
   ~UnixListener();
@@ -45,6 +50,9 @@ class UnixListener {
 // A listening TCP socket. No host: every address. Port 0 lets the kernel choose.
 // Errors: kUsage for an unknown host; kUnavailable if the address is in use or not this machine's.
 [[nodiscard]] Result<UniqueFd> listen_tcp(const HostPort& where);
+
+// The inode of the socket that listens on this port, in the network namespace of the process; nullopt: none.
+[[nodiscard]] std::optional<std::uint64_t> tcp_listener(std::uint16_t port);
 
 // The port that a TCP socket is bound to; 0 if it is none.
 [[nodiscard]] std::uint16_t bound_port(int fd);

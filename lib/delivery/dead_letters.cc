@@ -39,11 +39,7 @@ std::uint64_t count_lines(const std::string& path) {
 }  // namespace
 
 DeadLetters::DeadLetters(std::string path, ByteCount limit, std::string_view sink, const Clock& clock)
-    : path_(std::move(path)),
-      limit_bytes_(limit.bytes),
-      sink_(sink),
-      clock_(clock),
-      encoder_(make_encoder({.with_netns = true})) {}
+    : path_(std::move(path)), limit_bytes_(limit.bytes), sink_(sink), clock_(clock) {}
 
 Error DeadLetters::error(std::string_view operation, int error_number) const {
   return system_error("dead letters " + path_ + ": " + std::string(operation), error_number);
@@ -59,12 +55,16 @@ Result<void> DeadLetters::add(const SessionRecord& record, std::string_view why)
   line += "\",\"why\":";
   append_json_string(line, why.substr(0, kMaxWhyBytes));
   line += ",\"record\":";
+  // Of a process either all records have a network namespace or none has.
+  if (!encoder_) encoder_ = make_encoder({.with_netns = !record.origin->netns.empty()});
   encoder_->append(record, line);
   line.insert(line.size() - 1, "}");  // before the record's newline
 
   struct stat status {};
-  if (fd_ && (::fstat(fd_.get(), &status) != 0 || status.st_nlink == 0))
-    fd_.reset();  // somebody removed the file
+  struct stat named {};
+  if (fd_ && (::fstat(fd_.get(), &status) != 0 || ::stat(path_.c_str(), &named) != 0 ||
+              status.st_dev != named.st_dev || status.st_ino != named.st_ino))
+    fd_.reset();  // somebody removed the file, or took it away
   if (!fd_) {
     if (auto opened = open(); !opened) return opened;
   }

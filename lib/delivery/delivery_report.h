@@ -116,7 +116,7 @@ struct Rows<SinkReport> {
         s.rejected);
     row(counter("dead_lettered", "natsession_sink_dead_letters_total",
                 "Records that the sink refused and that are kept in its dead-letter file.")
-            .note("refused records are kept in its dead-letter file"),
+            .note("refused records are kept; natsessionctl dead-letters shows them"),
         s.dead_lettered);
     row(counter("dead_letters_lost", "natsession_sink_dead_letters_lost_total",
                 "Records that the sink refused and that are not kept, or made room for later ones.")

@@ -274,6 +274,21 @@ Result<LedgerLock> LedgerLock::take(const std::string& directory) {
   return lock;
 }
 
+Result<std::optional<pid_t>> LedgerLock::holder(const std::string& directory) {
+  const std::string path = directory + "/LOCK";
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd && errno == ENOENT) return std::optional<pid_t>();
+  if (!fd) return system_error("ledger: open " + path, errno);
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return std::optional<pid_t>();
+  if (errno != EWOULDBLOCK) return system_error("ledger: lock " + path, errno);
+  std::array<char, kLength> bytes{};
+  const ssize_t count = ::pread(fd.get(), bytes.data(), bytes.size(), 0);
+  const std::string text = pid_in({bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0});
+  pid_t pid = 0;
+  std::from_chars(text.data(), text.data() + text.size(), pid);
+  return std::optional(pid);
+}
+
 bool LedgerLock::removed() const {
   return is_unlinked(fd_);
 }

@@ -106,6 +106,10 @@ class LedgerLock {
   // kPermission, kIo.
   [[nodiscard]] static Result<LedgerLock> take(const std::string& directory);
 
+  // Who has it, without taking it; nullopt if nobody does, or there is no LOCK yet. 0: it does not say who.
+  // Errors: kPermission, kIo.
+  [[nodiscard]] static Result<std::optional<pid_t>> holder(const std::string& directory);
+
   // How the last writer left the ledger; not closed also when there was none.
   [[nodiscard]] bool was_closed() const { return was_closed_; }
   // Until when it logged, if it closed the ledger and said so.

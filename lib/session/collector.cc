@@ -136,7 +136,7 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   const bool before = guard_.reliable();
   if (before ? !delaying_ : pulse_ != nullptr && !pulse_->is_settled()) return;
   const auto usage = source_->table_usage();
-  if (!usage || guard_.decide(*usage, delaying_) == before) return;
+  if (guard_.decide(usage ? *usage : TableUsage::not_known(), delaying_) == before) return;
   if (before) ++counters_.guard_trips;
   if (auto set = source_->set_reliable(!before); !set) last_dump_error_ = set.error();
   // What was dropped until it was on again is gone, though it can be counted only now.

@@ -15,6 +15,9 @@ namespace natsession {
 struct TableUsage {
   std::uint64_t count = 0;  // nf_conntrack_count of the watched namespace
   std::uint64_t max = 0;    // nf_conntrack_max; 0: no limit
+
+  // A table that nobody can look at is taken for a full one, so that it cannot fill unseen.
+  [[nodiscard]] static TableUsage not_known() { return {1, 1}; }
 };
 
 class TableGuard {

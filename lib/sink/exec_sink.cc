@@ -39,6 +39,21 @@ std::span<const Option<ExecSettings>> exec_options() {
   return kTable;
 }
 
+// Whether the shell knows the first word. One that is more than a name only the shell can read.
+Result<Reached> find_command(const ExecSettings& settings) {
+  const std::size_t begin = settings.command.find_first_not_of(" \t\n");
+  const std::string word =
+      settings.command.substr(begin, settings.command.find_first_of(" \t\n", begin) - begin);
+  if (word.find_first_of("=$`\"'\\(){}[]<>|&;*?#~!") != std::string::npos)
+    return Reached{"not looked at: it does not begin with the plain name of a command", /*known=*/false};
+  auto child = ChildProcess::start("command -v -- '" + word + "' >/dev/null", settings.variables);
+  if (!child) return child.error();
+  const auto end = child->end_within(kReachLimit);
+  if (!end) return Error{ErrorKind::kUnavailable, "/bin/sh does not answer"};
+  if (!end->well()) return Error{ErrorKind::kUnavailable, "there is no command '" + word + "'"};
+  return Reached{"there is a command '" + word + "'"};
+}
+
 Result<SinkOpener> parse_exec(const SinkUrl& url) {
   ExecSettings settings;
   settings.command = url.target;
@@ -46,12 +61,14 @@ Result<SinkOpener> parse_exec(const SinkUrl& url) {
     return url.wrong("a command is missing: exec:COMMAND, such as 'exec:gzip >/var/log/nat.gz'");
   }
   if (auto read = read_options(url, exec_options(), settings); !read) return read.error();
-  return SinkOpener{.open = [name = url.name(), settings](const EncoderOptions& encoder,
+  const auto reach = [settings] { return find_command(settings); };
+  return SinkOpener{.reach = reach,
+                    .open = [name = url.name(), settings](const EncoderOptions& encoder,
                                                           const Clock&) -> Result<std::unique_ptr<Sink>> {
-    ExecSettings with_encoder = settings;
-    with_encoder.options = encoder;
-    return std::unique_ptr<Sink>(std::make_unique<ExecSink>(name, std::move(with_encoder)));
-  }};
+                      ExecSettings with_encoder = settings;
+                      with_encoder.options = encoder;
+                      return std::unique_ptr<Sink>(std::make_unique<ExecSink>(name, std::move(with_encoder)));
+                    }};
 }
 
 }  // namespace

@@ -19,6 +19,14 @@ namespace {
 constexpr std::chrono::seconds kLookAgain{1};
 constexpr std::chrono::seconds kRotateAgain{10};
 
+// Where rotated files lie: with the file itself, behind symbolic links.
+Result<void> check_rotation(const std::string& path, const std::string& real_path) {
+  std::string folder = std::filesystem::path(real_path).parent_path();
+  if (folder.empty()) folder = ".";
+  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
+  return system_error("rotate " + path + " in " + folder, errno);
+}
+
 Error not_regular(const std::string& path) {
   return {ErrorKind::kUsage, "open " + path + ": it is no regular file, and only those are rotated"};
 }
@@ -90,9 +98,7 @@ Result<std::unique_ptr<Sink>> FileSink::open(std::string name, const FileSetting
     std::error_code error;
     sink->real_path_ = std::filesystem::canonical(settings.path, error).string();
     if (error) return system_error("resolve " + settings.path, error.value());
-    const std::string folder = std::filesystem::path(sink->real_path_).parent_path();
-    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
-      return system_error("rotate " + settings.path + " in " + folder, errno);
+    if (auto may = check_rotation(settings.path, sink->real_path_); !may) return may.error();
   }
   if (settings.compress != Compression::kNone || settings.keep > 0) {
     sink->housekeeper_ = std::make_unique<Housekeeper>(sink->real_path_, settings.compress, settings.keep);
@@ -103,11 +109,14 @@ Result<std::unique_ptr<Sink>> FileSink::open(std::string name, const FileSetting
 
 Result<void> FileSink::probe(const FileSettings& settings) {
   if (auto probed = LogFile::probe(settings.path); !probed) return probed;
+  if (!settings.rotates()) return {};
   struct stat status {};
-  if (settings.rotates() && stat(settings.path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    return not_regular(settings.path);
-  }
-  return {};
+  if (stat(settings.path.c_str(), &status) != 0) return {};  // it is made in a folder that can be written
+  if (!S_ISREG(status.st_mode)) return not_regular(settings.path);
+  std::error_code error;
+  const std::string real_path = std::filesystem::canonical(settings.path, error).string();
+  if (error) return system_error("resolve " + settings.path, error.value());
+  return check_rotation(settings.path, real_path);
 }
 
 FileSink::FileSink(std::string name, const FileSettings& settings, std::unique_ptr<Encoder> encoder,

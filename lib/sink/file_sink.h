@@ -45,7 +45,7 @@ class FileSink final : public Sink {
   [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, const FileSettings& settings,
                                                           std::unique_ptr<Encoder> encoder,
                                                           const Clock& clock);
-  // Whether open() would succeed, without a trace.
+  // Whether open() would succeed, and rotation, without a trace.
   [[nodiscard]] static Result<void> probe(const FileSettings& settings);
 
   ~FileSink() override;

@@ -62,6 +62,8 @@ class CurlClient final : public HttpClient {
   void set_up() {
     set(CURLOPT_ERRORBUFFER, error_.data());
     set(CURLOPT_URL, settings_.url.c_str());
+    // Variables such as http_proxy are for people's programs: they would send a log to whoever set them.
+    set(CURLOPT_PROXY, "");
     set(CURLOPT_PROTOCOLS_STR, settings_.url.starts_with("https:") ? "https" : "http");
     set(CURLOPT_POST, 1L);
     set(CURLOPT_USERAGENT, "natsessiond");
@@ -95,6 +97,14 @@ class CurlClient final : public HttpClient {
       set(CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
       set(CURLOPT_XOAUTH2_BEARER, secrets_.token.c_str());
     }
+  }
+
+  Result<void> connect(std::chrono::milliseconds limit) override {
+    set(CURLOPT_CONNECT_ONLY, 1L);
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(std::min(settings_.timeout, limit).count()));
+    const CURLcode code = curl_easy_perform(handle_);
+    if (code == CURLE_OK) return {};
+    return Error{ErrorKind::kUnavailable, error_[0] != '\0' ? error_.data() : curl_easy_strerror(code)};
   }
 
   HttpReply post(std::string_view body, const std::string& batch) override {

@@ -32,6 +32,10 @@ class HttpClient {
                                                                   const HttpSecrets& secrets);
   virtual ~HttpClient() = default;
 
+  // Connects, with TLS where the URL says so, and asks for nothing. Not to be used for posting any more.
+  // Errors: kUnavailable with the cause.
+  [[nodiscard]] virtual Result<void> connect(std::chrono::milliseconds limit) = 0;
+
   // `batch` is the value of X-NatSession-Batch. Takes as long as the settings' timeout at most.
   [[nodiscard]] virtual HttpReply post(std::string_view body, const std::string& batch) = 0;
 };

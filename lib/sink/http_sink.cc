@@ -36,8 +36,7 @@ std::string batch_name(const SessionRecord& first, std::size_t count, std::uint3
 Result<SinkOpener> parse_http(const SinkUrl& url) {
   auto settings = HttpSettings::parse(url);
   if (!settings) return settings.error();
-  const auto open = [name = url.name(), settings = std::move(*settings)](const EncoderOptions& options,
-                                                                         const Clock&) {
+  const auto open = [name = url.name(), settings = *settings](const EncoderOptions& options, const Clock&) {
     return HttpSink::open(name, settings, options);
   };
   const auto probe = [open]() -> Result<void> {
@@ -45,7 +44,21 @@ Result<SinkOpener> parse_http(const SinkUrl& url) {
     if (!opened) return opened.error();
     return {};
   };
-  return SinkOpener{.probe = probe, .open = open};
+  const auto reach = [settings = *settings]() -> Result<Reached> {
+    const auto secrets = HttpSecrets::read(settings);
+    if (!secrets) return secrets.error();
+    auto client = HttpClient::create(settings, *secrets);
+    if (!client) return client.error();
+    if (auto connected = (*client)->connect(kReachLimit); !connected) return connected.error();
+    return Reached{secrets->identify()
+                       ? "connected; whether the credentials are right, the first records tell"
+                       : "connected"};
+  };
+  std::vector<std::string> secret_files = settings->tls.secret_files();
+  for (const std::string& file : {settings->credentials_file, settings->headers_file}) {
+    if (!file.empty()) secret_files.push_back(file);
+  }
+  return SinkOpener{.probe = probe, .reach = reach, .secret_files = std::move(secret_files), .open = open};
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ Result<SinkOpener> parse_journald(const SinkUrl& url) {
   if (auto checked = url.has_no_target(); !checked) return checked.error();
   return SinkOpener{
       .probe = [] { return JournaldSink::probe({}); },
+      .reach = [] { return Result(Reached{"journald's socket takes connections"}); },
       .open = [name = url.name()](const EncoderOptions& options,
                                   const Clock&) { return JournaldSink::open(name, {.options = options}); }};
 }

@@ -202,6 +202,14 @@ Result<void> SinkConfig::probe() const {
   return {};
 }
 
+Result<Reached> SinkConfig::reach() const {
+  if (auto probed = probe(); !probed) return probed.error();
+  if (!opener_.reach) return Reached{"can be written"};
+  auto reached = opener_.reach();
+  if (!reached) return about_this(reached.error());
+  return reached;
+}
+
 Result<std::unique_ptr<Sink>> SinkConfig::open(const EncoderOptions& defaults, const Clock& clock) const {
   auto sink = opener_.open(encoder_options(defaults), clock);
   if (!sink) return about_this(sink.error());

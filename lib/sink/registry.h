@@ -64,6 +64,12 @@ class SinkConfig {
   // Whether the sink could be opened now, as far as can be told without leaving a trace.
   // Errors: as open().
   [[nodiscard]] Result<void> probe() const;
+  // Whether records would arrive now: probe(), and then what is behind a network or another program is asked
+  // for as well. Nothing is sent to it.
+  // Errors: as open(); kUnavailable or kPermission, with the cause.
+  [[nodiscard]] Result<Reached> reach() const;
+  // Files that nobody else should be able to read.
+  [[nodiscard]] const std::vector<std::string>& secret_files() const { return opener_.secret_files; }
   // Opens the sink. What the URL says of the encoder goes before `defaults`. `clock` outlives the sink. What
   // is behind a network or another program is not asked for here: its absence is a delivery's answer, and it
   // may come later.

@@ -3,6 +3,7 @@
 // Threads: any; rows are not changed once they are made.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -34,10 +35,23 @@ enum class SinkEncoding {
   kMessage,     // a message for people, beside the fields: all of a record, as logfmt; CSV is refused
 };
 
+// What was seen of a destination, without sending it anything.
+struct Reached {
+  std::string text;   // for people
+  bool known = true;  // false: whether records would arrive could not be seen
+};
+
+// A destination that does not answer within so long is not there, for reach().
+inline constexpr std::chrono::milliseconds kReachLimit{5000};
+
 // A URL that has been read and checked.
 struct SinkOpener {
   // Whether open() would succeed, as far as can be told without leaving a trace. Empty: nothing can be told.
   std::function<Result<void>()> probe = {};
+  // Whether records would arrive now, as far as can be told without sending one: connects, looks for the
+  // command. Takes some seconds at most. Empty: probe() has told all.
+  std::function<Result<Reached>()> reach = {};
+  std::vector<std::string> secret_files = {};
   // `clock` outlives the sink.
   std::function<Result<std::unique_ptr<Sink>>(const EncoderOptions& options, const Clock& clock)> open = {};
 };

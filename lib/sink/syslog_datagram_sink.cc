@@ -31,6 +31,11 @@ Result<SinkOpener> parse_local(const SinkUrl& url) {
   const auto settings = SyslogSettings::parse(url, SyslogFraming::kNone);
   if (!settings) return settings.error();
   return SinkOpener{
+      .reach = [path]() -> Result<Reached> {
+        if (const int error_number = DatagramSocket().connect_local(path); error_number != 0)
+          return system_error("connect to " + path, error_number, ErrorKind::kUnavailable);
+        return Reached{"the socket takes connections"};
+      },
       .open = [name = url.name(), path, settings = *settings](
                   const EncoderOptions& options, const Clock& clock) -> Result<std::unique_ptr<Sink>> {
         return std::unique_ptr<Sink>(
@@ -44,6 +49,13 @@ Result<SinkOpener> parse_udp(const SinkUrl& url) {
   const auto settings = SyslogSettings::parse(url, SyslogFraming::kNone);
   if (!settings) return settings.error();
   return SinkOpener{
+      .reach = [endpoint = *endpoint]() -> Result<Reached> {
+        const auto addresses = resolve(endpoint, SOCK_DGRAM);
+        if (!addresses) return addresses.error();
+        if (const int error_number = DatagramSocket().connect_udp(addresses->front()); error_number != 0)
+          return system_error("connect to " + endpoint.to_string(), error_number, ErrorKind::kUnavailable);
+        return Reached{"there is a route; UDP does not tell whether anybody listens", /*known=*/false};
+      },
       .open = [name = url.name(), endpoint = *endpoint, settings = *settings](
                   const EncoderOptions& options, const Clock& clock) -> Result<std::unique_ptr<Sink>> {
         return std::unique_ptr<Sink>(

@@ -35,11 +35,25 @@ Result<SinkOpener> parse_stream(const SinkUrl& url, std::uint16_t usual_port,
     if (!context) return context.error();
     return {};
   };
+  const auto reach = [endpoint = *endpoint, settings = *settings, tls]() -> Result<Reached> {
+    StreamTarget target{.endpoint = endpoint, .tls = {}, .timeout = std::min(settings.timeout, kReachLimit)};
+    if (tls) {
+      auto context = TlsContext::create(*tls);
+      if (!context) return context.error();
+      target.tls = std::move(*context);
+    }
+    std::unique_ptr<StreamConnection> connection;
+    if (const auto failed = StreamConnection::open(target, connection))
+      return Error{ErrorKind::kUnavailable, failed->why};
+    return Reached{tls ? "connected, by TLS" : "connected"};
+  };
   const auto open = [name = url.name(), endpoint = *endpoint, settings = *settings, tls](
                         const EncoderOptions& options, const Clock&) {
     return SyslogStreamSink::open(name, endpoint, settings.with(options), tls);
   };
-  return SinkOpener{.probe = probe, .open = open};
+  SinkOpener opener{.probe = probe, .reach = reach, .open = open};
+  if (tls) opener.secret_files = tls->secret_files();
+  return opener;
 }
 
 Result<SinkOpener> parse_tcp(const SinkUrl& url) {

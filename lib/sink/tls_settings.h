@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "sink/sink_kind.h"
@@ -25,6 +26,11 @@ struct TlsSettings {
   // Whether the files can be read.
   // Errors: kUsage or kPermission, naming the file and the cause.
   [[nodiscard]] Result<void> probe() const;
+  // The file of the client's key.
+  [[nodiscard]] std::vector<std::string> secret_files() const {
+    if (cert_file.empty()) return {};
+    return {key_file.empty() ? cert_file : key_file};
+  }
 };
 
 // ca, cert, key, verify.

@@ -88,17 +88,50 @@ TEST_CASE("kernel check warns about each sysctl and says how to set it, now and 
   CHECK_FALSE(finding.meaning.empty());
   CHECK_THAT(finding.remedy, Catch::Contains("sysctl -w net.netfilter." + name + "=1\n"));
   CHECK_THAT(finding.remedy,
-             Catch::Contains("/etc/sysctl.d/90-natsession.conf: net.netfilter." + name + " = 1"));
+             Catch::EndsWith("\necho 'net.netfilter." + name + " = 1' >>/etc/sysctl.d/90-natsession.conf"));
+}
+
+TEST_CASE("remedies of a namespace that is named are for it, and what only the first can set, for that",
+          "[conntrack][check]") {
+  FakeProc proc;
+  proc.set("nf_conntrack_acct", "0");
+  const auto remedy = [&](std::string_view netns) {
+    auto input = healthy();
+    input.netns = netns;
+    return find(proc, input, "net.netfilter.nf_conntrack_acct").remedy;
+  };
+  CHECK(remedy("nat-box") == "ip netns exec nat-box sysctl -w net.netfilter.nf_conntrack_acct=1");
+  CHECK(remedy("pid:4711") == "nsenter --net=/proc/4711/ns/net sysctl -w net.netfilter.nf_conntrack_acct=1");
+  CHECK(remedy("/run/x") == "nsenter --net=/run/x sysctl -w net.netfilter.nf_conntrack_acct=1");
+  std::filesystem::permissions(proc.file("nf_conntrack_acct"), std::filesystem::perms::owner_read);
+  CHECK_THAT(
+      remedy("nat-box"),
+      Catch::StartsWith("nsenter --net=/proc/1/ns/net sysctl -w net.netfilter.nf_conntrack_acct=1\necho "));
+}
+
+TEST_CASE("kernel check knows hidden sysctls from a kernel that tracks nothing", "[conntrack][check]") {
+  FakeProc proc;
+  for (const char* name : {"acct", "timestamp", "events", "count", "max"})
+    proc.remove(std::string("nf_conntrack_") + name);
+  const Finding loaded = find(proc, healthy(), "nf_conntrack");
+  CHECK(loaded.level == Finding::Level::kWarning);
+  CHECK_THAT(loaded.value, Catch::Contains("hidden"));
+  const Finding sysctl = find(proc, healthy(), "net.netfilter.nf_conntrack_acct");
+  CHECK(sysctl.level == Finding::Level::kUnknown);
+  CHECK(sysctl.value == "hidden");
+  CHECK(sysctl.remedy.empty());
 }
 
 TEST_CASE("kernel check fails where nothing is tracked", "[conntrack][check]") {
   FakeProc proc;
   for (const char* name : {"nf_conntrack_acct", "nf_conntrack_count", "nf_conntrack_max"}) proc.remove(name);
-  CHECK(find(proc, healthy(), "nf_conntrack").level == Finding::Level::kFailure);
-  const Finding sysctl = find(proc, healthy(), "net.netfilter.nf_conntrack_acct");
+  auto input = healthy();
+  input.probe.request_error = EOPNOTSUPP;
+  CHECK(find(proc, input, "nf_conntrack").level == Finding::Level::kFailure);
+  const Finding sysctl = find(proc, input, "net.netfilter.nf_conntrack_acct");
   CHECK(sysctl.value == "absent");
   CHECK_THAT(sysctl.remedy, Catch::Contains("modprobe nf_conntrack\n"));
-  CHECK(find(proc, healthy(), "conntrack table").value == "unknown");
+  CHECK(find(proc, input, "conntrack table").value == "not known");
 }
 
 TEST_CASE("kernel check tells a missing permission from a missing interface", "[conntrack][check]") {
@@ -165,7 +198,7 @@ TEST_CASE("kernel check warns where the kernel does not filter dumps", "[conntra
   };
   CHECK(level_of(KernelProbe::DumpFilter::kIgnored) == Finding::Level::kWarning);
   CHECK(level_of(KernelProbe::DumpFilter::kRefused) == Finding::Level::kWarning);
-  CHECK(level_of(KernelProbe::DumpFilter::kUnknown) == Finding::Level::kOk);
+  CHECK(level_of(KernelProbe::DumpFilter::kUnknown) == Finding::Level::kUnknown);
 }
 
 TEST_CASE("kernel check compares kernel versions as numbers", "[conntrack][check]") {

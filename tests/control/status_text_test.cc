@@ -53,6 +53,36 @@ TEST_CASE("disabled logging and a disabled sink are shown, and a past failure st
   CHECK(text.find("-      disabled") != std::string::npos);
 }
 
+TEST_CASE("a sink that nothing was offered to, and one that waits for data, say so", "[control][ctl]") {
+  const InUtc utc;
+  Status status = sample_status();
+  status.sinks[0] = {};
+  status.sinks[0].state = DeliveryState::kModifying;
+  status.sinks[1].suspended_until = status.now + std::chrono::milliseconds(1);
+  const std::string text = status_text(status, false);
+  CHECK(text.find("\n  nothing was offered to it yet\n") != std::string::npos);
+  CHECK(text.find("; suspended until there is new data, which is then sent as a test\n") !=
+        std::string::npos);
+  CHECK(text.find("0.0s more") == std::string::npos);
+}
+
+TEST_CASE("where the locale knows ASCII alone nothing else is shown", "[control][ctl]") {
+  const auto in = [](const char* name, const char* value, const std::string& text) {
+    for (const char* const other : {"LC_ALL", "LC_CTYPE", "LANG"}) ::unsetenv(other);
+    if (value != nullptr) ::setenv(name, value, 1);
+    const std::string shown = printable(text);
+    ::unsetenv(name);
+    ::setenv("LANG", "C.UTF-8", 1);
+    return shown;
+  };
+  CHECK(in("LC_ALL", "C",
+           "gr\xc3\xb6\xc3\x9f"
+           "er \xe2\x82\xac") == "gr??er ?");
+  CHECK(in("LANG", "POSIX", "\xc3\xb6") == "?");
+  CHECK(in("LANG", "de_DE.utf8", "\xc3\xb6") == "\xc3\xb6");
+  CHECK(in("LANG", nullptr, "\xc3\xb6") == "\xc3\xb6");
+}
+
 TEST_CASE("colours come only where they are wanted", "[control][ctl]") {
   CHECK(status_text(sample_status(), false).find('\x1b') == std::string::npos);
   CHECK(status_text(sample_status(), true).find("\x1b[31mFailed\x1b[0m") != std::string::npos);
@@ -121,7 +151,7 @@ TEST_CASE("numbers, sizes and times are told in words", "[control][ctl]") {
   CHECK(bytes_in_words(1024) == "1.0 KiB");
   CHECK(bytes_in_words((1 << 20) - 1) == "1.0 MiB");
   CHECK(bytes_in_words(18'446'744'073'709'551'615U) == "16384.0 PiB");
-  CHECK(time_in_words(at(1'795'263'662'108)) == "2026-11-21 12:21:02");  // date -u -d @1795263662
+  CHECK(time_in_words(at(1'795'263'662'108)) == "2026-11-21 12:21:02 UTC");  // date -u -d @1795263662
   using std::chrono::milliseconds;
   CHECK(span_in_words(milliseconds(-5)) == "0.0s");
   CHECK(span_in_words(milliseconds(1'490)) == "1.4s");

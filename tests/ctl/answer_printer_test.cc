@@ -103,6 +103,18 @@ TEST_CASE_METHOD(Printed, "JSON has the facts, the rows and what is missing", "[
   CHECK(json["damage"][0]["until"].is_null());
 }
 
+TEST_CASE("gaps and damage are one warning each, however many there are", "[ctl][answer]") {
+  const InUtc utc;
+  const KnownGap gap = sample_gap();
+  const Trouble trouble{TroubleKind::kDamaged, {at_second(0), std::nullopt}, 7, "segment x"};
+  CHECK(notes_of({gap}, 1, {}, 0) == std::vector<std::string>{"the log has a gap: " + gap_text(gap)});
+  const auto notes = notes_of({gap, gap, gap}, 1234, {trouble, trouble}, 2);
+  REQUIRE(notes.size() == 2);
+  CHECK(notes[0] == "the log has 1,234 gaps; the first: " + gap_text(gap) + "; the others stand in --json");
+  CHECK(notes[1].starts_with("the ledger cannot be read in 2 places; the first: "));
+  CHECK(notes_of({}, 0, {}, 0).empty());
+}
+
 TEST_CASE_METHOD(Printed, "an answer without rows is JSON, too", "[ctl][answer]") {
   AnswerPrinter answer = printer(Shape::kJson);
   CHECK(answer.finish({}) == kDone);

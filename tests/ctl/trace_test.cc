@@ -239,9 +239,8 @@ TEST_CASE_METHOD(Listed, "a head names the columns in any order, and others go a
 }
 
 TEST_CASE_METHOD(Listed, "a head that cannot be right is refused", "[ctl][trace]") {
-  CHECK(
-      refusal("ticket,nat_ip\n1,203.0.113.7\n").find("not both nat_ip (or nat, Source IP, IP …) and time") !=
-      std::string::npos);
+  CHECK(refusal("ticket,nat_ip\n1,203.0.113.7\n")
+            .find("not both nat_ip (or nat, Source IP, IP ...) and time") != std::string::npos);
   CHECK(refusal("nat_ip,NAT IP,time\n").find("'nat_ip' and 'NAT IP' of the first line both say nat_ip") !=
         std::string::npos);
   CHECK(refusal("203.0.113.7,\"40123,now\n").find("is not CSV") != std::string::npos);

@@ -21,7 +21,7 @@ std::size_t lines(const std::string& path) {
 
 std::string line_of(const SessionRecord& record) {
   std::string line;
-  make_encoder({.with_netns = true})->append(record, line);
+  make_encoder({.with_netns = !record.origin->netns.empty()})->append(record, line);
   line.pop_back();
   return line;
 }
@@ -53,6 +53,21 @@ TEST_CASE("letters are added behind those of an earlier run", "[delivery][dead_l
     REQUIRE(letters.add(numbered_record(run), "no"));
   }
   CHECK(lines(path) == 3);
+}
+
+TEST_CASE("letters go on in a file of the name when somebody has taken theirs away",
+          "[delivery][dead_letters]") {
+  const TempDir directory;
+  const ManualClock clock{UnixNs(0s)};
+  const std::string path = directory.file("a");
+  DeadLetters letters(path, kRoomy, "a", clock);
+  REQUIRE(letters.add(numbered_record(0), "no"));
+  REQUIRE(::rename(path.c_str(), (path + ".taken").c_str()) == 0);
+  REQUIRE(letters.add(numbered_record(1), "no"));
+  REQUIRE(letters.add(numbered_record(2), "no"));
+  REQUIRE(letters.sync());
+  CHECK(lines(path + ".taken") == 1);
+  CHECK(lines(path) == 2);
 }
 
 TEST_CASE("a full file becomes FILE.1, and what stood there is counted as gone", "[delivery][dead_letters]") {

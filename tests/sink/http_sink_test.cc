@@ -92,6 +92,15 @@ TEST_CASE("records are posted as lines of JSON, compressed, over one connection"
   CHECK(peer.connections() == 1);
 }
 
+TEST_CASE("a proxy of the environment is not asked, and not named as the collector", "[sink][http]") {
+  for (const char* const name : {"http_proxy", "all_proxy", "ALL_PROXY"})
+    ::setenv(name, "http://127.0.0.1:9/", 1);
+  const HttpPeer peer(ok);
+  const auto sink = open(peer.url("/in"));
+  CHECK(sink->deliver(numbered_records(0, 1)).kind == Answer::Kind::kDelivered);
+  for (const char* const name : {"http_proxy", "all_proxy", "ALL_PROXY"}) ::unsetenv(name);
+}
+
 TEST_CASE("a batch says which it is, so that its repetition can be told", "[sink][http]") {
   int calls = 0;
   const HttpPeer peer([&](const HttpRequest&) { return HttpAnswer::status(++calls == 1 ? 500 : 200); });

@@ -63,8 +63,6 @@ std::string dump(const nlohmann::ordered_json& json) {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kMaxNotes = 20;
-
 std::string time_text(const std::optional<UnixMs>& time, std::string_view otherwise) {
   return time ? format_local_time(*time) : std::string(otherwise);
 }
@@ -73,12 +71,17 @@ Json time_json(const std::optional<UnixMs>& time) {
   return time ? Json(format_local_rfc3339(*time)) : Json(nullptr);
 }
 
+// One, however many there are: who wants all of them asks for JSON.
 template <typename T, typename Text>
-void add_notes(const std::vector<T>& told, std::uint64_t count, std::string_view what, const Text& text,
-               std::vector<std::string>& notes) {
-  const std::size_t shown = std::min(told.size(), kMaxNotes);
-  for (std::size_t i = 0; i < shown; ++i) notes.push_back(fmt::format("{}: {}", what, text(told[i])));
-  if (count > shown) notes.push_back(fmt::format("and {} more: {}", grouped(count - shown), what));
+void add_note(const std::vector<T>& told, std::uint64_t count, std::string_view one, std::string_view many,
+              const Text& text, std::vector<std::string>& notes) {
+  if (told.empty()) return;
+  if (count == 1) {
+    notes.push_back(fmt::format("{}: {}", one, text(told.front())));
+  } else {
+    notes.push_back(fmt::format(fmt::runtime(many), grouped(count)) + ": " + text(told.front()) +
+                    "; the others stand in --json");
+  }
 }
 
 }  // namespace
@@ -254,8 +257,9 @@ std::string trouble_text(const Trouble& trouble) {
 std::vector<std::string> notes_of(const std::vector<KnownGap>& gaps, std::uint64_t gap_count,
                                   const std::vector<Trouble>& troubles, std::uint64_t trouble_count) {
   std::vector<std::string> notes;
-  add_notes(gaps, gap_count, "the log has a gap", gap_text, notes);
-  add_notes(troubles, trouble_count, "the ledger cannot be read", trouble_text, notes);
+  add_note(gaps, gap_count, "the log has a gap", "the log has {} gaps; the first", gap_text, notes);
+  add_note(troubles, trouble_count, "the ledger cannot be read",
+           "the ledger cannot be read in {} places; the first", trouble_text, notes);
   return notes;
 }
 

@@ -75,7 +75,7 @@ class AnswerPrinter {
 // "2026-11-21 14:57:03.000 CET to 2026-11-21 14:58:00.000 CET: overrun, 1,200 events lost"
 [[nodiscard]] std::string gap_text(const KnownGap& gap);
 [[nodiscard]] std::string trouble_text(const Trouble& trouble);
-// A line for each, and one for those that are too many to tell.
+// One line for all gaps and one for all troubles: how many, and the first.
 [[nodiscard]] std::vector<std::string> notes_of(const std::vector<KnownGap>& gaps, std::uint64_t gap_count,
                                                 const std::vector<Trouble>& troubles,
                                                 std::uint64_t trouble_count);

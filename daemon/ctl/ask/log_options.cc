@@ -18,7 +18,7 @@ Error about(std::string_view option, const Error& error) {
 void add_time_options(Command& command, LogOptions& options, std::string_view unsaid) {
   command.option("--since", options.since, "TIME",
                  fmt::format("From this time on: '2026-11-21 14:57', 14:57, -2h, 'yesterday 9:05', Unix "
-                             "seconds … (see TIMES); {}",
+                             "seconds ... (see TIMES); {}",
                              unsaid));
   command.option("--until", options.until, "TIME", "Up to this time; default now");
 }
@@ -26,11 +26,11 @@ void add_time_options(Command& command, LogOptions& options, std::string_view un
 void add_where_options(Command& command, LogOptions& options) {
   command.option("-w,--where", options.where, "FIELD=VALUE",
                  "Only records with this: pri_ip=10.0.0.0/8, pub_port=80,443, nat_port=1024-2047, "
-                 "protocol!=tcp, bytes_from_vpc>=1000000 … (= != < <= > >=); repeated: all of them");
+                 "protocol!=tcp, bytes_from_vpc>=1000000 ... (= != < <= > >=); repeated: all of them");
   command.option(kPriOption, options.pri, "END", "Private end: address, prefix, address:port or :port");
   command.option(kNatOption, options.nat, "END", "Translated end, likewise");
   command.option(kPubOption, options.pub, "END", "Public end, likewise");
-  command.option(kProtocolOption, options.protocol, "PROTOCOL", "tcp, udp, icmp … or a number");
+  command.option(kProtocolOption, options.protocol, "PROTOCOL", "tcp, udp, icmp ... or a number");
 }
 
 void add_csv_option(Command& command, LogOptions& options) {

@@ -25,7 +25,14 @@ std::string piece(std::size_t series, bool rest, std::size_t length, bool colour
   if (length == 0) return {};
   if (!colours) return std::string(length, rest ? kRestMark : kMarks[series % kMarks.size()]);
   std::string text = rest ? "" : fmt::format("\x1b[{}m", kColours[series % kColours.size()]);
-  for (std::size_t i = 0; i < length; ++i) text += rest ? kRestBlock : kBlock;
+  static const bool kBlocks = takes_utf8();
+  for (std::size_t i = 0; i < length; ++i) {
+    if (kBlocks) {
+      text += rest ? kRestBlock : kBlock;
+    } else {
+      text += rest ? kRestMark : kMarks[series % kMarks.size()];
+    }
+  }
   return text + (rest ? "" : "\x1b[0m");
 }
 

@@ -161,8 +161,8 @@ Result<std::map<Role, std::size_t>> roles_of(const std::vector<std::string>& col
   if ((has(Role::kNatIp) || has(Role::kNat)) && (has(Role::kTime) || has(Role::kDate))) return places;
   return Error{
       ErrorKind::kUsage,
-      "--file: the first line names columns, but not both nat_ip (or nat, Source IP, IP …) and time (or "
-      "Timestamp, Date …)"};
+      "--file: the first line names columns, but not both nat_ip (or nat, Source IP, IP ...) and time (or "
+      "Timestamp, Date ...)"};
 }
 
 struct Head {

@@ -1,0 +1,161 @@
+"""Every command that README and the manuals show is run, as it stands but for where its files are."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import ctl
+from case import LabCase, main
+from daemon import program
+from netlab import POOL4, SERVER4, wait_until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Who goes on until it is stopped.
+ENDLESS = re.compile(r"natsessionctl .*(-f|--follow|-w|--watch)\b")
+# Whom nobody asked, and who finds nothing, says so by its status (natsessionctl(8)).
+STATUSES = {"trace": (0, 1), "check": (0, 3)}
+
+
+def text_of(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+def commands_in(block):
+    found = []
+    for line in block.replace("\\\n", " ").splitlines():
+        if found and found[-1].count('"') % 2:
+            found[-1] += " " + line.strip()  # a statement of several lines
+        elif line.strip().startswith(("natsession", "curl ")):
+            found.append(" ".join(line.partition(" # ")[0].split()))
+    return found
+
+
+def blocks_of_readme():
+    return re.findall(r"^```\w*\n(.*?)^```$", text_of("README.md"), re.S | re.M)
+
+
+def blocks_of_manual(name):
+    text = text_of("packaging", "man", name)
+    for escape, meant in ((r"\-", "-"), (r"\(aq", "'"), (r"\(dq", '"'), (r"\fR", ""), (r"\e", "\\")):
+        text = text.replace(escape, meant)
+    return re.findall(r"^\.EX\n(.*?)^\.EE", text, re.S | re.M)
+
+
+def examples():
+    """The commands, in the order of the texts, each once."""
+    blocks = blocks_of_readme() + blocks_of_manual("natsessiond.8") + blocks_of_manual("natsessionctl.8")
+    found = [command for block in blocks for command in commands_in(block)]
+    for name in (line.split()[0] for line in ctl.ask("--list-options").splitlines()):
+        told = ctl.ask("help", *([] if name == "-" else [name]))
+        found += commands_in(told.rpartition("Examples:\n")[2].partition("\n\n")[0])
+    return list(dict.fromkeys(found))
+
+
+class ExamplesTest(LabCase):
+    def setUp(self):
+        super().setUp()
+        self.make_hosts("snat-range")
+        for name in ("log", "etc/natsessiond", "mnt/evidence", "bin"):
+            os.makedirs(self.path(name))
+        self.write("statement.sql", "SELECT count(*) FROM log")
+        default = subprocess.run([program(), "--default-config"], check=True, capture_output=True, text=True).stdout
+        self.write("etc/natsessiond/natsessiond.toml", default)
+        for name in ("natsessiond", "natsessionctl"):
+            os.symlink(os.path.join(os.path.dirname(program()), name), self.path("bin/" + name))
+        if not shutil.which("jq"):
+            os.symlink("/bin/cat", self.path("bin/jq"))
+        self.environment = {**os.environ, "PATH": self.path("bin") + ":" + os.environ["PATH"], "NAT_TOKEN": "lab"}
+
+    def moved(self, command):
+        """Its files are in the test's folder, and the machine's own daemon is not asked."""
+        for path, place in (("/var/log/", "log/"), ("/var/lib/", "lib/"), ("/run/natsessiond/", "run/"), ("/etc/", "etc/"),
+                            ("/mnt/", "mnt/")):
+            command = command.replace(path, self.path(place))
+        command = command.replace("nat-box", self.lab.nat)
+        return re.sub(r"^natsessionctl\b", f"natsessionctl --control {self.path('run/control.sock')}", command)
+
+    def popen(self, command):
+        return subprocess.Popen(
+            [*self.lab.enter(self.lab.nat), "sh", "-c", f"exec {command}" if "|" not in command else command],
+            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, start_new_session=True)
+
+    def run_daemon(self, command):
+        """Until it is ready; then it is asked to stop. A service that this machine has not is not asked for."""
+        if "journald" in command and not os.path.exists("/run/systemd/journal/socket"):
+            command += " --print-config"
+        process = self.popen(command)
+        lines = []
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if "ready: " in line:
+                    process.terminate()
+        finally:
+            process.stdout.close()
+        statuses = (0, 3) if "--check" in command else (0,)
+        self.assertIn(process.wait(30), statuses, f"{command}: {''.join(lines)}")
+        if "--check" not in command and "--print-config" not in command:
+            self.assertIn("ready: ", "".join(lines))
+
+    def run_question(self, command):
+        if "dead-letters" in command:
+            self.write_letters()
+        process = self.popen(command)
+        if ENDLESS.search(command):
+            told = process.stdout.readline()
+            os.killpg(process.pid, 15)
+            process.communicate(timeout=30)
+            self.assertTrue(told and "error" not in told, f"{command}: {told}")
+            return
+        told, _ = process.communicate(timeout=60)
+        words = command.split()
+        allowed = next((allowed for word, allowed in STATUSES.items() if word in words), (0,))
+        self.assertIn(process.returncode, allowed, f"{command}: {told}")
+
+    def write_letters(self):
+        """Letters that a sink has sent back; nobody has taken them away yet."""
+        for name in ("lib/natsessiond/ledger/dead-letters/https%3A%2F%2Fcollector.example.net%2Fnat.jsonl", "again.json"):
+            os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+            if os.path.exists(self.path(name)):
+                os.remove(self.path(name))
+            if name.endswith("l"):
+                self.write(name, '{"sink":"https://collector.example.net/nat","time":"2026-11-21T14:34:22.108Z","why":"400",'
+                                 '"record":{"seq":1}}\n')
+
+    def serve(self):
+        """What the questions are asked of: a daemon with a ledger that has records."""
+        ledger = self.path("lib/natsessiond/ledger")
+        daemon = self.start(self.lab, "--ledger", ledger, "--control", self.path("run/control.sock"), "--sync", "100ms",
+                            "--sink", "syslog+tcp://log.example.net:601", "--sink", "file:" + self.path("log/nat.json"))
+        self.client.burst("udp", SERVER4, 7000, 40000, 20)
+        self.lab.conntrack("-D", "-p", "udp")
+        wait_until(lambda: len(ctl.ledger_lines(ledger)) >= 20, "the records are in the ledger")
+        shutil.copytree(ledger, self.path("mnt/evidence/ledger"))
+        self.write("questions.csv", f"nat_ip,nat_port,time\n{POOL4[0]},40001,now\n")
+        return daemon
+
+    def test_each_runs(self):
+        shown = examples()
+        self.assertGreater(len(shown), 40)
+        for command in shown:
+            if command.startswith("natsessiond"):
+                with self.subTest(command=command):
+                    self.run_daemon(self.moved(command))
+        daemon = self.serve()
+        for command in shown:
+            if command.startswith("natsessionctl") or (command.startswith("curl") and "control.sock" in command and shutil.which("curl")):
+                with self.subTest(command=command):
+                    self.run_question(self.moved(command))
+        daemon.stop()
+
+    def test_the_configuration_of_the_manual_is_one(self):
+        for number, block in enumerate(blocks_of_manual("natsessiond.toml.5")):
+            path = self.write(f"{number}.toml", block.replace("/var/log/", self.path("log/")))
+            self.run_daemon(f"natsessiond --config {path}" + (" --print-config" if "journald" in block else ""))
+
+
+if __name__ == "__main__":
+    main()
