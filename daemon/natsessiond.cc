@@ -25,6 +25,7 @@
 #include "reports.h"
 #include "restart_state.h"
 #include "supervisor.h"
+#include "system_calls.h"
 
 namespace natsession {
 namespace {
@@ -213,6 +214,11 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     delivery->abandon();
     return fail(error);
   };
+  const bool runs_programs = std::any_of(config.sinks.begin(), config.sinks.end(),
+                                         [](const SinkConfig& sink) { return sink.url().scheme == "exec"; });
+  if (auto refused = refuse_system_calls({.programs = runs_programs}); !refused)
+    log_warning(fmt::format("system calls that this program has no use for are not refused: {}",
+                            refused.error().message));
   if (auto started = delivery_threads.start(); !started) return refuse(started.error());
   if (auto started = control.start(service); !started) return refuse(started.error());
   for (const auto& collector : collectors) {
