@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "collector_thread.h"
+#include "command_process.h"
 #include "config/command_line.h"
 #include "config/manual.h"
 #include "control/control_server.h"
@@ -137,6 +138,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!setups) return fail(setups.error());
   const auto guard = start_guard(config, *setups, *user);
   if (!guard) return fail(guard.error());
+  auto commands = start_command_processes(config);
+  if (!commands) return fail(commands.error());
   if (auto made = make_folders(config, *user); !made) return fail(made.error());
   ControlServer control({.socket_path = config.control, .metrics = config.metrics});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
@@ -164,7 +167,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     log_debug(fmt::format("ledger {}: opened; it keeps {}, of at most {}", config.ledger,
                           format_duration(config.retention), format_byte_count(config.ledger_max)));
   }
-  auto sinks = make_sinks(config, clock);
+  auto sinks = make_sinks(config, clock, *std::move(commands));
   if (!sinks) return fail(explain_refusal(sinks.error(), *user));
 
   WakeFd notice;
@@ -214,9 +217,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     delivery->abandon();
     return fail(error);
   };
-  const bool runs_programs = std::any_of(config.sinks.begin(), config.sinks.end(),
-                                         [](const SinkConfig& sink) { return sink.url().scheme == "exec"; });
-  if (auto refused = refuse_system_calls({.programs = runs_programs}); !refused)
+  if (auto refused = refuse_system_calls({}); !refused)
     log_warning(fmt::format("system calls that this program has no use for are not refused: {}",
                             refused.error().message));
   if (auto started = delivery_threads.start(); !started) return refuse(started.error());

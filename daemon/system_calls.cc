@@ -45,8 +45,9 @@ constexpr const char* kAlways[] = {
     "request_key", "keyctl", "lookup_dcookie", "modify_ldt", "vm86", "vm86old"};
 
 constexpr const char* kNamespaces[] = {"setns"};
+// These the leak checker, and who names the functions of a report, need.
 constexpr const char* kPrograms[] = {"execve", "execveat", "fork", "vfork"};
-constexpr const char* kTracing[] = {"ptrace"};  // which the leak checker uses
+constexpr const char* kTracing[] = {"ptrace"};
 
 constexpr auto kNewNamespace = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
                                 CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
@@ -108,8 +109,8 @@ Result<void> refuse_system_calls(SystemCallNeeds needs) {
     filter.refuse("clone", {SCMP_CMP64(kCloneFlags, SCMP_CMP_MASKED_EQ, bit, bit)});
   }
   if (!needs.namespaces) filter.refuse_all(kNamespaces);
-  if (!kSanitized) filter.refuse_all(kTracing);
-  if (!needs.programs && !kSanitized) {
+  if (!kSanitized) {
+    filter.refuse_all(kTracing);
     filter.refuse_all(kPrograms);
     filter.refuse("clone", {SCMP_CMP64(kCloneFlags, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0)});
   }

@@ -14,13 +14,13 @@ namespace natsession {
 // What a process must be able to do, all the same.
 struct SystemCallNeeds {
   bool namespaces = false;  // enter those that are there
-  bool programs = false;    // start them
 };
 
 // Refuses, for ever: what loads kernel modules or another kernel, mounts, enters or makes namespaces, reads
 // or changes other processes, sets the clock, or reaches parts of the kernel that this program has no use for
-// (bpf, perf, io_uring, userfaultfd, keys, socket families beyond UNIX, INET, INET6 and NETLINK); and without
-// needs.programs, other programs and processes. Under a sanitizer what that needs for itself stays allowed.
+// (bpf, perf, io_uring, userfaultfd, keys, socket families beyond UNIX, INET, INET6 and NETLINK), and what
+// starts programs or processes, which helper_process.h has done before. Under a sanitizer what that needs for
+// itself stays allowed.
 // Errors: kUnavailable if the kernel has no seccomp filters, or refuses this one. Nothing is refused then.
 Result<void> refuse_system_calls(SystemCallNeeds needs);
 

@@ -335,7 +335,7 @@ std::vector<Flag> make_flags() {
        "Ledger and files of sinks must be that user's; a folder for the ledger or the control socket that is "
        "absent is made for it. So must be readable to it what is read again later: the configuration at "
        "SIGHUP, "
-       "and files that sinks name. Commands of exec sinks run as it. With root it stays root.",
+       "and files that sinks name. Commands of exec sinks run as another (SINKS). With root it stays root.",
        text_option(&Config::user), R"("natsession")", "natsession for root, if it exists"},
       {"control", kProgram, "PATH",
        "Serve status, live sessions and metrics on this unix socket; natsessionctl(8) asks it.",

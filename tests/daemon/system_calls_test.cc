@@ -134,11 +134,6 @@ TEST_CASE("what a process needs it may do, and nothing beside", "[daemon][system
             if (!refused(call)) wrong += std::string(call.name) + " ";
           if (refused(kNamespaces)) wrong += "setns ";
         }) == "");
-  CHECK(wrong_with({.programs = true}, [](std::string& wrong) {
-          for (const Call& call : kPrograms)
-            if (refused(call)) wrong += std::string(call.name) + " ";
-          if (!refused(kNamespaces)) wrong += "setns ";
-        }) == "");
 }
 
 TEST_CASE("threads, the sockets of sinks and a look at the clock are left alone", "[daemon][system calls]") {
