@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <new>
+#include <span>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "control_service.h"
 #include "delivery_setup.h"
 #include "guard_process.h"
+#include "helper_process.h"
 #include "kernel_setup.h"
 #include "messages.h"
 #include "namespace_follower.h"
@@ -64,8 +66,32 @@ int print(const std::string& text) {
   return written ? kStopped : kRuntimeFailure;
 }
 
+// check_access(), by a process that has become `user`. A ledger that is not there yet will be made for it.
+Result<void> check_access_as(Config config, const User& user) {
+  if (!config.ledger.empty() && ::access(config.ledger.c_str(), F_OK) != 0 && errno == ENOENT)
+    config.ledger.clear();
+  const auto process = HelperProcess::start("natsess-check", {CAP_NET_ADMIN}, user, [&](int link) {
+    const auto may = check_access(config, user);
+    const std::string answer = may ? "+" : "-" + may.error().message;
+    (void)send_message(link, std::as_bytes(std::span(answer)), {});
+  });
+  if (!process) return process.error();
+  std::array<char, 8192> answer{};
+  const auto message = receive_message(process->link(), std::as_writable_bytes(std::span(answer)));
+  if (!message) return message.error();
+  if (message->length > 0 && answer.front() == '+') return {};
+  if (message->length == 0)
+    return Error{ErrorKind::kPermission, fmt::format("this process cannot become user {}", user.name)};
+  return Error{ErrorKind::kPermission, std::string(answer.data() + 1, message->length - 1)};
+}
+
 int run_check(const Config& config) {
   int status = kStopped;
+  const auto user = find_user(config.user);
+  if (!user) return fail(user.error());
+  if (*user) {
+    if (auto may = check_access_as(config, **user); !may) status = fail(may.error());
+  }
   if (auto distinct = check_distinct(watched_namespaces(config)); !distinct) return fail(distinct.error());
   for (const std::string& netns : watched_namespaces(config)) {
     const auto findings = examine_kernel(config, netns);

@@ -46,7 +46,7 @@ TEST_CASE_METHOD(CommandFixture, "a command reads its input as another user, aga
                  "[daemon][exec]") {
   const auto runner = make("id -u >>" + out() + "; cat >>" + out() + "; exit 3");
   const std::string user = std::to_string(geteuid() == 0 ? ::getpwnam("nobody")->pw_uid : geteuid());
-  for (const std::string expected : {user + "\na line\n", user + "\na line\n" + user + "\na line\n"}) {
+  for (const std::string& expected : {user + "\na line\n", user + "\na line\n" + user + "\na line\n"}) {
     auto child = ChildProcess::start(*runner);
     REQUIRE(child);
     CHECK_FALSE(child->end_within({}));
