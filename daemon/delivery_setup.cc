@@ -35,8 +35,9 @@ LedgerSettings ledger_settings(const Config& config) {
   return settings;
 }
 
-Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& clock) {
-  auto sinks = open_sinks(config.sinks, encoder_options(config), clock);
+Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& clock,
+                                         std::vector<std::unique_ptr<CommandRunner>> runners) {
+  auto sinks = open_sinks(config.sinks, encoder_options(config), clock, std::move(runners));
   if (!sinks) return sinks.error();
   std::vector<SinkSpec> specs;
   for (std::size_t i = 0; i < sinks->size(); ++i) {

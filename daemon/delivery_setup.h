@@ -2,6 +2,7 @@
 // Threads: the main one.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "config/config.h"
@@ -14,6 +15,7 @@ namespace natsession {
 
 // Opens all sinks or none. What a URL says of batches goes before the configuration.
 // Errors: as open_sinks() in sink/registry.h.
-[[nodiscard]] Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& clock);
+[[nodiscard]] Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& clock,
+                                                       std::vector<std::unique_ptr<CommandRunner>> runners);
 
 }  // namespace natsession

@@ -9,6 +9,7 @@
 
 #include "conntrack/netlink_socket.h"
 #include "conntrack/sysctls.h"
+#include "system_calls.h"
 
 namespace natsession {
 namespace {
@@ -106,8 +107,10 @@ Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::size_t count, uns
   std::uninitialized_default_construct_n(pulses, count);
   std::unique_ptr<GuardProcess> guard(new GuardProcess(Pulses(pulses, Unmap{bytes}), count));
   // What it does needs no capability: a socket's owner may change how it takes overruns.
-  auto process = HelperProcess::start(
-      "natsess-guard", {}, user, [&](int link) { guard_tables(link, std::span(pulses, count), percent); });
+  auto process = HelperProcess::start("natsess-guard", {}, user, [&](int link) {
+    (void)refuse_system_calls({});  // where the kernel cannot, the daemon says so
+    guard_tables(link, std::span(pulses, count), percent);
+  });
   if (!process) return process.error();
   guard->process_.emplace(*std::move(process));
   return guard;

@@ -40,6 +40,9 @@ void close_all_but(int link) {
   close_all_but(link);
   ::prctl(PR_SET_NAME, name, 0, 0, 0);
   if (!keep_only(kept, user)) ::_exit(kCannotBegin);
+  // It is a copy of a program that knows the secrets of sinks, and who is the same user must not look into
+  // it.
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   // After user and capabilities, whose change may clear it.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || ::getppid() != parent) ::_exit(kCannotBegin);
   body(link);
@@ -81,7 +84,7 @@ std::string HelperProcess::wait_for_end() {
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;
-  return ChildProcess::End{status}.to_string();
+  return CommandEnd{status}.to_string();
 }
 
 Result<void> send_message(int link, std::span<const std::byte> bytes, std::span<const int> descriptors) {

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "system_calls.h"
+
 namespace natsession {
 namespace {
 
@@ -52,8 +54,10 @@ void open_namespaces(int link, const Config& config) {
 
 Result<std::unique_ptr<NamespaceOpener>> NamespaceOpener::start(const Config& config,
                                                                 const std::optional<User>& user) {
-  auto process = HelperProcess::start("natsess-netns", {CAP_NET_ADMIN, CAP_SYS_ADMIN}, user,
-                                      [&](int link) { open_namespaces(link, config); });
+  auto process = HelperProcess::start("natsess-netns", {CAP_NET_ADMIN, CAP_SYS_ADMIN}, user, [&](int link) {
+    (void)refuse_system_calls({.namespaces = true});
+    open_namespaces(link, config);
+  });
   if (!process) return process.error();
   return std::unique_ptr<NamespaceOpener>(new NamespaceOpener(config, *std::move(process)));
 }

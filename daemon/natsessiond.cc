@@ -13,6 +13,7 @@
 
 #include "base/exit_status.h"
 #include "collector_thread.h"
+#include "command_process.h"
 #include "config/command_line.h"
 #include "config/manual.h"
 #include "config_check.h"
@@ -27,6 +28,7 @@
 #include "reports.h"
 #include "restart_state.h"
 #include "supervisor.h"
+#include "system_calls.h"
 
 namespace natsession {
 namespace {
@@ -130,6 +132,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!setups) return fail(setups.error());
   const auto guard = start_guard(config, *setups, *user);
   if (!guard) return fail(guard.error());
+  auto commands = start_command_processes(config);
+  if (!commands) return fail(commands.error());
   if (auto made = make_folders(config, *user); !made) return fail(made.error());
   if (auto shared = share_ledger(config, *readers); !shared) return fail(shared.error());
   ControlServer control({.socket_path = config.control,
@@ -162,7 +166,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     log_debug(fmt::format("ledger {}: opened; it keeps {}, of at most {}", config.ledger,
                           format_duration(config.retention), format_byte_count(config.ledger_max)));
   }
-  auto sinks = make_sinks(config, clock);
+  auto sinks = make_sinks(config, clock, *std::move(commands));
   if (!sinks) return fail(explain_refusal(sinks.error(), *user));
 
   WakeFd notice;
@@ -212,6 +216,9 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     delivery->abandon();
     return fail(error);
   };
+  if (auto refused = refuse_system_calls({}); !refused)
+    log_warning(fmt::format("system calls that this program has no use for are not refused: {}",
+                            refused.error().message));
   if (auto started = delivery_threads.start(); !started) return refuse(started.error());
   if (auto started = control.start(service); !started) return refuse(started.error());
   for (const auto& collector : collectors) {

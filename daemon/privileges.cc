@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <memory>
@@ -27,6 +28,25 @@ namespace {
 
 // Whom a program that was started as root goes on as, where there is such a user and none is named.
 constexpr const char* kDefaultUser = "natsession";
+// Whom commands run as. Not as the former, who may write the ledger.
+constexpr std::array kCommandUsers{"natsession-exec", "nobody"};
+
+// None: this process is that user already.
+Result<std::optional<User>> user_named(std::string_view option, const std::string& name) {
+  const passwd* const entry = getpwnam(name.c_str());
+  if (entry == nullptr) return usage_error(fmt::format("{}: there is no user {}", option, name));
+  if (entry->pw_uid == geteuid()) return std::optional<User>();
+  if (geteuid() != 0)
+    return usage_error(
+        fmt::format("{0}: only root can become {1}; without {0} this program stays who it is", option, name));
+  User user{.name = name, .uid = entry->pw_uid, .gid = entry->pw_gid, .groups = {}};
+  int count = 64;
+  user.groups.resize(static_cast<std::size_t>(count));
+  while (getgrouplist(name.c_str(), user.gid, user.groups.data(), &count) < 0)
+    user.groups.resize(static_cast<std::size_t>(count));
+  user.groups.resize(static_cast<std::size_t>(count));
+  return std::optional(std::move(user));
+}
 
 Result<void> become(const User& user) {
   const auto failed = [&](int error_number) {
@@ -80,23 +100,19 @@ bool share(int folder_fd, const char* name, gid_t readers, int follow) {
 }  // namespace
 
 Result<std::optional<User>> find_user(const std::string& name) {
-  const std::string wanted = name.empty() ? kDefaultUser : name;
-  if (geteuid() != 0 && name.empty()) return std::optional<User>();
-  errno = 0;
-  const passwd* const entry = getpwnam(wanted.c_str());
-  if (entry == nullptr && name.empty()) return std::optional<User>();
-  if (entry == nullptr) return usage_error(fmt::format("user: there is no user {}", wanted));
-  if (entry->pw_uid == geteuid()) return std::optional<User>();
-  if (geteuid() != 0)
-    return usage_error(
-        fmt::format("user: only root can become {}; without --user this program stays who it is", wanted));
-  User user{.name = wanted, .uid = entry->pw_uid, .gid = entry->pw_gid, .groups = {}};
-  int count = 64;
-  user.groups.resize(static_cast<std::size_t>(count));
-  while (getgrouplist(wanted.c_str(), user.gid, user.groups.data(), &count) < 0)
-    user.groups.resize(static_cast<std::size_t>(count));
-  user.groups.resize(static_cast<std::size_t>(count));
-  return std::optional(std::move(user));
+  if (!name.empty()) return user_named("user", name);
+  if (geteuid() != 0 || getpwnam(kDefaultUser) == nullptr) return std::optional<User>();
+  return user_named("user", kDefaultUser);
+}
+
+Result<std::optional<User>> find_command_user(const std::string& name) {
+  if (!name.empty()) return user_named("run_as", name);
+  if (geteuid() != 0) return std::optional<User>();
+  for (const char* usual : kCommandUsers) {
+    if (getpwnam(usual) != nullptr) return user_named("run_as", usual);
+  }
+  return usage_error(fmt::format("there is neither a user {} nor {} for its command: name one by run_as=",
+                                 kCommandUsers[0], kCommandUsers[1]));
 }
 
 Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User>& user) {

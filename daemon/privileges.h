@@ -27,6 +27,11 @@ struct User {
 // Errors: kUsage if there is none of that name, or if this process cannot become it.
 [[nodiscard]] Result<std::optional<User>> find_user(const std::string& name);
 
+// The one that the command of an exec sink runs as, by `name`, or, where that is empty, natsession-exec where
+// there is such a user, and nobody otherwise; if this process is not root, and none is named, none.
+// Errors: kUsage as find_user(); and if there is neither of the two.
+[[nodiscard]] Result<std::optional<User>> find_command_user(const std::string& name);
+
 // Gives up every capability but `kept` (CAP_*), as far as it has them, also for programs that this one might
 // start, and becomes `user`, if there is one.
 // Errors: the kernel refused, with the cause.

@@ -148,7 +148,7 @@ MissedTime missed_after(const LedgerWriter::PreviousRun& previous, const std::st
   const auto last = std::find_if(claims.rbegin(), claims.rend(),
                                  [&](const CoverageClaim& claim) { return claim.coverage.netns == netns; });
   if (last == claims.rend())
-    return missed_since(previous.crashed ? previous.until - kSlack : previous.until, {}, clock);
+    return missed_since(previous.crashed ? previous.until - kSlack : previous.until, previous.booted, clock);
   const Coverage& coverage = last->coverage;
   const auto window = coverage.conditions.window;
   const bool by_window = !coverage.whole && window.count() > 0;

@@ -9,7 +9,7 @@
 set -euo pipefail
 
 build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntrack-dev libfmt-dev catch2
-  libcli11-dev libtomlplusplus-dev libxxhash-dev libcap-dev robin-map-dev libzstd-dev zlib1g-dev
+  libcli11-dev libtomlplusplus-dev libxxhash-dev libcap-dev libseccomp-dev robin-map-dev libzstd-dev zlib1g-dev
   libmicrohttpd-dev libssl-dev libcurl4-openssl-dev nlohmann-json3-dev libsqlite3-dev libcsv-dev libcctz-dev python3)
 # The traffic of the lab is made by its own Python programs; conntrack looks at the kernel's table.
 lab_packages=(nftables iproute2 conntrack python3)

@@ -160,7 +160,7 @@ int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
   }
   const auto text = read_input(options.file);
   if (!text) return fail("trace", text.error());
-  const auto list = read_trace_list(*text, words.slack, now);
+  const auto list = read_trace_list(*text, words, now);
   if (!list) return fail("trace", list.error());
   std::size_t bad = 0;
   for (const ListedQuestion& listed : list->questions) {
@@ -205,6 +205,7 @@ void add_trace(Commands& commands) {
   command.option("--until", words.until, "TIME", "to this; default now");
   command.option(kPubOption, words.pub, "END", "The peer: address, address:port or :port");
   command.option(kProtocolOption, words.protocol, "PROTOCOL", "tcp, udp, icmp ... or a number");
+  command.option("--netns", words.netns, "NAME", "Of this network namespace alone");
   command.option("--slack", words.slack, "DURATION", "How far clocks may differ; default 5s");
   command.option("-n,--candidates", options->candidates, 1, 100'000, "N",
                  "At most so many for a question; default 20");

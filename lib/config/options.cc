@@ -265,7 +265,8 @@ std::vector<Flag> make_flags() {
        "if by other names, is refused. Where another namespace takes the name while the program runs, its "
        "sessions are logged from then on, and a gap record tells of the time between; but one that was named "
        "by a process is not followed beyond it. A process of its own, natsess-netns, keeps CAP_SYS_ADMIN for "
-       "that.",
+       "that; should it end, that is told, and until a restart a namespace that takes the name is not "
+       "logged.",
        netns_option(), R"("nat")", "the daemon's own"},
       {"rcvbuf", kKernel, "SIZE", "Receive buffer of the event socket.",
        "A bigger one holds a longer burst: one event takes about 1 KiB. What the kernel granted is said at "
@@ -288,7 +289,9 @@ std::vector<Flag> make_flags() {
        "this "
        "one does not run (SIGSTOP, a debugger); who freezes the whole control group of the service stops "
        "both, "
-       "and nobody guards the table then.",
+       "and nobody guards the table then. Should natsess-guard end, killed perhaps, that is told, and until "
+       "a "
+       "restart nobody does while this program is stopped; while it runs it does so itself.",
        guard_option()},
       {"tune", kKernel, "",
        "Set the sysctls that a full log needs: accounting, timestamps, events for every flow.",
@@ -335,7 +338,7 @@ std::vector<Flag> make_flags() {
        "Ledger and files of sinks must be that user's; a folder for the ledger or the control socket that is "
        "absent is made for it. So must be readable to it what is read again later: the configuration at "
        "SIGHUP, "
-       "and files that sinks name. Commands of exec sinks run as it. With root it stays root.",
+       "and files that sinks name. Commands of exec sinks run as another (SINKS). With root it stays root.",
        text_option(&Config::user), R"("natsession")", "natsession for root, if it exists"},
       {"control", kProgram, "PATH",
        "Serve status, live sessions and metrics on this unix socket; natsessionctl(8) asks it.",

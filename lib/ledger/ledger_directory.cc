@@ -46,9 +46,10 @@ Result<void> make_directory(const std::string& path) {
 constexpr std::string_view kPid = "pid ";
 constexpr std::string_view kClosed = "\nstate closed\n";
 constexpr std::string_view kUntil = "\nuntil ";
+constexpr std::string_view kBoot = "\nboot ";
 // The file is always as long: so it needs no room when it changes, and is never half of one state, half of
 // the other.
-constexpr std::size_t kLength = 64;
+constexpr std::size_t kLength = 128;
 
 std::string pid_in(std::string_view text) {
   if (!text.starts_with(kPid)) return "unknown";
@@ -57,14 +58,29 @@ std::string pid_in(std::string_view text) {
   return digits.empty() || digits.size() > 10 ? "unknown" : std::string(digits);
 }
 
-std::optional<UnixMs> until_in(std::string_view text) {
-  const auto at = text.find(kUntil);
+// What stands behind `key` in its line.
+std::optional<std::string_view> value_of(std::string_view key, std::string_view text) {
+  const auto at = text.find(key);
   if (at == std::string_view::npos) return std::nullopt;
-  const std::string_view rest = text.substr(at + kUntil.size());
+  text.remove_prefix(at + key.size());
+  const auto end = text.find('\n');
+  return end == std::string_view::npos ? std::nullopt : std::optional(text.substr(0, end));
+}
+
+// The time in ms that `text` is up to its end.
+std::optional<UnixMs> time_in(std::string_view text) {
   std::int64_t ms = 0;
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), ms);
-  if (error != std::errc() || end == rest.data() + rest.size() || *end != '\n') return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return UnixMs(std::chrono::milliseconds(ms));
+}
+
+Booted booted_in(std::string_view text) {
+  const auto value = value_of(kBoot, text);
+  const auto blank = value ? value->find(' ') : std::string_view::npos;
+  if (blank == std::string_view::npos) return {};
+  const auto at = time_in(value->substr(0, blank));
+  return at ? Booted{std::string(value->substr(blank + 1)), *at} : Booted{};
 }
 
 }  // namespace
@@ -270,7 +286,10 @@ Result<LedgerLock> LedgerLock::take(const std::string& directory) {
   }
   if (!locked) return system_error("ledger: lock " + path, cause);
   lock.was_closed_ = text.find(kClosed) != std::string_view::npos;
-  if (lock.was_closed_) lock.closed_until_ = until_in(text);
+  if (lock.was_closed_) {
+    if (const auto until = value_of(kUntil, text)) lock.closed_until_ = time_in(*until);
+    lock.closed_booted_ = booted_in(text);
+  }
   return lock;
 }
 
@@ -295,11 +314,16 @@ bool LedgerLock::removed() const {
 
 Result<void> LedgerLock::mark_held() {
   if (!was_closed_) return mark_open();
-  return closed_until_ ? mark_closed(*closed_until_) : mark("closed");
+  return closed_until_ ? mark_closed(*closed_until_, closed_booted_) : mark("closed");
 }
 
-Result<void> LedgerLock::mark_closed(UnixMs until) {
-  return mark("closed" + std::string(kUntil) + std::to_string(until.time_since_epoch().count()));
+Result<void> LedgerLock::mark_closed(UnixMs until, const Booted& booted) {
+  const auto ms = [](UnixMs time) { return std::to_string(time.time_since_epoch().count()); };
+  std::string state = "closed" + std::string(kUntil) + ms(until);
+  constexpr std::size_t kIdBytes = 36;  // of a UUID; what is longer has no room
+  if (!booted.id.empty() && booted.id.size() <= kIdBytes)
+    state += std::string(kBoot) + ms(booted.at) + " " + booted.id;
+  return mark(state);
 }
 
 Result<void> LedgerLock::mark(std::string_view state) {

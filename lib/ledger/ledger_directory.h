@@ -97,8 +97,8 @@ class LedgerDirectory {
 
 // LedgerLock: that there is one writer, and whether and when the one before it closed the ledger in order. It
 // stands in the file LOCK: the kernel's lock on it, and lines of text: "pid 4711", "state open" or "state
-// closed", and behind the latter "until 1795263662108": until when there are records of all that happened, in
-// ms.
+// closed", and behind the latter "until 1795263662108", until when there are records of all that happened, in
+// ms, and "boot 1795260000000 ID", when that boot began by the clock of then, and which it was.
 // Threads: one.
 class LedgerLock {
  public:
@@ -114,6 +114,7 @@ class LedgerLock {
   [[nodiscard]] bool was_closed() const { return was_closed_; }
   // Until when it logged, if it closed the ledger and said so.
   [[nodiscard]] std::optional<UnixMs> closed_until() const { return closed_until_; }
+  [[nodiscard]] const Booted& closed_booted() const { return closed_booted_; }  // not known: without an id
 
   // Somebody removed the file: another writer would not see that it is held.
   [[nodiscard]] bool removed() const;
@@ -121,7 +122,7 @@ class LedgerLock {
   // On the disk when it returns. Held: names this process; the state stays as it was found.
   [[nodiscard]] Result<void> mark_held();
   [[nodiscard]] Result<void> mark_open() { return mark("open"); }
-  [[nodiscard]] Result<void> mark_closed(UnixMs until);
+  [[nodiscard]] Result<void> mark_closed(UnixMs until, const Booted& booted);
 
  private:
   LedgerLock(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
@@ -131,6 +132,7 @@ class LedgerLock {
   std::string path_;
   bool was_closed_ = false;
   std::optional<UnixMs> closed_until_;
+  Booted closed_booted_;
 };
 
 }  // namespace natsession

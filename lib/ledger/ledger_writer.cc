@@ -40,13 +40,11 @@ Result<void> LedgerWriter::start() {
   auto tail = find_tail(directory_, crashed);
   if (!tail) return tail.error();
   written_ = tail->next;
-  const UnixMs now = to_ms(clock_.now());
   if (!crashed) {
     const auto until = lock_.closed_until() ? lock_.closed_until() : tail->last_record;
-    if (until) previous_run_ = PreviousRun{std::min(*until, now), /*crashed=*/false, {}};
+    if (until) previous_run_ = PreviousRun{*until, /*crashed=*/false, lock_.closed_booted(), {}};
   } else if (tail->last_record || tail->segment) {
-    previous_run_ =
-        PreviousRun{std::min(tail->last_record.value_or(tail->header.created), now), /*crashed=*/true, {}};
+    previous_run_ = PreviousRun{tail->last_record.value_or(tail->header.created), /*crashed=*/true, {}, {}};
   }
   flushed_at_ = segment_since_ = claimed_at_ = appended_at_ = clock_.steady();
   if (auto opened = open_coverage(); !opened) return opened;
@@ -80,7 +78,8 @@ LedgerWriter::~LedgerWriter() {
 void LedgerWriter::close() {
   if (closed_ || !started_ || !sync() || !begun_.load(std::memory_order_acquire)) return;
   const UnixMs until = logged_until_.load(std::memory_order_acquire);
-  closed_ = static_cast<bool>(lock_.mark_closed(until == UnixMs() ? to_ms(clock_.now()) : until));
+  closed_ =
+      static_cast<bool>(lock_.mark_closed(until == UnixMs() ? to_ms(clock_.now()) : until, booted(clock_)));
 }
 
 // From here on a kill is told to the next start.

@@ -80,8 +80,11 @@ class LedgerWriter {
 
   // The run before this one; nullopt if there was none.
   struct PreviousRun {
-    UnixMs until;          // until when it proved to have recorded all; else when the newest record ended
+    // Until when it said that it had recorded all; else when the newest record ended. Ahead of now where the
+    // clock was set back since.
+    UnixMs until;
     bool crashed = false;  // it did not close the ledger in order: what was in its memory is lost
+    Booted booted;         // by the clock that `until` is of; without an id where it is not known
     std::vector<CoverageClaim> coverage;  // what it and those before it proved, in that order
   };
   [[nodiscard]] std::optional<PreviousRun> previous_run() const { return previous_run_; }

@@ -19,24 +19,30 @@ Proof::Proof(const SegmentList& ledger, std::optional<UnixMs> live_at)
 }
 
 template <typename Lacks>
-std::string Proof::missing_of(UnixMs from, const Lacks& lacks) const {
+std::string Proof::missing_of(UnixMs from, const std::string& netns, const Lacks& lacks) const {
+  std::string why = "not all sessions were logged at this time";
+  bool covered = false;
+  UnixMs later = UnixMs::max();
+  for (const Coverage& coverage : coverage_) {
+    if (coverage.netns != netns || coverage.until < from) continue;
+    if (coverage.from > from) {
+      later = std::min(later, coverage.from);
+      continue;
+    }
+    covered = true;
+    why = lacks(coverage);
+    if (why.empty()) return {};
+  }
+  if (!covered && later != UnixMs::max()) why += ", but from " + format_local_time(later) + " on";
+  return netns.empty() ? why : fmt::format("network namespace {}: {}", netns, why);
+}
+
+template <typename Lacks>
+std::string Proof::missing_of_all(UnixMs from, const Lacks& lacks) const {
   if (namespaces_.empty()) return "the ledger does not tell when all sessions were logged";
   for (const std::string& netns : namespaces_) {
-    std::string why = "not all sessions were logged at this time";
-    bool covered = false;
-    UnixMs later = UnixMs::max();
-    for (const Coverage& coverage : coverage_) {
-      if (coverage.netns != netns || coverage.until < from) continue;
-      if (coverage.from > from) {
-        later = std::min(later, coverage.from);
-        continue;
-      }
-      covered = true;
-      why = lacks(coverage);
-      if (why.empty()) break;
-    }
-    if (!covered && later != UnixMs::max()) why += ", but from " + format_local_time(later) + " on";
-    if (!why.empty()) return netns.empty() ? why : fmt::format("network namespace {}: {}", netns, why);
+    std::string why = missing_of(from, netns, lacks);
+    if (!why.empty()) return why;
   }
   return {};
 }
@@ -53,14 +59,14 @@ std::string Proof::missing(std::optional<UnixMs> from, std::optional<UnixMs> unt
     }
     if (from && until) from = std::min(*from, *until);
   }
-  return missing_of(from.value_or(UnixMs()), [until](const Coverage& coverage) {
+  return missing_of_all(from.value_or(UnixMs()), [until](const Coverage& coverage) {
     return *until <= coverage.until ? ""
                                     : "what ended is recorded until " + format_local_time(coverage.until);
   });
 }
 
-std::string Proof::missing_open(UnixMs from, UnixMs until) const {
-  return missing_of(from, [&](const Coverage& coverage) -> std::string {
+std::string Proof::missing_open(UnixMs from, UnixMs until, const std::string& netns) const {
+  const auto lacks = [&](const Coverage& coverage) -> std::string {
     if (coverage.whole && until <= coverage.until) return {};
     if (live_at_ && until <= *live_at_ && *live_at_ <= coverage.until) return {};
     const std::string known = "all is recorded until " + format_local_time(coverage.until);
@@ -71,7 +77,17 @@ std::string Proof::missing_open(UnixMs from, UnixMs until) const {
     if (by <= coverage.until) return {};
     return known + ", and sessions that were open and silent at this time may have a record as late as " +
            format_local_time(by);
-  });
+  };
+  if (!netns.empty()) return missing_of(from, netns, lacks);
+  std::string why = missing_of_all(from, lacks);
+  if (why.empty()) return why;
+  // One that is not watched any more proves nothing of now; who asks may mean another.
+  std::string others;
+  for (const std::string& other : namespaces_) {
+    if (!other.empty() && missing_of(from, other, lacks).empty())
+      others += (others.empty() ? "" : " or ") + ("--netns " + other);
+  }
+  return others.empty() ? why : fmt::format("{}; proved is what {} asks about", why, others);
 }
 
 std::optional<UnixMs> Proof::recorded_until() const {

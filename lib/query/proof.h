@@ -22,15 +22,19 @@ class Proof {
   // and damage tell. What is missing, in words; empty: nothing. Without a beginning it is where what is
   // proved begins, without an end where it ends.
   [[nodiscard]] std::string missing(std::optional<UnixMs> from, std::optional<UnixMs> until) const;
-  // The same for all sessions that were open at some time in it.
-  [[nodiscard]] std::string missing_open(UnixMs from, UnixMs until) const;
+  // The same for all sessions that were open at some time in it; of the namespace `netns` alone, unless that
+  // is empty. Where another namespace would do without the one that is missing, it says so.
+  [[nodiscard]] std::string missing_open(UnixMs from, UnixMs until, const std::string& netns = {}) const;
   // Until when all that ended is in the ledger, in every namespace; nullopt where nothing is proved.
   [[nodiscard]] std::optional<UnixMs> recorded_until() const;
 
  private:
   // `lacks` says of what covers `from` what it does not prove, in words.
   template <typename Lacks>
-  [[nodiscard]] std::string missing_of(UnixMs from, const Lacks& lacks) const;
+  [[nodiscard]] std::string missing_of(UnixMs from, const std::string& netns, const Lacks& lacks) const;
+  // The same, of all namespaces.
+  template <typename Lacks>
+  [[nodiscard]] std::string missing_of_all(UnixMs from, const Lacks& lacks) const;
 
   std::vector<Coverage> coverage_;
   std::vector<std::string> namespaces_;  // that were ever watched

@@ -70,7 +70,8 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
                   const std::vector<Trouble>& lost, TraceAnswer& answer) {
   const Span wanted = finder.wanted(question);
   for (const KnownGap& gap : report.gaps) {
-    if (meets({ms_of(gap.from), ms_of(gap.until)}, wanted)) answer.gaps.push_back(gap);
+    if (question.may_be_in(gap.netns) && meets({ms_of(gap.from), ms_of(gap.until)}, wanted))
+      answer.gaps.push_back(gap);
   }
   // Records that tell of this time were written up to a window behind it; of sessions that were silent,
   // later.
@@ -89,7 +90,7 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
 
 TraceVerdict verdict_of(const Proof& proof, const TraceQuestion& question, const ScanReport& report,
                         TraceAnswer& answer) {
-  answer.missing = proof.missing_open(question.from, std::max(question.from, question.until));
+  answer.missing = proof.missing_open(question.from, std::max(question.from, question.until), question.netns);
   if (!answer.candidates.empty()) return TraceVerdict::kFound;
   if (!answer.gaps.empty() || !answer.troubles.empty() || report.cancelled || answer.more > 0) {
     return TraceVerdict::kUncertain;

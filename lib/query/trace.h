@@ -37,6 +37,13 @@ struct TraceQuestion {
   std::chrono::milliseconds slack{5'000};  // clocks differ: how far outside its time a session may have been
   std::optional<IpAddress> pub_ip;         // matches also where the host meant to go (orig_dst)
   std::optional<std::uint16_t> pub_port;
+  // Of this network namespace alone; empty: of all. Records that name none may be of it: a logger that
+  // watches one only names none.
+  std::string netns;
+
+  [[nodiscard]] bool may_be_in(std::string_view other) const {
+    return netns.empty() || other.empty() || netns == other;
+  }
 };
 
 // How a session's time and the time asked for stand to each other; the smaller the better.

@@ -285,6 +285,7 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
   const TraceQuestion& question = questions_[number];
   if (record.event == RecordEvent::kGap) return;
   if (question.protocol && record.protocol != *question.protocol) return;
+  if (record.origin != nullptr && !question.may_be_in(record.origin->netns)) return;
   const Span session = session_of(record);
   Sessions& sessions = sessions_[number];
   // What a session of the daemon's has moved is not told by the time: it has no slice.

@@ -44,7 +44,7 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       schedule_(settings.window, to_ms(clock.now())),
       guard_(settings.reliable, settings.guard_percent),
       pulse_(settings.pulse),
-      complete_until_(to_ms(clock.now())),
+      complete_until_(moment()),
       ends_are_told_(settings.ends_are_told),
       start_untold_(settings.nothing_before),
       sent_until_(complete_until_) {
@@ -63,7 +63,7 @@ void Collector::resume(EventSource& source) {
   schedule_ = WindowSchedule(window_, now);
   dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_->dropped();
   losses_open_ = delaying_ = false;
-  complete_until_ = now;
+  complete_until_ = moment();
   covered_from_.reset();
   trusted_after_ = counters_.passes;
   ready_ = stopping_ = ended_whole_ = false;
@@ -96,12 +96,12 @@ Result<Collector::Pace> Collector::turn() {
   if (!received) return received.error();
   watch_losses(received->unreadable);
   watch_table(steady);
-  watch_events(steady, to_ms(now));
-  tell_gap(to_ms(now), received->drained);
+  watch_events({to_ms(now), steady});
+  tell_gap(received->drained);
   if (received->drained) {
     delaying_ = false;
     if (steady - missed_at_ >= (guard_.watches() ? kSettled : std::chrono::seconds(0)))
-      complete_until_ = to_ms(now);
+      complete_until_ = {to_ms(now), steady};
   }
 
   if (const auto close = schedule_.close_if_due(to_ms(now)))
@@ -120,7 +120,7 @@ Result<Collector::Pace> Collector::turn() {
 
   advance_pass(received->drained);
   if (stopping_ && step_ == Step::kNone && !wanted_) {
-    tell_gap(to_ms(now), true);
+    tell_gap(true);
     tell_start();
     ended_whole_ = whole_;
     return Pace::kDone;
@@ -145,9 +145,9 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
 
 // A flow that begins while nf_conntrack_events is 0 never sends an event. It is known again by a dump, if it
 // lives so long.
-void Collector::watch_events(std::chrono::nanoseconds steady, UnixMs now) {
-  if (steady - events_looked_at_ < kEventsInterval) return;
-  events_looked_at_ = steady;
+void Collector::watch_events(const Moment& now) {
+  if (now.steady - events_looked_at_ < kEventsInterval) return;
+  events_looked_at_ = now.steady;
   const bool sends = source_->sends_events();
   if (sends && !silent_) {
     sent_until_ = now;
@@ -200,16 +200,23 @@ void Collector::count_drops(std::uint64_t dropped, std::size_t unreadable, bool 
   counters_.events_lost += lost;
   losses_open_ = true;
   // The time is asked for after the count: this thread may have been stopped for long since the turn began.
-  gap_.add(complete_until_, to_ms(clock_.now()),
-           guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun, Count(lost));
+  gap_.add(complete_until_, moment(), guard_.watches() ? RecordReason::kTableGuard : RecordReason::kOverrun,
+           Count(lost));
   want_reconciliation(clock_.steady());
 }
 
-void Collector::tell_gap(UnixMs now, bool drained) {
+Moment Collector::moment() const {
+  return {to_ms(clock_.now()), clock_.steady()};
+}
+
+void Collector::tell_gap(bool drained) {
   // While no events are sent it goes on, however seldom that is looked at.
-  const auto gap = gap_.take_if_over(now, drained && !silent_, stopping_);
+  const auto gap = gap_.take_if_over(clock_.steady(), drained && !silent_, stopping_);
   if (!gap) return;
-  tracker_.emit_gap(gap->start, gap->end, gap->reason, gap->lost);
+  // How many were lost is told once.
+  if (const auto& then = gap->time.by_old_clock)
+    tracker_.emit_gap(then->from, then->until, gap->reason, Count());
+  tracker_.emit_gap(gap->time.since, gap->end, gap->reason, gap->lost);
 }
 
 void Collector::want_reconciliation(std::chrono::nanoseconds steady) {
@@ -308,18 +315,18 @@ void Collector::tell_start() {
 
 // Every session is known: by its event, or by the dump that is over now.
 void Collector::cover_on() {
-  const UnixMs now = to_ms(clock_.now());
+  const Moment now = moment();
   if (silent_) gap_.add(sent_until_, now, RecordReason::kEventsOff, Count());
   silent_ = sends_again_ = false;
   sent_until_ = now;
-  if (!covered_from_) covered_from_ = now;
+  if (!covered_from_) covered_from_ = now.wall;
 }
 
 void Collector::report_coverage(CollectorReport& report) const {
   report.covered_from = report.covered_until = std::nullopt;
   report.covered_whole = false;
   if (!covered_from_) return;
-  UnixMs until = std::min(complete_until_, sent_until_);
+  UnixMs until = std::min(complete_until_.wall, sent_until_.wall);
   if (const auto lost = gap_.open_since()) until = std::min(until, *lost);
   // What a window's end makes known is recorded when its dump is over.
   if (wanted_ && wanted_->close) until = std::min(until, *wanted_->close);

@@ -72,10 +72,11 @@ class Collector {
 
   void want_pass(const DumpPurpose& purpose);
   void watch_table(std::chrono::nanoseconds steady);
-  void watch_events(std::chrono::nanoseconds steady, UnixMs now);
+  void watch_events(const Moment& now);
+  [[nodiscard]] Moment moment() const;
   void watch_losses(std::size_t unreadable);
   void count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again);
-  void tell_gap(UnixMs now, bool drained);
+  void tell_gap(bool drained);
   void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);
   void cover_on();
@@ -115,11 +116,11 @@ class Collector {
   bool losses_open_ = false;  // events were lost, and no dump has yet told what became of their sessions
   bool delaying_ = false;     // events did not fit since the queue was last empty
   std::chrono::nanoseconds missed_at_ = std::chrono::hours(-1);  // when events last did not fit
-  UnixMs complete_until_{};  // until then nothing can be missing: the queue was empty, nothing was delayed
+  Moment complete_until_;  // until then nothing can be missing: the queue was empty, nothing was delayed
   const bool ends_are_told_;
   bool start_untold_;  // that nothing is known of the time before
   std::chrono::nanoseconds events_looked_at_ = std::chrono::hours(-1);
-  UnixMs sent_until_;                   // when the kernel was last seen to send events for new flows
+  Moment sent_until_;                   // when the kernel was last seen to send events for new flows
   bool silent_ = false;                 // it did not since, and no dump has yet shown what began meanwhile
   bool sends_again_ = false;            // that dump is wanted
   std::uint64_t trusted_after_ = 0;     // a dump shows it that is behind so many

@@ -14,6 +14,14 @@ constexpr milliseconds kAhead{1000};
 
 }  // namespace
 
+MissedTime missed_over(UnixMs since, milliseconds passed, UnixMs now) {
+  const UnixMs expected = since + passed;
+  if (expected <= now + kJitter) return {std::min(since, now), {}};
+  MissedTime missed{std::min(since, now - passed), {}};
+  if (expected > now + kAhead) missed = {now - passed, MissedTime::Span{since, expected}};
+  return missed;
+}
+
 MissedTime missed_since(UnixMs logged_until, const Booted& then, const Clock& clock) {
   const UnixMs now = to_ms(clock.now());
   const BootTime boot = clock.boot();
@@ -26,12 +34,7 @@ MissedTime missed_since(UnixMs logged_until, const Booted& then, const Clock& cl
   } else {
     return {logged_until, {}};
   }
-  passed = std::clamp(passed, milliseconds(0), up);
-  const UnixMs expected = logged_until + passed;
-  if (expected <= now + kJitter) return {std::min(logged_until, now), {}};
-  MissedTime missed{std::min(logged_until, now - passed), {}};
-  if (expected > now + kAhead) missed = {now - passed, MissedTime::Span{logged_until, expected}};
-  return missed;
+  return missed_over(logged_until, std::clamp(passed, milliseconds(0), up), now);
 }
 
 }  // namespace natsession

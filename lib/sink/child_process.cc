@@ -52,7 +52,7 @@ std::vector<char*> environment_for_child(const std::vector<std::string>& variabl
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  // The descriptors are above 2 (see start()), so neither overwrites the other.
+  // The descriptors are above 2 (ShellCommand::start()), so neither overwrites the other.
   if (dup2(input, STDIN_FILENO) < 0 || dup2(nowhere, STDOUT_FILENO) < 0) _exit(kCannotRun);
   syscall(SYS_close_range, 3U, ~0U, 0U);
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -62,22 +62,13 @@ std::vector<char*> environment_for_child(const std::vector<std::string>& variabl
   _exit(kNotFound);
 }
 
-// The same descriptor, or a copy above those of the standard streams.
-bool lift(UniqueFd& fd) {
-  if (fd.get() > STDERR_FILENO) return true;
-  const int lifted = fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  if (lifted < 0) return false;
-  fd.reset(lifted);
-  return true;
-}
-
 }  // namespace
 
-bool ChildProcess::End::not_found() const {
+bool CommandEnd::not_found() const {
   return WIFEXITED(status) && (WEXITSTATUS(status) == kCannotRun || WEXITSTATUS(status) == kNotFound);
 }
 
-std::string ChildProcess::End::to_string() const {
+std::string CommandEnd::to_string() const {
   if (WIFSIGNALED(status)) {
     return "killed by signal " + std::to_string(WTERMSIG(status)) + " (" + ::strsignal(WTERMSIG(status)) +
            ")";
@@ -85,35 +76,56 @@ std::string ChildProcess::End::to_string() const {
   return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 
-Result<ChildProcess> ChildProcess::start(const std::string& command,
-                                         const std::vector<std::string>& variables) {
-  std::array<int, 2> ends{-1, -1};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("pipe", errno, ErrorKind::kUnavailable);
-  UniqueFd reading(ends[0]);
-  UniqueFd writing(ends[1]);
-  UniqueFd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+Result<void> ShellCommand::start(int input) {
+  const UniqueFd reading(::fcntl(input, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  const UniqueFd opened(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  if (!reading || !opened) return system_error("open /dev/null", errno, ErrorKind::kUnavailable);
+  const UniqueFd nowhere(::fcntl(opened.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   if (!nowhere) return system_error("open /dev/null", errno, ErrorKind::kUnavailable);
-  if (!lift(reading) || !lift(nowhere) || fcntl(writing.get(), F_SETFL, O_NONBLOCK) != 0) {
-    return system_error("pipe", errno, ErrorKind::kUnavailable);
-  }
   std::string shell = "sh";
   std::string option = "-c";
-  std::string text = command;
+  std::string text = command_.text;
   const std::array<char*, 4> arguments{shell.data(), option.data(), text.data(), nullptr};
-  const std::vector<char*> environment = environment_for_child(variables);
+  const std::vector<char*> environment = environment_for_child(command_.variables);
 
   const pid_t pid = ::fork();
   if (pid < 0) return system_error("fork", errno, ErrorKind::kUnavailable);
   if (pid == 0) become(reading.get(), nowhere.get(), arguments.data(), environment.data());
   setpgid(pid, pid);  // here too, so that it is done whichever of the two runs first
-  return ChildProcess(pid, std::move(writing));
+  pid_ = pid;
+  end_.reset();
+  return {};
+}
+
+std::optional<CommandEnd> ShellCommand::ended() {
+  if (pid_ < 0 || end_) return end_;
+  int status = 0;
+  const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
+  if (ended == pid_) end_ = CommandEnd{status};
+  if (ended < 0 && errno != EINTR) end_ = CommandEnd{};  // somebody else has waited for it
+  return end_;
+}
+
+void ShellCommand::signal(int number) {
+  if (pid_ > 0) ::kill(-pid_, number);
+}
+
+Result<ChildProcess> ChildProcess::start(CommandRunner& runner) {
+  std::array<int, 2> ends{-1, -1};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("pipe", errno, ErrorKind::kUnavailable);
+  const UniqueFd reading(ends[0]);
+  UniqueFd writing(ends[1]);
+  if (fcntl(writing.get(), F_SETFL, O_NONBLOCK) != 0)
+    return system_error("pipe", errno, ErrorKind::kUnavailable);
+  if (auto started = runner.start(reading.get()); !started) return started.error();
+  return ChildProcess(runner, std::move(writing));
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), input_(std::move(other.input_)), end_(other.end_) {}
+    : runner_(std::exchange(other.runner_, nullptr)), input_(std::move(other.input_)), end_(other.end_) {}
 
 ChildProcess::~ChildProcess() {
-  if (pid_ > 0 && !end_) stop({.after_end_of_input = {}, .after_sigterm = {}});
+  if (runner_ != nullptr && !end_) stop({.after_end_of_input = {}, .after_sigterm = {}});
 }
 
 int ChildProcess::write(std::string_view bytes, std::size_t& written) {
@@ -140,30 +152,27 @@ void ChildProcess::wait(bool for_room, std::chrono::nanoseconds limit) const {
   wait_for(input_.get(), for_room ? POLLOUT : short{0}, limit);
 }
 
-std::optional<ChildProcess::End> ChildProcess::end_within(std::chrono::nanoseconds limit) {
+std::optional<CommandEnd> ChildProcess::end_within(std::chrono::nanoseconds limit) {
   const Deadline deadline(limit);
   Pauses pauses;
   while (!end_) {
-    int status = 0;
-    const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
-    if (ended == pid_) end_ = End{status};
-    if (ended < 0 && errno != EINTR) end_ = End{};  // somebody else has waited for it
+    end_ = runner_->ended();
     if (end_ || deadline.passed()) break;
     wait_for(-1, 0, std::min(pauses.next(), deadline.left()));
   }
   return end_;
 }
 
-ChildProcess::End ChildProcess::stop(const Patience& patience) {
+CommandEnd ChildProcess::stop(const Patience& patience) {
   constexpr std::chrono::milliseconds kDies{1000};
   input_.reset();
   if (end_within(patience.after_end_of_input)) return *end_;
-  ::kill(-pid_, SIGTERM);
-  ::kill(-pid_, SIGCONT);
+  runner_->signal(SIGTERM);
+  runner_->signal(SIGCONT);
   static_cast<void>(end_within(patience.after_sigterm));
-  ::kill(-pid_, SIGKILL);  // also what it left behind in its group
+  runner_->signal(SIGKILL);  // also what it left behind in its group
   // A process that even this does not end hangs in the kernel; it is not waited for.
-  if (!end_within(kDies)) end_ = End{SIGKILL};
+  if (!end_within(kDies)) end_ = CommandEnd{SIGKILL};
   return *end_;
 }
 

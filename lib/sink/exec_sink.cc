@@ -33,6 +33,8 @@ std::span<const Option<ExecSettings>> exec_options() {
   static const Option<ExecSettings> kTable[] = {
       {"env", "NAME,...", "variables of the environment that the command gets beside PATH, HOME, LANG and TZ",
        parsed_option(&ExecSettings::variables, parse_names, names_text)},
+      {"run_as", "NAME", "user that the command runs as; usual: natsession-exec, or nobody",
+       text_option(&ExecSettings::run_as)},
       {"timeout", "TIME", "for a command that reads nothing",
        time_option(&ExecSettings::timeout, {std::chrono::milliseconds(100), std::chrono::minutes(5)})},
   };
@@ -46,7 +48,8 @@ Result<Reached> find_command(const ExecSettings& settings) {
       settings.command.substr(begin, settings.command.find_first_of(" \t\n", begin) - begin);
   if (word.find_first_of("=$`\"'\\(){}[]<>|&;*?#~!") != std::string::npos)
     return Reached{"not looked at: it does not begin with the plain name of a command", /*known=*/false};
-  auto child = ChildProcess::start("command -v -- '" + word + "' >/dev/null", settings.variables);
+  ShellCommand shell({.text = "command -v -- '" + word + "' >/dev/null", .variables = settings.variables});
+  auto child = ChildProcess::start(shell);
   if (!child) return child.error();
   const auto end = child->end_within(kReachLimit);
   if (!end) return Error{ErrorKind::kUnavailable, "/bin/sh does not answer"};
@@ -61,14 +64,16 @@ Result<SinkOpener> parse_exec(const SinkUrl& url) {
     return url.wrong("a command is missing: exec:COMMAND, such as 'exec:gzip >/var/log/nat.gz'");
   }
   if (auto read = read_options(url, exec_options(), settings); !read) return read.error();
-  const auto reach = [settings] { return find_command(settings); };
-  return SinkOpener{.reach = reach,
-                    .open = [name = url.name(), settings](const EncoderOptions& encoder,
-                                                          const Clock&) -> Result<std::unique_ptr<Sink>> {
-                      ExecSettings with_encoder = settings;
-                      with_encoder.options = encoder;
-                      return std::unique_ptr<Sink>(std::make_unique<ExecSink>(name, std::move(with_encoder)));
-                    }};
+  SinkOpener opener;
+  opener.reach = [settings] { return find_command(settings); };
+  opener.command = {.text = settings.command, .variables = settings.variables, .user = settings.run_as};
+  opener.open_command = [name = url.name(), settings](const EncoderOptions& encoder,
+                                                      std::unique_ptr<CommandRunner> runner) {
+    ExecSettings with_encoder = settings;
+    with_encoder.options = encoder;
+    return std::make_unique<ExecSink>(name, std::move(with_encoder), std::move(runner));
+  };
+  return opener;
 }
 
 }  // namespace
@@ -85,8 +90,11 @@ SinkKind exec_kind() {
           .parse = parse_exec};
 }
 
-ExecSink::ExecSink(std::string name, ExecSettings settings)
-    : name_(std::move(name)), settings_(std::move(settings)), encoder_(make_encoder(settings_.options)) {}
+ExecSink::ExecSink(std::string name, ExecSettings settings, std::unique_ptr<CommandRunner> runner)
+    : name_(std::move(name)),
+      settings_(std::move(settings)),
+      encoder_(make_encoder(settings_.options)),
+      runner_(std::move(runner)) {}
 
 ExecSink::~ExecSink() {
   stop();
@@ -120,7 +128,7 @@ Result<void> ExecSink::flush() {
 }
 
 std::optional<Answer> ExecSink::start() {
-  auto started = ChildProcess::start(settings_.command, settings_.variables);
+  auto started = ChildProcess::start(*runner_);
   if (!started)
     return Answer::retry_later(0, "start '" + settings_.command + "': " + started.error().message);
   child_.emplace(std::move(*started));
@@ -170,7 +178,7 @@ Answer ExecSink::feed() {
       progress.restart();
       pauses.restart();
     }
-    const std::optional<ChildProcess::End> end = child_->end_within({});
+    const std::optional<CommandEnd> end = child_->end_within({});
     if (read == text_.size() && (!end || end->well())) return Answer::delivered(acknowledge(read));
     if (end) return ended();
     if (progress.passed() || overall.passed()) {
@@ -196,7 +204,7 @@ std::size_t ExecSink::acknowledge(std::size_t read) {
 
 // Nobody reads the pipe any more.
 Answer ExecSink::ended() {
-  std::optional<ChildProcess::End> end = child_->end_within(kEndsSoon);
+  std::optional<CommandEnd> end = child_->end_within(kEndsSoon);
   const bool lives_on = !end;
   if (lives_on)
     end = child_->stop({.after_end_of_input = {}, .after_sigterm = settings_.patience.after_sigterm});

@@ -34,6 +34,7 @@ struct ExecSettings {
   EncoderOptions options;
   std::chrono::milliseconds timeout{10'000};
   std::vector<std::string> variables = {};  // of the environment, by name
+  std::string run_as = {};                  // a user
   ChildProcess::Patience patience;
 };
 
@@ -42,7 +43,8 @@ struct ExecSettings {
 class ExecSink final : public Sink {
  public:
   // Starts nothing yet.
-  ExecSink(std::string name, ExecSettings settings);
+  // Of the command it uses what messages need: `runner` knows it.
+  ExecSink(std::string name, ExecSettings settings, std::unique_ptr<CommandRunner> runner);
   ~ExecSink() override;
 
   [[nodiscard]] std::string_view name() const override { return name_; }
@@ -62,6 +64,7 @@ class ExecSink final : public Sink {
   const std::string name_;
   const ExecSettings settings_;
   const std::unique_ptr<Encoder> encoder_;
+  const std::unique_ptr<CommandRunner> runner_;
   std::optional<ChildProcess> child_;
   // What is under way: a header or the end of an older line, then lines.
   std::string text_;

@@ -210,20 +210,24 @@ Result<Reached> SinkConfig::reach() const {
   return reached;
 }
 
-Result<std::unique_ptr<Sink>> SinkConfig::open(const EncoderOptions& defaults, const Clock& clock) const {
+Result<std::unique_ptr<Sink>> SinkConfig::open(const EncoderOptions& defaults, const Clock& clock,
+                                               std::unique_ptr<CommandRunner> runner) const {
+  if (opener_.command) return opener_.open_command(encoder_options(defaults), std::move(runner));
   auto sink = opener_.open(encoder_options(defaults), clock);
   if (!sink) return about_this(sink.error());
   return sink;
 }
 
 Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const SinkConfig> configs,
-                                                      const EncoderOptions& defaults, const Clock& clock) {
+                                                      const EncoderOptions& defaults, const Clock& clock,
+                                                      std::vector<std::unique_ptr<CommandRunner>> runners) {
   for (const SinkConfig& config : configs) {
     if (auto probed = config.probe(); !probed) return probed.error();
   }
   std::vector<std::unique_ptr<Sink>> sinks;
+  auto runner = runners.begin();
   for (const SinkConfig& config : configs) {
-    auto sink = config.open(defaults, clock);
+    auto sink = config.open(defaults, clock, config.command() ? std::move(*runner++) : nullptr);
     if (!sink) return sink.error();
     sinks.push_back(std::move(*sink));
   }

@@ -61,6 +61,9 @@ class SinkConfig {
   [[nodiscard]] bool remote() const { return kind_->remote; }  // see sink_kind.h
   [[nodiscard]] const DeliveryOptions& delivery() const { return delivery_; }
 
+  // What it feeds; none: no command.
+  [[nodiscard]] const std::optional<Command>& command() const { return opener_.command; }
+
   // Whether the sink could be opened now, as far as can be told without leaving a trace.
   // Errors: as open().
   [[nodiscard]] Result<void> probe() const;
@@ -73,8 +76,10 @@ class SinkConfig {
   // Opens the sink. What the URL says of the encoder goes before `defaults`. `clock` outlives the sink. What
   // is behind a network or another program is not asked for here: its absence is a delivery's answer, and it
   // may come later.
+  // Shape:  `runner` runs command(), and is none where that is none.
   // Errors: kUsage, kPermission, kUnavailable or kIo, naming what cannot be opened and why.
-  [[nodiscard]] Result<std::unique_ptr<Sink>> open(const EncoderOptions& defaults, const Clock& clock) const;
+  [[nodiscard]] Result<std::unique_ptr<Sink>> open(const EncoderOptions& defaults, const Clock& clock,
+                                                   std::unique_ptr<CommandRunner> runner) const;
 
   friend bool operator==(const SinkConfig& a, const SinkConfig& b) { return a.url_.text == b.url_.text; }
 
@@ -92,9 +97,10 @@ class SinkConfig {
 };
 
 // Opens all or none: each is probed before the first is opened, so a bad one leaves no file behind.
+// Shape:  of `runners` one for each that has a command(), in their order.
 // Errors: the first one met.
-[[nodiscard]] Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const SinkConfig> sinks,
-                                                                    const EncoderOptions& defaults,
-                                                                    const Clock& clock);
+[[nodiscard]] Result<std::vector<std::unique_ptr<Sink>>> open_sinks(
+    std::span<const SinkConfig> sinks, const EncoderOptions& defaults, const Clock& clock,
+    std::vector<std::unique_ptr<CommandRunner>> runners = {});
 
 }  // namespace natsession

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "record/encoder.h"
+#include "sink/child_process.h"
 #include "sink/sink.h"
 #include "sink/sink_url.h"
 
@@ -54,6 +56,10 @@ struct SinkOpener {
   std::vector<std::string> secret_files = {};
   // `clock` outlives the sink.
   std::function<Result<std::unique_ptr<Sink>>(const EncoderOptions& options, const Clock& clock)> open = {};
+  // In its stead, where a command is fed: what `runner` runs.
+  std::optional<Command> command = {};
+  std::function<std::unique_ptr<Sink>(const EncoderOptions& options, std::unique_ptr<CommandRunner> runner)>
+      open_command = {};
 };
 
 struct SinkKind {

@@ -54,6 +54,16 @@ TEST_CASE_METHOD(Asking, "peer, protocol and slack are conditions", "[ctl][trace
   CHECK(question_text(question) == "[2001:db8::7]:1024 tcp towards port 443");
 }
 
+TEST_CASE_METHOD(Asking, "of which namespace it was asked stands in question and answer", "[ctl][trace]") {
+  words.netns = "blue";
+  CHECK_THAT(question_text(read()), Catch::Matchers::Contains(", network namespace blue"));
+  TraceAnswer answer;
+  answer.verdict = TraceVerdict::kNoSession;
+  CHECK_THAT(summary_of(read(), answer, {}).sure,
+             Catch::Matchers::Contains("; network namespace blue alone"));
+  CHECK_THAT(trace_json({read(), ""}, answer, {}), Catch::Matchers::Contains("\"netns\": \"blue\""));
+}
+
 TEST_CASE_METHOD(Asking, "an address alone asks for all of its ports", "[ctl][trace]") {
   words.nat = "2001:db8::7";
   CHECK_FALSE(read().nat_port);
@@ -146,7 +156,7 @@ TEST_CASE_METHOD(Asking, "an end and a time are understood as mails have them, w
   }
   words = TraceWords{"203.0.113.7", {}, {}, {}, {}, {}, {}};
   CHECK(take_words({"203.0.113.8"}, words).error().message.starts_with("--nat: "));
-  words = TraceWords{{}, {}, {}, "now", {}, {}, {}};
+  words = TraceWords{{}, {}, {}, "now", {}, {}, {}, {}};
   CHECK(take_words({"203.0.113.8", "-2h"}, words).error().message.starts_with("--at: "));
 }
 
@@ -203,12 +213,12 @@ struct Listed : InUtc {
     return lines;
   }
   static TraceList read(std::string_view csv) {
-    auto list = read_trace_list(csv, "", at_second(60));
+    auto list = read_trace_list(csv, {}, at_second(60));
     REQUIRE(list);
     return std::move(*list);
   }
   static std::string refusal(std::string_view csv) {
-    const auto list = read_trace_list(csv, "", at_second(0));
+    const auto list = read_trace_list(csv, {}, at_second(0));
     REQUIRE_FALSE(list);
     return list.error().message;
   }

@@ -63,5 +63,32 @@ TEST_CASE("the gap over a restart is as long as the time that has passed, whatev
   }
 }
 
+TEST_CASE("so it is after a run that had proved nothing yet, but stopped in order", "[daemon][restart]") {
+  LedgerFixture ledger;
+  ledger.clock.advance(std::chrono::hours(1));
+  ledger.clock.step_to(UnixNs(at_second(1000)));
+  ledger.frame(1, 1);
+  ledger.writer->set_logged_until(at_second(1000));
+  const auto missed = [&](UnixMs now) {
+    ledger.close();
+    ledger.clock.advance(std::chrono::seconds(60));
+    ledger.clock.step_to(UnixNs(now));
+    ledger.open();
+    return missed_after(ledger.writer->previous_run().value(), "", ledger.clock);
+  };
+  SECTION("the clock goes on") {
+    const MissedTime found = missed(at_second(1060));
+    CHECK(found.since == at_second(1000));
+    CHECK_FALSE(found.by_old_clock);
+  }
+  SECTION("the clock was set back") {
+    const MissedTime found = missed(at_second(700));
+    CHECK(found.since == at_second(640));
+    REQUIRE(found.by_old_clock);
+    CHECK(found.by_old_clock->from == at_second(1000));
+    CHECK(found.by_old_clock->until == at_second(1060));
+  }
+}
+
 }  // namespace
 }  // namespace natsession::testing

@@ -1,24 +1,34 @@
 """The exec sink: real commands, that read, end, are killed, or never were."""
 
 import os
+import pwd
 import signal
-import stat
 import subprocess
 import threading
 
 from case import LabCase, main
-from daemon import RUNTIME_FAILURE
+from daemon import RUNTIME_FAILURE, USAGE, run_to_end
 from netlab import SERVER4, wait_until
+
+USER = "daemon"  # whom every machine has, and no command runs as
 
 
 class ExecSinkTest(LabCase):
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.folder, 0o777)  # a command runs as a user of its own
+
     def begin(self, command):
         self.make_watched_hosts()
         return self.start(self.lab, "--sink", f"file:{self.path('log.json')}", "--sink", "exec:" + command)
 
+    def lab_session(self):
+        self.client.session("udp", SERVER4, 7000)
+        self.lab.conntrack("-D", "-p", "udp")
+
     def script(self, text):
         path = self.write("command", "#!/bin/sh\n" + text)
-        os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
+        os.chmod(path, 0o755)
         return path
 
     def kill_command(self):
@@ -73,6 +83,61 @@ class ExecSinkTest(LabCase):
         daemon.wait_for_message("reads nothing")
         daemon.stop(status=RUNTIME_FAILURE)
         self.assertIn("records were not delivered", daemon.message_text())
+        self.assert_agrees(self.file_records(), flows)
+
+    def test_a_command_is_another_user_and_sees_no_secret(self):
+        self.make_hosts()
+        seen, nobody = self.path("seen"), pwd.getpwnam("nobody")
+        look = self.script(f"""{{
+            cat /proc/self/status
+            daemon=$PPID
+            until [ $(cat /proc/$daemon/comm) = natsessiond ]; do
+                daemon=$(awk '/^PPid/ {{ print $2 }}' /proc/$daemon/status)
+            done
+            for pid in $daemon $(pgrep -P $daemon); do tr '\\0' '\\n' </proc/$pid/environ; done
+            env
+        }} >{seen}.new 2>{self.path("refused")}
+        mv {seen}.new {seen}
+        exec cat >/dev/null
+        """)
+        ledger = self.path("ledger")
+        self.start(self.lab, "--user", USER, "--ledger", ledger, "--sink", "exec:" + look,
+                   environment={"OF_ANOTHER_SINK": "a-secret"})
+        self.lab_session()
+        wait_until(lambda: os.path.exists(seen), "what the command saw")
+        with open(seen, encoding="utf-8") as file:
+            text = file.read()
+        status = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        self.assertEqual(status["Uid"].split(), [str(nobody.pw_uid)] * 4)
+        self.assertEqual(status["Gid"].split(), [str(nobody.pw_gid)] * 4)
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            self.assertEqual(int(status[kind], 16), 0, kind)
+        self.assertEqual(status["NoNewPrivs"].strip(), "1")
+        self.assertNotIn("a-secret", text)
+        with open(self.path("refused"), encoding="utf-8") as file:
+            refused = file.read()
+        self.assertEqual(refused.count("Permission denied"), 3, refused)  # the daemon, its guard, its own parent
+
+    def test_a_command_runs_as_whom_its_sink_names(self):
+        self.make_hosts()
+        self.start(self.lab, "--sink", f"exec:{self.script('id -un >' + self.path('name') + '; cat >/dev/null')}"
+                                       "?run_as=daemon")
+        self.lab_session()
+        wait_until(lambda: os.path.exists(self.path("name")) and os.path.getsize(self.path("name")), "its name")
+        with open(self.path("name"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "daemon\n")
+        status, _, told = run_to_end(self.make_lab(), self.folder, "--sink", "exec:cat?run_as=natlab-nobody")
+        self.assertEqual(status, USAGE, told)
+        self.assertIn("sink exec:cat: run_as: there is no user natlab-nobody", told)
+
+    def test_when_the_process_that_starts_commands_is_killed_the_rest_goes_on(self):
+        daemon = self.begin("cat >/dev/null")
+        self.make_sessions(20000)
+        daemon.end_child("natsess-exec")
+        self.make_sessions(21000)
+        daemon.wait_for_message("natsess-exec, which starts it: killed by signal 9 (Killed); a restart brings it back")
+        flows = self.witness.flows()
+        daemon.stop(status=RUNTIME_FAILURE)
         self.assert_agrees(self.file_records(), flows)
 
     def test_a_command_that_does_not_exist_is_told(self):

@@ -63,6 +63,19 @@ class UserTest(LabCase):
         daemon.wait_for_ends(2)
         daemon.stop()
 
+    def test_it_and_its_processes_refuse_themselves_what_they_have_no_use_for(self):
+        self.make_hosts()
+        daemon = self.begin("--sink", "stdout")
+        filtered = "2"  # /proc/PID/status: 0 none, 1 strict
+        threads = os.listdir(f"/proc/{daemon.pid}/task")
+        self.assertGreater(len(threads), 3)
+        for pid in (*threads, *daemon.children().values()):
+            wait_until(lambda: status_of(pid)["Seccomp"] == filtered, f"a filter of process {pid}")
+        self.session()
+        daemon.wait_for_ends(1)
+        daemon.stop()
+        self.assertNotIn("not refused", daemon.message_text())
+
     def test_what_it_writes_it_can_reopen_rotate_and_go_on_with(self):
         self.make_hosts()
         logs = self.folder_of_user("logs")
@@ -95,6 +108,9 @@ class UserTest(LabCase):
         os.chown(self.ledger, USER.pw_uid, USER.pw_gid)
         self.assertIn(f"chown -R {USER.pw_name}: {self.ledger}", self.refused("--ledger", self.ledger))
         self.assertEqual(sorted(os.listdir(self.ledger)), before)
+        status, _, told = run_to_end(self.lab, self.folder, "--check", "--user", USER.pw_name, "--ledger", self.ledger)
+        self.assertEqual(status, MISSING, told)
+        self.assertIn(f"chown -R {USER.pw_name}: {self.ledger}", told)
         run("chown", "-R", f"{USER.pw_name}:", self.ledger)
         self.begin().stop()
 

@@ -87,6 +87,22 @@ TEST_CASE_METHOD(ProofFixture, "every namespace that was ever watched must have 
   CHECK(proof.recorded_until() == at_minute(30));
 }
 
+TEST_CASE_METHOD(ProofFixture, "one namespace can be asked alone, and that is told where another is missing",
+                 "[query][proof]") {
+  Coverage blue = covered(at_minute(0), at_minute(60), "blue");
+  Coverage red = covered(at_minute(0), at_minute(30), "red");
+  blue.whole = red.whole = true;
+  prove({blue, red});
+  const Proof proof(ledger.view());
+  const std::string missing = proof.missing_open(at_minute(40), at_minute(50));
+  CHECK_THAT(missing,
+             Contains("network namespace red: ") && Contains("; proved is what --netns blue asks about"));
+  CHECK(proof.missing_open(at_minute(40), at_minute(50), "blue").empty());
+  CHECK(proof.missing_open(at_minute(40), at_minute(50), "red") == missing.substr(0, missing.find(';')));
+  CHECK_FALSE(proof.missing_open(at_minute(40), at_minute(50), "green").empty());
+  CHECK_FALSE(Contains("--netns").match(proof.missing_open(at_minute(70), at_minute(80))));
+}
+
 TEST_CASE_METHOD(ProofFixture, "a time with an interruption in it is not covered", "[query][proof]") {
   prove({covered(at_minute(0), at_minute(10))});
   prove({covered(at_minute(11), at_minute(20))});

@@ -498,6 +498,55 @@ TEST_CASE_METHOD(TraceFixture, "an address that no record has is told apart from
   CHECK_FALSE(torn->answers[0].address_seen);
 }
 
+TEST_CASE("of one namespace neither the sessions nor the gaps of another count", "[query][trace]") {
+  const Origin blue{"nat-1", "blue"}, red{"nat-1", "red"}, none{"nat-1", ""};
+  QueryLedger ledger;
+  TrafficDice dice(7);
+  std::vector<SessionRecord> records;
+  for (const Origin* const origin : {&blue, &red, &none}) {
+    SessionRecord record = dice.session(at_minute(1)).front();
+    record.origin = origin;
+    record.event = RecordEvent::kEnd;
+    record.start_time = at_minute(1);
+    record.session_start = record.start_time;
+    record.end_time = at_minute(3);
+    record.nat_ip = *IpAddress::parse("203.0.113.9");
+    record.nat_port = 40123;
+    records.push_back(record);
+  }
+  SessionRecord gap = dice.gap(at_minute(1), at_minute(9));
+  gap.origin = &red;
+  records.push_back(gap);
+  ledger.frame(records);
+  const CoverageConditions conditions{7, 0, 0, ledger.settings.window};
+  ledger.writer->prove({{"blue", at_minute(0), at_minute(60), true, conditions},
+                        {"red", at_minute(0), at_minute(5), true, conditions}},
+                       true, true);
+  TraceQuestion question = question_about(records.front(), at_minute(2));
+  const auto ask = [&](std::string netns) {
+    question.netns = std::move(netns);
+    const auto result = trace(ledger.view(), {question}, {}, {});
+    REQUIRE(result);
+    return result->answers.front();
+  };
+  const auto namespaces_of = [](const TraceAnswer& answer) {
+    std::multiset<std::string> names;
+    for (const TraceCandidate& candidate : answer.candidates) names.insert(candidate.record.origin->netns);
+    return names;
+  };
+  CHECK(namespaces_of(ask("")) == std::multiset<std::string>{"", "blue", "red"});
+  CHECK(namespaces_of(ask("blue")) == std::multiset<std::string>{"", "blue"});
+  CHECK(ask("blue").gaps.empty());
+  CHECK(ask("red").gaps.size() == 1);
+  question.from = question.until = at_minute(8);
+  CHECK(ask("").verdict == TraceVerdict::kUncertain);
+  CHECK(ask("blue").verdict == TraceVerdict::kNoSession);
+  question.from = question.until = at_minute(20);
+  CHECK(ask("").verdict == TraceVerdict::kNotCovered);
+  CHECK(ask("red").verdict == TraceVerdict::kNotCovered);
+  CHECK(ask("blue").verdict == TraceVerdict::kNoSession);
+}
+
 TEST_CASE_METHOD(TraceFixture, "no session, not covered and uncertain are told apart", "[query][trace]") {
   TraceQuestion question;
   question.nat_ip = ip("203.0.113.99");

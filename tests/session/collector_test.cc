@@ -56,6 +56,30 @@ TEST_CASE("the collector is ready after the initial dump, and only then", "[sess
   CHECK(f.source.dumps == 1);
 }
 
+TEST_CASE("a gap is as long as the time that has passed, also where the clock was set back in it",
+          "[session][collector]") {
+  CollectorFixture f(ReliableMode::kOff);
+  f.run();
+  f.take();
+  f.live(std::chrono::seconds(1));
+  const UnixMs since = to_ms(f.clock.now());
+  f.clock.advance(std::chrono::seconds(5));  // in which this thread does not run
+  f.clock.step_to(f.clock.now() - std::chrono::hours(1));
+  f.source.drop(3);
+  f.run();
+  const UnixMs until = to_ms(f.clock.now());
+  f.live(std::chrono::seconds(2));
+  std::vector<SessionRecord> gaps = f.take();
+  std::erase_if(gaps, [](const SessionRecord& record) { return record.event != RecordEvent::kGap; });
+  REQUIRE(gaps.size() == 2);
+  CHECK(gaps[0].start_time == since);
+  CHECK(gaps[0].end_time == since + std::chrono::seconds(5));
+  CHECK_FALSE(gaps[0].events_lost.known());
+  CHECK(gaps[1].start_time == until - std::chrono::seconds(5));
+  CHECK(gaps[1].end_time == until);
+  CHECK(gaps[1].events_lost == Count(3));
+}
+
 TEST_CASE("where no log tells of the time before, a gap without beginning says so, once",
           "[session][collector]") {
   CollectorFixture f(ReliableMode::kAuto, true);

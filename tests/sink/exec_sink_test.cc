@@ -23,7 +23,8 @@ class ExecFixture {
   ExecFixture() { std::signal(SIGPIPE, SIG_IGN); }  // as the program does
   std::unique_ptr<ExecSink> start(const std::string& command, std::chrono::milliseconds timeout = 5s) {
     ExecSettings settings{.command = command, .options = {}, .timeout = timeout, .patience = {500ms, 500ms}};
-    return std::make_unique<ExecSink>("exec:" + command, std::move(settings));
+    return std::make_unique<ExecSink>("exec:" + command, std::move(settings),
+                                      std::make_unique<ShellCommand>(Command{.text = command}));
   }
   [[nodiscard]] std::string out() const { return directory.file("out"); }
 

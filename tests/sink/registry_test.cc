@@ -45,7 +45,7 @@ TEST_CASE("URLs of all sinks and options are accepted", "[sink][registry]") {
       "syslog+tls://host?verify=off", "http://host",
       "http://host:8080/a/b%3Fc=d?compress=none&timeout=5m&headers_file=/a&format=json",
       "https://[::1]/?credentials_file=/a&ca=/b&verify=on", "https://h/?user_env=A&password_env=B",
-      "http://h?token_env=A", "exec:cat", "exec:gzip >/a?format=csv&timeout=1m");
+      "http://h?token_env=A", "exec:cat", "exec:gzip >/a?format=csv&timeout=1m&run_as=nobody");
   CAPTURE(url);
   const auto checked = check_sink_url(url);
   if (const std::string why = why_not_built(url); !why.empty()) {

@@ -248,12 +248,15 @@ class ExecRig : public Rig<kNeverRepeats, kArrivesLater> {
     std::signal(SIGPIPE, SIG_IGN);
     mkfifo(gate_.c_str(), 0600);
     gate_fd_.reset(::open(gate_.c_str(), O_RDWR | O_CLOEXEC));
+    const std::string command =
+        "while read -r go <" + gate_ + "; do dd bs=20000 count=1 status=none >>" + out_ + "; done";
     sink_ = std::make_unique<ExecSink>(
-        "exec:", ExecSettings{.command = "while read -r go <" + gate_ +
-                                         "; do dd bs=20000 count=1 status=none >>" + out_ + "; done",
-                              .options = {},
-                              .timeout = std::chrono::milliseconds(50),
-                              .patience = {std::chrono::milliseconds(0), std::chrono::milliseconds(0)}});
+        "exec:",
+        ExecSettings{.command = command,
+                     .options = {},
+                     .timeout = std::chrono::milliseconds(50),
+                     .patience = {std::chrono::milliseconds(0), std::chrono::milliseconds(0)}},
+        std::make_unique<ShellCommand>(Command{.text = command}));
   }
   Sink& sink() { return *sink_; }
   void give_room() {

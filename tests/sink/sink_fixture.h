@@ -36,7 +36,8 @@ inline Result<std::unique_ptr<Sink>> open_sink(const std::string& url, const Enc
                                                const Clock& clock) {
   const auto config = SinkConfig::parse(url);
   if (!config) return config.error();
-  return config->open(defaults, clock);
+  return config->open(defaults, clock,
+                      config->command() ? std::make_unique<ShellCommand>(*config->command()) : nullptr);
 }
 
 }  // namespace natsession

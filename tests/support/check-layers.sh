@@ -51,6 +51,7 @@ only 'CLI/' daemon/ctl
 only 'zstd' lib/sink lib/ledger
 only 'zlib' lib/sink
 only 'xxhash' lib/record lib/session lib/ledger
+only 'seccomp\.h' daemon
 only 'microhttpd' lib/control
 only 'nlohmann' lib/control daemon/ctl
 only 'curl/' lib/sink daemon/ctl

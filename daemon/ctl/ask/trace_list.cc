@@ -242,7 +242,7 @@ std::string warnings_of(const AskedQuestion& asked, const TraceAnswer& answer) {
 
 }  // namespace
 
-Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack, UnixMs now) {
+Result<TraceList> read_trace_list(std::string_view csv, const TraceWords& common, UnixMs now) {
   auto table = read_csv_table(csv);
   if (!table) return table.error();
   std::vector<CsvTable::Row>& rows = table->rows;
@@ -268,7 +268,8 @@ Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack
     // Spreadsheets fill rows up.
     while (listed.cells.size() > list.columns.size() && listed.cells.back().empty()) listed.cells.pop_back();
     TraceWords words = head.words(listed.cells);
-    words.slack = slack;
+    words.slack = common.slack;
+    words.netns = common.netns;
     auto asked = read_question(words, now, labels);
     if (listed.cells.size() > list.columns.size()) {
       listed.wrong = fmt::format("{} values for {} columns", listed.cells.size(), list.columns.size());

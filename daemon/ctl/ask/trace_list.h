@@ -36,9 +36,9 @@ struct TraceList {
   std::vector<ListedQuestion> questions;
 };
 
-// `slack` is every question's.
+// `common`: slack and netns, which are every question's.
 // Errors: kUsage for CSV that is none, a head without nat_ip or time, and too many questions; with the line.
-[[nodiscard]] Result<TraceList> read_trace_list(std::string_view csv, const std::string& slack, UnixMs now);
+[[nodiscard]] Result<TraceList> read_trace_list(std::string_view csv, const TraceWords& common, UnixMs now);
 
 // Those that can be asked, in their order.
 [[nodiscard]] std::vector<TraceQuestion> questions_of(const TraceList& list);

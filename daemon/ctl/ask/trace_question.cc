@@ -160,6 +160,7 @@ Result<std::vector<AskedQuestion>> read_question(const TraceWords& words, UnixMs
     if (!slack) return wrong("--slack", slack.error().message);
     question.slack = *slack;
   }
+  question.netns = words.netns;
   if (auto read = read_when(words, labels.at, now, asked); !read) return read.error();
   return asked;
 }
@@ -176,6 +177,7 @@ std::string question_text(const TraceQuestion& question) {
       text += question.pub_ip ? question.pub_ip->to_string() : fmt::format("port {}", *question.pub_port);
     }
   }
+  if (!question.netns.empty()) text += ", network namespace " + question.netns;
   return text;
 }
 

@@ -118,6 +118,7 @@ Json question_json(const TraceQuestion& question) {
   if (question.protocol) json["protocol"] = *question.protocol;
   if (question.pub_ip) json["pub_ip"] = question.pub_ip->to_string();
   if (question.pub_port) json["pub_port"] = *question.pub_port;
+  if (!question.netns.empty()) json["netns"] = question.netns;
   json["from"] = time_json(question.from);
   json["until"] = time_json(question.until);
   json["slack"] = format_duration(question.slack);
@@ -220,6 +221,7 @@ TraceSummary summary_of(const TraceQuestion& question, const TraceAnswer& answer
     against.emplace_back("a part of the log cannot be read: sessions may be missing");
   if (sessions == 1 && against.empty() && !answer.peer_differs)
     summary.sure = "the only session: the log is complete for this time, and has no other";
+  if (!question.netns.empty()) summary.sure += "; network namespace " + question.netns + " alone";
   return summary;
 }
 

@@ -1,0 +1,101 @@
+#include "command_process.h"
+
+#include <array>
+#include <csignal>
+
+#include <fmt/format.h>
+
+namespace natsession {
+
+// What passes over the link: one request, then its reply.
+struct CommandProcess::Request {
+  enum class Kind : int { kStart, kEnded, kSignal };  // kStart: with the command's standard input
+  Kind kind = Kind::kEnded;
+  int signal = 0;
+};
+struct CommandProcess::Reply {
+  std::array<char, 256> error{};  // of kStart; NUL at its end, empty where it went well
+  bool ended = false;
+  CommandEnd end;
+};
+
+Result<std::unique_ptr<CommandProcess>> CommandProcess::start(const Command& command,
+                                                              const std::optional<User>& user) {
+  // It refuses itself no system calls: what the command does is its own affair, and it would inherit that.
+  auto process = HelperProcess::start("natsess-exec", {}, user, [&](int link) {
+    ShellCommand shell(command);
+    for (;;) {
+      Request request;
+      const auto message = receive_message(link, std::as_writable_bytes(std::span(&request, 1)));
+      if (!message || message->length != sizeof request) return;
+      Reply reply;
+      if (request.kind == Request::Kind::kStart) {
+        const auto started = shell.start(message->descriptors[0].get());
+        if (!started) started.error().message.copy(reply.error.data(), reply.error.size() - 1);
+      }
+      if (request.kind == Request::Kind::kSignal) shell.signal(request.signal);
+      const auto end = shell.ended();
+      reply.ended = end.has_value();
+      reply.end = end.value_or(CommandEnd{});
+      if (!send_message(link, std::as_bytes(std::span(&reply, 1)), {})) return;
+    }
+  });
+  if (!process) return process.error();
+  std::unique_ptr<CommandProcess> runner(new CommandProcess(*std::move(process)));
+  // So a process that could not become what it should is known at once.
+  if (!runner->ask({}))
+    return Error{ErrorKind::kPermission, fmt::format("a process for its command{}: {}",
+                                                     user ? ", as user " + user->name : "", runner->death_)};
+  return runner;
+}
+
+std::optional<CommandProcess::Reply> CommandProcess::ask(const Request& request,
+                                                         std::span<const int> descriptors) {
+  Reply reply;
+  if (!death_.empty()) return std::nullopt;
+  if (send_message(process_.link(), std::as_bytes(std::span(&request, 1)), descriptors)) {
+    const auto message = receive_message(process_.link(), std::as_writable_bytes(std::span(&reply, 1)));
+    if (message && message->length == sizeof reply) return reply;
+  }
+  death_ = process_.wait_for_end();
+  return std::nullopt;
+}
+
+Result<void> CommandProcess::start(int input) {
+  const auto reply = ask({.kind = Request::Kind::kStart}, std::span(&input, 1));
+  if (!reply)
+    return Error{ErrorKind::kUnavailable,
+                 fmt::format("natsess-exec, which starts it: {}; a restart brings it back", death_)};
+  if (reply->error[0] != '\0') return Error{ErrorKind::kUnavailable, reply->error.data()};
+  return {};
+}
+
+// Of a command whose parent has gone nothing more is heard: its input ends, and it is done with.
+std::optional<CommandEnd> CommandProcess::ended() {
+  const auto reply = ask({});
+  if (!reply) return CommandEnd{SIGKILL};
+  return reply->ended ? std::optional(reply->end) : std::nullopt;
+}
+
+void CommandProcess::signal(int number) {
+  (void)ask({.kind = Request::Kind::kSignal, .signal = number});
+}
+
+Result<std::vector<std::unique_ptr<CommandRunner>>> start_command_processes(const Config& config) {
+  std::vector<std::unique_ptr<CommandRunner>> runners;
+  for (const SinkConfig& sink : config.sinks) {
+    if (!sink.command()) continue;
+    const auto about_sink = [&](Error error) {
+      error.message = fmt::format("sink {}: {}", sink.url().name(), error.message);
+      return error;
+    };
+    const auto whom = find_command_user(sink.command()->user);
+    if (!whom) return about_sink(whom.error());
+    auto runner = CommandProcess::start(*sink.command(), *whom);
+    if (!runner) return about_sink(runner.error());
+    runners.push_back(*std::move(runner));
+  }
+  return runners;
+}
+
+}  // namespace natsession
