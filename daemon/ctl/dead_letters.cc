@@ -113,7 +113,7 @@ int list(const std::string& folder, bool json) {
     table.add_note(printable(path), Paint::kPlain);
   }
   if (json) return print(told.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  return print(by_sink.empty() ? "no sink has refused a record for good\n" : table.text(colours_wanted()));
+  return print(by_sink.empty() ? "no sink has refused a record for good\n" : table.text(screen()));
 }
 
 // The daemon goes on in a new file when it finds that its own has another name. A letter that it was just

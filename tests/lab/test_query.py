@@ -183,13 +183,22 @@ class QueryTest(LabCase):
         process.stderr.close()
 
         # What follows is chosen likewise.
-        follower = subprocess.Popen([ctl.program(), "--ledger", self.ledger, "tail", "-f", "-n", "0", "--pri", HOSTS[2]],
+        follower = subprocess.Popen([ctl.program(), "--ledger", self.ledger, "tail", "-f", "-n", "1", "--pri", HOSTS[2]],
                                     stdout=subprocess.PIPE, text=True)
         self.addCleanup(follower.kill)
+        before = json.loads(follower.stdout.readline())  # it knows where the ledger ends
+        self.assertEqual(before["pri_ip"], HOSTS[2])
         self.session(HOSTS[1], VICTIM, 100)
         self.session(HOSTS[2], VICTIM, 100)
+<<<<<<< HEAD
         self.lab.delete_flows("-p", "tcp")
         self.assertEqual(json.loads(follower.stdout.readline())["pri_ip"], HOSTS[2])
+=======
+        self.end_all()
+        followed = json.loads(follower.stdout.readline())
+        self.assertEqual(followed["pri_ip"], HOSTS[2])
+        self.assertNotEqual(followed["session_id"], before["session_id"])
+>>>>>>> w3
         follower.terminate()
         follower.wait(20)
         follower.stdout.close()
