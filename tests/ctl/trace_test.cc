@@ -26,7 +26,7 @@ struct Asking : InUtc {
     CHECK(question.error().kind == ErrorKind::kUsage);
     return question.error().message;
   }
-  TraceWords words{"203.0.113.7:40123", {}, {}, "2026-11-21 12:20", {}, {}, {}};
+  TraceWords words{"203.0.113.7:40123", {}, {}, "2026-11-21 12:20", {}, {}, {}, {}};
 };
 
 TEST_CASE_METHOD(Asking, "a minute means all of it", "[ctl][trace]") {
@@ -89,13 +89,13 @@ TEST_CASE_METHOD(Asking, "what is wrong with a question is told with the part an
   CHECK(refusal() == "--nat: '99999' is not a port: a number up to 65535");
   words.nat = "203.0.113.0/24";
   CHECK(refusal().find("'203.0.113.0/24'") != std::string::npos);
-  words = TraceWords{"203.0.113.7", "peer", {}, "now", {}, {}, {}};
+  words = TraceWords{"203.0.113.7", "peer", {}, "now", {}, {}, {}, {}};
   CHECK(refusal().starts_with("--pub: 'peer'"));
-  words = TraceWords{"203.0.113.7", {}, "tpc", "now", {}, {}, {}};
+  words = TraceWords{"203.0.113.7", {}, "tpc", "now", {}, {}, {}, {}};
   CHECK(refusal().starts_with("--proto: 'tpc'"));
-  words = TraceWords{"203.0.113.7", {}, {}, "now", {}, {}, "soon"};
+  words = TraceWords{"203.0.113.7", {}, {}, "now", {}, {}, "soon", {}};
   CHECK(refusal().starts_with("--slack: 'soon'"));
-  words = TraceWords{"203.0.113.7", {}, {}, "now", "-1h", {}, {}};
+  words = TraceWords{"203.0.113.7", {}, {}, "now", "-1h", {}, {}, {}};
   CHECK(refusal().starts_with("--at: give one time"));
 }
 
@@ -154,7 +154,7 @@ TEST_CASE_METHOD(Asking, "an end and a time are understood as mails have them, w
     CHECK(question.nat_ip.to_string() == "2001:db8::7");
     CHECK(question.nat_port == 40123);
   }
-  words = TraceWords{"203.0.113.7", {}, {}, {}, {}, {}, {}};
+  words = TraceWords{"203.0.113.7", {}, {}, {}, {}, {}, {}, {}};
   CHECK(take_words({"203.0.113.8"}, words).error().message.starts_with("--nat: "));
   words = TraceWords{{}, {}, {}, "now", {}, {}, {}, {}};
   CHECK(take_words({"203.0.113.8", "-2h"}, words).error().message.starts_with("--at: "));

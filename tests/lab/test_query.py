@@ -190,15 +190,10 @@ class QueryTest(LabCase):
         self.assertEqual(before["pri_ip"], HOSTS[2])
         self.session(HOSTS[1], VICTIM, 100)
         self.session(HOSTS[2], VICTIM, 100)
-<<<<<<< HEAD
         self.lab.delete_flows("-p", "tcp")
-        self.assertEqual(json.loads(follower.stdout.readline())["pri_ip"], HOSTS[2])
-=======
-        self.end_all()
         followed = json.loads(follower.stdout.readline())
         self.assertEqual(followed["pri_ip"], HOSTS[2])
         self.assertNotEqual(followed["session_id"], before["session_id"])
->>>>>>> w3
         follower.terminate()
         follower.wait(20)
         follower.stdout.close()
