@@ -91,9 +91,9 @@ void refuse_families(Filter& filter) {
   constexpr int kHighest = AF_NETLINK;
   for (int family = AF_UNSPEC; family < kHighest; ++family) {
     if (family == AF_UNIX || family == AF_INET || family == AF_INET6) continue;
-    filter.refuse("socket", {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family))});
+    filter.refuse("socket", {{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0}});
   }
-  filter.refuse("socket", {SCMP_A0(SCMP_CMP_GT, kHighest)});
+  filter.refuse("socket", {{0, SCMP_CMP_GT, kHighest, 0}});
 }
 
 }  // namespace
@@ -106,13 +106,13 @@ Result<void> refuse_system_calls(SystemCallNeeds needs) {
   filter.refuse("clone3", {}, ENOSYS);
   for (const int flag : kNewNamespace) {
     const auto bit = static_cast<scmp_datum_t>(flag);
-    filter.refuse("clone", {SCMP_CMP64(kCloneFlags, SCMP_CMP_MASKED_EQ, bit, bit)});
+    filter.refuse("clone", {{kCloneFlags, SCMP_CMP_MASKED_EQ, bit, bit}});
   }
   if (!needs.namespaces) filter.refuse_all(kNamespaces);
   if (!kSanitized) {
     filter.refuse_all(kTracing);
     filter.refuse_all(kPrograms);
-    filter.refuse("clone", {SCMP_CMP64(kCloneFlags, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0)});
+    filter.refuse("clone", {{kCloneFlags, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0}});
   }
   if (const int error_number = filter.load(); error_number != 0)
     return system_error("seccomp", error_number, ErrorKind::kUnavailable);

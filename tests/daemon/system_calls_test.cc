@@ -156,7 +156,7 @@ TEST_CASE("a kernel that has no filters is told, and nothing else happens", "[da
     const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
-                            SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP)) == 0 &&
+                            scmp_arg_cmp{0, SCMP_CMP_EQ, PR_SET_SECCOMP, 0}) == 0 &&
            seccomp_load(filter) == 0;
   };
   CHECK(wrong_in(take_filters_away, [](std::string& wrong) {

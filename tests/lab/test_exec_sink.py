@@ -10,10 +10,13 @@ from case import LabCase, main
 from daemon import RUNTIME_FAILURE, USAGE, run_to_end
 from netlab import SERVER4, wait_until
 
-USER = "daemon"  # whom every machine has, and no command runs as
+USER = "daemon"  # whom every machine has, and no command runs as but where it is named
+SECRET = "a-secret"
 
 
 class ExecSinkTest(LabCase):
+    needs = ("setpriv",)
+
     def setUp(self):
         super().setUp()
         os.chmod(self.folder, 0o777)  # a command runs as a user of its own
@@ -85,38 +88,52 @@ class ExecSinkTest(LabCase):
         self.assertIn("records were not delivered", daemon.message_text())
         self.assert_agrees(self.file_records(), flows)
 
-    def test_a_command_is_another_user_and_sees_no_secret(self):
+    def what_a_command_sees(self, *arguments, **how):
+        """Its own status, by key, and all that it finds in its environment and those of the daemon's processes."""
         self.make_hosts()
-        seen, nobody = self.path("seen"), pwd.getpwnam("nobody")
+        seen = self.path("seen")
         look = self.script(f"""{{
             cat /proc/self/status
             daemon=$PPID
             until [ $(cat /proc/$daemon/comm) = natsessiond ]; do
                 daemon=$(awk '/^PPid/ {{ print $2 }}' /proc/$daemon/status)
             done
-            for pid in $daemon $(pgrep -P $daemon); do tr '\\0' '\\n' </proc/$pid/environ; done
+            for pid in $daemon $(cat /proc/$daemon/task/$daemon/children); do tr '\\0' '\\n' </proc/$pid/environ; done
             env
         }} >{seen}.new 2>{self.path("refused")}
         mv {seen}.new {seen}
         exec cat >/dev/null
         """)
-        ledger = self.path("ledger")
-        self.start(self.lab, "--user", USER, "--ledger", ledger, "--sink", "exec:" + look,
-                   environment={"OF_ANOTHER_SINK": "a-secret"})
+        self.start(self.lab, "--ledger", self.path("ledger"), "--sink", "exec:" + look, *arguments,
+                   environment={"OF_ANOTHER_SINK": SECRET}, **how)
         self.lab_session()
         wait_until(lambda: os.path.exists(seen), "what the command saw")
         with open(seen, encoding="utf-8") as file:
             text = file.read()
-        status = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        with open(self.path("refused"), encoding="utf-8") as file:
+            refused = file.read()
+        self.assertEqual(refused.count("Permission denied"), 3, refused)  # the daemon, its guard, its own parent
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line), text
+
+    def test_a_command_is_another_user_and_sees_no_secret(self):
+        status, text = self.what_a_command_sees("--user", USER)
+        nobody = pwd.getpwnam("nobody")
         self.assertEqual(status["Uid"].split(), [str(nobody.pw_uid)] * 4)
         self.assertEqual(status["Gid"].split(), [str(nobody.pw_gid)] * 4)
         for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             self.assertEqual(int(status[kind], 16), 0, kind)
         self.assertEqual(status["NoNewPrivs"].strip(), "1")
-        self.assertNotIn("a-secret", text)
-        with open(self.path("refused"), encoding="utf-8") as file:
-            refused = file.read()
-        self.assertEqual(refused.count("Permission denied"), 3, refused)  # the daemon, its guard, its own parent
+        self.assertNotIn(SECRET, text)
+
+    def test_a_command_of_a_daemon_that_is_not_root_is_its_user_and_sees_no_secret(self):
+        user = pwd.getpwnam(USER)
+        status, text = self.what_a_command_sees(before=(
+            "setpriv", "--reuid", USER, "--regid", str(user.pw_gid), "--clear-groups", "--inh-caps=-all,+net_admin",
+            "--ambient-caps=-all,+net_admin"))
+        self.assertEqual(status["Uid"].split(), [str(user.pw_uid)] * 4)
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(status[kind], 16), 0, kind)
+        self.assertNotIn(SECRET, text)
 
     def test_a_command_runs_as_whom_its_sink_names(self):
         self.make_hosts()
