@@ -187,7 +187,9 @@ Finding check_listeners(const NetworkCheckInput& input) {
     const auto inode = number_in(words[9]);
     if (!groups || !inode || (*groups & NF_NETLINK_CONNTRACK_DESTROY) == 0) continue;
     const auto owner = owner_of_socket(*inode);
-    (owner && owner->is_daemon() ? own : others).push_back(owner.value_or(ProcessName()).text());
+    std::vector<std::string>& told = owner && owner->is_daemon() ? own : others;
+    const std::string text = owner.value_or(ProcessName()).text();
+    if (std::find(told.begin(), told.end(), text) == told.end()) told.push_back(text);
   }
   finding.level = Level::kOk;
   finding.value = own.empty() && others.empty() ? "none" : joined(own);
