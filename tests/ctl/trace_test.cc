@@ -156,7 +156,7 @@ TEST_CASE_METHOD(Asking, "an end and a time are understood as mails have them, w
   }
   words = TraceWords{"203.0.113.7", {}, {}, {}, {}, {}, {}, {}};
   CHECK(take_words({"203.0.113.8"}, words).error().message.starts_with("--nat: "));
-  words = TraceWords{{}, {}, {}, "now", {}, {}, {}, {}};
+  words = TraceWords{{}, {}, {}, "now", {}, {}, {}};
   CHECK(take_words({"203.0.113.8", "-2h"}, words).error().message.starts_with("--at: "));
 }
 

@@ -19,7 +19,7 @@ struct TraceWords {
   std::string at;
   std::string since, until;
   std::string slack;
-  std::string netns;
+  std::string netns = {};
 };
 
 // What messages call the parts of a question.
