@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -79,8 +80,10 @@ class NamespacesTest(LabCase):
         self.labs[1].sysctl("acct", 0)
         status, out, told = run_to_end(self.labs[0], self.folder, "--check", *self.watch(*self.labs), enter=HERE)
         self.assertEqual(status, MISSING, told)
-        before, first, second = out.split("netns ")
+        before, first, second, configuration = re.split(r"^netns |^(?=configuration$)", out, flags=re.M)
         self.assertEqual(before, "")
+        self.assertIn("sink stdout = ", configuration)
+        self.assertIn(f"=> ip netns exec {self.labs[1].nat} sysctl -w net.netfilter.nf_conntrack_acct=1\n", second)
         for section, lab, acct in ((first, self.labs[0], "1"), (second, self.labs[1], "0")):
             self.assertTrue(section.startswith(lab.nat + "\n"), section)
             self.assertIn(f"nf_conntrack_acct = {acct}", section)
