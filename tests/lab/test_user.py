@@ -108,9 +108,9 @@ class UserTest(LabCase):
         os.chown(self.ledger, USER.pw_uid, USER.pw_gid)
         self.assertIn(f"chown -R {USER.pw_name}: {self.ledger}", self.refused("--ledger", self.ledger))
         self.assertEqual(sorted(os.listdir(self.ledger)), before)
-        status, _, told = run_to_end(self.lab, self.folder, "--check", "--user", USER.pw_name, "--ledger", self.ledger)
-        self.assertEqual(status, MISSING, told)
-        self.assertIn(f"chown -R {USER.pw_name}: {self.ledger}", told)
+        status, said, told = run_to_end(self.lab, self.folder, "--check", "--user", USER.pw_name, "--ledger", self.ledger)
+        self.assertEqual(status, MISSING, said + told)
+        self.assertIn(f"chown -R {USER.pw_name}: {self.ledger}", said + told)
         run("chown", "-R", f"{USER.pw_name}:", self.ledger)
         self.begin().stop()
 
