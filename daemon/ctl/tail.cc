@@ -181,11 +181,13 @@ int run_tail(const Global& global, const TailCommand& options) {
   TailPrinter printer(*format, *time_format);
   if (selected) {
     // Opened behind end(): it has all that is before. Closed before anything is followed: Ctrl-C ends that.
-    const auto log = LogAccess::open(global);
+    auto log = LogAccess::open(global);
     if (!log) return fail("tail", log.error());
     const std::size_t count = options.count == kUnsaid && !query.end.from ? kUsualCount : options.count;
     const int status = copy_selected(**log, query, end, count, printer);
     if (status != kDone || !options.follow) return status;
+    log->reset();
+    if (Interrupt::asked()) return kInterrupted;  // it came when the scan did not look any more
     (*reader)->seek(end);
   } else {
     const Ordinal begin = std::min((*reader)->begin(), end);

@@ -195,7 +195,7 @@ class Lab:
 
     def delete_flows(self, *which):
         """Those that conntrack -D finds. One that times out while it reads the table makes it give up: again, then."""
-        command = [*self.enter(self.nat), "conntrack", "-D", *which]
+        command = [*self.enter(self.nat), "conntrack", "-D", *map(str, which)]
         gone = "Operation failed: such conntrack doesn't exist"
         done = subprocess.run(command, capture_output=True, text=True)
         again = gone in done.stderr
