@@ -15,10 +15,10 @@ build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntra
 lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base: formats the
 # manual pages. rsyslog, openssl: a real server for the syslog sinks. prometheus: its promtool checks the metrics. jq, sqlite3,
-# nfdump: what query.sh compares answers with. clang: the address sanitizer. clang-format, clang-tidy: how sources look, and
+# nfdump: what query.sh compares answers with. clang: the sanitizers. clang-format, clang-tidy: how sources look, and
 # what they hide. tzdata: the zones that texts name.
 test_packages=(tcpdump systemd zstd groff-base shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14 rsyslog rsyslog-openssl openssl
-  prometheus jq sqlite3 nfdump tzdata)
+  prometheus jq sqlite3 nfdump curl tzdata)
 
 package_packages=(dpkg-dev debhelper systemd)
 
