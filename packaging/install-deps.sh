@@ -54,8 +54,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
 apt() { apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" >>"$log" 2>&1; }
-# An update that fails is no error yet: the lists that are there may do.
-apt update || true
+# An update that fails is no error yet: the lists that are there may do. Those of a moment ago do.
+[ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mmin -15 2>/dev/null)" ] || apt update || true
 if ! apt install -y --no-install-recommends "${missing[@]}"; then
   tail -n 20 "$log" >&2
   echo "install-deps.sh: could not install: ${missing[*]}" >&2

@@ -110,6 +110,21 @@ int refuse(CLI::App& app, const std::string& word) {
   return usage_error(fmt::format("{} does not take '{}'", app.get_subcommands().front()->get_name(), word));
 }
 
+// What is neither an option nor the value of one that stands before the command.
+std::vector<std::string> words_of(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const CLI::Option* const option = word.starts_with('-') ? app.get_option_no_throw(word) : nullptr;
+    if (option != nullptr && option->get_items_expected_max() > 0) {
+      ++i;
+    } else if (!word.starts_with('-')) {
+      words.push_back(word);
+    }
+  }
+  return words;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Asks and steers natsessiond.", "natsessionctl");
   set_help_format(app);
@@ -139,17 +154,18 @@ int run(int argc, char** argv) {
   for (AddCommand* const add : kCommands) add(commands);
   for (CLI::App* const command : app.get_subcommands({})) command->fallthrough();
   // "help", "help trace": what --help says.
-  const bool help = argc > 1 && std::string_view(argv[1]) == "help";
-  if (help && argc == 2) return print(app.help());
+  const auto words = words_of(app, argc, argv);
+  const bool help = !words.empty() && words.front() == "help";
+  if (help && words.size() == 1) return print(app.help());
   if (help) {
     const auto commands_known = app.get_subcommands({});
     if (std::none_of(commands_known.begin(), commands_known.end(),
-                     [&](const CLI::App* one) { return one->get_name() == argv[2]; }))
-      return refuse(app, argv[2]);
+                     [&](const CLI::App* one) { return one->get_name() == words[1]; }))
+      return refuse(app, words[1]);
   }
   try {
     if (help) {
-      app.parse(fmt::format("{} --help", argv[2]), false);
+      app.parse(words[1] + " --help", false);
     } else {
       app.parse(argc, argv);
     }

@@ -34,6 +34,8 @@ expect 2 "unknown option '--sicne': did you mean --since?" trace 203.0.113.7 --s
 expect 2 "unknown command 'bogus'" help bogus
 expect 0 'Asks and steers' help
 expect 0 'natsessionctl trace [OPTIONS]' help trace
+expect 0 'natsessionctl trace [OPTIONS]' --control /nowhere help trace
+expect 0 'Asks and steers' --json --ledger=/nowhere help
 expect 2 "unknown option '--bogus'" status --bogus
 expect 2 "status does not take 'more'" status more
 expect 2 "enable does not take 'two'" enable one two
