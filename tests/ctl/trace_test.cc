@@ -319,7 +319,7 @@ TEST_CASE_METHOD(Listed, "what is wrong in a row is told with its column", "[ctl
       "12:00\n203.0.113.7,1,\n");
   REQUIRE(list.questions.size() == 4);
   CHECK(list.questions[0].wrong.starts_with("column 1 (IP): '203.0.113.700'"));
-  CHECK(list.questions[1].wrong.starts_with("column 1 (IP): '99999' is not a port"));
+  CHECK(list.questions[1].wrong.starts_with("column 2 (Port): '99999' is not a port"));
   CHECK(list.questions[2].wrong.starts_with(
       "column 3 (When): '03/04/2026 12:00' is no time: which is the month?"));
   CHECK(list.questions[3].wrong.starts_with("column 3 (When): at what time?"));

@@ -182,8 +182,12 @@ struct Head {
     return "";
   }
   [[nodiscard]] TraceLabels labels() const {
-    return {label({Role::kNat, Role::kNatIp}), label({Role::kPubIp, Role::kPubPort}),
-            label({Role::kProtocol}), label({Role::kTime, Role::kDate})};
+    return {label({Role::kNat, Role::kNatIp}),
+            label({Role::kPubIp, Role::kPubPort}),
+            label({Role::kProtocol}),
+            label({Role::kTime, Role::kDate}),
+            label({Role::kNatPort, Role::kNat}),
+            label({Role::kPubPort, Role::kPubIp})};
   }
   [[nodiscard]] TraceWords words(const std::vector<std::string>& cells) const {
     const auto end = [&](Role ip, Role port) {

@@ -23,20 +23,22 @@ Result<std::uint16_t> read_port(std::string_view option, std::string_view text) 
   return wrong(option, fmt::format("'{}' is not a port: a number up to 65535", text));
 }
 
-Result<void> read_nat(const std::string& text, const std::string& label, TraceQuestion& question) {
+Result<void> read_nat(const std::string& text, const std::string& label, const std::string& port_label,
+                      TraceQuestion& question) {
   if (text.empty()) return wrong(label, "which address and port? 203.0.113.7:40123");
   const Endpoint end = split_endpoint(text);
   const auto address = IpAddress::parse(end.address);
   if (!address) return wrong(label, address.error().message);
   question.nat_ip = *address;
   if (end.port.empty()) return {};
-  const auto port = read_port(label, end.port);
+  const auto port = read_port(port_label, end.port);
   if (!port) return port.error();
   question.nat_port = *port;
   return {};
 }
 
-Result<void> read_pub(const std::string& text, const std::string& label, TraceQuestion& question) {
+Result<void> read_pub(const std::string& text, const std::string& label, const std::string& port_label,
+                      TraceQuestion& question) {
   if (text.empty()) return {};
   const Endpoint end = split_endpoint(text);
   if (!end.address.empty()) {
@@ -45,7 +47,7 @@ Result<void> read_pub(const std::string& text, const std::string& label, TraceQu
     question.pub_ip = *address;
   }
   if (!end.port.empty()) {
-    const auto port = read_port(label, end.port);
+    const auto port = read_port(port_label, end.port);
     if (!port) return port.error();
     question.pub_port = *port;
   }
@@ -148,8 +150,8 @@ Result<std::vector<AskedQuestion>> read_question(const TraceWords& words, UnixMs
                                                  const TraceLabels& labels) {
   std::vector<AskedQuestion> asked(1);
   TraceQuestion& question = asked.front().question;
-  if (auto read = read_nat(words.nat, labels.nat, question); !read) return read.error();
-  if (auto read = read_pub(words.pub, labels.pub, question); !read) return read.error();
+  if (auto read = read_nat(words.nat, labels.nat, labels.nat_port, question); !read) return read.error();
+  if (auto read = read_pub(words.pub, labels.pub, labels.pub_port, question); !read) return read.error();
   if (!words.protocol.empty()) {
     const auto protocol = parse_protocol(words.protocol);
     if (!protocol) return wrong(labels.protocol, protocol.error().message);

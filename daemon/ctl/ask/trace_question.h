@@ -28,6 +28,9 @@ struct TraceLabels {
   std::string pub = "--pub";
   std::string protocol = "--proto";
   std::string at = "--at";
+  // Of a port that stands apart.
+  std::string nat_port = nat;
+  std::string pub_port = pub;
 };
 
 // Takes "203.0.113.7:40123 yesterday 14:57", "203.0.113.7 port 40123 tcp at 2026-11-21 14:57", "2001:db8::7
