@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <initializer_list>
 #include <memory>
+#include <string_view>
 
 #include <sched.h>
 #include <seccomp.h>
@@ -12,13 +13,7 @@
 namespace natsession {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
+constexpr bool kSanitized = !std::string_view(NATSESSION_SANITIZE).empty();
 
 // Where clone() has its flags.
 #if defined(__s390__)

@@ -31,6 +31,12 @@ class CommandFixture {
     return *std::move(runner);
   }
   std::string out() { return directory.file("out"); }
+  // Which the command writes to out() as it begins.
+  pid_t pid_written_by(ChildProcess& child) {
+    const auto begun = [&] { return ::access(out().c_str(), F_OK) == 0 && !read_file(out()).empty(); };
+    while (!begun()) child.wait(false, 1ms);
+    return std::stoi(read_file(out()));
+  }
   TempDir directory;
 };
 
@@ -62,9 +68,7 @@ TEST_CASE_METHOD(CommandFixture, "a command that does not end is killed with wha
   const auto runner = make("trap '' TERM; sleep 1000 & echo $! >" + out() + "; while :; do wait; done");
   auto child = ChildProcess::start(*runner);
   REQUIRE(child);
-  const auto begun = [&] { return ::access(out().c_str(), F_OK) == 0 && !read_file(out()).empty(); };
-  while (!begun()) child->wait(false, 1ms);
-  const pid_t sleeper = std::stoi(read_file(out()));
+  const pid_t sleeper = pid_written_by(*child);
   CHECK(child->stop({.after_end_of_input = 0ms, .after_sigterm = 0ms}).to_string() ==
         "killed by signal 9 (Killed)");
   while (::kill(sleeper, 0) == 0) child->wait(false, 1ms);  // a zombie until init has taken note of it
@@ -85,9 +89,7 @@ TEST_CASE_METHOD(CommandFixture, "when the process that starts it is killed, tha
   const auto runner = make("echo $PPID >" + out() + "; exec cat >/dev/null");
   auto child = ChildProcess::start(*runner);
   REQUIRE(child);
-  const auto begun = [&] { return ::access(out().c_str(), F_OK) == 0 && !read_file(out()).empty(); };
-  while (!begun()) child->wait(false, 1ms);
-  REQUIRE(::kill(std::stoi(read_file(out())), SIGKILL) == 0);
+  REQUIRE(::kill(pid_written_by(*child), SIGKILL) == 0);
   const auto end = child->end_within(10s);
   REQUIRE(end);
   CHECK(end->to_string() == "killed by signal 9 (Killed)");

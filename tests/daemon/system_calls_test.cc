@@ -22,16 +22,12 @@
 #include <seccomp.h>
 #include <unistd.h>
 
+#include "support/sanitizer.h"
+
 namespace natsession::testing {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
+constexpr bool kSanitized = !kSanitizers.empty();
 
 // A call that harms nothing where it is not refused: its arguments are wrong, or mean nothing.
 struct Call {
