@@ -5,6 +5,7 @@ counters. Without, nobody counts them, and what the kernel tells when the flow e
 """
 
 import signal
+import time
 
 from case import LabCase, main
 from compare import by_session, total
@@ -14,6 +15,7 @@ from pcap import Capture
 
 NAMES = [f"{protocol} {server}" for protocol in ("tcp", "udp") for server in (SERVER4, SERVER6)]  # of the sessions
 EXCHANGES = 30
+CARRIED_IDLE_SECONDS = 41  # more than kCarriedIdle of lib/session/record_maker.cc
 
 
 def ruleset(counter):
@@ -137,6 +139,25 @@ class FlowtableTest(LabCase):
         self.assert_agrees(records, flows)
         for recorded, passed in pairs:
             self.assertLess(recorded, passed / 10)
+
+    def test_without_counter_a_window_that_a_carried_session_moved_traffic_in_has_a_record_with_unknown_counters(self):
+        self.carry(counter=False)
+        daemon = self.start(self.lab, "--window", "1h")
+        self.open_all()
+        self.move()
+        self.close_window(daemon, 1)
+        # Only of what is still carried after that long is it known that it moved anything.
+        until = time.monotonic() + CARRIED_IDLE_SECONDS
+        while time.monotonic() < until:
+            self.move()
+        self.close_window(daemon, 2)
+        _, records = self.shut_all(daemon)
+        self.tell("without counter, two windows", records)
+        groups = [group for group in by_session(records).values() if group[0]["protocol"] == 6]
+        self.assertEqual(len(groups), 2)
+        for group in groups:
+            self.assertEqual([r["event"] for r in group], ["interim", "interim", "end"])
+            self.assertEqual([r["bytes_from_pub"] is None for r in group], [False, True, True])
 
 
 if __name__ == "__main__":
