@@ -2,8 +2,7 @@
 # kernels.sh: runs lab tests on the kernels that NAT boxes have: Debian's 6.1 and 6.12, in qemu.
 #   kernels.sh                  both
 #   kernels.sh --kernel 6.1     one of them
-#   kernels.sh --test NAME      only test_NAME.py; --test may be repeated. Else: witness nat_kinds before windows gap
-#                               coverage flowtable
+#   kernels.sh --test NAME      test_NAME.py in place of witness and flowtable; may be repeated
 #   kernels.sh --build DIR      where the programs are: build/release, if nothing is said
 #   kernels.sh --fresh          takes Debian's packages anew; else those of the last run, in build/kernels
 #   kernels.sh --help           this text
@@ -22,13 +21,13 @@ while [ $# -gt 0 ]; do
     --test) tests+=("${2:?--test needs a name}"); shift ;;
     --build) build=${2:?--build needs a folder}; shift ;;
     --fresh) rm -rf "$cache" ;;
-    --help | -h) sed -n '2,13s/^# //p' tests/lab/kernels.sh; exit 0 ;;
+    --help | -h) sed -n '2,12s/^# //p' tests/lab/kernels.sh; exit 0 ;;
     *) fail "unknown option '$1'; see kernels.sh --help" 2 ;;
   esac
   shift
 done
 [ ${#kernels[@]} -gt 0 ] || kernels=(6.1 6.12)
-[ ${#tests[@]} -gt 0 ] || tests=(witness nat_kinds before windows gap coverage flowtable)
+[ ${#tests[@]} -gt 0 ] || tests=(witness flowtable)
 for kernel in "${kernels[@]}"; do
   [[ $kernel =~ ^6\.(1|12)$ ]] || fail "no kernel '$kernel'; there are 6.1 and 6.12" 2
 done
