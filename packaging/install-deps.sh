@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# install-deps.sh [--lab] [--tests] [--packages]: installs the Debian packages that this project needs and that are not
+# install-deps.sh [--lab] [--tests] [--packages] [--kernels]: installs the Debian packages that this project needs and that are not
 # there yet.
 #   (nothing)   what is needed to build
 #   --lab       and what the network lab of quickstart.sh needs
 #   --tests     and what the tests need
 #   --packages  and what build-deb.sh needs
+#   --kernels   and what tests/lab/kernels.sh needs
 # Asks the network only when something is missing.
 set -euo pipefail
 
@@ -21,6 +22,7 @@ test_packages=(tcpdump systemd zstd groff-base shellcheck clang libclang-rt-14-d
   prometheus jq sqlite3 nfdump curl tzdata)
 
 package_packages=(dpkg-dev debhelper systemd)
+kernel_packages=(qemu-system-x86 cpio kmod)
 
 wanted=("${build_packages[@]}")
 for argument; do
@@ -28,8 +30,9 @@ for argument; do
     --lab) wanted+=("${lab_packages[@]}") ;;
     --tests) wanted+=("${lab_packages[@]}" "${test_packages[@]}") ;;
     --packages) wanted+=("${package_packages[@]}") ;;
-    --help | -h) sed -n '2,8s/^# //p' "$0"; exit 0 ;;
-    *) echo "install-deps.sh: unknown option '$argument'; there are --lab, --tests, --packages and --help" >&2; exit 2 ;;
+    --kernels) wanted+=("${kernel_packages[@]}") ;;
+    --help | -h) sed -n '2,9s/^# //p' "$0"; exit 0 ;;
+    *) echo "install-deps.sh: unknown option '$argument'; there are --lab, --tests, --packages, --kernels and --help" >&2; exit 2 ;;
   esac
 done
 

@@ -35,6 +35,7 @@ struct Counters {
 inline constexpr std::uint32_t kStatusSrcNat = 1U << 4;
 inline constexpr std::uint32_t kStatusDstNat = 1U << 5;
 inline constexpr std::uint32_t kStatusDying = 1U << 9;
+inline constexpr std::uint32_t kStatusOffload = 1U << 14;  // a flowtable carries it
 
 struct ConntrackEvent {
   EventType type = EventType::kNew;

@@ -14,6 +14,19 @@ bool went_back(const std::optional<Counters>& now, const Counters& before) {
   return now && (now->packets < before.packets || now->bytes < before.bytes);
 }
 
+// A flowtable lets go of a flow that has moved nothing for 30 s (nf_flowtable_tcp_timeout,
+// nf_flowtable_udp_timeout).
+constexpr std::chrono::seconds kCarriedIdle{40};
+
+// So one that it still carries has moved something since; where its counters stand still, the flowtable has
+// no `counter`, and how much that was is not known.
+bool moved_uncounted(const ConntrackEvent& shown, const History& before, UnixMs since, UnixMs end) {
+  return (shown.status & kStatusOffload) != 0 && shown.original_counters == before.original &&
+         shown.reply_counters == before.reply && (!before.reported_known || end - since >= kCarriedIdle);
+}
+
+constexpr History kNothing{};
+
 }  // namespace
 
 template <typename Family>
@@ -47,7 +60,6 @@ void RecordMaker::set_slice(const Session<Family>& session, UnixMs end, SessionR
 
 void RecordMaker::set_traffic(const ConntrackEvent& seen, const History* before, bool dnat_view,
                               SessionRecord& record) {
-  static constexpr History kNothing{};
   if (before == nullptr) before = &kNothing;
   if (!before->reported_known) return;  // no counters: they would say again what earlier records said
   if (went_back(seen.original_counters, before->original) || went_back(seen.reply_counters, before->reply)) {
@@ -121,10 +133,12 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   SessionRecord record = describe(session);
   record.event = RecordEvent::kInterim;
   set_slice(session, end, record);
-  if (shown != nullptr) set_traffic(*shown, before, is_dnat_view(session.nat_status), record);
+  const UnixMs last = before != nullptr ? before->reported_until : session.begin;
+  const bool uncounted =
+      shown != nullptr && moved_uncounted(*shown, before != nullptr ? *before : kNothing, last, end);
+  if (shown != nullptr && !uncounted) set_traffic(*shown, before, is_dnat_view(session.nat_status), record);
   const bool idle = record.pkts_from_vpc == Count(0) && record.pkts_from_pub == Count(0) &&
                     record.bytes_from_vpc == Count(0) && record.bytes_from_pub == Count(0);
-  const UnixMs last = before != nullptr ? before->reported_until : session.begin;
   const bool due = end + 2 * window_ > last + kLongestSilence;  // 2: the dump of the next window may fail
   if (idle && !always && !due) return;
   emit(record);
@@ -134,7 +148,7 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   History& after = histories_[session.history];
   after.seq = record.seq + 1;
   after.reported_until = end;
-  if (shown != nullptr) after.reported_known = true;
+  if (shown != nullptr) after.reported_known = !uncounted;
   if (shown != nullptr && shown->original_counters) after.original = *shown->original_counters;
   if (shown != nullptr && shown->reply_counters) after.reply = *shown->reply_counters;
 }

@@ -18,6 +18,7 @@ class Host:
     """Runs a traffic agent in a namespace. Every call returns when its packets have been answered."""
 
     def __init__(self, lab, namespace, addresses):
+        self.namespace = namespace
         self.addresses = addresses
         self._agent = subprocess.Popen(
             [*lab.enter(namespace), sys.executable, "-B", AGENT], stdin=subprocess.PIPE,

@@ -143,6 +143,45 @@ TEST_CASE("counters that somebody zeroed are unknown in the next record, and cou
   CHECK(f.tracker.counters().counters_reset == 1);
 }
 
+TEST_CASE("a flow that a flowtable carries and nobody counts has unknown counters, never zero",
+          "[session][window]") {
+  TrackerFixture f(RecordMode::kWindow, 10, std::chrono::minutes(10));
+  Flow s = flow().traffic({2, 112}, {1, 60});
+  const auto carried = [&s] { return Flow(s).status(kStatusSrcNat | kStatusOffload).dumped(); };
+  f.event(s.created());
+  f.close_window(1'200'000, {carried()});
+  CHECK(f.only().bytes_from_pub == Count(60));  // tracked, before it was carried
+  SECTION("in each window, and at the end") {
+    for (const std::int64_t close : {1'800'000, 2'400'000}) {
+      f.close_window(close, {carried()});
+      const SessionRecord r = f.only();
+      CHECK(r.event == RecordEvent::kInterim);
+      CHECK_FALSE(r.bytes_from_vpc.known());
+      CHECK_FALSE(r.pkts_from_vpc.known());
+      CHECK_FALSE(r.bytes_from_pub.known());
+      CHECK_FALSE(r.pkts_from_pub.known());
+    }
+    f.event(s.traffic({4, 216}, {2, 112}).destroyed());
+    CHECK_FALSE(f.only().bytes_from_pub.known());
+  }
+  SECTION("until it is tracked again") {
+    f.close_window(1'800'000, {carried()});
+    f.take();
+    f.close_window(2'400'000, {s.traffic({4, 216}, {2, 112}).dumped()});
+    CHECK_FALSE(f.only().bytes_from_pub.known());
+    f.event(s.traffic({5, 256}, {3, 172}).destroyed());
+    CHECK(f.only().bytes_from_pub == Count(60));
+  }
+  SECTION("one that is counted has its counts") {
+    s.traffic({9, 912}, {9, 960});
+    f.close_window(1'800'000, {carried()});
+    CHECK(f.only().bytes_from_pub == Count(900));
+    // A flowtable keeps for 30 s what moves nothing: nothing is claimed of so short a time.
+    f.close_window(1'820'000, {carried()});
+    CHECK(f.take().empty());
+  }
+}
+
 constexpr std::int64_t kHour = 3'600'000;
 
 TEST_CASE("a session that stays idle has a record with zero counters at least once a day",
