@@ -99,6 +99,7 @@ class Delivery {
   [[nodiscard]] std::optional<UnixMs> proved_until() const {
     return ledger_ ? ledger_->proved_until() : std::nullopt;
   }
+  [[nodiscard]] Ordinal files_end() const { return ledger_ ? ledger_->written() : 0; }  // see WriterStatus
   void want_proof() {
     if (ledger_) ledger_->want_proof();
   }

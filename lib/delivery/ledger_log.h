@@ -59,7 +59,8 @@ class LedgerLog {
     proof_wanted_.store(true, std::memory_order_release);
     state_.notifier.notify_urgently();
   }
-  // See WriterStatus.
+  // See WriterStatus; from any thread.
+  [[nodiscard]] Ordinal written() const { return writer_->status().written; }
   [[nodiscard]] std::optional<UnixMs> proved_until() const { return writer_->status().proved_until; }
   // See LedgerWriter; from any thread.
   void begin() { writer_->begin(); }

@@ -264,8 +264,10 @@ RecordBatch* MemoryLog::first_batch() {
   return ring_->with([](Ring& ring) { return ring.acquire(); });
 }
 
-RecordBatch* MemoryLog::append(RecordBatch* batch, std::size_t from, std::size_t to) {
+RecordBatch* MemoryLog::append(RecordBatch* batch, std::size_t from, std::size_t to,
+                               const std::function<void(Ordinal end)>& on_append) {
   RecordBatch* const next = ring_->with([&](Ring& ring) {
+    if (on_append) on_append(ring.end() + (to - from));
     if (ring.append(*batch, from, to)) lag_changed_.store(true, std::memory_order_release);
     end_.store(ring.end(), std::memory_order_release);
     if (to < RecordBatch::kCapacity) return batch;
@@ -300,8 +302,9 @@ std::vector<MemoryLog::LagChange> MemoryLog::take_lag_changes() {
 
 void Producer::emit(const SessionRecord& record) {
   if (batch_ == nullptr) batch_ = log_.first_batch();
-  batch_->records[filled_++] = record;
+  // Not before: on_append() is told of events whose last record is handed on with the batch.
   if (filled_ == RecordBatch::kCapacity) flush();
+  batch_->records[filled_++] = record;
 }
 
 bool Producer::has_room() {
@@ -314,7 +317,7 @@ void Producer::prove(std::optional<Coverage> coverage) {
 
 void Producer::flush() {
   if (filled_ == published_) return;
-  batch_ = log_.append(batch_, published_, filled_);
+  batch_ = log_.append(batch_, published_, filled_, on_append_);
   published_ = filled_ %= RecordBatch::kCapacity;
 }
 

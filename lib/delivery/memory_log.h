@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +55,9 @@ class Producer final : public RecordOutput {
   // Hands on what was emitted so far. To be called at the end of every turn of the collector; once its thread
   // has ended, by any.
   void flush();
+  // `call` is told each time where what is handed on will end in the log, before anybody can read it. With
+  // the log's lock held: it is to be short. Before the first record.
+  void on_append(std::function<void(Ordinal end)> call) { on_append_ = std::move(call); }
   // What is complete with what was handed on so far; nothing: that is not known.
   void prove(std::optional<Coverage> coverage);
   // Threads: any.
@@ -63,6 +67,7 @@ class Producer final : public RecordOutput {
 
  private:
   MemoryLog& log_;
+  std::function<void(Ordinal end)> on_append_;
   Guarded<std::optional<Coverage>> proved_;
   RecordBatch* batch_ = nullptr;
   std::size_t filled_ = 0;
@@ -96,7 +101,8 @@ class MemoryLog {
 
   RecordBatch* first_batch();
   // Returns the batch to go on with: another one if this is full.
-  RecordBatch* append(RecordBatch* batch, std::size_t from, std::size_t to);
+  RecordBatch* append(RecordBatch* batch, std::size_t from, std::size_t to,
+                      const std::function<void(Ordinal end)>& on_append);
   [[nodiscard]] bool has_room();
 
   const std::size_t queue_records_;  // of each producer

@@ -20,14 +20,15 @@ constexpr std::chrono::seconds kSettled{2};
 
 }  // namespace
 
-Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerSettings& settings, const Clock& clock) {
+Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerSettings& settings, const Clock& clock,
+                                                         bool torn_is_known) {
   auto directory = LedgerDirectory::make(settings.directory);
   if (!directory) return directory.error();
   auto lock = LedgerLock::take(settings.directory);
   if (!lock) return lock.error();
   std::unique_ptr<LedgerWriter> writer(
       new LedgerWriter(settings, clock, std::move(*directory), std::move(*lock)));
-  if (auto started = writer->start(); !started) return started.error();
+  if (auto started = writer->start(torn_is_known); !started) return started.error();
   return writer;
 }
 
@@ -35,7 +36,7 @@ LedgerWriter::LedgerWriter(const LedgerSettings& settings, const Clock& clock, L
                            LedgerLock lock)
     : settings_(settings), clock_(clock), directory_(std::move(directory)), lock_(std::move(lock)) {}
 
-Result<void> LedgerWriter::start() {
+Result<void> LedgerWriter::start(bool torn_is_known) {
   const bool crashed = !lock_.was_closed();
   auto tail = find_tail(directory_, crashed);
   if (!tail) return tail.error();
@@ -64,7 +65,7 @@ Result<void> LedgerWriter::start() {
     return ready;  // what else fails (no room) may pass: it is tried again when there is something to write
   }
   if (auto marked = lock_.mark_held(); !marked) return marked.error();
-  pending_.add(tail->rescued.records);
+  if (!torn_is_known) pending_.add(tail->rescued.records);
   if (!pending_.empty()) write_group(settings_.sync != SyncMode::kNever);
   started_ = true;
   publish();
@@ -144,9 +145,8 @@ std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {
   if (pending_.empty()) pending_since_ = clock_.steady();
   std::size_t taken = 0;
   while (taken < records.size()) {
-    const std::size_t limit = group_.records + kMaxFrameRecords;
-    if (pending_.size() < limit) {
-      const auto more = records.subspan(taken, std::min(records.size() - taken, limit - pending_.size()));
+    const auto more = records.subspan(taken, std::min(records.size() - taken, kMaxFrameRecords));
+    if (pending_.size() + more.size() <= group_.records + kMaxFrameRecords) {
       pending_.add(more);
       taken += more.size();
     } else if (!write_group(settings_.sync == SyncMode::kAlways)) {
@@ -225,7 +225,7 @@ bool LedgerWriter::write_group(bool flush) {
 }
 
 void LedgerWriter::encode_group() {
-  const auto records = pending_.records().first(std::min(pending_.size(), kMaxFrameRecords));
+  const auto records = pending_.records().first(pending_.whole());
   group_.bytes.clear();
   group_.records = records.size();
   encoder_.encode(records, written_, settings_.window, group_.bytes);

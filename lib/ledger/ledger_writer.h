@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,10 +41,12 @@ struct WriterStatus {
 
 class LedgerWriter {
  public:
-  // Makes the directory when it is absent (0750), takes its lock, cuts a torn tail of the last segment.
+  // Makes the directory when it is absent (0750), takes its lock, cuts a torn tail of the last segment. What
+  // can be read of that is written once more; or not, if the caller has it all (`torn_is_known`).
   // Errors: kUnavailable if another writer has the lock, naming its pid; kPermission, kIo with the path.
   [[nodiscard]] static Result<std::unique_ptr<LedgerWriter>> open(const LedgerSettings& settings,
-                                                                  const Clock& clock);
+                                                                  const Clock& clock,
+                                                                  bool torn_is_known = false);
   LedgerWriter(const LedgerWriter&) = delete;
   LedgerWriter& operator=(const LedgerWriter&) = delete;
   ~LedgerWriter();  // closes
@@ -58,7 +61,8 @@ class LedgerWriter {
   void close();
 
   // Takes records, from the front, and returns how many: all, unless the disk has been full for so long that
-  // the writer's memory is. Copies what records point to. Writes frames as they fill up or fall due.
+  // the writer's memory is. Copies what records point to. Writes frames as they fill up or fall due. What one
+  // call takes, up to kMaxFrameRecords, is in the ledger as a whole or not at all, also after a kill.
   std::size_t append(std::span<const SessionRecord> records);
 
   // Writes what is due: to be called again by the time that it returns (steady), also when nothing is
@@ -88,6 +92,8 @@ class LedgerWriter {
     std::vector<CoverageClaim> coverage;  // what it and those before it proved, in that order
   };
   [[nodiscard]] std::optional<PreviousRun> previous_run() const { return previous_run_; }
+  // Before the first append(): the ordinal of the record that comes next.
+  [[nodiscard]] Ordinal next() const { return written_ + pending_.size(); }
 
   [[nodiscard]] WriterStatus status() const {
     return status_.with([](const WriterStatus& status) { return status; });
@@ -104,14 +110,25 @@ class LedgerWriter {
    public:
     void add(std::span<const SessionRecord> records) {
       records_.insert(records_.end(), records.begin(), records.end());
+      calls_.push_back(records.size());
+    }
+    // How many of the oldest are whole calls of add(), and no more than a frame's.
+    [[nodiscard]] std::size_t whole() const {
+      std::size_t sum = 0;
+      for (const std::size_t call : calls_) {
+        if (sum + call > kMaxFrameRecords) break;
+        sum += call;
+      }
+      return sum;
     }
     [[nodiscard]] std::span<const SessionRecord> records() const {
       return std::span(records_).subspan(dropped_);
     }
     [[nodiscard]] std::size_t size() const { return records_.size() - dropped_; }
     [[nodiscard]] bool empty() const { return size() == 0; }
-    // Forgets the oldest.
+    // Forgets the oldest, as many as whole() said.
     void drop(std::size_t count) {
+      for (std::size_t left = count; left > 0; calls_.pop_front()) left -= calls_.front();
       dropped_ += count;
       if (dropped_ < records_.size() && dropped_ < kMaxFrameRecords) return;
       records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(dropped_));
@@ -120,6 +137,7 @@ class LedgerWriter {
 
    private:
     std::vector<SessionRecord> records_;
+    std::deque<std::size_t> calls_;  // how many each brought
     std::size_t dropped_ = 0;
   };
 
@@ -140,7 +158,7 @@ class LedgerWriter {
 
   LedgerWriter(const LedgerSettings& settings, const Clock& clock, LedgerDirectory directory,
                LedgerLock lock);
-  Result<void> start();
+  Result<void> start(bool torn_is_known);
   void mark_open();
   [[nodiscard]] bool due(std::chrono::nanoseconds now) const;
   void write_due();

@@ -252,6 +252,33 @@ TEST_CASE("records of a group that a crash cut are kept, and written anew", "[le
   CHECK(reading.skipped.empty());
 }
 
+TEST_CASE("what a crash cut is not written anew for who has it all", "[ledger][writer][handover]") {
+  LedgerFixture ledger;
+  ledger.frame(0, 3);
+  ledger.group(3, 9, {5, 7});
+  const std::string whole = read_file(ledger.path(0));
+  ledger.settings.directory = ledger.crashed_copy();
+  write_file(ledger.path(0), whole.substr(0, whole.size() - 1));
+  {
+    auto writer = LedgerWriter::open(ledger.settings, ledger.clock, /*torn_is_known=*/true);
+    REQUIRE(writer);
+    CHECK((*writer)->next() == 3);
+    REQUIRE(append_one(**writer, 77));
+  }
+  CHECK(read_ledger(ledger.directory()).numbers == std::vector<std::uint32_t>{0, 1, 2, 77});
+}
+
+TEST_CASE("what one call appends is in one group of frames, so that a kill leaves all of it or nothing",
+          "[ledger][writer][handover]") {
+  LedgerFixture ledger;
+  const std::vector<SessionRecord> records(kMaxFrameRecords / 2 + 1, numbered_record(1));
+  for (int calls = 1; calls <= 6; ++calls) {
+    REQUIRE(ledger.writer->append(records) == records.size());
+    CHECK(ledger.writer->status().written % records.size() == 0);
+  }
+  CHECK(ledger.writer->status().written > 0);
+}
+
 TEST_CASE("a segment is closed when it is old", "[ledger][writer]") {
   LedgerFixture ledger;
   ledger.frame(0, 5);
