@@ -11,8 +11,10 @@
 
 namespace natsession {
 
-Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOptions& options) {
-  auto events = NetlinkSocket::open();
+Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOptions& options,
+                                                               Inherited inherited) {
+  const bool inherits = static_cast<bool>(inherited.events) && inherited.region != nullptr;
+  auto events = inherits ? NetlinkSocket::adopt(std::move(inherited.events)) : NetlinkSocket::open();
   if (!events) return events.error();
   if (auto sized = events->set_receive_buffer(options.receive_buffer); !sized) return sized.error();
   if (!options.force_userspace_filter) {
@@ -22,18 +24,24 @@ Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOp
   if (options.reliable) {
     // Without ENOBUFS the socket goes on queueing after an overrun; drops are counted all the same.
     if (auto set = events->set_no_enobufs(); !set) return set.error();
-    if (auto set = events->set_broadcast_error(true); !set) return set.error();
+    // The guard may have turned it off on an inherited one: the collector learns of it by the pulse.
+    if (auto set = inherits ? Result<void>() : events->set_broadcast_error(true); !set) return set.error();
   }
   auto table = TableGauge::open();
   if (!table) return table.error();
   auto dump = NetlinkSocket::open();
   if (!dump) return dump.error();
-  return make(options, *std::move(events), *std::move(dump), *std::move(table));
+  auto region = inherits ? Result(std::move(inherited.region))
+                         : EventRegion::make(options.journal ? EventRegion::kJournalBytes : 0);
+  if (!region) return region.error();
+  auto source = make(options, *std::move(events), *std::move(dump), *std::move(table), *std::move(region));
+  if (source) (*source)->inherited_ = inherits;
+  return source;
 }
 
 std::array<int, ConntrackSource::kDescriptors> ConntrackSource::descriptors() const {
   const auto files = table_.descriptors();
-  return {events_.fd(), dump_.fd(), files[0], files[1], files[2]};
+  return {events_.fd(), dump_.fd(), region_->fd(), files[0], files[1], files[2]};
 }
 
 Result<std::unique_ptr<ConntrackSource>> ConntrackSource::adopt(
@@ -42,31 +50,87 @@ Result<std::unique_ptr<ConntrackSource>> ConntrackSource::adopt(
   if (!events) return events.error();
   auto dump = NetlinkSocket::adopt(std::move(descriptors[1]));
   if (!dump) return dump.error();
+  auto region = EventRegion::adopt(std::move(descriptors[2]));
+  if (!region) return region.error();
   return make(options, *std::move(events), *std::move(dump),
-              TableGauge({std::move(descriptors[2]), std::move(descriptors[3]), std::move(descriptors[4])}));
+              TableGauge({std::move(descriptors[3]), std::move(descriptors[4]), std::move(descriptors[5])}),
+              *std::move(region));
 }
 
 Result<std::unique_ptr<ConntrackSource>> ConntrackSource::make(const ConntrackOptions& options,
                                                                NetlinkSocket events, NetlinkSocket dump,
-                                                               TableGauge table) {
+                                                               TableGauge table,
+                                                               std::shared_ptr<EventRegion> region) {
   const auto granted = events.receive_buffer();
   if (!granted) return granted.error();
-  auto region = MemoryRegion::anonymous(ReceiveRing::kRegionBytes);
-  if (!region) return region.error();
-  return std::unique_ptr<ConntrackSource>(new ConntrackSource(
-      options, std::move(events), std::move(dump), *std::move(region), std::move(table), *granted));
+  return std::unique_ptr<ConntrackSource>(new ConntrackSource(options, std::move(events), std::move(dump),
+                                                              std::move(region), std::move(table), *granted));
 }
 
 ConntrackSource::ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
-                                 MemoryRegion region, TableGauge table, ByteCount granted)
+                                 std::shared_ptr<EventRegion> region, TableGauge table, ByteCount granted)
     : options_(options),
       reader_(nat_status_mask(options.nat)),
       events_(std::move(events)),
       dump_(std::move(dump), nat_status_mask(options.nat),
             options.force_userspace_filter ? std::vector<StatusFilter>() : TableDump::passes_of(options.nat)),
-      ring_(std::move(region)),
+      region_(std::move(region)),
+      ring_(region_->slots(), region_->rounds()),
       table_(std::move(table)),
       granted_(granted) {}
+
+std::optional<Settled> ConntrackSource::take_up(RegionOwner owner, std::uint64_t written) {
+  owner.events = (options_.groups.new_ ? 1U : 0) | (options_.groups.update ? 2U : 0) |
+                 (options_.groups.destroy ? 4U : 0) | static_cast<std::uint32_t>(options_.nat) << 8U |
+                 (options_.force_userspace_filter ? 1U << 16U : 0);
+  std::optional<Settled> settled = inherited_ ? region_->settled() : std::nullopt;
+  const std::uint64_t round = region_->rounds().load(std::memory_order_acquire);
+  if (region_->owner() != owner || (settled && !region_->journal().take_up(written, round))) settled.reset();
+  region_->set_owner(owner);
+  // What is taken up stays so until more is settled: also where this start is refused, or killed at once.
+  if (!settled) {
+    region_->set_settled(std::nullopt);
+    region_->journal().clear();
+    for (std::size_t slot = 0; slot < ReceiveRing::kSlots; ++slot) ring_.mark_handled(slot);
+  }
+  left_behind_ = settled.has_value();
+  return settled;
+}
+
+bool ConntrackSource::has_room() const {
+  return region_->journal().has_room(ReceiveRing::kSlots, ReceiveRing::kPayloadBytes);
+}
+
+// What a predecessor had handled, a part at a time, then what it had only received. How many messages.
+std::size_t ConntrackSource::gather_left_behind(std::size_t& unreadable) {
+  std::size_t count = 0;
+  EventReader::Messages ignored;  // they are in the journal
+  for (; count < ReceiveRing::kSlots; ++count) {
+    const std::span<const std::byte> message = region_->journal().next();
+    if (message.empty()) break;
+    reader_.read({message, 0, false}, gathered_, counters_, ignored);
+  }
+  if (count > 0) return count;
+  for (std::size_t slot = 0; slot < ReceiveRing::kSlots; ++slot) {
+    const auto datagram = ring_.left_behind(slot);
+    if (!datagram) continue;
+    ++count;
+    if (!region_->journal().has(static_cast<std::uint32_t>(slot))) {
+      ends_.clear();
+      if (!reader_.read(*datagram, gathered_, counters_, ends_)) ++unreadable;
+      keep_ends(slot);
+    }
+    ring_.mark_handled(slot);
+  }
+  left_behind_ = false;
+  return count;
+}
+
+void ConntrackSource::keep_ends(std::size_t slot) {
+  const std::uint64_t round = region_->rounds().load(std::memory_order_relaxed);
+  for (const std::span<const std::byte> message : ends_)
+    region_->journal().add(message, round, static_cast<std::uint32_t>(slot));
+}
 
 std::vector<unsigned> ConntrackSource::groups() const {
   std::vector<unsigned> groups;
@@ -96,6 +160,12 @@ Result<void> ConntrackSource::unsubscribe() {
 
 Result<EventSource::Received> ConntrackSource::receive(Handler& handler) {
   Received received;
+  if (left_behind_) {
+    gathered_.events.clear();
+    received.messages = gather_left_behind(received.unreadable);
+    handler.on_events(gathered_.events);
+    return received;
+  }
   ReceiveRing::Round round = ring_.receive(events_.fd());
   if (round.error_number == ENOBUFS) {
     // Said once for each overrun, with what was queued before it still there: go on.
@@ -117,15 +187,18 @@ Result<EventSource::Received> ConntrackSource::receive(Handler& handler) {
   received.drained = round.count < ReceiveRing::kSlots;
   gathered_.events.clear();
   for (std::size_t slot = 0; slot < round.count; ++slot) {
-    if (!reader_.read(ring_.datagram(slot), gathered_, counters_)) ++received.unreadable;
+    ends_.clear();
+    if (!reader_.read(ring_.datagram(slot), gathered_, counters_, ends_)) ++received.unreadable;
+    if (options_.journal) keep_ends(slot);
+    // What is not in the journal is gathered, and told again by what follows should this process end here.
+    ring_.mark_handled(slot);
   }
   handler.on_events(gathered_.events);
-  for (std::size_t slot = 0; slot < round.count; ++slot) ring_.mark_handled(slot);
   return received;
 }
 
 bool EventReader::read(const ReceiveRing::Datagram& datagram, EventSource::Handler& handler,
-                       EventCounters& counters) const {
+                       EventCounters& counters, Messages& ends) const {
   if (datagram.sender_port != 0) {
     ++counters.foreign;
     return true;
@@ -143,12 +216,15 @@ bool EventReader::read(const ReceiveRing::Datagram& datagram, EventSource::Handl
     if (result == DecodeResult::kEvent) {
       if ((event.status & status_mask_) != 0) {
         handler.on_event(event);
+        if (event.type == EventType::kDestroy) ends.push_back(rest);
       } else {
         ++counters.not_selected;
       }
     }
     nlmsghdr header{};
     std::memcpy(&header, rest.data(), sizeof(header));
+    if (!ends.empty() && ends.back().data() == rest.data())
+      ends.back() = rest.first(std::min<std::size_t>(header.nlmsg_len, rest.size()));
     rest = rest.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), rest.size()));
   }
   return true;

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "conntrack/decoder.h"
+#include "conntrack/event_region.h"
 #include "conntrack/netlink_socket.h"
 #include "conntrack/receive_ring.h"
 #include "conntrack/sysctls.h"
@@ -40,9 +41,11 @@ class EventReader {
   // Events are handed on if their status has a bit of `status_mask`.
   explicit EventReader(std::uint32_t status_mask) : status_mask_(status_mask) {}
 
-  // Returns false if the datagram was truncated or malformed: an event is lost, as in an overrun.
-  bool read(const ReceiveRing::Datagram& datagram, EventSource::Handler& handler,
-            EventCounters& counters) const;
+  // Returns false if the datagram was truncated or malformed: an event is lost, as in an overrun. The
+  // messages of DESTROY events that were handed on are added to `ends`.
+  using Messages = std::vector<std::span<const std::byte>>;
+  bool read(const ReceiveRing::Datagram& datagram, EventSource::Handler& handler, EventCounters& counters,
+            Messages& ends) const;
 
  private:
   std::uint32_t status_mask_;
@@ -54,19 +57,32 @@ struct ConntrackOptions {
   ByteCount receive_buffer{std::uint64_t{64} << 20U};
   bool reliable = false;                // what does not fit comes again: see EventSource::set_reliable()
   bool force_userspace_filter = false;  // neither events nor dumps are filtered in the kernel
+  bool journal = false;  // what was handled is kept for a successor until it is in the log's files
 };
 
 class ConntrackSource final : public EventSource {
  public:
-  // Opens both sockets, sizes the event buffer and attaches the filter. Nothing is queued before subscribe().
+  // What a process that has ended left of one: its event socket, on which events go on queueing.
+  struct Inherited {
+    UniqueFd events;
+    std::shared_ptr<EventRegion> region;
+  };
+  // Opens both sockets, sizes the event buffer and attaches the filter. Nothing is queued before subscribe(),
+  // but on a socket that is inherited.
   // Errors: kUnavailable or kPermission, naming the step.
-  [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> open(const ConntrackOptions& options);
+  [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> open(const ConntrackOptions& options,
+                                                                     Inherited inherited = {});
   // One that open() made with the same options in another process, of its descriptors there.
   // Errors: they are none of such a one.
-  static constexpr std::size_t kDescriptors = 2 + std::tuple_size_v<TableGauge::Descriptors>;
+  static constexpr std::size_t kDescriptors = 3 + std::tuple_size_v<TableGauge::Descriptors>;
   [[nodiscard]] std::array<int, kDescriptors> descriptors() const;
   [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> adopt(
       const ConntrackOptions& options, std::span<UniqueFd, kDescriptors> descriptors);
+
+  // Before the first receive(): what it is of from now on (`events` is set here), and, if it inherits, where
+  // its predecessor's log ends that goes up to the ordinal `written`. None: it begins anew. Otherwise
+  // receive() begins with what that one had received, and whose records are not in the log.
+  std::optional<Settled> take_up(RegionOwner owner, std::uint64_t written);
 
   // Joins the groups that `options` names. Needs CAP_NET_ADMIN, as every dump does.
   Result<void> subscribe();
@@ -88,6 +104,8 @@ class ConntrackSource final : public EventSource {
   [[nodiscard]] int event_fd() const { return events_.fd(); }
   [[nodiscard]] int dump_fd() const { return dump_.fd(); }
   [[nodiscard]] const TableGauge& table() const { return table_; }
+  [[nodiscard]] const std::shared_ptr<EventRegion>& region() const { return region_; }
+  [[nodiscard]] bool has_room() const override;
   // In the unit that it was asked in: see NetlinkSocket.
   [[nodiscard]] ByteCount granted_receive_buffer() const { return granted_; }
   [[nodiscard]] bool dump_filters_in_kernel() const { return dump_.filters_in_kernel(); }
@@ -106,19 +124,26 @@ class ConntrackSource final : public EventSource {
 
   [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> make(const ConntrackOptions& options,
                                                                      NetlinkSocket events, NetlinkSocket dump,
-                                                                     TableGauge table);
+                                                                     TableGauge table,
+                                                                     std::shared_ptr<EventRegion> region);
   ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
-                  MemoryRegion region, TableGauge table, ByteCount granted);
+                  std::shared_ptr<EventRegion> region, TableGauge table, ByteCount granted);
+  std::size_t gather_left_behind(std::size_t& unreadable);
+  void keep_ends(std::size_t slot);
 
   ConntrackOptions options_;
   EventReader reader_;
   NetlinkSocket events_;
   TableDump dump_;
+  std::shared_ptr<EventRegion> region_;
   ReceiveRing ring_;
   TableGauge table_;
   ByteCount granted_;
   EventCounters counters_;
   Gathered gathered_;
+  EventReader::Messages ends_;  // of one datagram
+  bool inherited_ = false;
+  bool left_behind_ = false;  // what a predecessor left is not read yet
 };
 
 }  // namespace natsession

@@ -1,8 +1,8 @@
 #include "conntrack/receive_ring.h"
 
 #include <linux/netlink.h>
-#include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -11,7 +11,8 @@ namespace natsession {
 static_assert(sizeof(sockaddr_nl) <= ReceiveRing::kSenderBytes);
 static_assert(offsetof(nlmsghdr, nlmsg_len) == 0);
 
-ReceiveRing::ReceiveRing(MemoryRegion region) : region_(std::move(region)), parts_(kSlots), headers_(kSlots) {
+ReceiveRing::ReceiveRing(std::span<std::byte> region, std::atomic<std::uint64_t>& rounds)
+    : region_(region), rounds_(rounds), parts_(kSlots), headers_(kSlots) {
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
     parts_[slot] = {slot_start(slot) + kSenderBytes, kPayloadBytes};
     msghdr& header = headers_[slot].msg_hdr;
@@ -29,6 +30,7 @@ ReceiveRing::Round ReceiveRing::receive(int fd) {
     headers_[slot].msg_hdr.msg_namelen = sizeof(sockaddr_nl);  // the kernel has overwritten it
   }
   filled_ = 0;
+  rounds_.store(rounds_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   int count = 0;
   do {
     count = ::recvmmsg(fd, headers_.data(), kSlots, MSG_DONTWAIT, nullptr);
@@ -51,14 +53,15 @@ void ReceiveRing::mark_handled(std::size_t slot) {
   std::memset(slot_start(slot) + kSenderBytes, 0, sizeof(nlmsghdr::nlmsg_len));
 }
 
-Result<MemoryRegion> MemoryRegion::anonymous(std::size_t bytes) {
-  void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (start == MAP_FAILED) return system_error("map memory for the receive buffers", errno);
-  return MemoryRegion(std::span(static_cast<std::byte*>(start), bytes));
-}
-
-MemoryRegion::~MemoryRegion() {
-  if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
+std::optional<ReceiveRing::Datagram> ReceiveRing::left_behind(std::size_t slot) const {
+  std::uint32_t length = 0;
+  std::memcpy(&length, slot_start(slot) + kSenderBytes, sizeof length);
+  if (length == 0) return std::nullopt;
+  sockaddr_nl sender{};
+  std::memcpy(&sender, slot_start(slot), sizeof sender);
+  return Datagram{{slot_start(slot) + kSenderBytes, std::min<std::size_t>(length, kPayloadBytes)},
+                  sender.nl_pid,
+                  length > kPayloadBytes};
 }
 
 }  // namespace natsession

@@ -2,7 +2,8 @@
 // region.
 // Threads: one, the collector's.
 //
-// The region is laid out so that a successor that inherits it can see what was received and not yet handled:
+// The region is laid out so that a successor that inherits it can see what was received and not yet handled
+// (event_region.h):
 //   region  = slot * kSlots
 //   slot    = sender (sockaddr_nl, zero-padded to 64 bytes) payload (kPayloadBytes)
 //   payload = the datagram; its first word is nlmsg_len, which is 0 unless the slot holds a datagram still to
@@ -19,40 +20,14 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
-#include "base/result.h"
-
 namespace natsession {
-
-// MemoryRegion: a writable, zeroed range of pages that other code lays its buffers into.
-// The ring of receive buffers takes its memory from here and nowhere else, so that it can be moved to a
-// memfd, which outlives the process, by giving this class a second way to map.
-// Threads: a plain owner; what lies in it is the business of who asked for it.
-class MemoryRegion {
- public:
-  // Private memory of at least `bytes`, aligned to a page, all zero.
-  [[nodiscard]] static Result<MemoryRegion> anonymous(std::size_t bytes);
-
-  MemoryRegion(MemoryRegion&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-  MemoryRegion& operator=(MemoryRegion&& other) noexcept {
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  MemoryRegion(const MemoryRegion&) = delete;
-  MemoryRegion& operator=(const MemoryRegion&) = delete;
-  ~MemoryRegion();
-
-  [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
-
- private:
-  explicit MemoryRegion(std::span<std::byte> bytes) : bytes_(bytes) {}
-  std::span<std::byte> bytes_;
-};
 
 class ReceiveRing {
  public:
@@ -62,8 +37,8 @@ class ReceiveRing {
   static constexpr std::size_t kSlotBytes = kSenderBytes + kPayloadBytes;
   static constexpr std::size_t kRegionBytes = kSlotBytes * kSlots;
 
-  // `region` has at least kRegionBytes, and its lengths are zero (as fresh memory is).
-  explicit ReceiveRing(MemoryRegion region);
+  // `region` has kRegionBytes, and outlives the ring. `rounds` counts the calls of receive().
+  ReceiveRing(std::span<std::byte> region, std::atomic<std::uint64_t>& rounds);
 
   struct Round {
     std::size_t count = 0;  // slots [0, count) hold datagrams
@@ -79,13 +54,15 @@ class ReceiveRing {
   };
   [[nodiscard]] Datagram datagram(std::size_t slot) const;
   void mark_handled(std::size_t slot);
+  // What the slot of an inherited region holds, before the first receive(): none where it is handled. What is
+  // longer than a slot is truncated, as its nlmsg_len says.
+  [[nodiscard]] std::optional<Datagram> left_behind(std::size_t slot) const;
 
  private:
-  [[nodiscard]] std::byte* slot_start(std::size_t slot) const {
-    return region_.bytes().data() + slot * kSlotBytes;
-  }
+  [[nodiscard]] std::byte* slot_start(std::size_t slot) const { return region_.data() + slot * kSlotBytes; }
 
-  MemoryRegion region_;
+  const std::span<std::byte> region_;
+  std::atomic<std::uint64_t>& rounds_;
   std::vector<iovec> parts_;
   std::vector<mmsghdr> headers_;
   std::size_t filled_ = 0;  // by the last round

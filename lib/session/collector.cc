@@ -57,6 +57,21 @@ void Collector::leave_source() {
   source_ = nullptr;
 }
 
+void Collector::continue_from(const Continuation& before) {
+  dropped_seen_ = dropped_at_pass_ = dropped_before_ = before.dropped;
+  complete_until_ = sent_until_ = before.complete_until;
+  covered_from_ = before.covered_from;
+  start_untold_ = false;
+  // A window that ended meanwhile is closed by the first dump.
+  schedule_ = WindowSchedule(window_, before.complete_until.wall);
+}
+
+std::optional<Continuation> Collector::continuation() const {
+  if (!covered_from_ || silent_ || losses_open_ || gap_.open_since()) return std::nullopt;
+  const Moment& until = sent_until_.steady < complete_until_.steady ? sent_until_ : complete_until_;
+  return Continuation{until, *covered_from_, dropped_seen_};
+}
+
 void Collector::resume(EventSource& source) {
   source_ = &source;
   const UnixMs now = to_ms(clock_.now());
@@ -84,7 +99,7 @@ void Collector::want_pass(const DumpPurpose& purpose) {
 Result<Collector::Pace> Collector::turn() {
   const std::chrono::nanoseconds steady = clock_.steady();
   const UnixNs now = clock_.now();
-  if (!output_.has_room()) {
+  if (!output_.has_room() || !source_->has_room()) {
     watch_losses(0);
     watch_table(steady);
     ++counters_.held_back_turns;

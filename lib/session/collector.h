@@ -22,6 +22,13 @@ struct CollectorSettings {
   bool nothing_before = false;  // no log tells of the time before: a gap is to say so
 };
 
+// Where a collector goes on for one that has ended, of the same events.
+struct Continuation {
+  Moment complete_until;      // until then all is in the log
+  UnixMs covered_from;        // since when every session is known
+  std::uint64_t dropped = 0;  // EventSource::dropped() of which the log knows
+};
+
 class Collector {
  public:
   // What the caller does before the next turn.
@@ -41,6 +48,13 @@ class Collector {
 
   // Errors: the source is broken for good.
   [[nodiscard]] Result<Pace> turn();
+
+  // Before the first turn: the log goes on where another collector's ended, which had heard all that the
+  // source does not give any more. Nothing was missed meanwhile: events were queued.
+  void continue_from(const Continuation& before);
+  // What one would continue from when the log has all that was emitted so far; none while something is
+  // missing in it that is not told yet.
+  [[nodiscard]] std::optional<Continuation> continuation() const;
 
   // After kDone: begins again, as a new collector with the same tracker and counters would, with the same
   // source or another. What it told and dropped before is not looked at; sessions that are over vanish with

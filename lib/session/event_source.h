@@ -47,6 +47,9 @@ class EventSource {
   // Errors: kIo when the socket is broken for good. An overrun is no error.
   virtual Result<Received> receive(Handler& handler) = 0;
 
+  // Whether there is room for what one receive() takes. Until there is, it is left with the kernel.
+  [[nodiscard]] virtual bool has_room() const { return true; }
+
   // Asks for the table: every entry whose status passes the NAT filter. One dump at a time.
   virtual Result<void> start_dump() = 0;
   // Hands the next part of the dump to `handler`, as events of type kUpdate. A part is small (some hundred

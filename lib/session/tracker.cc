@@ -115,8 +115,8 @@ void Tracker::handle(const ConntrackEvent& event, std::uint64_t hash) {
       handle_update(event, key, hash);
       break;
     case EventType::kDestroy:
-      ++counters_.events.destroyed;
       handle_destroy(event, key, hash);
+      ++counters_.events.destroyed;  // what it emits is emitted by then
       break;
   }
 }

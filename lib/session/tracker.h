@@ -80,6 +80,8 @@ class Tracker final : public EventSource::Handler {
   [[nodiscard]] std::size_t live() const { return v4_.size() + v6_.size(); }
   [[nodiscard]] std::size_t table_bytes() const { return v4_.bytes() + v6_.bytes() + maker_.bytes(); }
   [[nodiscard]] TrackerCounters counters() const;
+  // DESTROY events that were handled, and whose records are emitted.
+  [[nodiscard]] std::uint64_t destroys() const { return counters_.events.destroyed; }
 
   // Counts the SNAT ports of the next `count` cells behind `cursor`. True when all were looked at. Sessions
   // may come and go between calls.

@@ -23,8 +23,9 @@ struct Fixture {
   EventReader reader{kStatusSrcNat};
   EventList list;
   EventCounters counters;
+  EventReader::Messages ends;  // of DESTROY
   bool read(const NlMessageBuilder::Bytes& bytes, std::uint32_t port = 0, bool truncated = false) {
-    return reader.read({bytes, port, truncated}, list, counters);
+    return reader.read({bytes, port, truncated}, list, counters, ends);
   }
 };
 

@@ -22,8 +22,9 @@ namespace {
 struct RingFixture {
   UniqueFd in;
   UniqueFd out;
-  std::span<std::byte> region;
-  ReceiveRing ring = make_ring();
+  std::vector<std::byte> region = std::vector<std::byte>(ReceiveRing::kRegionBytes);
+  std::atomic<std::uint64_t> rounds{0};
+  ReceiveRing ring{region, rounds};
 
   RingFixture() {
     std::array<int, 2> fds{};
@@ -31,12 +32,6 @@ struct RingFixture {
     in.reset(fds[0]);
     out.reset(fds[1]);
     REQUIRE(::fcntl(in.get(), F_SETFL, O_NONBLOCK) == 0);
-  }
-  ReceiveRing make_ring() {
-    auto memory = MemoryRegion::anonymous(ReceiveRing::kRegionBytes);
-    REQUIRE(memory);
-    region = memory->bytes();
-    return ReceiveRing(*std::move(memory));
   }
   bool send(std::byte fill, std::size_t size) {
     const std::vector<std::byte> message(size, fill);

@@ -672,6 +672,54 @@ TEST_CASE("a stop covers what was open, if its dump was whole", "[session][cover
   }
 }
 
+TEST_CASE("a collector that goes on for another one covers the time between, and claims no gap",
+          "[session][coverage][handover]") {
+  CollectorFixture before;
+  before.run();
+  const auto left = before.collector.continuation();
+  REQUIRE(left);
+  CollectorFixture f;
+  f.clock.advance(std::chrono::seconds(25));  // two windows have ended
+  f.source.table = {flow().id(1).stamped(at_ms(1'000'500)).traffic({3, 300}, {2, 200}).dumped()};
+  f.collector.continue_from(*left);
+  f.run();
+  CHECK(covered(f) == std::pair<std::int64_t, std::int64_t>(1'000'000, 1'025'000));
+  const auto records = f.take();
+  REQUIRE(records.size() == 1);  // no gap; and the window that ended meanwhile is closed by the first dump
+  CHECK(records[0].event == RecordEvent::kInterim);
+}
+
+TEST_CASE("what was dropped while no collector looked is a gap, from when the log was last complete",
+          "[session][coverage][handover]") {
+  CollectorFixture f(ReliableMode::kOff);
+  const Moment complete{to_ms(f.clock.now()), f.clock.steady()};
+  f.clock.advance(std::chrono::seconds(3));
+  f.source.drop(7);
+  f.collector.continue_from({.complete_until = complete, .covered_from = complete.wall, .dropped = 2});
+  f.live(std::chrono::seconds(3));
+  const auto records = f.take();
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].start_time == complete.wall);
+  CHECK(records[0].events_lost == Count(5));
+}
+
+TEST_CASE("while something is missing that is not told there is nothing to go on from",
+          "[session][handover]") {
+  CollectorFixture f(ReliableMode::kOff);
+  CHECK_FALSE(f.collector.continuation());  // nothing is covered yet
+  f.run();
+  REQUIRE(f.collector.continuation());
+  SECTION("a gap that is not over") {
+    f.source.drop(1);
+    f.run();
+  }
+  SECTION("the kernel sends no events") {
+    f.source.sends = false;
+    f.live(std::chrono::seconds(2));
+  }
+  CHECK_FALSE(f.collector.continuation());
+}
+
 TEST_CASE("where ends are not told only a dump proves that a session goes on", "[session][coverage]") {
   CollectorFixture f;
   Collector collector(f.source, f.tracker, f.output, f.clock,
