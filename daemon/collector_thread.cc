@@ -51,6 +51,42 @@ void CollectorThread::restore(OpenSessions open, const MissedTime& missed) {
   tell_missed(missed);
 }
 
+void CollectorThread::restore(OpenSessions open, const Continuation& before, std::chrono::milliseconds away) {
+  report_.with([&](CollectorReport& report) { report.away_ms = static_cast<std::uint64_t>(away.count()); });
+  tracker_.restore(std::move(open));
+  collector_.continue_from(before);
+}
+
+void CollectorThread::keep_for_successor(Succession succession) {
+  succession_ = std::move(succession);
+  region_ = source_->region();
+  appended_ = succession_->first;
+  output_.on_append([this](Ordinal end) {
+    appended_ = succession_->first + end;
+    region_->journal().recorded(tracker_.destroys() - destroys_before_, appended_);
+  });
+}
+
+void CollectorThread::settle() {
+  if (succession_) note_settled();
+}
+
+// What a successor may rely on: what was known when the files ended where they do.
+void CollectorThread::note_settled() {
+  const Ordinal written = succession_->written();
+  region_->journal().release(written);
+  if (const auto now = collector_.continuation()) {
+    settling_.emplace_back(appended_, Settled{*now, succession_->conditions});
+  } else {
+    settling_.clear();
+    region_->set_settled(std::nullopt);
+  }
+  std::optional<Settled> settled;
+  for (; !settling_.empty() && settling_.front().first <= written; settling_.pop_front())
+    settled = settling_.front().second;
+  if (settled) region_->set_settled(settled);
+}
+
 void CollectorThread::tell_missed(const MissedTime& missed) {
   tracker_.set_now(clock_.now());
   if (missed.by_old_clock) {
@@ -81,7 +117,8 @@ void CollectorThread::run() {
   }
   // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket,
   // in a table that fills, for as long as the sinks take to finish.
-  if (source_) (void)source_->set_reliable(false);  // also where somebody else holds the socket, too
+  // A successor goes on with them, and until then the guard watches the table.
+  if (source_ && !succession_) (void)source_->set_reliable(false);  // also where somebody else holds it, too
   source_.reset();
   change_state(end);
 }
@@ -106,6 +143,10 @@ CollectorThread::State CollectorThread::live() {
 Result<void> CollectorThread::pause() {
   paused_at_ = to_ms(clock_.now());
   paused_booted_ = booted(clock_);
+  if (succession_) {
+    settling_.clear();
+    region_->set_settled(std::nullopt);
+  }
   if (auto set = source_->set_reliable(false); !set) return set;
   auto left = source_->unsubscribe();
   output_.flush();
@@ -161,6 +202,14 @@ void CollectorThread::take_next_source() {
   if (next.source == nullptr) return;
   source_ = std::move(next.source);
   identity_ = next.identity;
+  if (succession_) {
+    RegionOwner owner = succession_->owner;
+    owner.netns_device = identity_.device;
+    owner.netns_inode = identity_.inode;
+    (void)source_->take_up(owner, succession_->written());
+    region_ = source_->region();
+    destroys_before_ = tracker_.destroys();
+  }
   lost_name_ = false;
   report_.with([this](CollectorReport& report) {
     report.receive_buffer_bytes = source_->granted_receive_buffer().bytes;
@@ -197,6 +246,7 @@ CollectorThread::State CollectorThread::take_turns() {
     const auto pace = collector_.turn();
     // Between the turns of one burst a batch may fill up, so that the sinks write much at a time.
     const std::chrono::nanoseconds now = clock_.steady();
+    source_->region()->turned(now);
     if (!pace || *pace != Collector::Pace::kAtOnce || now - flushed_at_ >= kFlushInterval) {
       flushed_at_ = now;
       output_.flush();
@@ -243,6 +293,7 @@ void CollectorThread::publish() {
     }
   });
   output_.prove(std::move(coverage));
+  if (succession_ && logging_.load(std::memory_order_relaxed) && !lost_name_) note_settled();
   const CollectorCounters& counters = collector_.counters();
   if (counters.passes == reported_passes_ && counters.passes_failed == reported_failures_) return;
   if (counters.passes_failed != reported_failures_) {

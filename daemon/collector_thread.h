@@ -4,6 +4,8 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -37,8 +39,21 @@ class CollectorThread {
                   const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock, WakeFd& notice);
   ~CollectorThread();  // aborts, if it still runs
 
-  // Before start(): the sessions that the run before left open, and the time since then as gaps.
+  // Before start(): the sessions that the run before left open, and the time since then as gaps, or where its
+  // events go on.
   void restore(OpenSessions open, const MissedTime& missed);
+  void restore(OpenSessions open, const Continuation& before, std::chrono::milliseconds away);
+  // Before start(): what a successor needs to know is kept in the source's region, until it is in the log's
+  // files. A stop then leaves the source as it is.
+  struct Succession {
+    RegionOwner owner;                 // but for the namespace
+    Ordinal first = 0;                 // of the record that comes next in the files
+    std::function<Ordinal()> written;  // what is below is in the files
+    std::uint64_t conditions = 0;
+  };
+  void keep_for_successor(Succession succession);
+  // After join(), when all is written: nothing of it is left for the successor to do.
+  void settle();
   // Errors: no thread could be had.
   Result<void> start();
 
@@ -98,6 +113,7 @@ class CollectorThread {
   void wait(Collector::Pace pace);
   void tell_missed(const MissedTime& missed);
   void publish();
+  void note_settled();
   void change_state(State state);
 
   const std::string netns_;
@@ -116,6 +132,12 @@ class CollectorThread {
   UnixMs named_until_{};  // when the name was last seen to mean this namespace
   bool lost_name_ = false;
   Booted paused_booted_;
+  std::optional<Succession> succession_;
+  std::shared_ptr<EventRegion> region_;  // the source's, also after it
+  std::uint64_t destroys_before_ = 0;    // that the tracker handled of sources before this one
+  Ordinal appended_ = 0;                 // where the log will end in the files
+  // What is settled once the files have all up to an ordinal.
+  std::deque<std::pair<Ordinal, Settled>> settling_;
   std::unique_ptr<PortUsage> counting_;  // while ports are counted
   Tracker::TableCursor counted_;
   std::thread thread_;

@@ -1,17 +1,19 @@
 // GuardProcess: the guard of the conntrack table (session/table_guard.h) outside of this process. While this
 // program is stopped, by SIGSTOP or a debugger, the collectors' own guards stand still with it, and the
 // kernel goes on keeping flows whose ends it cannot deliver. Then this one turns reliable mode off, by the
-// same rule, and that is the whole of what it does: the collector, when it goes on, learns of it by its
-// Pulse.
+// same rule; the collector, when it goes on, learns of it by its Pulse.
+//
+// With --handover it also outlives this process: for a minute it holds the event sockets, and what else the
+// next process needs to go on (conntrack/event_region.h), guards the table meanwhile, and hands all over to
+// who asks at the path. One that is a service of its own (--guard-only) goes on after that, with nothing in hand.
 // Threads: the main one; a Pulse as it says.
 #pragma once
 
-#include <sys/mman.h>
-
+#include <chrono>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
+#include <vector>
 
 #include "conntrack/conntrack_source.h"
 #include "helper_process.h"
@@ -20,33 +22,43 @@ namespace natsession {
 
 class GuardProcess {
  public:
-  // For `count` collectors. It watches nothing before watch().
-  // Errors: no memory or process can be had.
-  [[nodiscard]] static Result<std::unique_ptr<GuardProcess>> start(std::size_t count, unsigned percent,
+  using Inherited = ConntrackSource::Inherited;
+
+  // It watches nothing before watch(). `percent`: of the table, as --guard; none: it only holds. `path`:
+  // where a successor may ask; empty: it ends with this process.
+  // Errors: no process can be had; the path cannot be listened at.
+  [[nodiscard]] static Result<std::unique_ptr<GuardProcess>> start(std::optional<unsigned> percent,
+                                                                   const std::string& path,
                                                                    const std::optional<User>& user);
+  // One that runs already at `path`; none: nobody listens there. If it serves a process that lives, that one
+  // is asked to leave, and this waits until it has. What it holds is put behind `inherited`.
+  // Errors: it is of another version, or that process does not leave.
+  [[nodiscard]] static Result<std::unique_ptr<GuardProcess>> join(const std::string& path,
+                                                                  std::optional<unsigned> percent,
+                                                                  std::vector<Inherited>& inherited);
+  // Is that process, until a signal ends it: --guard-only. Calls `ready` when it listens.
+  // Errors: the path cannot be listened at.
+  static Result<void> hold(const std::string& path, const std::optional<User>& user,
+                           const std::function<void()>& ready);
 
   // From now on it watches this source for the collector `index`, or, if null, none.
   // Errors: the process is gone, or takes nothing.
   Result<void> watch(std::size_t index, const ConntrackSource* source);
-  // What the collector `index` shares with it; as long as this lives.
-  [[nodiscard]] Pulse& pulse(std::size_t index) { return pulses_.get()[index]; }
 
-  // To poll: readable when the process has ended; then died() tells how, once.
-  [[nodiscard]] int link() const { return process_->link(); }
+  // To poll: readable when it has something to say, or has ended; then read() tells.
+  [[nodiscard]] int link() const { return process_ ? process_->link() : link_.get(); }
+  enum class Word { kNone, kLeave, kEnded };
+  [[nodiscard]] Word read();
+  // After kEnded: how, once.
   [[nodiscard]] std::string died();
 
  private:
-  struct Unmap {
-    std::size_t bytes = 0;
-    void operator()(Pulse* pulses) const { ::munmap(pulses, bytes); }
-  };
-  using Pulses = std::unique_ptr<Pulse, Unmap>;
+  explicit GuardProcess(std::optional<unsigned> percent) : percent_(percent.value_or(0)) {}
 
-  GuardProcess(Pulses pulses, std::size_t count) : pulses_(std::move(pulses)), count_(count) {}
-
-  Pulses pulses_;
-  std::size_t count_;
-  std::optional<HelperProcess> process_;
+  const unsigned percent_;
+  std::optional<HelperProcess> process_;  // that ends with this one
+  UniqueFd link_;                         // to one that does not
+  std::vector<std::shared_ptr<EventRegion>> regions_;
 };
 
 }  // namespace natsession

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "sink/child_process.h"
@@ -21,39 +22,56 @@ namespace {
 constexpr int kCannotBegin = 1;
 
 // What it may say, which is a sanitizer's report at most, goes where this program's messages go.
-void close_all_but(int link) {
+void close_all_but(int link, int held) {
   const auto close_between = [](int first, int last) {
     if (first <= last) ::close_range(static_cast<unsigned>(first), static_cast<unsigned>(last), 0);
   };
   ::close(STDIN_FILENO);
   ::close(STDOUT_FILENO);
-  close_between(STDERR_FILENO + 1, link - 1);
-  ::close_range(static_cast<unsigned>(link) + 1, ~0U, 0);
+  const auto [low, high] = std::minmax(link, held < 0 ? link : held);
+  close_between(STDERR_FILENO + 1, low - 1);
+  close_between(low + 1, high - 1);
+  ::close_range(static_cast<unsigned>(high) + 1, ~0U, 0);
 }
 
-[[noreturn]] void run_as(const char* name, std::initializer_list<int> kept, const std::optional<User>& user,
-                         int link, pid_t parent, const std::function<void(int link)>& body) {
+struct Place {
+  const char* name;
+  std::initializer_list<int> kept;
+  const std::optional<User>& user;
+  int held;       // a descriptor; -1: none
+  bool outlives;  // the process that starts it
+};
+
+[[noreturn]] void run_as(const Place& place, int link, pid_t parent,
+                         const std::function<void(int link)>& body) {
   ::setsid();
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  close_all_but(link);
-  ::prctl(PR_SET_NAME, name, 0, 0, 0);
-  if (!keep_only(kept, user)) ::_exit(kCannotBegin);
+  close_all_but(link, place.held);
+  if (place.outlives) {  // who reads this program's messages is not to wait for another one's end
+    const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    ::dup2(nowhere, STDERR_FILENO);
+    ::close(nowhere);
+  }
+  ::prctl(PR_SET_NAME, place.name, 0, 0, 0);
+  if (!keep_only(place.kept, place.user)) ::_exit(kCannotBegin);
   // It is a copy of a program that knows the secrets of sinks, and who is the same user must not look into
   // it.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   // After user and capabilities, whose change may clear it.
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || ::getppid() != parent) ::_exit(kCannotBegin);
+  if (!place.outlives && (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || ::getppid() != parent))
+    ::_exit(kCannotBegin);
   body(link);
   ::_exit(0);
 }
 
-}  // namespace
+struct Started {
+  pid_t pid;
+  UniqueFd link;
+};
 
-Result<HelperProcess> HelperProcess::start(const char* name, std::initializer_list<int> kept,
-                                           const std::optional<User>& user,
-                                           const std::function<void(int link)>& body) {
+Result<Started> start_process(const Place& place, const std::function<void(int link)>& body) {
   std::array<int, 2> ends{-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
     return system_error("socketpair", errno, ErrorKind::kUnavailable);
@@ -64,9 +82,27 @@ Result<HelperProcess> HelperProcess::start(const char* name, std::initializer_li
     return system_error("socketpair", errno, ErrorKind::kUnavailable);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid < 0) return system_error(std::string("fork a process for ") + name, errno, ErrorKind::kUnavailable);
-  if (pid == 0) run_as(name, kept, user, there.get(), parent, body);
-  return HelperProcess(pid, std::move(here));
+  if (pid < 0)
+    return system_error(std::string("fork a process for ") + place.name, errno, ErrorKind::kUnavailable);
+  if (pid == 0) run_as(place, there.get(), parent, body);
+  return Started{pid, std::move(here)};
+}
+
+}  // namespace
+
+Result<HelperProcess> HelperProcess::start(const char* name, std::initializer_list<int> kept,
+                                           const std::optional<User>& user,
+                                           const std::function<void(int link)>& body) {
+  auto started = start_process({name, kept, user, /*held=*/-1, /*outlives=*/false}, body);
+  if (!started) return started.error();
+  return HelperProcess(started->pid, std::move(started->link));
+}
+
+Result<UniqueFd> HelperProcess::start_outliving(const char* name, const std::optional<User>& user, int held,
+                                                const std::function<void(int link)>& body) {
+  auto started = start_process({name, {}, user, held, /*outlives=*/true}, body);
+  if (!started) return started.error();
+  return std::move(started->link);
 }
 
 HelperProcess::HelperProcess(HelperProcess&& other) noexcept

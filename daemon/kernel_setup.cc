@@ -10,12 +10,13 @@
 
 namespace natsession {
 
-ConntrackOptions source_options(const Config& config) {
+ConntrackOptions source_options(const Config& config, bool kept) {
   return {.groups = config.events,
           .nat = config.nat,
           .receive_buffer = config.rcvbuf,
           .reliable = config.reliable != ReliableMode::kOff,
-          .force_userspace_filter = false};
+          .force_userspace_filter = false,
+          .journal = kept};
 }
 
 std::vector<std::string> watched_namespaces(const Config& config) {
@@ -38,7 +39,23 @@ Result<void> check_distinct(const std::vector<std::string>& namespaces) {
   return {};
 }
 
-Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns) {
+namespace {
+
+ConntrackSource::Inherited take_of(const NamespaceIdentity& netns,
+                                   std::vector<ConntrackSource::Inherited>& left) {
+  const auto found = std::find_if(left.begin(), left.end(), [&](const auto& one) {
+    const RegionOwner owner = one.region->owner();
+    return owner.netns_device == netns.device && owner.netns_inode == netns.inode;
+  });
+  if (found == left.end()) return {};
+  ConntrackSource::Inherited taken = std::move(*found);
+  left.erase(found);
+  return taken;
+}
+
+}  // namespace
+
+Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns, Succession& succession) {
   auto inside = NetworkNamespace::enter(netns);
   if (!inside) return inside.error();
   KernelSetup setup;
@@ -50,7 +67,11 @@ Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns
 
   const auto probe = probe_kernel();
   if (!probe) return probe.error();
-  auto source = ConntrackSource::open(source_options(config));
+  const auto identity = NetworkNamespace::identify("");
+  if (!identity) return identity.error();
+  setup.identity = *identity;
+  auto source =
+      ConntrackSource::open(source_options(config, succession.kept), take_of(*identity, succession.left));
   if (!source) return source.error();
   setup.source = std::move(*source);
   auto table = LiveSessions::open(config.nat, netns);
@@ -67,9 +88,6 @@ Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns
     return Error{refused ? ErrorKind::kPermission : ErrorKind::kUnavailable,
                  fmt::format("{}: {}: {}; {}", finding.name, finding.value, finding.meaning, finding.remedy)};
   }
-  const auto identity = NetworkNamespace::identify("");
-  if (!identity) return identity.error();
-  setup.identity = *identity;
   if (auto left = inside->leave(); !left) return left.error();
   return setup;
 }
@@ -99,7 +117,7 @@ Result<std::vector<Finding>> examine_kernel(const Config& config, const std::str
   input.probe = *probe;
   input.release = kernel_release();
   input.netns = netns;
-  if (const auto source = ConntrackSource::open(source_options(config))) {
+  if (const auto source = ConntrackSource::open(source_options(config, false))) {
     input.buffer_asked = config.rcvbuf;
     input.buffer_granted = (*source)->granted_receive_buffer();
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,18 +22,27 @@ struct KernelSetup {
   std::vector<Finding> findings;
   std::vector<SysctlChange> tuned;
   NamespaceIdentity identity;
+  std::optional<Settled> before;     // where the run before ended, whose events go on here
+  std::chrono::milliseconds away{};  // since then
+};
+
+// What connects this run with those before and after it.
+struct Succession {
+  bool kept = false;                             // somebody keeps for the next one what this one leaves
+  std::vector<ConntrackSource::Inherited> left;  // by runs before, of any namespaces
 };
 
 // Enters the namespace (empty: stays where it is), tunes it if asked to, opens the sockets, checks the
-// kernel, and goes back.
+// kernel, and goes back. What was left of this namespace is taken.
 // Errors: no such namespace, no permission, no conntrack; the message says which and what would do.
-[[nodiscard]] Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns);
+[[nodiscard]] Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns,
+                                                Succession& succession);
 
 // Says what was tuned, and what the log will lack.
 void tell_setup(const std::string& netns, const KernelSetup& setup);
 
-// How the sockets of `config` are opened.
-[[nodiscard]] ConntrackOptions source_options(const Config& config);
+// How the sockets of `config` are opened; `kept` as in Succession.
+[[nodiscard]] ConntrackOptions source_options(const Config& config, bool kept);
 
 // --check: like set_up_kernel(), but what is missing is a finding, and so is what else makes a log of this
 // namespace poorer (conntrack/network_check.h). Nothing is left open.

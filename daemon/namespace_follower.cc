@@ -24,13 +24,13 @@ bool readable(int fd) {
 }  // namespace
 
 NamespaceFollower::NamespaceFollower(NamespaceOpener& opener, std::vector<NamespaceIdentity> identities,
-                                     Collectors& collectors, ControlService& service, GuardProcess* guard,
+                                     Collectors& collectors, ControlService& service, Hold hold,
                                      const Clock& clock)
     : opener_(opener),
       followed_(identities.size()),
       collectors_(collectors),
       service_(service),
-      guard_(guard),
+      hold_(std::move(hold)),
       clock_(clock) {
   for (std::size_t i = 0; i < identities.size(); ++i) followed_[i].identity = identities[i];
 }
@@ -58,7 +58,7 @@ void NamespaceFollower::let_go(std::size_t index) {
   followed_[index].identity.reset();
   followed_[index].failures = 0;
   service_.set_table(index, nullptr);
-  guard(index, nullptr);
+  hold_(index, nullptr);
   log_warning(fmt::format(
       "netns {}: {}", name,
       NetworkNamespace::outlives(name)
@@ -97,20 +97,13 @@ void NamespaceFollower::go_on(std::size_t index, KernelSetup setup) {
   Followed& it = followed_[index];
   it.identity = setup.identity;
   it.served = collector.departures();
-  guard(index, setup.source.get());
+  hold_(index, setup.source.get());
   service_.set_table(index, std::move(setup.table));
   collector.go_on(std::move(setup.source), setup.identity);
   log_info(
       fmt::format("netns {}: there is one again, which is logged from here on; sessions of the one before "
                   "have ended",
                   collector.netns()));
-}
-
-void NamespaceFollower::guard(std::size_t index, const ConntrackSource* source) {
-  if (guard_ == nullptr || guard_->link() < 0) return;
-  if (auto watched = guard_->watch(index, source); !watched)
-    log_error(
-        fmt::format("natsess-guard: netns {}: {}", collectors_[index]->netns(), watched.error().message));
 }
 
 }  // namespace natsession

@@ -5,21 +5,24 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "control_service.h"
-#include "guard_process.h"
 #include "namespace_opener.h"
 
 namespace natsession {
 
 class NamespaceFollower {
  public:
-  // All outlive it. `identities` are which the collectors watch now; `guard` may be none.
+  // Called for each collector whose source has changed, or is gone: who holds it for when this program does
+  // not run is to hold the other one.
+  using Hold = std::function<void(std::size_t index, const ConntrackSource* source)>;
+  // All outlive it. `identities` are which the collectors watch now.
   NamespaceFollower(NamespaceOpener& opener, std::vector<NamespaceIdentity> identities,
-                    Collectors& collectors, ControlService& service, GuardProcess* guard, const Clock& clock);
+                    Collectors& collectors, ControlService& service, Hold hold, const Clock& clock);
 
   // Readable when there is something for tick() to do, which else is to be called once a second or so.
   [[nodiscard]] int link() const { return opener_.link(); }
@@ -38,13 +41,12 @@ class NamespaceFollower {
   void take_answer();
   void failed(std::size_t index, const std::string& why);
   void go_on(std::size_t index, KernelSetup setup);
-  void guard(std::size_t index, const ConntrackSource* source);
 
   NamespaceOpener& opener_;
   std::vector<Followed> followed_;  // of each collector
   Collectors& collectors_;
   ControlService& service_;
-  GuardProcess* const guard_;
+  const Hold hold_;
   const Clock& clock_;
 };
 

@@ -38,13 +38,14 @@ void answer(int link, std::size_t index, const Result<KernelSetup>& setup) {
 }
 
 // The process. Each socket is closed here once it is handed over, or it would keep its namespace.
-void open_namespaces(int link, const Config& config) {
+void open_namespaces(int link, const Config& config, bool kept) {
   const std::vector<std::string> namespaces = watched_namespaces(config);
   for (;;) {
     std::size_t index = 0;
     const auto request = receive_message(link, std::as_writable_bytes(std::span(&index, 1)));
     if (!request || request->length != sizeof index || index >= namespaces.size()) return;
-    auto setup = set_up_kernel(config, namespaces[index]);
+    Succession succession{.kept = kept, .left = {}};
+    auto setup = set_up_kernel(config, namespaces[index], succession);
     if (setup) tell_setup(namespaces[index], *setup);
     answer(link, index, setup);
   }
@@ -53,13 +54,13 @@ void open_namespaces(int link, const Config& config) {
 }  // namespace
 
 Result<std::unique_ptr<NamespaceOpener>> NamespaceOpener::start(const Config& config,
-                                                                const std::optional<User>& user) {
+                                                                const std::optional<User>& user, bool kept) {
   auto process = HelperProcess::start("natsess-netns", {CAP_NET_ADMIN, CAP_SYS_ADMIN}, user, [&](int link) {
     (void)refuse_system_calls({.namespaces = true});
-    open_namespaces(link, config);
+    open_namespaces(link, config, kept);
   });
   if (!process) return process.error();
-  return std::unique_ptr<NamespaceOpener>(new NamespaceOpener(config, *std::move(process)));
+  return std::unique_ptr<NamespaceOpener>(new NamespaceOpener(config, kept, *std::move(process)));
 }
 
 Result<void> NamespaceOpener::ask(std::size_t index) {
@@ -78,8 +79,8 @@ std::optional<NamespaceOpener::Answer> NamespaceOpener::take() {
   KernelSetup setup;
   setup.identity = reply.identity;
   const std::span<UniqueFd, kSetupDescriptors> descriptors(message->descriptors.data(), kSetupDescriptors);
-  auto source =
-      ConntrackSource::adopt(source_options(config_), descriptors.first<ConntrackSource::kDescriptors>());
+  auto source = ConntrackSource::adopt(source_options(config_, kept_),
+                                       descriptors.first<ConntrackSource::kDescriptors>());
   if (!source) return failed(source.error());
   setup.source = *std::move(source);
   auto table = LiveSessions::adopt(config_.nat, watched_namespaces(config_).at(reply.index),

@@ -17,9 +17,11 @@ namespace natsession {
 
 class NamespaceOpener {
  public:
+  // `kept` as in Succession.
   // Errors: no process can be had.
   [[nodiscard]] static Result<std::unique_ptr<NamespaceOpener>> start(const Config& config,
-                                                                      const std::optional<User>& user);
+                                                                      const std::optional<User>& user,
+                                                                      bool kept);
 
   // Asks for the namespace `index` of watched_namespaces(). Its process tells what set_up_kernel() found.
   // Errors: the process is gone, or takes nothing.
@@ -36,10 +38,11 @@ class NamespaceOpener {
   [[nodiscard]] std::string ended() { return process_.wait_for_end(); }
 
  private:
-  NamespaceOpener(const Config& config, HelperProcess process)
-      : config_(config), process_(std::move(process)) {}
+  NamespaceOpener(const Config& config, bool kept, HelperProcess process)
+      : config_(config), kept_(kept), process_(std::move(process)) {}
 
   const Config config_;
+  const bool kept_;
   HelperProcess process_;
 };
 

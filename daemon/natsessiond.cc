@@ -1,6 +1,7 @@
 // natsessiond: the composition root. Parse, open the sockets, drop privileges, subscribe, open ledger and
 // sinks, restore, loop.
 #include <sys/capability.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -27,6 +28,7 @@
 #include "privileges.h"
 #include "reports.h"
 #include "restart_state.h"
+#include "service_manager.h"
 #include "supervisor.h"
 #include "system_calls.h"
 
@@ -87,10 +89,10 @@ CoverageConditions conditions_of(const Config& config) {
           static_cast<std::uint8_t>(config.records), config.window};
 }
 
-Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
+Result<std::vector<KernelSetup>> set_up_kernels(const Config& config, Succession& succession) {
   std::vector<KernelSetup> setups;
   for (const std::string& netns : watched_namespaces(config)) {
-    auto setup = set_up_kernel(config, netns);
+    auto setup = set_up_kernel(config, netns, succession);
     if (!setup) return setup.error();
     tell_setup(netns, *setup);
     log_debug(fmt::format("{}receive buffer {}, asked for {}", netns.empty() ? "" : "netns " + netns + ": ",
@@ -101,16 +103,92 @@ Result<std::vector<KernelSetup>> set_up_kernels(const Config& config) {
   return setups;
 }
 
-// With --reliable auto alone: with the others there is nothing to decide.
-Result<std::unique_ptr<GuardProcess>> start_guard(const Config& config,
-                                                  const std::vector<KernelSetup>& setups,
-                                                  const std::optional<User>& user) {
-  if (config.reliable != ReliableMode::kAuto) return std::unique_ptr<GuardProcess>();
-  auto guard = GuardProcess::start(setups.size(), config.guard_percent, user);
-  for (std::size_t i = 0; guard && i < setups.size(); ++i) {
-    if (auto watched = (*guard)->watch(i, setups[i].source.get()); !watched) return watched.error();
+// How full the table may get before reliable mode goes off; with --reliable auto alone: with the others there
+// is nothing to decide.
+std::optional<unsigned> guarded_percent(const Config& config) {
+  return config.reliable == ReliableMode::kAuto ? std::optional(config.guard_percent) : std::nullopt;
+}
+
+// The names under which a service manager keeps the event socket of a collector, and its region.
+std::string events_name(std::size_t index) {
+  return fmt::format("natsession-events-{}", index);
+}
+std::string region_name(std::size_t index) {
+  return fmt::format("natsession-region-{}", index);
+}
+
+// What the run before left: with the service manager, or with a guard that listens at --handover, which is
+// then this run's, too.
+Result<std::unique_ptr<GuardProcess>> take_over(const Config& config, ServiceManager& manager,
+                                                Succession& succession) {
+  ServiceManager::Stored stored = manager.take_stored();
+  for (std::size_t i = 0; i < kMaxNamespaces; ++i) {
+    UniqueFd& events = stored[events_name(i)];
+    UniqueFd& memory = stored[region_name(i)];
+    if (!events || !memory) continue;
+    auto region = EventRegion::adopt(std::move(memory));
+    if (region) {
+      succession.left.push_back({std::move(events), *std::move(region)});
+    } else {
+      log_warning(fmt::format("what the run before left is not taken up: {}", region.error().message));
+    }
   }
+  succession.kept = !config.ledger.empty() && (manager.is_there() || !config.handover.empty());
+  if (config.handover.empty()) return std::unique_ptr<GuardProcess>();
+  std::vector<GuardProcess::Inherited> held;
+  auto guard = GuardProcess::join(config.handover, guarded_percent(config), held);
+  if (guard && succession.left.empty()) succession.left = std::move(held);
   return guard;
+}
+
+// Where a service manager hands over as well, a guard that ends with this process will do.
+Result<std::unique_ptr<GuardProcess>> start_guard(const Config& config, const std::optional<User>& user,
+                                                  const ServiceManager& manager) {
+  if (!config.handover.empty()) {
+    auto guard = GuardProcess::start(guarded_percent(config), config.handover, user);
+    if (guard || !manager.is_there()) return guard;
+    log_warning(fmt::format("{}; the table is not guarded while natsessiond is down", guard.error().message));
+  }
+  if (config.reliable != ReliableMode::kAuto) return std::unique_ptr<GuardProcess>();
+  return GuardProcess::start(guarded_percent(config), "", user);
+}
+
+// Which ledger it is, wherever it is moved to.
+RegionOwner owner_of(const std::string& ledger, const NamespaceIdentity& netns) {
+  struct stat status {};
+  if (::stat(ledger.c_str(), &status) != 0) status = {};
+  return {.netns_device = netns.device,
+          .netns_inode = netns.inode,
+          .ledger_device = status.st_dev,
+          .ledger_inode = status.st_ino,
+          .events = 0};
+}
+
+std::uint64_t number_of(const CoverageConditions& conditions) {
+  return conditions.events | conditions.nat << 8U | conditions.records << 16U |
+         static_cast<std::uint64_t>(conditions.window.count()) << 24U;
+}
+
+void tell_taken_up(const std::string& netns, const KernelSetup& setup) {
+  const std::string where = netns.empty() ? "" : fmt::format("netns {}: ", netns);
+  EventRegion& region = *setup.source->region();
+  log_info(
+      fmt::format("{}taken over from the run before, which ended {:.1f} s ago: {} of its events are not in "
+                  "the ledger and "
+                  "are handled once more; nothing is missing",
+                  where, std::chrono::duration<double>(setup.away).count(), region.journal().taken()));
+}
+
+int run_hold(const Config& config) {
+  if (config.handover.empty())
+    return fail(
+        {ErrorKind::kUsage, "--guard-only: needs --handover PATH, where natsessiond asks for what it holds"});
+  ServiceManager manager;
+  const auto user = find_user(config.user);
+  if (!user) return fail(user.error());
+  if (auto made = make_folders(config, *user); !made) return fail(made.error());
+  const auto held = GuardProcess::hold(config.handover, *user, [&] { manager.ready(); });
+  return held ? kDone : fail(held.error());
 }
 
 int run_daemon(const Config& config, const Supervisor::Reload& reload) {
@@ -124,17 +202,23 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!readers) return fail(readers.error());
   const std::vector<std::string> namespaces = watched_namespaces(config);
   if (auto distinct = check_distinct(namespaces); !distinct) return fail(distinct.error());
+  ServiceManager manager;
+  Succession succession;
+  auto guard = take_over(config, manager, succession);
+  if (!guard) return fail(guard.error());
+  const bool taken_over = !succession.left.empty();
   // Of the one that it runs in there is no other by its name.
   auto opener = config.netns.empty() ? Result(std::unique_ptr<NamespaceOpener>())
-                                     : NamespaceOpener::start(config, *user);
+                                     : NamespaceOpener::start(config, *user, succession.kept);
   if (!opener) return fail(opener.error());
-  auto setups = set_up_kernels(config);
+  auto setups = set_up_kernels(config, succession);
   if (!setups) return fail(setups.error());
-  const auto guard = start_guard(config, *setups, *user);
-  if (!guard) return fail(guard.error());
+  succession.left.clear();  // namespaces that are not watched any more
   auto commands = start_command_processes(config);
   if (!commands) return fail(commands.error());
   if (auto made = make_folders(config, *user); !made) return fail(made.error());
+  if (*guard == nullptr) guard = start_guard(config, *user, manager);
+  if (!guard) return fail(guard.error());
   if (auto shared = share_ledger(config, *readers); !shared) return fail(shared.error());
   ControlServer control({.socket_path = config.control,
                          .group = readers->group,
@@ -156,15 +240,25 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     if (auto subscribed = setup.source->subscribe(); !subscribed) return fail(subscribed.error());
   }
   LedgerSetup ledger;
+  Ordinal first = 0;
   std::optional<LedgerWriter::PreviousRun> previous;
   if (!config.ledger.empty()) {
     ledger.settings = ledger_settings(config);
-    auto writer = LedgerWriter::open(ledger.settings, clock);
+    auto writer = LedgerWriter::open(ledger.settings, clock, /*torn_is_known=*/taken_over);
     if (!writer) return fail(explain_refusal(writer.error(), *user));
     previous = (*writer)->previous_run();
+    first = (*writer)->next();
     ledger.writer = std::move(*writer);
     log_debug(fmt::format("ledger {}: opened; it keeps {}, of at most {}", config.ledger,
                           format_duration(config.retention), format_byte_count(config.ledger_max)));
+  }
+  for (std::size_t i = 0; i < setups->size(); ++i) {
+    KernelSetup& setup = (*setups)[i];
+    setup.before = setup.source->take_up(owner_of(config.ledger, setup.identity), first);
+    if (!setup.before) continue;
+    setup.away = std::chrono::floor<std::chrono::milliseconds>(
+        std::max(clock.steady() - setup.source->region()->turned_at(), std::chrono::nanoseconds()));
+    tell_taken_up(namespaces[i], setup);
   }
   auto sinks = make_sinks(config, clock, *std::move(commands));
   if (!sinks) return fail(explain_refusal(sinks.error(), *user));
@@ -187,9 +281,26 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   Collectors collectors;
   std::vector<std::shared_ptr<LiveSessions>> tables;
   std::vector<NamespaceIdentity> identities;
-  RestartState restart(config, previous, *setups, labels->origins, clock);
+  const CoverageConditions conditions = conditions_of(config);
+  RestartState restart(config, previous, *setups, labels->origins, number_of(conditions), clock);
+  const auto hold = [&](std::size_t index, const ConntrackSource* source) {
+    if (*guard != nullptr && (*guard)->link() >= 0) {
+      if (auto watched = (*guard)->watch(index, source); !watched)
+        log_error(fmt::format("natsess-guard: {}", watched.error().message));
+    }
+    if (!succession.kept) return;
+    if (source == nullptr) {
+      manager.forget(events_name(index));
+      manager.forget(region_name(index));
+    } else {
+      manager.store(region_name(index), source->region()->fd());
+      manager.store(events_name(index), source->event_fd());
+    }
+  };
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
+    hold(i, setup.source.get());
+    Pulse* const pulse = *guard ? &setup.source->region()->pulse() : nullptr;
     collectors.push_back(std::make_unique<CollectorThread>(
         namespaces[i], setup.identity, std::move(setup.source),
         TrackerSettings{
@@ -198,18 +309,24 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,
                           .ends_are_told = config.events.destroy,
-                          .pulse = *guard ? &(*guard)->pulse(i) : nullptr,
+                          .pulse = pulse,
                           .nothing_before = config.ledger.empty()},
-        conditions_of(config), *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
+        conditions, *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
+    if (succession.kept) {
+      collectors.back()->keep_for_successor({.owner = owner_of(config.ledger, setup.identity),
+                                             .first = first,
+                                             .written = [&] { return delivery->files_end(); },
+                                             .conditions = number_of(conditions)});
+    }
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));
     identities.push_back(setup.identity);
   }
   ControlService service(collectors, *delivery, std::move(tables), clock);
   std::optional<NamespaceFollower> follower;
-  if (*opener) follower.emplace(**opener, std::move(identities), collectors, service, guard->get(), clock);
+  if (*opener) follower.emplace(**opener, std::move(identities), collectors, service, hold, clock);
   Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice, guard->get(),
-                       follower ? &*follower : nullptr);
+                       follower ? &*follower : nullptr, manager);
   supervisor = &main_loop;
   // Of a start that is refused so late nothing may be in the log, or the run before it would be forgotten.
   const auto refuse = [&](const Error& error) {
@@ -229,6 +346,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   return main_loop.run(ready, [&] {
     control.stop();
     if (config.ledger.empty()) return;
+    for (const auto& collector : collectors) collector->settle();
     const auto saved = RestartState::save(config.ledger, delivery->ledger_report()->end, collectors);
     if (!saved)
       log_warning(fmt::format("{}; the next start reads the records instead", saved.error().message));
@@ -254,6 +372,8 @@ int run(int argc, const char* const* argv) {
       return print(print_config(*invocation));
     case Action::kCheck:
       return run_check(invocation->config);
+    case Action::kHold:
+      return run_hold(invocation->config);
     case Action::kRun:
       break;
   }

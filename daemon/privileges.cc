@@ -164,8 +164,13 @@ Result<void> make_folders(const Config& config, const std::optional<User>& user)
     if (auto made = make_all(std::filesystem::path(config.ledger + "/").parent_path(), 0750); !made)
       return made;
   }
-  const std::filesystem::path folder = std::filesystem::path(config.control).parent_path();
-  return folder.empty() ? Result<void>() : make_all(folder, 0755);
+  // That of the other one is another program's to make, where this one is not root.
+  for (const std::string& socket : {config.control, ::geteuid() == 0 ? config.handover : std::string()}) {
+    const std::filesystem::path folder = std::filesystem::path(socket).parent_path();
+    if (folder.empty()) continue;
+    if (auto made = make_all(folder, 0755); !made) return made;
+  }
+  return {};
 }
 
 Result<Readers> find_readers(const Config& config) {

@@ -37,7 +37,7 @@ struct User {
 // Errors: the kernel refused, with the cause.
 Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User>& user);
 
-// Before keep_only(): the folder of the ledger and that of the control socket are made where they are absent,
+// Before keep_only(): the folder of the ledger and those of the sockets are made where they are absent,
 // with those above them, and are the user's.
 // Errors: one cannot be made.
 Result<void> make_folders(const Config& config, const std::optional<User>& user);

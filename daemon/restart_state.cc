@@ -157,14 +157,25 @@ MissedTime missed_after(const LedgerWriter::PreviousRun& previous, const std::st
 
 RestartState::RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
                            const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins,
-                           const Clock& clock)
-    : missed_(setups.size()), open_(setups.size()) {
-  if (!previous) return;
+                           std::uint64_t conditions, const Clock& clock)
+    : before_(setups.size()), missed_(setups.size()), open_(setups.size()) {
   const UnixMs now = to_ms(clock.now());
+  bool all_go_on = true;
+  for (std::size_t i = 0; i < setups.size(); ++i) {
+    all_go_on = all_go_on && setups[i].before;
+    if (!setups[i].before) continue;
+    before_[i] = Before{setups[i].before->continuation, setups[i].away};
+    // What coverage means has changed: it begins where the run before had told all.
+    if (setups[i].before->conditions != conditions)
+      before_[i]->continuation.covered_from = before_[i]->continuation.complete_until.wall;
+  }
+  if (!previous) return;
   UnixMs from = oldest_start(setups, now);
   const std::vector<std::string> namespaces = watched_namespaces(config);
   bool set_back = false;
   for (std::size_t i = 0; i < missed_.size(); ++i) {
+    if (before_[i]) from = std::min(from, before_[i]->continuation.complete_until.wall - kUsualAge);
+    if (before_[i]) continue;
     missed_[i] = missed_after(*previous, namespaces[i], clock);
     from = std::min(from, missed_[i]->since - kUsualAge);
     set_back = set_back || missed_[i]->by_old_clock;
@@ -184,7 +195,9 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
   open_ = std::move(*left_open);
   std::size_t count = 0;
   for (const OpenSessions& open : open_) count += open.size();
-  if (previous->crashed) {
+  if (all_go_on) {
+    log_info(fmt::format("{} sessions were open in the ledger when the run before ended", count));
+  } else if (previous->crashed) {
     log_warning(
         fmt::format("the last run ended without a stop: the log has a gap record for the time since; {} "
                     "sessions were open in the ledger",
@@ -195,6 +208,8 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
 }
 
 void RestartState::hand_to(CollectorThread& collector, std::size_t index) {
+  if (before_[index])
+    return collector.restore(std::move(open_[index]), before_[index]->continuation, before_[index]->away);
   if (missed_[index]) collector.restore(std::move(open_[index]), *missed_[index]);
 }
 

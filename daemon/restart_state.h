@@ -32,10 +32,11 @@ namespace natsession {
 
 class RestartState {
  public:
-  // `origins` are of the setups, in their order. Faults are told, and what they hide is done without.
+  // `origins` are of the setups, in their order. Faults are told, and what they hide is done without. Where a
+  // setup goes on with the events of the run before nothing was missed. `conditions` are those of coverage.
   RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
                const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins,
-               const Clock& clock);
+               std::uint64_t conditions, const Clock& clock);
 
   // For the collector of setup `index`, before it starts.
   void hand_to(CollectorThread& collector, std::size_t index);
@@ -46,7 +47,12 @@ class RestartState {
                            const std::vector<std::unique_ptr<CollectorThread>>& collectors);
 
  private:
-  // Of each setup; nullopt if there was no run before.
+  struct Before {
+    Continuation continuation;
+    std::chrono::milliseconds away;
+  };
+  std::vector<std::optional<Before>> before_;  // of each setup that goes on
+  // Of each other one; nullopt if there was no run before.
   std::vector<std::optional<MissedTime>> missed_;
   std::vector<OpenSessions> open_;  // of each setup
 };

@@ -11,10 +11,11 @@
 #include <ctime>
 #include <optional>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "base/unique_fd.h"
+#include "helper_process.h"
 
 namespace natsession {
 namespace {
@@ -43,9 +44,33 @@ std::string age_text(std::chrono::milliseconds age) {
   return fmt::format("{} minutes", std::chrono::duration_cast<std::chrono::minutes>(age).count());
 }
 
+// What $LISTEN_FDS and $LISTEN_FDNAMES tell, if it is meant for this process.
+ServiceManager::Stored stored_of_environment() {
+  const auto number_in = [](const char* name) {
+    const char* const text = std::getenv(name);
+    long number = 0;
+    if (text != nullptr) std::from_chars(text, text + std::strlen(text), number);
+    return number;
+  };
+  ServiceManager::Stored stored;
+  constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
+  const char* const text = std::getenv("LISTEN_FDNAMES");
+  std::string_view names = text != nullptr ? text : "";
+  const long count =
+      number_in("LISTEN_PID") == ::getpid() ? std::clamp(number_in("LISTEN_FDS"), 0L, 1024L) : 0;
+  for (int fd = kFirst; fd < kFirst + count; ++fd) {
+    const std::size_t end = std::min(names.find(':'), names.size());
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    stored[std::string(names.substr(0, end))].reset(fd);
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
+  for (const char* const name : {"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"}) ::unsetenv(name);
+  return stored;
+}
+
 }  // namespace
 
-ServiceManager::ServiceManager() {
+ServiceManager::ServiceManager() : stored_(stored_of_environment()) {
   if (const char* const path = std::getenv("NOTIFY_SOCKET");
       path != nullptr && (path[0] == '/' || path[0] == '@') &&
       std::strlen(path) < sizeof(sockaddr_un::sun_path)) {
@@ -60,7 +85,7 @@ ServiceManager::ServiceManager() {
   for (const char* const name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) ::unsetenv(name);
 }
 
-void ServiceManager::send(std::string_view state) const {
+void ServiceManager::send(std::string_view state, int fd) const {
   if (path_.empty()) return;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -68,11 +93,21 @@ void ServiceManager::send(std::string_view state) const {
   if (path_.front() == '@') address.sun_path[0] = '\0';  // an abstract name
 
   // A manager that does not listen is no reason to stop, or to wait.
-  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return;
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path_.size());
-  (void)::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
-                 reinterpret_cast<const sockaddr*>(&address), size);  // NOLINT: the socket API's own cast
+  // NOLINTNEXTLINE: the socket API's own cast
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return;
+  (void)send_message(socket.get(), std::as_bytes(std::span(state)), std::span(&fd, fd < 0 ? 0 : 1));
+}
+
+void ServiceManager::store(const std::string& name, int fd) const {
+  forget(name);
+  send("FDSTORE=1\nFDNAME=" + name, fd);
+}
+
+void ServiceManager::forget(const std::string& name) const {
+  send("FDSTOREREMOVE=1\nFDNAME=" + name);
 }
 
 void ServiceManager::ready() {

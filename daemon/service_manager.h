@@ -6,10 +6,13 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/time.h"
+#include "base/unique_fd.h"
 #include "control/status.h"
 
 namespace natsession {
@@ -18,6 +21,17 @@ class ServiceManager {
  public:
   // Takes what the environment says, and leaves nothing of it to programs that this one starts.
   ServiceManager();
+
+  // Whether there is one.
+  [[nodiscard]] bool is_there() const { return !path_.empty(); }
+  // Descriptors that it has kept for this program, by name (sd_listen_fds(3)): those of sockets and memory of
+  // a run before. Once.
+  using Stored = std::map<std::string, UniqueFd>;
+  [[nodiscard]] Stored take_stored() { return std::exchange(stored_, {}); }
+  // Has it keep copies until another start of this program (FDSTORE=1, for which the unit has to allow for so
+  // many: FileDescriptorStoreMax=), in place of what it kept by that name.
+  void store(const std::string& name, int fd) const;
+  void forget(const std::string& name) const;
 
   void ready();
   void reloading();
@@ -33,9 +47,10 @@ class ServiceManager {
   [[nodiscard]] std::chrono::milliseconds interval() const { return interval_; }
 
  private:
-  void send(std::string_view state) const;
+  void send(std::string_view state, int fd = -1) const;
 
   std::string path_;
+  Stored stored_;
   std::chrono::milliseconds interval_{std::chrono::seconds(1)};
   bool watched_ = false;
   std::string reload_outcome_;

@@ -67,7 +67,7 @@ Result<Labels> make_labels(const Config& config) {
 
 Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
                        DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice,
-                       GuardProcess* guard, NamespaceFollower* follower)
+                       GuardProcess* guard, NamespaceFollower* follower, ServiceManager& manager)
     : config_(std::move(config)),
       reload_(std::move(reload)),
       collectors_(collectors),
@@ -77,6 +77,7 @@ Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Del
       notice_(notice),
       guard_(guard),
       follower_(follower),
+      manager_(manager),
       turns_(collectors.size()),
       reported_(collectors.size()) {}
 
@@ -118,6 +119,12 @@ void Supervisor::wait(std::chrono::milliseconds limit) {
   notice_.clear();
   if (follower_ != nullptr) follower_->tick();
   if (fds[2].revents == 0) return;
+  const auto word = guard_->read();
+  if (word == GuardProcess::Word::kLeave && !stopping_) {
+    log_info("another process takes over (--handover)");
+    stopping_ = true;
+  }
+  if (word != GuardProcess::Word::kEnded) return;
   log_error(
       fmt::format("natsess-guard: {}; while this program does not run, nobody keeps undelivered events from "
                   "filling the conntrack table any more; a restart brings it back",

@@ -35,7 +35,7 @@ class Supervisor {
   // All outlive the supervisor. `guard` and `follower` may be none.
   Supervisor(Config config, Reload reload, Collectors& collectors, Delivery& delivery,
              DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice, GuardProcess* guard,
-             NamespaceFollower* follower);
+             NamespaceFollower* follower, ServiceManager& manager);
 
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
@@ -72,7 +72,7 @@ class Supervisor {
   WakeFd& notice_;
   GuardProcess* const guard_;
   NamespaceFollower* const follower_;
-  ServiceManager manager_;
+  ServiceManager& manager_;
   SystemClock clock_;
   UniqueFd signals_;
   std::string ready_text_;

@@ -1,5 +1,7 @@
 #include "config/command_line.h"
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -33,7 +35,7 @@ Error unknown(const std::string& argument) {
   const std::string flag = argument.substr(0, argument.find('='));
   std::vector<std::string> known;
   for (const Flag& one : flags()) known.push_back(one.flag());
-  const std::string_view meant = nearest(flag, known);
+  const std::string_view meant = flag == "-h" ? "--help" : nearest(flag, known);
   return usage_error(
       "unknown option " + shown(flag) +
       (meant.empty() ? "; " + std::string(kTryHelp) : ": did you mean " + std::string(meant) + "?"));
@@ -115,6 +117,7 @@ Result<Action> action_of(const GivenFlags& given) {
     return usage_error("--check and --print-config cannot be asked for together");
   }
   if (has("check")) return Action::kCheck;
+  if (has("guard-only") && !has("print-config")) return Action::kHold;
   return has("print-config") ? Action::kPrintConfig : Action::kRun;
 }
 
@@ -153,6 +156,13 @@ Result<void> default_sinks(Invocation& result) {
                      ", where there is no ledger");
 }
 
+// Errors: kUsage for an option that another one has to come with.
+Result<void> check_together(const Invocation& result) {
+  if (result.config.handover.empty() || !result.config.ledger.empty() || result.action == Action::kHold)
+    return {};
+  return usage_error("handover: needs --ledger DIR: without one it is not known what of a run is written");
+}
+
 // Checks the name of the file before it stands in messages.
 Result<std::vector<Assignment>> read_assignments(const std::string& name) {
   if (name.empty()) return usage_error("--config '': it needs the name of a file");
@@ -185,7 +195,8 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const s
   Invocation result;
   result.action = *action;
   result.sources.resize(flags().size());
-  if (*action != Action::kRun && *action != Action::kCheck && *action != Action::kPrintConfig) return result;
+  constexpr std::array kConfigured = {Action::kRun, Action::kCheck, Action::kHold, Action::kPrintConfig};
+  if (std::find(kConfigured.begin(), kConfigured.end(), *action) == kConfigured.end()) return result;
 
   if (file) {
     const auto assignments = read_assignments(*file);
@@ -195,6 +206,7 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const s
   if (auto applied = put_all(settings, result); !applied) return applied.error();
 
   if (auto set = default_sinks(result); !set) return set.error();
+  if (auto fit = check_together(result); !fit) return fit.error();
   if (result.config.instance.empty()) {
     if (hostname.empty()) {
       return usage_error("--instance: this host has no name to take for it, so it must be given");

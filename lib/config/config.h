@@ -58,6 +58,7 @@ struct Config {
   std::chrono::milliseconds linger{1000};
   std::chrono::milliseconds suspend = std::chrono::minutes(5);
 
+  std::string handover;             // the path at which the next process takes over; empty: none
   std::string user;                 // whom to go on as; empty: natsession, if started as root and it exists
   std::string control;              // the path of the control socket; empty: none
   std::string control_group;        // who may read; empty: natsession, where there is one

@@ -176,10 +176,10 @@ OptionValue<Config> sync_option() {
   return value;
 }
 
-OptionValue<Config> control_option() {
+OptionValue<Config> socket_option(std::string Config::*member) {
   constexpr std::size_t kMostBytes = 107;  // sun_path, less the NUL
   return parsed_option(
-      &Config::control,
+      member,
       [](std::string_view path) -> Result<std::string> {
         if (path.size() <= kMostBytes) return std::string(path);
         return usage_error(in_quotes(path) + " has " + std::to_string(path.size()) +
@@ -333,6 +333,21 @@ std::vector<Flag> make_flags() {
        {},
        {},
        "no file"},
+      {"handover", kProgram, "PATH",
+       "Lose nothing between this run and the next: what it needs to go on is held, and handed over on this "
+       "unix "
+       "socket.",
+       "A small process, natsess-guard, outlives this one by a minute at most, and meanwhile holds the event "
+       "socket, on "
+       "which events go on queueing, and what was received and is not in the ledger yet. The next "
+       "natsessiond with the "
+       "same path and the same ledger goes on there, also after kill -9, and the log has no gap. Started "
+       "while "
+       "this one runs, it asks it to stop, and takes over. Needs --ledger. Where systemd keeps descriptors "
+       "for "
+       "the unit (FileDescriptorStoreMax=) it hands them over by itself; the guard is a unit then "
+       "(natsessiond-guard.service, see --guard-only), so that the table is guarded while natsessiond is down.",
+       socket_option(&Config::handover), R"("/run/natsessiond/handover.sock")"},
       {"user", kProgram, "NAME",
        "Whom to go on as, with CAP_NET_ADMIN and nothing else, once all that takes root is done.",
        "Ledger and files of sinks must be that user's; a folder for the ledger or the control socket that is "
@@ -342,7 +357,7 @@ std::vector<Flag> make_flags() {
        text_option(&Config::user), R"("natsession")", "natsession for root, if it exists"},
       {"control", kProgram, "PATH",
        "Serve status, live sessions and metrics on this unix socket; natsessionctl(8) asks it.",
-       "The socket has mode 0660, and the group of --control-group.", control_option(),
+       "The socket has mode 0660, and the group of --control-group.", socket_option(&Config::control),
        R"("/run/natsessiond/control.sock")"},
       {"control-group", kProgram, "GROUP",
        "Whose members may read: the control socket, and the ledger with natsessionctl.",
@@ -385,6 +400,9 @@ std::vector<Flag> make_flags() {
        "Print every option and the values that it knows, for a shell's completion, and exit."},
       {"version", kProgram, "", "Print the version and exit."},
       {"help", kProgram, "", "Print a summary and exit."},
+      {"guard-only", kProgram, "",
+       "Be only the guard that --handover names, until a signal: for a unit of its own.",
+       "It takes over from nobody, and without a natsessiond has nothing to do."},
   };
 }
 

@@ -149,7 +149,7 @@ TEST_CASE("a setter that refuses leaves the configuration as it was", "[config][
     Config config = defaults();
     const std::string bad = option.name == "instance"  ? std::string(300, 'x')
                             : option.name == "vpc-id"  ? "="
-                            : option.name == "control" ? std::string(108, 'x')
+                            : option.name == "control" || option.name == "handover" ? std::string(108, 'x')
                             : option.name == "metrics" ? "localhost"
                                                        : "";
     CHECK_FALSE(option.value.put(config, bad));

@@ -48,9 +48,10 @@ struct Daemon {
   }
   int run(const std::function<void()>& finish = [] {}) {
     ControlService service(collectors, *delivery, {}, clock);
+    ServiceManager manager;
     Supervisor supervisor(
         Config{}, [] { return Result<Config>(Config{}); }, collectors, *delivery, *threads, service, notice,
-        nullptr, nullptr);
+        nullptr, nullptr, manager);
     return supervisor.run("", finish);
   }
 

@@ -39,10 +39,11 @@ def read_records(path, starts=False):
 class Daemon:
     """Started and ready when the constructor returns. Its stdout is a file, records() reads it.
 
-    before: a command that runs it, such as setpriv. enter: how it comes into the NAT box's namespace.
+    before: a command that runs it, such as setpriv. enter: how it comes into the NAT box's namespace. pass_fds: what
+    it is to inherit.
     """
 
-    def __init__(self, lab, folder, *arguments, before=(), enter=None, environment=None):
+    def __init__(self, lab, folder, *arguments, before=(), enter=None, environment=None, pass_fds=()):
         self._stdout_path = os.path.join(folder, "stdout.jsonl")
         self.messages = []
         enter = lab.enter(lab.nat) if enter is None else enter
@@ -51,7 +52,7 @@ class Daemon:
                 [*enter, *before, program(), "--instance", INSTANCE, "--vpc-id", VPC, *map(str, arguments)],
                 stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=folder,
                 env={**os.environ, **(environment or {})}, text=True, errors="backslashreplace",
-                start_new_session=True)
+                start_new_session=True, pass_fds=pass_fds)
         lab.adopt(self)
         self._reader = threading.Thread(target=self._read_messages, daemon=True)
         self._reader.start()

@@ -1,0 +1,198 @@
+"""Nothing is lost between two runs of the daemon: what waits in the socket and in memory is handed on."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import ctl
+from bulk import Flood, flood_sessions, from_environment
+from case import LabCase, main
+from daemon import program as daemon_program
+from netlab import wait_until
+from store import Manager
+from table_limits import TableLimits
+
+SESSIONS = from_environment("NATSESSION_HANDED_OVER", 100_000)
+ENDS = from_environment("NATSESSION_ENDS", 10)  # of the daemon, for each test
+
+
+class HandoverTest(LabCase):
+    """A daemon that ends again and again while sessions begin and end."""
+
+    def setUp(self):
+        super().setUp()
+        self.lab = self.make_lab()
+        self.flood = Flood(self.lab)
+        self.ledger, self.control = self.path("ledger"), self.path("control.sock")
+        self.chance = random.Random(20261129)
+        self.runs = 0
+
+    def run_daemon(self, *more, **how):
+        # Another window begins another segment, so that the one before is sealed while the daemon is killed.
+        self.runs += 1
+        return self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--window",
+                          f"{3 + self.runs % 2}s", "--rcvbuf", "64M", *more, **how)
+
+    def end_again_and_again(self, start, end, pause=0.0):
+        """Sessions begin and end in bursts, in the middle of which the daemon ends; some live through several."""
+        daemon = start()
+        part = SESSIONS // ENDS
+        for turn in range(ENDS):
+            self.flood.begin_insert(part)
+            time.sleep(self.chance.uniform(0, part / 200_000))  # the moment is the test's own; nothing is waited for
+            if turn % 3 == 0:
+                end(daemon)
+            self.flood.finish_insert()
+            if turn % 3 == 1:
+                end(daemon)
+            flush = subprocess.Popen([*self.lab.enter(self.lab.nat), os.environ["NATSESSION_FLOOD"], "flush"],
+                                     stdout=subprocess.DEVNULL)
+            time.sleep(self.chance.uniform(0, part / 200_000))
+            if turn % 3 == 2:
+                end(daemon)
+            flush.wait(60)
+            time.sleep(pause)
+            daemon.close()
+            daemon = start()
+        self.flood.insert(part)
+        self.wait_until_live(part)
+        end(daemon)
+        daemon.close()
+        self.flood.flush()
+        daemon = start()
+        self.wait_until_live(0)
+        daemon.stop()
+
+    def wait_until_live(self, count):
+        wait_until(lambda: ctl.status(self.control)["collectors"][0]["live_sessions"] == count, f"{count} open sessions")
+
+    def assert_all_is_there(self):
+        records = [json.loads(line) for line in ctl.ledger_lines(self.ledger)]
+        self.assertEqual([r for r in records if r["event"] == "gap"], [], "no gap is claimed")
+        names = [(r["session_id"], r["seq"]) for r in records]
+        self.assertEqual(len(set(names)), len(names), "a (session_id, seq) is there twice")
+        ends = [r for r in records if r["event"] == "end"]
+        self.assertEqual(len(ends), self.flood.made)
+        self.assertEqual(len({r["session_id"] for r in ends}), self.flood.made)
+        self.assertEqual({r["reason"] for r in ends}, {"destroyed"})
+        self.assertIn("sound", ctl.ask("--ledger", self.ledger, "verify"))
+
+    def kill(self, daemon):
+        """Also in the middle of a dump, or of a reload."""
+        if just_before := self.chance.choice((None, signal.SIGUSR1, signal.SIGHUP)):
+            daemon.send_signal(just_before)
+            time.sleep(self.chance.uniform(0, 0.01))
+        daemon.send_signal(signal.SIGKILL)
+
+    def stop(self, daemon):
+        daemon.stop()
+
+    def with_guard(self):
+        return self.run_daemon("--handover", self.path("handover.sock"))
+
+    def with_manager(self):
+        before, descriptors = self.manager.pass_on()
+        return self.run_daemon(before=before, environment=self.manager.environment(), pass_fds=descriptors)
+
+    def make_manager(self):
+        self.manager = Manager(self.path("notify"))
+        self.addCleanup(self.manager.close)
+
+    def test_kill_9_loses_nothing_where_a_guard_holds_the_socket(self):
+        self.end_again_and_again(self.with_guard, self.kill)
+        self.assert_all_is_there()
+
+    def test_kill_9_loses_nothing_where_a_service_manager_holds_it(self):
+        self.make_manager()
+        self.end_again_and_again(self.with_manager, self.kill)
+        self.assert_all_is_there()
+
+    def test_stops_lose_nothing(self):
+        self.end_again_and_again(self.with_guard, self.stop)
+        self.assert_all_is_there()
+
+    def test_a_process_that_is_started_beside_takes_over(self):
+        first = self.with_guard()
+        self.flood.begin_insert(SESSIONS // ENDS)
+        second = self.with_guard()  # ready: the first has left, without a signal
+        self.flood.finish_insert()
+        self.assertIn("another process takes over", first.message_text())
+        self.assertIn("taken over from the run before", second.message_text())
+        self.assertNotIn("natsessiond: error", first.message_text())
+        self.flood.flush()
+        self.wait_until_live(0)
+        second.stop()
+        self.assert_all_is_there()
+
+    def test_who_is_another_takes_nothing_over(self):
+        """Another ledger, other events, or another kind of NAT: what waits was not chosen for it."""
+        path = self.path("handover.sock")
+        first = self.start(self.lab, "--ledger", self.ledger, "--handover", path)
+        self.flood.insert(100)
+        self.flood.flush()
+        wait_until(lambda: ctl.ledger_lines(self.ledger), "the ledger has records")
+        self.kill(first)
+        first.close()
+        for more in (["--ledger", self.path("other")], ["--ledger", self.ledger, "--nat", "any"]):
+            daemon = self.start(self.lab, "--handover", path, *more)
+            self.assertNotIn("taken over", daemon.message_text())
+            daemon.stop()
+        self.assertIn("gap", {json.loads(line)["event"] for line in ctl.ledger_lines(self.ledger)})
+
+    def test_the_table_is_guarded_while_no_daemon_runs(self):
+        """Forwarding comes first also then: reliable mode goes off before the table is full, and the log says so."""
+        self.enterContext(TableLimits(flows=20_000))
+        path = self.path("handover.sock")
+        daemon = self.start(self.lab, "--ledger", self.ledger, "--handover", path, "--rcvbuf", "256K", "--events",
+                            "destroy", "--window", "24h")
+        self.kill(daemon)
+        daemon.close()
+        refused = 0
+        for _ in range(30):  # far more ends than the buffer and the table hold
+            refused += self.flood.insert(2000)
+            self.flood.flush()
+        self.assertEqual(refused, 0, "the table was full")
+        daemon = self.start(self.lab, "--ledger", self.ledger, "--handover", path, "--control", self.control,
+                            "--events", "destroy", "--window", "24h")
+        self.assertIn("taken over from the run before", daemon.message_text())
+        records = lambda: [json.loads(line) for line in ctl.ledger_lines(self.ledger)]
+        gaps = wait_until(lambda: [r for r in records() if r["event"] == "gap"], "the gap is told")
+        self.assertEqual({gap["reason"] for gap in gaps}, {"table_guard"})
+        self.assertGreater(ctl.status(self.control)["collectors"][0]["away_ms"], 0)
+        daemon.stop()
+        ends = [r for r in records() if r["event"] == "end"]
+        self.assertEqual(len({(r["session_id"], r["seq"]) for r in ends}), len(ends))
+        lost = self.flood.made - len(ends)
+        self.assertGreater(lost, 0)
+        self.assertLessEqual(lost, sum(gap["events_lost"] for gap in gaps))
+
+    def test_a_guard_of_its_own_serves_one_daemon_after_the_other(self):
+        path = self.path("handover.sock")
+        guard = subprocess.Popen([daemon_program(), "--guard-only", "--handover", path], stderr=subprocess.DEVNULL)
+        self.addCleanup(guard.wait)
+        self.addCleanup(guard.kill)
+        wait_until(lambda: os.path.exists(path), "the guard listens")
+        for _ in range(3):
+            daemon = self.with_guard()
+            self.assertEqual(daemon.children(), {}, "it has a guard of its own")
+            self.flood.insert(500)
+            self.kill(daemon)
+            daemon.close()
+            self.flood.flush()
+        daemon = self.with_guard()
+        self.wait_until_live(0)
+        daemon.stop()
+        self.assertIsNone(guard.poll())
+        self.assert_all_is_there()
+
+    def test_five_seconds_between_death_and_restart_lose_nothing(self):
+        self.make_manager()
+        self.end_again_and_again(self.with_manager, self.kill, pause=5.0)
+        self.assert_all_is_there()
+
+
+if __name__ == "__main__":
+    main()
