@@ -147,11 +147,11 @@ TEST_CASE("a setter that refuses leaves the configuration as it was", "[config][
       continue;  // any text is a name
     CAPTURE(option.name);
     Config config = defaults();
-    const std::string bad = option.name == "instance"  ? std::string(300, 'x')
-                            : option.name == "vpc-id"  ? "="
+    const std::string bad = option.name == "instance"                               ? std::string(300, 'x')
+                            : option.name == "vpc-id"                               ? "="
                             : option.name == "control" || option.name == "handover" ? std::string(108, 'x')
-                            : option.name == "metrics" ? "localhost"
-                                                       : "";
+                            : option.name == "metrics"                              ? "localhost"
+                                                                                    : "";
     CHECK_FALSE(option.value.put(config, bad));
     CHECK(config == defaults());
   }
