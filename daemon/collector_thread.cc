@@ -74,8 +74,10 @@ void CollectorThread::settle() {
 // What a successor may rely on: what was known when the files ended where they do.
 void CollectorThread::note_settled() {
   const Ordinal written = succession_->written();
+  // All that was emitted is appended: events that made no record are done with as well.
+  region_->journal().recorded(tracker_.destroys() - destroys_before_, appended_);
   region_->journal().release(written);
-  if (const auto now = collector_.continuation()) {
+  if (const auto now = follows_ ? collector_.continuation() : std::nullopt) {
     settling_.emplace_back(appended_, Settled{*now, succession_->conditions});
   } else {
     settling_.clear();
@@ -117,6 +119,7 @@ void CollectorThread::run() {
   }
   // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket,
   // in a table that fills, for as long as the sinks take to finish.
+  if (end == State::kFailed) follows_ = false;
   // A successor goes on with them, and until then the guard watches the table.
   if (source_ && !succession_) (void)source_->set_reliable(false);  // also where somebody else holds it, too
   source_.reset();
@@ -143,10 +146,8 @@ CollectorThread::State CollectorThread::live() {
 Result<void> CollectorThread::pause() {
   paused_at_ = to_ms(clock_.now());
   paused_booted_ = booted(clock_);
-  if (succession_) {
-    settling_.clear();
-    region_->set_settled(std::nullopt);
-  }
+  follows_ = false;
+  if (succession_) note_settled();
   if (auto set = source_->set_reliable(false); !set) return set;
   auto left = source_->unsubscribe();
   output_.flush();
@@ -163,6 +164,7 @@ Result<void> CollectorThread::resume() {
   if (auto set = source_->set_reliable(collector_.reliable()); !set) return set;
   if (auto subscribed = source_->subscribe(); !subscribed) return subscribed;
   collector_.resume(*source_);
+  follows_ = true;
   tell_missed(missed_since(paused_at_, paused_booted_, clock_));
   return {};
 }
@@ -293,7 +295,7 @@ void CollectorThread::publish() {
     }
   });
   output_.prove(std::move(coverage));
-  if (succession_ && logging_.load(std::memory_order_relaxed) && !lost_name_) note_settled();
+  if (succession_) note_settled();
   const CollectorCounters& counters = collector_.counters();
   if (counters.passes == reported_passes_ && counters.passes_failed == reported_failures_) return;
   if (counters.passes_failed != reported_failures_) {

@@ -134,6 +134,7 @@ class CollectorThread {
   Booted paused_booted_;
   std::optional<Succession> succession_;
   std::shared_ptr<EventRegion> region_;  // the source's, also after it
+  bool follows_ = true;                  // the source, without a break; else nothing is settled
   std::uint64_t destroys_before_ = 0;    // that the tracker handled of sources before this one
   Ordinal appended_ = 0;                 // where the log will end in the files
   // What is settled once the files have all up to an ordinal.

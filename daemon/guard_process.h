@@ -5,7 +5,8 @@
 //
 // With --handover it also outlives this process: for a minute it holds the event sockets, and what else the
 // next process needs to go on (conntrack/event_region.h), guards the table meanwhile, and hands all over to
-// who asks at the path. One that is a service of its own (--guard-only) goes on after that, with nothing in hand.
+// who asks at the path. One that is a service of its own (--guard-only) goes on after that, with nothing in
+// hand.
 // Threads: the main one; a Pulse as it says.
 #pragma once
 

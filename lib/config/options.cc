@@ -346,7 +346,8 @@ std::vector<Flag> make_flags() {
        "this one runs, it asks it to stop, and takes over. Needs --ledger. Where systemd keeps descriptors "
        "for "
        "the unit (FileDescriptorStoreMax=) it hands them over by itself; the guard is a unit then "
-       "(natsessiond-guard.service, see --guard-only), so that the table is guarded while natsessiond is down.",
+       "(natsessiond-guard.service, see --guard-only), so that the table is guarded while natsessiond is "
+       "down.",
        socket_option(&Config::handover), R"("/run/natsessiond/handover.sock")"},
       {"user", kProgram, "NAME",
        "Whom to go on as, with CAP_NET_ADMIN and nothing else, once all that takes root is done.",

@@ -98,7 +98,8 @@ std::optional<Settled> ConntrackSource::take_up(RegionOwner owner, std::uint64_t
 }
 
 bool ConntrackSource::has_room() const {
-  return region_->journal().has_room(ReceiveRing::kSlots, ReceiveRing::kPayloadBytes);
+  // What a predecessor left is in it already, however full it is.
+  return left_behind_ || region_->journal().has_room(ReceiveRing::kSlots, ReceiveRing::kPayloadBytes);
 }
 
 // What a predecessor had handled, a part at a time, then what it had only received. How many messages.

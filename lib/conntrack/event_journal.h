@@ -74,8 +74,8 @@ class EventJournal {
   std::uint64_t taken_to_;            // where next() goes on
   std::uint64_t taken_end_;           // and ends
   std::uint64_t taken_ = 0;
-  std::uint64_t last_round_ = 0;      // when it was taken up
-  std::uint64_t last_round_from_;     // where its entries begin
+  std::uint64_t last_round_ = 0;   // when it was taken up
+  std::uint64_t last_round_from_;  // where its entries begin
 };
 
 }  // namespace natsession

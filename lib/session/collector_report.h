@@ -171,7 +171,8 @@ struct Rows<CollectorReport> {
         c.gone);
     row(gauge("away_ms", "natsession_away_milliseconds",
               "How long no process read events before this one took over from the run before; 0: it did not.")
-            .note("ms passed between the run before and this one, which took over from it: nothing is missing"),
+            .note(
+                "ms passed between the run before and this one, which took over from it: nothing is missing"),
         c.away_ms);
     row(counter("guard_trips", "natsession_guard_trips_total",
                 "How often the guard turned reliable mode off."),

@@ -142,6 +142,22 @@ class HandoverTest(LabCase):
             daemon.stop()
         self.assertIn("gap", {json.loads(line)["event"] for line in ctl.ledger_lines(self.ledger)})
 
+    def test_what_passes_while_logging_is_disabled_is_no_successors_to_answer_for(self):
+        for end in (self.kill, self.stop):
+            daemon = self.with_guard()
+            ctl.ask("--control", self.control, "disable")
+            wait_until(lambda: ctl.status(self.control)["collectors"][0]["live_sessions"] == 0, "logging is off")
+            self.flood.insert(10)
+            self.flood.flush()
+            disabled = time.time()
+            end(daemon)
+            daemon.close()
+            daemon = self.with_guard()
+            self.assertNotIn("taken over", daemon.message_text())
+            daemon.stop()
+            gaps = [r for r in map(json.loads, ctl.ledger_lines(self.ledger)) if r["event"] == "gap"]
+            self.assertTrue(any(float(gap["start_time"]) <= disabled <= float(gap["end_time"]) for gap in gaps), gaps)
+
     def test_the_table_is_guarded_while_no_daemon_runs(self):
         """Forwarding comes first also then: reliable mode goes off before the table is full, and the log says so."""
         self.enterContext(TableLimits(flows=20_000))
