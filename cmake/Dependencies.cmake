@@ -1,7 +1,9 @@
 # Every outside library, in one place. The folders that may use one name it in their own CMakeLists.txt.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-find_package(fmt REQUIRED)
+if(NOT NATSESSION_PORTABLE)
+  find_package(fmt REQUIRED)
+endif()
 find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(tsl-robin-map REQUIRED)

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# install-deps.sh [--lab] [--tests] [--packages] [--kernels]: installs the Debian packages that this project needs and that are not
-# there yet.
+# install-deps.sh [--lab] [--tests] [--packages] [--kernels] [--rpm] [--cross]: installs the Debian packages that this
+# project needs and that are not there yet.
 #   (nothing)   what is needed to build
 #   --lab       and what the network lab of quickstart.sh needs
 #   --tests     and what the tests need
 #   --packages  and what build-deb.sh needs
 #   --kernels   and what tests/lab/kernels.sh needs
+#   --rpm       and what build-rpm.sh needs, with --check as well
+#   --cross     that alone which build-deb.sh --arch needs here: the rest is in its own tree
 # Asks the network only when something is missing.
 set -euo pipefail
 
@@ -23,6 +25,9 @@ test_packages=(tcpdump systemd zstd groff-base shellcheck clang libclang-rt-14-d
 
 package_packages=(dpkg-dev debhelper systemd)
 kernel_packages=(qemu-system-x86 cpio kmod)
+# libabsl-dev: has cctz as an archive. mmdebstrap: the tree in which the package is tried.
+rpm_packages=(rpm rpmlint cpio libabsl-dev mmdebstrap)
+cross_packages=(dpkg-dev mmdebstrap qemu-user-static)
 
 wanted=("${build_packages[@]}")
 for argument; do
@@ -31,8 +36,10 @@ for argument; do
     --tests) wanted+=("${lab_packages[@]}" "${test_packages[@]}") ;;
     --packages) wanted+=("${package_packages[@]}") ;;
     --kernels) wanted+=("${kernel_packages[@]}") ;;
-    --help | -h) sed -n '2,9s/^# //p' "$0"; exit 0 ;;
-    *) echo "install-deps.sh: unknown option '$argument'; there are --lab, --tests, --packages, --kernels and --help" >&2; exit 2 ;;
+    --rpm) wanted+=("${rpm_packages[@]}") ;;
+    --cross) wanted=("${cross_packages[@]}") ;;
+    --help | -h) sed -n '2,11s/^# //p' "$0"; exit 0 ;;
+    *) echo "install-deps.sh: unknown option '$argument'; see install-deps.sh --help" >&2; exit 2 ;;
   esac
 done
 

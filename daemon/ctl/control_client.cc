@@ -101,7 +101,6 @@ Result<std::string> ControlClient::ask(Method method, std::string_view path,
   set(CURLOPT_URL, url_of(curl.get(), path, arguments).c_str());
   set(CURLOPT_UNIX_SOCKET_PATH, path_.c_str());
   set(CURLOPT_PROXY, "");
-  set(CURLOPT_PROTOCOLS_STR, "http");
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_CONNECTTIMEOUT, kConnectLimitSeconds);
   // An answer may be long; what it must not do is to pause for so long.

@@ -62,11 +62,10 @@ MHD_Result add_argument(void* to, MHD_ValueKind /*kind*/, const char* key, std::
 }
 
 MHD_Result send_answer(MHD_Connection* connection, HttpAnswer answer) {
-  auto body = std::make_unique<std::string>(std::move(answer.body));
-  MHD_Response* const response = MHD_create_response_from_buffer_with_free_callback_cls(
-      body->size(), body->data(), [](void* owned) { delete static_cast<std::string*>(owned); }, body.get());
+  // Copied: to hand the string over takes libmicrohttpd 0.9.73, and RHEL 9 has 0.9.72.
+  MHD_Response* const response =
+      MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
   if (response == nullptr) return MHD_NO;
-  (void)body.release();  // the response's now
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, std::string(answer.content_type).c_str());
   MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");

@@ -64,7 +64,6 @@ class CurlClient final : public HttpClient {
     set(CURLOPT_URL, settings_.url.c_str());
     // Variables such as http_proxy are for people's programs: they would send a log to whoever set them.
     set(CURLOPT_PROXY, "");
-    set(CURLOPT_PROTOCOLS_STR, settings_.url.starts_with("https:") ? "https" : "http");
     set(CURLOPT_POST, 1L);
     set(CURLOPT_USERAGENT, "natsessiond");
     set(CURLOPT_NOSIGNAL, 1L);

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# build-rpm.sh: builds the .rpm of this tree, for RHEL 9, Fedora and openSUSE. Result, in build/packages:
+# natsessiond-VERSION-RELEASE.x86_64.rpm, and the .src.rpm from which those build their own.
+#   build-rpm.sh            without its tests: tests/run.sh is for that
+#   build-rpm.sh --check    and the unit tests run on what was built; what it asks of a machine is held to what these have,
+#                           rpmlint reads it, and it is installed, upgraded and removed in a tree of its own (as root)
+#   build-rpm.sh --help     this text
+# Needs Debian 12; as root it installs what is missing. What is built is what git has of this tree, with changes that are
+# not committed; built twice from the same, it is the same byte for byte.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+check=
+case ${1-} in
+  "") ;;
+  --check) check=yes ;;
+  --help | -h) sed -n '2,9s/^# //p' packaging/build-rpm.sh; exit 0 ;;
+  *) echo "build-rpm.sh: unknown option '$1'; there are --check and --help" >&2; exit 2 ;;
+esac
+wanted=(--rpm)
+[ -z "$check" ] || wanted+=(--tests)
+./packaging/install-deps.sh "${wanted[@]}"
+
+tree=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p build/packages "$work/SOURCES"
+spec=packaging/rpm/natsessiond.spec
+version=$(rpmspec --query --srpm --queryformat '%{version}' --define "_sourcedir $tree/packaging/systemd" \
+  --load packaging/rpm/debian.macros "$spec")
+changed=$(date --utc --date="$(sed -n 's/^\* \(.* [0-9]\{4\}\) .*/\1/p' "$spec" | head -n 1)" +%s)
+git ls-files -z | tar --create --use-compress-program='gzip -n' --null --files-from=- --transform="s,^,natsessiond-$version/," --sort=name \
+  --mtime="@$changed" --owner=0 --group=0 --numeric-owner --file="$work/SOURCES/natsessiond-$version.tar.gz"
+cp --preserve=mode packaging/systemd/natsessiond.sysusers "$work/SOURCES/"
+touch --date="@$changed" "$work/SOURCES/natsessiond.sysusers"
+
+# rpmbuild knows nothing of Debian's packages: --nodeps.
+log=build/packages/build-rpm.log
+rpm_build() {
+  if ! rpmbuild --nodeps --with portable --load packaging/rpm/debian.macros --define "_topdir $work" \
+    --define "_smp_mflags -j${JOBS:-$(nproc)}" "$@" >>"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    echo "build-rpm.sh: failed; all it said is in $log" >&2
+    exit 1
+  fi
+}
+: >"$log"
+started=$SECONDS
+echo "building natsessiond $version"
+options=()
+[ -n "$check" ] || options+=(--without tests)
+rpm_build -ba --noclean "${options[@]}" "$spec"
+cp "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm build/packages/
+package=$(echo "$work"/RPMS/*/natsessiond-"$version"-*.rpm)
+for made in "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm; do
+  echo "built in $((SECONDS - started)) s: build/packages/$(basename "$made")"
+done
+[ -n "$check" ] || exit 0
+
+python3 tests/packaging/portable.py "$package"
+rpmlint --config packaging/rpm/rpmlint.toml "$spec" "$package" "$work"/SRPMS/*.rpm
+# The next release, from what is compiled, with another default configuration.
+mkdir "$work/next"
+sed 's/^Release:.*/Release: 2/' "$spec" >"$work/natsessiond.spec"
+echo "# Of the next release." >>"$work/BUILD/natsessiond-$version/packaging/etc/natsessiond.toml"
+rpm_build -bb --noprep --nocheck --define "_rpmdir $work/next" "$work/natsessiond.spec"
+tests/packaging/rpm_root.sh "$package" "$work"/next/*/natsessiond-"$version"-*.rpm
