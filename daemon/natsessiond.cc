@@ -165,7 +165,8 @@ RegionOwner owner_of(const std::string& ledger, const NamespaceIdentity& netns) 
 }
 
 std::uint64_t number_of(const CoverageConditions& conditions) {
-  return conditions.events | conditions.nat << 8U | conditions.records << 16U |
+  const std::uint64_t kinds[] = {conditions.events, conditions.nat, conditions.records};
+  return kinds[0] | kinds[1] << 8U | kinds[2] << 16U |
          static_cast<std::uint64_t>(conditions.window.count()) << 24U;
 }
 
