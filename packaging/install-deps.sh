@@ -16,11 +16,12 @@ lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base, mandoc: format
 # the manual pages, and complain of different things. rsyslog, openssl: a real server for the syslog sinks. prometheus: its
 # promtool checks the metrics. jq, sqlite3, nfdump: what query.sh compares answers with. clang: the sanitizers. clang-format,
-# clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name.
+# clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name. mmdebstrap, systemd-container,
+# dpkg-dev, debhelper: a package in a machine that is booted for it.
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
-  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump curl tzdata)
+  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump curl tzdata mmdebstrap systemd-container dpkg-dev debhelper)
 
-package_packages=(dpkg-dev debhelper systemd)
+package_packages=(dpkg-dev debhelper systemd lintian)
 
 wanted=("${build_packages[@]}")
 for argument; do
