@@ -34,6 +34,11 @@ if [ -z "${NATSESSION_BOOTED-}" ]; then
   exec unshare --mount --propagation private "$0" "$@"
 fi
 
+# So with the names of network namespaces, and with what systemd-nspawn notes.
+mkdir -p /run/netns /run/systemd
+mount -t tmpfs natlab-booted /run/netns
+mount -t tmpfs natlab-booted /run/systemd
+
 begun=$SECONDS
 step() { echo "# $((SECONDS - begun)) s: $1"; }
 
@@ -76,7 +81,7 @@ repack 99.0-1
 if ! mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,logrotate --skip=cleanup/apt \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/natsessiond/*' \
   --customize-hook="copy-in $work/packages /var/tmp" \
-  --customize-hook='chroot "$1" apt-get -qq install --yes --download-only /var/tmp/packages/natsessiond.deb' \
+  --customize-hook='chroot "$1" apt-get -qq --option APT::Install-Recommends=true install --yes --download-only /var/tmp/packages/natsessiond.deb' \
   --customize-hook='rm -f "$1/etc/machine-id" "$1/etc/hostname"; touch "$1/etc/machine-id"; echo nat-box >"$1/etc/hostname"' \
   bookworm "$work/tree" >"$work/tree.log" 2>&1; then
   cat "$work/tree.log"
