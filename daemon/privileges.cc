@@ -137,7 +137,18 @@ Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User
       return system_error("capabilities of this process", errno);
     }
   }
-  if (cap_set_proc(wanted.get()) != 0) return system_error("giving up capabilities", errno);
+  // What a program that is started would have of them: that takes no capset().
+  (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  if (cap_set_proc(wanted.get()) == 0) return {};
+  const int refusal = errno;
+  // A sandbox may refuse the call (systemd's @privileged has it). That is no harm where nothing is held that
+  // the daemon would not keep.
+  for (cap_value_t capability = 0; cap_get_bound(capability) >= 0; ++capability) {
+    cap_flag_value_t permitted = CAP_CLEAR;
+    if (cap_get_flag(held.get(), capability, CAP_PERMITTED, &permitted) != 0 ||
+        (permitted == CAP_SET && capability != CAP_NET_ADMIN))
+      return system_error("giving up capabilities", refusal);
+  }
   return {};
 }
 

@@ -33,7 +33,8 @@ struct User {
 [[nodiscard]] Result<std::optional<User>> find_command_user(const std::string& name);
 
 // Gives up every capability but `kept` (CAP_*), as far as it has them, also for programs that this one might
-// start, and becomes `user`, if there is one.
+// start, and becomes `user`, if there is one. Where a sandbox refuses that, CAP_NET_ADMIN may be left in this
+// process, and in no program that it starts.
 // Errors: the kernel refused, with the cause.
 Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User>& user);
 

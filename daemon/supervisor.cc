@@ -168,7 +168,7 @@ Result<Config> Supervisor::reread() const {
 
 void Supervisor::handle_reload() {
   manager_.reloading();
-  std::string outcome = "configuration read again";
+  std::string outcome;
   log_info("SIGHUP: reopening files and rereading the configuration");
   delivery_.request_reopen();
   auto config = reread();
@@ -177,20 +177,18 @@ void Supervisor::handle_reload() {
     outcome = fmt::format("configuration: {}; the old one stays in force", labels.error().message);
     log_error(outcome);
   } else {
-    std::string restart;
+    std::string held, restart;
     const auto changed = settings_that_differ(config_, *config);
     for (const std::string& key : changed) {
       log_debug(fmt::format("configuration: {} = {}", key, find_setting(key)->toml_value(*config)));
+      std::string& list = key == "instance" || key == "vpc_id" || key == "log_level" ? held : restart;
+      list += (list.empty() ? "" : ", ") + key;
     }
-    if (changed.empty()) log_debug("configuration: nothing has changed");
-    for (const std::string& name : changed) {
-      if (name == "instance" || name == "vpc_id" || name == "log_level") continue;
-      restart += (restart.empty() ? "" : ", ") + name;
-    }
-    if (!restart.empty()) {
-      outcome = fmt::format("configuration: a change of {} needs a restart", restart);
-      log_warning(outcome);
-    }
+    outcome = "configuration: ";
+    if (changed.empty()) outcome += "nothing has changed";
+    if (!held.empty()) outcome += held + (restart.empty() ? " has changed" : " has changed, and ");
+    if (!restart.empty()) outcome += fmt::format("a change of {} needs a restart", restart);
+    restart.empty() ? log_info(outcome) : log_warning(outcome);
     set_message_level(config->log_level);
     config_.instance = config->instance;
     config_.vpc_rules = config->vpc_rules;

@@ -16,14 +16,15 @@ build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntra
   libmicrohttpd-dev libssl-dev libcurl4-openssl-dev nlohmann-json3-dev libsqlite3-dev libcsv-dev libcctz-dev python3)
 # The traffic of the lab is made by its own Python programs; conntrack looks at the kernel's table.
 lab_packages=(nftables iproute2 conntrack python3)
-# tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base: formats the
-# manual pages. rsyslog, openssl: a real server for the syslog sinks. prometheus: its promtool checks the metrics. jq, sqlite3,
-# nfdump: what query.sh compares answers with. clang: the sanitizers. clang-format, clang-tidy: how sources look, and
-# what they hide. tzdata: the zones that texts name.
-test_packages=(tcpdump systemd zstd groff-base shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14 rsyslog rsyslog-openssl openssl
-  prometheus jq sqlite3 nfdump curl tzdata)
+# tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base, mandoc: format
+# the manual pages, and complain of different things. rsyslog, openssl: a real server for the syslog sinks. prometheus: its
+# promtool checks the metrics. jq, sqlite3, nfdump: what query.sh compares answers with. clang: the sanitizers. clang-format,
+# clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name. mmdebstrap, systemd-container,
+# dpkg-dev, debhelper: a package in a machine that is booted for it.
+test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
+  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump curl tzdata mmdebstrap systemd-container dpkg-dev debhelper)
 
-package_packages=(dpkg-dev debhelper systemd)
+package_packages=(dpkg-dev debhelper systemd lintian)
 kernel_packages=(qemu-system-x86 cpio kmod)
 # libabsl-dev: has cctz as an archive. mmdebstrap: the tree in which the package is tried.
 rpm_packages=(rpm rpmlint cpio libabsl-dev mmdebstrap)

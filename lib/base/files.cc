@@ -9,6 +9,23 @@
 #include <unistd.h>
 
 namespace natsession {
+namespace {
+
+Result<std::string> read_all(const UniqueFd& fd, const std::string& path, ByteCount limit,
+                             ErrorKind otherwise) {
+  std::string text;
+  for (std::size_t size = 0; size <= limit.bytes;) {
+    text.resize(size + std::min<std::size_t>(limit.bytes + 1 - size, 16384));
+    const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (count < 0 && errno != EINTR) return system_error(path + ": cannot be read", errno, otherwise);
+    size += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    text.resize(size);
+    if (count == 0) break;
+  }
+  return text;
+}
+
+}  // namespace
 
 Result<void> replace_file(const std::string& directory, const std::string& name,
                           std::span<const std::string_view> parts) {
@@ -36,19 +53,34 @@ Result<void> replace_file(const std::string& directory, const std::string& name,
   return {};
 }
 
+Result<void> check_writers(const std::string& path, const struct stat& status) {
+  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) return {};
+  const auto refused = [&](const std::string& why, const std::string& way_out) {
+    return Error{ErrorKind::kPermission,
+                 path + ": not read, because " + why + " write it: " + way_out + " " + path};
+  };
+  if (status.st_uid != 0 && status.st_uid != ::geteuid())
+    return refused("its owner, who is neither root nor this program's user, may", "chown root:");
+  if (S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0) return {};
+  if ((status.st_mode & S_IWOTH) != 0) return refused("everybody may", "chmod o-w");
+  if ((status.st_mode & S_IWGRP) != 0 && status.st_gid != 0) return refused("its group may", "chmod g-w");
+  return {};
+}
+
 Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKind otherwise, int flags) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
   if (!fd) return system_error(path + ": cannot be opened", errno, otherwise);
-  std::string text;
-  for (std::size_t size = 0; size <= limit.bytes;) {
-    text.resize(size + std::min<std::size_t>(limit.bytes + 1 - size, 16384));
-    const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
-    if (count < 0 && errno != EINTR) return system_error(path + ": cannot be read", errno, otherwise);
-    size += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
-    text.resize(size);
-    if (count == 0) break;
-  }
-  return text;
+  return read_all(fd, path, limit, otherwise);
+}
+
+Result<std::string> read_trusted_file(const std::string& path, ByteCount limit, ErrorKind otherwise,
+                                      int flags) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) != 0)
+    return system_error(path + ": cannot be opened", errno, otherwise);
+  if (auto trusted = check_writers(path, status); !trusted) return trusted.error();
+  return read_all(fd, path, limit, otherwise);
 }
 
 Result<void> can_make_in(const std::string& path) {

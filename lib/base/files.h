@@ -27,6 +27,17 @@ Result<void> replace_file(const std::string& directory, const std::string& name,
 // Errors: kPermission, or `otherwise`, with the path: it cannot be opened or read.
 Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKind otherwise, int flags = 0);
 
+// Whether nobody else may change what is at a path, of which this is the status: it belongs to root or to
+// this process's user, and its mode lets neither others write, nor a group (but root's own). A folder's
+// sticky bit keeps others from taking the place of what is in it; of devices, such as /dev/null, nothing is
+// asked.
+// Errors: kPermission, with path, cause, and what to do.
+Result<void> check_writers(const std::string& path, const struct stat& status);
+
+// read_file() of what decides what this program does, or is a secret: check_writers() holds for the file.
+Result<std::string> read_trusted_file(const std::string& path, ByteCount limit, ErrorKind otherwise,
+                                      int flags = 0);
+
 // Whether a directory can be made at `path`, with those above it that are absent, or files made in it if it
 // is there.
 // Errors: kPermission, kUnavailable, naming the directory that stands in the way and the cause.

@@ -298,7 +298,7 @@ std::vector<Flag> make_flags() {
        "That is done at the start, and they stay set; see WHAT THE KERNEL MUST DO.",
        switch_option(&Config::tune)},
       {"ledger", kLedger, "DIR",
-       "Keep all records in DIR, the ledger, and deliver them to the sinks from there. natsessionctl(8) "
+       "Keep all records in DIR, the ledger, and deliver them to the sinks from there. natsessionctl(1) "
        "asks it.",
        "DIR is made when it is absent. A sink that was away gets what it missed, also over a restart. "
        "Without --sink the ledger is all there is.",
@@ -357,7 +357,7 @@ std::vector<Flag> make_flags() {
        "and files that sinks name. Commands of exec sinks run as another (SINKS). With root it stays root.",
        text_option(&Config::user), R"("natsession")", "natsession for root, if it exists"},
       {"control", kProgram, "PATH",
-       "Serve status, live sessions and metrics on this unix socket; natsessionctl(8) asks it.",
+       "Serve status, live sessions and metrics on this unix socket; natsessionctl(1) asks it.",
        "The socket has mode 0660, and the group of --control-group.", socket_option(&Config::control),
        R"("/run/natsessiond/control.sock")"},
       {"control-group", kProgram, "GROUP",

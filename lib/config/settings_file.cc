@@ -1,5 +1,7 @@
 #include "config/settings_file.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
@@ -144,6 +146,10 @@ Result<std::vector<std::string>> drop_ins(const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path() / "conf.d";
   std::vector<std::string> found;
   std::error_code error;
+  if (struct stat status{}; ::stat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    status.st_mode &= ~static_cast<mode_t>(S_ISVTX);  // whoever may add a file there, may add settings
+    if (auto trusted = check_writers(folder.string(), status); !trusted) return trusted.error();
+  }
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::string name = entry->path().filename().string();
@@ -198,7 +204,7 @@ Result<std::vector<Assignment>> read_settings(const std::string& path) {
 
   std::vector<Assignment> all;
   for (const std::string& file : *files) {
-    const auto text = read_file(file, kMaxSettingsFile, ErrorKind::kUsage);
+    const auto text = read_trusted_file(file, kMaxSettingsFile, ErrorKind::kUsage);
     if (!text) return text.error();
     if (text->size() > kMaxSettingsFile.bytes) {
       return usage_error(file + ": is larger than " + format_byte_count(kMaxSettingsFile) +

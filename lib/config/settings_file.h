@@ -25,7 +25,8 @@ inline constexpr std::size_t kMaxNesting = 64;
 
 // Reads `path`, then each *.toml in the folder conf.d beside it, in byte order of their names; hidden ones
 // are passed over.
-// Errors: those of parse_settings(); kPermission or kUsage if something that is there cannot be read.
+// Errors: those of parse_settings(); kPermission or kUsage if something that is there cannot be read; kPermission
+// if somebody else may write it, or add to the folder.
 [[nodiscard]] Result<std::vector<Assignment>> read_settings(const std::string& path);
 
 }  // namespace natsession

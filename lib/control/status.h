@@ -1,5 +1,5 @@
 // Status: what the daemon says of itself when it is asked: logging, and the reports of collectors, sinks and
-// the ledger. What a field means is told to users in natsessionctl(8) and in the HELP of each metric.
+// the ledger. What a field means is told to users in natsessionctl(1) and in the HELP of each metric.
 // Threads: plain value types.
 #pragma once
 

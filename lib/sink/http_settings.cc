@@ -27,7 +27,7 @@ bool is_url_byte(char byte) {
 constexpr ByteCount kMaxFile{64 << 10};
 
 Result<std::string> read_secrets(const std::string& path) {
-  auto text = read_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
+  auto text = read_trusted_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
   if (text && text->size() > kMaxFile.bytes)
     return usage_error("read " + path + ": it is larger than 64 KiB");
   return text;

@@ -1,8 +1,12 @@
 #include "sink/tls_settings.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 
 #include <unistd.h>
+
+#include "base/files.h"
 
 namespace natsession {
 
@@ -34,9 +38,11 @@ Result<TlsSettings> TlsSettings::parse(const SinkUrl& url) {
 
 Result<void> TlsSettings::probe() const {
   for (const std::string* const file : {&ca_file, &cert_file, &key_file}) {
-    if (!file->empty() && ::access(file->c_str(), R_OK) != 0) {
+    if (file->empty()) continue;
+    struct stat status {};
+    if (::access(file->c_str(), R_OK) != 0 || ::stat(file->c_str(), &status) != 0)
       return system_error("open " + *file, errno, ErrorKind::kUsage);
-    }
+    if (auto trusted = check_writers(*file, status); !trusted) return trusted.error();
   }
   return {};
 }

@@ -23,7 +23,7 @@ struct TlsSettings {
   // Errors: kUsage, naming URL, key and value.
   [[nodiscard]] static Result<TlsSettings> parse(const SinkUrl& url);
 
-  // Whether the files can be read.
+  // Whether the files can be read, and nobody else may write them.
   // Errors: kUsage or kPermission, naming the file and the cause.
   [[nodiscard]] Result<void> probe() const;
   // The file of the client's key.

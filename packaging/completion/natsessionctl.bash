@@ -1,4 +1,4 @@
-# bash completion for natsessionctl(8). Its commands and their flags it says itself: --list-options.
+# bash completion for natsessionctl(1). Its commands and their flags it says itself: --list-options.
 
 _natsessionctl_files() {
     compopt -o filenames 2>/dev/null

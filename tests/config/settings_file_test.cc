@@ -1,5 +1,7 @@
 #include "config/settings_file.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include <catch2/catch.hpp>
@@ -217,6 +219,40 @@ TEST_CASE("a file that may not be read is a missing permission, not wrong usage"
   if (user == 0) REQUIRE(seteuid(user) == 0);
   REQUIRE_FALSE(parsed);
   CHECK(parsed.error().kind == ErrorKind::kPermission);
+}
+
+TEST_CASE("a file that somebody else may write is refused, and so is a folder of drop-ins",
+          "[config][file]") {
+  SettingsFolder folder("");
+  folder.write("conf.d/a.toml", "window = \"5m\"\n");
+  const std::filesystem::path file = folder.file(), conf_d = file.parent_path() / "conf.d";
+  const auto message_with = [&](const std::filesystem::path& path, mode_t mode) {
+    REQUIRE(::chmod(path.c_str(), mode) == 0);
+    const auto parsed = parse(folder.arguments());
+    if (!parsed) CHECK(parsed.error().kind == ErrorKind::kPermission);
+    const std::string message = folder.message();
+    REQUIRE(::chmod(path.c_str(), 0700) == 0);
+    return message;
+  };
+  CHECK(message_with(file, 0646) ==
+        "natsessiond.toml: not read, because everybody may write it: chmod o-w natsessiond.toml");
+  CHECK(message_with(conf_d / "a.toml", 0602) ==
+        "conf.d/a.toml: not read, because everybody may write it: chmod o-w conf.d/a.toml");
+  CHECK(message_with(conf_d, 01777) == "conf.d: not read, because everybody may write it: chmod o-w conf.d");
+  CHECK(message_with(file, 0644).empty());
+  CHECK(message_with(conf_d, 0755).empty());
+  if (geteuid() != 0) return;
+  constexpr uid_t kSomebody = 65534;
+  CHECK(message_with(file, 0664).empty());  // root's own group
+  REQUIRE(::chown(file.c_str(), 0, kSomebody) == 0);
+  CHECK(message_with(file, 0664) ==
+        "natsessiond.toml: not read, because its group may write it: chmod g-w natsessiond.toml");
+  CHECK(message_with(file, 0640).empty());
+  REQUIRE(::chown(file.c_str(), kSomebody, 0) == 0);
+  CHECK(
+      message_with(file, 0600) ==
+      "natsessiond.toml: not read, because its owner, who is neither root nor this program's user, may write "
+      "it: chown root: natsessiond.toml");
 }
 
 TEST_CASE("a drop-in whose name could not be printed is refused", "[config][file]") {

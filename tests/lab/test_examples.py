@@ -13,7 +13,7 @@ from netlab import POOL4, SERVER4, wait_until
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Who goes on until it is stopped.
 ENDLESS = re.compile(r"natsessionctl .*(-f|--follow|-w|--watch)\b")
-# Whom nobody asked, and who finds nothing, says so by its status (natsessionctl(8)).
+# Whom nobody asked, and who finds nothing, says so by its status (natsessionctl(1)).
 STATUSES = {"trace": (0, 1), "check": (0, 3)}
 
 
@@ -45,7 +45,7 @@ def blocks_of_manual(name):
 
 def examples():
     """The commands, in the order of the texts, each once."""
-    blocks = blocks_of_readme() + blocks_of_manual("natsessiond.8") + blocks_of_manual("natsessionctl.8")
+    blocks = blocks_of_readme() + blocks_of_manual("natsessiond.8") + blocks_of_manual("natsessionctl.1")
     found = [command for block in blocks for command in commands_in(block)]
     for name in (line.split()[0] for line in ctl.ask("--list-options").splitlines()):
         told = ctl.ask("help", *([] if name == "-" else [name]))

@@ -245,7 +245,7 @@ class QueryTest(LabCase):
     def test_the_commands_of_the_guide_run(self):
         self.begin()
         self.make_the_surge()
-        page = (MANUALS / "session-log.7").read_text().replace("\\-", "-")
+        page = (MANUALS / "session-log.5").read_text().replace("\\-", "-")
         commands = [line for example in re.findall(r"\.EX\n(.*?)\.EE", page, re.S) for line in example.splitlines()]
         self.assertGreater(len(commands), 8)
         self.write("questions.csv", "nat,time\n203.0.113.7:40123,2026-11-21 14:57:03\n")

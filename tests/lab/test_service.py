@@ -42,6 +42,11 @@ class ServiceTest(LabCase):
         self.assertGreater(int(wait_for("RELOADING=1")["MONOTONIC_USEC"]), before)
         wait_for("READY=1")
         self.assertRegex(wait_for("STATUS")["STATUS"], "; configuration: a change of window needs a restart$")
+        self.write("lab.toml", 'window = "5m"\nlog_level = "debug"\n')
+        daemon.send_signal(signal.SIGHUP)
+        wait_for("READY=1")
+        self.assertRegex(wait_for("STATUS")["STATUS"],
+                         "; configuration: log_level has changed, and a change of window needs a restart$")
         # What asks it to stop is no fault of it: it goes on saying that it lives.
         daemon.stop()
         wait_for("STOPPING=1")
@@ -76,7 +81,7 @@ class ServiceTest(LabCase):
         daemon.send_signal(signal.SIGUSR1)
         daemon.wait_for_message(" records delivered, 0 waiting, 0 tries beyond the first")
         daemon.send_signal(signal.SIGHUP)
-        daemon.wait_for_message("debug: configuration: nothing has changed")
+        daemon.wait_for_message("configuration: nothing has changed")
         self.write("lab.toml", 'log_level = "debug"\nguard = "70%"\n')
         daemon.send_signal(signal.SIGHUP)
         daemon.wait_for_message('debug: configuration: guard = "70%"')

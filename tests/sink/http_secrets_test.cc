@@ -126,6 +126,18 @@ TEST_CASE_METHOD(SecretsFixture,
   }
 }
 
+TEST_CASE_METHOD(SecretsFixture, "a file of secrets that others may write is refused", "[sink][http]") {
+  write_file(file, "USER:PASSWORD\n");
+  std::filesystem::permissions(file, std::filesystem::perms::others_write,
+                               std::filesystem::perm_options::add);
+  const std::string url = peer.url() + "?credentials_file=" + file;
+  for (const auto& error : {probe_sink(url).error(), open_sink(url, {}, kStoppedClock).error()}) {
+    CHECK(error.kind == ErrorKind::kPermission);
+    CHECK_THAT(error.message,
+               Contains(file + ": not read, because everybody may write it: chmod o-w " + file));
+  }
+}
+
 TEST_CASE("a secret in a URL is refused, with the way out, and not repeated", "[sink][http]") {
   const std::string url =
       GENERATE(as<std::string>(), "http://user:sesame@host/", "https://sesame@host/log",

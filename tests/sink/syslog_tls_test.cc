@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 
 #include <catch2/catch.hpp>
 
@@ -185,6 +186,17 @@ TEST_CASE("files of keys and certificates that do not do are refused before anyt
     for (const std::string& word : words) CHECK_THAT(error.message, Contains(word));
     CHECK(error.kind == ErrorKind::kUsage);
   }
+}
+
+TEST_CASE("a certificate that others may exchange is refused", "[sink][syslog][tls]") {
+  const testing::TempDir directory;
+  const std::string trusted = directory.file("trusted");
+  testing::write_file(trusted, testing::read_file(Certificates::get().crt("ca")));
+  std::filesystem::permissions(trusted, std::filesystem::perms::others_write,
+                               std::filesystem::perm_options::add);
+  const auto refused = probe_sink("syslog+tls://localhost?ca=" + trusted).error();
+  CHECK(refused.kind == ErrorKind::kPermission);
+  CHECK_THAT(refused.message, Contains("everybody may write it: chmod o-w " + trusted));
 }
 
 TEST_CASE("reopening reads certificates anew, and keeps the old ones if the new ones do not do",

@@ -175,7 +175,7 @@ def fish(told):
 def main():
     program, packaging = sys.argv[1], Path(sys.argv[2])
     told = json.loads(subprocess.run([program, "--list-commands"], capture_output=True, text=True, check=True).stdout)
-    page = packaging / "man/natsessionctl.8"
+    page = packaging / "man/natsessionctl.1"
     failed = False
     for path, text in ((page, manual(page.read_text(), told)), (packaging / "completion/_natsessionctl", zsh(told)),
                        (packaging / "completion/natsessionctl.fish", fish(told))):
