@@ -52,7 +52,8 @@ void CollectorThread::restore(OpenSessions open, const MissedTime& missed) {
 }
 
 void CollectorThread::restore(OpenSessions open, const Continuation& before, std::chrono::milliseconds away) {
-  report_.with([&](CollectorReport& report) { report.away_ms = static_cast<std::uint64_t>(away.count()); });
+  report_.with(
+      [&](CollectorReport& report) { report.away_seconds = std::chrono::duration<double>(away).count(); });
   tracker_.restore(std::move(open));
   collector_.continue_from(before);
 }

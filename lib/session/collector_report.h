@@ -97,7 +97,7 @@ struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters {
   bool guard_tripped = false;  // it is off because the conntrack table was filling
   bool gone = false;           // there is no namespace of this name any more, or not the one that was watched
   std::uint64_t live = 0;      // sessions that are followed
-  std::uint64_t away_ms = 0;   // without a process, before this one took over from another
+  double away_seconds = 0;     // without a process, before this one took over from another
   double events_per_second = 0;
   double records_per_second = 0;
   std::uint64_t receive_buffer_bytes = 0;  // as granted
@@ -169,11 +169,10 @@ struct Rows<CollectorReport> {
     row(gauge("gone", "natsession_namespace_gone",
               "1 while the network namespace's name means no namespace that could be entered."),
         c.gone);
-    row(gauge("away_ms", "natsession_away_milliseconds",
+    row(gauge("away_seconds", "natsession_away_seconds",
               "How long no process read events before this one took over from the run before; 0: it did not.")
-            .note(
-                "ms passed between the run before and this one, which took over from it: nothing is missing"),
-        c.away_ms);
+            .note("s without a process before this one took over: nothing is missing"),
+        c.away_seconds);
     row(counter("guard_trips", "natsession_guard_trips_total",
                 "How often the guard turned reliable mode off."),
         c.guard_trips);

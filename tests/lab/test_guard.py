@@ -182,8 +182,8 @@ class GuardProcessTest(LabCase):
         self.assertNotIn(os.getpgid(guard), (os.getpgid(0), os.getpgid(daemon.pid)))
         status = status_of(guard)
         self.assertEqual((status["CapPrm"], status["CapEff"], status["CapBnd"]), ("0" * 16,) * 3)
-        # Its link, standard error, and of the one namespace an event socket and what its table is read by.
-        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == 2 + 1 + 3, "it holds what it needs, and no more")
+        # Its link, standard error, and of the one namespace an event socket, its region, and what its table is read by.
+        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == 2 + 2 + 3, "it holds what it needs, and no more")
         os.kill(guard, signal.SIGTERM)
         os.kill(guard, signal.SIGINT)
         self.assertEqual(daemon.child(GUARD_NAME), guard)

@@ -177,7 +177,7 @@ class HandoverTest(LabCase):
         records = lambda: [json.loads(line) for line in ctl.ledger_lines(self.ledger)]
         gaps = wait_until(lambda: [r for r in records() if r["event"] == "gap"], "the gap is told")
         self.assertEqual({gap["reason"] for gap in gaps}, {"table_guard"})
-        self.assertGreater(ctl.status(self.control)["collectors"][0]["away_ms"], 0)
+        self.assertGreater(ctl.status(self.control)["collectors"][0]["away_seconds"], 0)
         daemon.stop()
         ends = [r for r in records() if r["event"] == "end"]
         self.assertEqual(len({(r["session_id"], r["seq"]) for r in ends}), len(ends))
