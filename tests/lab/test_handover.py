@@ -178,6 +178,7 @@ class HandoverTest(LabCase):
         gaps = wait_until(lambda: [r for r in records() if r["event"] == "gap"], "the gap is told")
         self.assertEqual({gap["reason"] for gap in gaps}, {"table_guard"})
         self.assertGreater(ctl.status(self.control)["collectors"][0]["away_seconds"], 0)
+        self.assertIn("s without a process before this one took over", ctl.ask("--control", self.control, "status"))
         daemon.stop()
         ends = [r for r in records() if r["event"] == "end"]
         self.assertEqual(len({(r["session_id"], r["seq"]) for r in ends}), len(ends))
