@@ -106,3 +106,4 @@ umount --recursive /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 
 PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/booted.py "$work/tree" "$work"
+step "all done"
