@@ -42,7 +42,8 @@ mount -t tmpfs natlab-booted /run/systemd
 begun=$SECONDS
 step() { echo "# $((SECONDS - begun)) s: $1"; }
 
-work=$(mktemp -d /tmp/natlab-booted.XXXXXX)
+# Its name says whose it is. Who removes it from outside takes the mount away under this run, although it looks empty there.
+work=$(mktemp -d "/tmp/natlab-booted.$$.XXXXXX")
 cgroup=''
 clean_up() {
   if [ -n "$cgroup" ]; then
@@ -106,3 +107,4 @@ umount --recursive /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 
 PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/booted.py "$work/tree" "$work"
+step "all done"
