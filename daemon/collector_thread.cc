@@ -27,6 +27,7 @@ CollectorThread::CollectorThread(std::string netns, const NamespaceIdentity& ide
     : netns_(std::move(netns)),
       identity_(identity),
       conditions_(conditions),
+      guarded_(collecting.pulse != nullptr),
       clock_(clock),
       notice_(notice),
       source_(std::move(source)),
@@ -164,7 +165,7 @@ Result<void> CollectorThread::pause() {
 Result<void> CollectorThread::resume() {
   if (auto set = source_->set_reliable(collector_.reliable()); !set) return set;
   if (auto subscribed = source_->subscribe(); !subscribed) return subscribed;
-  collector_.resume(*source_);
+  collector_.resume(*source_, guarded_ ? &source_->region()->pulse() : nullptr);
   follows_ = true;
   tell_missed(missed_since(paused_at_, paused_booted_, clock_));
   return {};

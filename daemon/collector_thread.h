@@ -119,6 +119,7 @@ class CollectorThread {
   const std::string netns_;
   NamespaceIdentity identity_;
   const CoverageConditions conditions_;
+  const bool guarded_;  // from outside of this process, by the source's pulse
   const Clock& clock_;
   WakeFd& notice_;
   WakeFd wake_;

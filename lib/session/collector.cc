@@ -55,6 +55,7 @@ void Collector::leave_source() {
   if (source_ == nullptr) return;
   left_ += source_->counters();
   source_ = nullptr;
+  pulse_ = nullptr;
 }
 
 void Collector::continue_from(const Continuation& before) {
@@ -72,8 +73,9 @@ std::optional<Continuation> Collector::continuation() const {
   return Continuation{until, *covered_from_, dropped_seen_};
 }
 
-void Collector::resume(EventSource& source) {
+void Collector::resume(EventSource& source, Pulse* pulse) {
   source_ = &source;
+  pulse_ = pulse;
   const UnixMs now = to_ms(clock_.now());
   schedule_ = WindowSchedule(window_, now);
   dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_->dropped();

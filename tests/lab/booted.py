@@ -269,7 +269,9 @@ class Box:
             processes = machine.run("sh", "-c", f"for p in $(cat /sys/fs/cgroup/system.slice/{UNIT}/cgroup.procs); do "
                                     "echo $(stat -c %U /proc/$p) $(grep CapEff /proc/$p/status) $(cat /proc/$p/comm); done").splitlines()
             must(processes and all(line.startswith("natsession ") for line in processes), processes)
-            must(any(line.endswith("natsess-guard") for line in processes), processes)
+            guard = machine.run("systemctl", "show", "--value", "--property=MainPID", "natsessiond-guard.service").strip()
+            told = machine.run("cat", f"/proc/{guard}/status")
+            must(re.search(r"^CapPrm:\s*0+$", told, re.M) and re.search(r"^CapBnd:\s*0+$", told, re.M), told)
         with self.check("nothing in its sandbox is in its way"):
             told = machine.journal("-o", "cat", "-p", "warning")
             must(not told, told)

@@ -11,7 +11,7 @@ import ctl
 from bulk import Flood, flood_sessions, from_environment
 from case import LabCase, main
 from daemon import program as daemon_program
-from netlab import wait_until
+from netlab import run, wait_until
 from store import Manager
 from table_limits import TableLimits
 
@@ -93,9 +93,9 @@ class HandoverTest(LabCase):
     def with_guard(self):
         return self.run_daemon("--handover", self.path("handover.sock"))
 
-    def with_manager(self):
+    def with_manager(self, *more):
         before, descriptors = self.manager.pass_on()
-        return self.run_daemon(before=before, environment=self.manager.environment(), pass_fds=descriptors)
+        return self.run_daemon(*more, before=before, environment=self.manager.environment(), pass_fds=descriptors)
 
     def make_manager(self):
         self.manager = Manager(self.path("notify"))
@@ -157,6 +157,25 @@ class HandoverTest(LabCase):
             daemon.stop()
             gaps = [r for r in map(json.loads, ctl.ledger_lines(self.ledger)) if r["event"] == "gap"]
             self.assertTrue(any(float(gap["start_time"]) <= disabled <= float(gap["end_time"]) for gap in gaps), gaps)
+
+    def test_a_namespace_that_is_made_anew_is_followed_and_then_handed_over(self):
+        """What is kept for the next run is the new one's."""
+        self.make_manager()
+        other = self.make_lab()
+        start = lambda: self.with_manager("--netns", other.nat)
+        daemon = start()
+        wait_until(lambda: len(self.manager.kept) == 2, "its socket and its region are kept")
+        run("ip", "netns", "delete", other.nat)
+        daemon.wait_for_message("is gone")
+        wait_until(lambda: not self.manager.kept, "nobody keeps the old one")
+        run("ip", "netns", "add", other.nat)
+        daemon.wait_for_message("there is one again")
+        wait_until(lambda: len(self.manager.kept) == 2, "the new one's are kept")
+        wait_until(lambda: ctl.status(self.control)["collectors"][0]["ready"], "its table is known")
+        daemon.stop()
+        daemon = start()
+        self.assertIn("taken over", daemon.message_text())
+        daemon.stop()
 
     def test_the_table_is_guarded_while_no_daemon_runs(self):
         """Forwarding comes first also then: reliable mode goes off before the table is full, and the log says so."""
