@@ -44,6 +44,7 @@ for program in natsessiond natsessionctl; do
   [ -x "$build/daemon/$program" ] || fail "missing: $build/daemon/$program; cmake --build --preset release makes it"
 done
 # The programs run there with this machine's libraries, in a tree of the same release.
+# shellcheck source=/dev/null
 release=$(. /etc/os-release && echo "${ID-}-$(dpkg --print-architecture)-${VERSION_CODENAME-}")
 [[ $release == debian-amd64-* ]] || fail "this is no Debian on x86-64"
 release=${release#debian-amd64-}
