@@ -118,7 +118,7 @@ void Supervisor::wait(std::chrono::milliseconds limit) {
   ::poll(fds, std::size(fds), static_cast<int>(limit.count()));
   notice_.clear();
   if (follower_ != nullptr) follower_->tick();
-  if (fds[2].revents == 0) return;
+  if (guard_ == nullptr || fds[2].revents == 0) return;
   const auto word = guard_->read();
   if (word == GuardProcess::Word::kLeave && !stopping_) {
     log_info("another process takes over (--handover)");

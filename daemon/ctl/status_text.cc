@@ -8,7 +8,6 @@
 
 #include "net/protocol.h"
 #include "record/encoder.h"
-#include "words.h"
 
 namespace natsession::ctl {
 namespace {

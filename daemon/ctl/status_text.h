@@ -5,6 +5,7 @@
 #include <string>
 
 #include "control/status.h"
+#include "words.h"
 
 namespace natsession::ctl {
 
