@@ -3,7 +3,7 @@
 #   build-deb.sh               without its tests: tests/run.sh is for that
 #   build-deb.sh --check       and the unit tests run on what was built
 #   build-deb.sh --arch arm64  for another architecture, cross-compiled in a tree of its own, build/tree-arm64 (as root); with
-#                              --check its unit tests run under qemu-user, but for those that this cannot do
+#                              --check its unit tests run under qemu-user
 #   build-deb.sh --help        this text
 # Needs Debian 12; as root it installs what is missing. What is built is what git has of this tree, with changes that are
 # not committed; built twice from the same, it is the same byte for byte.
