@@ -7,7 +7,7 @@
 #   build-deb.sh --programs DIR   of programs that are built already, such as build/release/daemon: in seconds, to try what is
 #                                 around them (tests/lab/booted.sh). No lintian: they are not compiled as a package's are
 #   build-deb.sh --arch arm64     for another architecture, cross-compiled in a tree of its own, build/tree-arm64 (as root);
-#                                 with --check its unit tests run under qemu-user, but for those that this cannot do
+#                                 with --check its unit tests run under qemu-user. Not yet seen to its end
 #   build-deb.sh --to DIR         the result is DIR
 #   build-deb.sh --help           this text
 # Needs Debian 12; as root it installs what is missing. What is built is what git has of this tree, with changes that are
