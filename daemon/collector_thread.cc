@@ -27,7 +27,6 @@ CollectorThread::CollectorThread(std::string netns, const NamespaceIdentity& ide
     : netns_(std::move(netns)),
       identity_(identity),
       conditions_(conditions),
-      guarded_(collecting.pulse != nullptr),
       clock_(clock),
       notice_(notice),
       source_(std::move(source)),
@@ -59,28 +58,28 @@ void CollectorThread::restore(OpenSessions open, const Continuation& before, std
   collector_.continue_from(before);
 }
 
-void CollectorThread::keep_for_successor(Succession succession) {
-  succession_ = std::move(succession);
+void CollectorThread::keep_for_successor(Handover handover) {
+  handover_ = std::move(handover);
   region_ = source_->region();
-  appended_ = succession_->first;
+  appended_ = handover_->first;
   output_.on_append([this](Ordinal end) {
-    appended_ = succession_->first + end;
+    appended_ = handover_->first + end;
     region_->journal().recorded(tracker_.destroys() - destroys_before_, appended_);
   });
 }
 
 void CollectorThread::settle() {
-  if (succession_) note_settled();
+  if (handover_) note_settled();
 }
 
 // What a successor may rely on: what was known when the files ended where they do.
 void CollectorThread::note_settled() {
-  const Ordinal written = succession_->written();
+  const Ordinal written = handover_->written();
   // All that was emitted is appended: events that made no record are done with as well.
   region_->journal().recorded(tracker_.destroys() - destroys_before_, appended_);
   region_->journal().release(written);
   if (const auto now = follows_ ? collector_.continuation() : std::nullopt) {
-    settling_.emplace_back(appended_, Settled{*now, succession_->conditions});
+    settling_.emplace_back(appended_, Settled{*now, handover_->conditions});
   } else {
     settling_.clear();
     region_->set_settled(std::nullopt);
@@ -119,11 +118,11 @@ void CollectorThread::run() {
       error = Error{ErrorKind::kUnavailable, "no memory is left"};
     });
   }
-  // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket,
-  // in a table that fills, for as long as the sinks take to finish.
   if (end == State::kFailed) follows_ = false;
-  // A successor goes on with them, and until then the guard watches the table.
-  if (source_ && !succession_) (void)source_->set_reliable(false);  // also where somebody else holds it, too
+  // Nobody reads the events from here on, and in reliable mode the kernel would keep flows for this socket,
+  // also where somebody else holds it, in a table that fills, for as long as the sinks take to finish. But
+  // where a successor goes on with them the guard watches the table until then.
+  if (source_ && !handover_) (void)source_->set_reliable(false);
   source_.reset();
   change_state(end);
 }
@@ -149,7 +148,7 @@ Result<void> CollectorThread::pause() {
   paused_at_ = to_ms(clock_.now());
   paused_booted_ = booted(clock_);
   follows_ = false;
-  if (succession_) note_settled();
+  if (handover_) note_settled();
   if (auto set = source_->set_reliable(false); !set) return set;
   auto left = source_->unsubscribe();
   output_.flush();
@@ -165,7 +164,7 @@ Result<void> CollectorThread::pause() {
 Result<void> CollectorThread::resume() {
   if (auto set = source_->set_reliable(collector_.reliable()); !set) return set;
   if (auto subscribed = source_->subscribe(); !subscribed) return subscribed;
-  collector_.resume(*source_, guarded_ ? &source_->region()->pulse() : nullptr);
+  collector_.resume(*source_);
   follows_ = true;
   tell_missed(missed_since(paused_at_, paused_booted_, clock_));
   return {};
@@ -206,11 +205,11 @@ void CollectorThread::take_next_source() {
   if (next.source == nullptr) return;
   source_ = std::move(next.source);
   identity_ = next.identity;
-  if (succession_) {
-    RegionOwner owner = succession_->owner;
+  if (handover_) {
+    RegionOwner owner = region_->owner();  // of the same ledger, in another namespace
     owner.netns_device = identity_.device;
     owner.netns_inode = identity_.inode;
-    (void)source_->take_up(owner, succession_->written());
+    (void)source_->take_up(owner, handover_->written());
     region_ = source_->region();
     destroys_before_ = tracker_.destroys();
   }
@@ -297,7 +296,7 @@ void CollectorThread::publish() {
     }
   });
   output_.prove(std::move(coverage));
-  if (succession_) note_settled();
+  if (handover_) note_settled();
   const CollectorCounters& counters = collector_.counters();
   if (counters.passes == reported_passes_ && counters.passes_failed == reported_failures_) return;
   if (counters.passes_failed != reported_failures_) {

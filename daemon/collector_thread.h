@@ -45,13 +45,12 @@ class CollectorThread {
   void restore(OpenSessions open, const Continuation& before, std::chrono::milliseconds away);
   // Before start(): what a successor needs to know is kept in the source's region, until it is in the log's
   // files. A stop then leaves the source as it is.
-  struct Succession {
-    RegionOwner owner;                 // but for the namespace
+  struct Handover {
     Ordinal first = 0;                 // of the record that comes next in the files
     std::function<Ordinal()> written;  // what is below is in the files
     std::uint64_t conditions = 0;
   };
-  void keep_for_successor(Succession succession);
+  void keep_for_successor(Handover handover);
   // After join(), when all is written: nothing of it is left for the successor to do.
   void settle();
   // Errors: no thread could be had.
@@ -119,7 +118,6 @@ class CollectorThread {
   const std::string netns_;
   NamespaceIdentity identity_;
   const CoverageConditions conditions_;
-  const bool guarded_;  // from outside of this process, by the source's pulse
   const Clock& clock_;
   WakeFd& notice_;
   WakeFd wake_;
@@ -133,7 +131,7 @@ class CollectorThread {
   UnixMs named_until_{};  // when the name was last seen to mean this namespace
   bool lost_name_ = false;
   Booted paused_booted_;
-  std::optional<Succession> succession_;
+  std::optional<Handover> handover_;
   std::shared_ptr<EventRegion> region_;  // the source's, also after it
   bool follows_ = true;                  // the source, without a break; else nothing is settled
   std::uint64_t destroys_before_ = 0;    // that the tracker handled of sources before this one

@@ -180,7 +180,7 @@ void tell_taken_up(const std::string& netns, const KernelSetup& setup) {
                   where, std::chrono::duration<double>(setup.away).count(), region.journal().taken()));
 }
 
-int run_hold(const Config& config) {
+int run_guard_only(const Config& config) {
   if (config.handover.empty())
     return fail(
         {ErrorKind::kUsage, "--guard-only: needs --handover PATH, where natsessiond asks for what it holds"});
@@ -301,7 +301,6 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     hold(i, setup.source.get());
-    Pulse* const pulse = *guard ? &setup.source->region()->pulse() : nullptr;
     collectors.push_back(std::make_unique<CollectorThread>(
         namespaces[i], setup.identity, std::move(setup.source),
         TrackerSettings{
@@ -310,12 +309,10 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,
                           .ends_are_told = config.events.destroy,
-                          .pulse = pulse,
                           .nothing_before = config.ledger.empty()},
         conditions, *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     if (succession.kept) {
-      collectors.back()->keep_for_successor({.owner = owner_of(config.ledger, setup.identity),
-                                             .first = first,
+      collectors.back()->keep_for_successor({.first = first,
                                              .written = [&] { return delivery->files_end(); },
                                              .conditions = number_of(conditions)});
     }
@@ -373,8 +370,8 @@ int run(int argc, const char* const* argv) {
       return print(print_config(*invocation));
     case Action::kCheck:
       return run_check(invocation->config);
-    case Action::kHold:
-      return run_hold(invocation->config);
+    case Action::kGuardOnly:
+      return run_guard_only(invocation->config);
     case Action::kRun:
       break;
   }

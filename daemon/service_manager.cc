@@ -22,16 +22,18 @@ namespace {
 
 constexpr std::chrono::seconds kStatusInterval{5};
 
+// The positive number that a variable holds.
+std::optional<std::int64_t> number_in(const char* name) {
+  const char* const text = std::getenv(name);
+  if (text == nullptr) return std::nullopt;
+  std::int64_t number = 0;
+  const char* const end = text + std::strlen(text);
+  const auto [last, error] = std::from_chars(text, end, number);
+  return error == std::errc{} && last == end && number > 0 ? std::optional(number) : std::nullopt;
+}
+
 // $WATCHDOG_USEC, if it is meant for this process.
 std::optional<std::chrono::microseconds> watchdog_of_environment() {
-  const auto number_in = [](const char* name) -> std::optional<std::int64_t> {
-    const char* const text = std::getenv(name);
-    if (text == nullptr) return std::nullopt;
-    std::int64_t number = 0;
-    const char* const end = text + std::strlen(text);
-    const auto [last, error] = std::from_chars(text, end, number);
-    return error == std::errc{} && last == end && number > 0 ? std::optional(number) : std::nullopt;
-  };
   if (std::getenv("WATCHDOG_PID") != nullptr && number_in("WATCHDOG_PID") != ::getpid()) return std::nullopt;
   const auto usec = number_in("WATCHDOG_USEC");
   return usec ? std::optional(std::chrono::microseconds(*usec)) : std::nullopt;
@@ -46,18 +48,12 @@ std::string age_text(std::chrono::milliseconds age) {
 
 // What $LISTEN_FDS and $LISTEN_FDNAMES tell, if it is meant for this process.
 ServiceManager::Stored stored_of_environment() {
-  const auto number_in = [](const char* name) {
-    const char* const text = std::getenv(name);
-    long number = 0;
-    if (text != nullptr) std::from_chars(text, text + std::strlen(text), number);
-    return number;
-  };
   ServiceManager::Stored stored;
   constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
   const char* const text = std::getenv("LISTEN_FDNAMES");
   std::string_view names = text != nullptr ? text : "";
-  const long count =
-      number_in("LISTEN_PID") == ::getpid() ? std::clamp(number_in("LISTEN_FDS"), 0L, 1024L) : 0;
+  const bool is_meant = number_in("LISTEN_PID") == ::getpid();
+  const auto count = is_meant ? std::min<std::int64_t>(number_in("LISTEN_FDS").value_or(0), 1024) : 0;
   for (int fd = kFirst; fd < kFirst + count; ++fd) {
     const std::size_t end = std::min(names.find(':'), names.size());
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -1,5 +1,5 @@
-// MemoryRegion: a writable range of pages that other code lays its buffers into: private to the process, or a
-// memfd that others can map as well, and that is there as long as any of them holds it.
+// MemoryRegion: a writable range of pages that other code lays its buffers into: a memfd, which other
+// processes can map as well, and that is there as long as any of them holds it.
 // Threads: a plain owner; what lies in it is the business of who asked for it.
 #pragma once
 
@@ -14,8 +14,6 @@ namespace natsession {
 
 class MemoryRegion {
  public:
-  // Private memory of at least `bytes`, aligned to a page, all zero.
-  [[nodiscard]] static Result<MemoryRegion> anonymous(std::size_t bytes);
   // A memfd of `bytes`, all zero, whose size nobody can change; /proc shows it by `name`.
   [[nodiscard]] static Result<MemoryRegion> shared(const char* name, std::size_t bytes);
   // One that shared() made, here or in another process.
@@ -34,7 +32,7 @@ class MemoryRegion {
   ~MemoryRegion();
 
   [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
-  [[nodiscard]] int fd() const { return fd_.get(); }  // -1 for private memory
+  [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
   MemoryRegion(std::span<std::byte> bytes, UniqueFd fd) : bytes_(bytes), fd_(std::move(fd)) {}

@@ -117,7 +117,7 @@ Result<Action> action_of(const GivenFlags& given) {
     return usage_error("--check and --print-config cannot be asked for together");
   }
   if (has("check")) return Action::kCheck;
-  if (has("guard-only") && !has("print-config")) return Action::kHold;
+  if (has("guard-only") && !has("print-config")) return Action::kGuardOnly;
   return has("print-config") ? Action::kPrintConfig : Action::kRun;
 }
 
@@ -158,7 +158,7 @@ Result<void> default_sinks(Invocation& result) {
 
 // Errors: kUsage for an option that another one has to come with.
 Result<void> check_together(const Invocation& result) {
-  if (result.config.handover.empty() || !result.config.ledger.empty() || result.action == Action::kHold)
+  if (result.config.handover.empty() || !result.config.ledger.empty() || result.action == Action::kGuardOnly)
     return {};
   return usage_error("handover: needs --ledger DIR: without one it is not known what of a run is written");
 }
@@ -195,7 +195,7 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const s
   Invocation result;
   result.action = *action;
   result.sources.resize(flags().size());
-  constexpr std::array kConfigured = {Action::kRun, Action::kCheck, Action::kHold, Action::kPrintConfig};
+  constexpr std::array kConfigured = {Action::kRun, Action::kCheck, Action::kGuardOnly, Action::kPrintConfig};
   if (std::find(kConfigured.begin(), kConfigured.end(), *action) == kConfigured.end()) return result;
 
   if (file) {

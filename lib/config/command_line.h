@@ -12,7 +12,7 @@
 
 namespace natsession {
 
-enum class Action { kRun, kCheck, kHold, kPrintConfig, kDefaultConfig, kListOptions, kVersion, kHelp };
+enum class Action { kRun, kCheck, kGuardOnly, kPrintConfig, kDefaultConfig, kListOptions, kVersion, kHelp };
 
 struct Invocation {
   Action action = Action::kRun;

@@ -95,6 +95,7 @@ class ConntrackSource final : public EventSource {
   // At most one datagram a call (32 KiB, some 120 entries); kMore also when none is there yet.
   Result<DumpState> continue_dump(Handler& handler) override { return dump_.step(handler); }
   [[nodiscard]] std::uint64_t dropped() override { return events_.dropped(); }
+  [[nodiscard]] Pulse* pulse() override { return &region_->pulse(); }
   [[nodiscard]] SourceCounters counters() const override;
   Result<void> set_reliable(bool reliable) override { return events_.set_broadcast_error(reliable); }
   [[nodiscard]] Result<TableUsage> table_usage() override { return table_.read(); }

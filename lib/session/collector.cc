@@ -43,7 +43,6 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       window_(settings.window),
       schedule_(settings.window, to_ms(clock.now())),
       guard_(settings.reliable, settings.guard_percent),
-      pulse_(settings.pulse),
       complete_until_(moment()),
       ends_are_told_(settings.ends_are_told),
       start_untold_(settings.nothing_before),
@@ -55,7 +54,6 @@ void Collector::leave_source() {
   if (source_ == nullptr) return;
   left_ += source_->counters();
   source_ = nullptr;
-  pulse_ = nullptr;
 }
 
 void Collector::continue_from(const Continuation& before) {
@@ -73,9 +71,8 @@ std::optional<Continuation> Collector::continuation() const {
   return Continuation{until, *covered_from_, dropped_seen_};
 }
 
-void Collector::resume(EventSource& source, Pulse* pulse) {
+void Collector::resume(EventSource& source) {
   source_ = &source;
-  pulse_ = pulse;
   const UnixMs now = to_ms(clock_.now());
   schedule_ = WindowSchedule(window_, now);
   dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_->dropped();
@@ -151,7 +148,8 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   if (!guard_.watches() || steady - table_looked_at_ < kTableInterval) return;
   table_looked_at_ = steady;
   const bool before = guard_.reliable();
-  if (before ? !delaying_ : pulse_ != nullptr && !pulse_->is_settled()) return;
+  const Pulse* const pulse = source_->pulse();
+  if (before ? !delaying_ : pulse != nullptr && !pulse->is_settled()) return;
   const auto usage = source_->table_usage();
   if (guard_.decide(usage ? *usage : TableUsage::not_known(), delaying_) == before) return;
   if (before) ++counters_.guard_trips;
@@ -188,7 +186,8 @@ void Collector::watch_events(const Moment& now) {
 void Collector::watch_losses(std::size_t unreadable) {
   // In this order: what was dropped after the guard outside had turned it off is counted after that is known.
   const std::uint64_t dropped = source_->dropped();
-  const auto cleared = pulse_ != nullptr ? pulse_->beat() : std::nullopt;
+  Pulse* const pulse = source_->pulse();
+  const auto cleared = pulse != nullptr ? pulse->beat() : std::nullopt;
   if (cleared && guard_.reliable()) {
     count_drops(std::clamp(*cleared, dropped_seen_, dropped), 0, /*come_again=*/true);
     guard_.went_off();

@@ -18,9 +18,7 @@ struct CollectorSettings {
   ReliableMode reliable = ReliableMode::kAuto;
   unsigned guard_percent = kDefaultGuardPercent;  // of nf_conntrack_max
   bool ends_are_told = true;                      // DESTROY is subscribed to
-  Pulse* pulse =
-      nullptr;  // shared with a guard outside of this process, if there is one; outlives the source
-  bool nothing_before = false;  // no log tells of the time before: a gap is to say so
+  bool nothing_before = false;                    // no log tells of the time before: a gap is to say so
 };
 
 // Where a collector goes on for one that has ended, of the same events.
@@ -58,9 +56,9 @@ class Collector {
   [[nodiscard]] std::optional<Continuation> continuation() const;
 
   // After kDone: begins again, as a new collector with the same tracker and counters would, with the same
-  // source or another; its pulse is the guard's for that one. What it told and dropped before is not looked
-  // at; sessions that are over vanish with the dump that now comes.
-  void resume(EventSource& source, Pulse* pulse = nullptr);
+  // source or another. What it told and dropped before is not looked at; sessions that are over vanish with
+  // the dump that now comes.
+  void resume(EventSource& source);
   // After kDone: the source may go; nothing but resume() and this may be called then.
   void leave_source();
 
@@ -124,7 +122,6 @@ class Collector {
   std::chrono::nanoseconds reconcile_at_ = kNever;
 
   TableGuard guard_;
-  Pulse* pulse_;
   GapKeeper gap_;
   std::chrono::nanoseconds table_looked_at_{};
   std::uint64_t dropped_seen_ = 0;

@@ -61,6 +61,9 @@ class EventSource {
   // In reliable mode a DESTROY among them is only delayed, and counts at each try.
   [[nodiscard]] virtual std::uint64_t dropped() = 0;
 
+  // What a guard outside of this process sees of the collector, and tells it; none: there is no such guard.
+  [[nodiscard]] virtual Pulse* pulse() { return nullptr; }
+
   // Reliable mode: the kernel keeps a DESTROY that it could not queue, and sends it again.
   virtual Result<void> set_reliable(bool reliable) = 0;
   // What was wrong with messages, of events and dumps together.

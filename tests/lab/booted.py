@@ -14,6 +14,7 @@ import sys
 import time
 
 from netlab import CLIENT4, CLIENT6, OUTER4, SERVER4, SERVER6, Lab, run, wait_until
+from newer_ledger import make_newer
 from traffic import client_and_server
 
 UNIT = "natsessiond.service"
@@ -56,15 +57,6 @@ class Results:
 def must(condition, why):
     if not condition:
         raise AssertionError(why() if callable(why) else why)
-
-
-def crc32c(data):
-    register = 0xFFFFFFFF
-    for byte in data:
-        register ^= byte
-        for _ in range(8):
-            register = register >> 1 ^ (0x82F63B78 if register & 1 else 0)
-    return register ^ 0xFFFFFFFF
 
 
 class Machine:
@@ -513,12 +505,7 @@ class Box:
             machine.run("systemctl", "stop", UNIT)
             segments = machine.tree + "/var/lib/natsessiond/ledger/segments/"
             newest = segments + max(os.listdir(segments))
-            with open(newest, "r+b") as file:  # lib/ledger/FORMAT.md: version:u16 at 8, the header's checksum in its last bytes
-                header = file.read(64)
-                must(header[:8] == b"NSLSEG\r\n", header)
-                changed = header[:8] + (2).to_bytes(2, "little") + header[10:60]
-                file.seek(0)
-                file.write(changed + crc32c(changed).to_bytes(4, "little"))
+            header = make_newer(newest)
             status, _, _ = machine.result("systemctl", "start", UNIT)
             must(status != 0, "it has started")
             told = machine.messages()[-3000:]

@@ -17,10 +17,7 @@ using Pace = Collector::Pace;
 struct CollectorFixture : TrackerFixture {
   explicit CollectorFixture(ReliableMode mode = ReliableMode::kAuto, bool nothing_before = false)
       : collector(source, tracker, output, clock,
-                  {.window = std::chrono::seconds(10),
-                   .reliable = mode,
-                   .pulse = &pulse,
-                   .nothing_before = nothing_before}) {}
+                  {.window = std::chrono::seconds(10), .reliable = mode, .nothing_before = nothing_before}) {}
 
   // Time passes, in which the collector takes its turns.
   void live(std::chrono::milliseconds time) {
@@ -42,7 +39,7 @@ struct CollectorFixture : TrackerFixture {
 
   ManualClock clock{at_ms(1'000'000)};
   ScriptedSource source;
-  Pulse pulse;
+  Pulse& pulse = source.shared_pulse;
   Collector collector;
 };
 

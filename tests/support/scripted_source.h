@@ -37,6 +37,7 @@ class ScriptedSource final : public EventSource {
   SourceCounters source_counters;
   bool reliable = true;
   std::size_t unreadable_next = 0;
+  Pulse shared_pulse;
 
   std::size_t dumps = 0;
 
@@ -77,6 +78,7 @@ class ScriptedSource final : public EventSource {
   }
 
   std::uint64_t dropped() override { return dropped_; }
+  Pulse* pulse() override { return &shared_pulse; }
   Result<void> set_reliable(bool on) override {
     if (on_set_reliable) on_set_reliable(on);
     reliable = on;
