@@ -9,6 +9,7 @@
 #include <cstring>
 #include <tuple>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 
@@ -264,12 +265,57 @@ Result<UniqueFd> listen_at(const std::string& path, const std::optional<User>& u
   return listener;
 }
 
+// Asks who listens at `path` for all that it holds, which is put behind `inherited`; it has handed it over
+// within `limit`. None: nobody listens there.
+Result<UniqueFd> ask_for_all(const std::string& path, std::chrono::seconds limit,
+                             std::vector<GuardProcess::Inherited>& inherited) {
+  const auto address = address_of(path);
+  if (!address) return address.error();
+  UniqueFd link(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!link) return system_error("handover: socket", errno, ErrorKind::kUnavailable);
+  const timeval patience{.tv_sec = 1, .tv_usec = 0};
+  const timeval answered{.tv_sec = limit.count(), .tv_usec = 0};
+  ::setsockopt(link.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  ::setsockopt(link.get(), SOL_SOCKET, SO_RCVTIMEO, &answered, sizeof answered);
+  if (::connect(link.get(), as_sockaddr(*address), sizeof *address) != 0) {
+    if (errno == ENOENT || errno == ECONNREFUSED) return UniqueFd();
+    return system_error(fmt::format("handover: ask at {}", path), errno);
+  }
+  if (auto asked = send_order(link.get(), {.kind = Order::kTake}); !asked) return asked.error();
+  Order order;
+  const auto receive = [&](Order::Kind kind) -> Result<LinkMessage> {
+    auto message = receive_message(link.get(), std::as_writable_bytes(std::span(&order, 1)));
+    if (!message || message->length != sizeof order || order.version != kVersion || order.kind != kind) {
+      return Error{
+          ErrorKind::kUnavailable,
+          fmt::format("handover: who listens at {} hands nothing over: the process before does not stop "
+                      "within {} s, or is of another version; stop it first",
+                      path, limit.count())};
+    }
+    return message;
+  };
+  if (auto begun = receive(Order::kTake); !begun) return begun.error();
+  for (std::uint64_t left = order.index; left > 0; --left) {
+    auto part = receive(Order::kPart);
+    if (!part) return part.error();
+    auto region = EventRegion::adopt(std::move(part->descriptors[1]));
+    if (region) inherited.push_back({std::move(part->descriptors[0]), *std::move(region)});
+  }
+  return link;
+}
+
+Result<UniqueFd> duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) return system_error("keep a socket for the guard", errno);
+  return copy;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::optional<unsigned> percent,
                                                           const std::string& path,
                                                           const std::optional<User>& user) {
-  std::unique_ptr<GuardProcess> guard(new GuardProcess(percent));
+  std::unique_ptr<GuardProcess> guard(new GuardProcess(path, percent));
   // What it does needs no capability: a socket's owner may change how it takes overruns. Where the kernel
   // cannot refuse system calls, the daemon says so.
   if (path.empty()) {
@@ -295,40 +341,11 @@ Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::optional<unsigned
 Result<std::unique_ptr<GuardProcess>> GuardProcess::join(const std::string& path,
                                                          std::optional<unsigned> percent,
                                                          std::vector<Inherited>& inherited) {
-  const auto address = address_of(path);
-  if (!address) return address.error();
-  std::unique_ptr<GuardProcess> guard(new GuardProcess(percent));
-  guard->link_.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  const int link = guard->link_.get();
-  if (link < 0) return system_error("handover: socket", errno, ErrorKind::kUnavailable);
-  if (::connect(link, as_sockaddr(*address), sizeof *address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) return std::unique_ptr<GuardProcess>();
-    return system_error(fmt::format("handover: ask at {}", path), errno);
-  }
-  const timeval patience{.tv_sec = 1, .tv_usec = 0};
-  const timeval limit{.tv_sec = kLeaveLimit.count(), .tv_usec = 0};
-  ::setsockopt(link, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  ::setsockopt(link, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  if (auto asked = send_order(link, {.kind = Order::kTake}); !asked) return asked.error();
-  Order order;
-  const auto receive = [&](Order::Kind kind) -> Result<LinkMessage> {
-    auto message = receive_message(link, std::as_writable_bytes(std::span(&order, 1)));
-    if (!message || message->length != sizeof order || order.version != kVersion || order.kind != kind) {
-      return Error{
-          ErrorKind::kUnavailable,
-          fmt::format("handover: who listens at {} hands nothing over: the process before does not stop "
-                      "within {} s, or is of another version; stop it first",
-                      path, kLeaveLimit.count())};
-    }
-    return message;
-  };
-  if (auto begun = receive(Order::kTake); !begun) return begun.error();
-  for (std::uint64_t left = order.index; left > 0; --left) {
-    auto part = receive(Order::kPart);
-    if (!part) return part.error();
-    auto region = EventRegion::adopt(std::move(part->descriptors[1]));
-    if (region) inherited.push_back({std::move(part->descriptors[0]), *std::move(region)});
-  }
+  std::unique_ptr<GuardProcess> guard(new GuardProcess(path, percent));
+  auto link = ask_for_all(path, kLeaveLimit, inherited);
+  if (!link) return link.error();
+  if (!*link) return std::unique_ptr<GuardProcess>();
+  guard->link_ = *std::move(link);
   return guard;
 }
 
@@ -344,19 +361,35 @@ Result<void> GuardProcess::hold(const std::string& path, const std::optional<Use
 }
 
 Result<void> GuardProcess::watch(std::size_t index, const ConntrackSource* source) {
-  std::array<int, kWardDescriptors> descriptors{};
-  regions_.resize(std::max(regions_.size(), index + 1));
+  watched_.resize(std::max(watched_.size(), index + 1));
+  Watched watched;
   if (source != nullptr) {
+    auto events = duplicate(source->event_fd());
+    if (!events) return events.error();
+    watched.events = *std::move(events);
     const auto files = source->table().descriptors();
-    descriptors[0] = source->event_fd();
-    descriptors[1] = source->region()->fd();
-    std::copy(files.begin(), files.end(), descriptors.begin() + 2);
-    regions_[index] = source->region();
-  } else {
-    regions_[index].reset();
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      auto file = duplicate(files[i]);
+      if (!file) return file.error();
+      watched.files[i] = *std::move(file);
+    }
+    watched.region = source->region();
+  }
+  watched_[index] = std::move(watched);
+  return link() >= 0 ? tell(index) : Result<void>();
+}
+
+Result<void> GuardProcess::tell(std::size_t index) const {
+  const Watched& watched = watched_[index];
+  std::array<int, kWardDescriptors> descriptors{};
+  if (watched.region) {
+    descriptors[0] = watched.events.get();
+    descriptors[1] = watched.region->fd();
+    std::transform(watched.files.begin(), watched.files.end(), descriptors.begin() + 2,
+                   [](const UniqueFd& file) { return file.get(); });
   }
   return send_order(link(), {.kind = Order::kWatch, .index = index, .percent = percent_},
-                    std::span(descriptors).first(source != nullptr ? kWardDescriptors : 0));
+                    std::span(descriptors).first(watched.region ? kWardDescriptors : 0));
 }
 
 GuardProcess::Word GuardProcess::read() {
@@ -370,10 +403,26 @@ std::string GuardProcess::died() {
   std::string how = process_ ? process_->wait_for_end() : "it has ended";
   link_.reset();
   // It may have ended between its claim and its word.
-  for (const auto& region : regions_) {
-    if (region) region->pulse().cleared();
+  for (const auto& watched : watched_) {
+    if (watched.region) watched.region->pulse().cleared();
   }
   return how;
+}
+
+Result<bool> GuardProcess::rejoin() {
+  if (path_.empty()) return false;
+  std::vector<Inherited> of_another;
+  auto link = ask_for_all(path_, std::chrono::seconds(1), of_another);
+  if (!link) return link.error();
+  if (!*link) return false;
+  link_ = *std::move(link);
+  for (std::size_t i = 0; i < watched_.size(); ++i) {
+    if (auto told = tell(i); !told) {
+      link_.reset();
+      return told.error();
+    }
+  }
+  return true;
 }
 
 }  // namespace natsession

@@ -42,24 +42,40 @@ class GuardProcess {
   static Result<void> hold(const std::string& path, const std::optional<User>& user,
                            const std::function<void()>& ready);
 
-  // From now on it watches this source for the collector `index`, or, if null, none.
-  // Errors: the process is gone, or takes nothing.
+  // From now on it watches this source for the collector `index`, or, if null, none: this process, or the
+  // one that rejoin() finds.
+  // Errors: the process takes nothing.
   Result<void> watch(std::size_t index, const ConntrackSource* source);
 
-  // To poll: readable when it has something to say, or has ended; then read() tells.
+  // To poll: readable when it has something to say, or has ended; then read() tells. -1 after died().
   [[nodiscard]] int link() const { return process_ ? process_->link() : link_.get(); }
   enum class Word { kNone, kLeave, kEnded };
   [[nodiscard]] Word read();
   // After kEnded: how, once.
   [[nodiscard]] std::string died();
+  // After died(): goes on with another that listens at the path, as where it is a service that was restarted,
+  // and waits a second for it at most. False: nobody listens there.
+  // Errors: it is of another version, or takes nothing.
+  [[nodiscard]] Result<bool> rejoin();
+  [[nodiscard]] bool comes_back() const { return !path_.empty(); }  // it may
 
  private:
-  explicit GuardProcess(std::optional<unsigned> percent) : percent_(percent.value_or(0)) {}
+  // What is watched for a collector, apart from its source, which may be gone before watch() is told.
+  struct Watched {
+    UniqueFd events;
+    TableGauge::Descriptors files;
+    std::shared_ptr<EventRegion> region;  // none: nothing is
+  };
 
+  GuardProcess(std::string path, std::optional<unsigned> percent)
+      : path_(std::move(path)), percent_(percent.value_or(0)) {}
+  [[nodiscard]] Result<void> tell(std::size_t index) const;
+
+  const std::string path_;  // empty: it ends with this process
   const unsigned percent_;
   std::optional<HelperProcess> process_;  // that ends with this one
   UniqueFd link_;                         // to one that does not
-  std::vector<std::shared_ptr<EventRegion>> regions_;
+  std::vector<Watched> watched_;
 };
 
 }  // namespace natsession

@@ -285,7 +285,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   const CoverageConditions conditions = conditions_of(config);
   RestartState restart(config, previous, *setups, labels->origins, number_of(conditions), clock);
   const auto hold = [&](std::size_t index, const ConntrackSource* source) {
-    if (*guard != nullptr && (*guard)->link() >= 0) {
+    if (*guard != nullptr) {
       if (auto watched = (*guard)->watch(index, source); !watched)
         log_error(fmt::format("natsess-guard: {}", watched.error().message));
     }

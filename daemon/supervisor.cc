@@ -26,6 +26,9 @@ constexpr std::chrono::seconds kDrainLimit{20};
 // A collector that has not come round for so long hangs: its longest step is a moment of a large table.
 constexpr std::chrono::seconds kTurnLimit{10};
 
+// A guard that is a service is made anew within tenths of a second.
+constexpr std::chrono::seconds kGuardPatience{5};
+
 // Losses that go on are told so often.
 constexpr std::chrono::seconds kTellInterval{10};
 
@@ -118,17 +121,33 @@ void Supervisor::wait(std::chrono::milliseconds limit) {
   ::poll(fds, std::size(fds), static_cast<int>(limit.count()));
   notice_.clear();
   if (follower_ != nullptr) follower_->tick();
-  if (guard_ == nullptr || fds[2].revents == 0) return;
-  const auto word = guard_->read();
-  if (word == GuardProcess::Word::kLeave && !stopping_) {
-    log_info("another process takes over (--handover)");
-    stopping_ = true;
+  if (guard_ != nullptr) watch_guard(fds[2].revents != 0);
+}
+
+void Supervisor::watch_guard(bool has_word) {
+  if (has_word) {
+    const auto word = guard_->read();
+    if (word == GuardProcess::Word::kLeave && !stopping_) {
+      log_info("another process takes over (--handover)");
+      stopping_ = true;
+    }
+    if (word != GuardProcess::Word::kEnded) return;
+    guard_end_ = guard_->died();
+    guard_ended_at_ = clock_.steady();
+    guard_end_told_ = false;
   }
-  if (word != GuardProcess::Word::kEnded) return;
-  log_error(
-      fmt::format("natsess-guard: {}; while this program does not run, nobody keeps undelivered events from "
-                  "filling the conntrack table any more; a restart brings it back",
-                  guard_->died()));
+  if (guard_->link() >= 0 || stopping_) return;
+  const auto joined = guard_->rejoin();
+  if (joined && *joined) {
+    log_info("natsess-guard: another has taken its place");
+    return;
+  }
+  if (guard_end_told_ || (guard_->comes_back() && clock_.steady() - guard_ended_at_ < kGuardPatience)) return;
+  guard_end_told_ = true;
+  log_error(fmt::format(
+      "natsess-guard: {}{}; while this program does not run, nobody keeps undelivered events from "
+      "filling the conntrack table any more; a restart brings it back",
+      guard_end_, joined ? "" : "; " + joined.error().message));
 }
 
 void Supervisor::handle_signals() {

@@ -50,6 +50,7 @@ class Supervisor {
 
  private:
   void wait(std::chrono::milliseconds limit);
+  void watch_guard(bool has_word);
   void handle_signals();
   [[nodiscard]] Result<Config> reread() const;
   void handle_reload();
@@ -80,6 +81,9 @@ class Supervisor {
   std::atomic<bool> no_memory_{false};
   bool reported_ready_ = false;
   bool stopping_ = false;
+  std::string guard_end_;  // how the last one ended
+  std::chrono::nanoseconds guard_ended_at_{};
+  bool guard_end_told_ = false;
   int asked_again_ = 0;  // to stop, while stopping
   bool failed_ = false;
   std::vector<std::uint64_t> turns_;       // of each collector, when it was looked at last

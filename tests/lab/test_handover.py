@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 
@@ -17,6 +18,11 @@ from table_limits import TableLimits
 
 SESSIONS = from_environment("NATSESSION_HANDED_OVER", 100_000)
 ENDS = from_environment("NATSESSION_ENDS", 10)  # of the daemon, for each test
+
+
+def listens(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+        return asking.connect_ex(path) == 0
 
 
 class HandoverTest(LabCase):
@@ -205,12 +211,33 @@ class HandoverTest(LabCase):
         self.assertGreater(lost, 0)
         self.assertLessEqual(lost, sum(gap["events_lost"] for gap in gaps))
 
-    def test_a_guard_of_its_own_serves_one_daemon_after_the_other(self):
+    def start_guard(self):
         path = self.path("handover.sock")
         guard = subprocess.Popen([daemon_program(), "--guard-only", "--handover", path], stderr=subprocess.DEVNULL)
         self.addCleanup(guard.wait)
         self.addCleanup(guard.kill)
-        wait_until(lambda: os.path.exists(path), "the guard listens")
+        wait_until(lambda: listens(path), "the guard listens")
+        return guard
+
+    def test_a_guard_that_is_restarted_goes_on_with_the_daemon_that_runs(self):
+        guard = self.start_guard()
+        daemon = self.with_guard()
+        for _ in range(2):
+            guard.kill()
+            guard.wait()
+            self.flood.insert(500)
+            guard = self.start_guard()
+            daemon.wait_for_message("natsess-guard: another has taken its place")
+            self.kill(daemon)
+            daemon.close()
+            self.flood.flush()
+            daemon = self.with_guard()
+        self.wait_until_live(0)
+        daemon.stop()
+        self.assert_all_is_there()
+
+    def test_a_guard_of_its_own_serves_one_daemon_after_the_other(self):
+        guard = self.start_guard()
         for _ in range(3):
             daemon = self.with_guard()
             self.assertEqual(daemon.children(), {}, "it has a guard of its own")
