@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+from bulk import Flood
 from netlab import CLIENT4, CLIENT6, OUTER4, SERVER4, SERVER6, Lab, run, wait_until
 from newer_ledger import make_newer
 from traffic import client_and_server
@@ -249,6 +250,24 @@ class Box:
             self.wait_for_start(before)
             self.must_have_ends(first)
             must("# changed by hand" in machine.run("cat", "/etc/natsessiond/natsessiond.toml"), "the configuration is another")
+
+    def upgrade_in_a_burst(self):
+        machine = self.machine
+        with self.check("an upgrade in the middle of a burst loses no session, and claims no gap"):
+            asked = "SELECT count(*), count(DISTINCT session_id || '/' || seq) FROM log WHERE event = 'end' AND pub_ip = '198.51.100.7'"
+            flood, before = Flood(self.lab), machine.pid()
+            apt = machine.popen("apt-get", "install", "--reinstall", "--yes", PACKAGE)
+            while apt.poll() is None:
+                flood.insert(5000)
+                flood.flush()
+            must(apt.returncode == 0, lambda: apt.communicate()[1])
+            self.wait_for_start(before)
+            wanted = f"{flood.made},{flood.made}"
+            wait_until(lambda: machine.run("natsessionctl", "sql", "--csv", asked).splitlines()[1] == wanted,
+                       lambda: f"of {flood.made} sessions: {machine.run('natsessionctl', 'sql', '--csv', asked)}")
+            gaps = machine.run("natsessionctl", "sql", "--csv", "SELECT * FROM log WHERE event = 'gap'").splitlines()[1:]
+            must(not gaps, gaps)
+            print(f"#   {flood.made} sessions meanwhile")
 
     def confinement(self):
         machine = self.machine
@@ -559,7 +578,7 @@ def main():
         if check.bad:  # nothing that could be tried is there
             print(machine.messages()[-3000:])
             sys.exit(check.sum())
-        for tried in (box.upgrade_over_an_older_version, box.confinement, box.traffic_is_logged, box.status_line, box.reload,
+        for tried in (box.upgrade_over_an_older_version, box.upgrade_in_a_burst, box.confinement, box.traffic_is_logged, box.status_line, box.reload,
                       box.rotation, box.deaths, box.strangers, box.untrusted_files, box.drop_ins, box.reboot, box.downgrade):
             try:
                 tried()

@@ -106,5 +106,6 @@ cgroup=$work/v2${cgroup#"$hierarchy"}
 umount --recursive /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 
+export NATSESSION_FLOOD="${NATSESSION_FLOOD:-build/release/tests/bench/flood}"
 PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/booted.py "$work/tree" "$work"
 step "all done"
