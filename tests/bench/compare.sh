@@ -15,8 +15,9 @@
 #   compare.sh --only ledger main /src/other
 #
 # A line for each figure: the medians of both, the median of the rounds' ratios NEW/OLD, and the least and the greatest
-# of them. Of all figures less is better. A line ends in > or < where every round says so, in ! where that is so by
-# more than 5 %. On a machine that does something else as well look at the spread first: a ratio inside it is noise.
+# of them. Of all figures less is better. A line ends in > or < where every round says so, of five or more; in ! where it
+# is so by more than 5 %. On a machine that does something else as well look at the spread first: a ratio is noise where 1
+# lies in it.
 # What only one of them tells stands below. Exit status: 0; 1 if a benchmark fails; 2 for usage; 77 when it cannot run.
 set -euo pipefail
 export LC_ALL=C
@@ -53,7 +54,13 @@ for name in "${benchmarks[@]}"; do
 done
 [ $flood = 0 ] || benchmarks+=(flood)
 
-targets=(natsessiond pipeline_bench ledger_bench query_bench flood receive_count udp_sessions connections)
+targets=()
+for name in "${benchmarks[@]}"; do
+  case $name in
+    flood) targets+=(natsessiond flood receive_count udp_sessions connections) ;;
+    *) targets+=("${name}_bench") ;;
+  esac
+done
 
 # Of the commit $1. Prints the folder of its build.
 build_commit() {
@@ -76,7 +83,7 @@ build_commit() {
 find_build() {
   local folder commit
   for folder in "$1" "$1/build/release"; do
-    if [ -x "$folder/tests/bench/pipeline_bench" ]; then
+    if [ -x "$folder/tests/bench/${targets[-1]}" ]; then
       (cd "$folder" && pwd)
       return
     fi
@@ -182,7 +189,7 @@ awk -F'|' -v rounds="$rounds" '
       sign = ratios[1] > 1 ? " >" : ratios[count] < 1 ? " <" : ""
       if (sign != "" && (ratios[1] > 1.05 || ratios[count] < 0.95)) sign = sign "!"
       printf "%-58s %10.4g %10.4g %8.3f %7.3f..%-6.3f%s\n", name, old, new, middle, ratios[1], ratios[count], \
-        (rounds > 2 ? sign : "")
+        (rounds >= 5 ? sign : "")
       ++shown
     }
     printf "%s", alone
