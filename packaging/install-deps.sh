@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# install-deps.sh [--lab] [--tests] [--packages] [--kernels] [--rpm] [--cross]: installs the Debian packages that this
+# install-deps.sh [--lab] [--tests] [--packages] [--booted] [--kernels] [--rpm] [--cross]: installs the Debian packages that this
 # project needs and that are not there yet.
 #   (nothing)   what is needed to build
 #   --lab       and what the network lab of quickstart.sh needs
 #   --tests     and what the tests need
 #   --packages  and what build-deb.sh needs
+#   --booted    and what tests/lab/booted.sh needs
 #   --kernels   and what tests/lab/kernels.sh needs
 #   --rpm       and what build-rpm.sh needs, with --check as well
 #   --cross     that alone which build-deb.sh --arch needs here: the rest is in its own tree
@@ -19,12 +20,12 @@ lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base, mandoc: format
 # the manual pages, and complain of different things. rsyslog, openssl: a real server for the syslog sinks. prometheus: its
 # promtool checks the metrics. jq, sqlite3, nfdump: what query.sh compares answers with. clang: the sanitizers. clang-format,
-# clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name. mmdebstrap, systemd-container,
-# dpkg-dev, debhelper: a package in a machine that is booted for it.
+# clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name.
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
-  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump curl tzdata mmdebstrap systemd-container dpkg-dev debhelper)
+  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump curl tzdata)
 
 package_packages=(dpkg-dev debhelper systemd lintian)
+booted_packages=("${lab_packages[@]}" mmdebstrap systemd-container dpkg-dev debhelper)
 kernel_packages=(qemu-system-x86 cpio kmod)
 # libabsl-dev: has cctz as an archive. mmdebstrap: the tree in which the package is tried.
 rpm_packages=(rpm rpmlint cpio libabsl-dev mmdebstrap)
@@ -36,10 +37,11 @@ for argument; do
     --lab) wanted+=("${lab_packages[@]}") ;;
     --tests) wanted+=("${lab_packages[@]}" "${test_packages[@]}") ;;
     --packages) wanted+=("${package_packages[@]}") ;;
+    --booted) wanted+=("${booted_packages[@]}") ;;
     --kernels) wanted+=("${kernel_packages[@]}") ;;
     --rpm) wanted+=("${rpm_packages[@]}") ;;
     --cross) wanted=("${cross_packages[@]}") ;;
-    --help | -h) sed -n '2,11s/^# //p' "$0"; exit 0 ;;
+    --help | -h) sed -n '2,12s/^# //p' "$0"; exit 0 ;;
     *) echo "install-deps.sh: unknown option '$argument'; see install-deps.sh --help" >&2; exit 2 ;;
   esac
 done

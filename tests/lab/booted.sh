@@ -25,7 +25,7 @@ missing() {
 }
 [ "$(id -u)" = 0 ] || missing "needs root"
 for program in systemd-nspawn mmdebstrap dpkg-buildpackage dh; do
-  command -v $program >/dev/null || missing "there is no $program: ./packaging/install-deps.sh --tests"
+  command -v $program >/dev/null || missing "there is no $program: ./packaging/install-deps.sh --booted"
 done
 
 # In a mount namespace of its own: all that is mounted from here on goes with the last process in it.
