@@ -19,6 +19,12 @@ constexpr std::uint32_t kPortUsageStep = 32'768;
 
 }  // namespace
 
+std::uint64_t number_of(const CoverageConditions& conditions) {
+  const std::uint64_t kinds[] = {conditions.events, conditions.nat, conditions.records};
+  return kinds[0] | kinds[1] << 8U | kinds[2] << 16U |
+         static_cast<std::uint64_t>(conditions.window.count()) << 24U;
+}
+
 CollectorThread::CollectorThread(std::string netns, const NamespaceIdentity& identity,
                                  std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
                                  const CollectorSettings& collecting, const CoverageConditions& conditions,
@@ -52,11 +58,12 @@ void CollectorThread::restore(OpenSessions open, const MissedTime& missed,
   tell_missed(missed);
 }
 
-void CollectorThread::restore(OpenSessions open, const Continuation& before, std::chrono::milliseconds away) {
+void CollectorThread::restore(OpenSessions open, const Continuation& before, const EventGroups& groups,
+                              std::chrono::milliseconds away) {
   report_.with(
       [&](CollectorReport& report) { report.away_seconds = std::chrono::duration<double>(away).count(); });
   tracker_.restore(std::move(open), before.covered_from, before.covered_from);
-  collector_.continue_from(before);
+  collector_.continue_from(before, groups);
 }
 
 void CollectorThread::keep_for_successor(Handover handover) {
@@ -73,6 +80,12 @@ void CollectorThread::settle() {
   if (handover_) note_settled();
 }
 
+CoverageConditions CollectorThread::conditions() const {
+  CoverageConditions conditions = conditions_;
+  conditions.events = bits_of(collector_.covered_groups());
+  return conditions;
+}
+
 // What a successor may rely on: what was known when the files ended where they do.
 void CollectorThread::note_settled() {
   const Ordinal written = handover_->written();
@@ -80,7 +93,7 @@ void CollectorThread::note_settled() {
   region_->journal().recorded(tracker_.destroys() - destroys_before_, appended_);
   region_->journal().release(written);
   if (const auto now = follows_ ? collector_.continuation() : std::nullopt) {
-    settling_.emplace_back(appended_, Settled{*now, handover_->conditions});
+    settling_.emplace_back(appended_, Settled{*now, number_of(conditions())});
   } else {
     settling_.clear();
     region_->set_settled(std::nullopt);
@@ -156,7 +169,12 @@ Result<void> CollectorThread::pause() {
   publish();
   if (lost_name_) paused_at_ = named_until_;
   // What is known of the table grows old from here on.
-  report_.with([](CollectorReport& report) { report.live = 0; });
+  report_.with([](CollectorReport& report) {
+    report.live = 0;
+    report.open = 0;
+    report.groups = {false, false, false};
+    report.groups_why = EventsWhy::kConfigured;
+  });
   counting_.reset();
   port_usage_.with([](std::shared_ptr<const PortUsageReport>& report) { report.reset(); });
   return left;
@@ -164,8 +182,7 @@ Result<void> CollectorThread::pause() {
 
 Result<void> CollectorThread::resume() {
   if (auto set = source_->set_reliable(collector_.reliable()); !set) return set;
-  if (auto subscribed = source_->subscribe(); !subscribed) return subscribed;
-  collector_.resume(*source_);
+  if (auto resumed = collector_.resume(*source_); !resumed) return resumed;
   follows_ = true;
   tell_missed(missed_since(paused_at_, paused_booted_, clock_));
   return {};
@@ -210,7 +227,7 @@ void CollectorThread::take_next_source() {
     RegionOwner owner = region_->owner();  // of the same ledger, in another namespace
     owner.netns_device = identity_.device;
     owner.netns_inode = identity_.inode;
-    (void)source_->take_up(owner, handover_->written());
+    (void)source_->take_up(owner, handover_->written(), {});  // it inherits nothing
     region_ = source_->region();
     destroys_before_ = tracker_.destroys();
   }
@@ -293,7 +310,7 @@ void CollectorThread::publish() {
         report.covered_from = report.covered_until = std::nullopt;
     }
     if (report.covered_from) {
-      coverage = {netns_, *report.covered_from, *report.covered_until, report.covered_whole, conditions_};
+      coverage = {netns_, *report.covered_from, *report.covered_until, report.covered_whole, conditions()};
     }
   });
   output_.prove(std::move(coverage));

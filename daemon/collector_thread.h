@@ -21,6 +21,9 @@
 
 namespace natsession {
 
+// Conditions as a number, for a successor; the lowest byte are the groups.
+[[nodiscard]] std::uint64_t number_of(const CoverageConditions& conditions);
+
 class CollectorThread {
  public:
   enum class State { kStarting, kReady, kPaused, kDone, kFailed };
@@ -32,7 +35,8 @@ class CollectorThread {
   };
 
   // All references outlive the thread and every record. `notice` is woken when the state changes. `netns` is
-  // how the namespace is called, also in messages; empty for the daemon's own. `identity` is which it is.
+  // how the namespace is called, also in messages; empty for the daemon's own. `identity` is which it is. The
+  // groups of `conditions` are those that are watched while all is covered: the collector knows them.
   CollectorThread(std::string netns, const NamespaceIdentity& identity,
                   std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
                   const CollectorSettings& collecting, const CoverageConditions& conditions,
@@ -42,13 +46,14 @@ class CollectorThread {
   // Before start(): the sessions that the run before left open, and the time since then as gaps, or where its
   // events go on.
   void restore(OpenSessions open, const MissedTime& missed, std::optional<UnixMs> logged_since);
-  void restore(OpenSessions open, const Continuation& before, std::chrono::milliseconds away);
+  // Of `groups` at least.
+  void restore(OpenSessions open, const Continuation& before, const EventGroups& groups,
+               std::chrono::milliseconds away);
   // Before start(): what a successor needs to know is kept in the source's region, until it is in the log's
   // files. A stop then leaves the source as it is.
   struct Handover {
     Ordinal first = 0;                 // of the record that comes next in the files
     std::function<Ordinal()> written;  // what is below is in the files
-    std::uint64_t conditions = 0;
   };
   void keep_for_successor(Handover handover);
   // After join(), when all is written: nothing of it is left for the successor to do.
@@ -112,6 +117,7 @@ class CollectorThread {
   void wait(Collector::Pace pace);
   void tell_missed(const MissedTime& missed);
   void publish();
+  [[nodiscard]] CoverageConditions conditions() const;
   void note_settled();
   void change_state(State state);
 

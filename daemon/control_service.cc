@@ -10,6 +10,8 @@ namespace {
 
 // A count that is so young is taken for the present.
 constexpr std::chrono::seconds kPortUsageAge{3};
+// Where the table has to be dumped for it: one part in this of the time at most.
+constexpr int kCountShare = 10;
 // So long a question waits for a newer one.
 constexpr std::chrono::milliseconds kPortUsagePatience{1500};
 // So long a question waits for the ledger to have what ended before it was asked.
@@ -26,9 +28,12 @@ ControlService::ControlService(Collectors& collectors, Delivery& delivery,
       tables_(std::move(tables)),
       clock_(clock),
       started_(to_ms(clock.now())),
-      rates_(std::vector<Rates>(collectors.size())) {}
+      rates_(std::vector<Rates>(collectors.size())),
+      counts_(collectors.size()) {}
 
 void ControlService::set_table(std::size_t index, std::shared_ptr<LiveSessions> table) {
+  const std::lock_guard lock(counts_[index].mutex);
+  counts_[index].usage.reset();  // it was of another namespace
   tables_.with([&](auto& tables) { tables[index].swap(table); });
 }
 
@@ -43,6 +48,34 @@ void ControlService::tick() {
 }
 
 Status ControlService::status() {
+  Status status = status_at_hand();
+  for (std::size_t i = 0; i < status.collectors.size(); ++i) {
+    CollectorReport& collector = status.collectors[i];
+    if (collector.open || !collector.ready) continue;
+    if (const auto counted = count(i); counted && *counted) collector.open = (*counted)->sessions;
+  }
+  return status;
+}
+
+// By a dump of the table, which takes two seconds of CPU a million: so at most a part of the time. None:
+// there is no table.
+Result<std::shared_ptr<const LiveSessions::Usage>> ControlService::count(std::size_t index) {
+  Count& kept = counts_[index];
+  const std::lock_guard lock(kept.mutex);
+  const std::chrono::nanoseconds now = clock_.steady();
+  const auto age = std::max<std::chrono::nanoseconds>(kPortUsageAge, kept.took * kCountShare);
+  if (kept.usage && now - kept.began < age) return kept.usage;
+  const auto table = tables_.with([&](const auto& tables) { return tables[index]; });
+  if (table == nullptr) return std::shared_ptr<const LiveSessions::Usage>();
+  auto usage = table->count();
+  if (!usage) return usage.error();
+  kept.began = now;
+  kept.took = clock_.steady() - now;
+  kept.usage = std::make_shared<const LiveSessions::Usage>(*std::move(usage));
+  return kept.usage;
+}
+
+Status ControlService::status_at_hand() {
   tick();
   Status status;
   status.version = NATSESSION_VERSION;
@@ -130,25 +163,35 @@ bool ControlService::wait_until_recorded(UnixMs time) const {
 
 Result<std::vector<PortUse>> ControlService::port_use() {
   const std::chrono::nanoseconds now = clock_.steady();
+  const auto is_followed = [](const CollectorThread& collector) { return collector.report().groups.new_; };
   for (const auto& collector : collectors_) {
     const auto usage = collector->port_usage();
-    if (usage == nullptr || now - usage->taken_at > kPortUsageAge) collector->request_port_usage();
+    const bool old = usage == nullptr || now - usage->taken_at > kPortUsageAge;
+    if (old && is_followed(*collector)) collector->request_port_usage();
   }
   std::vector<PortUse> uses;
-  for (const auto& collector : collectors_) {
-    if (collector->state() != CollectorThread::State::kReady) continue;
+  for (std::size_t i = 0; i < collectors_.size(); ++i) {
+    const CollectorThread& collector = *collectors_[i];
+    if (collector.state() != CollectorThread::State::kReady) continue;
+    const auto add = [&](const std::vector<PortUsage::Entry>& entries) {
+      for (const PortUsage::Entry& use : entries)
+        uses.push_back({collector.netns(), use.nat_ip, use.protocol, use.ports, use.sessions});
+    };
+    if (!is_followed(collector)) {
+      const auto counted = count(i);
+      if (!counted) return counted.error();
+      if (*counted) add((*counted)->ports);
+      continue;
+    }
     const bool counted = wait_until(now + kPortUsagePatience, [&] {
-      const auto usage = collector->port_usage();
+      const auto usage = collector.port_usage();
       return usage != nullptr && usage->taken_at >= now - kPortUsageAge;
     });
-    if (!counted && collector->port_usage() == nullptr) {
+    if (!counted && collector.port_usage() == nullptr) {
       return Error{ErrorKind::kUnavailable, "the ports in use are not counted yet"};
     }
-    const auto usage = collector->port_usage();
-    if (usage == nullptr) continue;  // switched off just now
-    for (const PortUsage::Entry& use : usage->uses) {
-      uses.push_back({collector->netns(), use.nat_ip, use.protocol, use.ports, use.sessions});
-    }
+    // None: switched off just now.
+    if (const auto usage = collector.port_usage()) add(usage->uses);
   }
   return uses;
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ class ControlService final : public ControlHandler {
   // Once a second or so: how fast things grow.
   void tick();
 
+  // What is known, at once.
+  [[nodiscard]] Status status_at_hand();
+  // With what has to be counted for it.
   [[nodiscard]] Status status() override;
   Result<void> enable(const std::optional<std::string>& sink) override { return set_enabled(sink, true); }
   Result<void> disable(const std::optional<std::string>& sink) override { return set_enabled(sink, false); }
@@ -40,6 +44,14 @@ class ControlService final : public ControlHandler {
     RateMeter events;
     RateMeter records;
   };
+
+  // Of a collector that does not follow all open sessions.
+  struct Count {
+    std::mutex mutex;  // while it is counted
+    std::chrono::nanoseconds began{}, took{};
+    std::shared_ptr<const LiveSessions::Usage> usage;  // none: never
+  };
+  [[nodiscard]] Result<std::shared_ptr<const LiveSessions::Usage>> count(std::size_t index);
 
   // Whether `met` was in time.
   template <typename Met>
@@ -54,6 +66,7 @@ class ControlService final : public ControlHandler {
   const UnixMs started_;
   std::atomic<bool> logging_{true};
   Guarded<std::vector<Rates>> rates_;  // of each collector
+  std::vector<Count> counts_;          // likewise
 };
 
 }  // namespace natsession

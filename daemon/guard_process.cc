@@ -90,7 +90,8 @@ class Ward {
   }
   // While nobody else does.
   void look_for_silence() const {
-    if (!table_.sends_events()) region_->saw_silence();
+    const bool trusts = (region_->owner().events & RegionOwner::kTrustsStamps) != 0;
+    if (!table_.sends_events() || (trusts && !table_.stamps_sessions())) region_->saw_silence();
   }
   [[nodiscard]] int fd() const { return events_.fd(); }
   [[nodiscard]] std::array<int, 2> left_behind() const { return {events_.fd(), region_->fd()}; }

@@ -11,12 +11,18 @@
 namespace natsession {
 
 ConntrackOptions source_options(const Config& config, bool kept) {
-  return {.groups = config.events,
-          .nat = config.nat,
+  return {.nat = config.nat,
           .receive_buffer = config.rcvbuf,
           .reliable = config.reliable != ReliableMode::kOff,
           .force_userspace_filter = false,
           .journal = kept};
+}
+
+EventNeeds event_needs(const Config& config) {
+  return {.configured = config.events,
+          .records = config.records,
+          .reliable = config.reliable,
+          .ends_tell_state = destroy_has_tcp_state(kernel_release())};
 }
 
 std::vector<std::string> watched_namespaces(const Config& config) {
@@ -40,6 +46,13 @@ Result<void> check_distinct(const std::vector<std::string>& namespaces) {
 }
 
 namespace {
+
+Finding what_auto_chooses(const Config& config, const TableGauge& table) {
+  const EventChoice choice = choose_events(event_needs(config), table.stamps_sessions());
+  Finding finding{"--events auto", to_string(choice.groups), "", Finding::Level::kOk, "", ""};
+  finding.meaning = in_words(choice.why);
+  return finding;
+}
 
 ConntrackSource::Inherited take_of(const NamespaceIdentity& netns,
                                    std::vector<ConntrackSource::Inherited>& left) {
@@ -122,6 +135,8 @@ Result<std::vector<Finding>> examine_kernel(const Config& config, const std::str
     input.buffer_granted = (*source)->granted_receive_buffer();
   }
   auto findings = check_kernel(input);
+  if (const auto table = TableGauge::open(); table && !config.events)
+    findings.push_back(what_auto_chooses(config, *table));
   for (Finding& finding : check_network({.ruleset = list_ruleset(),
                           .nat = config.nat,
                           .reliable = config.reliable != ReliableMode::kOff,

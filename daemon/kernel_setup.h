@@ -44,6 +44,9 @@ void tell_setup(const std::string& netns, const KernelSetup& setup);
 // How the sockets of `config` are opened; `kept` as in Succession.
 [[nodiscard]] ConntrackOptions source_options(const Config& config, bool kept);
 
+// Which events the log needs.
+[[nodiscard]] EventNeeds event_needs(const Config& config);
+
 // --check: like set_up_kernel(), but what is missing is a finding, and so is what else makes a log of this
 // namespace poorer (conntrack/network_check.h). Nothing is left open.
 [[nodiscard]] Result<std::vector<Finding>> examine_kernel(const Config& config, const std::string& netns);

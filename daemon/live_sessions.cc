@@ -5,6 +5,7 @@
 #include "conntrack/decoder.h"
 #include "record/labels.h"
 #include "session/nat_view.h"
+#include "session/port_usage.h"
 
 namespace natsession {
 namespace {
@@ -104,6 +105,21 @@ Result<void> LiveSessions::show(EventSource::Handler& handler, const std::functi
 Result<void> LiveSessions::collect(const SessionFilter& filter, SessionsAnswer& answer) {
   Matcher matcher(filter, origin_, answer);
   return show(matcher, [&] { return answer.more; });
+}
+
+Result<LiveSessions::Usage> LiveSessions::count() {
+  struct Counter final : EventSource::Handler {
+    void on_event(const ConntrackEvent& entry) override {
+      ++sessions;
+      if ((entry.status & kStatusSrcNat) == 0) return;
+      const bool icmp = is_icmp(entry.protocol);
+      ports.add(entry.reply.dst, entry.protocol, icmp ? entry.reply.src_port : entry.reply.dst_port);
+    }
+    std::uint64_t sessions = 0;
+    PortUsage ports;
+  } counter;
+  if (auto shown = show(counter, [] { return false; }); !shown) return shown.error();
+  return Usage{counter.sessions, counter.ports.entries()};
 }
 
 Result<LiveSessions::OldestStart> LiveSessions::oldest_start() {

@@ -7,10 +7,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "conntrack/table_dump.h"
 #include "control/session_filter.h"
 #include "control/status.h"
+#include "session/port_usage.h"
 
 namespace natsession {
 
@@ -30,6 +32,13 @@ class LiveSessions {
   // Adds those that match to `answer`, up to the filter's limit.
   // Errors: the kernel's; kUnavailable when it takes longer than kLimit.
   Result<void> collect(const SessionFilter& filter, SessionsAnswer& answer);
+
+  // How many there are, and which ports they use: for when nobody follows them.
+  struct Usage {
+    std::uint64_t sessions = 0;
+    std::vector<PortUsage::Entry> ports;
+  };
+  [[nodiscard]] Result<Usage> count();
 
   // When the session began that is the oldest now.
   struct OldestStart {

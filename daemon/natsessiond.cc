@@ -83,10 +83,7 @@ std::string ready_text(const Config& config, const KernelSetup& setup) {
 }
 
 CoverageConditions conditions_of(const Config& config) {
-  const unsigned events =
-      (config.events.new_ ? 1U : 0) | (config.events.update ? 2U : 0) | (config.events.destroy ? 4U : 0);
-  return {static_cast<std::uint8_t>(events), static_cast<std::uint8_t>(config.nat),
-          static_cast<std::uint8_t>(config.records), config.window};
+  return {0, static_cast<std::uint8_t>(config.nat), static_cast<std::uint8_t>(config.records), config.window};
 }
 
 Result<std::vector<KernelSetup>> set_up_kernels(const Config& config, Succession& succession) {
@@ -164,10 +161,8 @@ RegionOwner owner_of(const std::string& ledger, const NamespaceIdentity& netns) 
           .events = 0};
 }
 
-std::uint64_t number_of(const CoverageConditions& conditions) {
-  const std::uint64_t kinds[] = {conditions.events, conditions.nat, conditions.records};
-  return kinds[0] | kinds[1] << 8U | kinds[2] << 16U |
-         static_cast<std::uint64_t>(conditions.window.count()) << 24U;
+Result<void> subscribe(ConntrackSource& source, const EventNeeds& needs) {
+  return source.set_groups(choose_events(needs, source.stamps_sessions()));
 }
 
 void tell_taken_up(const std::string& netns, const KernelSetup& setup) {
@@ -231,14 +226,16 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (*user) {
     if (auto may = check_access(config, **user); !may) return fail(may.error());
   }
-  if (!config.events.destroy) {
+  const EventNeeds needs = event_needs(config);
+  if (config.events && !config.events->destroy) {
     log_warning("events: without destroy a session's end is seen only when a dump does not show it any more");
   }
   const std::string ready = ready_text(config, setups->front());
 
   // The last that can refuse before anything is begun.
   for (const KernelSetup& setup : *setups) {
-    if (auto subscribed = setup.source->subscribe(); !subscribed) return fail(subscribed.error());
+    if (setup.source->inherits()) continue;
+    if (auto subscribed = subscribe(*setup.source, needs); !subscribed) return fail(subscribed.error());
   }
   LedgerSetup ledger;
   Ordinal first = 0;
@@ -255,8 +252,14 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   }
   for (std::size_t i = 0; i < setups->size(); ++i) {
     KernelSetup& setup = (*setups)[i];
-    setup.before = setup.source->take_up(owner_of(config.ledger, setup.identity), first);
-    if (!setup.before) continue;
+    const EventGroups wanted = choose_events(needs, setup.source->stamps_sessions()).groups;
+    setup.before = setup.source->take_up(owner_of(config.ledger, setup.identity), first, wanted);
+    if (!setup.before) {
+      // Of what is taken up the collector changes the groups, when it has looked.
+      auto subscribed = subscribe(*setup.source, needs);
+      if (!subscribed) return fail(subscribed.error());
+      continue;
+    }
     setup.away = std::chrono::floor<std::chrono::milliseconds>(
         std::max(clock.steady() - setup.source->region()->turned_at(), std::chrono::nanoseconds()));
     tell_taken_up(namespaces[i], setup);
@@ -305,18 +308,16 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
         namespaces[i], setup.identity, std::move(setup.source),
         TrackerSettings{.records = config.records,
                         .window = config.window,
-                        .news = config.events.new_,
-                        .destroys = config.events.destroy},
+                        .destroys = !config.events || config.events->destroy},
         CollectorSettings{.window = config.window,
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,
-                          .ends_are_told = config.events.destroy,
+                          .events = needs,
                           .nothing_before = config.ledger.empty()},
         conditions, *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
     if (succession.kept) {
-      collectors.back()->keep_for_successor({.first = first,
-                                             .written = [&] { return delivery->files_end(); },
-                                             .conditions = number_of(conditions)});
+      collectors.back()->keep_for_successor(
+          {.first = first, .written = [&] { return delivery->files_end(); }});
     }
     restart.hand_to(*collectors.back(), i);
     tables.push_back(std::move(setup.table));

@@ -17,6 +17,8 @@ namespace {
 // one that was written: an end may be told late.
 constexpr std::chrono::seconds kSlack{2};
 
+constexpr std::uint64_t kGroupsOfConditions = 0xff;
+
 // Sessions that are over are looked for so far back, and those of which the kernel does not tell when they
 // began. What an older one has moved is not known then: its next record says so.
 constexpr std::chrono::hours kUsualAge{24};
@@ -164,9 +166,10 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
   for (std::size_t i = 0; i < setups.size(); ++i) {
     all_go_on = all_go_on && setups[i].before;
     if (!setups[i].before) continue;
-    before_[i] = Before{setups[i].before->continuation, setups[i].away};
-    // What coverage means has changed: it begins where the run before had told all.
-    if (setups[i].before->conditions != conditions)
+    before_[i] = Before{setups[i].before->continuation, {}, setups[i].away};
+    before_[i]->groups = groups_of(setups[i].before->conditions);
+    // What coverage means has changed: it begins where the run before had told all. Groups may change.
+    if (((setups[i].before->conditions ^ conditions) & ~kGroupsOfConditions) != 0)
       before_[i]->continuation.covered_from = before_[i]->continuation.complete_until.wall;
   }
   if (!previous) return;
@@ -213,7 +216,8 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
 
 void RestartState::hand_to(CollectorThread& collector, std::size_t index) {
   if (before_[index])
-    return collector.restore(std::move(open_[index]), before_[index]->continuation, before_[index]->away);
+    return collector.restore(std::move(open_[index]), before_[index]->continuation, before_[index]->groups,
+                             before_[index]->away);
   if (missed_[index]) collector.restore(std::move(open_[index]), *missed_[index], logged_since_[index]);
 }
 

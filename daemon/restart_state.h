@@ -49,6 +49,7 @@ class RestartState {
  private:
   struct Before {
     Continuation continuation;
+    EventGroups groups;  // that were watched in all of the time that is covered
     std::chrono::milliseconds away;
   };
   std::vector<std::optional<Before>> before_;  // of each setup that goes on

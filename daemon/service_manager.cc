@@ -140,15 +140,18 @@ void ServiceManager::tick(std::chrono::nanoseconds steady, const std::function<S
 
 std::string status_line(const Status& status) {
   std::uint64_t live = 0;
+  bool known = true;
   double rate = 0;
   std::uint64_t lost = 0;
   for (const CollectorReport& collector : status.collectors) {
-    live += collector.live;
+    if (!collector.open) known = false;
+    live += collector.open.value_or(0);
     rate += collector.records_per_second;
     lost += collector.events_lost;
   }
-  std::string line = status.logging ? fmt::format("logging: {} open sessions, {:.0f} records/s", live, rate)
-                                    : "logging is disabled";
+  const std::string open = known ? fmt::format("{} open sessions, ", live) : "";
+  std::string line =
+      status.logging ? fmt::format("logging: {}{:.0f} records/s", open, rate) : "logging is disabled";
   if (lost > 0) line += fmt::format(", {} events lost", lost);
   for (const SinkReport& sink : status.sinks) {
     line += fmt::format("; {} {}", sink.name, sink.enabled ? to_string(sink.state) : "disabled");

@@ -82,7 +82,8 @@ Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Del
       follower_(follower),
       manager_(manager),
       turns_(collectors.size()),
-      reported_(collectors.size()) {}
+      reported_(collectors.size()),
+      told_groups_(collectors.size(), {config_.events.value_or(EventGroups()), EventsWhy::kConfigured}) {}
 
 void Supervisor::sink_closed() {
   sink_closed_.store(true, std::memory_order_release);
@@ -108,7 +109,7 @@ int Supervisor::run(const std::string& ready_text, const std::function<void()>& 
     watch_collectors();
     service_.tick();
     if (collectors_turn()) manager_.alive();
-    manager_.tick(clock_.steady(), [this] { return service_.status(); });
+    manager_.tick(clock_.steady(), [this] { return service_.status_at_hand(); });
   }
   return stop(finish);
 }
@@ -246,6 +247,19 @@ void Supervisor::watch_collectors() {
   }
   tell_losses(false);
   tell_passes();
+  tell_groups();
+}
+
+// While logging is off, or the namespace is gone, there is nothing to tell.
+void Supervisor::tell_groups() {
+  for (std::size_t i = 0; i < collectors_.size(); ++i) {
+    const CollectorReport now = collectors_[i]->report();
+    const EventChoice choice{now.groups, now.groups_why};
+    if (choice == told_groups_[i] || !now.ready || now.groups == EventGroups{false, false, false}) continue;
+    told_groups_[i] = choice;
+    log_info(fmt::format("{}events from now on: {}: {}", prefix(*collectors_[i]), to_string(now.groups),
+                         in_words(now.groups_why)));
+  }
 }
 
 // Whether each collector has come round since a moment ago. One that hangs can only be helped by a restart;

@@ -57,6 +57,7 @@ class Supervisor {
   void watch_collectors();
   [[nodiscard]] bool collectors_turn();
   void tell_passes();
+  void tell_groups();
   void tell_losses(bool now);
   bool tell_losses_of(const CollectorThread& collector, CollectorReport& reported);
   [[nodiscard]] bool all_are(bool (*accept)(CollectorThread::State)) const;
@@ -89,6 +90,7 @@ class Supervisor {
   std::vector<std::uint64_t> turns_;       // of each collector, when it was looked at last
   std::chrono::nanoseconds turned_at_{};   // when all were seen to have turned
   std::vector<CollectorReport> reported_;  // of each collector, so that each loss is told once
+  std::vector<EventChoice> told_groups_;   // likewise
   std::chrono::nanoseconds reported_at_{};
 };
 

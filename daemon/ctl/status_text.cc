@@ -50,6 +50,12 @@ Cell cell(const Row& /*row*/, DeliveryState value) {
 Cell cell(const Row& /*row*/, const std::optional<std::chrono::milliseconds>& value) {
   return value ? span_in_words(*value) : "-";
 }
+Cell cell(const Row& row, const std::optional<std::uint64_t>& value) {
+  return value ? cell(row, *value) : Cell("-");
+}
+Cell cell(const Row& /*row*/, const EventGroups& value) {
+  return to_string(value);
+}
 Cell cell(const Row& row, const EventCounts& value) {
   return cell(row, value.total());
 }
@@ -64,7 +70,9 @@ concept HasCell = requires(const Row& row, const T& value) {
 
 template <typename T>
 constexpr bool kIsNumber = std::same_as<T, std::uint64_t> || std::same_as<T, double> ||
-                           std::same_as<T, std::optional<std::chrono::milliseconds>> || HasRows<T>;
+                           std::same_as<T, std::optional<std::uint64_t>> ||
+                           std::same_as<T, std::optional<std::chrono::milliseconds>> ||
+                           (HasRows<T> && !std::same_as<T, EventGroups>);
 
 // What a report's rows have to say that are no column.
 template <HasRows Report>
@@ -119,6 +127,11 @@ std::string collectors_text(const Status& status, const Screen& screen) {
       if (collector.guard_tripped) return Cell("off (guard)", Paint::kBad);
       return collector.reliable ? "on" : "off";
     });
+    if (collector.groups_why != EventsWhy::kConfigured) {
+      table.add_note(
+          fmt::format("events {}: {}", to_string(collector.groups), in_words(collector.groups_why)),
+          Paint::kPlain);
+    }
   }
   return table.text(screen);
 }

@@ -42,7 +42,7 @@ struct Config {
   std::string instance;  // default: the host's name
   std::vector<VpcRule> vpc_rules;
 
-  EventGroups events;
+  std::optional<EventGroups> events = EventGroups();  // none: those that are needed
   std::vector<std::string> netns;  // names or paths; empty: the namespace that the daemon was started in
   ByteCount rcvbuf{64ULL << 20};
   ReliableMode reliable = ReliableMode::kAuto;

@@ -89,14 +89,15 @@ OptionValue<Config> netns_option() {
       });
 }
 
-// Groups add up; one text may name several, with commas between them.
+// Groups add up; one text may name several, with commas between them. auto stands alone.
 OptionValue<Config> events_option() {
-  static constexpr std::string_view kWords[] = {"new", "update", "destroy"};
+  static constexpr std::string_view kWords[] = {"new", "update", "destroy", "auto"};
   static constexpr bool EventGroups::*kMembers[] = {&EventGroups::new_, &EventGroups::update,
                                                     &EventGroups::destroy};
+  static constexpr EventGroups kNone{false, false, false};
   return {.form = OptionForm::kList,
           .put = [](Config& config, std::string_view text) -> Result<void> {
-            EventGroups groups = config.events;
+            std::optional<EventGroups> groups = config.events;
             for (std::size_t begin = 0; begin <= text.size();) {
               const std::size_t end = std::min(text.find(',', begin), text.size());
               std::string_view name = text.substr(begin, end - begin);
@@ -104,7 +105,14 @@ OptionValue<Config> events_option() {
               while (name.ends_with(' ')) name.remove_suffix(1);
               const auto place = option_text::word(name, kWords);
               if (!place) return place.error();
-              groups.*kMembers[*place] = true;
+              const bool chooses = *place == std::size(kMembers);
+              if (!groups ? !chooses : chooses && groups != kNone)
+                return usage_error("auto chooses the groups itself: no other stands beside it");
+              if (chooses) {
+                groups.reset();
+              } else {
+                (*groups).*kMembers[*place] = true;
+              }
               begin = end + 1;
             }
             config.events = groups;
@@ -112,16 +120,14 @@ OptionValue<Config> events_option() {
           },
           .texts =
               [](const Config& config) {
+                if (!config.events) return Texts{std::string(kWords[std::size(kMembers)])};
                 Texts texts;
-                for (std::size_t i = 0; i < std::size(kWords); ++i) {
-                  if (config.events.*kMembers[i]) texts.emplace_back(kWords[i]);
+                for (std::size_t i = 0; i < std::size(kMembers); ++i) {
+                  if ((*config.events).*kMembers[i]) texts.emplace_back(kWords[i]);
                 }
                 return texts;
               },
-          .clear =
-              [](Config& config) {
-                config.events = {false, false, false};
-              },
+          .clear = [](Config& config) { config.events = kNone; },
           .words = {std::begin(kWords), std::end(kWords)}};
 }
 
@@ -252,10 +258,15 @@ std::vector<Flag> make_flags() {
        "without PREFIX; where there is none the field is empty.",
        vpc_rules_option(), R"("10.0.0.0/8=blue")"},
       {"events", kKernel, "LIST",
-       "Events to ask the kernel for, of new, update and destroy, with commas between them. Fewer cost the "
-       "forwarding path less.",
+       "Events to ask the kernel for: of new, update and destroy those that are named, with commas between "
+       "them; or auto: those that the log needs. Fewer cost the forwarding path less.",
        "destroy alone costs it least, and still logs every session, when it ends. Without destroy a "
-       "session's end is found only when a window closes.",
+       "session's end is found only when a window closes. auto takes destroy alone where the kernel stamps "
+       "when sessions begin (nf_conntrack_timestamp), and new beside it where it does not, with "
+       "--records=start-end and with --reliable=off; before Linux 5.11 it takes all, for the field "
+       "tcp_state. "
+       "It goes by that sysctl while the program runs, and natsessionctl(1) status tells what it has chosen, "
+       "and why; see WHICH EVENTS.",
        events_option(), R"(["new", "destroy"])", "",
        /*needs_one=*/true},
       {"netns", kKernel, "NAME",

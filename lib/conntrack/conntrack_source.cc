@@ -10,6 +10,29 @@
 #include "conntrack/decoder.h"
 
 namespace natsession {
+namespace {
+
+struct Group {
+  unsigned number;  // enum nfnetlink_groups
+  bool EventGroups::*member;
+};
+constexpr std::array kGroups{Group{NFNLGRP_CONNTRACK_NEW, &EventGroups::new_},
+                             Group{NFNLGRP_CONNTRACK_UPDATE, &EventGroups::update},
+                             Group{NFNLGRP_CONNTRACK_DESTROY, &EventGroups::destroy}};
+
+// Whether what a predecessor left is for one that is set up as `taker`. With DESTROY in both, NEW and UPDATE
+// make no difference to what is on its way, as sessions are logged when they end.
+bool may_take_up(RegionOwner left, RegionOwner taker) {
+  constexpr std::uint32_t kEnds = 4;
+  constexpr std::uint32_t kOthers = 3 | RegionOwner::kTrustsStamps;
+  if ((left.events & taker.events & kEnds) != 0) {
+    left.events &= ~kOthers;
+    taker.events &= ~kOthers;
+  }
+  return left == taker;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOptions& options,
                                                                Inherited inherited) {
@@ -41,7 +64,7 @@ Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOp
 
 std::array<int, ConntrackSource::kDescriptors> ConntrackSource::descriptors() const {
   const auto files = table_.descriptors();
-  return {events_.fd(), dump_.fd(), region_->fd(), files[0], files[1], files[2]};
+  return {events_.fd(), dump_.fd(), region_->fd(), files[0], files[1], files[2], files[3]};
 }
 
 Result<std::unique_ptr<ConntrackSource>> ConntrackSource::adopt(
@@ -53,7 +76,8 @@ Result<std::unique_ptr<ConntrackSource>> ConntrackSource::adopt(
   auto region = EventRegion::adopt(std::move(descriptors[2]));
   if (!region) return region.error();
   return make(options, *std::move(events), *std::move(dump),
-              TableGauge({std::move(descriptors[3]), std::move(descriptors[4]), std::move(descriptors[5])}),
+              TableGauge({std::move(descriptors[3]), std::move(descriptors[4]), std::move(descriptors[5]),
+                          std::move(descriptors[6])}),
               *std::move(region));
 }
 
@@ -63,13 +87,21 @@ Result<std::unique_ptr<ConntrackSource>> ConntrackSource::make(const ConntrackOp
                                                                std::shared_ptr<EventRegion> region) {
   const auto granted = events.receive_buffer();
   if (!granted) return granted.error();
-  return std::unique_ptr<ConntrackSource>(new ConntrackSource(options, std::move(events), std::move(dump),
-                                                              std::move(region), std::move(table), *granted));
+  EventGroups joined;
+  for (const Group& group : kGroups) {
+    const auto member = events.is_member(group.number);
+    if (!member) return member.error();
+    joined.*group.member = *member;
+  }
+  return std::unique_ptr<ConntrackSource>(new ConntrackSource(
+      options, std::move(events), std::move(dump), std::move(region), std::move(table), *granted, joined));
 }
 
 ConntrackSource::ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
-                                 std::shared_ptr<EventRegion> region, TableGauge table, ByteCount granted)
+                                 std::shared_ptr<EventRegion> region, TableGauge table, ByteCount granted,
+                                 const EventGroups& groups)
     : options_(options),
+      groups_(groups),
       reader_(nat_status_mask(options.nat)),
       events_(std::move(events)),
       dump_(std::move(dump), nat_status_mask(options.nat),
@@ -79,13 +111,19 @@ ConntrackSource::ConntrackSource(const ConntrackOptions& options, NetlinkSocket 
       table_(std::move(table)),
       granted_(granted) {}
 
-std::optional<Settled> ConntrackSource::take_up(RegionOwner owner, std::uint64_t written) {
-  owner.events = (options_.groups.new_ ? 1U : 0) | (options_.groups.update ? 2U : 0) |
-                 (options_.groups.destroy ? 4U : 0) | static_cast<std::uint32_t>(options_.nat) << 8U |
-                 (options_.force_userspace_filter ? 1U << 16U : 0);
+std::uint32_t ConntrackSource::owner_events(const EventGroups& groups) const {
+  return bits_of(groups) | static_cast<std::uint32_t>(options_.nat) << 8U |
+         (options_.force_userspace_filter ? 1U << 16U : 0);
+}
+
+std::optional<Settled> ConntrackSource::take_up(RegionOwner owner, std::uint64_t written,
+                                                const EventGroups& wanted) {
+  owner.events = owner_events(wanted);
   std::optional<Settled> settled = inherited_ ? region_->settled() : std::nullopt;
   const std::uint64_t round = region_->rounds().load(std::memory_order_acquire);
-  if (region_->owner() != owner || (settled && !region_->journal().take_up(written, round))) settled.reset();
+  if (!may_take_up(region_->owner(), owner) || (settled && !region_->journal().take_up(written, round)))
+    settled.reset();
+  owner.events = owner_events(groups_) | (region_->owner().events & RegionOwner::kTrustsStamps);
   region_->set_owner(owner);
   // What is taken up stays so until more is settled: also where this start is refused, or killed at once.
   if (!settled) {
@@ -133,25 +171,29 @@ void ConntrackSource::keep_ends(std::size_t slot) {
     region_->journal().add(message, round, static_cast<std::uint32_t>(slot));
 }
 
-std::vector<unsigned> ConntrackSource::groups() const {
-  std::vector<unsigned> groups;
-  if (options_.groups.new_) groups.push_back(NFNLGRP_CONNTRACK_NEW);
-  if (options_.groups.update) groups.push_back(NFNLGRP_CONNTRACK_UPDATE);
-  if (options_.groups.destroy) groups.push_back(NFNLGRP_CONNTRACK_DESTROY);
-  return groups;
+Result<void> ConntrackSource::set_groups(const EventChoice& choice) {
+  auto set = join_only(choice.groups);
+  RegionOwner owner = region_->owner();
+  owner.events =
+      owner_events(groups_) | (choice.why == EventsWhy::kEndsTellAll ? RegionOwner::kTrustsStamps : 0);
+  region_->set_owner(owner);
+  return set;
 }
 
-Result<void> ConntrackSource::subscribe() {
-  for (const unsigned group : groups()) {
-    if (auto joined = events_.join(group); !joined) return joined;
+Result<void> ConntrackSource::join_only(const EventGroups& groups) {
+  for (const bool joins : {true, false}) {
+    for (const Group& group : kGroups) {
+      if (groups.*group.member != joins || groups_.*group.member == joins) continue;
+      auto done = joins ? events_.join(group.number) : events_.leave(group.number);
+      if (!done) return done;
+      groups_.*group.member = joins;
+    }
   }
   return {};
 }
 
 Result<void> ConntrackSource::unsubscribe() {
-  for (const unsigned group : groups()) {
-    if (auto left = events_.leave(group); !left) return left;
-  }
+  if (auto left = join_only({false, false, false}); !left) return left;
   ReceiveRing::Round round;
   do {
     round = ring_.receive(events_.fd());

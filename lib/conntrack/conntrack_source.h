@@ -52,7 +52,6 @@ class EventReader {
 };
 
 struct ConntrackOptions {
-  EventGroups groups;
   NatSelection nat = NatSelection::kSnat;
   ByteCount receive_buffer{std::uint64_t{64} << 20U};
   bool reliable = false;                // what does not fit comes again: see EventSource::set_reliable()
@@ -67,8 +66,8 @@ class ConntrackSource final : public EventSource {
     UniqueFd events;
     std::shared_ptr<EventRegion> region;
   };
-  // Opens both sockets, sizes the event buffer and attaches the filter. Nothing is queued before subscribe(),
-  // but on a socket that is inherited.
+  // Opens both sockets, sizes the event buffer and attaches the filter. Nothing is queued before
+  // set_groups(), but on a socket that is inherited, whose groups stay as they were until then.
   // Errors: kUnavailable or kPermission, naming the step.
   [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> open(const ConntrackOptions& options,
                                                                      Inherited inherited = {});
@@ -81,12 +80,18 @@ class ConntrackSource final : public EventSource {
 
   // Before the first receive(): what it is of from now on (`events` is set here), and, if it inherits, where
   // its predecessor's log ends that goes up to the ordinal `written`. None: it begins anew. Otherwise
-  // receive() begins with what that one had received, and whose records are not in the log.
-  std::optional<Settled> take_up(RegionOwner owner, std::uint64_t written);
+  // receive() begins with what that one had received, and whose records are not in the log. `wanted` are the
+  // groups that are to be watched, if not yet.
+  std::optional<Settled> take_up(RegionOwner owner, std::uint64_t written, const EventGroups& wanted);
 
-  // Joins the groups that `options` names. Needs CAP_NET_ADMIN, as every dump does.
-  Result<void> subscribe();
-  // Leaves them, and throws away what is queued: from here on this source costs the forwarding path nothing.
+  // Whether its event socket is a predecessor's.
+  [[nodiscard]] bool inherits() const { return inherited_; }
+
+  // Needs CAP_NET_ADMIN, as every dump does.
+  Result<void> set_groups(const EventChoice& choice) override;
+  [[nodiscard]] EventGroups groups() const override { return groups_; }
+  // Leaves all groups, and throws away what is queued: from here on this source costs the forwarding path
+  // nothing.
   Result<void> unsubscribe();
 
   // One recvmmsg() of at most ReceiveRing::kSlots messages; drained if it was not full.
@@ -100,6 +105,7 @@ class ConntrackSource final : public EventSource {
   Result<void> set_reliable(bool reliable) override { return events_.set_broadcast_error(reliable); }
   [[nodiscard]] Result<TableUsage> table_usage() override { return table_.read(); }
   [[nodiscard]] bool sends_events() override { return table_.sends_events(); }
+  [[nodiscard]] bool stamps_sessions() override { return table_.stamps_sessions(); }
 
   // To poll for reading. After an overrun the event socket also reports POLLERR, until receive() has met it.
   [[nodiscard]] int event_fd() const { return events_.fd(); }
@@ -120,19 +126,21 @@ class ConntrackSource final : public EventSource {
     std::vector<ConntrackEvent> events;
   };
 
-  // The groups that `options` names.
-  [[nodiscard]] std::vector<unsigned> groups() const;
-
   [[nodiscard]] static Result<std::unique_ptr<ConntrackSource>> make(const ConntrackOptions& options,
                                                                      NetlinkSocket events, NetlinkSocket dump,
                                                                      TableGauge table,
                                                                      std::shared_ptr<EventRegion> region);
   ConntrackSource(const ConntrackOptions& options, NetlinkSocket events, NetlinkSocket dump,
-                  std::shared_ptr<EventRegion> region, TableGauge table, ByteCount granted);
+                  std::shared_ptr<EventRegion> region, TableGauge table, ByteCount granted,
+                  const EventGroups& groups);
   std::size_t gather_left_behind(std::size_t& unreadable);
   void keep_ends(std::size_t slot);
 
+  [[nodiscard]] std::uint32_t owner_events(const EventGroups& groups) const;
+  Result<void> join_only(const EventGroups& groups);
+
   ConntrackOptions options_;
+  EventGroups groups_;  // that the event socket has joined
   EventReader reader_;
   NetlinkSocket events_;
   TableDump dump_;

@@ -24,13 +24,17 @@
 
 namespace natsession {
 
-// Of whom a region is. A successor that is set up otherwise takes over nothing.
+// Of whom a region is. A successor that is set up otherwise takes over nothing, but for NEW and UPDATE.
 struct RegionOwner {
+  // In `events`: nobody was to hear of a session before its end, which tells by the kernel's stamp when it
+  // began.
+  static constexpr std::uint32_t kTrustsStamps = 8;
+
   std::uint64_t netns_device = 0;
   std::uint64_t netns_inode = 0;
   std::uint64_t ledger_device = 0;
   std::uint64_t ledger_inode = 0;
-  std::uint32_t events = 0;  // the groups, and what the kernel's filter passes
+  std::uint32_t events = 0;  // the groups at this time, and what the kernel's filter passes
   friend bool operator==(const RegionOwner&, const RegionOwner&) = default;
 };
 
@@ -71,7 +75,8 @@ class EventRegion {
   [[nodiscard]] std::chrono::nanoseconds turned_at() const {
     return std::chrono::nanoseconds(header().turned_at.load(std::memory_order_relaxed));
   }
-  // The guard's: it saw that the kernel sends no events (nf_conntrack_events), while nobody else looked.
+  // The guard's: it saw that the kernel sends no events (nf_conntrack_events), or does not stamp although
+  // that is trusted, while nobody else looked.
   void saw_silence() const { header().silence.store(true, std::memory_order_relaxed); }
 
  private:

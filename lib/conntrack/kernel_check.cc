@@ -8,7 +8,7 @@
 #include <charconv>
 #include <cstring>
 #include <span>
-#include <tuple>
+#include <utility>
 
 #include "conntrack/netlink_socket.h"
 #include "conntrack/table_dump.h"
@@ -23,8 +23,8 @@ constexpr std::string_view kMaxSysctl = "net.netfilter.nf_conntrack_max";
 constexpr std::uint64_t kFullPercent = 90;
 // The oldest kernel with every attribute and option that is used here, but for those that are checked one by
 // one.
-constexpr unsigned kOldestMajor = 4;
-constexpr unsigned kOldestMinor = 19;
+constexpr std::pair kOldest{4U, 19U};
+constexpr std::pair kFirstWithStateAtTheEnd{5U, 11U};
 
 using Level = Finding::Level;
 
@@ -56,14 +56,19 @@ std::optional<std::uint64_t> number_of(std::string_view name, std::string_view p
   return number;
 }
 
-Finding check_release(const std::string& release) {
-  unsigned major = 0;
-  unsigned minor = 0;
+using Version = std::pair<unsigned, unsigned>;
+
+Version version_of(std::string_view release) {
+  Version version;
   const char* const end = release.data() + release.size();
-  const auto [dot, error] = std::from_chars(release.data(), end, major);
-  if (error == std::errc() && dot != end) std::from_chars(dot + 1, end, minor);
+  const auto [dot, error] = std::from_chars(release.data(), end, version.first);
+  if (error == std::errc() && dot != end) std::from_chars(dot + 1, end, version.second);
+  return version;
+}
+
+Finding check_release(const std::string& release) {
   Finding finding{"kernel", release, "4.19 or later", Level::kOk, "", ""};
-  if (std::tie(major, minor) < std::tie(kOldestMajor, kOldestMinor)) {
+  if (version_of(release) < kOldest) {
     finding.level = Level::kWarning;
     finding.meaning = "this program is not tried on kernels this old";
     finding.remedy = "a newer kernel";
@@ -228,6 +233,10 @@ KernelProbe::DumpFilter to_dump_filter(const Answer& answer, bool table_has_entr
 std::string kernel_release() {
   utsname name{};
   return ::uname(&name) == 0 ? std::string(name.release) : std::string("unknown");
+}
+
+bool destroy_has_tcp_state(std::string_view release) {
+  return version_of(release) >= kFirstWithStateAtTheEnd;
 }
 
 std::vector<Finding> check_kernel(const KernelCheckInput& input) {

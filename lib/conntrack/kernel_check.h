@@ -67,5 +67,7 @@ struct KernelCheckInput {
 
 // uname -r.
 [[nodiscard]] std::string kernel_release();
+// Whether this kernel's DESTROY of a TCP session has its state; not where the release says nothing.
+[[nodiscard]] bool destroy_has_tcp_state(std::string_view release);
 
 }  // namespace natsession

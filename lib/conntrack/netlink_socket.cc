@@ -110,6 +110,15 @@ Result<void> NetlinkSocket::leave(unsigned group) {
   return {};
 }
 
+Result<bool> NetlinkSocket::is_member(unsigned group) const {
+  std::array<std::uint32_t, 8> words{};
+  socklen_t length = sizeof(words);
+  if (::getsockopt(fd_.get(), SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, words.data(), &length) != 0)
+    return system_error("read the conntrack event groups of a socket", errno);
+  const unsigned place = group - 1;
+  return place / 32 < words.size() && (words[place / 32] >> place % 32 & 1U) != 0;
+}
+
 Result<void> NetlinkSocket::set_no_enobufs() {
   if (const int error = set_option(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, 1); error != 0) {
     return system_error("set NETLINK_NO_ENOBUFS on the conntrack socket", error);

@@ -41,6 +41,8 @@ class NetlinkSocket {
   Result<void> join(unsigned group);
   // Leaves it; what is queued stays queued.
   Result<void> leave(unsigned group);
+  // Whether it has joined it, here or in another process.
+  [[nodiscard]] Result<bool> is_member(unsigned group) const;
 
   // NETLINK_NO_ENOBUFS: an overrun is not told by an error, and does not stop the queueing until the queue is
   // empty.

@@ -45,9 +45,9 @@ Result<std::optional<SysctlChange>> tune_one(std::string_view name, std::string_
 }
 
 // In the order of TableGauge::File.
-constexpr std::array<const char*, 3> kGaugeFiles{"/proc/sys/net/netfilter/nf_conntrack_count",
-                                                 "/proc/sys/net/netfilter/nf_conntrack_max",
-                                                 "/proc/sys/net/netfilter/nf_conntrack_events"};
+constexpr std::array<const char*, 4> kGaugeFiles{
+    "/proc/sys/net/netfilter/nf_conntrack_count", "/proc/sys/net/netfilter/nf_conntrack_max",
+    "/proc/sys/net/netfilter/nf_conntrack_events", "/proc/sys/net/netfilter/nf_conntrack_timestamp"};
 
 // One that is hidden is something that holds no number: a gauge's descriptors are handed on, all of them.
 Result<UniqueFd> open_sysctl(const char* path) {
@@ -148,6 +148,11 @@ Result<TableUsage> TableGauge::read() const {
 bool TableGauge::sends_events() const {
   const auto events = read_number(files_[kEvents], kGaugeFiles[kEvents]);
   return !events || *events != 0;
+}
+
+bool TableGauge::stamps_sessions() const {
+  const auto stamps = read_number(files_[kTimestamp], kGaugeFiles[kTimestamp]);
+  return stamps && *stamps == 1;
 }
 
 }  // namespace natsession

@@ -57,6 +57,10 @@ class MetricTable {
   }
 
   static std::optional<std::uint64_t> number_of(Row::Metric, std::uint64_t value) { return value; }
+  static std::optional<std::uint64_t> number_of(Row::Metric, const std::optional<std::uint64_t>& value) {
+    return value;
+  }
+  static std::optional<std::uint64_t> number_of(Row::Metric, EventsWhy) { return std::nullopt; }
   static std::optional<std::uint64_t> number_of(Row::Metric, bool value) { return value ? 1 : 0; }
   static std::optional<std::uint64_t> number_of(Row::Metric, DeliveryState value) {
     return value != DeliveryState::kFailed ? 1 : 0;

@@ -29,6 +29,7 @@ struct Writer {
     return std::string(text.data(), write_rfc3339(text.data(), value));
   }
   static Json write(DeliveryState value) { return to_string(value); }
+  static Json write(EventsWhy value) { return to_string(value); }
   static Json write(TcpState value) {
     return value == TcpState::kNone ? Json(nullptr) : Json(to_string(value));
   }
@@ -91,6 +92,12 @@ struct Reader {
     for (const DeliveryState state :
          {DeliveryState::kSuccess, DeliveryState::kModifying, DeliveryState::kFailed}) {
       if (text == to_string(state)) to = state;
+    }
+  }
+  static void read(const Json& json, EventsWhy& to) {
+    const auto text = json.get<std::string>();
+    for (const EventsWhy why : kAllEventsWhy) {
+      if (text == to_string(why)) to = why;
     }
   }
   static void read(const Json& json, TcpState& to) {

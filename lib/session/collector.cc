@@ -12,7 +12,7 @@ constexpr int kMaxTries = 3;
 // How often the table's fill is looked at. It can grow by some thousand flows in this time.
 constexpr std::chrono::milliseconds kTableInterval{50};
 
-// How often it is looked whether the kernel still sends events: what is covered ends there.
+// How often it is looked whether the kernel still sends events, and stamps: what is covered ends there.
 constexpr std::chrono::seconds kEventsInterval{1};
 
 // After a loss the table is looked through, but not so often that dumps become the load.
@@ -26,6 +26,10 @@ constexpr std::chrono::seconds kSettled{5};
 constexpr std::uint32_t kSweepStep = 2048;
 
 static_assert(kSweepStep <= RecordOutput::kRoom / 2);
+
+EventGroups common(const EventGroups& some, const EventGroups& others) {
+  return groups_of(bits_of(some) & bits_of(others));
+}
 
 struct DumpHandler final : EventSource::Handler {
   explicit DumpHandler(Tracker& to) : tracker(to) {}
@@ -45,9 +49,12 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       schedule_(settings.window, to_ms(clock.now())),
       guard_(settings.reliable, settings.guard_percent),
       complete_until_(moment()),
-      ends_are_told_(settings.ends_are_told),
+      needs_(settings.events),
+      choice_(choose_events(settings.events, source.stamps_sessions())),
       start_untold_(settings.nothing_before),
       sent_until_(complete_until_) {
+  if (choice_.groups != source.groups()) choice_ = {source.groups(), EventsWhy::kTakenOver};
+  tracker_.subscribe_to_new(choice_.groups.new_);
   want_pass({.close = {}, .final = false, .initial = true});
 }
 
@@ -57,10 +64,11 @@ void Collector::leave_source() {
   source_ = nullptr;
 }
 
-void Collector::continue_from(const Continuation& before) {
+void Collector::continue_from(const Continuation& before, const EventGroups& groups) {
   dropped_seen_ = dropped_at_pass_ = dropped_before_ = before.dropped;
   complete_until_ = sent_until_ = before.complete_until;
   covered_from_ = before.covered_from;
+  covered_groups_ = common(groups, choice_.groups);
   start_untold_ = false;
   // A window that ended meanwhile is closed by the first dump.
   schedule_ = WindowSchedule(window_, before.complete_until.wall);
@@ -72,8 +80,12 @@ std::optional<Continuation> Collector::continuation() const {
   return Continuation{until, *covered_from_, dropped_seen_};
 }
 
-void Collector::resume(EventSource& source) {
+Result<void> Collector::resume(EventSource& source) {
   source_ = &source;
+  choice_ = choose_events(needs_, source.stamps_sessions());
+  stamped_before_ = false;
+  if (auto set = source.set_groups(choice_); !set) return set;
+  tracker_.subscribe_to_new(choice_.groups.new_);
   const UnixMs now = to_ms(clock_.now());
   schedule_ = WindowSchedule(window_, now);
   dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_->dropped();
@@ -84,6 +96,7 @@ void Collector::resume(EventSource& source) {
   ready_ = stopping_ = ended_whole_ = false;
   stop_requested_.store(false, std::memory_order_relaxed);
   want_pass({.close = {}, .final = false, .initial = true});
+  return {};
 }
 
 // Asks for a pass when the one that runs is over. Two that wait become one.
@@ -159,6 +172,28 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
   if (!before) count_drops(source_->dropped(), 0, /*come_again=*/false);
 }
 
+// Subscribes to what is needed by now. False if it was less until now than what could tell when sessions
+// begin: some may have begun since the last look of which nobody will ever know when.
+bool Collector::watch_groups() {
+  if (needs_.configured && *needs_.configured == choice_.groups) return true;
+  const bool stamps = source_->stamps_sessions();
+  const EventChoice wanted = choose_events(needs_, stamps);
+  const auto is_blind = [&] { return wanted.groups.new_ && !choice_.groups.new_ && !stamps; };
+  const bool was_blind = is_blind();
+  // A packet may have begun its flow just before the kernel began to stamp, and still be on its way.
+  const bool settled = stamped_before_ || wanted.groups.new_ || needs_.configured;
+  stamped_before_ = stamps;
+  if (wanted != choice_ && settled) {
+    const auto set = source_->set_groups(wanted);
+    if (!set) last_dump_error_ = set.error();
+    choice_ = {source_->groups(), set ? wanted.why : choice_.why};
+    tracker_.subscribe_to_new(choice_.groups.new_);
+    covered_groups_ = common(covered_groups_, choice_.groups);
+  }
+  blind_ = is_blind();
+  return !was_blind;
+}
+
 // A flow that begins while nf_conntrack_events is 0 never sends an event. It is known again by a dump, if it
 // lives so long.
 void Collector::watch_events(const Moment& now) {
@@ -166,6 +201,12 @@ void Collector::watch_events(const Moment& now) {
   if (events_looked_at_.count() >= 0) longest_look_ = std::max(longest_look_, now.steady - events_looked_at_);
   events_looked_at_ = now.steady;
   const bool sends = source_->sends_events();
+  if (!watch_groups()) {
+    covered_from_.reset();
+    trusted_after_ = counters_.passes;
+    want_pass({});
+    if (sends && !silent_) return;
+  }
   if (sends && !silent_) {
     sent_until_ = now;
     return;
@@ -316,7 +357,8 @@ void Collector::pass_over() {
     tell_unheard();
     shown_until_ = pass_began_at_;
     tell_start();
-    if (counters_.passes > trusted_after_ && (sends_again_ || !(silent_ || covered_from_))) cover_on();
+    if (!blind_ && counters_.passes > trusted_after_ && (sends_again_ || !(silent_ || covered_from_)))
+      cover_on();
   }
   if (!losses_open_) return;
   // Sessions that this dump did not show are told apart by the next one, once nothing is on its way any more.
@@ -350,7 +392,10 @@ void Collector::cover_on() {
   if (silent_) gap_.add(sent_until_, now, RecordReason::kEventsOff, Count());
   silent_ = sends_again_ = false;
   sent_until_ = now;
-  if (!covered_from_) covered_from_ = now.wall;
+  if (!covered_from_) {
+    covered_from_ = now.wall;
+    covered_groups_ = choice_.groups;
+  }
 }
 
 void Collector::report_coverage(CollectorReport& report) const {
@@ -362,7 +407,7 @@ void Collector::report_coverage(CollectorReport& report) const {
   // What a window's end makes known is recorded when its dump is over.
   if (wanted_ && wanted_->close) until = std::min(until, *wanted_->close);
   if (step_ != Step::kNone && purpose_.close) until = std::min(until, *purpose_.close);
-  if (!ends_are_told_ || tracker_.mute() > 0) until = std::min(until, shown_until_);
+  if (!choice_.groups.destroy || tracker_.mute() > 0) until = std::min(until, shown_until_);
   if (until < *covered_from_) return;  // also after the clock was set back
   report.covered_from = covered_from_;
   report.covered_until = until;
@@ -375,6 +420,9 @@ void Collector::report_to(CollectorReport& report) const {
   static_cast<SourceCounters&>(report) = left_;
   static_cast<SourceCounters&>(report) += source_->counters();
   report.live = tracker_.live();
+  report.open = choice_.groups.new_ ? std::optional(report.live) : std::nullopt;
+  report.groups = choice_.groups;
+  report.groups_why = choice_.why;
   report.ready = ready_;
   report.reliable = reliable();
   report.guard_tripped = guard_.watches() && ready_ && !reliable();

@@ -17,7 +17,7 @@ struct CollectorSettings {
   std::chrono::milliseconds window = std::chrono::minutes(10);
   ReliableMode reliable = ReliableMode::kAuto;
   unsigned guard_percent = kDefaultGuardPercent;  // of nf_conntrack_max
-  bool ends_are_told = true;                      // DESTROY is subscribed to
+  EventNeeds events = {};                         // which are to be subscribed to
   bool nothing_before = false;                    // no log tells of the time before: a gap is to say so
 };
 
@@ -49,8 +49,9 @@ class Collector {
   [[nodiscard]] Result<Pace> turn();
 
   // Before the first turn: the log goes on where another collector's ended, which had heard all that the
-  // source does not give any more. Nothing was missed meanwhile: events were queued.
-  void continue_from(const Continuation& before);
+  // source does not give any more, of `groups` at least. Nothing was missed meanwhile: events were queued.
+  // The source still has the groups of that one.
+  void continue_from(const Continuation& before, const EventGroups& groups);
   // What one would continue from when the log has all that was emitted so far; none while something is
   // missing in it that is not told yet.
   [[nodiscard]] std::optional<Continuation> continuation() const;
@@ -58,7 +59,8 @@ class Collector {
   // After kDone: begins again, as a new collector with the same tracker and counters would, with the same
   // source or another. What it told and dropped before is not looked at; sessions that are over vanish with
   // the dump that now comes.
-  void resume(EventSource& source);
+  // Errors: the source's, where it cannot be subscribed to.
+  Result<void> resume(EventSource& source);
   // After kDone: the source may go; nothing but resume() and this may be called then.
   void leave_source();
 
@@ -72,6 +74,8 @@ class Collector {
   // SIGTERM: what is queued is handled, open sessions get an interim record, then turn() says kDone.
   void request_stop() { stop_requested_.store(true, std::memory_order_relaxed); }
 
+  // The groups that were subscribed to in all of the time that is covered.
+  [[nodiscard]] const EventGroups& covered_groups() const { return covered_groups_; }
   [[nodiscard]] const CollectorCounters& counters() const { return counters_; }
   [[nodiscard]] bool reliable() const { return guard_.reliable(); }
   [[nodiscard]] const std::optional<Error>& last_dump_error() const { return last_dump_error_; }
@@ -86,6 +90,7 @@ class Collector {
   void want_pass(const DumpPurpose& purpose);
   void watch_table(std::chrono::nanoseconds steady);
   void watch_events(const Moment& now);
+  [[nodiscard]] bool watch_groups();
   [[nodiscard]] Moment moment() const;
   void watch_losses(std::size_t unreadable);
   void count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again);
@@ -130,12 +135,16 @@ class Collector {
   bool delaying_ = false;     // events did not fit since the queue was last empty
   std::chrono::nanoseconds missed_at_ = std::chrono::hours(-1);  // when events last did not fit
   Moment complete_until_;  // until then nothing can be missing: the queue was empty, nothing was delayed
-  const bool ends_are_told_;
+  const EventNeeds needs_;
+  EventChoice choice_;
+  bool stamped_before_ = false;  // at the last look but one: what was under way then is over
+  bool blind_ = false;           // the groups that are missing could not be subscribed to
+  EventGroups covered_groups_;
   bool start_untold_;  // that nothing is known of the time before
   std::chrono::nanoseconds events_looked_at_ = std::chrono::hours(-1);
   std::chrono::nanoseconds longest_look_{};  // between two looks, since the last dump but one
   std::chrono::nanoseconds longest_look_before_{};
-  Moment sent_until_;                   // when the kernel was last seen to send events for new flows
+  Moment sent_until_;                   // when the kernel was last seen to tell of new flows
   bool silent_ = false;                 // it did not since, and no dump has yet shown what began meanwhile
   bool sends_again_ = false;            // that dump is wanted
   std::uint64_t trusted_after_ = 0;     // a dump shows it that is behind so many

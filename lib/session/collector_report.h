@@ -11,6 +11,7 @@
 #include "base/report_row.h"
 #include "base/time.h"
 #include "record/session_record.h"
+#include "session/event_choice.h"
 
 namespace natsession {
 
@@ -97,7 +98,12 @@ struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters {
   bool guard_tripped = false;  // it is off because the conntrack table was filling
   bool gone = false;           // there is no namespace of this name any more, or not the one that was watched
   std::uint64_t live = 0;      // sessions that are followed
-  double away_seconds = 0;     // without a process, before this one took over from another
+  // Sessions that are open. Without NEW those that began after the last dump are not followed; then whoever
+  // wants to know has to count. None: it is not known.
+  std::optional<std::uint64_t> open;
+  EventGroups groups;  // that are subscribed to
+  EventsWhy groups_why = EventsWhy::kConfigured;
+  double away_seconds = 0;  // without a process, before this one took over from another
   double events_per_second = 0;
   double records_per_second = 0;
   std::uint64_t receive_buffer_bytes = 0;  // as granted
@@ -128,6 +134,15 @@ struct Rows<RecordCounts> {
 };
 
 template <>
+struct Rows<EventGroups> {
+  static void visit(auto& groups, auto row) {
+    row(member("new"), groups.new_);
+    row(member("update"), groups.update);
+    row(member("destroy"), groups.destroy);
+  }
+};
+
+template <>
 struct Rows<CollectorReport> {
   static void visit(auto& c, auto row) {
     using enum Row::Look;
@@ -136,8 +151,10 @@ struct Rows<CollectorReport> {
               "1 once every session that was there at the start is known.")
             .column("STATE"),
         c.ready);
-    row(gauge("live_sessions", "natsession_live_sessions", "Sessions that are open now.").column("SESSIONS"),
-        c.live);
+    row(gauge("live_sessions", "natsession_live_sessions",
+              "Sessions that are open now; absent while that is not known.")
+            .column("SESSIONS"),
+        c.open);
     row(counter("events", "natsession_events_total", "Conntrack events received, by type.")
             .labelled("type")
             .column("EVENTS"),
@@ -206,6 +223,12 @@ struct Rows<CollectorReport> {
                 "Dumps of the conntrack table that failed or were interrupted.")
             .note("dumps of the conntrack table failed or were interrupted"),
         c.passes_failed);
+    row(gauge("groups", "natsession_event_groups",
+              "1 for each group of conntrack events that is subscribed to, by group.")
+            .labelled("group")
+            .column("GROUPS"),
+        c.groups);
+    row(member("groups_why"), c.groups_why);
     row(member("covered_from"), c.covered_from);
     row(gauge("covered_until", "natsession_covered_until_seconds",
               "Until when all sessions that ended are recorded; absent while that is not known."),

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "session/collector_report.h"
 #include "session/conntrack_event.h"
+#include "session/event_choice.h"
 #include "session/table_guard.h"
 
 namespace natsession {
@@ -72,6 +73,14 @@ class EventSource {
   [[nodiscard]] virtual Result<TableUsage> table_usage() = 0;
   // Whether the kernel sends events for flows that begin now (nf_conntrack_events is not 0).
   [[nodiscard]] virtual bool sends_events() = 0;
+  // Whether it stamps flows that begin now (nf_conntrack_timestamp is 1); not where that cannot be read.
+  [[nodiscard]] virtual bool stamps_sessions() = 0;
+
+  // Subscribes to its groups, and then leaves the others: an event of a group that was subscribed to and
+  // stays so is not missed. What is queued stays queued.
+  // Errors: the kernel's; groups() then tells what came of it.
+  virtual Result<void> set_groups(const EventChoice& choice) = 0;
+  [[nodiscard]] virtual EventGroups groups() const = 0;
 };
 
 }  // namespace natsession

@@ -53,7 +53,6 @@ Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, VpcMap v
     : mode_(settings.records),
       max_sessions_(settings.max_sessions),
       maker_(settings.records, settings.window, origin, std::move(vpcs), output),
-      news_(settings.news),
       destroys_(settings.destroys),
       vanished_limit_(settings.max_vanished / 2) {}
 
@@ -154,8 +153,9 @@ void Tracker::mark_mute(Session<Family>& session, std::uint64_t hash, bool resto
   const bool known = session.has(S::kStartKnown);
   if (restored && known && logged_since_ && session.begin >= *logged_since_) return;
   const bool under_subscription = known && session.begin >= heard_since_;
-  if (under_subscription && (!news_ || purpose_.initial || news_are_kept_back_)) return;
-  const bool wants_new = known && !restored && session.begin >= heard_since_ + kStampSlack;
+  const UnixMs new_since = std::max(heard_since_, news_since_) + kStampSlack;
+  const bool wants_new = news_ && known && !restored && session.begin >= new_since;
+  if (under_subscription && (!wants_new || purpose_.initial || news_are_kept_back_)) return;
   if (wants_new && shown_first_.size() < kMaxUnheard) shown_first_[hash] = session.begin;
   session.set(S::kMute);
   ++mute_;

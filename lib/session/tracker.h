@@ -29,7 +29,6 @@ struct TrackerSettings {
   // ones.
   std::size_t max_sessions = 16'000'000;
   std::size_t max_vanished = 1'000'000;  // how many that vanished are remembered, for a DESTROY after all
-  bool news = true;                      // NEW is subscribed to
   bool destroys = true;                  // DESTROY is subscribed to
 };
 
@@ -66,6 +65,11 @@ class Tracker final : public EventSource::Handler {
   // Looks at `count` cells for sessions that the dump did not show. Emits at most `count` records. True when
   // done.
   bool sweep(std::uint32_t count);
+  // Whether NEW is subscribed to, from now on.
+  void subscribe_to_new(bool subscribed) {
+    if (subscribed && !news_) news_since_ = to_ms(now_);
+    news_ = subscribed;
+  }
   // Sessions that may never send an event, as they began before the kernel sent any: that they have ended is
   // known by a dump alone.
   [[nodiscard]] std::size_t mute() const { return mute_; }
@@ -157,7 +161,8 @@ class Tracker final : public EventSource::Handler {
 
   OpenSessions open_before_;  // of an earlier run, and not seen yet
 
-  const bool news_;
+  bool news_ = false;
+  UnixMs news_since_ = UnixMs::min();
   std::optional<UnixMs> logged_since_;     // restored sessions that began since then were heard of
   std::optional<UnixMs> inherited_since_;  // for the first dump
   UnixMs heard_since_ = UnixMs::max();     // since when all that begin are heard of

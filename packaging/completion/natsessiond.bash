@@ -29,11 +29,11 @@ _natsessiond() {
     case $values in
         '') COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
         ,*)
-            # After the last comma, what is not there yet.
+            # After the last comma, what is not there yet; auto stands alone.
             local chosen= name
             [[ $cur == *,* ]] && chosen=${cur%,*},
             for name in ${values#,}; do
-                [[ ,$chosen == *,$name,* ]] || COMPREPLY+=($(compgen -W "$chosen$name" -- "$cur"))
+                [[ ,$chosen == *,$name,* || -n $chosen && $name == auto ]] || COMPREPLY+=($(compgen -W "$chosen$name" -- "$cur"))
             done
             ;;
         FILE | DIR | PATH) _natsessiond_files "$cur" ;;

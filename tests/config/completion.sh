@@ -15,6 +15,7 @@ expect 'natsessiond --time-format unix' unix unix_ms
 expect 'natsessiond --records s' start-end
 expect 'natsessiond --log-level w' warning
 expect 'natsessiond --events d' destroy
+expect 'natsessiond --events a' auto
 expect 'natsessiond --events new,' new,update new,destroy
 expect 'natsessiond --events=new,update,' new,update,destroy
 expect 'natsessiond --window ' 10m

@@ -130,6 +130,9 @@ TEST_CASE("the packages' configuration file says of the settings what their rows
     REQUIRE(wanted.find(off) != std::string::npos);
     wanted.replace(wanted.find(off), off.size(), "\n" + std::string(setting) + " = \"" + value + "\"\n");
   }
+  const std::string usual = "\n#events = [\"new\", \"update\", \"destroy\"]\n";
+  REQUIRE(wanted.find(usual) != std::string::npos);
+  wanted.replace(wanted.find(usual), usual.size(), "\nevents = \"auto\"\n");
   if (std::getenv("NATSESSION_GOLDEN_WRITE") != nullptr) write_file(path, wanted);
   CHECK(read_file(path) == wanted);
 }
@@ -160,7 +163,7 @@ TEST_CASE("a shell is told every flag, and the words of every choice", "[config]
     if (!flag.takes_value()) continue;
     for (const std::string_view word : flag.value.words) CHECK(has_word(line, std::string(word)));
   }
-  CHECK(text.find("\n--events ,new update destroy\n") != std::string::npos);
+  CHECK(text.find("\n--events ,new update destroy auto\n") != std::string::npos);
   CHECK(text.find("\n--sink stdout file: journald ") != std::string::npos);
 }
 

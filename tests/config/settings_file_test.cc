@@ -59,6 +59,9 @@ TEST_CASE("a later list replaces an earlier one", "[config][file]") {
   CHECK(folder.config().vpc_rules.empty());
   CHECK(told(folder.config({"--sink", "journald"}), "sink") == Words{"journald"});
   CHECK(folder.config({"--events", "destroy"}).events == EventGroups{false, false, true});
+  CHECK_FALSE(folder.config({"--events", "auto"}).events);
+  CHECK(SettingsFolder("events = \"auto\"").config({"--events", "new"}).events ==
+        EventGroups{true, false, false});
 }
 
 TEST_CASE("only visible files that end in .toml are drop-ins", "[config][file]") {

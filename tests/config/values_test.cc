@@ -36,10 +36,16 @@ TEST_CASE("events are any of the three groups and at least one", "[config][value
   CHECK(config_of({"--events", "destroy"}).events == EventGroups{false, false, true});
   CHECK(config_of({"--events", "update, new"}).events == EventGroups{true, true, false});
   CHECK(config_of({"--events", "new", "--events", "destroy"}).events == EventGroups{true, false, true});
-  CHECK(message_of({"--events", ""}) == "--events '': '' is not one of new, update or destroy");
-  CHECK(message_of({"--events", "new,"}) == "--events new,: '' is not one of new, update or destroy");
+  CHECK_FALSE(config_of({"--events", "auto"}).events);
+  CHECK(defaults().events == EventGroups{true, true, true});
+  CHECK(message_of({"--events", "auto,new"}) ==
+        "--events auto,new: auto chooses the groups itself: no other stands beside it");
+  CHECK(message_of({"--events", "new", "--events", "auto"}) ==
+        "--events auto: auto chooses the groups itself: no other stands beside it");
+  CHECK(message_of({"--events", ""}) == "--events '': '' is not one of new, update, destroy or auto");
+  CHECK(message_of({"--events", "new,"}) == "--events new,: '' is not one of new, update, destroy or auto");
   CHECK(message_of({"--events", "new,related"}) ==
-        "--events new,related: 'related' is not one of new, update or destroy");
+        "--events new,related: 'related' is not one of new, update, destroy or auto");
 }
 
 TEST_CASE("the same sink twice is refused, however its path is spelled", "[config][values]") {

@@ -21,10 +21,11 @@ inline constexpr Flow kSnat{2000, true, false};
 inline constexpr Flow kDnat{3000, false, true};
 inline constexpr Flow kBothNats{4000, true, true};
 
-inline std::unique_ptr<ConntrackSource> open_source(const ConntrackOptions& options) {
+inline std::unique_ptr<ConntrackSource> open_source(const ConntrackOptions& options,
+                                                    const EventGroups& groups = {}) {
   auto source = ConntrackSource::open(options);
   if (!source) FAIL(source.error().message);
-  const auto subscribed = (*source)->subscribe();
+  const auto subscribed = (*source)->set_groups({.groups = groups});
   if (!subscribed) FAIL(subscribed.error().message);
   return *std::move(source);
 }

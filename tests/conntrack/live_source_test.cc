@@ -62,8 +62,7 @@ TEST_CASE("source subscribes to the groups that are asked for", "[conntrack][lab
   const PrivateNetwork network;
   if (!network.entered()) return;
   ConntrackOptions options;
-  options.groups = {false, false, true};
-  const auto source = open_source(options);
+  const auto source = open_source(options, {false, false, true});
   ConntrackTable table;
   table.create(kSnat);
   table.set_mark(kSnat, 42);
@@ -128,8 +127,7 @@ TEST_CASE("source in reliable mode gets every DESTROY, however small its buffer"
   ConntrackOptions options;
   options.reliable = true;
   options.receive_buffer = ByteCount{16 * 1024};
-  options.groups = {false, false, true};
-  const auto source = open_source(options);
+  const auto source = open_source(options, {false, false, true});
   ConntrackTable table;
   constexpr std::size_t kFlows = 500;
   for (std::uint16_t port = 1; port <= kFlows; ++port) table.create({port, true});
@@ -222,6 +220,43 @@ TEST_CASE("source reports the receive buffer in the unit that it was asked in", 
   CHECK(open_source(options)->granted_receive_buffer() == kMaxReceiveBuffer);
 }
 
+TEST_CASE("groups change while the source runs, and no event of one that stays is missed",
+          "[conntrack][lab]") {
+  const PrivateNetwork network;
+  if (!network.entered()) return;
+  const auto source = open_source({}, {false, false, true});
+  CHECK(source->groups() == EventGroups{false, false, true});
+  ConntrackTable table;
+  table.create(kSnat);
+  REQUIRE(source->set_groups({.groups = {true, false, true}}));
+  table.create(kBothNats);
+  table.destroy(kSnat);
+  REQUIRE(source->set_groups({.groups = {false, false, true}}));
+  CHECK(source->groups() == EventGroups{false, false, true});
+  table.create({2001, true});
+  table.destroy(kBothNats);
+  table.destroy({2001, true});
+  EventList list;
+  receive(*source, list);
+  std::vector<std::pair<EventType, std::uint16_t>> told;
+  for (const ConntrackEvent& event : list.events) told.emplace_back(event.type, event.original.src_port);
+  using enum EventType;
+  CHECK(told == std::vector<std::pair<EventType, std::uint16_t>>{
+                    {kNew, 4000}, {kDestroy, 2000}, {kDestroy, 4000}, {kDestroy, 2001}});
+}
+
+TEST_CASE("a source of another process's socket knows which groups that has joined", "[conntrack][lab]") {
+  const PrivateNetwork network;
+  if (!network.entered()) return;
+  const auto source = open_source({}, {true, false, true});
+  std::array<UniqueFd, ConntrackSource::kDescriptors> descriptors;
+  const auto numbers = source->descriptors();
+  for (std::size_t i = 0; i < numbers.size(); ++i) descriptors[i].reset(::dup(numbers[i]));
+  const auto adopted = ConntrackSource::adopt({}, descriptors);
+  REQUIRE(adopted);
+  CHECK((*adopted)->groups() == EventGroups{true, false, true});
+}
+
 TEST_CASE("source names the missing permission", "[conntrack][lab]") {
   const PrivateNetwork network;
   if (!network.entered()) return;
@@ -231,7 +266,7 @@ TEST_CASE("source names the missing permission", "[conntrack][lab]") {
           auto source = ConntrackSource::open(options);
           if (!source) return 1;
           if ((*source)->granted_receive_buffer() >= kMaxReceiveBuffer) return 2;
-          const auto subscribed = (*source)->subscribe();
+          const auto subscribed = (*source)->set_groups({});
           if (subscribed || subscribed.error().kind != ErrorKind::kPermission) return 3;
           EventList list;
           if (!(*source)->start_dump()) return 4;

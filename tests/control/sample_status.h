@@ -16,7 +16,9 @@ inline CollectorReport sample_collector(std::string netns) {
   collector.netns = std::move(netns);
   collector.ready = true;
   collector.reliable = true;
-  collector.live = 12345;
+  collector.open = 12345;
+  collector.groups = {true, false, true};
+  collector.groups_why = EventsWhy::kNoStamps;
   collector.events = {101, 102, 103};
   collector.records = {201, 202, 203, 204};
   collector.events_per_second = 20000.5;

@@ -39,6 +39,7 @@ def read_records(path, starts=False):
 class Daemon:
     """Started and ready when the constructor returns. Its stdout is a file, records() reads it.
 
+    NATSESSION_EVENTS: which --events, where the test itself does not say.
     before: a command that runs it, such as setpriv. enter: how it comes into the NAT box's namespace. pass_fds: what
     it is to inherit.
     """
@@ -47,6 +48,9 @@ class Daemon:
         self._stdout_path = os.path.join(folder, "stdout.jsonl")
         self.messages = []
         enter = lab.enter(lab.nat) if enter is None else enter
+        events = os.environ.get("NATSESSION_EVENTS")
+        if events and "--events" not in arguments:
+            arguments = (*arguments, "--events", events)
         with open(self._stdout_path, "ab") as stdout:
             self._process = subprocess.Popen(
                 [*enter, *before, program(), "--instance", INSTANCE, "--vpc-id", VPC, *map(str, arguments)],

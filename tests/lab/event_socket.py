@@ -28,17 +28,18 @@ def duplicate(pid, number):
 
 
 def event_sockets(pid):
-    """Duplicates of its sockets that are subscribed to conntrack groups, in the order of their numbers, each once."""
-    found, known = [], set()
+    """Duplicates of its sockets that are subscribed to conntrack groups, in the order of their numbers; of one that it
+    holds twice, for another guard, one."""
+    found, seen = [], set()
     folder = f"/proc/{pid}/fd"
     for number in sorted(map(int, os.listdir(folder))):
         try:
-            name = os.readlink(f"{folder}/{number}")
+            target = os.readlink(f"{folder}/{number}")
         except FileNotFoundError:  # a process that has just begun opens and closes files
             continue
-        if not name.startswith("socket:") or name in known:
+        if not target.startswith("socket:") or target in seen:
             continue
-        known.add(name)
+        seen.add(target)
         copy = socket.socket(fileno=duplicate(pid, number))
         if copy.family == AF_NETLINK and copy.proto == NETLINK_NETFILTER and copy.getsockname()[1]:
             found.append(copy)

@@ -19,6 +19,11 @@ struct CollectorFixture : TrackerFixture {
       : collector(source, tracker, output, clock,
                   {.window = std::chrono::seconds(10), .reliable = mode, .nothing_before = nothing_before}) {}
 
+  // Groups that are subscribed to when it begins.
+  CollectorFixture(const EventNeeds& events, const EventGroups& groups)
+      : source(groups),
+        collector(source, tracker, output, clock, {.window = std::chrono::seconds(10), .events = events}) {}
+
   // Time passes, in which the collector takes its turns.
   void live(std::chrono::milliseconds time) {
     for (auto end = clock.now() + time; clock.now() < end; clock.advance(std::chrono::milliseconds(10)))
@@ -501,7 +506,7 @@ TEST_CASE("a collector that is resumed dumps the table, and what was lost in bet
   f.source.drop(100);
   f.source.table = {flow().id(2).dumped(), flow().id(3).dumped()};
   f.clock.advance(std::chrono::minutes(1));
-  f.collector.resume(f.source);
+  REQUIRE(f.collector.resume(f.source));
   CHECK_FALSE(f.collector.ready());
   f.live(std::chrono::seconds(2));
   CHECK(f.collector.ready());
@@ -526,7 +531,7 @@ TEST_CASE("a collector goes on with another source, and what it counted of the o
   ScriptedSource other;
   other.table = {flow().id(2).dumped()};
   other.source_counters.malformed = 4;
-  f.collector.resume(other);
+  REQUIRE(f.collector.resume(other));
   f.live(std::chrono::seconds(2));
   CHECK(f.only().reason == RecordReason::kVanished);
   CHECK(f.tracker.live() == 1);
@@ -743,7 +748,7 @@ TEST_CASE("a stop covers what was open, if its dump was whole", "[session][cover
   SECTION("and what is covered begins anew when it goes on") {
     f.source.outcome = EventSource::DumpState::kDone;
     f.clock.advance(std::chrono::seconds(5));
-    f.collector.resume(f.source);
+    REQUIRE(f.collector.resume(f.source));
     CHECK_FALSE(covered(f));
     f.run();
     CHECK(covered(f)->first == 1'005'000);
@@ -759,7 +764,7 @@ TEST_CASE("a collector that goes on for another one covers the time between, and
   CollectorFixture f;
   f.clock.advance(std::chrono::seconds(25));  // two windows have ended
   f.source.table = {flow().id(1).stamped(at_ms(1'000'500)).traffic({3, 300}, {2, 200}).dumped()};
-  f.collector.continue_from(*left);
+  f.collector.continue_from(*left, {});
   f.run();
   CHECK(covered(f) == std::pair<std::int64_t, std::int64_t>(1'000'000, 1'025'000));
   const auto records = f.take();
@@ -773,7 +778,7 @@ TEST_CASE("what was dropped while no collector looked is a gap, from when the lo
   const Moment complete{to_ms(f.clock.now()), f.clock.steady()};
   f.clock.advance(std::chrono::seconds(3));
   f.source.drop(7);
-  f.collector.continue_from({.complete_until = complete, .covered_from = complete.wall, .dropped = 2});
+  f.collector.continue_from({.complete_until = complete, .covered_from = complete.wall, .dropped = 2}, {});
   f.live(std::chrono::seconds(3));
   const auto records = f.take();
   REQUIRE(records.size() == 1);
@@ -800,8 +805,9 @@ TEST_CASE("while something is missing that is not told there is nothing to go on
 
 TEST_CASE("where ends are not told only a dump proves that a session goes on", "[session][coverage]") {
   CollectorFixture f;
+  f.source.subscribed = {true, true, false};
   Collector collector(f.source, f.tracker, f.output, f.clock,
-                      {.window = std::chrono::seconds(10), .ends_are_told = false});
+                      {.window = std::chrono::seconds(10), .events = {.configured = f.source.subscribed}});
   const auto until = [&] {
     for (int i = 0; i < 1000 && *collector.turn() == Pace::kAtOnce; ++i) {
     }
@@ -814,6 +820,153 @@ TEST_CASE("where ends are not told only a dump proves that a session goes on", "
   CHECK(until() == ms(1'000'000));
   f.clock.advance(std::chrono::seconds(2));
   CHECK(until() == ms(1'011'000));
+}
+
+constexpr EventGroups kEndsAlone{false, false, true};
+constexpr EventGroups kWithStarts{true, false, true};
+constexpr EventNeeds kAuto{.configured = {}};
+
+CollectorReport report_of(const CollectorFixture& f) {
+  CollectorReport report;
+  f.collector.report_to(report);
+  return report;
+}
+
+TEST_CASE("auto takes the groups that the records need", "[session][events]") {
+  EventNeeds needs = kAuto;
+  const auto chosen = [&](bool stamps) { return choose_events(needs, stamps); };
+  CHECK(chosen(true) == EventChoice{kEndsAlone, EventsWhy::kEndsTellAll});
+  CHECK(chosen(false) == EventChoice{kWithStarts, EventsWhy::kNoStamps});
+  needs.records = RecordMode::kEnd;
+  CHECK(chosen(true) == EventChoice{kEndsAlone, EventsWhy::kEndsTellAll});
+  needs.records = RecordMode::kStartEnd;
+  CHECK(chosen(true) == EventChoice{kWithStarts, EventsWhy::kStartsWanted});
+  needs.records = RecordMode::kWindow;
+  needs.reliable = ReliableMode::kOff;
+  CHECK(chosen(true) == EventChoice{kWithStarts, EventsWhy::kNotReliable});
+  needs.ends_tell_state = false;
+  CHECK(chosen(true) == EventChoice{EventGroups(), EventsWhy::kOldKernel});
+  needs.configured = EventGroups{false, true, true};
+  CHECK(chosen(false) == EventChoice{{false, true, true}, EventsWhy::kConfigured});
+  CHECK(to_string(EventGroups()) == "new,update,destroy");
+  CHECK(to_string(EventGroups{false, false, false}) == "none");
+}
+
+TEST_CASE("with auto the groups change with what the kernel stamps", "[session][events]") {
+  CollectorFixture f(kAuto, kEndsAlone);
+  f.run();
+  CHECK(report_of(f).groups_why == EventsWhy::kEndsTellAll);
+  CHECK_FALSE(report_of(f).open);  // of those that began since nobody hears yet
+  f.source.stamps = false;
+  f.live(std::chrono::seconds(1));
+  CHECK(f.source.subscribed == kWithStarts);
+  CHECK(report_of(f).groups == kWithStarts);
+  CHECK(report_of(f).groups_why == EventsWhy::kNoStamps);
+  CHECK(report_of(f).open == std::uint64_t{0});
+  SECTION("but NEW stays until what was under way before the stamps has come") {
+    f.source.stamps = true;
+    f.live(std::chrono::milliseconds(1000));
+    CHECK(f.source.subscribed == kWithStarts);
+    f.live(std::chrono::milliseconds(1100));
+    CHECK(f.source.subscribed == kEndsAlone);
+  }
+  SECTION("and not for stamps that come and go") {
+    for (int i = 0; i < 5; ++i) {
+      f.source.stamps = !f.source.stamps;
+      f.live(std::chrono::milliseconds(1000));
+      CHECK(f.source.subscribed == kWithStarts);
+    }
+  }
+  CHECK(f.take().empty());
+}
+
+TEST_CASE(
+    "where stamps end with DESTROY alone, nothing is covered until a dump has shown what began meanwhile",
+    "[session][events][coverage]") {
+  CollectorFixture f(kAuto, kEndsAlone);
+  f.run();
+  f.live(std::chrono::seconds(3));
+  f.clock.advance(std::chrono::milliseconds(900));
+  f.run();
+  const std::int64_t stamped = covered(f)->second;
+  CHECK(stamped <= 1'003'900);  // as of the last look, not of now
+  f.source.stamps = false;
+  // Began and ended when nobody could tell when, and one that nobody heard of yet.
+  f.source.table = {flow().id(2).dumped()};
+  f.source.outcome = EventSource::DumpState::kInterrupted;
+  f.live(std::chrono::seconds(2));
+  CHECK(f.source.subscribed == kWithStarts);
+  CHECK_FALSE(covered(f));
+  CHECK_FALSE(f.collector.continuation());
+  f.source.outcome = EventSource::DumpState::kDone;
+  f.live(std::chrono::seconds(10));
+  REQUIRE(covered(f));
+  CHECK(covered(f)->first > stamped);
+  CHECK(f.tracker.live() == 1);
+}
+
+TEST_CASE("where stamps end and NEW cannot be had nothing is covered", "[session][events][coverage]") {
+  CollectorFixture f(kAuto, kEndsAlone);
+  f.run();
+  REQUIRE(covered(f));
+  f.source.stamps = false;
+  f.source.subscribe_error = Error{ErrorKind::kIo, "refused"};
+  f.live(std::chrono::seconds(5));
+  CHECK_FALSE(covered(f));
+  f.source.subscribe_error.reset();
+  f.live(std::chrono::seconds(2));
+  CHECK(covered(f));
+}
+
+TEST_CASE("fewer groups lose no session and cover on, with what all the time had in common",
+          "[session][events][coverage]") {
+  CollectorFixture f(kAuto, EventGroups());
+  CHECK(report_of(f).groups_why == EventsWhy::kTakenOver);
+  f.source.queue = {flow().id(1).created()};
+  f.source.table = {flow().id(1).dumped()};
+  f.run();
+  const std::int64_t from = covered(f)->first;
+  f.live(std::chrono::seconds(3));
+  CHECK(f.source.subscribed == kEndsAlone);
+  CHECK(covered(f)->first == from);
+  CHECK(f.collector.covered_groups() == kEndsAlone);
+  f.source.queue = {flow().id(1).stamped(at_ms(1'000'100)).destroyed()};
+  f.run();
+  const SessionRecord end = f.only();
+  CHECK(end.reason == RecordReason::kDestroyed);
+  REQUIRE(end.session_start);
+  CHECK(end.session_start->time_since_epoch().count() == 1'000'100);
+}
+
+TEST_CASE("one that goes on for another changes the groups when it has looked",
+          "[session][events][handover]") {
+  CollectorFixture before(kAuto, kEndsAlone);
+  before.run();
+  const auto left = before.collector.continuation();
+  REQUIRE(left);
+  CollectorFixture f(kAuto, kEndsAlone);
+  f.clock.advance(std::chrono::seconds(5));
+  f.collector.continue_from(*left, kEndsAlone);
+  SECTION("and covers the time between where the kernel stamps") {
+    f.run();
+    CHECK(covered(f)->first == 1'000'000);
+    CHECK(f.source.subscribed == kEndsAlone);
+  }
+  SECTION("but not where it does not: nobody knows since when") {
+    f.source.stamps = false;
+    f.run();
+    CHECK(f.source.subscribed == kWithStarts);
+    CHECK(covered(f)->first == 1'005'000);
+  }
+}
+
+TEST_CASE("what --events names is subscribed to, whatever the kernel stamps", "[session][events]") {
+  CollectorFixture f({.configured = kEndsAlone}, kEndsAlone);
+  f.source.stamps = false;
+  f.live(std::chrono::seconds(3));
+  CHECK(f.source.subscribed == kEndsAlone);
+  CHECK(covered(f));
+  CHECK(report_of(f).groups_why == EventsWhy::kConfigured);
 }
 
 }  // namespace

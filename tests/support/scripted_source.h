@@ -13,6 +13,9 @@ namespace natsession::testing {
 
 class ScriptedSource final : public EventSource {
  public:
+  ScriptedSource() = default;
+  explicit ScriptedSource(const EventGroups& groups) : subscribed(groups) {}
+
   // What the event socket holds.
   std::deque<ConntrackEvent> queue;
   // What the next dump shows, a few entries a part. An entry of protocol 0 is none.
@@ -34,6 +37,9 @@ class ScriptedSource final : public EventSource {
   std::function<void(bool on)> on_set_reliable;
   TableUsage usage{0, 1'000'000};
   bool sends = true;
+  bool stamps = true;
+  EventGroups subscribed;
+  std::optional<Error> subscribe_error;
   SourceCounters source_counters;
   bool reliable = true;
   std::size_t unreadable_next = 0;
@@ -87,6 +93,13 @@ class ScriptedSource final : public EventSource {
   [[nodiscard]] SourceCounters counters() const override { return source_counters; }
   [[nodiscard]] Result<TableUsage> table_usage() override { return usage; }
   [[nodiscard]] bool sends_events() override { return sends; }
+  [[nodiscard]] bool stamps_sessions() override { return stamps; }
+  Result<void> set_groups(const EventChoice& choice) override {
+    if (subscribe_error) return *subscribe_error;
+    subscribed = choice.groups;
+    return {};
+  }
+  [[nodiscard]] EventGroups groups() const override { return subscribed; }
 
  private:
   std::vector<ConntrackEvent> showing_;
