@@ -73,6 +73,8 @@ echo "tests built in $((SECONDS - started)) s"
 # A program of tests is one process here: under qemu-user it takes a second to start. What is left out, in Catch's words:
 left_out=(
   '~[system calls]' # qemu-user has no seccomp(), so no filter can be loaded in it
+  # Its sendmsg() sends nothing where there are no bytes beside the descriptor.
+  '~an entry that is too large for a datagram goes as a sealed file'
 )
 started=$SECONDS
 logs=$tree/src/tests
