@@ -10,12 +10,16 @@
 #include "base/files.h"
 #include "base/processes.h"
 #include "control/listen_socket.h"
+#include "ledger/coverage.h"
 #include "ledger/segment_list.h"
 
 namespace natsession {
 namespace {
 
 using FindingLevel = Finding::Level;
+
+constexpr const char* kNewerRemedy =
+    "natsessiond of the version that wrote it, or a later one, or --ledger with another folder";
 
 Finding& fail(Finding& finding, const std::string& why, const std::string& remedy = {}) {
   finding.level = FindingLevel::kFailure;
@@ -95,14 +99,15 @@ Finding check_ledger(const Config& config, const std::optional<User>& user) {
   finding.value = fmt::format("{} records in {} segments", list->span().records, list->entries().size());
   for (const SegmentEntry& entry : list->entries()) {
     if (entry.why.empty()) continue;
-    if (entry.last)
-      return fail(finding, entry.why,
-                  "natsessiond of the version that wrote it, or --ledger with another folder");
+    if (entry.last) return fail(finding, entry.why, kNewerRemedy);
     finding.level = FindingLevel::kWarning;
     finding.value = entry.why;
     finding.meaning = "what stands in it is lost to questions and sinks";
     finding.remedy = "natsessionctl --ledger " + config.ledger + " verify";
   }
+  if (const auto coverage = read_coverage(config.ledger); !coverage)
+    return fail(finding, coverage.error().message,
+                coverage.error().kind == ErrorKind::kUnavailable ? kNewerRemedy : give);
   return finding;
 }
 

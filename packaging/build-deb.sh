@@ -7,7 +7,7 @@
 #   build-deb.sh --programs DIR   of programs that are built already, such as build/release/daemon: in seconds, to try what is
 #                                 around them (tests/lab/booted.sh). No lintian: they are not compiled as a package's are
 #   build-deb.sh --arch arm64     for another architecture, cross-compiled in a tree of its own, build/tree-arm64 (as root);
-#                                 with --check its unit tests run under qemu-user. Not yet seen to its end
+#                                 with --check its unit tests run under qemu-user. Not with the other options
 #   build-deb.sh --to DIR         the result is DIR
 #   build-deb.sh --help           this text
 # Needs Debian 12; as root it installs what is missing. What is built is what git has of this tree, with changes that are
@@ -29,6 +29,10 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+if [ "$arch" != "$(dpkg --print-architecture)" ] && [ "$twice$programs$to" != "$tree/build/packages" ]; then
+  echo "build-deb.sh: for another architecture there is --check alone" >&2
+  exit 2
+fi
 [ "$arch" = "$(dpkg --print-architecture)" ] || exec packaging/cross-deb.sh "$arch" "$([ -n "$check" ] || echo nocheck)"
 packages=()
 [ -n "$programs" ] || packages+=(--packages)

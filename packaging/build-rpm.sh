@@ -4,19 +4,23 @@
 #   build-rpm.sh            without its tests: tests/run.sh is for that
 #   build-rpm.sh --check    and the unit tests run on what was built; what it asks of a machine is held to what these have,
 #                           rpmlint reads it, and it is installed, upgraded and removed in a tree of its own (as root)
+#   build-rpm.sh --twice    and it is built a second time, as somebody else would: in another folder, with another umask, time
+#                           zone, locale and number of jobs. Both, and both source packages, must be the same byte for byte
 #   build-rpm.sh --help     this text
 # Needs Debian 12; as root it installs what is missing. What is built is what git has of this tree, with changes that are
-# not committed; built twice from the same, it is the same byte for byte.
+# not committed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-check=
-case ${1-} in
-  "") ;;
-  --check) check=yes ;;
-  --help | -h) sed -n '2,9s/^# //p' packaging/build-rpm.sh; exit 0 ;;
-  *) echo "build-rpm.sh: unknown option '$1'; there are --check and --help" >&2; exit 2 ;;
-esac
+check='' twice=''
+for option; do
+  case $option in
+    --check) check=yes ;;
+    --twice) twice=yes ;;
+    --help | -h) sed -n '2,11s/^# //p' packaging/build-rpm.sh; exit 0 ;;
+    *) echo "build-rpm.sh: unknown option '$option'; see build-rpm.sh --help" >&2; exit 2 ;;
+  esac
+done
 wanted=(--rpm)
 [ -z "$check" ] || wanted+=(--tests)
 ./packaging/install-deps.sh "${wanted[@]}"
@@ -24,21 +28,25 @@ wanted=(--rpm)
 tree=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p build/packages "$work/SOURCES"
+mkdir -p build/packages
 spec=packaging/rpm/natsessiond.spec
 version=$(rpmspec --query --srpm --queryformat '%{version}' --define "_sourcedir $tree/packaging/systemd" \
   --load packaging/rpm/debian.macros "$spec")
 changed=$(date --utc --date="$(sed -n 's/^\* \(.* [0-9]\{4\}\) .*/\1/p' "$spec" | head -n 1)" +%s)
-git ls-files -z | tar --create --use-compress-program='gzip -n' --null --files-from=- --transform="s,^,natsessiond-$version/," --sort=name \
-  --mtime="@$changed" --owner=0 --group=0 --numeric-owner --file="$work/SOURCES/natsessiond-$version.tar.gz"
-cp --preserve=mode packaging/systemd/natsessiond.sysusers "$work/SOURCES/"
-touch --date="@$changed" "$work/SOURCES/natsessiond.sysusers"
-
-# rpmbuild knows nothing of Debian's packages: --nodeps.
-log=build/packages/build-rpm.log
+# sources FOLDER: what rpmbuild is given, in FOLDER/SOURCES.
+sources() {
+  mkdir -p "$1/SOURCES"
+  git ls-files -z | tar --create --use-compress-program='gzip -n' --null --files-from=- --transform="s,^,natsessiond-$version/," \
+    --sort=name --mode=u=rwX,go=rX --mtime="@$changed" --owner=0 --group=0 --numeric-owner \
+    --file="$1/SOURCES/natsessiond-$version.tar.gz"
+  install -m 0644 packaging/systemd/natsessiond.sysusers "$1/SOURCES/"
+  touch --date="@$changed" "$1/SOURCES/natsessiond.sysusers"
+}
+# rpm_build FOLDER ARGUMENTS...; it knows nothing of Debian's packages: --nodeps.
+log=$tree/build/packages/build-rpm.log
 rpm_build() {
-  if ! rpmbuild --nodeps --with portable --load packaging/rpm/debian.macros --define "_topdir $work" \
-    --define "_smp_mflags -j${JOBS:-$(nproc)}" "$@" >>"$log" 2>&1; then
+  if ! rpmbuild --nodeps --with portable --load packaging/rpm/debian.macros --define "_topdir $1" \
+    --define "_smp_mflags -j${JOBS:-$(nproc)}" "${@:2}" >>"$log" 2>&1; then
     tail -n 40 "$log" >&2
     echo "build-rpm.sh: failed; all it said is in $log" >&2
     exit 1
@@ -49,12 +57,28 @@ started=$SECONDS
 echo "building natsessiond $version"
 options=()
 [ -n "$check" ] || options+=(--without tests)
-rpm_build -ba --noclean "${options[@]}" "$spec"
+sources "$work"
+rpm_build "$work" -ba --noclean "${options[@]}" "$spec"
 cp "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm build/packages/
 package=$(echo "$work"/RPMS/*/natsessiond-"$version"-*.rpm)
 for made in "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm; do
   echo "built in $((SECONDS - started)) s: build/packages/$(basename "$made")"
 done
+
+if [ -n "$twice" ]; then
+  begun=$SECONDS
+  (
+    umask 0077
+    export TZ=Pacific/Chatham LC_ALL=C.UTF-8 LANG=C.UTF-8 HOME=/nonexistent USER=somebody JOBS=1
+    sources "$work/quite/elsewhere"
+    rpm_build "$work/quite/elsewhere" -ba --nocheck "${options[@]}" "$spec"
+  )
+  for made in "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm; do
+    cmp "$made" "$work/quite/elsewhere/${made#"$work/"}"
+  done
+  echo "built again in $((SECONDS - begun)) s: the same byte for byte"
+  rm -r "$work/quite"
+fi
 [ -n "$check" ] || exit 0
 
 python3 tests/packaging/portable.py "$package"
@@ -63,5 +87,5 @@ rpmlint --config packaging/rpm/rpmlint.toml "$spec" "$package" "$work"/SRPMS/*.r
 mkdir "$work/next"
 sed 's/^Release:.*/Release: 2/' "$spec" >"$work/natsessiond.spec"
 echo "# Of the next release." >>"$work/BUILD/natsessiond-$version/packaging/etc/natsessiond.toml"
-rpm_build -bb --noprep --nocheck --define "_rpmdir $work/next" "$work/natsessiond.spec"
+rpm_build "$work" -bb --noprep --nocheck --define "_rpmdir $work/next" "$work/natsessiond.spec"
 tests/packaging/rpm_root.sh "$package" "$work"/next/*/natsessiond-"$version"-*.rpm

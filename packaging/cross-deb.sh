@@ -39,6 +39,7 @@ if [ ! -d "$tree" ]; then
   echo "made in $((SECONDS - started)) s"
 fi
 cp /etc/resolv.conf "$tree/etc/"
+echo "127.0.0.1 localhost" >"$tree/etc/hosts" # which tests connect to
 cp "$(command -v "qemu-$cpu-static")" "$tree/usr/bin/"
 
 source=$tree/src/natsessiond
@@ -63,10 +64,29 @@ done
 # The tests are added to what the package was made of.
 started=$SECONDS
 folder=/src/natsessiond/$(basename "$source"/obj-*)
-in_tree cmake -DNATSESSION_TESTS=ON -DCMAKE_CROSSCOMPILING_EMULATOR="/usr/bin/qemu-$cpu-static" .
+qemu=qemu-$cpu-static
+in_tree cmake -DNATSESSION_TESTS=ON -DCMAKE_CROSSCOMPILING_EMULATOR="/usr/bin/$qemu" .
 # shellcheck disable=SC2016 # the tree's shell expands it
-in_tree sh -c 'ninja $(ninja -t targets all | sed -n "s/^\(tests\/.*\/test_[a-z]*\): CXX_EXECUTABLE.*/\1/p")'
+in_tree sh -c 'ninja $(ninja -t targets all | sed -n "s/^\(tests\/.*\/\(test\|fuzz\)_[a-z_]*\): CXX_EXECUTABLE.*/\1/p")'
 echo "tests built in $((SECONDS - started)) s"
+
+# A program of tests is one process here: under qemu-user it takes a second to start. What is left out, in Catch's words:
+left_out=(
+  '~[system calls]' # qemu-user has no seccomp(), so no filter can be loaded in it
+  # Its sendmsg() sends nothing where there are no bytes beside the descriptor.
+  '~an entry that is too large for a datagram goes as a sealed file'
+)
 started=$SECONDS
-in_tree ctest --output-on-failure --parallel "${JOBS:-$(nproc)}" --label-regex unit --label-exclude only-release
-echo "unit tests passed under qemu-$cpu in $((SECONDS - started)) s: $(grep 'tests passed' "$log" | tail -n 1)"
+logs=$tree/src/tests
+mkdir "$logs"
+jobs=${JOBS:-$(nproc)} running=0 bad=
+for program in $(cd "$tree$folder" && find tests -name 'test_*' -type f -executable); do
+  [ $((running++)) -lt "$jobs" ] || wait -n || bad=yes
+  log=$logs/$(basename "$program") in_tree timeout 1200 "$qemu" "$program" "${left_out[@]}" &
+done
+for _ in $(seq "$((running < jobs ? running : jobs))"); do wait -n || bad=yes; done
+cat "$logs"/* >>"$log"
+[ -z "$bad" ] || exit 1
+in_tree ctest --output-on-failure --parallel "$jobs" --tests-regex '^fuzz replay'
+passed=$(sed -n 's/^All tests passed (.* in \([0-9]*\) test cases\?)$/\1/p' "$logs"/* | awk '{ sum += $1 } END { print sum }')
+echo "under qemu-$cpu $passed unit tests passed, and the fuzzers' corpus, in $((SECONDS - started)) s"

@@ -24,7 +24,7 @@ lab_packages=(nftables iproute2 conntrack python3)
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
   rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump curl tzdata)
 
-package_packages=(dpkg-dev debhelper systemd lintian)
+package_packages=(dpkg-dev debhelper systemd lintian openssl tzdata)
 booted_packages=("${lab_packages[@]}" mmdebstrap systemd-container dpkg-dev debhelper)
 kernel_packages=(qemu-system-x86 cpio kmod)
 # libabsl-dev: has cctz as an archive. mmdebstrap: the tree in which the package is tried.

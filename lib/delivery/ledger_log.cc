@@ -92,7 +92,9 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
   auto opened = LedgerReader::open(settings_.directory);
   if (!opened) return opened.error();
   auto cursor = Cursor::open(settings_.directory, sink.name);
-  if (!cursor && cursor.error().kind != ErrorKind::kMalformed) return cursor.error();
+  if (!cursor && cursor.error().kind != ErrorKind::kMalformed &&
+      cursor.error().kind != ErrorKind::kUnavailable)
+    return cursor.error();
   LedgerReader& ledger = **opened;
   readers_.push_back(std::make_unique<Reader>(std::move(*opened), *writer_));
   if (!cursor) return stand_in(sink, cursor.error());
@@ -112,9 +114,11 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
 }
 
 std::unique_ptr<LogConsumer> LedgerLog::stand_in(SinkState& sink, const Error& cause) {
+  const bool newer = cause.kind == ErrorKind::kUnavailable;
   const std::string why =
-      "it gets nothing, for its place in the ledger is lost: " + cause.message +
-      "; remove that file and restart natsessiond: the sink then begins " +
+      std::string("it gets nothing, for its place in the ledger is ") + (newer ? "not known: " : "lost: ") +
+      cause.message + (newer ? "; install that version again, or a later one, or " : "; ") +
+      "remove that file and restart natsessiond: the sink then begins " +
       (sink.spec.from_start ? "with the oldest record"
                             : "behind the newest record, or with from=start at the oldest");
   sink.last_failure.with([&](Failure& failure) { failure = {{}, why, {}}; });

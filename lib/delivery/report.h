@@ -38,7 +38,8 @@ struct Report {
     kDeadLetterTroubleOver,
     kCursorTrouble,  // the sink's place cannot be stored: a restart would repeat what was delivered. why
     kCursorTroubleOver,
-    kPlaceLost,  // it is damaged: the sink gets nothing until somebody has mended it. why, with the way out
+    kPlaceLost,  // it is damaged, or a newer version's: the sink gets nothing until somebody has mended that.
+                 // why, with the way out
 
     // These are about the ledger: `sink` is its directory.
     kLedgerTrouble,      // nothing can be written; the collectors are held back when memory is full. why

@@ -90,6 +90,12 @@ struct AgeClockFile {
 Result<AgeClock> AgeClock::open(const std::string& directory, std::optional<UnixMs> known,
                                 const Clock& clock) {
   auto state = AgeClockFile::read(directory);
+  if (!state && state.error().kind == ErrorKind::kUnavailable) {
+    return Error{ErrorKind::kUnavailable,
+                 state.error().message +
+                     ", and nothing is deleted; install that version again, or a later"
+                     " one, or remove that file: ages then count from the oldest record"};
+  }
   if (!state) return state.error();
   AgeClock age;
   const UnixMs wall = to_ms(clock.now());

@@ -140,6 +140,8 @@ std::vector<CoverageClaim> proved_claims(const std::vector<CoverageSpan>& spans,
 
 Result<CoverageFile> CoverageFile::open(const std::string& directory, Ordinal end, UnixMs oldest) {
   const auto spans = read_coverage(directory);
+  if (!spans && spans.error().kind == ErrorKind::kUnavailable)
+    return refused_as_newer(spans.error(), directory);
   if (!spans) return spans.error();
   CoverageFile file;
   file.directory_ = directory;

@@ -90,16 +90,23 @@ std::optional<Slot> decode(const SlotBytes& bytes) {
 }
 
 // The newer slot that is whole.
+// Errors: kUnavailable if a newer program wrote both, or the one that is whole.
 Result<std::optional<Slot>> read_slots(int fd, const std::string& path) {
   std::optional<Slot> newest;
+  Result<void> known;
   for (std::size_t index = 0; index < 2; ++index) {
     SlotBytes bytes;
     const auto whole = read_slot(fd, bytes, index * kSlotDistance, kMagic, path);
     if (!whole) return whole.error();
-    if (!*whole || !check_slot_version(bytes, path)) continue;
+    if (!*whole) continue;
+    if (auto checked = check_slot_version(bytes, path); !checked) {
+      known = std::move(checked);
+      continue;
+    }
     auto slot = decode(bytes);
     if (slot && (!newest || slot->generation > newest->generation)) newest = std::move(slot);
   }
+  if (!newest && !known) return known.error();
   return newest;
 }
 

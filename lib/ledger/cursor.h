@@ -27,8 +27,8 @@ class Cursor {
  public:
   // Opens the cursor of the sink called `name` (any text; the file's name is made from it). A new one gets
   // its file with its first state.
-  // Errors: kPermission, kIo; kMalformed when the file is there and neither slot is whole: then nothing is
-  // known.
+  // Errors: kPermission, kIo; kMalformed when the file is there and neither slot is whole, kUnavailable if a newer
+  //         program wrote what is: then nothing is known.
   [[nodiscard]] static Result<Cursor> open(const std::string& directory, std::string_view name);
   Cursor(Cursor&&) noexcept = default;
   Cursor& operator=(Cursor&&) noexcept = default;

@@ -160,6 +160,12 @@ Result<UniqueFd> open_regular(int directory_fd, const std::string& name, const s
   return fd;
 }
 
+Error refused_as_newer(Error newer, const std::string& directory) {
+  newer.message += "; install that version again, or a later one, or begin another ledger: move " +
+                   directory + " away, or name another folder";
+  return newer;
+}
+
 Result<LedgerDirectory> LedgerDirectory::open(const std::string& path) {
   auto top = open_directory(path, /*follow_link=*/true);
   if (!top) return top.error();

@@ -34,6 +34,10 @@ struct SegmentName {
   [[nodiscard]] static std::optional<SegmentName> parse(std::string_view text);
 };
 
+// Why a ledger is not written to, where a file in `directory` is `newer` than what this program knows: with
+// what can be done about it. Nothing of it is damaged, so nothing is to be removed.
+[[nodiscard]] Error refused_as_newer(Error newer, const std::string& directory);
+
 class LedgerDirectory {
  public:
   // No more names are looked at in one directory.

@@ -70,7 +70,7 @@ Result<LedgerTail> look_at(LedgerDirectory& directory, const SegmentName& name, 
   if (!header && header.error().kind != ErrorKind::kMalformed) {
     Error error = header.error();
     error.message = "ledger: open " + (*file)->path() + ": " + error.message;
-    return error;
+    return error.kind == ErrorKind::kUnavailable ? refused_as_newer(error, directory.path()) : error;
   }
   if (name.sealed) {
     const auto bounds = bounds_of(*file);

@@ -13,8 +13,11 @@ Result<SegmentList> SegmentList::open(const std::string& directory) {
   if (!opened) return opened.error();
   SegmentList list(std::move(*opened));
   auto coverage = read_coverage(directory);
-  if (!coverage) return coverage.error();
-  list.coverage_ = std::move(*coverage);
+  if (coverage) {
+    list.coverage_ = std::move(*coverage);
+  } else if (coverage.error().kind != ErrorKind::kUnavailable) {
+    return coverage.error();
+  }
   if (auto fresh = list.refresh(); !fresh) return fresh.error();
   return list;
 }

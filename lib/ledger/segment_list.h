@@ -60,7 +60,8 @@ class SegmentList {
   [[nodiscard]] std::chrono::milliseconds window_since(UnixMs time) const;
   // No record that ended later has been deleted with its segment.
   [[nodiscard]] UnixMs whole_since() const;
-  // What was proved when the list was opened, as far as records are still there.
+  // What was proved when the list was opened, as far as records are still there. Nothing where a newer
+  // program wrote that down: verify_ledger() says so.
   [[nodiscard]] std::vector<Coverage> coverage() const;
 
   [[nodiscard]] LedgerDirectory& directory() { return *directory_; }

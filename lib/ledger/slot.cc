@@ -69,7 +69,7 @@ Result<void> check_slot_version(const SlotBytes& bytes, const std::string& path)
   if (get_le<std::uint16_t>(bytes, kVersionAt) <= kSlotVersion &&
       get_le<std::uint32_t>(bytes, kRequiredAt) == 0)
     return {};
-  return Error{ErrorKind::kUnavailable, "ledger: read " + path + ": written by a newer version"};
+  return Error{ErrorKind::kUnavailable, "ledger: read " + path + ": a newer program wrote it"};
 }
 
 Result<void> write_at(int fd, std::span<const std::byte> bytes, std::size_t offset, const std::string& path) {

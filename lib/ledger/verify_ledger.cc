@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "ledger/coverage.h"
 #include "ledger/segment_list.h"
 #include "ledger/segment_walker.h"
 
@@ -42,6 +43,8 @@ Result<VerifyReport> Verifier::run(const VerifyProgress& progress) {
     if (entry.name.sealed) ++report_.sealed_segments;
     if (auto verified = verify(entry); !verified) return verified.error();
   }
+  if (const auto coverage = read_coverage(list_.directory().path()); !coverage)
+    unreadable(coverage.error().message);
   report_.end = next_.value_or(0);
   for (NamedCursor& cursor : list_cursors(list_.directory().path())) {
     if (cursor.state.next <= report_.end || report_.lost_cursors.size() >= VerifyReport::kMaxListed) continue;

@@ -40,7 +40,8 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool is_control(char byte) {
-  return (byte >= 0 && byte < ' ' && byte != '\t') || byte == '\x7f';
+  const auto value = static_cast<unsigned char>(byte);
+  return (value < ' ' && byte != '\t') || byte == '\x7f';
 }
 
 // RFC 9110, 5.6.2.

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "delivery/delivery_fixture.h"
+#include "ledger/mend_checksums.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;
@@ -307,6 +308,32 @@ TEST_CASE("a sink whose cursor is damaged gets nothing and says what would do, a
   rig.feed(20, 30);
   CHECK(rig.delivered(0).back() == 29);
   CHECK(rig.status(0).state == DeliveryState::kSuccess);
+}
+
+TEST_CASE("a sink whose cursor a newer version wrote waits for that version, or for somebody who removes it",
+          "[delivery][ledger_log]") {
+  LedgerRig rig(sinks({{}}));
+  rig.feed(0, 10);
+  rig.run(1);
+  rig.kill();
+  const std::string folder = rig.directory() + "/cursors/";
+  const std::string path = folder + testing::list_directory(folder).at(0);
+  std::string slot = testing::read_file(path).substr(0, 512);
+  slot[8] = 2;  // the version
+  correct_checksum(slot, 0, 508);
+  testing::write_file(path, slot + std::string(3584, '\0') + slot + std::string(3584, '\0'));
+  rig.build();
+  rig.feed(10, 20);
+  CHECK(rig.delivered(0) == numbers(0, 10));
+  CHECK(rig.status(0).state == DeliveryState::kFailed);
+  CHECK(rig.status(0).message.find(path +
+                                   ": a newer program wrote it; install that version again, or a later one,"
+                                   " or remove that file and restart") != std::string::npos);
+  rig.kill();
+  std::filesystem::remove(path);
+  rig.build();
+  rig.feed(20, 30);
+  CHECK(rig.delivered(0).back() == 29);
 }
 
 TEST_CASE("a cursor that cannot be stored is told once, and delivery goes on", "[delivery][ledger_log]") {

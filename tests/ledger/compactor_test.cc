@@ -2,6 +2,7 @@
 
 #include "ledger/cursor.h"
 #include "ledger/ledger_fixture.h"
+#include "ledger/mend_checksums.h"
 #include "support/small_disk.h"
 
 namespace natsession::testing {
@@ -362,6 +363,31 @@ TEST_CASE("what nothing is known of a ledger's clock, its oldest record is the t
   ledger.restart();
   ledger.keep();
   CHECK(ledger.deleted() == 0);
+}
+
+TEST_CASE("while a newer version's file tells the time nothing is deleted, and what would do is said",
+          "[ledger][compactor][clock]") {
+  GoodLedger ledger;
+  const std::string path = ledger.directory() + "/clock";
+  std::string file = read_file(path);
+  file[8] = 2;  // the version
+  correct_checksum(file, 0, 508);
+  write_file(path, file);
+  ledger.restart();
+  ledger.clock.step_to(ledger.right + 60 * 24h);
+  ledger.clock.synchronise(true);
+  ledger.keep();
+  CHECK(ledger.deleted() == 0);
+  CHECK(
+      ledger.compactor->status().failure ==
+      "ledger: read " + path +
+          ": a newer program wrote it, and nothing is deleted; install that version again, or a later one, or"
+          " remove that file: ages then count from the oldest record");
+  CHECK(read_file(path) == file);
+  std::filesystem::remove(path);
+  ledger.keep();
+  CHECK(ledger.compactor->status().failure.empty());
+  CHECK(ledger.deleted() == 3);
 }
 
 TEST_CASE("what a machine recorded before its clock was set is as old as it is",

@@ -111,6 +111,14 @@ TEST_CASE("a newer version's coverage is not guessed at", "[ledger][coverage]") 
   const auto read = read_coverage(path);
   REQUIRE_FALSE(read);
   CHECK(read.error().kind == ErrorKind::kUnavailable);
+  CHECK(read.error().message == "ledger: read " + path + "/coverage: a newer program wrote it");
+  const auto opened = CoverageFile::open(path, 0, UnixMs::min());
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().message ==
+        read.error().message +
+            "; install that version again, or a later one, or begin another ledger: move " + path +
+            " away, or name another folder");
+  CHECK(read_file(path + "/coverage") == bytes);
 }
 
 TEST_CASE("what is older than the oldest record is forgotten when the ledger is opened",

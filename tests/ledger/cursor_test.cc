@@ -4,6 +4,7 @@
 
 #include "ledger/ledger_fixture.h"
 #include "ledger/ledger_recovery.h"
+#include "ledger/mend_checksums.h"
 #include "support/small_disk.h"
 
 namespace natsession::testing {
@@ -104,6 +105,29 @@ TEST_CASE("a cursor whose slots are both damaged is told of, and never guessed",
   }
 }
 
+TEST_CASE("a newer version's cursor is not guessed at", "[ledger][cursor]") {
+  TempDir directory;
+  const std::string path = directory.path().string();
+  for (const std::uint32_t next : {10U, 11U})
+    REQUIRE(open_cursor(path).store({next, at_second(next)}, false));
+  std::string file = read_file(cursor_file(path));
+  file[4096 + 8] = 2;  // the version of the slot that was written last
+  std::string last = file.substr(4096);
+  correct_checksum(last, 0, 508);
+  file.replace(4096, last.size(), last);
+  write_file(cursor_file(path), file);
+  CHECK(open_cursor(path).state()->next == 10);  // the other slot's records come a second time
+  file[8] = 2;
+  correct_checksum(file, 0, 508);
+  write_file(cursor_file(path), file);
+  const auto cursor = Cursor::open(path, "syslog+tcp://10.0.0.1:514?x=y");
+  REQUIRE_FALSE(cursor);
+  CHECK(cursor.error().kind == ErrorKind::kUnavailable);
+  CHECK(cursor.error().message == "ledger: read " + cursor_file(path) + ": a newer program wrote it");
+  CHECK(list_cursors(path).empty());
+  CHECK(read_file(cursor_file(path)) == file);
+}
+
 TEST_CASE("a cursor file of any length and content is refused or read", "[ledger][cursor]") {
   TempDir directory;
   const std::string path = directory.path().string();
@@ -196,6 +220,13 @@ TEST_CASE("a checkpoint that is damaged anywhere is refused", "[ledger][checkpoi
     REQUIRE_FALSE(place);
     CHECK(place.error().message.find("/open: ") != std::string::npos);
   }
+  std::string newer = good;
+  newer[8] = 2;  // the version
+  correct_header(newer);
+  write_file(temp.file("open"), newer);
+  read_back(temp.path(), place);
+  REQUIRE_FALSE(place);
+  CHECK(place.error().message.find("a newer program wrote it") != std::string::npos);
   for (std::size_t size = 0; size < good.size(); ++size) {
     if (size == kSegmentHeaderBytes) continue;  // as one without sessions
     write_file(temp.file("open"), good.substr(0, size));

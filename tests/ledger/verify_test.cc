@@ -167,6 +167,26 @@ TEST_CASE("files that are no segments are told", "[ledger][verify]") {
   CHECK_FALSE(verify_ledger(ledger.file("nothing")));
 }
 
+TEST_CASE("a newer version's coverage is told, and proves nothing to who reads the records",
+          "[ledger][verify]") {
+  LedgerFixture ledger;
+  fill(ledger);
+  ledger.writer->prove({{"", at_second(0), at_second(10), true, {}}}, /*all=*/true, /*urgent=*/true);
+  const std::string path = ledger.directory() + "/coverage";
+  REQUIRE(SegmentList::open(ledger.directory())->coverage().size() == 1);
+  std::string file = read_file(path);
+  file[8] = 2;  // the version
+  correct_checksum(file, 0, 508);
+  write_file(path, file);
+  const VerifyReport report = verify(ledger);
+  CHECK(report.unreadable == std::vector<std::string>{"ledger: read " + path + ": a newer program wrote it"});
+  CHECK(report.missing_records == 0);
+  const auto list = SegmentList::open(ledger.directory());
+  REQUIRE(list);
+  CHECK(list->coverage().empty());
+  CHECK(list->entries().size() == 3);
+}
+
 // A ledger that an earlier version wrote is read, and gone on with.
 
 TEST_CASE("a ledger of version 0.1.0 is read, verified, and written on", "[ledger][before]") {

@@ -371,8 +371,23 @@ TEST_CASE("a segment of a newer version is not written to", "[ledger][writer]") 
   const auto writer = LedgerWriter::open(ledger.settings, ledger.clock);
   REQUIRE_FALSE(writer);
   CHECK(writer.error().kind == ErrorKind::kUnavailable);
+  CHECK(writer.error().message.find(ledger.path(0)) != std::string::npos);
   CHECK(writer.error().message.find("version 2") != std::string::npos);
   CHECK(read_file(ledger.path(0)) == file);
+
+  // What the message says would do: a program that knows that version, or another ledger.
+  CHECK(writer.error().message.find("install that version again, or a later one") != std::string::npos);
+  CHECK(writer.error().message.find("move " + ledger.directory() + " away, or name another folder") !=
+        std::string::npos);
+  const std::string aside = ledger.directory() + ".aside";
+  std::filesystem::rename(ledger.directory(), aside);
+  CHECK(LedgerWriter::open(ledger.settings, ledger.clock));
+  std::filesystem::remove_all(ledger.directory());
+  std::filesystem::rename(aside, ledger.directory());
+  file[8] = 1;
+  correct_header(file);
+  write_file(ledger.path(0), file);
+  CHECK(LedgerWriter::open(ledger.settings, ledger.clock));
 }
 
 TEST_CASE("a segment whose header is damaged stays as it is, and the ledger goes on behind it",

@@ -36,7 +36,7 @@ config=$root/etc/natsessiond/natsessiond.toml
 
 said=$(in_root --nodeps --install "$package" 2>&1)
 [[ $said == *"nf_conntrack_acct"* && $said != *warning* && $said != *rror* ]] || fail "the installation says: $said"
-[ "$(chroot "$root" stat --format='%U:%G %a' /var/lib/natsessiond)" = "natsession:natsession 750" ] ||
+[ "$(chroot "$root" stat --format='%U:%G %a' /var/lib/natsessiond)" = "natsession:natsession 2750" ] ||
   fail "/var/lib/natsessiond is not the daemon's"
 version=$(rpm -qp --queryformat '%{version}' "$package")
 for program in natsessiond natsessionctl; do
