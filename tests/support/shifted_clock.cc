@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 
 #include <atomic>
 #include <cstdint>
@@ -49,6 +50,12 @@ int gettimeofday(timeval* time, void* /*zone*/) noexcept {
   time->tv_sec = now.tv_sec;
   time->tv_usec = now.tv_nsec / 1000;
   return result;
+}
+
+int adjtimex(timex* told) noexcept {
+  if (::syscall(SYS_adjtimex, told) < 0) return -1;
+  told->status |= STA_UNSYNC;
+  return TIME_ERROR;
 }
 
 time_t time(time_t* time) noexcept {
