@@ -73,6 +73,9 @@ class Daemon:
             raise AssertionError(f"the daemon ended with status {status}: {self.message_text()}")
         return any("ready:" in line for line in list(self.messages))
 
+    def is_running(self):
+        return self._process.poll() is None
+
     def message_text(self):
         return "\n".join(self.messages)
 
