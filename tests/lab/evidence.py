@@ -10,19 +10,20 @@ SLACK_MS = 1000  # without a stamp a record says when an event was received
 
 
 def life_of(flow):
-    """From when to when, in ms."""
-    return flow.start_ns // 1_000_000, flow.stop_ns // 1_000_000
+    """From when to when, in ms: as the kernel stamped it, or as its events were received."""
+    return (flow.start_ns or flow.new_ns) // 1_000_000, (flow.stop_ns or flow.destroy_ns) // 1_000_000
 
 
 def ms(time_of_record):
     return int(time_of_record * 1000)
 
 
-def is_of(record, life):
+def is_of(record, life, slack_ms):
+    since, until = life
     start = record["session_start"]
     if start is not None:
-        return abs(ms(start) - life[0]) <= SLACK_MS
-    return ms(record["start_time"]) <= life[1] + SLACK_MS and life[0] - SLACK_MS <= ms(record["end_time"])
+        return abs(ms(start) - since) <= slack_ms
+    return ms(record["start_time"]) <= until + slack_ms and since - slack_ms <= ms(record["end_time"])
 
 
 class Evidence:
@@ -39,27 +40,28 @@ class Evidence:
                               record["nat_port"]].append(record)
         self.covered = read_coverage(ledger)
 
-    def has(self, flow, life=None):
+    def has(self, flow, lives, slack_ms=SLACK_MS):
+        """A record of it, whose life the log's clock showed as any of `lives`."""
         records = self._records[flow.protocol, flow.original.source, flow.original.source_port, flow.reply.destination,
                                 flow.reply.destination_port]
-        return any(is_of(record, life or life_of(flow)) for record in records)
+        return any(is_of(record, life, slack_ms) for record in records for life in lives)
 
     def is_uncertain(self, since, until):
         """Whether it says that a session of that time may be missing."""
         return (not any(begin <= since and until <= end for begin, end in self.covered)
                 or any(begin <= until and since <= end for begin, end in self.gaps))
 
-    def look_for(self, flows):
+    def look_for(self, flows, lives_of=lambda flow: [life_of(flow)], slack_ms=SLACK_MS):
         """(how many are in the log, how many may be missing as it says, those that are lost without a word)."""
         found, told, lost = 0, 0, []
         for flow in flows:
-            life = life_of(flow)
-            if self.has(flow):
+            lives = lives_of(flow)
+            if self.has(flow, lives, slack_ms):
                 found += 1
-            elif self.is_uncertain(*life):
+            elif any(self.is_uncertain(*life) for life in lives):
                 told += 1
             else:
-                lost.append(f"{flow.original} lived from {life[0]} to {life[1]}")
+                lost.append(f"{flow.original} lived {lives}")
         return found, told, lost
 
     def told_of(self, lost, flows):

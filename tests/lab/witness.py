@@ -89,12 +89,14 @@ class Witness:
     def _look(self, count):
         if not (self._xml.has_told_all() and self._plain.has_told_all()):
             return None
-        ended, self._begun = parse_plain(self._plain.text())
-        flows = join(parse_xml(self._xml.text()), ended)
+        elements = parse_xml(self._xml.text())
+        ended, self._begun = parse_plain(self._plain.text())  # later, so that it has what those are joined with
+        flows = join(elements, ended)
         return (flows,) if len(flows) >= count else None
 
     def open_flows(self):
-        """Those that had begun and not ended when ended_flows() looked. Of them neither counters nor stamps are known."""
+        """Those of whose end the kernel had not told when ended_flows() looked; they may have timed out. Of them neither
+        counters nor stamps are known."""
         return [Flow(flow_id, protocol, *(port_direction(words) for words in directions), None, None, 0, 0, begun)
                 for flow_id, (protocol, directions, begun) in self._begun.items()]
 
