@@ -1,5 +1,6 @@
 """What others wrote: a configuration that no parser should see, and a server that refuses everything."""
 
+import contextlib
 import signal
 
 import ctl
@@ -73,8 +74,7 @@ class HostileInputTest(LabCase):
         self.make_hosts("masquerade")
         url, control = f"http://127.0.0.1:{PORT}/in", self.path("control.sock")
         for code in ("400", "404", "413", "422"):
-            with self.subTest(code):
-                server = HttpServer(self.lab, self.folder, plan=[code] * 100)
+            with self.subTest(code), contextlib.closing(HttpServer(self.lab, self.folder, plan=[code] * 100)):
                 daemon = self.start(self.lab, "--ledger", self.path(code), "--sync", "20ms", "--control", control,
                                     "--linger", "0s", "--sink", url)
                 self.client.session("udp", SERVER4, 7000)
@@ -84,7 +84,6 @@ class HostileInputTest(LabCase):
                 self.assertEqual(state["delivered"], 0)
                 self.assertIn(f"status {code}", state["message"])
                 daemon.stop()
-                server.close()
 
 
 if __name__ == "__main__":

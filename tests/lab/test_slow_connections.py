@@ -14,6 +14,7 @@ CROWD = from_environment("NATSESSION_SLOW_CONNECTIONS", 2000)
 PORT = 9469
 SCRAPER4, ONE_OF_THE_CROWD4 = "10.64.0.200", "10.64.0.100"
 CROWD_ADDRESSES = [f"10.64.0.{number}" for number in range(100, 120)]
+REFUSED_AT_MOST = 20
 PROMPT_SECONDS = 2  # it takes hundredths of one
 BEGUN = b"GET /metr"
 WHOLE = b"GET /metrics HTTP/1.1\r\nHost: lab\r\n\r\n"
@@ -48,11 +49,16 @@ class SlowConnectionsTest(LabCase):
         return made
 
     def gather(self, addresses, said=b""):
-        """A connection after the other that says so much. What the server does not keep is no failure."""
+        """A connection after the other that says so much. What the server does not keep is no failure; where it takes none
+        any more, the crowd is as large as it gets."""
+        refused = 0
         for number in range(CROWD):
             try:
                 made = self.connection(addresses[number % len(addresses)])
             except OSError:
+                refused += 1
+                if refused > REFUSED_AT_MOST:
+                    break
                 continue
             self.crowd.append(made)
             try:
