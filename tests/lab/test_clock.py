@@ -89,6 +89,28 @@ class ClockTest(LabCase):
         self.assert_told(23000, missed, -HOUR)
         daemon.stop()
 
+    def test_a_session_that_began_before_it_was_set_back_is_not_denied_by_the_clock_of_now(self):
+        daemon = self.begin()
+        self.client.open("one", "udp", SERVER4, 7000, 22000)
+        self.client.exchange("one", 100, 100)
+        wait_until(lambda: ctl.status(self.control)["collectors"][0]["live_sessions"] == 1, "it is known")
+        self.clock.set_ahead(-HOUR)
+        # Coverage begins anew, by the clock of now.
+        ctl.ask("--control", self.control, "disable")
+        ctl.ask("--control", self.control, "enable")
+        wait_until(lambda: ctl.status(self.control)["collectors"][0]["ready"], "it is on again")
+        self.client.exchange("one", 100, 100)
+        alive = self.clock.now()
+        verdicts = [self.verdict(22000, alive)]
+        self.client.exchange("one", 100, 100)
+        self.client.shut("one")
+        self.lab.delete_flows("-p", "udp")
+        self.wait_for_end_of(22000)
+        verdicts.append(self.verdict(22000, alive))
+        daemon.stop()
+        verdicts.append(self.verdict(22000, alive))
+        self.assertNotIn("no session", verdicts, "while it is open, when it has ended, and in the ledger alone")
+
     def test_two_months_ahead_over_restarts_it_deletes_no_record(self):
         keep = ("--retention", f"{RETENTION_DAYS}d")
         daemon = self.begin(*keep)
