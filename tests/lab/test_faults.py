@@ -67,7 +67,8 @@ class FaultsTest(LabCase):
     def make_box(self, timestamp):
         """The lab, in which sessions end soon."""
         self.timestamp = timestamp
-        self.make_hosts(timestamp=timestamp, udp_timeout=2, udp_timeout_stream=3, tcp_timeout_established=5)
+        self.make_hosts(timestamp=timestamp, udp_timeout=2, udp_timeout_stream=3, tcp_timeout_established=5,
+                        tcp_timeout_syn_sent=5, tcp_timeout_syn_recv=5)
         self.past = []  # the flows of NAT boxes that are gone
         self.boxes = 0
         self.begin_to_watch()
