@@ -46,15 +46,16 @@ CollectorThread::~CollectorThread() {
   join();
 }
 
-void CollectorThread::restore(OpenSessions open, const MissedTime& missed) {
-  tracker_.restore(std::move(open));
+void CollectorThread::restore(OpenSessions open, const MissedTime& missed,
+                              std::optional<UnixMs> logged_since) {
+  tracker_.restore(std::move(open), logged_since);
   tell_missed(missed);
 }
 
 void CollectorThread::restore(OpenSessions open, const Continuation& before, std::chrono::milliseconds away) {
   report_.with(
       [&](CollectorReport& report) { report.away_seconds = std::chrono::duration<double>(away).count(); });
-  tracker_.restore(std::move(open));
+  tracker_.restore(std::move(open), before.covered_from, before.covered_from);
   collector_.continue_from(before);
 }
 

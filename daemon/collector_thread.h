@@ -41,7 +41,7 @@ class CollectorThread {
 
   // Before start(): the sessions that the run before left open, and the time since then as gaps, or where its
   // events go on.
-  void restore(OpenSessions open, const MissedTime& missed);
+  void restore(OpenSessions open, const MissedTime& missed, std::optional<UnixMs> logged_since);
   void restore(OpenSessions open, const Continuation& before, std::chrono::milliseconds away);
   // Before start(): what a successor needs to know is kept in the source's region, until it is in the log's
   // files. A stop then leaves the source as it is.

@@ -303,8 +303,10 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     hold(i, setup.source.get());
     collectors.push_back(std::make_unique<CollectorThread>(
         namespaces[i], setup.identity, std::move(setup.source),
-        TrackerSettings{
-            .records = config.records, .window = config.window, .destroys = config.events.destroy},
+        TrackerSettings{.records = config.records,
+                        .window = config.window,
+                        .news = config.events.new_,
+                        .destroys = config.events.destroy},
         CollectorSettings{.window = config.window,
                           .reliable = config.reliable,
                           .guard_percent = config.guard_percent,

@@ -158,7 +158,7 @@ MissedTime missed_after(const LedgerWriter::PreviousRun& previous, const std::st
 RestartState::RestartState(const Config& config, const std::optional<LedgerWriter::PreviousRun>& previous,
                            const std::vector<KernelSetup>& setups, const std::vector<const Origin*>& origins,
                            std::uint64_t conditions, const Clock& clock)
-    : before_(setups.size()), missed_(setups.size()), open_(setups.size()) {
+    : before_(setups.size()), missed_(setups.size()), logged_since_(setups.size()), open_(setups.size()) {
   const UnixMs now = to_ms(clock.now());
   bool all_go_on = true;
   for (std::size_t i = 0; i < setups.size(); ++i) {
@@ -177,6 +177,10 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
     if (before_[i]) from = std::min(from, before_[i]->continuation.complete_until.wall - kUsualAge);
     if (before_[i]) continue;
     missed_[i] = missed_after(*previous, namespaces[i], clock);
+    for (const CoverageClaim& claim : previous->coverage) {
+      if (claim.coverage.netns != namespaces[i]) continue;
+      logged_since_[i] = std::min(logged_since_[i].value_or(claim.coverage.from), claim.coverage.from);
+    }
     from = std::min(from, missed_[i]->since - kUsualAge);
     set_back = set_back || missed_[i]->by_old_clock;
   }
@@ -210,7 +214,7 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
 void RestartState::hand_to(CollectorThread& collector, std::size_t index) {
   if (before_[index])
     return collector.restore(std::move(open_[index]), before_[index]->continuation, before_[index]->away);
-  if (missed_[index]) collector.restore(std::move(open_[index]), *missed_[index]);
+  if (missed_[index]) collector.restore(std::move(open_[index]), *missed_[index], logged_since_[index]);
 }
 
 Result<void> RestartState::save(const std::string& directory, Ordinal place,

@@ -54,6 +54,7 @@ class RestartState {
   std::vector<std::optional<Before>> before_;  // of each setup that goes on
   // Of each other one; nullopt if there was no run before.
   std::vector<std::optional<MissedTime>> missed_;
+  std::vector<std::optional<UnixMs>> logged_since_;  // likewise: since when the ledger covers anything
   std::vector<OpenSessions> open_;  // of each setup
 };
 

@@ -65,14 +65,9 @@ void set_times(const PortsCommand& options, const AskedTime& time, PortQuestion&
     question.step = std::max(kShortestStep, (question.until - question.from) / kUsualPoints);
 }
 
-bool is_of_now(UnixMs until) {
-  return until + std::chrono::minutes(1) >= now_ms();
-}
-
-// Sessions that are open and silent are in no record: as of now the daemon knows them. It is asked before the
-// ledger is looked at: what ends in between is in the records.
-std::optional<LiveLog> ask_for_live(const Global& global, const PortsCommand& options, UnixMs until) {
-  if (!is_of_now(until)) return std::nullopt;
+// Sessions that are open and silent are in no record, or will be: the daemon knows them. It is asked before
+// the ledger is looked at: what ends in between is in the records.
+std::optional<LiveLog> ask_for_live(const Global& global, const PortsCommand& options) {
   LogOptions others = options.log;
   others.nat.clear();
   const Endpoint nat = split_endpoint(options.log.nat);
@@ -99,6 +94,7 @@ void add_live(LiveLog live, PortQuestion& question) {
         grouped(live.records.size()));
   }
   question.live = std::move(live.records);
+  if (live.told && live.recorded && !live.more) question.live_at = live.at;
 }
 
 void add_series(const PortSeries& ports, std::vector<AnswerValue>& row) {
@@ -190,13 +186,13 @@ int run_ports(const Global& global, const PortsCommand& options) {
   if (!time) return fail("ports", time.error());
   auto question = read_ports(options);
   if (!question) return fail("ports", question.error());
-  auto live = ask_for_live(global, options, time->until);
+  auto live = ask_for_live(global, options);
   const auto log = LogAccess::open(global);
   if (!log) return fail("ports", log.error());
   time = within_ledger(*time, (*log)->ledger());
   if (!time) return fail("ports", time.error());
   set_times(options, *time, *question);
-  if (live && is_of_now(question->until)) add_live(std::move(*live), *question);
+  if (live) add_live(std::move(*live), *question);
   const auto result = find_ports((*log)->ledger(), *question, (*log)->control(time->until_now));
   (*log)->end_progress();
   if (!result) return fail("ports", result.error());

@@ -26,6 +26,8 @@ struct CoverageConditions {
   std::chrono::milliseconds window{};
   friend bool operator==(const CoverageConditions&, const CoverageConditions&) = default;
 };
+inline constexpr std::uint8_t kNatSource = 0;
+inline constexpr std::uint8_t kRecordsByWindow = 0;
 inline constexpr std::uint8_t kRecordsAtEndOnly = 1;
 
 // All sessions that ended from `from` to `until` have their records, but for what gap records tell.

@@ -118,14 +118,11 @@ Result<Cursor> Cursor::open(const std::string& directory, std::string_view name)
   cursor.name_ = name;
   const std::string file = file_name(name);
   cursor.path_ = folder + "/" + file;
-  auto fd = open_regular(folder_fd->get(), file, cursor.path_, O_RDWR | O_CREAT, 0640);
+  auto fd = open_regular(folder_fd->get(), file, cursor.path_, O_RDWR, 0640);
+  // A new one gets its file with its first state: one that is there and has none was whole once.
+  if (!fd && fd.error().kind == ErrorKind::kUnavailable) return cursor;
   if (!fd) return fd.error();
   cursor.fd_ = std::move(*fd);
-  cursor.folder_ = std::move(*folder_fd);
-
-  struct stat status {};
-  if (::fstat(cursor.fd_.get(), &status) != 0) return system_error("ledger: stat " + cursor.path_, errno);
-  if (status.st_size == 0) return cursor;
   auto slot = read_slots(cursor.fd_.get(), cursor.path_);
   if (!slot) return slot.error();
   if (!*slot || (*slot)->hash != hash_of(name)) {
@@ -138,7 +135,22 @@ Result<Cursor> Cursor::open(const std::string& directory, std::string_view name)
 }
 
 bool Cursor::removed() const {
-  return is_unlinked(fd_);
+  return fd_ && is_unlinked(fd_);
+}
+
+// With room for both slots, so that a disk that is full later does not stop the cursor.
+Result<void> Cursor::make_file(std::span<const std::byte> slot) {
+  std::string whole(kFileBytes, '\0');
+  std::memcpy(whole.data(), slot.data(), slot.size());
+  const std::string_view bytes = whole;
+  const std::size_t folder = path_.rfind('/');
+  if (auto made = replace_file(path_.substr(0, folder), path_.substr(folder + 1), std::span(&bytes, 1));
+      !made)
+    return made;
+  auto again = open(directory_, std::string(name_));
+  if (!again) return again.error();
+  *this = std::move(*again);
+  return {};
 }
 
 Result<void> Cursor::store(const CursorState& state, bool flush) {
@@ -149,28 +161,12 @@ Result<void> Cursor::store(const CursorState& state, bool flush) {
   }
   const std::uint64_t generation = generation_ + 1;
   const auto bytes = encode({generation, state, hash_of(name_), name_});
+  if (!fd_) return make_file(bytes);  // on the disk then
   const std::size_t offset = generation % 2 == 1 ? 0 : kSlotDistance;
-  if (generation == 1) {
-    // Both slots get their room now, so that a disk that is full later does not stop the cursor. The slot
-    // stands in front: a write that is killed midway has written the front.
-    std::vector<std::byte> whole(kFileBytes);
-    std::copy(bytes.begin(), bytes.end(), whole.begin() + static_cast<std::ptrdiff_t>(offset));
-    if (auto written = write_at(fd_.get(), whole, 0, path_); !written) {
-      // Empty is new; half a file would be a damaged cursor.
-      static_cast<void>(::ftruncate(fd_.get(), 0));
-      return written;
-    }
-  } else if (auto written = write_at(fd_.get(), bytes, offset, path_); !written) {
-    return written;
-  }
+  if (auto written = write_at(fd_.get(), bytes, offset, path_); !written) return written;
   generation_ = generation;
   state_ = state;
-  if (!flush) return {};
-  if (::fdatasync(fd_.get()) != 0) return system_error("ledger: fdatasync " + path_, errno);
-  if (folder_) {
-    if (::fsync(folder_.get()) != 0) return system_error("ledger: fsync the directory of " + path_, errno);
-    folder_.reset();
-  }
+  if (flush && ::fdatasync(fd_.get()) != 0) return system_error("ledger: fdatasync " + path_, errno);
   return {};
 }
 

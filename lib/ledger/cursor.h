@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,8 @@ struct CursorState {
 
 class Cursor {
  public:
-  // Opens or makes the cursor of the sink called `name` (any text; the file's name is made from it).
+  // Opens the cursor of the sink called `name` (any text; the file's name is made from it). A new one gets
+  // its file with its first state.
   // Errors: kPermission, kIo; kMalformed when the file is there and neither slot is whole: then nothing is
   // known.
   [[nodiscard]] static Result<Cursor> open(const std::string& directory, std::string_view name);
@@ -39,11 +41,11 @@ class Cursor {
  private:
   Cursor() = default;
   [[nodiscard]] bool removed() const;
+  Result<void> make_file(std::span<const std::byte> slot);
   std::string directory_;
   std::string path_;
   std::string name_;
-  UniqueFd fd_;
-  UniqueFd folder_;  // until the file's name is on the disk
+  UniqueFd fd_;  // none: it has no file yet
   std::optional<CursorState> state_;
   std::uint64_t generation_ = 0;
 };

@@ -407,6 +407,8 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
   result.range = std::uint32_t{question.highest_port} - question.lowest_port + 1;
   result.records_left_out = sweeper.left_out_;
   result.report = scan.report();
+  if (!control.until_now || question.live_at)
+    result.report.missing = Proof(ledger, question.live_at).missing_open(question.from, question.until);
   result.report.cancelled = result.report.cancelled || behind.report().cancelled;
   for (const auto& [key, tracked] : sweeper.keys_) {
     result.addresses.push_back(

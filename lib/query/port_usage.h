@@ -34,8 +34,10 @@ struct PortQuestion {
   std::size_t destinations = 10;     // how many to show; 0: none, and the ledger is read once only
   std::uint16_t lowest_port = 1024;  // the range that SNAT may use
   std::uint16_t highest_port = 65535;
-  // Sessions that the daemon knows to be open, as of `until`; start_time: when they began.
+  // Sessions that the daemon knows to be open; start_time: when they began.
   std::vector<SessionRecord> live;
+  // As TraceOptions::live_at.
+  std::optional<UnixMs> live_at;
 };
 
 struct PortSeries {

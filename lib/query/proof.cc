@@ -47,21 +47,37 @@ std::string Proof::missing_of_all(UnixMs from, const Lacks& lacks) const {
   return {};
 }
 
+// Without a beginning it is where what is proved begins.
+UnixMs Proof::begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const {
+  if (from) return *from;
+  for (const std::string& netns : namespaces_) {
+    UnixMs begin = UnixMs::max();
+    for (const Coverage& coverage : coverage_) {
+      if (coverage.netns == netns) begin = std::min(begin, coverage.from);
+    }
+    from = std::max(from.value_or(begin), begin);
+  }
+  if (from && until) from = std::min(*from, *until);
+  return from.value_or(UnixMs());
+}
+
 std::string Proof::missing(std::optional<UnixMs> from, std::optional<UnixMs> until) const {
   if (!until) until = recorded_until();
-  if (!from) {
-    for (const std::string& netns : namespaces_) {
-      UnixMs begin = UnixMs::max();
-      for (const Coverage& coverage : coverage_) {
-        if (coverage.netns == netns) begin = std::min(begin, coverage.from);
-      }
-      from = std::max(from.value_or(begin), begin);
-    }
-    if (from && until) from = std::min(*from, *until);
-  }
-  return missing_of_all(from.value_or(UnixMs()), [until](const Coverage& coverage) {
+  return missing_of_all(begin_of(from, until), [until](const Coverage& coverage) {
     return *until <= coverage.until ? ""
                                     : "what ended is recorded until " + format_local_time(coverage.until);
+  });
+}
+
+std::string Proof::missing_moved(std::optional<UnixMs> from, UnixMs until) const {
+  return missing_of_all(begin_of(from, until), [until](const Coverage& coverage) -> std::string {
+    if (coverage.whole && until <= coverage.until) return {};
+    const std::string known = "what ended is recorded until " + format_local_time(coverage.until);
+    if (coverage.conditions.records != kRecordsByWindow)
+      return known + ", and what moved in sessions that go on only when they end";
+    const UnixMs by = until + coverage.conditions.window;
+    if (by <= coverage.until) return {};
+    return known + ", and what moved at this time in sessions that go on as late as " + format_local_time(by);
   });
 }
 
@@ -90,6 +106,11 @@ std::string Proof::missing_open(UnixMs from, UnixMs until, const std::string& ne
   return others.empty() ? why : fmt::format("{}; proved is what {} asks about", why, others);
 }
 
+bool Proof::source_nat_alone() const {
+  return std::any_of(coverage_.begin(), coverage_.end(),
+                     [](const Coverage& coverage) { return coverage.conditions.nat == kNatSource; });
+}
+
 std::optional<UnixMs> Proof::recorded_until() const {
   std::optional<UnixMs> all;
   for (const std::string& netns : namespaces_) {
@@ -100,6 +121,16 @@ std::optional<UnixMs> Proof::recorded_until() const {
     all = std::min(all.value_or(until), until);
   }
   return all;
+}
+
+void tell_proved(const SegmentList& ledger, const Query& query, bool until_now, ScanReport& report) {
+  const Proof proof(ledger);
+  report.covered_until = proof.recorded_until();
+  const auto from = query.end.from ? query.end.from : query.start.from;
+  // Records that began in a time, or have something in common with it, end later.
+  report.missing = !until_now && !query.end.until && query.start.until
+                       ? proof.missing_moved(from, *query.start.until)
+                       : proof.missing(from, until_now ? std::nullopt : query.end.until);
 }
 
 }  // namespace natsession

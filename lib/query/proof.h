@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "ledger/segment_list.h"
+#include "query/query.h"
+#include "query/scan_batch.h"
 
 namespace natsession {
 
@@ -22,9 +24,13 @@ class Proof {
   // and damage tell. What is missing, in words; empty: nothing. Without a beginning it is where what is
   // proved begins, without an end where it ends.
   [[nodiscard]] std::string missing(std::optional<UnixMs> from, std::optional<UnixMs> until) const;
+  // The same for what sessions moved until then, which may be recorded a window later, or at their end.
+  [[nodiscard]] std::string missing_moved(std::optional<UnixMs> from, UnixMs until) const;
   // The same for all sessions that were open at some time in it; of the namespace `netns` alone, unless that
   // is empty. Where another namespace would do without the one that is missing, it says so.
   [[nodiscard]] std::string missing_open(UnixMs from, UnixMs until, const std::string& netns = {}) const;
+  // Whether sessions of source NAT alone were logged, by what it proves.
+  [[nodiscard]] bool source_nat_alone() const;
   // Until when all that ended is in the ledger, in every namespace; nullopt where nothing is proved.
   [[nodiscard]] std::optional<UnixMs> recorded_until() const;
 
@@ -33,6 +39,7 @@ class Proof {
   template <typename Lacks>
   [[nodiscard]] std::string missing_of(UnixMs from, const std::string& netns, const Lacks& lacks) const;
   // The same, of all namespaces.
+  [[nodiscard]] UnixMs begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const;
   template <typename Lacks>
   [[nodiscard]] std::string missing_of_all(UnixMs from, const Lacks& lacks) const;
 
@@ -40,5 +47,8 @@ class Proof {
   std::vector<std::string> namespaces_;  // that were ever watched
   std::optional<UnixMs> live_at_;
 };
+
+// Tells of a question's time what is proved of it. `until_now`: its end stands for now.
+void tell_proved(const SegmentList& ledger, const Query& query, bool until_now, ScanReport& report);
 
 }  // namespace natsession

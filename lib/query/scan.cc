@@ -28,12 +28,7 @@ Scan::Scan(const SegmentList& ledger, Query query, ScanControl control, Order or
       threads_(thread_count(control_.threads)),
       plan_(ledger, query_, order == Order::kNewestFirst) {
   frames_ = plan_.frames_expected();
-  const Proof proof(ledger);
-  ScanReport& report = plan_.report();
-  report.covered_until = proof.recorded_until();
-  const auto end = query_.end.until ? query_.end.until : query_.start.until;
-  report.missing = proof.missing(query_.end.from ? query_.end.from : query_.start.from,
-                                 control_.until_now ? std::nullopt : end);
+  tell_proved(ledger, query_, control_.until_now, plan_.report());
 }
 
 void Scan::give_up() {

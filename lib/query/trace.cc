@@ -22,11 +22,13 @@ bool judge(const TraceFinder& finder, const TraceQuestion& question, TraceCandid
   const Span seen{ms_of(candidate.first_seen), ms_of(candidate.last_seen)};
   candidate.match = candidate.evidence.distance == 0 ? candidate.evidence.match : TimeMatch::kOpen;
   candidate.distance = {};
-  candidate.unended = false;
+  candidate.unended = candidate.may_have_been = false;
   if (candidate.evidence.distance == 0 || meets(seen, time)) return true;
   const bool behind = seen.until < time.from;
   candidate.unended = !candidate.ended && behind && finder.near_the_end(question);
   if (candidate.unended) return true;
+  candidate.may_have_been = candidate.maybe_from && meets({ms_of(*candidate.maybe_from), seen.until}, time);
+  if (candidate.may_have_been) return true;
   candidate.match = TimeMatch::kNear;
   candidate.distance = std::chrono::milliseconds(behind ? time.from - seen.until : time.until - seen.from);
   return std::chrono::abs(candidate.distance) <= question.slack;
@@ -40,6 +42,7 @@ TraceCandidate candidate_of(const TraceQuestion& question, const FoundSession& f
   candidate.last_seen = UnixMs(std::chrono::milliseconds(found.seen.until));
   candidate.ended = found.ended;
   candidate.live = found.live;
+  if (found.maybe_from) candidate.maybe_from = UnixMs(std::chrono::milliseconds(*found.maybe_from));
   candidate.total.records = found.records;
   const PeerMatch peer = match_peer(question, found.best);
   candidate.pub_ip_matches = peer.address;
@@ -50,9 +53,9 @@ TraceCandidate candidate_of(const TraceQuestion& question, const FoundSession& f
 
 bool better(const TraceCandidate& a, const TraceCandidate& b) {
   const auto rank = [](const TraceCandidate& candidate) {
-    return std::tuple(candidate.pub_differs, candidate.match, candidate.evidence.closed, candidate.unended,
-                      std::chrono::abs(candidate.distance), candidate.evidence.overlap,
-                      candidate.evidence.bytes);
+    return std::tuple(candidate.pub_differs, candidate.may_have_been, candidate.match,
+                      candidate.evidence.closed, candidate.unended, std::chrono::abs(candidate.distance),
+                      candidate.evidence.overlap, candidate.evidence.bytes);
   };
   if (rank(a) != rank(b)) return rank(a) < rank(b);
   if (a.last_seen != b.last_seen) return a.last_seen > b.last_seen;
@@ -90,6 +93,7 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
 
 TraceVerdict verdict_of(const Proof& proof, const TraceQuestion& question, const ScanReport& report,
                         TraceAnswer& answer) {
+  answer.source_nat_alone = proof.source_nat_alone();
   answer.missing = proof.missing_open(question.from, std::max(question.from, question.until), question.netns);
   if (!answer.candidates.empty()) return TraceVerdict::kFound;
   if (!answer.gaps.empty() || !answer.troubles.empty() || report.cancelled || answer.more > 0) {
@@ -176,6 +180,8 @@ std::vector<std::string> TraceCandidate::reasons() const {
     reasons.emplace_back("it moved traffic in this window");
   } else if (match == TimeMatch::kRecord) {
     reasons.emplace_back("it had a record in this window, its counters are unknown");
+  } else if (may_have_been) {
+    reasons.emplace_back("it is open now, and may have been at this time");
   } else if (unended) {
     reasons.emplace_back("it had not ended in its last record");
   } else if (match == TimeMatch::kOpen && evidence.closed) {
@@ -191,7 +197,7 @@ std::vector<std::string> TraceCandidate::reasons() const {
     reasons.push_back((ended ? "it ended " : "its last record ends ") + seconds_text(distance) + " before");
   }
   if (!record.session_start) reasons.emplace_back("when it began is unknown");
-  if (live) reasons.emplace_back("it is open now");
+  if (live && !may_have_been) reasons.emplace_back("it is open now");
   if (pub_ip_matches && pub_port_matches) {
     reasons.emplace_back("the peer's address and port match");
   } else if (pub_ip_matches) {

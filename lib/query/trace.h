@@ -79,6 +79,8 @@ struct TraceCandidate {
   UnixMs last_seen;    // the end of its latest record, or of the session
   bool ended = false;  // its end record was read
   bool live = false;   // the daemon says that it is open
+  std::optional<UnixMs> maybe_from;  // live, and when it began is unknown: it may have been so early
+  bool may_have_been = false;        // kOpen for that alone
   bool unended =
       false;  // kOpen, as its last record says that it goes on, and the ledger ends soon behind that
   TimeMatch match = TimeMatch::kNear;
@@ -107,6 +109,7 @@ struct TraceAnswer {
   std::vector<TraceCandidate> candidates;  // best first
   bool peer_differs = false;               // the question named a peer, and all candidates have another
   std::uint64_t more = 0;                  // records of candidates beyond TraceOptions::max_candidates
+  bool source_nat_alone = false;           // sessions of destination NAT alone are in no log
   std::string missing;                     // that all of this time is there is not proved: why, in words
   // Without a candidate: whether the ledger has nat_ip at all. Not set where it was too long to look for.
   std::optional<bool> address_seen;

@@ -30,9 +30,15 @@ Span session_of(const SessionRecord& record) {
   return {std::min(ms_of(record.session_start.value_or(record.start_time)), end), end};
 }
 
+bool is_same_netns(const SessionRecord& a, const SessionRecord& b) {
+  return (a.origin != nullptr ? a.origin->netns : std::string()) ==
+         (b.origin != nullptr ? b.origin->netns : std::string());
+}
+
 bool is_same_session(const SessionRecord& a, const SessionRecord& b) {
-  return a.protocol == b.protocol && a.pri_ip == b.pri_ip && a.pub_ip == b.pub_ip && a.nat_ip == b.nat_ip &&
-         a.pri_port == b.pri_port && a.pub_port == b.pub_port && a.nat_port == b.nat_port && a.zone == b.zone;
+  return is_same_netns(a, b) && a.protocol == b.protocol && a.pri_ip == b.pri_ip && a.pub_ip == b.pub_ip &&
+         a.nat_ip == b.nat_ip && a.pri_port == b.pri_port && a.pub_port == b.pub_port &&
+         a.nat_port == b.nat_port && a.zone == b.zone;
 }
 
 }  // namespace
@@ -123,6 +129,8 @@ TraceFinder::TraceFinder(const SegmentList& ledger, const std::vector<TraceQuest
   UnixMs earliest = UnixMs::max();
   for (const TraceQuestion& question : questions) earliest = std::min(earliest, question.from);
   window_ = ledger.window_since(earliest);
+  for (const Coverage& coverage : ledger.coverage())
+    ends_alone_ = ends_alone_ || coverage.conditions.records != kRecordsByWindow;
 }
 
 std::size_t TraceFinder::TargetHash::operator()(const Target& target) const {
@@ -324,9 +332,19 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
     found.evidence = evidence;
   }
   found.seen = {std::min(found.seen.from, session.from), std::max(found.seen.until, session.until)};
+  if (live && !record.session_start) found.maybe_from = reach_of(record).from;
   found.records += live ? 0 : 1;
   found.ended = found.ended || record.event == RecordEvent::kEnd;
   found.live = found.live || live;
+}
+
+// When a session that is open now may have been open. One whose beginning nobody knows has had a record
+// within a day and a window of it; what is in the ledger tells of it then.
+Span TraceFinder::reach_of(const SessionRecord& live) const {
+  if (live.session_start) return session_of(live);
+  const std::int64_t now = ms_of(live.end_time);
+  return {ends_alone_ ? std::numeric_limits<std::int64_t>::min() : plus(now, -(kLongestSilence + window_)),
+          now};
 }
 
 void TraceFinder::add_live() {
@@ -338,7 +356,7 @@ void TraceFinder::add_live() {
       const auto* const about = questions_about(record.nat_ip, port);
       if (about == nullptr) continue;
       for (const std::size_t question : *about) {
-        if (may_answer(questions_[question], session_of(record), /*ended=*/true))
+        if (may_answer(questions_[question], reach_of(record), /*ended=*/true))
           offer(question, record, /*live=*/true);
       }
     }

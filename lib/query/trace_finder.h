@@ -42,6 +42,8 @@ struct FoundSession {
   std::uint32_t records = 0;
   bool ended = false;
   bool live = false;
+  std::optional<std::int64_t> maybe_from =
+      {};  // live, and when it began is unknown: it may have been so early
 };
 
 class TraceFinder {
@@ -106,6 +108,7 @@ class TraceFinder {
   void offer_all(const ScanBatch& batch, Matches& matches);
   void tell_lost(const ScanBatch& batch, const Matches& matches, const Error& error);
   void offer(std::size_t question, const SessionRecord& record, bool live);
+  [[nodiscard]] Span reach_of(const SessionRecord& live) const;
   [[nodiscard]] bool may_answer(const TraceQuestion& question, const Span& session, bool ended) const;
   [[nodiscard]] const std::vector<std::size_t>* questions_about(const IpAddress& nat_ip,
                                                                 std::uint32_t port) const;
@@ -116,6 +119,7 @@ class TraceFinder {
   const ScanControl& control_;
   const LedgerSpan& span_;
   std::chrono::milliseconds window_;
+  bool ends_alone_ = false;  // some sessions have a record at their end alone
 
   std::unordered_map<Target, std::vector<std::size_t>, TargetHash> targets_;
   std::vector<std::uint64_t>

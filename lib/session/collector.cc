@@ -1,6 +1,7 @@
 #include "session/collector.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace natsession {
 namespace {
@@ -162,6 +163,7 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
 // lives so long.
 void Collector::watch_events(const Moment& now) {
   if (now.steady - events_looked_at_ < kEventsInterval) return;
+  if (events_looked_at_.count() >= 0) longest_look_ = std::max(longest_look_, now.steady - events_looked_at_);
   events_looked_at_ = now.steady;
   const bool sends = source_->sends_events();
   if (sends && !silent_) {
@@ -311,6 +313,7 @@ void Collector::pass_over() {
   ready_ = true;
   pass_ended_ = clock_.steady();
   if (whole_) {
+    tell_unheard();
     shown_until_ = pass_began_at_;
     tell_start();
     if (counters_.passes > trusted_after_ && (sends_again_ || !(silent_ || covered_from_))) cover_on();
@@ -320,6 +323,18 @@ void Collector::pass_over() {
   // After a loss that does not wait for the window.
   losses_open_ = !whole_ || delayed_;
   if (losses_open_) want_reconciliation(pass_ended_);
+}
+
+// Between two looks no events may have been sent. Sessions that began then never send one, and this dump
+// shows those that live on; of the others nobody will hear.
+void Collector::tell_unheard() {
+  const auto longest = std::chrono::ceil<std::chrono::milliseconds>(
+      std::max({longest_look_, longest_look_before_, std::chrono::nanoseconds(kEventsInterval)}));
+  longest_look_before_ = std::exchange(longest_look_, {});
+  const auto& unheard = tracker_.unheard();
+  // What was lost otherwise is told otherwise.
+  if (!unheard || silent_ || losses_open_ || source_->dropped() != dropped_before_) return;
+  tracker_.emit_gap(unheard->first - longest, unheard->last + longest, RecordReason::kEventsOff, Count());
 }
 
 // Until a whole dump has shown what was there, sessions may have been that nobody will hear of.
@@ -347,7 +362,7 @@ void Collector::report_coverage(CollectorReport& report) const {
   // What a window's end makes known is recorded when its dump is over.
   if (wanted_ && wanted_->close) until = std::min(until, *wanted_->close);
   if (step_ != Step::kNone && purpose_.close) until = std::min(until, *purpose_.close);
-  if (!ends_are_told_) until = std::min(until, shown_until_);
+  if (!ends_are_told_ || tracker_.mute() > 0) until = std::min(until, shown_until_);
   if (until < *covered_from_) return;  // also after the clock was set back
   report.covered_from = covered_from_;
   report.covered_until = until;

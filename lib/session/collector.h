@@ -93,6 +93,7 @@ class Collector {
   void want_reconciliation(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);
   void cover_on();
+  void tell_unheard();
   void tell_start();
   void report_coverage(CollectorReport& report) const;
   void begin_dump();
@@ -132,6 +133,8 @@ class Collector {
   const bool ends_are_told_;
   bool start_untold_;  // that nothing is known of the time before
   std::chrono::nanoseconds events_looked_at_ = std::chrono::hours(-1);
+  std::chrono::nanoseconds longest_look_{};  // between two looks, since the last dump but one
+  std::chrono::nanoseconds longest_look_before_{};
   Moment sent_until_;                   // when the kernel was last seen to send events for new flows
   bool silent_ = false;                 // it did not since, and no dump has yet shown what began meanwhile
   bool sends_again_ = false;            // that dump is wanted

@@ -30,6 +30,7 @@ struct Session {
     kStartReported = 16,   // the `start` record (seq 0) was written
     kNewSeen = 32,         // a NEW event told of it: the next one on this key is another session
     kMissed = 64,          // the last whole dump did not show it
+    kMute = 128,           // it may be one that never sends an event: its end would be known by a dump alone
   };
 
   FlowKey<Family> key;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "session/nat_view.h"
 
@@ -52,6 +53,7 @@ Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, VpcMap v
     : mode_(settings.records),
       max_sessions_(settings.max_sessions),
       maker_(settings.records, settings.window, origin, std::move(vpcs), output),
+      news_(settings.news),
       destroys_(settings.destroys),
       vanished_limit_(settings.max_vanished / 2) {}
 
@@ -133,6 +135,32 @@ Session<Family>* Tracker::follow(const FlowKey<Family>& key, std::uint64_t hash)
   return &session;
 }
 
+// It has sent an event: it will send its DESTROY.
+template <typename Family>
+void Tracker::heard(Session<Family>& session) {
+  using S = Session<Family>;
+  if (!session.has(S::kMute)) return;
+  session.clear(S::kMute);
+  --mute_;
+  if (!in_pass_ && session.has(S::kStartFromKernel) && session.begin >= heard_since_ + kStampSlack)
+    news_are_kept_back_ = true;
+}
+
+// Of a session that a dump shows first. One that began under the subscription sends its NEW, which may be
+// queued still, unless the kernel sent no events then.
+template <typename Family>
+void Tracker::mark_mute(Session<Family>& session, std::uint64_t hash, bool restored) {
+  using S = Session<Family>;
+  const bool known = session.has(S::kStartKnown);
+  if (restored && known && logged_since_ && session.begin >= *logged_since_) return;
+  const bool under_subscription = known && session.begin >= heard_since_;
+  if (under_subscription && (!news_ || purpose_.initial || news_are_kept_back_)) return;
+  const bool wants_new = known && !restored && session.begin >= heard_since_ + kStampSlack;
+  if (wants_new && shown_first_.size() < kMaxUnheard) shown_first_[hash] = session.begin;
+  session.set(S::kMute);
+  ++mute_;
+}
+
 // Fills a session whose NEW was just received.
 template <typename Family>
 void Tracker::begin_with(Session<Family>& session, const ConntrackEvent& event) {
@@ -150,6 +178,8 @@ void Tracker::handle_new(const ConntrackEvent& event, const FlowKey<Family>& key
     // The dump that runs showed it first, and this event was still in the queue.
     const bool adopted_just_now = in_pass_ && session->pass == pass_ && !session->has(S::kNewSeen);
     if (adopted_just_now) {
+      shown_first_.erase(hash);
+      heard(*session);
       learn(*session, event);
       session->set(S::kNewSeen);
       return;
@@ -171,6 +201,7 @@ void Tracker::handle_update(const ConntrackEvent& event, const FlowKey<Family>& 
     ++counters_.updates_unseen;
     return;
   }
+  heard(*session);
   learn(*session, event);
   session->pass = pass_;
 }
@@ -182,6 +213,7 @@ void Tracker::handle_destroy(const ConntrackEvent& event, const FlowKey<Family>&
 
   Session<Family>* const session = table<Family>().find(key, hash);
   if (session != nullptr && same_start(*session, event)) {
+    heard(*session);
     learn(*session, event);
     maker_.end(*session, &event, RecordReason::kDestroyed, end);
     table<Family>().erase(*session, hash);
@@ -236,6 +268,7 @@ bool Tracker::can_remember_vanished() {
 template <typename Family>
 void Tracker::close_gone(Session<Family>& session, std::uint64_t hash, UnixMs end) {
   ++counters_.vanished;
+  if (session.has(Session<Family>::kMute)) --mute_;
   maker_.end(session, nullptr, RecordReason::kVanished, std::max(end, session.begin));
   table<Family>().erase(session, hash);
 }
@@ -256,6 +289,10 @@ void Tracker::begin_pass(const DumpPurpose& purpose) {
   purpose_ = purpose;
   in_pass_ = true;
   pass_ = pass_ == 255 ? 1 : static_cast<std::uint8_t>(pass_ + 1);
+  shown_first_.clear();
+  unheard_.reset();
+  // The subscription is older than its first dump.
+  if (purpose.initial) heard_since_ = std::exchange(inherited_since_, {}).value_or(to_ms(now_));
 }
 
 void Tracker::on_dump_entry(const ConntrackEvent& entry) {
@@ -284,7 +321,9 @@ void Tracker::handle_dump_entry(const ConntrackEvent& entry) {
     ++counters_.adopted;
     session->begin = to_ms(now_);
     learn(*session, entry);
-    if (!open_before_.empty()) maker_.adopt(*session, open_before_);
+    const std::size_t left = open_before_.size();
+    if (left > 0) maker_.adopt(*session, open_before_);
+    mark_mute(*session, hash, /*restored=*/open_before_.size() < left);
     if (mode_ == RecordMode::kStartEnd && !purpose_.initial) maker_.start(*session);
   } else {
     learn(*session, entry);
@@ -301,6 +340,11 @@ void Tracker::handle_dump_entry(const ConntrackEvent& entry) {
 
 void Tracker::end_pass(bool whole, bool delayed) {
   in_pass_ = false;
+  for (const auto& [hash, begin] : shown_first_) {
+    if (!unheard_) unheard_ = Unheard{begin, begin};
+    unheard_ = Unheard{std::min(unheard_->first, begin), std::max(unheard_->last, begin)};
+  }
+  shown_first_.clear();
   proves_absence_ = whole;
   delayed_ = delayed;
   wants_confirmation_ = false;

@@ -29,6 +29,7 @@ struct TrackerSettings {
   // ones.
   std::size_t max_sessions = 16'000'000;
   std::size_t max_vanished = 1'000'000;  // how many that vanished are remembered, for a DESTROY after all
+  bool news = true;                      // NEW is subscribed to
   bool destroys = true;                  // DESTROY is subscribed to
 };
 
@@ -65,6 +66,16 @@ class Tracker final : public EventSource::Handler {
   // Looks at `count` cells for sessions that the dump did not show. Emits at most `count` records. True when
   // done.
   bool sweep(std::uint32_t count);
+  // Sessions that may never send an event, as they began before the kernel sent any: that they have ended is
+  // known by a dump alone.
+  [[nodiscard]] std::size_t mute() const { return mute_; }
+  // After end_pass(): when sessions began that this dump showed, and that ought to have sent a NEW: of which
+  // nothing was lost, that is for the caller to know. The kernel sent no events then.
+  struct Unheard {
+    UnixMs first, last;
+  };
+  [[nodiscard]] const std::optional<Unheard>& unheard() const { return unheard_; }
+
   // After a sweep: sessions are missing for the first time, and one more dump would tell whether they are
   // gone.
   [[nodiscard]] bool wants_confirmation() const { return wants_confirmation_; }
@@ -92,8 +103,15 @@ class Tracker final : public EventSource::Handler {
   bool count_ports(PortUsage& usage, TableCursor& cursor, std::uint32_t count);
 
   // Before the first event and the initial dump: sessions that had not ended in the log of the run before.
-  // Those that the initial dump shows go on, the others end as vanished after it.
-  void restore(OpenSessions open) { open_before_ = std::move(open); }
+  // Those that the initial dump shows go on, the others end as vanished after it. Of them those that began
+  // since `logged_since` did so under a subscription. `heard_since`: this run's is as old, because it is that
+  // of the run before.
+  void restore(OpenSessions open, std::optional<UnixMs> logged_since = {},
+               std::optional<UnixMs> heard_since = {}) {
+    open_before_ = std::move(open);
+    logged_since_ = logged_since;
+    inherited_since_ = heard_since;
+  }
   // Of each session that has records and has not ended, what OpenSessions would tell of it. The last call.
   void take_open(std::vector<SessionRecord>& totals);
 
@@ -112,6 +130,10 @@ class Tracker final : public EventSource::Handler {
   void handle_dump_entry(const ConntrackEvent& entry);
   template <typename Family>
   Session<Family>* follow(const FlowKey<Family>& key, std::uint64_t hash);
+  template <typename Family>
+  void heard(Session<Family>& session);
+  template <typename Family>
+  void mark_mute(Session<Family>& session, std::uint64_t hash, bool restored);
   template <typename Family>
   void begin_with(Session<Family>& session, const ConntrackEvent& event);
   template <typename Family>
@@ -134,6 +156,16 @@ class Tracker final : public EventSource::Handler {
   FlowTable<V6> v6_;
 
   OpenSessions open_before_;  // of an earlier run, and not seen yet
+
+  const bool news_;
+  std::optional<UnixMs> logged_since_;     // restored sessions that began since then were heard of
+  std::optional<UnixMs> inherited_since_;  // for the first dump
+  UnixMs heard_since_ = UnixMs::max();     // since when all that begin are heard of
+  std::size_t mute_ = 0;
+  bool news_are_kept_back_ = false;  // flows send DESTROY that did not send NEW: rules say so (CT --ctevents)
+  static constexpr std::size_t kMaxUnheard = 4096;
+  tsl::robin_map<std::uint64_t, UnixMs> shown_first_;  // by the dump that runs, before their NEW: by key hash
+  std::optional<Unheard> unheard_;
 
   // The pass that is under way.
   DumpPurpose purpose_;

@@ -28,15 +28,17 @@ def duplicate(pid, number):
 
 
 def event_sockets(pid):
-    """Duplicates of its sockets that are subscribed to conntrack groups, in the order of their numbers."""
-    found = []
+    """Duplicates of its sockets that are subscribed to conntrack groups, in the order of their numbers, each once."""
+    found, known = [], set()
     folder = f"/proc/{pid}/fd"
     for number in sorted(map(int, os.listdir(folder))):
         try:
-            if not os.readlink(f"{folder}/{number}").startswith("socket:"):
-                continue
+            name = os.readlink(f"{folder}/{number}")
         except FileNotFoundError:  # a process that has just begun opens and closes files
             continue
+        if not name.startswith("socket:") or name in known:
+            continue
+        known.add(name)
         copy = socket.socket(fileno=duplicate(pid, number))
         if copy.family == AF_NETLINK and copy.proto == NETLINK_NETFILTER and copy.getsockname()[1]:
             found.append(copy)

@@ -78,6 +78,25 @@ TEST_CASE_METHOD(ProofFixture,
   CHECK(Proof(ledger.view(), at_minute(10'000)).missing_open(at_minute(15), at_minute(20)).empty());
 }
 
+TEST_CASE_METHOD(ProofFixture, "what open sessions moved is recorded a window later, or at their end",
+                 "[query][proof]") {
+  prove({covered(at_minute(10), at_minute(60))});
+  CHECK(Proof(ledger.view()).missing_moved(at_minute(10), at_minute(50)).empty());
+  CHECK_THAT(Proof(ledger.view()).missing_moved(at_minute(10), at_minute(51)),
+             Contains("in sessions that go on as late as"));
+  // So of records that overlap a time; but not of those that ended in it.
+  ScanReport report;
+  tell_proved(ledger.view(), Query::overlapping(at_minute(40), at_minute(55)), false, report);
+  CHECK_FALSE(report.missing.empty());
+  tell_proved(ledger.view(), Query::ended_within(at_minute(40), at_minute(55)), false, report);
+  CHECK(report.missing.empty());
+  Coverage coverage = covered(at_minute(10), at_minute(10'000));
+  coverage.conditions.records = kRecordsAtEndOnly;
+  prove({coverage});
+  CHECK_THAT(Proof(ledger.view()).missing_moved(at_minute(15), at_minute(20)),
+             Contains("only when they end"));
+}
+
 TEST_CASE_METHOD(ProofFixture, "every namespace that was ever watched must have been watched",
                  "[query][proof]") {
   prove({covered(at_minute(0), at_minute(60), "blue"), covered(at_minute(0), at_minute(30), "red")});

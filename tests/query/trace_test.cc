@@ -466,6 +466,62 @@ TEST_CASE("a session that has not ended is found by its last record, and by the 
         with_live->answers[0].candidates[1].record.session_id);
 }
 
+TEST_CASE("a session that is open now, and began nobody knows when, may have been there", "[query][trace]") {
+  QueryLedger ledger;
+  SessionRecord other =
+      on_shared_port("10.0.0.9", at_minute(0), at_minute(0), at_minute(1), 1, TcpState::kTimeWait);
+  other.nat_port = 1;
+  ledger.frame(std::vector<SessionRecord>{other});
+  ledger.prove(at_minute(0), at_minute(600), false);
+  SessionRecord open = on_shared_port("10.0.0.1", at_minute(600), at_minute(600), at_minute(600), 5'000,
+                                      TcpState::kEstablished);
+  open.session_start.reset();
+  open.session_id = 0;
+  TraceOptions options;
+  options.live = {open};
+  options.live_at = at_minute(600);
+  TraceQuestion question;
+  question.nat_ip = open.nat_ip;
+  question.nat_port = open.nat_port;
+  question.from = question.until = at_minute(300);
+  const auto result = trace(ledger.view(), {question}, options, with_threads(1));
+  REQUIRE(result);
+  const TraceAnswer& answer = result->answers[0];
+  REQUIRE(answer.verdict == TraceVerdict::kFound);
+  REQUIRE(answer.candidates.size() == 1);
+  CHECK(answer.candidates[0].may_have_been);
+  CHECK(
+      answer.candidates[0].reasons() ==
+      std::vector<std::string>{"it is open now, and may have been at this time", "when it began is unknown"});
+  // It would have had a record by now.
+  question.from = question.until = at_minute(600) - kLongestSilence - std::chrono::minutes(11);
+  const auto earlier = trace(ledger.view(), {question}, options, with_threads(1));
+  REQUIRE(earlier);
+  CHECK(earlier->answers[0].candidates.empty());
+}
+
+TEST_CASE("open sessions of two namespaces are two, also between the same ends", "[query][trace]") {
+  QueryLedger ledger;
+  ledger.prove(at_minute(0), at_minute(600), false);
+  const Origin red{"", "red"};
+  const Origin blue{"", "blue"};
+  SessionRecord open = on_shared_port("10.0.0.1", at_minute(500), at_minute(500), at_minute(600), 5'000,
+                                      TcpState::kEstablished);
+  open.session_id = 0;
+  TraceOptions options;
+  options.live = {open, open};
+  options.live[0].origin = &red;
+  options.live[1].origin = &blue;
+  options.live_at = at_minute(600);
+  TraceQuestion question;
+  question.nat_ip = open.nat_ip;
+  question.nat_port = open.nat_port;
+  question.from = question.until = at_minute(550);
+  const auto result = trace(ledger.view(), {question}, options, with_threads(1));
+  REQUIRE(result);
+  CHECK(result->answers[0].candidates.size() == 2);
+}
+
 TEST_CASE("sessions on both sides of a clock that was set back are found", "[query][trace]") {
   TrafficDice dice(58);
   QueryLedger ledger;

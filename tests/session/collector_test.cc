@@ -635,6 +635,87 @@ TEST_CASE("pieces of one long gap follow one another", "[session][coverage]") {
   CHECK(gaps[2].start_time == gaps[1].end_time);
 }
 
+TEST_CASE("that a session has ended which never sends an event is known by the next dump",
+          "[session][coverage]") {
+  CollectorFixture f;
+  f.source.table = {flow().dumped()};  // older than the subscription
+  f.run();
+  f.live(std::chrono::seconds(3));
+  f.source.table.clear();  // no DESTROY
+  f.live(std::chrono::seconds(3));
+  REQUIRE(covered(f));
+  CHECK(covered(f)->second <= 1'000'010);
+  CHECK(f.take().empty());
+  f.live(std::chrono::seconds(10));  // a window ends
+  CHECK(f.take().size() == 1);
+  CHECK(covered(f)->second > 1'012'000);
+}
+
+TEST_CASE("a session that has sent an event, or began under the subscription, is no reason for doubt",
+          "[session][coverage]") {
+  CollectorFixture f;
+  const bool stamped = GENERATE(true, false);
+  f.source.table = {stamped ? flow().stamped(at_ms(1'000'000)).dumped() : flow().dumped()};
+  f.run();
+  if (!stamped) f.source.queue = {flow().updated()};
+  f.live(std::chrono::seconds(3));
+  REQUIRE(covered(f));
+  CHECK(covered(f)->second > 1'002'000);
+}
+
+TEST_CASE("a session that a dump shows, and that ought to have sent a NEW, tells that no events were sent",
+          "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(5));
+  f.source.table = {flow().stamped(at_ms(1'004'000)).dumped()};
+  f.live(std::chrono::seconds(10));
+  const std::vector<SessionRecord> records = f.take();
+  const auto gap = std::find_if(records.begin(), records.end(), [](const SessionRecord& record) {
+    return record.event == RecordEvent::kGap;
+  });
+  REQUIRE(gap != records.end());
+  CHECK(gap->reason == RecordReason::kEventsOff);
+  CHECK(gap->start_time <= ms(1'003'000));
+  CHECK(gap->start_time >= ms(1'002'000));
+  CHECK(gap->end_time >= ms(1'005'000));
+  CHECK(gap->end_time <= ms(1'006'000));
+  f.live(std::chrono::seconds(20));  // it is told once
+  for (const SessionRecord& record : f.take()) CHECK(record.event != RecordEvent::kGap);
+}
+
+TEST_CASE("a NEW that is still queued when a dump shows its session, or was lost, tells nothing of events",
+          "[session][coverage]") {
+  CollectorFixture f;
+  const bool lost = GENERATE(true, false);
+  f.run();
+  f.live(std::chrono::seconds(5));
+  f.source.on_dump_start = [&] {
+    if (!lost) f.source.queue.push_back(flow().stamped(at_ms(1'004'000)).created());
+    f.source.on_dump_start = {};
+  };
+  f.source.table = {flow().stamped(at_ms(1'004'000)).dumped()};
+  if (lost) f.source.drop(1);
+  f.live(std::chrono::seconds(10));
+  for (const SessionRecord& record : f.take()) CHECK(record.reason != RecordReason::kEventsOff);
+}
+
+TEST_CASE("where rules keep NEW back, sessions without one tell nothing of events", "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(5));
+  f.source.table = {flow().stamped(at_ms(1'004'000)).dumped()};
+  f.live(std::chrono::seconds(10));
+  CHECK_FALSE(f.take().empty());  // it is not known yet
+  f.source.table.clear();
+  f.source.queue = {flow().stamped(at_ms(1'004'000)).destroyed()};
+  f.live(std::chrono::seconds(3));
+  f.take();
+  f.source.table = {flow().id(2).from("10.0.0.3", 1).stamped(at_ms(1'017'000)).dumped()};
+  f.live(std::chrono::seconds(10));
+  for (const SessionRecord& record : f.take()) CHECK(record.event != RecordEvent::kGap);
+}
+
 TEST_CASE("what a window's end makes known is covered when its dump is over", "[session][coverage]") {
   CollectorFixture f;
   f.run();

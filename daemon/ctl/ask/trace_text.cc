@@ -190,13 +190,21 @@ TraceSummary summary_of(const TraceQuestion& question, const TraceAnswer& answer
       against.push_back(fmt::format("{} of the sessions {} of another host",
                                     grouped(static_cast<std::uint64_t>(others)), others == 1 ? "is" : "are"));
     }
-    if (first.match == TimeMatch::kNear)
-      against.emplace_back("it was not there at this time: a clock may be wrong");
+    if (first.may_have_been) {
+      against.emplace_back("that it was there at this time is not known");
+    } else if (first.match == TimeMatch::kNear) {
+      against.emplace_back(
+          first.distance.count() < 0 && !first.record.session_start
+              ? "that it was there at this time is not known: there is no record of it before"
+              : "it was not there at this time: a clock may be wrong");
+    }
     if (!question.nat_port) against.emplace_back("the question names no port: others used this address, too");
   } else {
     switch (answer.verdict) {
       case TraceVerdict::kNoSession:
         summary.sure = "no such session: the log is complete for this time, and has none";
+        if (answer.source_nat_alone)
+          against.emplace_back("port forwards are not in this log: it is of source NAT alone");
         break;
       case TraceVerdict::kUncertain:
         summary.sure = "no such session was found, but the log is not complete for this time";
