@@ -11,6 +11,7 @@ from traffic import Host
 
 FIRST_LONG_PORT = 50_000  # a port is used once, so masquerading keeps it
 PROTOCOLS = {"tcp": 6, "udp": 17}
+LONG_SECONDS = (4, 12)  # longer than any fault: none begins and ends in one
 KNOWN_SECONDS = 0.1  # in which a daemon that runs has received what the kernel told of a beginning
 
 
@@ -64,7 +65,7 @@ class Restless(threading.Thread):
         name = f"long {self._count}"
         if self._try(self._host.open, name, protocol, SERVER4, 7000, port):
             if self._try(self._host.exchange, name, 100, 100):
-                self._alive[name] = protocol, port, time.time(), time.monotonic() + self._chance.uniform(1, 12)
+                self._alive[name] = protocol, port, time.time(), time.monotonic() + self._chance.uniform(*LONG_SECONDS)
             else:
                 self._try(self._host.shut, name, "rst")
 
