@@ -77,6 +77,9 @@ class Daemon:
             raise AssertionError(f"the daemon ended with status {status}: {self.message_text()}")
         return any("ready:" in line for line in list(self.messages))
 
+    def is_running(self):
+        return self._process.poll() is None
+
     def message_text(self):
         return "\n".join(self.messages)
 
@@ -125,6 +128,10 @@ class Daemon:
     def stop(self, number=signal.SIGTERM, status=STOPPED_ON_REQUEST):
         """Asks it to stop. Returns the records when it has ended, with the status that is expected."""
         self.send_signal(number)
+        return self.wait_for_end(status)
+
+    def wait_for_end(self, status=STOPPED_ON_REQUEST):
+        """Likewise, of one that stops already, or will by itself."""
         try:
             ended = self._process.wait(60)
         except subprocess.TimeoutExpired:

@@ -1,10 +1,10 @@
 """Faults in random order under traffic: what the kernel says has ended is in the log, or the log says that it may
 be missing; and no answer is "none" where there was a session.
 
-The witness is the kernel's own DESTROY events (witness.py). By hand: test_faults.py --minutes 10 --seed 7
---questions 10000.
-The machine's clock is not stepped here: no namespace has a wall clock of its own. tests/session/missed_time_test.cc
-and tests/ledger/compactor_test.cc do that.
+The witness is the kernel's own events (witness.py), and what was answered to whom (restless.py). By hand: test_faults.py
+--minutes 10 --seed 7 --questions 10000; the minutes are of both tests together.
+A clock that is set is a preloaded one (set_clock.py), since no namespace has a wall clock of its own. The kernel's stamps
+would not go with it, so it is set where there are none.
 """
 
 import argparse
@@ -13,70 +13,38 @@ import io
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
-import threading
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import ctl
 from case import LabCase, main
-from daemon import parse, run_to_end
-from netlab import CLIENT4, CLIENT6, SERVER4, SERVER6, run, wait_until
-from traffic import Host
+from daemon import run_to_end
+from evidence import Evidence, life_of
+from netlab import run, wait_until
+from restless import KNOWN_SECONDS, Restless
+from set_clock import SetClock
+from witness import Witness
 
 OPTIONS = argparse.Namespace(minutes=1.0, seed=None, questions=1000)
-SLACK_MS = 1000  # without a stamp a record says when an event was received
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 DISK = "size=64m"
+FROZEN_SECONDS = 3  # at most
+STEPS_SECONDS = (-3600, -60, -5, 5, 60, 3600)
+FARTHEST_SECONDS = 7200  # from the right time
+HERE = ()  # the daemon runs outside of the lab, whose NAT box may go
 
 
-class Traffic(threading.Thread):
-    """Many short sessions and a few that live for some seconds, until it is told to stop."""
-
-    def __init__(self, lab, chance):
-        super().__init__(daemon=True)
-        self._host = Host(lab, lab.client, [CLIENT4, CLIENT6])
-        self._chance = chance
-        self._over = threading.Event()
-
-    def run(self):
-        alive = {}
-        count = 0
-        while not self._over.is_set():
-            first_port = 10000 + count * 40 % 30000
-            self._try(self._host.burst, "udp", self._server(), 7000, first_port, 20, seed=count)
-            self._try(self._host.burst, "tcp", self._server(), 7000, first_port + 20, 10, seed=count)
-            if len(alive) < 10:
-                name = f"long {count}"
-                protocol = self._chance.choice(("tcp", "udp"))
-                if self._try(self._host.open, name, protocol, SERVER4, 7000, 50000 + count % 10000):
-                    alive[name] = time.monotonic() + self._chance.uniform(1, 12)
-            for name in list(alive):
-                if time.monotonic() > alive[name] or not self._try(self._host.exchange, name, 100, 100):
-                    self._try(self._host.shut, name, "rst")
-                    del alive[name]
-            count += 1
-            self._over.wait(self._chance.uniform(0.05, 0.3))
-        self._host.close()
-
-    def _server(self):
-        return self._chance.choice((SERVER4, SERVER6))
-
-    def _try(self, call, *arguments, **how):
-        """A connection that is flushed from the table may never be answered again."""
-        try:
-            call(*arguments, **how)
-            return True
-        except AssertionError:
-            return False
-
-    def finish(self):
-        self._over.set()
-        self.join(60)
-        assert not self.is_alive(), "the traffic does not end"
+@dataclass(frozen=True)
+class Question:
+    protocol: int
+    nat_ip: str
+    nat_port: int
+    at_ms: int  # by the log's clock
+    about: str  # for a failure's message
 
 
 class FaultsTest(LabCase):
@@ -90,8 +58,27 @@ class FaultsTest(LabCase):
         run("mount", "-t", "tmpfs", "-o", DISK, "tmpfs", self.disk)
         self.addCleanup(run, "umount", "-l", self.disk)
         self.ledger, self.control = self.disk + "/ledger", self.path("control.sock")
+        self.clock = SetClock(self.folder)
+        self.addCleanup(self.clock.close)
         self.new_boot()
         self.daemon = None
+        self.denied = []  # what was answered with "no session"
+
+    def make_box(self, timestamp):
+        """The lab, in which sessions end soon."""
+        self.timestamp = timestamp
+        self.make_hosts(timestamp=timestamp, udp_timeout=2, udp_timeout_stream=3, tcp_timeout_established=5,
+                        tcp_timeout_syn_sent=5, tcp_timeout_syn_recv=5)
+        self.past = []  # the flows of NAT boxes that are gone
+        self.boxes = 0
+        self.begin_to_watch()
+        self.traffic = Restless(self.lab, self.seed)
+
+    def begin_to_watch(self):
+        self.boxes += 1
+        folder = self.path(f"box{self.boxes}")
+        os.mkdir(folder)
+        self.witness = Witness(self.lab, folder)
 
     # The daemon.
 
@@ -99,12 +86,14 @@ class FaultsTest(LabCase):
         self.write("boot_id", str(uuid.UUID(int=self.chance.getrandbits(128))) + "\n")
 
     def arguments(self):
-        return ["--ledger", self.ledger, "--control", self.control, "--window", "5s", "--sync", "200ms",
+        return ["--netns", self.lab.nat, "--ledger", self.ledger, "--control", self.control, "--window", "5s", "--sync", "200ms",
                 "--sink", "file:" + self.path("log.json")]
 
     def begin(self):
-        self.daemon = self.start(self.lab, *self.arguments(), before=[
-            "unshare", "--mount", "sh", "-c", f'mount --bind "$0" {BOOT_ID} && exec "$@"', self.path("boot_id")])
+        # As a slave it lets go of a namespace whose name is removed.
+        self.daemon = self.start(self.lab, *self.arguments(), enter=HERE, environment=self.clock.environment, before=[
+            "unshare", "--mount", "--propagation", "slave", "sh", "-c", f'mount --bind "$0" {BOOT_ID} && exec "$@"',
+            self.path("boot_id")])
 
     def end(self, number):
         self.daemon.stop(number, 0 if number == signal.SIGTERM else -number)
@@ -126,13 +115,14 @@ class FaultsTest(LabCase):
 
     def freeze(self):
         self.daemon.send_signal(signal.SIGSTOP)
-        self.rest(3)
+        self.rest(FROZEN_SECONDS)
         self.daemon.send_signal(signal.SIGCONT)
 
     def refused_start(self):
         self.end(self.chance.choice((signal.SIGKILL, signal.SIGTERM)))
         self.rest(1)
-        status, _, _ = run_to_end(self.lab, self.folder, *self.arguments(), "--sink", "file:/nowhere/log")
+        status, _, _ = run_to_end(self.lab, self.folder, *self.arguments(), "--sink", "file:/nowhere/log", enter=HERE,
+                                  environment=self.clock.environment)
         self.assertNotEqual(status, 0)
         self.rest(1)
         self.begin()
@@ -147,6 +137,7 @@ class FaultsTest(LabCase):
         self.lab.sysctl("events", 0)
         self.rest(3)
         self.lab.sysctl("events", 1)
+        self.show_the_table()
 
     def events_off_over_a_restart(self):
         self.lab.sysctl("events", 0)
@@ -154,6 +145,30 @@ class FaultsTest(LabCase):
         self.kill()
         self.rest(2)
         self.lab.sysctl("events", 1)
+
+    def events_off_for_a_moment(self):
+        self.lab.sysctl("events", 0)
+        self.rest(0.8)
+        self.lab.sysctl("events", 1)
+        self.show_the_table()
+
+    def events_off_while_frozen(self):
+        self.daemon.send_signal(signal.SIGSTOP)
+        self.lab.sysctl("events", 0)
+        self.rest(FROZEN_SECONDS)
+        self.lab.sysctl("events", 1)
+        self.daemon.send_signal(signal.SIGCONT)
+        self.show_the_table()
+
+    def show_the_table(self):
+        """By a dump. What began in silence shows in the next, and in nothing else: of what is over by then nobody can know."""
+        def records():
+            return ctl.status(self.control)["collectors"][0]["records"]
+        with self.traffic.paused():
+            before, deadline = records(), time.monotonic() + 5
+            self.daemon.send_signal(signal.SIGUSR1)
+            while records() == before and time.monotonic() < deadline:
+                time.sleep(0.05)
 
     def accounting_off(self):
         self.lab.sysctl("acct", 0)
@@ -190,114 +205,138 @@ class FaultsTest(LabCase):
                 except OSError:
                     pass
 
-    FAULTS = (kill, kill, stop, freeze, refused_start, reboot, events_off, events_off_over_a_restart, accounting_off,
-              disable, flush, full_disk, kill_on_a_full_disk)
+    def replace_namespace(self):
+        """The NAT box is deleted, and another made under its name."""
+        with self.traffic.ended():
+            self.lab.remove_nat()
+            removed_ns = time.time_ns()
+            self.past += self.witness.ended_flows()
+            self.past += [replace(flow, destroy_ns=removed_ns) for flow in self.witness.open_flows()]
+            self.witness.close()
+            wait_until(self.lab.nat_is_freed, "nobody holds the old namespace any more")
+            self.rest(1)
+            self.lab.add_nat()
+            self.begin_to_watch()
+            self.rest(1)
+            self.lab.join_nat()
+            self.lab.sysctl("timestamp", self.timestamp)
 
-    # The test.
+    # Where the kernel stamps.
 
-    def test_nothing_is_lost_untold_and_no_answer_is_none_where_there_was_a_session(self):
-        self.make_watched_hosts(udp_timeout=2, udp_timeout_stream=3, tcp_timeout_established=5)
+    def switch_timestamps(self):
+        """Off, as by default, or on again."""
+        self.timestamp = 1 - self.timestamp
+        self.lab.sysctl("timestamp", self.timestamp)
+
+    # Where it does not.
+
+    def step_the_clock(self):
+        step = self.chance.choice(STEPS_SECONDS)
+        with self.traffic.paused():
+            self.clock.set_ahead(max(-FARTHEST_SECONDS, min(self.clock.ahead + step, FARTHEST_SECONDS)))
+
+    def step_the_clock_over_a_kill(self):
+        self.end(signal.SIGKILL)
+        self.rest(1)
+        self.step_the_clock()
         self.begin()
-        traffic = Traffic(self.lab, random.Random(self.seed))
-        traffic.start()
-        until = time.monotonic() + OPTIONS.minutes * 60
-        faults, answers = Counter(), Counter()
+
+    FAULTS = (kill, kill, stop, freeze, refused_start, reboot, events_off, events_off_over_a_restart,
+              events_off_for_a_moment, events_off_while_frozen, accounting_off, disable, flush, full_disk,
+              kill_on_a_full_disk, replace_namespace)
+
+    # The tests.
+
+    def test_nothing_is_lost_untold_and_no_session_is_denied(self):
+        self.make_box(timestamp=1)
+        self.try_faults((*self.FAULTS, FaultsTest.switch_timestamps))
+
+    def test_likewise_where_the_kernel_does_not_stamp_and_the_clock_is_set(self):
+        self.make_box(timestamp=0)
+        self.try_faults((*self.FAULTS, FaultsTest.step_the_clock, FaultsTest.step_the_clock,
+                         FaultsTest.step_the_clock_over_a_kill))
+
+    def try_faults(self, faults):
+        self.begin()
+        self.traffic.start()
+        self.addCleanup(self.traffic.finish)
+        until = time.monotonic() + OPTIONS.minutes * 30
+        seen, answers = Counter(), Counter()
         while time.monotonic() < until:
-            fault = self.chance.choice(self.FAULTS)
-            faults[fault.__name__] += 1
+            fault = self.chance.choice(faults)
+            seen[fault.__name__] += 1
             began = time.time()
             fault(self)
             print(f"{began:.3f} to {time.time():.3f} {fault.__name__}", flush=True)
-            self.rest(3)
-            if sum(faults.values()) % 4 == 0:
-                answers += self.ask_about(self.chance.sample(self.nat_flows(), 20), "while it runs")
-        traffic.finish()
-        flows = [flow for flow in self.witness.flows() if flow.source_nat]
+            self.rest(2)
+            answers += self.ask(self.about_now(), f"after {fault.__name__}")
+        self.traffic.finish()
+        flows = [flow for flow in self.past + self.witness.flows() if flow.source_nat]
         self.end(signal.SIGTERM)
-        found, told = self.look_for(flows)
-        answers += self.ask_about([self.chance.choice(flows) for _ in range(OPTIONS.questions)], "afterwards")
-        print(f"faults: minutes {OPTIONS.minutes:g} sessions {len(flows)} faults {sum(faults.values())} "
+        self.clock.set_ahead(2 * FARTHEST_SECONDS)  # for who asks: then no time of the log is to come
+        each = OPTIONS.questions // 4
+        answers += self.ask([self.about_flow(self.chance.choice(flows)) for _ in range(each)], "afterwards")
+        answers += self.ask([self.about_moment(self.chance.choice(self.traffic.moments)) for _ in range(each)], "afterwards")
+        evidence = Evidence(self.ledger)
+        found, told, lost = evidence.look_for(flows, self.lives_of, FROZEN_SECONDS * 1000 + 2000)
+        print(f"faults: minutes {OPTIONS.minutes / 2:g} sessions {len(flows)} faults {sum(seen.values())} "
               f"found {found} told-as-gap {told} questions {sum(answers.values())} answers "
               + " ".join(f"{verdict.replace(' ', '-')}={count}" for verdict, count in sorted(answers.items())), flush=True)
+        self.assertFalse(lost, evidence.told_of(lost, flows))
+        self.assertFalse(self.denied, f"{len(self.denied)} sessions are denied:\n" + "\n".join(self.denied[:20]))
 
-    def nat_flows(self):
-        return [flow for flow in self.witness.ended_flows(20) if flow.source_nat]
+    # Questions.
 
-    def look_for(self, flows):
-        """(sessions in the log, sessions whose life overlaps what it says is uncertain). Fails for others."""
-        records, gaps = defaultdict(list), []
-        for record in map(parse, ctl.ledger_lines(self.ledger)):
-            if record["event"] == "gap":
-                gaps.append((ms(record["start_time"]), ms(record["end_time"])))
-            else:
-                records[record["protocol"], record["pri_ip"], record["pri_port"], record["nat_ip"],
-                        record["nat_port"]].append(record)
-        covered = read_coverage(self.ledger)
-        found, told, lost = 0, 0, []
-        for flow in flows:
-            life = life_of(flow)
-            here = [r for r in records[flow.protocol, flow.original.source, flow.original.source_port,
-                                       flow.reply.destination, flow.reply.destination_port] if is_of(r, life)]
-            if here:
-                found += 1
-            elif not any(since <= life[0] and life[1] <= end for since, end in covered) or any(
-                    since <= life[1] and life[0] <= end for since, end in gaps):
-                told += 1
-            else:
-                lost.append(f"{flow.original} lived from {life[0]} to {life[1]}")
-        self.assertFalse(lost, f"{len(lost)} of {len(flows)} lost untold; gaps: {gaps}; covered: {covered}; the first: "
-                         + "\n".join(lost[:5]))
-        return found, told
+    def lives_of(self, flow):
+        """What the log's clock showed while it lived, in ms."""
+        since, until = life_of(flow)
+        return [(int(begin * 1000), int(end * 1000)) for begin, end in self.clock.spans_of(since / 1000, until / 1000)]
 
-    def ask_about(self, flows, when):
-        """The verdicts on a moment within the life of each."""
-        questions = io.StringIO()
-        writer = csv.writer(questions)
+    def about_flow(self, flow):
+        """A moment of its life; none where that is shorter than it takes to be told of it."""
+        since, until = life_of(flow)
+        if not flow.start_ns:
+            since += int(KNOWN_SECONDS * 1000)
+            until -= int(KNOWN_SECONDS * 1000)
+        if until < since:
+            return None
+        # In the log's own milliseconds, or a moment may be rounded to one behind the end.
+        at = self.chance.randint(since, until)
+        ((shown, _), *_) = self.clock.spans_of(at / 1000, at / 1000)
+        return Question(flow.protocol, flow.reply.destination, flow.reply.destination_port, round(shown * 1000),
+                        f"{flow.original} lived {self.lives_of(flow)}")
+
+    def about_moment(self, moment):
+        ((shown, _), *_) = self.clock.spans_of(moment.at, moment.at)
+        return Question(moment.protocol, moment.nat_ip, moment.nat_port, int(shown * 1000), "it was answered at that moment")
+
+    def about_now(self):
+        """About sessions that ended lately, and moments of those that are open or were lately."""
+        ended = [flow for flow in self.witness.ended_flows() if flow.source_nat]
+        return ([self.about_moment(moment) for moment in self.some_of(self.traffic.moments[-200:])]
+                + [self.about_flow(flow) for flow in self.some_of(ended[-300:])])
+
+    def some_of(self, things, count=15):
+        return self.chance.sample(things, min(count, len(things)))
+
+    def ask(self, questions, when):
+        """The verdicts, of those that are not about a time to come."""
+        now_ms = self.clock.now() * 1000
+        questions = [question for question in questions if question and question.at_ms < now_ms]
+        if not questions:
+            return Counter()
+        text = io.StringIO()
+        writer = csv.writer(text)
         writer.writerow(["nat_ip", "nat_port", "time", "protocol"])
-        for flow in flows:
-            # In the log's own milliseconds, or a moment may be rounded to one behind the end.
-            at = self.chance.randint(*life_of(flow))
-            writer.writerow([flow.reply.destination, flow.reply.destination_port, f"{at / 1000:.3f}", flow.protocol])
-        path = self.write("questions.csv", questions.getvalue())
+        writer.writerows([q.nat_ip, q.nat_port, f"{q.at_ms / 1000:.3f}", q.protocol] for q in questions)
         done = subprocess.run([ctl.program(), "--ledger", self.ledger, "--control", self.control, "trace", "--slack", "0s",
-                               "--file", path], capture_output=True, text=True, timeout=120)
-        answers = list(csv.DictReader(io.StringIO(done.stdout)))
-        self.assertTrue(answers, done.stderr)
-        none = [a for a in answers if a["verdict"] == "no session"]
-        lives = [f"{life_of(flow)} {flow}" for flow in flows
-                 for a in none if a["nat_port"] == str(flow.reply.destination_port)]
-        self.assertFalse(none, f"{when}, of {len(flows)} questions: {none[:3]}; who has lived there: {lives[:6]}")
-        return Counter(a["verdict"] for a in answers)
-
-
-def life_of(flow):
-    """From when to when, in ms."""
-    return flow.start_ns // 1_000_000, flow.stop_ns // 1_000_000
-
-
-def ms(time_of_record):
-    return int(time_of_record * 1000)
-
-
-def is_of(record, life):
-    start = record["session_start"]
-    if start is not None:
-        return abs(ms(start) - life[0]) <= SLACK_MS
-    return ms(record["start_time"]) <= life[1] + SLACK_MS and life[0] - SLACK_MS <= ms(record["end_time"])
-
-
-def read_coverage(ledger):
-    """[(from, until)] of the file `coverage`, as lib/ledger/FORMAT.md has it: the newer slot of each span."""
-    with open(ledger + "/coverage", "rb") as file:
-        data = file.read()
-    spans = []
-    for at in range(0, len(data), 1024):
-        slots = [data[at + half:at + half + 512] for half in (0, 512)]
-        whole = [s for s in slots if s[:8] == b"NSLCOV\r\n"]
-        if whole:
-            newest = max(whole, key=lambda s: struct.unpack_from("<Q", s, 16)[0])
-            spans.append(struct.unpack_from("<qq", newest, 32))
-    return spans
+                               "--file", self.write("questions.csv", text.getvalue())], capture_output=True, text=True,
+                              timeout=120, env={**os.environ, **self.clock.environment})
+        answers = [a for a in csv.DictReader(io.StringIO(done.stdout)) if a["rank"] in ("", "1")]
+        self.assertEqual(len(answers), len(questions), done.stderr)
+        self.denied += [f"{when}, {time.time():.3f}: {question}" for question, answer in zip(questions, answers)
+                        if answer["verdict"] == "no session"]
+        return Counter(answer["verdict"] for answer in answers)
 
 
 if __name__ == "__main__":

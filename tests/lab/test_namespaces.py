@@ -125,6 +125,26 @@ class NamespacesTest(LabCase):
             self.assertEqual([(r["event"], r["seq"]) for r in session], [("interim", 0), ("end", 1)])
             self.assertEqual([r["bytes_from_vpc"] for r in session], [28 + size, 28 + 10])
 
+    def test_two_open_sessions_with_the_same_ends_are_two_candidates(self):
+        self.make_labs(udp_timeout=60, udp_timeout_stream=60)
+        ledger, control = self.path("ledger"), self.path("control.sock")
+        daemon = self.begin("--ledger", ledger, "--control", control, "--sync", "100ms")
+        for client in self.clients:
+            client.open("open", "udp", SERVER4, 7000, 20000)
+            client.exchange("open", 100, 100)
+        wait_until(lambda: [c["live_sessions"] for c in ctl.status(control)["collectors"]] == [1, 1], "both are known")
+        at = time.time()
+
+        def whose():
+            answer = ctl.run("--ledger", ledger, "--control", control, "--json", "trace", "--nat", "203.0.113.1:20000", "--at",
+                             f"{at:.3f}", "--slack", "0s")
+            return {candidate["netns"] for candidate in json.loads(answer)["candidates"]}
+
+        both = {lab.nat for lab in self.labs}
+        self.assertEqual(whose(), both, "while they are open")
+        daemon.stop()
+        self.assertEqual(whose(), both, "once they have records")
+
     def test_two_names_of_one_are_refused(self):
         self.make_labs()
         log, name = self.path("log.json"), self.labs[0].nat

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from event_socket import MEMINFO_DROPS, MEMINFO_RMEM_ALLOC, event_sockets, memory
 from netlab import wait_until
@@ -43,6 +43,9 @@ class Flow:
     stop_ns: int | None
     zone: int
     mark: int
+    # When its NEW and its DESTROY were received, where they were: an event that comes again makes no other flow.
+    new_ns: int | None = field(default=None, compare=False)
+    destroy_ns: int | None = field(default=None, compare=False)
 
     @property
     def source_nat(self):
@@ -67,7 +70,8 @@ class Witness:
     def __init__(self, lab, folder):
         self._lab = lab
         self._xml = Listener(lab, os.path.join(folder, "witness.xml"), "xml,timestamp,ktimestamp,id")
-        self._plain = Listener(lab, os.path.join(folder, "witness.txt"), "extended,id")
+        self._plain = Listener(lab, os.path.join(folder, "witness.txt"), "extended,timestamp,id")
+        self._begun = {}
         lab.adopt(self)
 
     def flows(self):
@@ -85,8 +89,16 @@ class Witness:
     def _look(self, count):
         if not (self._xml.has_told_all() and self._plain.has_told_all()):
             return None
-        flows = join(parse_xml(self._xml.text()), parse_plain(self._plain.text()))
+        elements = parse_xml(self._xml.text())
+        ended, self._begun = parse_plain(self._plain.text())  # later, so that it has what those are joined with
+        flows = join(elements, ended)
         return (flows,) if len(flows) >= count else None
+
+    def open_flows(self):
+        """Those of whose end the kernel had not told when ended_flows() looked; they may have timed out. Of them neither
+        counters nor stamps are known."""
+        return [Flow(flow_id, protocol, *(port_direction(words) for words in directions), None, None, 0, 0, begun)
+                for flow_id, (protocol, directions, begun) in self._begun.items()]
 
     def close(self):
         self._xml.stop()
@@ -139,16 +151,24 @@ def parse_xml(text):
 
 
 def parse_plain(text):
-    """{flow id: [(original, reply), …]}, the words of each direction, for every DESTROY event in order."""
-    told = defaultdict(list)
+    """({flow id: [((original, reply), NEW received, DESTROY received), …]} of every DESTROY event in order, {flow id:
+    (protocol, (original, reply), NEW received)} of flows that live). A direction is its words; times in ns."""
+    told, begun = defaultdict(list), {}
     for line in text.splitlines():
-        if "[DESTROY]" not in line:
+        event = re.match(r"\[(\d+)\.(\d+)\s*\]\s+\[(NEW|DESTROY)\] \S+ +\d+ \S+ +(\d+) ", line)
+        if not event:
             continue
+        received = int(event[1]) * 10**9 + int(event[2].ljust(9, "0"))
         words = re.findall(r"\b(src|dst|sport|dport|type|code|id|srckey|dstkey)=(\S+)", line)
         starts = [i for i, (name, _) in enumerate(words) if name == "src"]
         directions = dict(words[starts[0]:starts[1]]), dict(words[starts[1]:-1])  # the last is the flow's id
-        told[int(words[-1][1])].append(directions)
-    return told
+        flow_id = int(words[-1][1])
+        if event[3] == "NEW":
+            begun[flow_id] = int(event[4]), directions, received
+        else:
+            *_, new = begun.pop(flow_id, (None,))
+            told[flow_id].append((directions, new, received))
+    return told, begun
 
 
 def join(elements, plain):
@@ -157,7 +177,7 @@ def join(elements, plain):
         meta = {m.get("direction"): m for m in element.findall("meta")}
         independent = meta["independent"]
         flow_id = number(independent, "id")
-        words = plain[flow_id].pop(0)
+        words, new, destroy = plain[flow_id].pop(0)
         flows.append(Flow(
             id=flow_id,
             protocol=int(meta["original"].find("layer4").get("protonum")),
@@ -167,9 +187,16 @@ def join(elements, plain):
             stop_ns=number(independent, "timestamp/stop"),
             zone=number(independent, "zone") or 0,
             mark=number(independent, "mark") or 0,
+            new_ns=new,
+            destroy_ns=destroy,
         ))
     # An event that one listener had no room for is sent again to all.
     return list(dict.fromkeys(flows))
+
+
+def port_direction(words):
+    """Of words alone; of TCP and UDP."""
+    return Direction(words["src"], words["dst"], int(words.get("sport", 0)), int(words.get("dport", 0)), None, None)
 
 
 def number(element, path):

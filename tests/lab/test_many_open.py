@@ -1,0 +1,61 @@
+"""A list of questions about sessions that are all still open: each has its answer, however many more there are."""
+
+import csv
+import io
+import random
+import subprocess
+import time
+from collections import Counter
+
+import ctl
+from bulk import Flood, flood_sessions, from_environment
+from case import LabCase, main
+from netlab import wait_until
+from table_limits import TableLimits
+
+OPEN = from_environment("NATSESSION_OPEN_SESSIONS", 150_000)
+QUESTIONS = 200
+
+
+class ManyOpenTest(LabCase):
+    def setUp(self):
+        super().setUp()
+        self.enterContext(TableLimits(room_for=OPEN * 3 // 2))  # the daemon minds a table that is nearly full
+        self.lab = self.make_lab(udp_timeout=600, udp_timeout_stream=600)
+        self.control, self.ledger = self.path("control.sock"), self.path("ledger")
+        self.daemon = self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--window", "1h")
+        self.assertEqual(Flood(self.lab).insert(OPEN), 0)
+        wait_until(lambda: ctl.status(self.control)["collectors"][0]["live_sessions"] == OPEN, f"{OPEN} open sessions")
+        self.sessions = random.Random(20261129).sample(sorted(flood_sessions(OPEN).items()), QUESTIONS)
+
+    def ask(self, *ends):
+        """Who had each of these ends a moment ago: the first answer to each question."""
+        questions = io.StringIO()
+        writer = csv.writer(questions)
+        writer.writerow(["nat_ip", "nat_port", "time", "protocol"])
+        now = f"{time.time():.3f}"
+        writer.writerows([*end, now, "udp"] for end in ends)
+        done = subprocess.run([ctl.program(), "--ledger", self.ledger, "--control", self.control, "trace", "--slack", "0s",
+                               "--file", self.write("questions.csv", questions.getvalue())],
+                              capture_output=True, text=True, timeout=120)
+        answers = [a for a in csv.DictReader(io.StringIO(done.stdout)) if a["rank"] in ("", "1")]
+        self.assertEqual(len(answers), len(ends), done.stderr)
+        return answers
+
+    def test_each_of_200_questions_finds_its_host(self):
+        answers = self.ask(*(nat for _, nat in self.sessions))
+        self.assertEqual([(a["verdict"], a["pri_ip"], a["pri_port"]) for a in answers],
+                         [("found", pri, str(port)) for (pri, port, _), _ in self.sessions])
+        self.daemon.stop()
+
+    def test_among_questions_about_300_addresses_no_open_session_is_denied(self):
+        strangers = [(f"198.18.0.{number}", 1000) for number in range(1, 151)]
+        strangers += [(f"198.18.1.{number}", 1000) for number in range(1, 151)]
+        answers = self.ask(*(nat for _, nat in self.sessions), *strangers)
+        self.assertEqual(Counter(a["verdict"] for a in answers[:QUESTIONS])["no session"], 0)
+        self.assertEqual(Counter(a["verdict"] for a in answers[QUESTIONS:])["found"], 0)
+        self.daemon.stop()
+
+
+if __name__ == "__main__":
+    main()
