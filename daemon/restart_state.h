@@ -56,7 +56,7 @@ class RestartState {
   // Of each other one; nullopt if there was no run before.
   std::vector<std::optional<MissedTime>> missed_;
   std::vector<std::optional<UnixMs>> logged_since_;  // likewise: since when the ledger covers anything
-  std::vector<OpenSessions> open_;  // of each setup
+  std::vector<OpenSessions> open_;                   // of each setup
 };
 
 }  // namespace natsession

@@ -181,7 +181,8 @@ std::vector<std::string> TraceCandidate::reasons() const {
   } else if (match == TimeMatch::kRecord) {
     reasons.emplace_back("it had a record in this window, its counters are unknown");
   } else if (may_have_been) {
-    reasons.emplace_back("it is open now, and may have been at this time");
+    reasons.emplace_back(live ? "it is open now, and may have been at this time"
+                              : "it may have been open at this time: the clock was set back since it began");
   } else if (unended) {
     reasons.emplace_back("it had not ended in its last record");
   } else if (match == TimeMatch::kOpen && evidence.closed) {

@@ -79,7 +79,7 @@ struct TraceCandidate {
   UnixMs last_seen;    // the end of its latest record, or of the session
   bool ended = false;  // its end record was read
   bool live = false;   // the daemon says that it is open
-  std::optional<UnixMs> maybe_from;  // live, and when it began is unknown: it may have been so early
+  std::optional<UnixMs> maybe_from;  // when it began is unknown: it may have been so early
   bool may_have_been = false;        // kOpen for that alone
   bool unended =
       false;  // kOpen, as its last record says that it goes on, and the ledger ends soon behind that

@@ -239,7 +239,8 @@ void TraceFinder::handle(const ScanBatch& batch) {
       if (!likely(with_port(hash, port))) continue;
       const auto* const about = questions_about(nat.distinct[nat.index[row]], port);
       if (about == nullptr) continue;
-      const std::int64_t begin = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
+      const std::int64_t stamped = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
+      const std::int64_t begin = stamped > ends[row] ? earliest_before(ends[row]) : stamped;
       for (const std::size_t question : *about) {
         // Whether it has ended is seen when the record is whole.
         if (!may_answer(questions_[question], {std::min(begin, ends[row]), ends[row]}, /*ended=*/false))
@@ -332,19 +333,19 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
     found.evidence = evidence;
   }
   found.seen = {std::min(found.seen.from, session.from), std::max(found.seen.until, session.until)};
-  if (live && !record.session_start) found.maybe_from = reach_of(record).from;
+  if (const std::int64_t from = reach_of(record, live).from; from < session.from) found.maybe_from = from;
   found.records += live ? 0 : 1;
   found.ended = found.ended || record.event == RecordEvent::kEnd;
   found.live = found.live || live;
 }
 
-// When a session that is open now may have been open. One whose beginning nobody knows has had a record
-// within a day and a window of it; what is in the ledger tells of it then.
-Span TraceFinder::reach_of(const SessionRecord& live) const {
-  if (live.session_start) return session_of(live);
-  const std::int64_t now = ms_of(live.end_time);
-  return {ends_alone_ ? std::numeric_limits<std::int64_t>::min() : plus(now, -(kLongestSilence + window_)),
-          now};
+// When a session may have been open. One that is open now, and whose beginning nobody knows, has had a record
+// within a day and a window of it; what is in the ledger tells of it then. Where the clock was set back since
+// it began, that tells nothing of the clock of now.
+Span TraceFinder::reach_of(const SessionRecord& record, bool live) const {
+  const bool known = record.session_start ? *record.session_start <= record.end_time : !live;
+  if (known) return session_of(record);
+  return {earliest_before(ms_of(record.end_time)), ms_of(record.end_time)};
 }
 
 void TraceFinder::add_live() {
@@ -356,7 +357,7 @@ void TraceFinder::add_live() {
       const auto* const about = questions_about(record.nat_ip, port);
       if (about == nullptr) continue;
       for (const std::size_t question : *about) {
-        if (may_answer(questions_[question], reach_of(record), /*ended=*/true))
+        if (may_answer(questions_[question], reach_of(record, /*live=*/true), /*ended=*/true))
           offer(question, record, /*live=*/true);
       }
     }

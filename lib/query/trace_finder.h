@@ -108,7 +108,10 @@ class TraceFinder {
   void offer_all(const ScanBatch& batch, Matches& matches);
   void tell_lost(const ScanBatch& batch, const Matches& matches, const Error& error);
   void offer(std::size_t question, const SessionRecord& record, bool live);
-  [[nodiscard]] Span reach_of(const SessionRecord& live) const;
+  [[nodiscard]] Span reach_of(const SessionRecord& record, bool live) const;
+  [[nodiscard]] std::int64_t earliest_before(std::int64_t end) const {
+    return ends_alone_ ? std::numeric_limits<std::int64_t>::min() : plus(end, -(kLongestSilence + window_));
+  }
   [[nodiscard]] bool may_answer(const TraceQuestion& question, const Span& session, bool ended) const;
   [[nodiscard]] const std::vector<std::size_t>* questions_about(const IpAddress& nat_ip,
                                                                 std::uint32_t port) const;

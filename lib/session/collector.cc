@@ -119,7 +119,7 @@ Result<Collector::Pace> Collector::turn() {
     return Pace::kTick;
   }
 
-  tracker_.set_now(now);
+  tracker_.set_now(now, UnixNs(complete_until_.wall));
   const auto received = source_->receive(tracker_);
   if (!received) return received.error();
   watch_losses(received->unreadable);

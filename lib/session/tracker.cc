@@ -141,8 +141,7 @@ void Tracker::heard(Session<Family>& session) {
   if (!session.has(S::kMute)) return;
   session.clear(S::kMute);
   --mute_;
-  if (!in_pass_ && session.has(S::kStartFromKernel) && session.begin >= heard_since_ + kStampSlack)
-    news_are_kept_back_ = true;
+  if (!in_pass_ && session.has(S::kStartFromKernel) && sent_new(session.begin)) news_are_kept_back_ = true;
 }
 
 // Of a session that a dump shows first. One that began under the subscription sends its NEW, which may be
@@ -153,8 +152,7 @@ void Tracker::mark_mute(Session<Family>& session, std::uint64_t hash, bool resto
   const bool known = session.has(S::kStartKnown);
   if (restored && known && logged_since_ && session.begin >= *logged_since_) return;
   const bool under_subscription = known && session.begin >= heard_since_;
-  const UnixMs new_since = std::max(heard_since_, news_since_) + kStampSlack;
-  const bool wants_new = news_ && known && !restored && session.begin >= new_since;
+  const bool wants_new = known && !restored && sent_new(session.begin);
   if (under_subscription && (!wants_new || purpose_.initial || news_are_kept_back_)) return;
   if (wants_new && shown_first_.size() < kMaxUnheard) shown_first_[hash] = session.begin;
   session.set(S::kMute);
@@ -165,8 +163,10 @@ void Tracker::mark_mute(Session<Family>& session, std::uint64_t hash, bool resto
 template <typename Family>
 void Tracker::begin_with(Session<Family>& session, const ConntrackEvent& event) {
   using S = Session<Family>;
-  session.begin = time_of(event, now_);
-  session.set(S::kStartKnown | S::kNewSeen);
+  // One that nothing stamped, and that may have waited for long, began nobody knows when since then.
+  const bool is_late = !event.event && now_ - waiting_since_ > kStampSlack;
+  session.begin = is_late ? to_ms(waiting_since_) : time_of(event, now_);
+  session.set(is_late ? S::kNewSeen : S::kStartKnown | S::kNewSeen);
   learn(session, event);
   if (mode_ == RecordMode::kStartEnd) maker_.start(session);
 }

@@ -48,8 +48,13 @@ class Tracker final : public EventSource::Handler {
   // `origin` is interned. `output` outlives the tracker.
   Tracker(const TrackerSettings& settings, const Origin& origin, VpcMap vpcs, RecordOutput& output);
 
-  // The wall clock, for events without a stamp of their own. Called before each batch of events.
-  void set_now(UnixNs now) { now_ = now; }
+  // The wall clock, for events without a stamp of their own, and since when they may have waited. Called
+  // before each batch of events.
+  void set_now(UnixNs now, UnixNs waiting_since) {
+    now_ = now;
+    waiting_since_ = std::min(now, waiting_since);
+  }
+  void set_now(UnixNs now) { set_now(now, now); }
 
   // One event from the kernel. Emits at most three records.
   void on_event(const ConntrackEvent& event) override;
@@ -136,6 +141,9 @@ class Tracker final : public EventSource::Handler {
   Session<Family>* follow(const FlowKey<Family>& key, std::uint64_t hash);
   template <typename Family>
   void heard(Session<Family>& session);
+  [[nodiscard]] bool sent_new(UnixMs begin) const {
+    return news_ && begin >= heard_since_ && begin >= news_since_ + kStampSlack;
+  }
   template <typename Family>
   void mark_mute(Session<Family>& session, std::uint64_t hash, bool restored);
   template <typename Family>
@@ -155,6 +163,7 @@ class Tracker final : public EventSource::Handler {
   std::size_t max_sessions_;
   RecordMaker maker_;
   UnixNs now_{};
+  UnixNs waiting_since_{};
 
   FlowTable<V4> v4_;
   FlowTable<V6> v6_;
