@@ -31,6 +31,19 @@ EventGroups common(const EventGroups& some, const EventGroups& others) {
   return groups_of(bits_of(some) & bits_of(others));
 }
 
+// What has no stamp of its own happened before it was received: the clock is asked behind that.
+struct TimedHandler final : EventSource::Handler {
+  TimedHandler(Tracker& to, const Clock& by, UnixNs since) : tracker(to), clock(by), waiting_since(since) {}
+  void on_event(const ConntrackEvent& event) override { on_events({&event, 1}); }
+  void on_events(std::span<const ConntrackEvent> events) override {
+    tracker.set_now(clock.now(), waiting_since);
+    tracker.on_events(events);
+  }
+  Tracker& tracker;
+  const Clock& clock;
+  const UnixNs waiting_since;
+};
+
 struct DumpHandler final : EventSource::Handler {
   explicit DumpHandler(Tracker& to) : tracker(to) {}
   void on_event(const ConntrackEvent& event) override { tracker.on_dump_entry(event); }
@@ -120,7 +133,8 @@ Result<Collector::Pace> Collector::turn() {
   }
 
   tracker_.set_now(now, UnixNs(complete_until_.wall));
-  const auto received = source_->receive(tracker_);
+  TimedHandler handler(tracker_, clock_, UnixNs(complete_until_.wall));
+  const auto received = source_->receive(handler);
   if (!received) return received.error();
   watch_losses(received->unreadable);
   watch_table(steady);
