@@ -387,7 +387,7 @@ void Collector::tell_unheard() {
   const auto longest = std::chrono::ceil<std::chrono::milliseconds>(
       std::max({longest_look_, longest_look_before_, std::chrono::nanoseconds(kEventsInterval)}));
   longest_look_before_ = std::exchange(longest_look_, {});
-  const auto& unheard = tracker_.unheard();
+  const auto unheard = tracker_.take_unheard();
   // What was lost otherwise is told otherwise.
   if (!unheard || silent_ || losses_open_ || source_->dropped() != dropped_before_) return;
   tracker_.emit_gap(unheard->first - longest, unheard->last + longest, RecordReason::kEventsOff, Count());

@@ -290,7 +290,6 @@ void Tracker::begin_pass(const DumpPurpose& purpose) {
   in_pass_ = true;
   pass_ = pass_ == 255 ? 1 : static_cast<std::uint8_t>(pass_ + 1);
   shown_first_.clear();
-  unheard_.reset();
   // The subscription is older than its first dump.
   if (purpose.initial) heard_since_ = std::exchange(inherited_since_, {}).value_or(to_ms(now_));
 }
@@ -341,8 +340,8 @@ void Tracker::handle_dump_entry(const ConntrackEvent& entry) {
 void Tracker::end_pass(bool whole, bool delayed) {
   in_pass_ = false;
   for (const auto& [hash, begin] : shown_first_) {
-    if (!unheard_) unheard_ = Unheard{begin, begin};
-    unheard_ = Unheard{std::min(unheard_->first, begin), std::max(unheard_->last, begin)};
+    const Unheard known = unheard_.value_or(Unheard{begin, begin});
+    unheard_ = Unheard{std::min(known.first, begin), std::max(known.last, begin)};
   }
   shown_first_.clear();
   proves_absence_ = whole;

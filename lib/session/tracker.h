@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <tsl/robin_map.h>
@@ -78,12 +79,12 @@ class Tracker final : public EventSource::Handler {
   // Sessions that may never send an event, as they began before the kernel sent any: that they have ended is
   // known by a dump alone.
   [[nodiscard]] std::size_t mute() const { return mute_; }
-  // After end_pass(): when sessions began that this dump showed, and that ought to have sent a NEW: of which
-  // nothing was lost, that is for the caller to know. The kernel sent no events then.
+  // When sessions began that the passes since the last call showed, whole or not, and that ought to have sent
+  // a NEW. If none was lost, which is for the caller to know, the kernel sent no events then.
   struct Unheard {
     UnixMs first, last;
   };
-  [[nodiscard]] const std::optional<Unheard>& unheard() const { return unheard_; }
+  [[nodiscard]] std::optional<Unheard> take_unheard() { return std::exchange(unheard_, {}); }
 
   // After a sweep: sessions are missing for the first time, and one more dump would tell whether they are
   // gone.

@@ -689,6 +689,27 @@ TEST_CASE("a session that a dump shows, and that ought to have sent a NEW, tells
   for (const SessionRecord& record : f.take()) CHECK(record.event != RecordEvent::kGap);
 }
 
+TEST_CASE("also where the dump has to be made once more, that no events were sent is told",
+          "[session][coverage]") {
+  CollectorFixture f;
+  const bool interrupted = GENERATE(true, false);
+  f.run();
+  f.source.queue = {flow().id(2).from("10.0.0.3", 1).created()};
+  f.live(std::chrono::seconds(5));
+  f.source.table = {flow().stamped(at_ms(1'004'000)).dumped()};  // the other one is missing: a second look
+  if (interrupted) f.source.outcome = EventSource::DumpState::kInterrupted;
+  const std::size_t before = f.source.dumps;
+  f.source.on_dump_start = [&] {
+    if (f.source.dumps > before + 1) f.source.outcome = EventSource::DumpState::kDone;
+  };
+  f.live(std::chrono::seconds(10));
+  CHECK(f.source.dumps >= before + 2);
+  const std::vector<SessionRecord> records = f.take();
+  CHECK(std::count_if(records.begin(), records.end(), [](const SessionRecord& record) {
+          return record.reason == RecordReason::kEventsOff;
+        }) == 1);
+}
+
 TEST_CASE("a NEW that is still queued when a dump shows its session, or was lost, tells nothing of events",
           "[session][coverage]") {
   CollectorFixture f;
