@@ -67,7 +67,8 @@ void set_times(const PortsCommand& options, const AskedTime& time, PortQuestion&
 
 // Sessions that are open and silent are in no record, or will be: the daemon knows them. It is asked before
 // the ledger is looked at: what ends in between is in the records.
-std::optional<LiveLog> ask_for_live(const Global& global, const PortsCommand& options) {
+std::optional<LiveLog> ask_for_live(const Global& global, const PortsCommand& options, UnixMs until) {
+  if (!concerns_live(until, now_ms())) return std::nullopt;
   LogOptions others = options.log;
   others.nat.clear();
   const Endpoint nat = split_endpoint(options.log.nat);
@@ -93,8 +94,8 @@ void add_live(LiveLog live, PortQuestion& question) {
         "that were silent are missing in what is in use now\n",
         grouped(live.records.size()));
   }
+  question.live_at = live.proved_at();
   question.live = std::move(live.records);
-  if (live.told && live.recorded && !live.more) question.live_at = live.at;
 }
 
 void add_series(const PortSeries& ports, std::vector<AnswerValue>& row) {
@@ -186,7 +187,7 @@ int run_ports(const Global& global, const PortsCommand& options) {
   if (!time) return fail("ports", time.error());
   auto question = read_ports(options);
   if (!question) return fail("ports", question.error());
-  auto live = ask_for_live(global, options);
+  auto live = ask_for_live(global, options, time->until);
   const auto log = LogAccess::open(global);
   if (!log) return fail("ports", log.error());
   time = within_ledger(*time, (*log)->ledger());

@@ -44,9 +44,6 @@ Result<std::string> read_input(const std::string& path) {
                fmt::format("--file: more than {}: ask in parts", bytes_in_words(kMaxListBytes))};
 }
 
-// A question whose time is older is answered by the ledger alone: records of sessions that were open then
-// have been written.
-constexpr std::chrono::hours kRecent{50};
 // The daemon looks through the whole table each time that it is asked.
 constexpr std::size_t kMostAsked = 100;
 
@@ -55,7 +52,7 @@ std::vector<QueryArguments> live_questions(const std::vector<TraceQuestion>& que
   std::map<std::string, std::set<std::uint32_t>> ports;  // by address; kAnyPort: all
   constexpr std::uint32_t kAnyPort = 65536;
   for (const TraceQuestion& question : questions) {
-    if (question.until + kRecent < now) continue;
+    if (!concerns_live(question.until, now)) continue;
     ports[question.nat_ip.to_string()].insert(question.nat_port ? *question.nat_port : kAnyPort);
   }
   std::vector<QueryArguments> asked;
@@ -101,7 +98,7 @@ Result<TraceResult> find_sessions(LogAccess& log, const std::vector<TraceQuestio
   TraceOptions how;
   how.max_candidates = options.candidates;
   how.live = live.records;
-  if (live.told && live.recorded && !live.more) how.live_at = live.at;
+  how.live_at = live.proved_at();
   auto result = trace(log.ledger(), questions, how, log.control());
   log.end_progress();
   return result;

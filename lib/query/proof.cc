@@ -47,7 +47,6 @@ std::string Proof::missing_of_all(UnixMs from, const Lacks& lacks) const {
   return {};
 }
 
-// Without a beginning it is where what is proved begins.
 UnixMs Proof::begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const {
   if (from) return *from;
   for (const std::string& netns : namespaces_) {

@@ -39,9 +39,11 @@ class Proof {
   template <typename Lacks>
   [[nodiscard]] std::string missing_of(UnixMs from, const std::string& netns, const Lacks& lacks) const;
   // The same, of all namespaces.
-  [[nodiscard]] UnixMs begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const;
   template <typename Lacks>
   [[nodiscard]] std::string missing_of_all(UnixMs from, const Lacks& lacks) const;
+
+  // Where there is no beginning, that of what is proved.
+  [[nodiscard]] UnixMs begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const;
 
   std::vector<Coverage> coverage_;
   std::vector<std::string> namespaces_;  // that were ever watched

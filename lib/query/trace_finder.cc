@@ -30,15 +30,14 @@ Span session_of(const SessionRecord& record) {
   return {std::min(ms_of(record.session_start.value_or(record.start_time)), end), end};
 }
 
-bool is_same_netns(const SessionRecord& a, const SessionRecord& b) {
-  return (a.origin != nullptr ? a.origin->netns : std::string()) ==
-         (b.origin != nullptr ? b.origin->netns : std::string());
+std::string_view netns_of(const SessionRecord& record) {
+  return record.origin != nullptr ? std::string_view(record.origin->netns) : std::string_view();
 }
 
 bool is_same_session(const SessionRecord& a, const SessionRecord& b) {
-  return is_same_netns(a, b) && a.protocol == b.protocol && a.pri_ip == b.pri_ip && a.pub_ip == b.pub_ip &&
-         a.nat_ip == b.nat_ip && a.pri_port == b.pri_port && a.pub_port == b.pub_port &&
-         a.nat_port == b.nat_port && a.zone == b.zone;
+  return netns_of(a) == netns_of(b) && a.protocol == b.protocol && a.pri_ip == b.pri_ip &&
+         a.pub_ip == b.pub_ip && a.nat_ip == b.nat_ip && a.pri_port == b.pri_port &&
+         a.pub_port == b.pub_port && a.nat_port == b.nat_port && a.zone == b.zone;
 }
 
 }  // namespace
@@ -239,12 +238,10 @@ void TraceFinder::handle(const ScanBatch& batch) {
       if (!likely(with_port(hash, port))) continue;
       const auto* const about = questions_about(nat.distinct[nat.index[row]], port);
       if (about == nullptr) continue;
-      const std::int64_t stamped = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
-      const std::int64_t begin = stamped > ends[row] ? earliest_before(ends[row]) : stamped;
+      const std::int64_t begin = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
       for (const std::size_t question : *about) {
         // Whether it has ended is seen when the record is whole.
-        if (!may_answer(questions_[question], {std::min(begin, ends[row]), ends[row]}, /*ended=*/false))
-          continue;
+        if (!may_answer(questions_[question], reach_of(begin, ends[row]), /*ended=*/false)) continue;
         matches.rows.push_back(row);
         matches.questions.push_back(question);
         if (matches.rows.size() == kMaxMatches) offer_all(batch, matches);
@@ -339,13 +336,21 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
   found.live = found.live || live;
 }
 
-// When a session may have been open. One that is open now, and whose beginning nobody knows, has had a record
-// within a day and a window of it; what is in the ledger tells of it then. Where the clock was set back since
-// it began, that tells nothing of the clock of now.
+// A session has a record within a day and a window of its beginning, unless it gets none before it ends.
+std::int64_t TraceFinder::earliest_before(std::int64_t end) const {
+  return ends_alone_ ? std::numeric_limits<std::int64_t>::min() : plus(end, -(kLongestSilence + window_));
+}
+
+// Where the clock was set back since it began, its beginning tells nothing of the clock of now.
+Span TraceFinder::reach_of(std::int64_t begin, std::int64_t end) const {
+  return {begin <= end ? begin : earliest_before(end), end};
+}
+
+// One that is open now, and whose beginning nobody knows, began before.
 Span TraceFinder::reach_of(const SessionRecord& record, bool live) const {
-  const bool known = record.session_start ? *record.session_start <= record.end_time : !live;
-  if (known) return session_of(record);
-  return {earliest_before(ms_of(record.end_time)), ms_of(record.end_time)};
+  const std::int64_t end = ms_of(record.end_time);
+  if (live && !record.session_start) return {earliest_before(end), end};
+  return reach_of(ms_of(record.session_start.value_or(record.start_time)), end);
 }
 
 void TraceFinder::add_live() {

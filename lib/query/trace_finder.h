@@ -42,8 +42,7 @@ struct FoundSession {
   std::uint32_t records = 0;
   bool ended = false;
   bool live = false;
-  std::optional<std::int64_t> maybe_from =
-      {};  // live, and when it began is unknown: it may have been so early
+  std::optional<std::int64_t> maybe_from = {};  // when it began is unknown: it may have been so early
 };
 
 class TraceFinder {
@@ -108,10 +107,10 @@ class TraceFinder {
   void offer_all(const ScanBatch& batch, Matches& matches);
   void tell_lost(const ScanBatch& batch, const Matches& matches, const Error& error);
   void offer(std::size_t question, const SessionRecord& record, bool live);
+  // When a session of which a record begins and ends then, by its stamps, may have been open.
+  [[nodiscard]] Span reach_of(std::int64_t begin, std::int64_t end) const;
   [[nodiscard]] Span reach_of(const SessionRecord& record, bool live) const;
-  [[nodiscard]] std::int64_t earliest_before(std::int64_t end) const {
-    return ends_alone_ ? std::numeric_limits<std::int64_t>::min() : plus(end, -(kLongestSilence + window_));
-  }
+  [[nodiscard]] std::int64_t earliest_before(std::int64_t end) const;
   [[nodiscard]] bool may_answer(const TraceQuestion& question, const Span& session, bool ended) const;
   [[nodiscard]] const std::vector<std::size_t>* questions_about(const IpAddress& nat_ip,
                                                                 std::uint32_t port) const;

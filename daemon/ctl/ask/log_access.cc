@@ -112,6 +112,11 @@ int LogAccess::interrupted(std::string_view command) {
   return kInterrupted;
 }
 
+bool concerns_live(UnixMs until, UnixMs now) {
+  constexpr std::chrono::hours kRecent{50};
+  return until + kRecent >= now;
+}
+
 LiveLog ask_live(const Global& global, const std::vector<QueryArguments>& questions) {
   LiveLog live;
   const ControlClient daemon(global.control);

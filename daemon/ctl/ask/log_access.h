@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,7 +91,16 @@ struct LiveLog {
   bool more = false;                   // it has more sessions than it tells at once
   bool recorded = false;               // the ledger has all that ended before, for who opens it now
   std::string why;                     // if not told: why; for people
+
+  // TraceOptions::live_at: set if these are all.
+  [[nodiscard]] std::optional<UnixMs> proved_at() const {
+    return told && recorded && !more ? std::optional(at) : std::nullopt;
+  }
 };
+
+// Whether sessions that are open now can have something to do with a question up to that time: those that
+// were open then have records by now where it is older.
+[[nodiscard]] bool concerns_live(UnixMs until, UnixMs now);
 
 // Asks the daemon for open sessions that pass the arguments of one GET /sessions or another, which are one at
 // least; the limit is the largest that it has. That no daemon runs, or that it writes another ledger than
