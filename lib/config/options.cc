@@ -1,8 +1,10 @@
 #include "config/options.h"
 
 #include <algorithm>
+#include <array>
 
 #include "config/text.h"
+#include "session/event_choice.h"
 
 namespace natsession {
 namespace {
@@ -91,9 +93,8 @@ OptionValue<Config> netns_option() {
 
 // Groups add up; one text may name several, with commas between them. auto stands alone.
 OptionValue<Config> events_option() {
-  static constexpr std::string_view kWords[] = {"new", "update", "destroy", "auto"};
-  static constexpr bool EventGroups::*kMembers[] = {&EventGroups::new_, &EventGroups::update,
-                                                    &EventGroups::destroy};
+  static constexpr std::string_view kAuto = "auto";
+  static constexpr std::array kWords{kEventGroups[0].name, kEventGroups[1].name, kEventGroups[2].name, kAuto};
   static constexpr EventGroups kNone{false, false, false};
   return {.form = OptionForm::kList,
           .put = [](Config& config, std::string_view text) -> Result<void> {
@@ -105,13 +106,13 @@ OptionValue<Config> events_option() {
               while (name.ends_with(' ')) name.remove_suffix(1);
               const auto place = option_text::word(name, kWords);
               if (!place) return place.error();
-              const bool chooses = *place == std::size(kMembers);
+              const bool chooses = kWords[*place] == kAuto;
               if (!groups ? !chooses : chooses && groups != kNone)
                 return usage_error("auto chooses the groups itself: no other stands beside it");
               if (chooses) {
                 groups.reset();
               } else {
-                (*groups).*kMembers[*place] = true;
+                (*groups).*kEventGroups[*place].member = true;
               }
               begin = end + 1;
             }
@@ -120,10 +121,10 @@ OptionValue<Config> events_option() {
           },
           .texts =
               [](const Config& config) {
-                if (!config.events) return Texts{std::string(kWords[std::size(kMembers)])};
+                if (!config.events) return Texts{std::string(kAuto)};
                 Texts texts;
-                for (std::size_t i = 0; i < std::size(kMembers); ++i) {
-                  if ((*config.events).*kMembers[i]) texts.emplace_back(kWords[i]);
+                for (const NamedGroup& group : kEventGroups) {
+                  if ((*config.events).*group.member) texts.emplace_back(group.name);
                 }
                 return texts;
               },

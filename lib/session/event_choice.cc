@@ -1,16 +1,6 @@
 #include "session/event_choice.h"
 
 namespace natsession {
-namespace {
-
-struct Named {
-  std::string_view name;
-  bool EventGroups::*member;
-};
-constexpr std::array kGroups{Named{"new", &EventGroups::new_}, Named{"update", &EventGroups::update},
-                             Named{"destroy", &EventGroups::destroy}};
-
-}  // namespace
 
 // UPDATE is needed for nothing else: what it tells stands in the next dump and in the DESTROY as well, and it
 // begins no session. Without accounting DESTROY has no counters, and NEW and UPDATE never have any.
@@ -27,7 +17,7 @@ EventChoice choose_events(const EventNeeds& needs, bool stamps) {
 
 std::string to_string(const EventGroups& groups) {
   std::string text;
-  for (const Named& group : kGroups) {
+  for (const NamedGroup& group : kEventGroups) {
     if (groups.*group.member) text.append(text.empty() ? "" : ",").append(group.name);
   }
   return text.empty() ? "none" : text;
@@ -64,9 +54,8 @@ std::string_view in_words(EventsWhy why) {
     case EventsWhy::kNotReliable:
       return "with --reliable off the end of a session may be lost";
     case EventsWhy::kNoStamps:
-      return "nf_conntrack_timestamp is not 1, or cannot be read, so the end of a session does not tell when "
-             "it "
-             "began";
+      return "nf_conntrack_timestamp is not 1, or cannot be read, so the end of a session does not tell "
+             "when it began";
     case EventsWhy::kOldKernel:
       return "before Linux 5.11 the end of a session does not tell its tcp_state";
     case EventsWhy::kTakenOver:

@@ -13,6 +13,15 @@
 
 namespace natsession {
 
+// The groups by the names that --events has.
+struct NamedGroup {
+  std::string_view name;
+  bool EventGroups::*member;
+};
+inline constexpr std::array kEventGroups{NamedGroup{"new", &EventGroups::new_},
+                                         NamedGroup{"update", &EventGroups::update},
+                                         NamedGroup{"destroy", &EventGroups::destroy}};
+
 // Why these groups. The names are those of `status`.
 enum class EventsWhy : std::uint8_t {
   kConfigured,    // --events names them
