@@ -3,11 +3,12 @@
 import os
 import sys
 import tempfile
+import time
 import unittest
 
 from compare import compare
 from daemon import Daemon, read_records
-from netlab import SERVER4, SERVER6, Lab, require
+from netlab import SERVER4, SERVER6, Lab, next_moment, require
 from traffic import client_and_server
 from witness import Witness
 
@@ -42,6 +43,13 @@ class LabCase(unittest.TestCase):
         self.client.burst("udp", SERVER6, 7000, first_port, count)
         if pings:
             self.client.ping_burst(SERVER4, first_port, pings)
+
+    def open_session(self, port):
+        """One that has been there since before the moment that is returned."""
+        self.client.open(str(port), "udp", SERVER4, 7000, port)
+        self.client.exchange(str(port), 100, 100)
+        next_moment()
+        return time.time()
 
     def start(self, lab, *arguments, **how):
         return Daemon(lab, self.folder, *arguments, **how)

@@ -26,6 +26,17 @@ def status(control):
     return json.loads(ask("--control", control, "--json", "status"))
 
 
+def collector(control):
+    """What the status says of the first collector."""
+    return status(control)["collectors"][0]
+
+
+def verdict(ledger, control, nat, at):
+    """Of a trace of who had `nat` at exactly this moment."""
+    return json.loads(run("--ledger", ledger, "--control", control, "--json", "trace", "--nat", nat, "--at", f"{at:.3f}",
+                          "--slack", "0s"))["verdict"]
+
+
 def unix_time(text):
     """Of a time as JSON has it."""
     return datetime.datetime.fromisoformat(text).timestamp()

@@ -45,9 +45,7 @@ class ClockTest(LabCase):
 
     def verdict(self, port, at):
         """As told to somebody whose clock is right: for whom no time of then is still to come."""
-        answer = ctl.run("--ledger", self.ledger, "--control", self.control, "--json", "trace", "--nat",
-                         f"203.0.113.1:{port}", "--at", f"{at:.3f}", "--slack", "0s")
-        return json.loads(answer)["verdict"]
+        return ctl.verdict(self.ledger, self.control, f"203.0.113.1:{port}", at)
 
     def gaps(self):
         return [(float(r["start_time"]), float(r["end_time"])) for r in self.records() if r["event"] == "gap"]
@@ -81,7 +79,7 @@ class ClockTest(LabCase):
     def test_set_back_by_an_hour_while_logging_is_off_it_makes_nothing_forgotten(self):
         daemon = self.begin()
         ctl.ask("--control", self.control, "disable")
-        wait_until(lambda: not ctl.status(self.control)["collectors"][0]["ready"], "it is off")
+        wait_until(lambda: not ctl.collector(self.control)["ready"], "it is off")
         missed = self.session(23000)
         self.clock.set_ahead(-HOUR)
         ctl.ask("--control", self.control, "enable")
@@ -93,12 +91,12 @@ class ClockTest(LabCase):
         daemon = self.begin()
         self.client.open("one", "udp", SERVER4, 7000, 22000)
         self.client.exchange("one", 100, 100)
-        wait_until(lambda: ctl.status(self.control)["collectors"][0]["live_sessions"] == 1, "it is known")
+        wait_until(lambda: ctl.collector(self.control)["live_sessions"] == 1, "it is known")
         self.clock.set_ahead(-HOUR)
         # Coverage begins anew, by the clock of now.
         ctl.ask("--control", self.control, "disable")
         ctl.ask("--control", self.control, "enable")
-        wait_until(lambda: ctl.status(self.control)["collectors"][0]["ready"], "it is on again")
+        wait_until(lambda: ctl.collector(self.control)["ready"], "it is on again")
         self.client.exchange("one", 100, 100)
         alive = self.clock.now()
         verdicts = [self.verdict(22000, alive)]

@@ -169,7 +169,7 @@ class ControlTest(LabCase):
 
         self.ask("enable")
         wait_until(lambda: self.subscribed() == 1, "a socket is subscribed again")
-        wait_until(lambda: ctl.status(self.control)["collectors"][0]["ready"], "the collector is ready")
+        wait_until(lambda: ctl.collector(self.control)["ready"], "the collector is ready")
         self.session(20003)
         wait_until(lambda: any('"pri_port":20003' in line for line in log()), "the third session")
         self.assertFalse(any('"pri_port":20002' in line for line in log()))
@@ -344,7 +344,7 @@ class ControlTest(LabCase):
         self.assertTrue(os.path.exists(self.control))
         self.ask("status", status=MISSING)
         second = self.start(self.lab, "--control", self.control)
-        self.assertTrue(ctl.status(self.control)["collectors"][0]["ready"])
+        self.assertTrue(ctl.collector(self.control)["ready"])
         second.stop()
         self.assertFalse(os.path.exists(self.control))
 

@@ -26,9 +26,7 @@ class CoverageTest(LabCase):
         return json.loads(ctl.ask("--ledger", self.ledger, "--control", self.control, "--json", *words, status=status))
 
     def verdict(self, nat, at):
-        answer = ctl.run("--ledger", self.ledger, "--control", self.control, "--json", "trace", "--nat", nat,
-                         "--at", f"{at:.3f}", "--slack", "0s")
-        return json.loads(answer)["verdict"]
+        return ctl.verdict(self.ledger, self.control, nat, at)
 
     def nat_end(self, port):
         """The translated end of the session that has this port at the client."""
@@ -36,7 +34,7 @@ class CoverageTest(LabCase):
         return f"{found[0]['nat_ip']}:{found[0]['nat_port']}"
 
     def covered_until(self):
-        told = ctl.status(self.control)["collectors"][0]["covered_until"]
+        told = ctl.collector(self.control)["covered_until"]
         return told and ctl.unix_time(told)
 
     def test_a_session_that_ended_a_moment_ago_is_found_and_of_another_port_there_was_none(self):
@@ -71,8 +69,8 @@ class CoverageTest(LabCase):
         daemon = self.begin()
         self.assertEqual(self.verdict(UNUSED, time.time()), "no session")
         self.lab.sysctl("events", 0)
-        wait_until(lambda: "covered_from" not in ctl.status(self.control)["collectors"][0]
-                   or ctl.status(self.control)["collectors"][0]["covered_from"] is None, "that nothing is covered")
+        wait_until(lambda: "covered_from" not in ctl.collector(self.control)
+                   or ctl.collector(self.control)["covered_from"] is None, "that nothing is covered")
         silent = time.time()
         self.client.session("tcp", SERVER4, 7000)
         self.lab.delete_flows("-p", "tcp")
@@ -82,7 +80,7 @@ class CoverageTest(LabCase):
         wait_until(lambda: self.ask("sql", "SELECT count(*) AS n FROM log WHERE reason = 'events_off'")["rows"][0]["n"],
                    "a gap record")
         gaps = self.ask("sql", "SELECT reason, start_time, end_time FROM log WHERE event = 'gap'")["rows"]
-        self.assertEqual(ctl.status(self.control)["collectors"][0]["gaps"], 1, gaps)
+        self.assertEqual(ctl.collector(self.control)["gaps"], 1, gaps)
         self.assertIn(self.verdict(UNUSED, silent), NEVER_NONE)
         self.assertEqual(self.verdict(UNUSED, time.time()), "no session")
         daemon.stop()
@@ -105,7 +103,7 @@ class CoverageTest(LabCase):
     def test_of_a_time_in_which_logging_was_off_nothing_is_claimed(self):
         self.begin()
         ctl.ask("--control", self.control, "disable")
-        wait_until(lambda: not self.covered_until() or ctl.status(self.control)["collectors"][0]["ready"] is False,
+        wait_until(lambda: not self.covered_until() or ctl.collector(self.control)["ready"] is False,
                    "that it is off")
         off = time.time()
         self.client.session("udp", SERVER4, 7000)

@@ -32,7 +32,7 @@ class EventsTest(LabCase):
                           "100ms", "--sink", "stdout", "--linger", "100ms", *arguments)
 
     def collector(self):
-        return ctl.status(self.control)["collectors"][0]
+        return ctl.collector(self.control)
 
     def chosen(self):
         collector = self.collector()
@@ -42,9 +42,7 @@ class EventsTest(LabCase):
         wait_until(lambda: self.chosen() == (groups, why), lambda: f"{groups}, {why}; it is {self.chosen()}")
 
     def verdict(self, at, nat=UNUSED):
-        answer = ctl.run("--ledger", self.ledger, "--control", self.control, "--json", "trace", "--nat", nat,
-                         "--at", f"{at:.3f}", "--slack", "0s")
-        return json.loads(answer)["verdict"]
+        return ctl.verdict(self.ledger, self.control, nat, at)
 
     def lose_stamps(self, daemon, value, then):
         """Another value of nf_conntrack_timestamp, and what comes of it."""

@@ -172,7 +172,7 @@ class FaultsTest(LabCase):
     def show_the_table(self):
         """By a dump. What began in silence shows in the next, and in nothing else: of what is over by then nobody can know."""
         def records():
-            return ctl.status(self.control)["collectors"][0]["records"]
+            return ctl.collector(self.control)["records"]
         with self.traffic.paused():
             before, deadline = records(), time.monotonic() + 5
             self.daemon.send_signal(signal.SIGUSR1)

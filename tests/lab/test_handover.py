@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import ctl
-from bulk import Flood, flood_sessions, from_environment
+from bulk import Flood, from_environment
 from case import LabCase, main
 from daemon import program as daemon_program
 from netlab import run, wait_until
@@ -73,7 +73,7 @@ class HandoverTest(LabCase):
         daemon.stop()
 
     def wait_until_live(self, count):
-        wait_until(lambda: ctl.status(self.control)["collectors"][0]["live_sessions"] == count, f"{count} open sessions")
+        wait_until(lambda: ctl.collector(self.control)["live_sessions"] == count, f"{count} open sessions")
 
     def assert_all_is_there(self):
         records = [json.loads(line) for line in ctl.ledger_lines(self.ledger)]
@@ -92,6 +92,12 @@ class HandoverTest(LabCase):
             daemon.send_signal(just_before)
             time.sleep(self.chance.uniform(0, 0.01))
         daemon.send_signal(signal.SIGKILL)
+
+    def kill_and_end_all(self, daemon):
+        """Every session ends while no daemon runs."""
+        self.kill(daemon)
+        daemon.close()
+        self.flood.flush()
 
     def stop(self, daemon):
         daemon.stop()
@@ -152,7 +158,7 @@ class HandoverTest(LabCase):
         for end in (self.kill, self.stop):
             daemon = self.with_guard()
             ctl.ask("--control", self.control, "disable")
-            wait_until(lambda: ctl.status(self.control)["collectors"][0]["live_sessions"] == 0, "logging is off")
+            wait_until(lambda: ctl.collector(self.control)["live_sessions"] == 0, "logging is off")
             self.flood.insert(10)
             self.flood.flush()
             disabled = time.time()
@@ -177,7 +183,7 @@ class HandoverTest(LabCase):
         run("ip", "netns", "add", other.nat)
         daemon.wait_for_message("there is one again")
         wait_until(lambda: len(self.manager.kept) == 2, "the new one's are kept")
-        wait_until(lambda: ctl.status(self.control)["collectors"][0]["ready"], "its table is known")
+        wait_until(lambda: ctl.collector(self.control)["ready"], "its table is known")
         daemon.stop()
         daemon = start()
         self.assertIn("taken over", daemon.message_text())
@@ -202,7 +208,7 @@ class HandoverTest(LabCase):
         records = lambda: [json.loads(line) for line in ctl.ledger_lines(self.ledger)]
         gaps = wait_until(lambda: [r for r in records() if r["event"] == "gap"], "the gap is told")
         self.assertEqual({gap["reason"] for gap in gaps}, {"table_guard"})
-        self.assertGreater(ctl.status(self.control)["collectors"][0]["away_seconds"], 0)
+        self.assertGreater(ctl.collector(self.control)["away_seconds"], 0)
         self.assertIn("s without a process before this one took over", ctl.ask("--control", self.control, "status"))
         daemon.stop()
         ends = [r for r in records() if r["event"] == "end"]
@@ -228,9 +234,7 @@ class HandoverTest(LabCase):
             self.flood.insert(500)
             guard = self.start_guard()
             daemon.wait_for_message("natsess-guard: another has taken its place")
-            self.kill(daemon)
-            daemon.close()
-            self.flood.flush()
+            self.kill_and_end_all(daemon)
             daemon = self.with_guard()
         self.wait_until_live(0)
         daemon.stop()
@@ -242,9 +246,7 @@ class HandoverTest(LabCase):
             daemon = self.with_guard()
             self.assertEqual(daemon.children(), {}, "it has a guard of its own")
             self.flood.insert(500)
-            self.kill(daemon)
-            daemon.close()
-            self.flood.flush()
+            self.kill_and_end_all(daemon)
         daemon = self.with_guard()
         self.wait_until_live(0)
         daemon.stop()

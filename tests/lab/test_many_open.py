@@ -25,7 +25,7 @@ class ManyOpenTest(LabCase):
         self.control, self.ledger = self.path("control.sock"), self.path("ledger")
         self.daemon = self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--window", "1h")
         self.assertEqual(Flood(self.lab).insert(OPEN), 0)
-        wait_until(lambda: ctl.status(self.control)["collectors"][0]["live_sessions"] == OPEN, f"{OPEN} open sessions")
+        wait_until(lambda: ctl.collector(self.control)["live_sessions"] == OPEN, f"{OPEN} open sessions")
         self.sessions = random.Random(20261129).sample(sorted(flood_sessions(OPEN).items()), QUESTIONS)
 
     def ask(self, *ends):

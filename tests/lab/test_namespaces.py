@@ -177,12 +177,10 @@ class FollowTest(LabCase):
                           "--sync", "100ms", "--sink", "stdout", enter=HERE)
 
     def verdict(self, at):
-        answer = ctl.run("--ledger", self.ledger, "--control", self.control, "--json", "trace", "--nat", "203.0.113.1:9",
-                         "--at", f"{at:.3f}", "--slack", "0s")
-        return json.loads(answer)["verdict"]
+        return ctl.verdict(self.ledger, self.control, "203.0.113.1:9", at)
 
     def state(self):
-        return ctl.status(self.control)["collectors"][0]
+        return ctl.collector(self.control)
 
     def open_session(self, name, port):
         self.client.open(name, "udp", SERVER4, 7000, port)

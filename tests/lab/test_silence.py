@@ -1,12 +1,11 @@
 """The kernel was silent for a moment that nobody noticed, and of a session of that moment none is denied."""
 
-import json
 import signal
 import time
 
 import ctl
 from case import LabCase, main
-from netlab import SERVER4, next_moment, wait_until
+from netlab import next_moment, wait_until
 
 
 class SilenceTest(LabCase):
@@ -21,14 +20,7 @@ class SilenceTest(LabCase):
         self.daemon = self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--sync", "50ms")
 
     def collector(self):
-        return ctl.status(self.control)["collectors"][0]
-
-    def open_session(self, port):
-        """One that has been there since before the moment that is returned."""
-        self.client.open(str(port), "udp", SERVER4, 7000, port)
-        self.client.exchange(str(port), 100, 100)
-        next_moment()
-        return time.time()
+        return ctl.collector(self.control)
 
     def end_session(self, port):
         next_moment()
@@ -44,9 +36,8 @@ class SilenceTest(LabCase):
 
     def assert_none_is_denied(self, lives, when):
         for port, at in lives:
-            answer = ctl.run("--ledger", self.ledger, "--control", self.control, "--json", "trace", "--nat",
-                             f"203.0.113.1:{port}", "--at", f"{at:.3f}", "--slack", "0s")
-            self.assertNotEqual(json.loads(answer)["verdict"], "no session", f"{when}: port {port}, {time.time() - at:.3f} s ago")
+            verdict = ctl.verdict(self.ledger, self.control, f"203.0.113.1:{port}", at)
+            self.assertNotEqual(verdict, "no session", f"{when}: port {port}, {time.time() - at:.3f} s ago")
 
     def wait_for_gap(self, before):
         """Which the next dump makes, that shows flows of which nothing was heard."""

@@ -1,12 +1,11 @@
 """Where the kernel stamps nothing, which is its default: of a session whose beginning nobody saw none is denied."""
 
-import json
 import signal
 import time
 
 import ctl
 from case import LabCase, main
-from netlab import SERVER4, next_moment, wait_until
+from netlab import next_moment, wait_until
 
 ITS_ROUND_SECONDS = 0.1  # in which a daemon that runs takes what the kernel told
 
@@ -21,14 +20,7 @@ class UnstampedTest(LabCase):
         return self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--sync", "50ms", "--window", "1m")
 
     def collector(self):
-        return ctl.status(self.control)["collectors"][0]
-
-    def open_session(self, port):
-        """One that has been there since before the moment that is returned."""
-        self.client.open(str(port), "udp", SERVER4, 7000, port)
-        self.client.exchange(str(port), 100, 100)
-        next_moment()
-        return time.time()
+        return ctl.collector(self.control)
 
     def end_session(self, port):
         self.client.shut(str(port))
@@ -39,9 +31,8 @@ class UnstampedTest(LabCase):
                    "coverage of that time")
 
     def assert_not_denied(self, port, at):
-        answer = ctl.run("--ledger", self.ledger, "--control", self.control, "--json", "trace", "--nat",
-                         f"203.0.113.1:{port}", "--at", f"{at:.3f}", "--slack", "0s")
-        self.assertNotEqual(json.loads(answer)["verdict"], "no session", f"of {time.time() - at:.3f} s ago")
+        verdict = ctl.verdict(self.ledger, self.control, f"203.0.113.1:{port}", at)
+        self.assertNotEqual(verdict, "no session", f"of {time.time() - at:.3f} s ago")
 
     def test_one_that_was_open_before_the_daemon_started_is_not_denied(self):
         self.open_session(20000)

@@ -58,7 +58,7 @@ class UserTest(LabCase):
         self.lab.add_nat()
         daemon.wait_for_message("there is one again")
         self.lab.join_nat()
-        wait_until(lambda: ctl.status(self.control)["collectors"][0]["ready"], "the new one is known")
+        wait_until(lambda: ctl.collector(self.control)["ready"], "the new one is known")
         self.session()
         daemon.wait_for_ends(2)
         daemon.stop()
