@@ -91,7 +91,8 @@ class Ward {
   // While nobody else does.
   void look_for_silence() const {
     const bool trusts = (region_->owner().events & RegionOwner::kTrustsStamps) != 0;
-    if (!table_.sends_events() || (trusts && !table_.stamps_sessions())) region_->saw_silence();
+    const ConntrackSysctls now = table_.sysctls();
+    if (!now.sends_events() || (trusts && !now.stamps_sessions())) region_->saw_silence();
   }
   [[nodiscard]] int fd() const { return events_.fd(); }
   [[nodiscard]] std::array<int, 2> left_behind() const { return {events_.fd(), region_->fd()}; }

@@ -48,7 +48,7 @@ Result<void> check_distinct(const std::vector<std::string>& namespaces) {
 namespace {
 
 Finding what_auto_chooses(const Config& config, const TableGauge& table) {
-  const EventChoice choice = choose_events(event_needs(config), table.stamps_sessions());
+  const EventChoice choice = choose_events(event_needs(config), table.sysctls().stamps_sessions());
   Finding finding{"--events auto", to_string(choice.groups), "", Finding::Level::kOk, "", ""};
   finding.meaning = in_words(choice.why);
   return finding;

@@ -162,7 +162,7 @@ RegionOwner owner_of(const std::string& ledger, const NamespaceIdentity& netns) 
 }
 
 Result<void> subscribe(ConntrackSource& source, const EventNeeds& needs) {
-  return source.set_groups(choose_events(needs, source.stamps_sessions()));
+  return source.set_groups(choose_events(needs, source.sysctls().stamps_sessions()));
 }
 
 void tell_taken_up(const std::string& netns, const KernelSetup& setup) {
@@ -252,7 +252,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   }
   for (std::size_t i = 0; i < setups->size(); ++i) {
     KernelSetup& setup = (*setups)[i];
-    const EventGroups wanted = choose_events(needs, setup.source->stamps_sessions()).groups;
+    const EventGroups wanted = choose_events(needs, setup.source->sysctls().stamps_sessions()).groups;
     setup.before = setup.source->take_up(owner_of(config.ledger, setup.identity), first, wanted);
     if (!setup.before) {
       // Of what is taken up the collector changes the groups, when it has looked.

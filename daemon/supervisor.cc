@@ -83,7 +83,8 @@ Supervisor::Supervisor(Config config, Reload reload, Collectors& collectors, Del
       manager_(manager),
       turns_(collectors.size()),
       reported_(collectors.size()),
-      told_groups_(collectors.size(), {config_.events.value_or(EventGroups()), EventsWhy::kConfigured}) {}
+      told_groups_(collectors.size(), {config_.events.value_or(EventGroups()), EventsWhy::kConfigured}),
+      told_sysctls_(collectors.size()) {}
 
 void Supervisor::sink_closed() {
   sink_closed_.store(true, std::memory_order_release);
@@ -248,6 +249,28 @@ void Supervisor::watch_collectors() {
   tell_losses(false);
   tell_passes();
   tell_groups();
+  tell_sysctls();
+}
+
+// What is off at the start was told there.
+void Supervisor::tell_sysctls() {
+  for (std::size_t i = 0; i < collectors_.size(); ++i) {
+    const CollectorReport now = collectors_[i]->report();
+    if (!now.ready) continue;
+    const ConntrackSysctls before = std::exchange(told_sysctls_[i], now.sysctls).value_or(now.sysctls);
+    const auto tell_change = [&](const ConntrackSysctls& from, const ConntrackSysctls& to, const auto& tell) {
+      for_each_off(to, [&](const Row& row) {
+        bool was_off = false;
+        for_each_off(from, [&](const Row& other) { was_off = was_off || other.name == row.name; });
+        if (!was_off) tell(row);
+      });
+    };
+    const std::string where = prefix(*collectors_[i]);
+    tell_change(before, now.sysctls, [&](const Row& row) { log_warning(where + std::string(row.text)); });
+    tell_change(now.sysctls, before, [&](const Row& row) {
+      log_info(fmt::format("{}nf_conntrack_{} is not 0 any more, for flows that begin now", where, row.name));
+    });
+  }
 }
 
 // While logging is off, or the namespace is gone, there is nothing to tell.

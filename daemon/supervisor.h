@@ -58,6 +58,7 @@ class Supervisor {
   [[nodiscard]] bool collectors_turn();
   void tell_passes();
   void tell_groups();
+  void tell_sysctls();
   void tell_losses(bool now);
   bool tell_losses_of(const CollectorThread& collector, CollectorReport& reported);
   [[nodiscard]] bool all_are(bool (*accept)(CollectorThread::State)) const;
@@ -91,6 +92,7 @@ class Supervisor {
   std::chrono::nanoseconds turned_at_{};   // when all were seen to have turned
   std::vector<CollectorReport> reported_;  // of each collector, so that each loss is told once
   std::vector<EventChoice> told_groups_;   // likewise
+  std::vector<std::optional<ConntrackSysctls>> told_sysctls_;  // none: not looked at yet
   std::chrono::nanoseconds reported_at_{};
 };
 

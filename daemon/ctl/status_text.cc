@@ -118,10 +118,11 @@ std::string collectors_text(const Status& status, const Screen& screen) {
   for (const CollectorReport& collector : status.collectors) {
     add_report(table, collector, [&](const Row& row) -> std::optional<Cell> {
       if (row.name == "ready") {
-        return collector.gone    ? Cell("gone", Paint::kBad)
-               : !status.logging ? Cell("disabled", Paint::kWarning)
-               : collector.ready ? Cell("ready", Paint::kGood)
-                                 : Cell("starting", Paint::kWarning);
+        return collector.gone                      ? Cell("gone", Paint::kBad)
+               : !status.logging                   ? Cell("disabled", Paint::kWarning)
+               : !collector.ready                  ? Cell("starting", Paint::kWarning)
+               : !collector.sysctls.sends_events() ? Cell("no events", Paint::kBad)
+                                                   : Cell("ready", Paint::kGood);
       }
       if (row.name != "reliable") return std::nullopt;
       if (collector.guard_tripped) return Cell("off (guard)", Paint::kBad);
@@ -132,6 +133,8 @@ std::string collectors_text(const Status& status, const Screen& screen) {
           fmt::format("events {}: {}", to_string(collector.groups), in_words(collector.groups_why)),
           Paint::kPlain);
     }
+    for_each_off(collector.sysctls,
+                 [&](const Row& row) { table.add_note(std::string(row.text), paint_of(row.look)); });
   }
   return table.text(screen);
 }

@@ -63,8 +63,10 @@ Result<std::unique_ptr<ConntrackSource>> ConntrackSource::open(const ConntrackOp
 }
 
 std::array<int, ConntrackSource::kDescriptors> ConntrackSource::descriptors() const {
+  std::array<int, kDescriptors> numbers{events_.fd(), dump_.fd(), region_->fd()};
   const auto files = table_.descriptors();
-  return {events_.fd(), dump_.fd(), region_->fd(), files[0], files[1], files[2], files[3]};
+  std::copy(files.begin(), files.end(), numbers.end() - files.size());
+  return numbers;
 }
 
 Result<std::unique_ptr<ConntrackSource>> ConntrackSource::adopt(
@@ -75,9 +77,9 @@ Result<std::unique_ptr<ConntrackSource>> ConntrackSource::adopt(
   if (!dump) return dump.error();
   auto region = EventRegion::adopt(std::move(descriptors[2]));
   if (!region) return region.error();
-  return make(options, *std::move(events), *std::move(dump),
-              TableGauge({std::move(descriptors[3]), std::move(descriptors[4]), std::move(descriptors[5]),
-                          std::move(descriptors[6])}),
+  TableGauge::Descriptors files;
+  std::move(descriptors.end() - files.size(), descriptors.end(), files.begin());
+  return make(options, *std::move(events), *std::move(dump), TableGauge(std::move(files)),
               *std::move(region));
 }
 

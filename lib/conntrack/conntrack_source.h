@@ -104,8 +104,7 @@ class ConntrackSource final : public EventSource {
   [[nodiscard]] SourceCounters counters() const override;
   Result<void> set_reliable(bool reliable) override { return events_.set_broadcast_error(reliable); }
   [[nodiscard]] Result<TableUsage> table_usage() override { return table_.read(); }
-  [[nodiscard]] bool sends_events() override { return table_.sends_events(); }
-  [[nodiscard]] bool stamps_sessions() override { return table_.stamps_sessions(); }
+  [[nodiscard]] ConntrackSysctls sysctls() override { return table_.sysctls(); }
 
   // To poll for reading. After an overrun the event socket also reports POLLERR, until receive() has met it.
   [[nodiscard]] int event_fd() const { return events_.fd(); }

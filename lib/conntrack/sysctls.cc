@@ -45,9 +45,10 @@ Result<std::optional<SysctlChange>> tune_one(std::string_view name, std::string_
 }
 
 // In the order of TableGauge::File.
-constexpr std::array<const char*, 4> kGaugeFiles{
+constexpr std::array<const char*, std::tuple_size_v<TableGauge::Descriptors>> kGaugeFiles{
     "/proc/sys/net/netfilter/nf_conntrack_count", "/proc/sys/net/netfilter/nf_conntrack_max",
-    "/proc/sys/net/netfilter/nf_conntrack_events", "/proc/sys/net/netfilter/nf_conntrack_timestamp"};
+    "/proc/sys/net/netfilter/nf_conntrack_events", "/proc/sys/net/netfilter/nf_conntrack_acct",
+    "/proc/sys/net/netfilter/nf_conntrack_timestamp"};
 
 // One that is hidden is something that holds no number: a gauge's descriptors are handed on, all of them.
 Result<UniqueFd> open_sysctl(const char* path) {
@@ -137,6 +138,13 @@ Result<TableGauge> TableGauge::open() {
   return TableGauge(std::move(files));
 }
 
+std::array<int, std::tuple_size_v<TableGauge::Descriptors>> TableGauge::descriptors() const {
+  std::array<int, std::tuple_size_v<Descriptors>> numbers{};
+  std::transform(files_.begin(), files_.end(), numbers.begin(),
+                 [](const UniqueFd& file) { return file.get(); });
+  return numbers;
+}
+
 Result<TableUsage> TableGauge::read() const {
   const auto count = read_number(files_[kCount], kGaugeFiles[kCount]);
   if (!count) return count.error();
@@ -145,14 +153,12 @@ Result<TableUsage> TableGauge::read() const {
   return TableUsage{*count, *max};
 }
 
-bool TableGauge::sends_events() const {
-  const auto events = read_number(files_[kEvents], kGaugeFiles[kEvents]);
-  return !events || *events != 0;
-}
-
-bool TableGauge::stamps_sessions() const {
-  const auto stamps = read_number(files_[kTimestamp], kGaugeFiles[kTimestamp]);
-  return stamps && *stamps == 1;
+ConntrackSysctls TableGauge::sysctls() const {
+  const auto is_on = [&](File file) -> std::optional<bool> {
+    const auto value = read_number(files_[file], kGaugeFiles[file]);
+    return value ? std::optional(*value != 0) : std::nullopt;
+  };
+  return {.events = is_on(kEvents), .acct = is_on(kAcct), .timestamp = is_on(kTimestamp)};
 }
 
 }  // namespace natsession

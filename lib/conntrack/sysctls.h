@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "session/collector_report.h"
 #include "session/table_guard.h"
 
 namespace natsession {
@@ -66,8 +68,8 @@ struct SysctlChange {
 //         mounted read-only (as in containers), naming it and what had been changed before it.
 [[nodiscard]] Result<std::vector<SysctlChange>> tune_sysctls(std::string_view proc = kProc);
 
-// TableGauge: how full the conntrack table of one network namespace is, and whether it sends events and
-// stamps. Opened in the namespace of the calling thread (see NetworkNamespace), and stays with it.
+// TableGauge: how full the conntrack table of one network namespace is, and what it does for flows that
+// begin now. Opened in the namespace of the calling thread (see NetworkNamespace), and stays with it.
 // Threads: one at a time.
 class TableGauge {
  public:
@@ -75,22 +77,18 @@ class TableGauge {
   // Errors: kUnavailable if there are no descriptors.
   [[nodiscard]] static Result<TableGauge> open();
   // What it holds, to be handed to another process; and one that is made of it there.
-  using Descriptors = std::array<UniqueFd, 4>;
+  using Descriptors = std::array<UniqueFd, 5>;
   explicit TableGauge(Descriptors files) : files_(std::move(files)) {}
-  [[nodiscard]] std::array<int, 4> descriptors() const {
-    return {files_[0].get(), files_[1].get(), files_[2].get(), files_[3].get()};
-  }
+  [[nodiscard]] std::array<int, std::tuple_size_v<Descriptors>> descriptors() const;
 
   // Two reads of /proc, some microseconds.
   // Errors: kIo, with the cause.
   [[nodiscard]] Result<TableUsage> read() const;
-  // Whether nf_conntrack_events is not 0; also where it cannot be read.
-  [[nodiscard]] bool sends_events() const;
-  // Whether nf_conntrack_timestamp is 1; not where it cannot be read.
-  [[nodiscard]] bool stamps_sessions() const;
+  // Three reads. Never fails: what cannot be read is none.
+  [[nodiscard]] ConntrackSysctls sysctls() const;
 
  private:
-  enum File : std::size_t { kCount, kMax, kEvents, kTimestamp };
+  enum File : std::size_t { kCount, kMax, kEvents, kAcct, kTimestamp };
   Descriptors files_;
 };
 

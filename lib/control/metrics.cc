@@ -48,8 +48,9 @@ class MetricTable {
   template <typename T>
   void add_samples(MetricText& text, const Row& row, const T& value, const MetricText::Label& of) const {
     if constexpr (HasRows<T>) {
-      Rows<T>::visit(value, [&](const Row& part, std::uint64_t count) {
-        text.sample({{row.label, part.name}, of}, count);
+      Rows<T>::visit(value, [&](const Row& part, const auto& inner) {
+        if (const auto number = number_of(row.metric, inner))
+          text.sample({{row.label, part.name}, of}, *number);
       });
     } else if (const auto number = number_of(row.metric, value)) {
       text.sample({of}, *number);
@@ -62,6 +63,9 @@ class MetricTable {
   }
   static std::optional<std::uint64_t> number_of(Row::Metric, EventsWhy) { return std::nullopt; }
   static std::optional<std::uint64_t> number_of(Row::Metric, bool value) { return value ? 1 : 0; }
+  static std::optional<std::uint64_t> number_of(Row::Metric, const std::optional<bool>& value) {
+    return value;
+  }
   static std::optional<std::uint64_t> number_of(Row::Metric, DeliveryState value) {
     return value != DeliveryState::kFailed ? 1 : 0;
   }

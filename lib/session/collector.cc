@@ -63,7 +63,7 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       guard_(settings.reliable, settings.guard_percent),
       complete_until_(moment()),
       needs_(settings.events),
-      choice_(choose_events(settings.events, source.stamps_sessions())),
+      choice_(choose_events(settings.events, source.sysctls().stamps_sessions())),
       start_untold_(settings.nothing_before),
       sent_until_(complete_until_) {
   if (choice_.groups != source.groups()) choice_ = {source.groups(), EventsWhy::kTakenOver};
@@ -95,7 +95,7 @@ std::optional<Continuation> Collector::continuation() const {
 
 Result<void> Collector::resume(EventSource& source) {
   source_ = &source;
-  choice_ = choose_events(needs_, source.stamps_sessions());
+  choice_ = choose_events(needs_, source.sysctls().stamps_sessions());
   stamped_before_ = false;
   if (auto set = source.set_groups(choice_); !set) return set;
   tracker_.subscribe_to_new(choice_.groups.new_);
@@ -190,7 +190,7 @@ void Collector::watch_table(std::chrono::nanoseconds steady) {
 // begin: some may have begun since the last look of which nobody will ever know when.
 bool Collector::watch_groups() {
   if (needs_.configured && *needs_.configured == choice_.groups) return true;
-  const bool stamps = source_->stamps_sessions();
+  const bool stamps = sysctls_.stamps_sessions();
   const EventChoice wanted = choose_events(needs_, stamps);
   const auto is_blind = [&] { return wanted.groups.new_ && !choice_.groups.new_ && !stamps; };
   const bool was_blind = is_blind();
@@ -214,7 +214,8 @@ void Collector::watch_events(const Moment& now) {
   if (now.steady - events_looked_at_ < kEventsInterval) return;
   if (events_looked_at_.count() >= 0) longest_look_ = std::max(longest_look_, now.steady - events_looked_at_);
   events_looked_at_ = now.steady;
-  const bool sends = source_->sends_events();
+  sysctls_ = source_->sysctls();
+  const bool sends = sysctls_.sends_events();
   if (!watch_groups()) {
     covered_from_.reset();
     trusted_after_ = counters_.passes;
@@ -437,6 +438,7 @@ void Collector::report_to(CollectorReport& report) const {
   report.open = choice_.groups.new_ ? std::optional(report.live) : std::nullopt;
   report.groups = choice_.groups;
   report.groups_why = choice_.why;
+  report.sysctls = sysctls_;
   report.ready = ready_;
   report.reliable = reliable();
   report.guard_tripped = guard_.watches() && ready_ && !reliable();

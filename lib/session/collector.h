@@ -137,6 +137,7 @@ class Collector {
   Moment complete_until_;  // until then nothing can be missing: the queue was empty, nothing was delayed
   const EventNeeds needs_;
   EventChoice choice_;
+  ConntrackSysctls sysctls_;     // at the last look
   bool stamped_before_ = false;  // at the last look but one: what was under way then is over
   bool blind_ = false;           // the groups that are missing could not be subscribed to
   EventGroups covered_groups_;

@@ -90,6 +90,18 @@ struct SourceCounters {
   friend bool operator==(const SourceCounters&, const SourceCounters&) = default;
 };
 
+// What the kernel does for flows that begin now, by the sysctls net.netfilter.nf_conntrack_*. None: it cannot
+// be read, as in some containers.
+struct ConntrackSysctls {
+  std::optional<bool> events;     // not 0
+  std::optional<bool> acct;       // not 0
+  std::optional<bool> timestamp;  // not 0
+  // What is taken to hold where nothing can be read.
+  [[nodiscard]] bool sends_events() const { return events.value_or(true); }
+  [[nodiscard]] bool stamps_sessions() const { return timestamp.value_or(false); }
+  friend bool operator==(const ConntrackSysctls&, const ConntrackSysctls&) = default;
+};
+
 // One network namespace.
 struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters {
   std::string netns;           // empty: the daemon's own
@@ -103,6 +115,7 @@ struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters {
   std::optional<std::uint64_t> open;
   EventGroups groups;  // that are subscribed to
   EventsWhy groups_why = EventsWhy::kConfigured;
+  ConntrackSysctls sysctls;
   double away_seconds = 0;  // without a process, before this one took over from another
   double events_per_second = 0;
   double records_per_second = 0;
@@ -141,6 +154,30 @@ struct Rows<EventGroups> {
     row(member("destroy"), groups.destroy);
   }
 };
+
+// The text says what it means when it is off.
+template <>
+struct Rows<ConntrackSysctls> {
+  static void visit(auto& sysctls, auto row) {
+    using enum Row::Look;
+    row(member("events").note(
+            "nf_conntrack_events is 0: of flows that begin now nothing is logged but what dumps show", kBad),
+        sysctls.events);
+    row(member("acct").note("nf_conntrack_acct is 0: bytes and packets of flows that begin now are unknown"),
+        sysctls.acct);
+    row(member("timestamp")
+            .note("nf_conntrack_timestamp is 0: flows that begin now begin when their event is received",
+                  kPlain),
+        sysctls.timestamp);
+  }
+};
+
+// tell(row) for each that is off.
+void for_each_off(const ConntrackSysctls& sysctls, auto tell) {
+  Rows<ConntrackSysctls>::visit(sysctls, [&](const Row& row, const std::optional<bool>& is_on) {
+    if (is_on && !*is_on) tell(row);
+  });
+}
 
 template <>
 struct Rows<CollectorReport> {
@@ -229,6 +266,12 @@ struct Rows<CollectorReport> {
             .column("GROUPS"),
         c.groups);
     row(member("groups_why"), c.groups_why);
+    row(gauge(
+            "sysctls", "natsession_sysctl",
+            "0 for each sysctl net.netfilter.nf_conntrack_NAME that is 0 and should not be, by name; absent "
+            "where it cannot be read.")
+            .labelled("name"),
+        c.sysctls);
     row(member("covered_from"), c.covered_from);
     row(gauge("covered_until", "natsession_covered_until_seconds",
               "Until when all sessions that ended are recorded; absent while that is not known."),

@@ -71,10 +71,8 @@ class EventSource {
   [[nodiscard]] virtual SourceCounters counters() const = 0;
   // How full the watched namespace's table is.
   [[nodiscard]] virtual Result<TableUsage> table_usage() = 0;
-  // Whether the kernel sends events for flows that begin now (nf_conntrack_events is not 0).
-  [[nodiscard]] virtual bool sends_events() = 0;
-  // Whether it stamps flows that begin now (nf_conntrack_timestamp is 1); not where that cannot be read.
-  [[nodiscard]] virtual bool stamps_sessions() = 0;
+  // What the kernel does for flows that begin now.
+  [[nodiscard]] virtual ConntrackSysctls sysctls() = 0;
 
   // Subscribes to its groups, and then leaves the others: an event of a group that was subscribed to and
   // stays so is not missed. What is queued stays queued.

@@ -19,6 +19,7 @@ inline CollectorReport sample_collector(std::string netns) {
   collector.open = 12345;
   collector.groups = {true, false, true};
   collector.groups_why = EventsWhy::kNoStamps;
+  collector.sysctls = {.events = true, .acct = false, .timestamp = std::nullopt};
   collector.events = {101, 102, 103};
   collector.records = {201, 202, 203, 204};
   collector.events_per_second = 20000.5;

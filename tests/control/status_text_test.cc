@@ -33,6 +33,8 @@ TEST_CASE("the status as a table shows logging, collectors, sinks and the ledger
   status.collectors.back().guard_tripped = true;
   status.collectors.push_back(sample_collector("red"));
   status.collectors.back().gone = true;
+  status.collectors.push_back(sample_collector("green"));
+  status.collectors.back().sysctls.events = false;
   status.ledger->failure = "write: No space left on device";
   check_golden("status.txt", status_text(status, false));
 }

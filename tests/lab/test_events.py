@@ -146,6 +146,23 @@ class EventsTest(LabCase):
         self.assertEqual(scraped()['natsession_event_groups{group="destroy"}'], "1")
         self.assertEqual(scraped()['natsession_event_groups{group="new"}'], "0")
 
+    def test_a_sysctl_that_goes_off_while_it_runs_is_told(self):
+        daemon = self.begin()
+        self.assertEqual(self.collector()["sysctls"], {"events": True, "acct": True, "timestamp": True})
+        for name, meaning in (("acct", "bytes and packets of flows that begin now are unknown"),
+                              ("events", "of flows that begin now nothing is logged but what dumps show")):
+            self.lab.sysctl(name, 0)
+            daemon.wait_for_message(f"nf_conntrack_{name} is 0: {meaning}")
+            self.assertFalse(self.collector()["sysctls"][name])
+            self.assertEqual(self.metrics()[f'natsession_sysctl{{name="{name}"}}'], "0")
+            table = re.sub(r"\s+", " ", ctl.ask("--control", self.control, "status"))
+            self.assertIn(f"nf_conntrack_{name} is 0: {meaning}", table)
+            self.assertEqual(" no events " in table, name == "events", table)
+            self.lab.sysctl(name, 1)
+            daemon.wait_for_message(f"nf_conntrack_{name} is not 0 any more")
+            self.assertTrue(self.collector()["sysctls"][name])
+        daemon.stop()
+
     def metrics(self):
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)

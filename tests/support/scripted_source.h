@@ -38,6 +38,7 @@ class ScriptedSource final : public EventSource {
   TableUsage usage{0, 1'000'000};
   bool sends = true;
   bool stamps = true;
+  bool counts = true;
   EventGroups subscribed;
   std::optional<Error> subscribe_error;
   SourceCounters source_counters;
@@ -92,8 +93,7 @@ class ScriptedSource final : public EventSource {
   }
   [[nodiscard]] SourceCounters counters() const override { return source_counters; }
   [[nodiscard]] Result<TableUsage> table_usage() override { return usage; }
-  [[nodiscard]] bool sends_events() override { return sends; }
-  [[nodiscard]] bool stamps_sessions() override { return stamps; }
+  [[nodiscard]] ConntrackSysctls sysctls() override { return {sends, counts, stamps}; }
   Result<void> set_groups(const EventChoice& choice) override {
     if (subscribe_error) return *subscribe_error;
     subscribed = choice.groups;
