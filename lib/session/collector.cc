@@ -259,6 +259,7 @@ void Collector::watch_losses(std::size_t unreadable) {
 void Collector::count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again) {
   const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
+  if (missed > 0 || unreadable > 0) tracker_.miss_news();
   if (missed > 0) {
     delaying_ = true;
     missed_at_ = clock_.steady();

@@ -141,32 +141,43 @@ void Tracker::heard(Session<Family>& session) {
   if (!session.has(S::kMute)) return;
   session.clear(S::kMute);
   --mute_;
-  if (!in_pass_ && session.has(S::kStartFromKernel) && sent_new(session.begin)) news_are_kept_back_ = true;
+  const bool wanted_new = session.has(S::kStartFromKernel)
+                              ? sent_new(session.begin) && session.begin > news_missed_
+                              : news_ && session.begin > all_known_since_ && news_missed_ < all_known_since_;
+  if (!in_pass_ && wanted_new) news_are_kept_back_ = true;
 }
 
 // Of a session that a dump shows first. One that began under the subscription sends its NEW, which may be
-// queued still, unless the kernel sent no events then.
+// queued still, unless the kernel sent no events then. One without a stamp began after the dump before.
 template <typename Family>
 void Tracker::mark_mute(Session<Family>& session, std::uint64_t hash, bool restored) {
   using S = Session<Family>;
   const bool known = session.has(S::kStartKnown);
   if (restored && known && logged_since_ && session.begin >= *logged_since_) return;
   const bool under_subscription = known && session.begin >= heard_since_;
-  const bool wants_new = known && !restored && sent_new(session.begin);
-  if (under_subscription && (!wants_new || purpose_.initial || news_are_kept_back_)) return;
-  if (wants_new && shown_first_.size() < kMaxUnheard) shown_first_[hash] = session.begin;
+  const bool is_new = known ? sent_new(session.begin) : news_ && whole_pass_began_ >= news_since_;
+  const bool wants_new = is_new && !restored && !purpose_.initial && !news_are_kept_back_;
+  if (under_subscription && !wants_new) return;
+  if (wants_new && shown_first_.size() < kMaxUnheard)
+    shown_first_[hash] = {known ? session.begin : std::min(*whole_pass_began_, session.begin), session.begin};
   session.set(S::kMute);
   ++mute_;
+}
+
+// It begins with its NEW. One that nothing stamped, and that may have waited for long, began nobody knows
+// when since then.
+template <typename Family>
+void Tracker::begin_at(Session<Family>& session, const ConntrackEvent& event) {
+  const bool is_late = !event.event && now_ - waiting_since_ > kStampSlack;
+  session.begin = is_late ? to_ms(waiting_since_) : time_of(event, now_);
+  if (!is_late) session.set(Session<Family>::kStartKnown);
 }
 
 // Fills a session whose NEW was just received.
 template <typename Family>
 void Tracker::begin_with(Session<Family>& session, const ConntrackEvent& event) {
-  using S = Session<Family>;
-  // One that nothing stamped, and that may have waited for long, began nobody knows when since then.
-  const bool is_late = !event.event && now_ - waiting_since_ > kStampSlack;
-  session.begin = is_late ? to_ms(waiting_since_) : time_of(event, now_);
-  session.set(is_late ? S::kNewSeen : S::kStartKnown | S::kNewSeen);
+  begin_at(session, event);
+  session.set(Session<Family>::kNewSeen);
   learn(session, event);
   if (mode_ == RecordMode::kStartEnd) maker_.start(session);
 }
@@ -180,6 +191,7 @@ void Tracker::handle_new(const ConntrackEvent& event, const FlowKey<Family>& key
     if (adopted_just_now) {
       shown_first_.erase(hash);
       heard(*session);
+      if (!session->has(S::kStartKnown) && !session->has(S::kStartPinned)) begin_at(*session, event);
       learn(*session, event);
       session->set(S::kNewSeen);
       return;
@@ -290,8 +302,12 @@ void Tracker::begin_pass(const DumpPurpose& purpose) {
   in_pass_ = true;
   pass_ = pass_ == 255 ? 1 : static_cast<std::uint8_t>(pass_ + 1);
   shown_first_.clear();
+  pass_began_ = to_ms(now_);
   // The subscription is older than its first dump.
-  if (purpose.initial) heard_since_ = std::exchange(inherited_since_, {}).value_or(to_ms(now_));
+  if (!purpose.initial) return;
+  whole_pass_began_.reset();
+  all_known_since_ = UnixMs::max();
+  heard_since_ = std::exchange(inherited_since_, {}).value_or(to_ms(now_));
 }
 
 void Tracker::on_dump_entry(const ConntrackEvent& entry) {
@@ -339,11 +355,15 @@ void Tracker::handle_dump_entry(const ConntrackEvent& entry) {
 
 void Tracker::end_pass(bool whole, bool delayed) {
   in_pass_ = false;
-  for (const auto& [hash, begin] : shown_first_) {
-    const Unheard known = unheard_.value_or(Unheard{begin, begin});
-    unheard_ = Unheard{std::min(known.first, begin), std::max(known.last, begin)};
+  for (const auto& [hash, began] : shown_first_) {
+    const Unheard known = unheard_.value_or(began);
+    unheard_ = Unheard{std::min(known.first, began.first), std::max(known.last, began.last)};
   }
   shown_first_.clear();
+  if (whole) {
+    whole_pass_began_ = pass_began_;
+    all_known_since_ = std::min(all_known_since_, to_ms(now_));
+  }
   proves_absence_ = whole;
   delayed_ = delayed;
   wants_confirmation_ = false;

@@ -79,10 +79,12 @@ class Tracker final : public EventSource::Handler {
   // Sessions that may never send an event, as they began before the kernel sent any: that they have ended is
   // known by a dump alone.
   [[nodiscard]] std::size_t mute() const { return mute_; }
+  // Events were lost, and a NEW may have been among them.
+  void miss_news() { news_missed_ = to_ms(now_); }
   // When sessions began that the passes since the last call showed, whole or not, and that ought to have sent
   // a NEW. If none was lost, which is for the caller to know, the kernel sent no events then.
   struct Unheard {
-    UnixMs first, last;
+    UnixMs first, last;  // of a session without a stamp: it began between these
   };
   [[nodiscard]] std::optional<Unheard> take_unheard() { return std::exchange(unheard_, {}); }
 
@@ -148,6 +150,8 @@ class Tracker final : public EventSource::Handler {
   template <typename Family>
   void mark_mute(Session<Family>& session, std::uint64_t hash, bool restored);
   template <typename Family>
+  void begin_at(Session<Family>& session, const ConntrackEvent& event);
+  template <typename Family>
   void begin_with(Session<Family>& session, const ConntrackEvent& event);
   template <typename Family>
   void close_vanished(Session<Family>& session, std::uint64_t hash, UnixMs end);
@@ -173,14 +177,20 @@ class Tracker final : public EventSource::Handler {
 
   bool news_ = false;
   UnixMs news_since_ = UnixMs::min();
+  UnixMs news_missed_ = UnixMs::min();
   std::optional<UnixMs> logged_since_;     // restored sessions that began since then were heard of
   std::optional<UnixMs> inherited_since_;  // for the first dump
   UnixMs heard_since_ = UnixMs::max();     // since when all that begin are heard of
   std::size_t mute_ = 0;
   bool news_are_kept_back_ = false;  // flows send DESTROY that did not send NEW: rules say so (CT --ctevents)
   static constexpr std::size_t kMaxUnheard = 4096;
-  tsl::robin_map<std::uint64_t, UnixMs> shown_first_;  // by the dump that runs, before their NEW: by key hash
+  tsl::robin_map<std::uint64_t, Unheard>
+      shown_first_;  // by the dump that runs, before their NEW: by key hash
   std::optional<Unheard> unheard_;
+
+  UnixMs pass_began_{};
+  std::optional<UnixMs> whole_pass_began_;  // the last; what it did not show began after that
+  UnixMs all_known_since_ = UnixMs::max();  // the first whole pass was over: what others show is new
 
   // The pass that is under way.
   DumpPurpose purpose_;

@@ -70,6 +70,24 @@ class UnstampedTest(LabCase):
         daemon.stop()
         self.assert_not_denied(20000, at)
 
+    def test_one_that_began_in_a_moment_without_events_is_not_denied(self):
+        """That no event was sent for a moment is known by the dump that shows a flow which the one before did not, and
+        that told nothing of itself."""
+        daemon = self.begin()
+        wait_until(lambda: self.collector()["covered_from"], "coverage")
+        self.lab.sysctl("events", 0)
+        at = self.open_session(20000)
+        self.lab.sysctl("events", 1)
+        next_moment()
+        daemon.send_signal(signal.SIGUSR1)
+        wait_until(lambda: self.collector()["gaps"], "a gap record")
+        self.end_session(20000)
+        self.assert_not_denied(20000, at)
+        self.wait_until_covered(at)
+        self.assert_not_denied(20000, at)
+        daemon.stop()
+        self.assert_not_denied(20000, at)
+
 
 if __name__ == "__main__":
     main()

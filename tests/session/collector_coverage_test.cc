@@ -151,6 +151,25 @@ TEST_CASE("a session that a dump shows, and that ought to have sent a NEW, tells
   for (const SessionRecord& record : f.take()) CHECK(record.event != RecordEvent::kGap);
 }
 
+TEST_CASE("without stamps it tells that none were sent at some time since the dump before",
+          "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(15));  // the second dump
+  REQUIRE(f.take().empty());
+  f.source.table = {flow().dumped()};
+  f.live(std::chrono::seconds(10));
+  const std::vector<SessionRecord> records = f.take();
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].reason == RecordReason::kEventsOff);
+  CHECK(records[0].start_time <= ms(1'010'000));
+  CHECK(records[0].start_time >= ms(1'008'000));
+  CHECK(records[0].end_time >= ms(1'020'000));
+  CHECK(records[0].end_time <= ms(1'022'000));
+  f.live(std::chrono::seconds(20));
+  for (const SessionRecord& record : f.take()) CHECK(record.event != RecordEvent::kGap);
+}
+
 TEST_CASE("also where the dump has to be made once more, that no events were sent is told",
           "[session][coverage]") {
   CollectorFixture f;
@@ -176,32 +195,78 @@ TEST_CASE("a NEW that is still queued when a dump shows its session, or was lost
           "[session][coverage]") {
   CollectorFixture f;
   const bool lost = GENERATE(true, false);
+  const Flow of = GENERATE(true, false) ? flow().stamped(at_ms(1'004'000)) : flow();
   f.run();
   f.live(std::chrono::seconds(5));
   f.source.on_dump_start = [&] {
-    if (!lost) f.source.queue.push_back(flow().stamped(at_ms(1'004'000)).created());
+    if (!lost) f.source.queue.push_back(Flow(of).created());
     f.source.on_dump_start = {};
   };
-  f.source.table = {flow().stamped(at_ms(1'004'000)).dumped()};
+  f.source.table = {Flow(of).dumped()};
   if (lost) f.source.drop(1);
   f.live(std::chrono::seconds(10));
   for (const SessionRecord& record : f.take()) CHECK(record.reason != RecordReason::kEventsOff);
 }
 
-TEST_CASE("where rules keep NEW back, sessions without one tell nothing of events", "[session][coverage]") {
+TEST_CASE("a session without a stamp begins with its NEW, also where a dump was sooner",
+          "[session][coverage]") {
   CollectorFixture f;
   f.run();
   f.live(std::chrono::seconds(5));
-  f.source.table = {flow().stamped(at_ms(1'004'000)).dumped()};
+  f.source.on_dump_start = [&] {
+    f.source.queue.push_back(flow().created());
+    f.source.on_dump_start = {};
+  };
+  f.source.table = {flow().dumped()};
+  f.live(std::chrono::seconds(10));
+  f.source.queue = {flow().destroyed()};
+  f.source.table.clear();
+  f.run();
+  const std::vector<SessionRecord> records = f.take();
+  REQUIRE(records.size() == 1);
+  REQUIRE(records[0].session_start);
+  CHECK(*records[0].session_start >= ms(1'010'000));
+  CHECK(*records[0].session_start <= ms(1'010'100));
+}
+
+TEST_CASE("where rules keep NEW back, sessions without one tell nothing of events", "[session][coverage]") {
+  CollectorFixture f;
+  const bool stamped = GENERATE(true, false);
+  const auto begun = [&](std::uint32_t id, std::int64_t at) {
+    Flow made = flow().id(id).from("10.0.0.3", static_cast<std::uint16_t>(id));
+    return stamped ? made.stamped(at_ms(at)) : made;
+  };
+  f.run();
+  f.live(std::chrono::seconds(5));
+  f.source.table = {begun(1, 1'004'000).dumped()};
   f.live(std::chrono::seconds(10));
   CHECK_FALSE(f.take().empty());  // it is not known yet
   f.source.table.clear();
-  f.source.queue = {flow().stamped(at_ms(1'004'000)).destroyed()};
+  f.source.queue = {begun(1, 1'004'000).destroyed()};
   f.live(std::chrono::seconds(3));
   f.take();
-  f.source.table = {flow().id(2).from("10.0.0.3", 1).stamped(at_ms(1'017'000)).dumped()};
+  f.source.table = {begun(2, 1'017'000).dumped()};
   f.live(std::chrono::seconds(10));
   for (const SessionRecord& record : f.take()) CHECK(record.event != RecordEvent::kGap);
+}
+
+TEST_CASE("a NEW that was lost is not one that rules keep back", "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(5));
+  f.source.drop(1);
+  f.source.table = {flow().stamped(at_ms(1'004'000)).dumped()};
+  f.live(std::chrono::seconds(10));
+  f.source.queue = {flow().stamped(at_ms(1'004'000)).destroyed()};
+  f.source.table.clear();
+  f.live(std::chrono::seconds(10));
+  f.take();
+  f.source.table = {flow().id(2).from("10.0.0.3", 1).stamped(at_ms(1'027'000)).dumped()};
+  f.live(std::chrono::seconds(10));
+  const std::vector<SessionRecord> records = f.take();
+  CHECK(std::count_if(records.begin(), records.end(), [](const SessionRecord& record) {
+          return record.reason == RecordReason::kEventsOff;
+        }) == 1);
 }
 
 TEST_CASE("what a window's end makes known is covered when its dump is over", "[session][coverage]") {
