@@ -113,7 +113,7 @@ void CollectorThread::tell_missed(const MissedTime& missed) {
 }
 
 Result<void> CollectorThread::start() {
-  if (!wake_.valid()) return system_error("eventfd", errno);
+  if (auto there = wake_.check(); !there) return there;
   try {
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& failure) {

@@ -22,12 +22,12 @@ struct CommandProcess::Reply {
 Result<std::unique_ptr<CommandProcess>> CommandProcess::start(const Command& command,
                                                               const std::optional<User>& user) {
   // It refuses itself no system calls: what the command does is its own affair, and it would inherit that.
-  auto process = HelperProcess::start("natsess-exec", {}, user, [&](int link) {
+  auto process = HelperProcess::start_finishing("natsess-exec", user, [&](int link) {
     ShellCommand shell(command);
     for (;;) {
       Request request;
       const auto message = receive_message(link, std::as_writable_bytes(std::span(&request, 1)));
-      if (!message || message->length != sizeof request) return;
+      if (!message || message->length != sizeof request) break;
       Reply reply;
       if (request.kind == Request::Kind::kStart) {
         const auto started = shell.start(message->descriptors[0].get());
@@ -37,8 +37,10 @@ Result<std::unique_ptr<CommandProcess>> CommandProcess::start(const Command& com
       const auto end = shell.ended();
       reply.ended = end.has_value();
       reply.end = end.value_or(CommandEnd{});
-      if (!send_message(link, std::as_bytes(std::span(&reply, 1)), {})) return;
+      if (!send_message(link, std::as_bytes(std::span(&reply, 1)), {})) break;
     }
+    // The daemon was killed, or gave up on the sink. Its next one is to find no command of this one.
+    ChildProcess::stop(shell, {});
   });
   if (!process) return process.error();
   std::unique_ptr<CommandProcess> runner(new CommandProcess(*std::move(process)));

@@ -38,9 +38,10 @@ struct Place {
   const char* name;
   std::initializer_list<int> kept;
   const std::optional<User>& user;
-  int held;       // a descriptor; -1: none
-  bool outlives;  // the process that starts it
+  int held;  // a descriptor; -1: none
+  enum class Life : std::uint8_t { kKilledWithParent, kFinishes, kOutlives } life;
 };
+using Life = Place::Life;
 
 [[noreturn]] void run_as(const Place& place, int link, pid_t parent,
                          const std::function<void(int link)>& body) {
@@ -49,7 +50,8 @@ struct Place {
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   close_all_but(link, place.held);
-  if (place.outlives) {  // who reads this program's messages is not to wait for another one's end
+  if (place.life ==
+      Life::kOutlives) {  // who reads this program's messages is not to wait for another one's end
     const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     ::dup2(nowhere, STDERR_FILENO);
     ::close(nowhere);
@@ -60,7 +62,8 @@ struct Place {
   // it.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   // After user and capabilities, whose change may clear it.
-  if (!place.outlives && (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || ::getppid() != parent))
+  if (place.life == Life::kKilledWithParent &&
+      (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || ::getppid() != parent))
     ::_exit(kCannotBegin);
   body(link);
   ::_exit(0);
@@ -93,14 +96,21 @@ Result<Started> start_process(const Place& place, const std::function<void(int l
 Result<HelperProcess> HelperProcess::start(const char* name, std::initializer_list<int> kept,
                                            const std::optional<User>& user,
                                            const std::function<void(int link)>& body) {
-  auto started = start_process({name, kept, user, /*held=*/-1, /*outlives=*/false}, body);
+  auto started = start_process({name, kept, user, /*held=*/-1, Life::kKilledWithParent}, body);
+  if (!started) return started.error();
+  return HelperProcess(started->pid, std::move(started->link));
+}
+
+Result<HelperProcess> HelperProcess::start_finishing(const char* name, const std::optional<User>& user,
+                                                     const std::function<void(int link)>& body) {
+  auto started = start_process({name, {}, user, /*held=*/-1, Life::kFinishes}, body);
   if (!started) return started.error();
   return HelperProcess(started->pid, std::move(started->link));
 }
 
 Result<UniqueFd> HelperProcess::start_outliving(const char* name, const std::optional<User>& user, int held,
                                                 const std::function<void(int link)>& body) {
-  auto started = start_process({name, {}, user, held, /*outlives=*/true}, body);
+  auto started = start_process({name, {}, user, held, Life::kOutlives}, body);
   if (!started) return started.error();
   return std::move(started->link);
 }

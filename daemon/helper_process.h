@@ -2,8 +2,8 @@
 // begin with, or going on where this one is stopped. It is a copy of this process that calls one function.
 //
 // It has a session of its own, so that what a terminal or a supervisor sends to the group does not reach it;
-// it takes no signal, keeps no descriptor but the link, standard error and those that it is given, and ends
-// with this process, however that ends, unless it is to outlive it.
+// it takes no signal, keeps no descriptor but the link, standard error and those that it is given, and is
+// killed when this process ends, however that ends, unless it is to outlive it.
 // Threads: started while there is one; then one at a time.
 #pragma once
 
@@ -33,6 +33,10 @@ class HelperProcess {
   [[nodiscard]] static Result<HelperProcess> start(const char* name, std::initializer_list<int> kept,
                                                    const std::optional<User>& user,
                                                    const std::function<void(int link)>& body);
+  // The same, but it has to end by itself where this process ends without having ended it.
+  [[nodiscard]] static Result<HelperProcess> start_finishing(const char* name,
+                                                             const std::optional<User>& user,
+                                                             const std::function<void(int link)>& body);
   // The same, but it outlives this process, keeps the descriptor `held`, and says nothing: this is its end of
   // the link, which is all that is left to do with it.
   [[nodiscard]] static Result<UniqueFd> start_outliving(const char* name, const std::optional<User>& user,

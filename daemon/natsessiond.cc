@@ -268,7 +268,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   if (!sinks) return fail(explain_refusal(sinks.error(), *user));
 
   WakeFd notice;
-  if (!notice.valid()) return fail(system_error("eventfd", errno));
+  if (auto there = notice.check(); !there) return fail(there.error());
   std::atomic<Supervisor*> supervisor{nullptr};
   const auto on_closed = [&](std::string_view sink, const std::string& why) {
     log_error(fmt::format("sink {}: {}", sink, why));

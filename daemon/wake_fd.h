@@ -4,18 +4,24 @@
 
 #include <sys/eventfd.h>
 
+#include <cerrno>
 #include <cstdint>
 
 #include <unistd.h>
 
+#include "base/result.h"
 #include "base/unique_fd.h"
 
 namespace natsession {
 
 class WakeFd {
  public:
-  WakeFd() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-  [[nodiscard]] bool valid() const { return static_cast<bool>(fd_); }
+  WakeFd() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), error_number_(fd_ ? 0 : errno) {}
+  // Whether there is one.
+  [[nodiscard]] Result<void> check() const {
+    if (!fd_) return system_error("eventfd", error_number_, ErrorKind::kUnavailable);
+    return {};
+  }
   [[nodiscard]] int fd() const { return fd_.get(); }
 
   void wake() {
@@ -29,6 +35,7 @@ class WakeFd {
 
  private:
   UniqueFd fd_;
+  int error_number_;
 };
 
 }  // namespace natsession

@@ -18,6 +18,7 @@ constexpr std::size_t kMaxListed = 100'000;  // values of an IN; of more nothing
 std::optional<TimeRange Query::*> range_of(int column) {
   if (column == kTimeColumn || column == static_cast<int>(Field::kEndTime)) return &Query::end;
   if (column == static_cast<int>(Field::kStartTime)) return &Query::start;
+  if (column == static_cast<int>(Field::kSessionStart)) return &Query::session_start;
   return std::nullopt;
 }
 

@@ -125,10 +125,13 @@ std::optional<UnixMs> Proof::recorded_until() const {
 void tell_proved(const SegmentList& ledger, const Query& query, bool until_now, ScanReport& report) {
   const Proof proof(ledger);
   report.covered_until = proof.recorded_until();
-  const auto from = query.end.from ? query.end.from : query.start.from;
+  const auto from = query.end.from     ? query.end.from
+                    : query.start.from ? query.start.from
+                                       : query.session_start.from;
+  const auto begun = query.start.until ? query.start.until : query.session_start.until;
   // Records that began in a time, or have something in common with it, end later.
-  report.missing = !until_now && !query.end.until && query.start.until
-                       ? proof.missing_moved(from, *query.start.until)
+  report.missing = !until_now && !query.end.until && begun
+                       ? proof.missing_moved(from, *begun)
                        : proof.missing(from, until_now ? std::nullopt : query.end.until);
 }
 

@@ -141,6 +141,8 @@ struct Query {
   // A record must have its start_time within `start` and its end_time within `end`.
   TimeRange start;
   TimeRange end;
+  // In which session_start is asked for. It is not tested: it says of which time the answer has to be proved.
+  TimeRange session_start;
   std::vector<FieldTest> where;  // all must hold
   Columns columns;               // what the consumer will look at
   bool gap_records = false;      // whether gap records are rows like others, too

@@ -123,7 +123,11 @@ class Tokenizer {
 // A text's neighbour: a column of the log, and how they are compared.
 struct Neighbour {
   int column = 0;
-  bool equal = true;  // =, IN, IS …; else by order
+  enum class By : std::uint8_t {
+    kEquality,
+    kOrder,
+    kPattern
+  } by = By::kEquality;  // =, IN, IS …; <, BETWEEN …; LIKE, GLOB
 };
 
 std::optional<int> column_of(std::string_view name) {
@@ -137,6 +141,8 @@ std::optional<int> column_of(std::string_view name) {
   }
   return std::nullopt;
 }
+
+using By = Neighbour::By;
 
 class Meanings {
  public:
@@ -206,14 +212,15 @@ class Meanings {
     return column_of(tokens_[last].text);
   }
 
-  // A comparison that ends at `last`: its first token, and whether it is one of equality.
-  [[nodiscard]] std::optional<std::pair<std::size_t, bool>> comparison_before(std::size_t last) const {
-    if (is_one_of(last, {"<", "<=", ">", ">="})) return std::pair(last, false);
-    if (is_one_of(last, {"=", "==", "<>", "!="})) return std::pair(last, true);
+  // A comparison that ends at `last`: its first token, and how it compares.
+  [[nodiscard]] std::optional<std::pair<std::size_t, By>> comparison_before(std::size_t last) const {
+    if (is_one_of(last, {"<", "<=", ">", ">="})) return std::pair(last, By::kOrder);
+    if (is_one_of(last, {"=", "==", "<>", "!="})) return std::pair(last, By::kEquality);
+    if (is_one_of(last, {"like", "glob"})) return std::pair(last, By::kPattern);
     std::size_t first = last;
     if (is(first, "from") && first >= 1 && is(first - 1, "distinct")) first -= 2;
     if (is(first, "not") && first >= 1) --first;
-    if (is(first, "is")) return std::pair(first, true);
+    if (is(first, "is")) return std::pair(first, By::kEquality);
     return std::nullopt;
   }
 
@@ -229,16 +236,17 @@ class Meanings {
     const bool between = is(behind, "between");
     if (!ordered && !between && !is_one_of(behind, {"=", "==", "<>", "!="})) return std::nullopt;
     const auto column = column_behind(behind + 1);
-    return column ? std::optional(Neighbour{*column, !ordered && !between}) : std::nullopt;
+    return column ? std::optional(Neighbour{*column, ordered || between ? By::kOrder : By::kEquality})
+                  : std::nullopt;
   }
 
   [[nodiscard]] std::optional<Neighbour> neighbour_before(std::size_t text) {
     if (text < 2) return std::nullopt;
     std::size_t before = text - 1;
     std::size_t operand = 0;
-    bool equal = false;
+    By by = By::kOrder;
     if (const auto comparison = comparison_before(before)) {
-      std::tie(operand, equal) = *comparison;
+      std::tie(operand, by) = *comparison;
     } else if (is_one_of(before, {"(", ","})) {  // IN (…, text
       const bool further = is(before, ",") && before - 1 == list_text_;
       if (further) before = list_;
@@ -247,7 +255,7 @@ class Meanings {
       list_text_ = text;
       if (!is(before, "(") || before == 0 || !is(before - 1, "in")) return std::nullopt;
       operand = before - 1;
-      equal = true;
+      by = By::kEquality;
     } else {
       if (is(before, "and")) {  // BETWEEN … AND text
         int depth = 0;
@@ -262,7 +270,22 @@ class Meanings {
     if (operand > 0 && is(operand - 1, "not")) --operand;
     if (operand == 0) return std::nullopt;
     const auto column = column_before(operand - 1);
-    return column ? std::optional(Neighbour{*column, equal}) : std::nullopt;
+    return column ? std::optional(Neighbour{*column, by}) : std::nullopt;
+  }
+
+  static std::string_view name_of_column(int column) {
+    return column == kTimeColumn ? kTimeColumnName : name_of(static_cast<Field>(column));
+  }
+
+  // A pattern for a number, which has no letters.
+  [[nodiscard]] static Result<std::string> digits_like(const std::string& text, int column) {
+    const bool has_letter = std::any_of(
+        text.begin(), text.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+    if (!has_letter) return std::string();
+    const std::string_view name = name_of_column(column);
+    return usage_error(
+        fmt::format("{} is a number, of which no digits are like '{}'{}", name, text,
+                    column == static_cast<int>(Field::kProtocol) ? ": say protocol = 'tcp'" : ""));
   }
 
   // The text to put in its place; empty if it may stay.
@@ -270,15 +293,20 @@ class Meanings {
     const auto refuse = [&](std::string_view name, const std::string& why) {
       return usage_error(fmt::format("{}: {}", name, why));
     };
-    if (beside.column == kTimeColumn || kind_of(static_cast<Field>(beside.column)) == FieldKind::kTime) {
-      const std::string_view name =
-          beside.column == kTimeColumn ? kTimeColumnName : name_of(static_cast<Field>(beside.column));
+    const bool is_time =
+        beside.column == kTimeColumn || kind_of(static_cast<Field>(beside.column)) == FieldKind::kTime;
+    if (beside.by == By::kPattern) {
+      if (!is_time && kind_of(static_cast<Field>(beside.column)) != FieldKind::kNumber) return std::string();
+      return digits_like(text, beside.column);
+    }
+    if (is_time) {
+      const std::string_view name = name_of_column(beside.column);
       if (is_sql_number(text)) return std::string();
       const auto time = parse_time_text(text, now_);
       if (!time) return refuse(name, time.error().message);
       if (time->again || time->skipped) return refuse(name, fmt::format("'{}' is {}", text, describe(*time)));
       const std::chrono::milliseconds exact(beside.column == kTimeColumn ? 1000 : 1);
-      if (beside.equal && time->precision > exact) {
+      if (beside.by == By::kEquality && time->precision > exact) {
         return refuse(name,
                       fmt::format("'{}' means {}, and a time is seldom equal to its beginning: say >= and <",
                                   text, format_duration(time->precision)));
@@ -299,7 +327,7 @@ class Meanings {
         return std::to_string(*protocol);
       }
       case FieldKind::kAddress: {
-        if (!beside.equal) return std::string();
+        if (beside.by != By::kEquality) return std::string();
         const auto address = IpAddress::parse(text);
         if (address) return std::string();
         const bool prefix = text.find('/') != std::string::npos && Prefix::parse(text);
@@ -308,7 +336,7 @@ class Meanings {
                                         : std::string()));
       }
       case FieldKind::kWord: {
-        if (!beside.equal) return std::string();
+        if (beside.by != By::kEquality) return std::string();
         std::string known;
         for (std::uint64_t word = zero_is_none(field) ? 1 : 0; word <= spec_of(field).limit; ++word) {
           const std::string one(spec_of(field).word(word));
@@ -318,7 +346,7 @@ class Meanings {
         return refuse(name, fmt::format("'{}' is none of:{}", text, known));
       }
       case FieldKind::kId: {
-        if (!beside.equal) return std::string();
+        if (beside.by != By::kEquality) return std::string();
         std::uint64_t id = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id, 16);
         if (error == std::errc() && end == text.data() + text.size()) return fmt::format("'{:016x}'", id);

@@ -62,6 +62,16 @@ std::vector<char*> environment_for_child(const std::vector<std::string>& variabl
   _exit(kNotFound);
 }
 
+std::optional<CommandEnd> end_within(CommandRunner& runner, std::chrono::nanoseconds limit) {
+  const Deadline deadline(limit);
+  Pauses pauses;
+  for (;;) {
+    auto end = runner.ended();
+    if (end || deadline.passed()) return end;
+    wait_for(-1, 0, std::min(pauses.next(), deadline.left()));
+  }
+}
+
 }  // namespace
 
 bool CommandEnd::not_found() const {
@@ -153,27 +163,26 @@ void ChildProcess::wait(bool for_room, std::chrono::nanoseconds limit) const {
 }
 
 std::optional<CommandEnd> ChildProcess::end_within(std::chrono::nanoseconds limit) {
-  const Deadline deadline(limit);
-  Pauses pauses;
-  while (!end_) {
-    end_ = runner_->ended();
-    if (end_ || deadline.passed()) break;
-    wait_for(-1, 0, std::min(pauses.next(), deadline.left()));
-  }
+  if (!end_) end_ = natsession::end_within(*runner_, limit);
   return end_;
 }
 
 CommandEnd ChildProcess::stop(const Patience& patience) {
-  constexpr std::chrono::milliseconds kDies{1000};
   input_.reset();
-  if (end_within(patience.after_end_of_input)) return *end_;
-  runner_->signal(SIGTERM);
-  runner_->signal(SIGCONT);
-  static_cast<void>(end_within(patience.after_sigterm));
-  runner_->signal(SIGKILL);  // also what it left behind in its group
-  // A process that even this does not end hangs in the kernel; it is not waited for.
-  if (!end_within(kDies)) end_ = CommandEnd{SIGKILL};
+  if (!end_) end_ = stop(*runner_, patience);
   return *end_;
+}
+
+CommandEnd ChildProcess::stop(CommandRunner& runner, const Patience& patience) {
+  constexpr std::chrono::milliseconds kDies{1000};
+  if (const auto end = natsession::end_within(runner, patience.after_end_of_input)) return *end;
+  runner.signal(SIGTERM);
+  runner.signal(SIGCONT);
+  const auto end = natsession::end_within(runner, patience.after_sigterm);
+  runner.signal(SIGKILL);  // also what it left behind in its group
+  if (end) return *end;
+  // A process that even this does not end hangs in the kernel; it is not waited for.
+  return natsession::end_within(runner, kDies).value_or(CommandEnd{SIGKILL});
 }
 
 }  // namespace natsession

@@ -91,6 +91,8 @@ class ChildProcess {
 
   // Ends its input and waits; asks it to end; kills it, with its group.
   CommandEnd stop(const Patience& patience);
+  // The same for a command whose input has ended.
+  static CommandEnd stop(CommandRunner& runner, const Patience& patience);
 
  private:
   ChildProcess(CommandRunner& runner, UniqueFd input) : runner_(&runner), input_(std::move(input)) {}

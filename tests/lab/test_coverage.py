@@ -59,7 +59,10 @@ class CoverageTest(LabCase):
             if words != ["export"]:
                 before = self.ask(*words, "--since", f"{began - 7200:.0f}", "--until", f"{began - 3600:.0f}")
                 self.assertFalse(before["complete"], words)
-        self.assertFalse(self.ask("sql", f"SELECT count(*) FROM log WHERE __time__ < {began - 60:.0f}")["complete"])
+        for where in (f"__time__ < {began - 60:.0f}", f"session_start < {began - 60:.0f}",
+                      f"session_start >= {began - 60:.0f}", f"session_start < {time.time():.0f}"):
+            self.assertFalse(self.ask("sql", f"SELECT count(*) FROM log WHERE {where}")["complete"], where)
+        self.assertTrue(self.ask("sql", "SELECT count(*) FROM log")["complete"])
         daemon.stop()
         # Stopped in order: all that was open has a record.
         self.assertEqual(self.verdict(UNUSED, now), "no session")

@@ -34,9 +34,15 @@ class ExecSinkTest(LabCase):
         os.chmod(path, 0o755)
         return path
 
-    def kill_command(self):
+    def command_pid(self):
+        """0: it has not begun."""
+        if not os.path.exists(self.path("pid")):
+            return 0
         with open(self.path("pid"), encoding="utf-8") as file:
-            pid = int(file.read() or "0")
+            return int(file.read() or "0")
+
+    def kill_command(self):
+        pid = self.command_pid()
         try:
             if pid:
                 os.kill(pid, signal.SIGTERM)
@@ -51,8 +57,7 @@ class ExecSinkTest(LabCase):
         self.make_sessions(20000)
         flows = self.witness.flows()
         daemon.stop()
-        with open(self.path("pid"), encoding="utf-8") as file:
-            self.assertFalse(os.path.exists("/proc/" + file.read().strip()))
+        self.assertFalse(os.path.exists(f"/proc/{self.command_pid()}"))
         subprocess.run(["gzip", "-d", self.path("out.json.gz")], check=True)
         self.assert_agrees(self.file_records(), flows)
         self.assertEqual(self.arrived(), self.file_records())
@@ -87,6 +92,15 @@ class ExecSinkTest(LabCase):
         daemon.stop(status=RUNTIME_FAILURE)
         self.assertIn("records were not delivered", daemon.message_text())
         self.assert_agrees(self.file_records(), flows)
+
+    def test_a_command_does_not_outlive_a_daemon_that_was_killed(self):
+        command = self.script(f"trap '' TERM\necho $$ >{self.path('pid')}\nwhile :; do sleep 1; done\n")
+        daemon = self.begin(command)
+        self.lab_session()
+        wait_until(self.command_pid, "the command runs")
+        pid = self.command_pid()
+        daemon.stop(signal.SIGKILL, -signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "its end")
 
     def what_a_command_sees(self, *arguments, **how):
         """Its own status, by key, and all that it finds in its environment and those of the daemon's processes."""

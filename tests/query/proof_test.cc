@@ -90,6 +90,17 @@ TEST_CASE_METHOD(ProofFixture, "what open sessions moved is recorded a window la
   CHECK_FALSE(report.missing.empty());
   tell_proved(ledger.view(), Query::ended_within(at_minute(40), at_minute(55)), false, report);
   CHECK(report.missing.empty());
+  // Nor of what is asked by when sessions began.
+  Query begun;
+  begun.session_start = {at_minute(40), at_minute(50)};
+  tell_proved(ledger.view(), begun, false, report);
+  CHECK(report.missing.empty());
+  begun.session_start = {at_minute(40), at_minute(55)};
+  tell_proved(ledger.view(), begun, false, report);
+  CHECK_FALSE(report.missing.empty());
+  begun.session_start = {at_minute(5), at_minute(50)};
+  tell_proved(ledger.view(), begun, false, report);
+  CHECK_FALSE(report.missing.empty());
   Coverage coverage = covered(at_minute(10), at_minute(10'000));
   coverage.conditions.records = kRecordsAtEndOnly;
   prove({coverage});

@@ -158,6 +158,7 @@ TEST_CASE_METHOD(Fixture, "texts beside columns mean what people mean by them", 
       {"protocol = 'tcp'", "protocol = 6"},
       {"protocol <> 'TCP' OR nat_port = '40001'", "protocol <> 6 OR nat_port = 40001"},
       {"protocol IN ('udp', 'icmp', 6)", "protocol IN (17, 1, 6)"},
+      {"nat_port LIKE '4000%' OR vpc_id LIKE 'v%'", "nat_port LIKE '4000%' OR vpc_id LIKE 'v%'"},
       {"CASE WHEN protocol IS NOT 'udp' THEN 0 ELSE 1 END", "protocol IS 17"},
       {"event = 'END' AND tcp_state IN ('time_wait')", "event = 'end' AND tcp_state = 'TIME_WAIT'"},
       {"pri_ip = 'FD00::1' OR pub_ip IN ('2001:DB8::1', '2001:db8:0:0:0:0:0:2')",
@@ -195,6 +196,10 @@ TEST_CASE_METHOD(Fixture, "texts that mean nothing beside their column are refus
   CHECK(refusal("event = 'stop'") ==
         "SQL: event: 'stop' is none of: start interim end gap, at line 1, column 40");
   CHECK(refusal("session_id = 'x'").find("hexadecimal") != std::string::npos);
+  CHECK(refusal("protocol LIKE 'tc%'") ==
+        "SQL: protocol is a number, of which no digits are like 'tc%': say protocol = 'tcp', at line 1, column 46");
+  CHECK(refusal("nat_port NOT LIKE 'http%'").find("no digits are like") != std::string::npos);
+  CHECK(refusal("start_time GLOB '*Nov*'").find("no digits are like") != std::string::npos);
   // What comes out of an expression is seen when it is compared.
   CHECK(refusal("start_time >= date('now')").find("to_unixtime() makes of a time") != std::string::npos);
   CHECK(refusal("protocol = lower('TCP')").find("protocol is a number") != std::string::npos);
