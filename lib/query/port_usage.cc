@@ -8,6 +8,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include <fmt/format.h>
+
 #include "query/proof.h"
 
 namespace natsession {
@@ -141,6 +143,9 @@ class Sweeper {
   std::map<Key, std::unique_ptr<Tracked>> keys_;
   std::unordered_map<PortPeer, std::unique_ptr<Tracked>, PortPeerHash> peers_;
   std::uint64_t left_out_ = 0;
+  // Records of sessions that began nobody knows when, which were not their first: before them such a session
+  // was silent.
+  std::uint64_t silent_before_ = 0;
 
  private:
   Tracked* key_of(const IpAddress& nat_ip, std::uint8_t protocol);
@@ -187,8 +192,10 @@ void Sweeper::add(const ScanBatch& batch) {
   const auto starts = batch.times(Field::kStartTime);
   const auto session_starts = batch.times(Field::kSessionStart);
   const auto ends = batch.times(Field::kEndTime);
+  const auto seqs = batch.counters(Field::kSeq);
   for (const std::uint32_t row : batch.rows()) {
     Use use;
+    if (session_starts[row] == kUnknownTime && !is_first(seqs[row]) && starts[row] > from_) ++silent_before_;
     use.begin = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
     if (use.begin >= behind_) continue;
     const IpAddress& nat_ip = nat.distinct[nat.index[row]];
@@ -383,8 +390,8 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
     peers = std::move(*found);
   }
 
-  query.columns = {Field::kNatIp,     Field::kProtocol, Field::kNatPort,
-                   Field::kStartTime, Field::kEndTime,  Field::kSessionStart};
+  query.columns = {Field::kNatIp,   Field::kProtocol,     Field::kNatPort, Field::kStartTime,
+                   Field::kEndTime, Field::kSessionStart, Field::kSeq};
   if (!peers.empty()) query.columns.add({Field::kPubIp, Field::kPubPort});
   Sweeper sweeper(grid, question.until, peers);
   for (const SessionRecord& live : question.live) sweeper.add(live);
@@ -409,6 +416,13 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
   result.report = scan.report();
   if (!control.until_now || question.live_at)
     result.report.missing = Proof(ledger, question.live_at).missing_open(question.from, question.until);
+  if (result.report.missing.empty() && sweeper.silent_before_ > 0) {
+    result.report.missing = fmt::format(
+        "when they began is not known of sessions with {} records: in windows in which these were silent "
+        "their "
+        "ports are not counted",
+        sweeper.silent_before_);
+  }
   result.report.cancelled = result.report.cancelled || behind.report().cancelled;
   for (const auto& [key, tracked] : sweeper.keys_) {
     result.addresses.push_back(

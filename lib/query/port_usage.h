@@ -1,13 +1,14 @@
 // SNAT ports in use over time: per nat_ip and protocol, and per destination, as the kernel's limit is per
 // destination: one (nat_ip, nat_port) serves many sessions as long as (pub_ip, pub_port) differ.
 //
-// A port is in use from session_start (or, where that is not known, from the start of the first record) to
-// the end of the session's last record; records of a day behind the time are read for those that were silent
-// in it. What has had no record since can be added from the daemon (PortQuestion::live). The peak is that of
-// these times, to the millisecond. The line through the time is one through points `step` apart. Records are
-// taken in the order of their ends; what the ledger has more than a frame out of order (a clock that was set
-// back) may seem to be in use for too short a time. Destinations: those are looked at that have the most
-// records, of the question's, and surely all that have more than one in kPeerShare of them.
+// A port is in use from session_start to the end of the session's last record; where session_start is not
+// known, in the time of its records, and if it was silent between them the answer says that it is not
+// complete. Records of a day behind the time are read for those that were silent in it. What has had no
+// record since can be added from the daemon (PortQuestion::live). The peak is that of these times, to the
+// millisecond. The line through the time is one through points `step` apart. Records are taken in the order
+// of their ends; what the ledger has more than a frame out of order (a clock that was set back) may seem to
+// be in use for too short a time. Destinations: those are looked at that have the most records, of the
+// question's, and surely all that have more than one in kPeerShare of them.
 //
 // Threads: find_ports() from any.
 #pragma once

@@ -181,8 +181,10 @@ std::vector<std::string> TraceCandidate::reasons() const {
   } else if (match == TimeMatch::kRecord) {
     reasons.emplace_back("it had a record in this window, its counters are unknown");
   } else if (may_have_been) {
-    reasons.emplace_back(live ? "it is open now, and may have been at this time"
-                              : "it may have been open at this time: the clock was set back since it began");
+    reasons.emplace_back(live                    ? "it is open now, and may have been at this time"
+                         : !record.session_start ? "it may have been open at this time, silent"
+                                                 : "it may have been open at this time: the clock was set "
+                                                   "back since it began");
   } else if (unended) {
     reasons.emplace_back("it had not ended in its last record");
   } else if (match == TimeMatch::kOpen && evidence.closed) {
@@ -235,6 +237,7 @@ Result<TraceResult> trace(const SegmentList& ledger, const std::vector<TraceQues
     TraceAnswer& answer = result.answers[i];
     for (TraceCandidate& candidate : answer.candidates) whole.tell(candidate);
     put_in_order(finder, questions[i], answer.candidates);
+    answer.silent_known = finder.silent_known(i);
     answer.peer_differs = !answer.candidates.empty() && answer.candidates.front().pub_differs;
     add_warnings(finder, questions[i], finder.report(), finder.lost(i), answer);
     answer.verdict = verdict_of(proof, questions[i], finder.report(), answer);

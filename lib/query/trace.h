@@ -108,6 +108,7 @@ struct TraceAnswer {
   TraceVerdict verdict = TraceVerdict::kNoSession;
   std::vector<TraceCandidate> candidates;  // best first
   bool peer_differs = false;               // the question named a peer, and all candidates have another
+  bool silent_known = false;               // sessions that were open and silent were looked for, too
   std::uint64_t more = 0;                  // records of candidates beyond TraceOptions::max_candidates
   bool source_nat_alone = false;           // sessions of destination NAT alone are in no log
   std::string missing;                     // that all of this time is there is not proved: why, in words

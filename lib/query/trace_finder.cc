@@ -42,6 +42,10 @@ bool is_same_session(const SessionRecord& a, const SessionRecord& b) {
 
 }  // namespace
 
+SessionName name_of(const SessionRecord& record) {
+  return {record.session_id, netns_of(record)};
+}
+
 std::int64_t ms_of(UnixMs time) {
   return time.time_since_epoch().count();
 }
@@ -167,6 +171,7 @@ Result<void> TraceFinder::look_ahead() {
     if (std::any_of(sessions_[i].found.begin(), sessions_[i].found.end(), answers)) continue;
     // Frames that meet the time itself have been read.
     unanswered.push_back(i);
+    sessions_[i].silent_known = true;
     moments.push_back(
         {plus(time.until, std::chrono::milliseconds(1)), plus(time.until, kLongestSilence + window_)});
   }
@@ -189,6 +194,7 @@ void TraceFinder::aim(const std::vector<std::size_t>& questions) {
 Result<void> TraceFinder::look(const std::vector<std::size_t>& questions, const std::vector<Span>& moments) {
   if (questions.empty()) return {};
   aim(questions);
+  for (std::size_t i = 0; i < questions.size(); ++i) sessions_[questions[i]].looked_at = moments[i];
   Query query;
   query.moments = moments_of(moments);
   query.end.from = query.moments.front().from;
@@ -231,6 +237,8 @@ void TraceFinder::handle(const ScanBatch& batch) {
     return (likely_[bit / 64] >> bit % 64 & 1) != 0;
   };
 
+  // Frames that are read for others are none of a question's: its answer is the same alone and in a list.
+  const Span frame{ms_of(batch.frame().min_start), ms_of(batch.frame().max_end)};
   Matches matches;
   for (const std::uint32_t row : batch.rows()) {
     const std::uint64_t hash = hashes[nat.index[row]];
@@ -238,10 +246,13 @@ void TraceFinder::handle(const ScanBatch& batch) {
       if (!likely(with_port(hash, port))) continue;
       const auto* const about = questions_about(nat.distinct[nat.index[row]], port);
       if (about == nullptr) continue;
-      const std::int64_t begin = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
+      // Whether it has ended, and whether it is the session's first, is seen when the record is whole.
+      const Span reach = session_starts[row] != kUnknownTime
+                             ? reach_of(session_starts[row], ends[row])
+                             : Span{earliest_before(std::min(starts[row], ends[row])), ends[row]};
       for (const std::size_t question : *about) {
-        // Whether it has ended is seen when the record is whole.
-        if (!may_answer(questions_[question], reach_of(begin, ends[row]), /*ended=*/false)) continue;
+        if (distance_of(frame, sessions_[question].looked_at) != 0) continue;
+        if (!may_answer(questions_[question], reach, /*ended=*/false)) continue;
         matches.rows.push_back(row);
         matches.questions.push_back(question);
         if (matches.rows.size() == kMaxMatches) offer_all(batch, matches);
@@ -292,23 +303,24 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
   if (record.event == RecordEvent::kGap) return;
   if (question.protocol && record.protocol != *question.protocol) return;
   if (record.origin != nullptr && !question.may_be_in(record.origin->netns)) return;
+  if (!live && !may_answer(question, reach_of(record, live), /*ended=*/false)) return;
   const Span session = session_of(record);
   Sessions& sessions = sessions_[number];
   // What a session of the daemon's has moved is not told by the time: it has no slice.
   const Evidence evidence =
       live ? Evidence{.distance = std::numeric_limits<std::int64_t>::max()} : evidence_of(question, record);
-  auto known = sessions.by_id.find(record.session_id);
-  if (live && (known == sessions.by_id.end() || record.session_id == 0)) {
+  auto known = sessions.by_name.find(name_of(record));
+  if (live && (known == sessions.by_name.end() || record.session_id == 0)) {
     const auto same = std::find_if(
         sessions.found.begin(), sessions.found.end(),
         [&](const FoundSession& found) { return !found.ended && is_same_session(found.best, record); });
     if (same != sessions.found.end()) {
-      known = sessions.by_id.find(same->best.session_id);
+      known = sessions.by_name.find(name_of(same->best));
     } else if (record.session_id == 0) {
-      known = sessions.by_id.end();
+      known = sessions.by_name.end();
     }
   }
-  if (known == sessions.by_id.end()) {
+  if (known == sessions.by_name.end()) {
     if (session_count_ == kMaxSessions ||
         sessions.found.size() >= std::max<std::size_t>(1000, 10 * options_.max_candidates)) {
       ++sessions.left_out;
@@ -318,7 +330,7 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
     SessionRecord kept = record;
     if (kept.session_id == 0)
       kept.session_id = ~sessions.found.size();  // a name for it, within this question
-    known = sessions.by_id.emplace(kept.session_id, sessions.found.size()).first;
+    known = sessions.by_name.emplace(name_of(kept), sessions.found.size()).first;
     sessions.found.push_back({kept, evidence, session, 0, false, false});
   }
   FoundSession& found = sessions.found[known->second];
@@ -346,11 +358,13 @@ Span TraceFinder::reach_of(std::int64_t begin, std::int64_t end) const {
   return {begin <= end ? begin : earliest_before(end), end};
 }
 
-// One that is open now, and whose beginning nobody knows, began before.
+// One whose beginning nobody knows began before it was asked for, or before a record that is not its first.
 Span TraceFinder::reach_of(const SessionRecord& record, bool live) const {
   const std::int64_t end = ms_of(record.end_time);
-  if (live && !record.session_start) return {earliest_before(end), end};
-  return reach_of(ms_of(record.session_start.value_or(record.start_time)), end);
+  const std::int64_t start = std::min(ms_of(record.start_time), end);
+  if (record.session_start) return reach_of(ms_of(*record.session_start), end);
+  if (live) return {earliest_before(end), end};
+  return is_first(record.seq) ? reach_of(ms_of(record.start_time), end) : Span{earliest_before(start), end};
 }
 
 void TraceFinder::add_live() {

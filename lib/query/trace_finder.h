@@ -3,8 +3,11 @@
 // Threads: one; its scans have workers of their own.
 #pragma once
 
+#include <map>
 #include <mutex>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "query/trace.h"
@@ -45,6 +48,10 @@ struct FoundSession {
   std::optional<std::int64_t> maybe_from = {};  // when it began is unknown: it may have been so early
 };
 
+// What names a session in a ledger: two network namespaces may have sessions between the same ends.
+using SessionName = std::pair<std::uint64_t, std::string_view>;  // session_id, netns
+[[nodiscard]] SessionName name_of(const SessionRecord& record);
+
 class TraceFinder {
  public:
   static constexpr std::size_t kMaxSessions = 200'000;  // of all questions together
@@ -67,6 +74,8 @@ class TraceFinder {
   // Of each question, in no order.
   [[nodiscard]] std::vector<FoundSession>& found(std::size_t question) { return sessions_[question].found; }
   [[nodiscard]] std::uint64_t left_out(std::size_t question) const { return sessions_[question].left_out; }
+  // Whether sessions were looked for, too, that were open and silent.
+  [[nodiscard]] bool silent_known(std::size_t question) const { return sessions_[question].silent_known; }
   // Damage that hides records of which only this is known: they answer the question.
   [[nodiscard]] const std::vector<Trouble>& lost(std::size_t question) const {
     return sessions_[question].lost;
@@ -80,9 +89,11 @@ class TraceFinder {
  private:
   struct Sessions {
     std::vector<FoundSession> found;
-    std::unordered_map<std::uint64_t, std::size_t> by_id;
+    std::map<SessionName, std::size_t> by_name;
     std::uint64_t left_out = 0;
     std::vector<Trouble> lost;
+    Span looked_at;  // in which frames of this pass have something in common with it
+    bool silent_known = false;
   };
   // Which questions may be about a record: by nat_ip and nat_port, or nat_ip alone.
   struct Target {

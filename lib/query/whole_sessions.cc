@@ -21,9 +21,9 @@ void WholeSessions::want(const TraceCandidate& candidate) {
   whole.ends.until = plus(whole.seen.until, candidate.ended ? std::chrono::milliseconds(0) : reach_);
   whole.total.bytes_from_pub = whole.total.pkts_from_pub = Count(0);
   whole.total.bytes_from_vpc = whole.total.pkts_from_vpc = Count(0);
-  const auto [known, is_new] = sessions_.try_emplace(candidate.record.session_id, whole);
+  const auto [known, is_new] = sessions_.try_emplace(name_of(candidate.record), whole);
   // Most sessions have one record.
-  if (is_new && candidate.record.event == RecordEvent::kEnd && candidate.record.seq == 0)
+  if (is_new && candidate.record.event == RecordEvent::kEnd && is_first(candidate.record.seq))
     add(candidate.record);
   if (is_new) return;
   Span& ends = known->second.ends;
@@ -33,7 +33,7 @@ void WholeSessions::want(const TraceCandidate& candidate) {
 Result<void> WholeSessions::read() {
   for (int passes = 0; passes < kMaxPasses && !cancelled_; ++passes, reach_ *= 2) {
     std::vector<Whole*> open;
-    for (auto& [id, whole] : sessions_) {
+    for (auto& [name, whole] : sessions_) {
       if (!whole.ended && whole.goes_on) open.push_back(&whole);
     }
     if (open.empty()) return {};
@@ -104,7 +104,7 @@ void WholeSessions::add(const ScanBatch& batch) {
 }
 
 void WholeSessions::add(const SessionRecord& record) {
-  const auto found = sessions_.find(record.session_id);
+  const auto found = sessions_.find(name_of(record));
   if (found == sessions_.end() || record.event == RecordEvent::kGap) return;
   Whole& whole = found->second;
   const std::int64_t end = ms_of(record.end_time);
@@ -116,7 +116,7 @@ void WholeSessions::add(const SessionRecord& record) {
   add_count(record.pkts_from_vpc, total.pkts_from_vpc);
   ++total.records;
   whole.last_seq = std::max(whole.last_seq, record.seq);
-  total.whole = total.records == whole.last_seq + 1;
+  total.whole = total.records == (whole.last_seq & kMaxSeq) + 1;
   whole.ended = whole.ended || record.event == RecordEvent::kEnd;
   whole.goes_on = whole.goes_on || end > whole.seen.until;
   const std::int64_t begin = record.session_start ? whole.seen.from : ms_of(record.start_time);
@@ -124,13 +124,15 @@ void WholeSessions::add(const SessionRecord& record) {
 }
 
 void WholeSessions::tell(TraceCandidate& candidate) const {
-  const auto found = sessions_.find(candidate.record.session_id);
+  const auto found = sessions_.find(name_of(candidate.record));
   if (found == sessions_.end()) return;
   const Whole& whole = found->second;
   candidate.total = whole.total;
   candidate.first_seen = std::min(candidate.first_seen, UnixMs(std::chrono::milliseconds(whole.seen.from)));
   candidate.last_seen = std::max(candidate.last_seen, UnixMs(std::chrono::milliseconds(whole.seen.until)));
   candidate.ended = candidate.ended || whole.ended;
+  // Its first record is known: nothing tells of it before.
+  if (!candidate.record.session_start && !candidate.live && whole.total.whole) candidate.maybe_from.reset();
 }
 
 }  // namespace natsession

@@ -12,6 +12,7 @@
 // Threads: one; its scans have workers of their own.
 #pragma once
 
+#include <map>
 #include <unordered_map>
 #include <vector>
 
@@ -58,7 +59,7 @@ class WholeSessions {
   const SegmentList& ledger_;
   const ScanControl& control_;
   std::chrono::milliseconds reach_{kTcpSilence};
-  std::unordered_map<std::uint64_t, Whole> sessions_;              // by session_id
+  std::map<SessionName, Whole> sessions_;
   std::unordered_map<std::uint64_t, std::vector<Whole*>> wanted_;  // of this pass, by key_of()
   bool cancelled_ = false;
 };

@@ -447,6 +447,10 @@ TEST_CASE_METHOD(Told, "a candidate is told with its host, its times and what sp
                  "[ctl][trace]") {
   answer.verdict = TraceVerdict::kFound;
   answer.candidates = {sample_candidate()};
+  CHECK(trace_text({sample_question(), ""}, answer, ledger, /*colours=*/false)
+            .find("How sure    the only session with a record of this time, for which the log is\n"
+                  "            complete: others, if they were open, were silent\n") != std::string::npos);
+  answer.silent_known = true;
   CHECK(trace_text({sample_question(), ""}, answer, ledger, /*colours=*/false) ==
         "Asked       203.0.113.7:40123 tcp\n"
         "at          2026-11-21 12:20:30.000 UTC, give or take 5s, zone UTC (UTC+00:00)\n"

@@ -183,7 +183,7 @@ class GuardProcessTest(LabCase):
         status = status_of(guard)
         self.assertEqual((status["CapPrm"], status["CapEff"], status["CapBnd"]), ("0" * 16,) * 3)
         # Its link, standard error, and of the one namespace an event socket, its region, and what its table is read by.
-        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == 2 + 2 + 4, "it holds what it needs, and no more")
+        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == 2 + 2 + 5, "it holds what it needs, and no more")
         os.kill(guard, signal.SIGTERM)
         os.kill(guard, signal.SIGINT)
         self.assertEqual(daemon.child(GUARD_NAME), guard)

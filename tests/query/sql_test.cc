@@ -197,7 +197,8 @@ TEST_CASE_METHOD(Fixture, "texts that mean nothing beside their column are refus
         "SQL: event: 'stop' is none of: start interim end gap, at line 1, column 40");
   CHECK(refusal("session_id = 'x'").find("hexadecimal") != std::string::npos);
   CHECK(refusal("protocol LIKE 'tc%'") ==
-        "SQL: protocol is a number, of which no digits are like 'tc%': say protocol = 'tcp', at line 1, column 46");
+        "SQL: protocol is a number, of which no digits are like 'tc%': say protocol = 'tcp', at line 1, "
+        "column 46");
   CHECK(refusal("nat_port NOT LIKE 'http%'").find("no digits are like") != std::string::npos);
   CHECK(refusal("start_time GLOB '*Nov*'").find("no digits are like") != std::string::npos);
   // What comes out of an expression is seen when it is compared.

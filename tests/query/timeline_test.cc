@@ -295,5 +295,25 @@ TEST_CASE("sessions that the daemon knows are in use", "[query][ports]") {
   CHECK(find_ports(ledger.view(), question, {}).error().kind == ErrorKind::kUsage);
 }
 
+TEST_CASE("the port of a session that was silent since nobody knows when is said not to be counted",
+          "[query][ports]") {
+  TrafficDice dice(45);
+  QueryLedger ledger;
+  SessionRecord record = dice.session(at_minute(30)).front();
+  record.session_start.reset();
+  record.start_time = at_minute(30);
+  record.end_time = at_minute(40);
+  record.event = RecordEvent::kInterim;
+  record.seq = GENERATE(0U, 1U);
+  ledger.frame(std::vector<SessionRecord>{record});
+  ledger.prove(at_minute(0), at_minute(3'000), false);
+  PortQuestion question;
+  question.from = at_minute(10);
+  question.until = at_minute(20);
+  const auto result = find_ports(ledger.view(), question, with_threads(1));
+  REQUIRE(result);
+  CHECK(result->report.missing.empty() == (record.seq == 0));
+}
+
 }  // namespace
 }  // namespace natsession::testing

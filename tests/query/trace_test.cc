@@ -300,6 +300,80 @@ TEST_CASE("a beginning or an end that no record tells is not made up", "[query][
         Reasons{"its last record ends 4.0 s before", "when it began is unknown"});
 }
 
+TEST_CASE("a session whose beginning is unknown is not denied between its records", "[query][trace]") {
+  std::vector<SessionRecord> records;
+  for (const auto& [from, until] : {std::pair(10, 20), std::pair(60, 61)}) {
+    SessionRecord record = on_shared_port("10.0.0.1", at_minute(0), at_minute(from), at_minute(until), 1'000,
+                                          TcpState::kEstablished);
+    record.session_start.reset();
+    record.seq = static_cast<std::uint32_t>(records.size());
+    record.session_id = derive_session_id(record);
+    records.push_back(record);
+  }
+  records[1].event = RecordEvent::kEnd;
+  const auto ask = [&](const std::vector<SessionRecord>& there) {
+    QueryLedger ledger;
+    for (const SessionRecord& record : there) ledger.frame(std::vector<SessionRecord>{record});
+    ledger.prove(at_minute(0), at_minute(3'000), false);
+    return trace_shared_port(ledger, at_minute(40), at_minute(40));
+  };
+  SECTION("where its records are there it was open") {
+    const TraceAnswer answer = ask(records);
+    REQUIRE(answer.candidates.size() == 1);
+    CHECK(answer.candidates[0].match == TimeMatch::kOpen);
+    CHECK_FALSE(answer.candidates[0].may_have_been);
+  }
+  SECTION("where the first one is missing it may have been") {
+    const TraceAnswer answer = ask({records[1]});
+    REQUIRE(answer.candidates.size() == 1);
+    CHECK(answer.candidates[0].may_have_been);
+    CHECK(answer.candidates[0].reasons().front() == "it may have been open at this time, silent");
+  }
+  SECTION("before its first one nothing tells of it") {
+    records[1].seq = 0;
+    const TraceAnswer answer = ask({records[1]});
+    CHECK(answer.candidates.empty());
+    CHECK(answer.verdict == TraceVerdict::kNoSession);
+  }
+}
+
+TEST_CASE("that a session is the only one is said of silent ones where they were looked for",
+          "[query][trace]") {
+  QueryLedger ledger;
+  SessionRecord busy =
+      on_shared_port("10.0.0.1", at_minute(5), at_minute(5), at_minute(6), 1'000, TcpState::kTimeWait);
+  SessionRecord silent =
+      on_shared_port("10.0.0.2", at_minute(0), at_minute(300), at_minute(301), 1'000, TcpState::kTimeWait);
+  ledger.frame(std::vector<SessionRecord>{busy});
+  ledger.frame(std::vector<SessionRecord>{silent});
+  ledger.prove(at_minute(0), at_minute(3'000), false);
+  const TraceAnswer of_busy = trace_shared_port(ledger, at_minute(5), at_minute(5));
+  CHECK(of_busy.candidates.size() == 1);
+  CHECK_FALSE(of_busy.silent_known);
+  const TraceAnswer of_silent = trace_shared_port(ledger, at_minute(100), at_minute(100));
+  CHECK(of_silent.candidates.size() == 1);
+  CHECK(of_silent.silent_known);
+}
+
+TEST_CASE("sessions of two namespaces between the same ends are two candidates", "[query][trace]") {
+  static const Origin red{"nat-1", "red"};
+  static const Origin blue{"nat-1", "blue"};
+  QueryLedger ledger;
+  for (const Origin* const origin : {&red, &blue}) {
+    SessionRecord record =
+        on_shared_port("10.0.0.1", at_minute(0), at_minute(0), at_minute(10), 1'000, TcpState::kEstablished);
+    record.origin = origin;
+    record.event = RecordEvent::kEnd;
+    ledger.frame(std::vector<SessionRecord>{record});
+  }
+  const TraceAnswer answer = trace_shared_port(ledger, at_minute(5), at_minute(5));
+  REQUIRE(answer.candidates.size() == 2);
+  for (const TraceCandidate& candidate : answer.candidates) {
+    CHECK(candidate.total.records == 1);
+    CHECK(candidate.total.whole);
+  }
+}
+
 TEST_CASE("the records of a session are one candidate", "[query][trace]") {
   TrafficDice dice(53);
   QueryLedger ledger;

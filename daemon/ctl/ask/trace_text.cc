@@ -227,8 +227,13 @@ TraceSummary summary_of(const TraceQuestion& question, const TraceAnswer& answer
   }
   if (!answer.troubles.empty())
     against.emplace_back("a part of the log cannot be read: sessions may be missing");
-  if (sessions == 1 && against.empty() && !answer.peer_differs)
-    summary.sure = "the only session: the log is complete for this time, and has no other";
+  if (sessions == 1 && against.empty() && !answer.peer_differs) {
+    summary.sure =
+        answer.silent_known
+            ? "the only session: the log is complete for this time, and has no other"
+            : "the only session with a record of this time, for which the log is complete: others, if "
+              "they were open, were silent";
+  }
   if (!question.netns.empty()) summary.sure += "; network namespace " + question.netns + " alone";
   return summary;
 }
