@@ -75,8 +75,8 @@ run_tests() {
   rm -f "$report"
   local choice
   read -ra choice <<<"$(selection "$preset")"
-  # Two more than there are cores: what runs long waits most of its time.
-  with_tame_addresses ctest --preset "$preset" -j "$((jobs + 2))" --output-on-failure --no-tests=error \
+  # More than there are cores: what runs long waits most of its time.
+  with_tame_addresses ctest --preset "$preset" -j "$((jobs + 6))" --output-on-failure --no-tests=error \
     --output-junit "$report" "${choice[@]}" || true
   if [ ! -s "$report" ]; then
     failed=$((failed + 1))

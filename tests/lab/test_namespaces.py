@@ -196,7 +196,7 @@ class FollowTest(LabCase):
         """Its sessions are logged again, and nothing is claimed of the time between."""
         daemon.wait_for_message(f"netns {self.lab.nat}: there is one again")
         guard = f"/proc/{daemon.child('natsess-guard')}/fd"
-        wait_until(lambda: len(os.listdir(guard)) == 2 + 6, "the guard has the new one's sockets, and only these")
+        wait_until(lambda: len(os.listdir(guard)) == 2 + 7, "the guard has the new one's sockets, and only these")
         wait_until(lambda: self.state()["ready"], "the new one's table is known")
         ready_at = time.time()
         self.open_session("new", 30000)
