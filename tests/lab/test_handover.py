@@ -12,6 +12,7 @@ import ctl
 from bulk import Flood, from_environment
 from case import LabCase, main
 from daemon import program as daemon_program
+from memory_group import MemoryGroup
 from netlab import run, wait_until
 from store import Manager
 from table_limits import TableLimits
@@ -105,9 +106,9 @@ class HandoverTest(LabCase):
     def with_guard(self):
         return self.run_daemon("--handover", self.path("handover.sock"))
 
-    def with_manager(self, *more):
+    def with_manager(self, *more, enter=()):
         before, descriptors = self.manager.pass_on()
-        return self.run_daemon(*more, before=before, environment=self.manager.environment(), pass_fds=descriptors)
+        return self.run_daemon(*more, before=(*enter, *before), environment=self.manager.environment(), pass_fds=descriptors)
 
     def make_manager(self):
         self.manager = Manager(self.path("notify"))
@@ -120,6 +121,19 @@ class HandoverTest(LabCase):
     def test_kill_9_loses_nothing_where_a_service_manager_holds_it(self):
         self.make_manager()
         self.end_again_and_again(self.with_manager, self.kill)
+        self.assert_all_is_there()
+
+    def test_the_kernel_ending_it_for_want_of_memory_loses_nothing(self):
+        self.make_manager()
+        memory = self.enterContext(MemoryGroup())
+
+        def run_out(daemon):
+            killed = memory.kills()
+            memory.run_out()
+            daemon.wait_for_end(-signal.SIGKILL)
+            self.assertGreater(memory.kills(), killed)
+
+        self.end_again_and_again(lambda: self.with_manager(enter=memory.enter), run_out)
         self.assert_all_is_there()
 
     def test_stops_lose_nothing(self):
