@@ -1,8 +1,8 @@
 # With NATSESSION_PORTABLE the programs run on other distributions than the one they are built on, of which the C library
 # is not older than what they ask of it (tests/packaging/portable.py holds that for RHEL 9):
 # - inside: the C++ runtime, and the libraries whose sonames differ or that RHEL 9 has too old (SQLite 3.34);
-# - from the machine: what keeps its soname, above all libcurl and OpenSSL, which know where that machine keeps its
-#   certificates and what its policy of ciphers is. libgcc_s as well: its own unwinder would ask for GLIBC_2.35.
+# - from the machine: what keeps its soname, above all OpenSSL, which knows where that machine keeps its certificates
+#   and what its policy of ciphers is. libgcc_s as well: its own unwinder would ask for GLIBC_2.35.
 if(NOT NATSESSION_PORTABLE)
   return()
 endif()
@@ -33,16 +33,3 @@ file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/cctz/time_zone.h @ONLY CONTENT [[
 namespace cctz = absl::time_internal::cctz;
 ]])
 set_target_properties(CCTZ::CCTZ PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR})
-
-# Debian's libcurl gives its functions a version (CURL_OPENSSL_4) that RHEL's and Fedora's has not. What is linked with is
-# a library of the same soname that has their names alone; no program is to find it when it runs.
-execute_process(COMMAND ${CMAKE_NM} --dynamic --defined-only ${pkgcfg_lib_CURL_curl}
-  OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
-string(REGEX MATCHALL "curl_[a-z0-9_]+" functions "${symbols}")
-list(TRANSFORM functions REPLACE "(.+)" "extern \"C\" void \\1() {}\n")
-list(JOIN functions "" functions)
-file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/libcurl.cc CONTENT "@functions@" @ONLY)
-add_library(natsession_libcurl SHARED ${PROJECT_BINARY_DIR}/libcurl.cc)
-set_target_properties(natsession_libcurl PROPERTIES OUTPUT_NAME curl SOVERSION 4 UNITY_BUILD OFF)
-set_target_properties(PkgConfig::CURL PROPERTIES INTERFACE_LINK_LIBRARIES natsession_libcurl)
-set(CMAKE_SKIP_RPATH ON)

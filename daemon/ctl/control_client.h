@@ -23,10 +23,10 @@ class ControlClient {
   [[nodiscard]] Result<std::string> post(std::string_view path, const QueryArguments& arguments = {}) const;
 
  private:
-  enum class Method { kGet, kPost };
-  [[nodiscard]] Result<std::string> ask(Method method, std::string_view path,
+  [[nodiscard]] Result<std::string> ask(std::string_view method, std::string_view path,
                                         const QueryArguments& arguments) const;
-  [[nodiscard]] Error why_no_answer(const std::string& reason) const;
+  [[nodiscard]] std::string where() const;
+  [[nodiscard]] Error not_there(int error) const;  // errno of a connect()
 
   std::string path_;
 };

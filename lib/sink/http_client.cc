@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
 
-#include <curl/curl.h>
+#include "sink/libcurl.h"
 
 namespace natsession {
 namespace {
@@ -15,21 +14,13 @@ constexpr std::size_t kMaxAnswerBytes = 1 << 20;
 constexpr std::chrono::milliseconds kMaxConnectTime{10'000};
 constexpr std::chrono::hours kMaxRetryAfter{1};
 
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using List = std::unique_ptr<curl_slist, FreeList>;
+using List = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
 
-void append(List& list, const std::string& text) {
-  curl_slist* const longer = curl_slist_append(list.get(), text.c_str());
+void append(const LibCurl& curl, List& list, const std::string& text) {
+  curl_slist* const longer = curl.slist_append(list.get(), text.c_str());
   if (longer == nullptr) return;  // out of memory: as good as not answered, so the batch comes again
   static_cast<void>(list.release());
   list.reset(longer);
-}
-
-bool initialised() {
-  static const bool kDone = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  return kDone;
 }
 
 bool is_certificate_error(CURLcode code) {
@@ -53,11 +44,11 @@ bool tells_of_certificate_alert(std::string_view text) {
 
 class CurlClient final : public HttpClient {
  public:
-  CurlClient(const HttpSettings& settings, const HttpSecrets& secrets, CURL* handle)
-      : settings_(settings), secrets_(secrets), handle_(handle) {}
+  CurlClient(const HttpSettings& settings, const HttpSecrets& secrets, const LibCurl& curl, CURL* handle)
+      : settings_(settings), secrets_(secrets), curl_(curl), handle_(handle) {}
   CurlClient(const CurlClient&) = delete;
   CurlClient& operator=(const CurlClient&) = delete;
-  ~CurlClient() override { curl_easy_cleanup(handle_); }
+  ~CurlClient() override { curl_.easy_cleanup(handle_); }
 
   void set_up() {
     set(CURLOPT_ERRORBUFFER, error_.data());
@@ -101,18 +92,18 @@ class CurlClient final : public HttpClient {
   Result<void> connect(std::chrono::milliseconds limit) override {
     set(CURLOPT_CONNECT_ONLY, 1L);
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(std::min(settings_.timeout, limit).count()));
-    const CURLcode code = curl_easy_perform(handle_);
+    const CURLcode code = curl_.easy_perform(handle_);
     if (code == CURLE_OK) return {};
-    return Error{ErrorKind::kUnavailable, error_[0] != '\0' ? error_.data() : curl_easy_strerror(code)};
+    return Error{ErrorKind::kUnavailable, error_[0] != '\0' ? error_.data() : curl_.easy_strerror(code)};
   }
 
   HttpReply post(std::string_view body, const std::string& batch) override {
-    List headers;
-    append(headers, "Content-Type: application/x-ndjson");
-    append(headers, "Expect:");  // no question whether the body may come
-    if (settings_.compress == Compression::kGzip) append(headers, "Content-Encoding: gzip");
-    append(headers, "X-NatSession-Batch: " + batch);
-    for (const std::string& header : secrets_.headers) append(headers, header);
+    List headers(nullptr, curl_.slist_free_all);
+    append(curl_, headers, "Content-Type: application/x-ndjson");
+    append(curl_, headers, "Expect:");  // no question whether the body may come
+    if (settings_.compress == Compression::kGzip) append(curl_, headers, "Content-Encoding: gzip");
+    append(curl_, headers, "X-NatSession-Batch: " + batch);
+    for (const std::string& header : secrets_.headers) append(curl_, headers, header);
     set(CURLOPT_HTTPHEADER, headers.get());
     set(CURLOPT_POSTFIELDS, body.data());
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
@@ -120,7 +111,7 @@ class CurlClient final : public HttpClient {
     shown_.clear();
     body_bytes_ = 0;
     head_is_whole_ = false;
-    const CURLcode code = curl_easy_perform(handle_);
+    const CURLcode code = curl_.easy_perform(handle_);
     set(CURLOPT_HTTPHEADER, static_cast<curl_slist*>(nullptr));
     return reply(code);
   }
@@ -128,7 +119,7 @@ class CurlClient final : public HttpClient {
  private:
   template <typename Value>
   void set(CURLoption option, Value value) {
-    curl_easy_setopt(handle_, option, value);
+    curl_.easy_setopt(handle_, option, value);
   }
 
   static std::size_t on_body(const char* data, std::size_t one, std::size_t size, void* client) {
@@ -153,10 +144,10 @@ class CurlClient final : public HttpClient {
   HttpReply reply(CURLcode code) {
     HttpReply reply;
     long status = 0;
-    curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
+    curl_.easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
     const bool talks_too_long = code == CURLE_WRITE_ERROR && body_bytes_ > kMaxAnswerBytes;
     if (code != CURLE_OK && !talks_too_long) {
-      reply.error = error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
+      reply.error = error_[0] != '\0' ? error_.data() : curl_.easy_strerror(code);
       reply.refused = is_certificate_error(code) || tells_of_certificate_alert(reply.error);
       return reply;
     }
@@ -167,11 +158,11 @@ class CurlClient final : public HttpClient {
     reply.status = static_cast<int>(status);
     reply.body = shown_.substr(0, shown_.find_last_not_of(' ') + 1);
     const char* location = nullptr;
-    if (curl_easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &location) == CURLE_OK && location != nullptr) {
+    if (curl_.easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &location) == CURLE_OK && location != nullptr) {
       reply.location = location;
     }
     curl_off_t seconds = 0;
-    if (curl_easy_getinfo(handle_, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0) {
+    if (curl_.easy_getinfo(handle_, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0) {
       reply.retry_after = std::min<std::chrono::milliseconds>(
           kMaxRetryAfter, std::chrono::seconds(std::min<curl_off_t>(seconds, 1'000'000)));
     }
@@ -180,6 +171,7 @@ class CurlClient final : public HttpClient {
 
   const HttpSettings settings_;
   const HttpSecrets secrets_;
+  const LibCurl& curl_;
   CURL* const handle_;
   std::array<char, CURL_ERROR_SIZE> error_{};
   std::string shown_;
@@ -194,9 +186,11 @@ const bool HttpClient::kBuiltIn = true;
 Result<std::unique_ptr<HttpClient>> HttpClient::create(const HttpSettings& settings,
                                                        const HttpSecrets& secrets) {
   if (auto readable = settings.tls.probe(); !readable) return readable.error();
-  CURL* const handle = initialised() ? curl_easy_init() : nullptr;
+  const auto& curl = LibCurl::get();
+  if (!curl) return curl.error();
+  CURL* const handle = curl->easy_init();
   if (handle == nullptr) return Error{ErrorKind::kUnavailable, "libcurl cannot be started"};
-  auto client = std::make_unique<CurlClient>(settings, secrets, handle);
+  auto client = std::make_unique<CurlClient>(settings, secrets, *curl, handle);
   client->set_up();
   return std::unique_ptr<HttpClient>(std::move(client));
 }

@@ -1,4 +1,4 @@
-// HttpClient: posts to one URL, over one connection that is kept. The one place that knows libcurl.
+// HttpClient: posts to one URL, over one connection that is kept. It alone uses libcurl.
 // Threads: one at a time.
 #pragma once
 
@@ -24,10 +24,10 @@ struct HttpReply {
 
 class HttpClient {
  public:
-  static const bool kBuiltIn;  // this program has libcurl; else no_http.cc stands in for http_client.cc
+  static const bool kBuiltIn;  // this program knows libcurl; else no_http.cc stands in for http_client.cc
 
   // Connects to nothing yet.
-  // Errors: kUnavailable, kUsage or kPermission, naming the file that cannot be read.
+  // Errors: kUnavailable, kUsage or kPermission, naming the file that cannot be read; as LibCurl::get().
   [[nodiscard]] static Result<std::unique_ptr<HttpClient>> create(const HttpSettings& settings,
                                                                   const HttpSecrets& secrets);
   virtual ~HttpClient() = default;

@@ -112,7 +112,11 @@ TEST_CASE("a socket that is not for this user is told with whom it is for", "[co
   CHECK(status == 0);
 }
 
-TEST_CASE("what answers something else than HTTP is an error, not a hang", "[control][client]") {
+TEST_CASE("what is no whole answer is an error, not a hang", "[control][client]") {
+  const std::string answer = GENERATE(
+      as<std::string>(), "", "220 smtp\r\n", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n\r\n{}",
+      "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}");
+  CAPTURE(answer);
   TempDir folder;
   const std::string path = folder.file("odd.sock");
   auto listener = UnixListener::open(path, "");
@@ -124,12 +128,12 @@ TEST_CASE("what answers something else than HTTP is an error, not a hang", "[con
     while ((fd = ::accept(listener->fd(), nullptr, nullptr)) < 0) ::usleep(1000);
     char request[4096];
     (void)!::read(fd, request, sizeof request);
-    (void)!::write(fd, "220 smtp\r\n", 10);
+    (void)!::write(fd, answer.data(), answer.size());
     ::close(fd);
     ::_exit(0);
   }
   const Error error = failure(ControlClient(path).get("/status"));
-  CHECK(contains(error.message, path));
+  CHECK(contains(error.message, path + ": the daemon does not answer: what comes is no whole answer"));
   ::waitpid(child, nullptr, 0);
 }
 

@@ -79,7 +79,7 @@ repack 99.0-1
 
 # What the package depends on waits in apt's folder, so that apt installs it in the machine, which has no way out.
 # shellcheck disable=SC2016 # the hooks' own $1
-if ! mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,logrotate --skip=cleanup/apt \
+if ! mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,logrotate,libcurl4 --skip=cleanup/apt \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/natsessiond/*' \
   --customize-hook="copy-in $work/packages /var/tmp" \
   --customize-hook='chroot "$1" apt-get -qq --option APT::Install-Recommends=true install --yes --download-only /var/tmp/packages/natsessiond.deb' \

@@ -2,11 +2,12 @@
 
 import os
 
+import ctl
 from case import LabCase, main
 from certificates import Certificates
-from daemon import RUNTIME_FAILURE, USAGE, read_records, run_to_end
+from daemon import MISSING, RUNTIME_FAILURE, USAGE, read_records, run_to_end
 from http_server import PORT, HttpServer
-from netlab import wait_until
+from netlab import run, wait_until
 from witness import Witness
 
 URL = f"http://127.0.0.1:{PORT}/nat"
@@ -109,6 +110,15 @@ class HttpSinkTest(LabCase):
             self.assertEqual(out, "")
             self.assertIn("credentials_file=FILE", told)
             self.assertIn(shown, told)
+
+    def test_without_libcurl_only_http_sinks_are_refused(self):
+        self.write("libcurl.so.4", "")  # is found first, and is no library
+        without = {"LD_LIBRARY_PATH": self.folder}
+        status, _, told = run_to_end(self.lab, self.folder, "--sink", "stdout", "--sink", URL, environment=without)
+        self.assertEqual(status, MISSING, told)
+        self.assertIn("install the package libcurl4 (Debian", told)
+        self.start(self.lab, "--sink", "stdout", "--control", self.path("control.sock"), environment=without)
+        run("env", f"LD_LIBRARY_PATH={self.folder}", ctl.program(), "--control", self.path("control.sock"), "status")
 
     def test_a_file_of_headers_that_is_not_there_is_an_error_before_anything_begins(self):
         status, _, told = run_to_end(self.lab, self.folder, "--sink", "file:" + self.path("log.json"),

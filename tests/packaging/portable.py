@@ -31,11 +31,6 @@ VERSIONED = {
 # soname: how its functions begin, and those that are called. All are in the version that stands behind it.
 UNVERSIONED = {
     "libcap.so.2": ("cap_", """drop_bound free get_bound get_flag get_proc init set_flag set_proc"""),  # 2.48
-    "libcurl.so.4": (  # 7.76; options of curl_easy_setopt() as well: lib/sink/http_client.cc
-        "curl_",
-        """easy_cleanup easy_escape easy_getinfo easy_init easy_perform easy_setopt easy_strerror free global_init
-        slist_append slist_free_all""",
-    ),
     "libmicrohttpd.so.12": (  # 0.9.72
         "MHD_",
         """add_response_header create_response_from_buffer destroy_response get_connection_info

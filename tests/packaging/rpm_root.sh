@@ -27,7 +27,7 @@ expect_left() {
 }
 
 mmdebstrap --quiet --variant=minbase \
-  --include=systemd,libcap2,libcurl4,libmicrohttpd12,libmnl0,libseccomp2,libssl3,libzstd1,tzdata,zlib1g \
+  --include=systemd,libcap2,libmicrohttpd12,libmnl0,libseccomp2,libssl3,libzstd1,tzdata,zlib1g \
   bookworm "$root" 2>/dev/null || fail "mmdebstrap made no tree"
 trap 'rm -rf "$root" "$root.before"' EXIT
 mkdir -p "$root/var/lib/rpm" "$root/usr/share/licenses" # which a distribution of rpm's has

@@ -54,7 +54,7 @@ only 'xxhash' lib/record lib/session lib/ledger
 only 'seccomp\.h' daemon
 only 'microhttpd' lib/control
 only 'nlohmann' lib/control daemon/ctl
-only 'curl/' lib/sink daemon/ctl
+only 'curl/' lib/sink
 only 'sqlite3' lib/query
 only 'cctz/' lib/query
 only 'csv\.h' daemon/ctl/ask
