@@ -1,5 +1,6 @@
 #include "guard_process.h"
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "conntrack/netlink_socket.h"
@@ -22,8 +24,6 @@ namespace natsession {
 namespace {
 
 using Steady = std::chrono::steady_clock;
-
-constexpr const char* kName = "natsess-guard";
 
 // How often the collectors are looked at, and after how many looks without a beat one does not answer. One
 // that waits for events beats twice a second; but then nothing is dropped.
@@ -306,6 +306,24 @@ Result<UniqueFd> ask_for_all(const std::string& path, std::chrono::seconds limit
   return link;
 }
 
+// Where the program that is begun anew finds them.
+constexpr int kLinkPlace = STDIN_FILENO;
+constexpr int kListenerPlace = STDOUT_FILENO;
+
+// The body of a process that start() has begun. What it does needs no capability: a socket's owner may change
+// how it takes overruns. Where a sandbox refuses capset(), keep_only() has seen to it that a program is begun
+// without any: so this one is, once more. Where the kernel cannot refuse system calls, the daemon says so.
+void be_guard(UniqueFd link, UniqueFd listener) {
+  if (holds_capabilities() && ::dup2(link.get(), kLinkPlace) == kLinkPlace &&
+      (!listener || ::dup2(listener.get(), kListenerPlace) == kListenerPlace)) {
+    char* const arguments[] = {const_cast<char*>(GuardProcess::kName), nullptr};  // is only read
+    char* const environment[] = {nullptr};
+    ::execve("/proc/self/exe", arguments, environment);
+  }
+  (void)refuse_system_calls({});
+  Guard(std::move(link), std::move(listener), false).run();
+}
+
 Result<UniqueFd> duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!copy) return system_error("keep a socket for the guard", errno);
@@ -318,26 +336,28 @@ Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::optional<unsigned
                                                           const std::string& path,
                                                           const std::optional<User>& user) {
   std::unique_ptr<GuardProcess> guard(new GuardProcess(path, percent));
-  // What it does needs no capability: a socket's owner may change how it takes overruns. Where the kernel
-  // cannot refuse system calls, the daemon says so.
   if (path.empty()) {
-    auto process = HelperProcess::start(kName, {}, user, [](int link) {
-      (void)refuse_system_calls({});
-      Guard(UniqueFd(link), UniqueFd(), false).run();
-    });
+    auto process =
+        HelperProcess::start(kName, {}, user, [](int link) { be_guard(UniqueFd(link), UniqueFd()); });
     if (!process) return process.error();
     guard->process_.emplace(*std::move(process));
     return guard;
   }
   auto listener = listen_at(path, user);
   if (!listener) return listener.error();
-  auto link = HelperProcess::start_outliving(kName, user, listener->get(), [&](int link) {
-    (void)refuse_system_calls({});
-    Guard(UniqueFd(link), std::move(*listener), false).run();
-  });
+  auto link = HelperProcess::start_outliving(
+      kName, user, listener->get(), [&](int link) { be_guard(UniqueFd(link), std::move(*listener)); });
   if (!link) return link.error();
   guard->link_ = std::move(*link);
   return guard;
+}
+
+void GuardProcess::begun_anew() {
+  ::prctl(PR_SET_NAME, kName, 0, 0, 0);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  (void)refuse_system_calls({});
+  const bool listens = ::fcntl(kListenerPlace, F_GETFD) >= 0;
+  Guard(UniqueFd(kLinkPlace), UniqueFd(listens ? kListenerPlace : -1), false).run();
 }
 
 Result<std::unique_ptr<GuardProcess>> GuardProcess::join(const std::string& path,

@@ -25,12 +25,16 @@ class GuardProcess {
  public:
   using Inherited = ConntrackSource::Inherited;
 
+  static constexpr const char* kName = "natsess-guard";
+
   // It watches nothing before watch(). `percent`: of the table, as --guard; none: it only holds. `path`:
   // where a successor may ask; empty: it ends with this process.
   // Errors: no process can be had; the path cannot be listened at.
   [[nodiscard]] static Result<std::unique_ptr<GuardProcess>> start(std::optional<unsigned> percent,
                                                                    const std::string& path,
                                                                    const std::optional<User>& user);
+  // What that process is where it had to begin as a program: main() of one whose name is kName.
+  static void begun_anew();
   // One that runs already at `path`; none: nobody listens there. If it serves a process that lives, that one
   // is asked to leave, and this waits until it has. What it holds is put behind `inherited`.
   // Errors: it is of another version, or that process does not leave.

@@ -386,6 +386,10 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   try {
+    if (argc == 1 && std::string_view(argv[0]) == natsession::GuardProcess::kName) {
+      natsession::GuardProcess::begun_anew();
+      return natsession::kDone;
+    }
     return natsession::run(argc, argv);
   } catch (const std::bad_alloc&) {
     natsession::log_error("no memory is left");

@@ -152,6 +152,16 @@ Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User
   return {};
 }
 
+bool holds_capabilities() {
+  const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> held(cap_get_proc(), cap_free);
+  cap_flag_value_t permitted = CAP_CLEAR;
+  for (cap_value_t capability = 0;
+       held && cap_get_flag(held.get(), capability, CAP_PERMITTED, &permitted) == 0; ++capability) {
+    if (permitted == CAP_SET) return true;
+  }
+  return false;
+}
+
 Result<void> make_folders(const Config& config, const std::optional<User>& user) {
   const auto make = [&](const std::string& path, mode_t mode) -> Result<void> {
     if (::mkdir(path.c_str(), mode) != 0) {

@@ -37,6 +37,7 @@ struct User {
 // process, and in no program that it starts.
 // Errors: the kernel refused, with the cause.
 Result<void> keep_only(std::initializer_list<int> kept, const std::optional<User>& user);
+[[nodiscard]] bool holds_capabilities();
 
 // Before keep_only(): the folder of the ledger and those of the sockets are made where they are absent,
 // with those above them, and are the user's.

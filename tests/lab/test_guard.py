@@ -1,7 +1,9 @@
 """Reliable mode and its guard: what the kernel could not tell comes again, and forwarding comes before logging."""
 
 import os
+import pwd
 import signal
+import sys
 import time
 
 from bulk import FLOOD_PRI, Flood, Log, flood_sessions, send_datagrams
@@ -22,6 +24,18 @@ GUARD_NAME = "natsess-guard"
 KNOWN, KNOWN_PRI, RATE = 5_000, "10.64.0.100", 50_000
 WENT_OFF = "reliable mode went off"
 PASSES_WITHIN_SECONDS = 5
+CAP_NET_ADMIN = 1 << 12
+# As systemd's SystemCallFilter=~@privileged: EPERM.
+REFUSE_CAPSET = """
+import ctypes, errno, os, sys
+seccomp = ctypes.CDLL("libseccomp.so.2")
+seccomp.seccomp_init.restype = ctypes.c_void_p
+allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
+rules = ctypes.c_void_p(seccomp.seccomp_init(allow))
+assert seccomp.seccomp_rule_add(rules, refuse, seccomp.seccomp_syscall_resolve_name(b"capset"), 0) == 0
+assert seccomp.seccomp_load(rules) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 def of_flood(record):
@@ -188,6 +202,31 @@ class GuardProcessTest(LabCase):
         os.kill(guard, signal.SIGINT)
         self.assertEqual(daemon.child(GUARD_NAME), guard)
         daemon.stop()
+
+    def test_where_a_sandbox_refuses_to_take_its_capabilities_it_has_none_all_the_same(self):
+        """As in the service, where the unit of the guard is missing."""
+        lab = self.make_lab()
+        user = pwd.getpwnam("daemon")
+        os.chmod(self.folder, 0o755)
+        daemon = self.start(lab, "--rcvbuf", "16K", before=(
+            "setpriv", "--reuid", user.pw_name, "--regid", str(user.pw_gid), "--clear-groups", "--inh-caps=-all,+net_admin",
+            "--ambient-caps=-all,+net_admin", sys.executable, "-c", REFUSE_CAPSET))
+        self.assertEqual(int(status_of(daemon.pid)["CapPrm"], 16), CAP_NET_ADMIN)
+        guard = daemon.child(GUARD_NAME)
+        wait_until(lambda: int(status_of(guard)["CapPrm"], 16) == 0, lambda: f"none is left: {status_of(guard)}")
+        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == 2 + 2 + 4, "it watches")
+        # What it does needs none.
+        self.enterContext(TableLimits(flows=TABLE))
+        flood, events = Flood(lab), EventSocket(lab, daemon)
+        daemon.send_signal(signal.SIGSTOP)
+        while events.reliable():
+            self.assertEqual(flood.insert(STEP), 0)
+            flood.flush()
+            self.assertLess(flood.made, 2 * TABLE)
+        guard = os.pidfd_open(guard)
+        self.addCleanup(os.close, guard)
+        daemon.stop(signal.SIGKILL, status=-signal.SIGKILL)
+        wait_until(lambda: has_ended(guard), "it has ended with the daemon")
 
     def test_without_something_to_decide_there_is_none(self):
         lab = self.make_lab()
