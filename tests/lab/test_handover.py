@@ -123,6 +123,19 @@ class HandoverTest(LabCase):
         self.end_again_and_again(self.with_manager, self.kill)
         self.assert_all_is_there()
 
+    def test_a_watchdog_ending_it_where_it_hangs_loses_nothing(self):
+        self.make_manager()
+
+        def hang(daemon):
+            daemon.send_signal(signal.SIGSTOP)
+            time.sleep(self.chance.uniform(0, 0.1))
+            daemon.send_signal(signal.SIGABRT)  # as systemd's
+            daemon.send_signal(signal.SIGCONT)
+            daemon.wait_for_end(-signal.SIGABRT)
+
+        self.end_again_and_again(self.with_manager, hang)
+        self.assert_all_is_there()
+
     def test_the_kernel_ending_it_for_want_of_memory_loses_nothing(self):
         self.make_manager()
         memory = self.enterContext(MemoryGroup())
