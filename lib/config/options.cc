@@ -326,7 +326,10 @@ std::vector<Flag> make_flags() {
       {"sync", kLedger, "WHEN",
        "How often what arrived is written to the ledger and forced to disk: a time, always, or never "
        "(written each second, not forced).",
-       "With never it is left to the kernel to bring it to disk.", sync_option()},
+       "A power cut loses what was not forced yet, or, with never, what the kernel had not brought to disk. "
+       "A kill loses what was not written yet, unless that is held for the next process (--handover). "
+       "Either is told by a gap record.",
+       sync_option()},
       {"batch", kLedger, "N", "Records that a remote sink is given at once, at most.", "",
        number_option(&Config::batch, kBatchRange)},
       {"batch-bytes", kLedger, "SIZE", "Their size, at most.", "",
