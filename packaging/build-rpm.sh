@@ -33,24 +33,35 @@ spec=packaging/rpm/natsessiond.spec
 version=$(rpmspec --query --srpm --queryformat '%{version}' --define "_sourcedir $tree/packaging/systemd" \
   --load packaging/rpm/debian.macros "$spec")
 changed=$(date --utc --date="$(sed -n 's/^\* \(.* [0-9]\{4\}\) .*/\1/p' "$spec" | head -n 1)" +%s)
-# sources FOLDER: what rpmbuild is given, in FOLDER/SOURCES.
+# sources FOLDER: what rpmbuild is given, in FOLDER/SOURCES and FOLDER/SPECS.
 sources() {
-  mkdir -p "$1/SOURCES"
+  mkdir -p "$1/SOURCES" "$1/SPECS"
   git ls-files -z | tar --create --use-compress-program='gzip -n' --null --files-from=- --transform="s,^,natsessiond-$version/," \
     --sort=name --mode=u=rwX,go=rX --mtime="@$changed" --owner=0 --group=0 --numeric-owner \
     --file="$1/SOURCES/natsessiond-$version.tar.gz"
+  chmod 0644 "$1/SOURCES/natsessiond-$version.tar.gz"
   install -m 0644 packaging/systemd/natsessiond.sysusers "$1/SOURCES/"
-  touch --date="@$changed" "$1/SOURCES/natsessiond.sysusers"
+  install -m 0644 "$spec" "$1/SPECS/"
+  touch --date="@$changed" "$1"/SOURCES/* "$1"/SPECS/*
 }
-# rpm_build FOLDER ARGUMENTS...; it knows nothing of Debian's packages: --nodeps.
+# rpm_build FOLDER TOPDIR ARGUMENTS..., in FOLDER; it knows nothing of Debian's packages: --nodeps.
 log=$tree/build/packages/build-rpm.log
 rpm_build() {
-  if ! rpmbuild --nodeps --with portable --load packaging/rpm/debian.macros --define "_topdir $1" \
-    --define "_smp_mflags -j${JOBS:-$(nproc)}" "${@:2}" >>"$log" 2>&1; then
+  if ! (cd "$1" && rpmbuild --nodeps --with portable --load "$tree/packaging/rpm/debian.macros" --define "_topdir $2" \
+    "${@:3}" SPECS/natsessiond.spec) >>"$log" 2>&1; then
     tail -n 40 "$log" >&2
     echo "build-rpm.sh: failed; all it said is in $log" >&2
     exit 1
   fi
+}
+# source_package FOLDER: rpm keeps in it how the macros of the specification are expanded, so they know neither FOLDER nor how many
+# jobs there are.
+source_package() {
+  rpm_build "$1" . -bs --define "_smp_mflags %{nil}"
+}
+# binary_package FOLDER ARGUMENTS...
+binary_package() {
+  rpm_build "$1" "$1" -bb --define "_smp_mflags -j${JOBS:-$(nproc)}" "${@:2}"
 }
 : >"$log"
 started=$SECONDS
@@ -58,7 +69,8 @@ echo "building natsessiond $version"
 options=()
 [ -n "$check" ] || options+=(--without tests)
 sources "$work"
-rpm_build "$work" -ba --noclean "${options[@]}" "$spec"
+source_package "$work"
+binary_package "$work" --noclean "${options[@]}"
 cp "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm build/packages/
 package=$(echo "$work"/RPMS/*/natsessiond-"$version"-*.rpm)
 for made in "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm; do
@@ -71,7 +83,8 @@ if [ -n "$twice" ]; then
     umask 0077
     export TZ=Pacific/Chatham LC_ALL=C.UTF-8 LANG=C.UTF-8 HOME=/nonexistent USER=somebody JOBS=1
     sources "$work/quite/elsewhere"
-    rpm_build "$work/quite/elsewhere" -ba --nocheck "${options[@]}" "$spec"
+    source_package "$work/quite/elsewhere"
+    binary_package "$work/quite/elsewhere" --nocheck "${options[@]}"
   )
   for made in "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm; do
     cmp "$made" "$work/quite/elsewhere/${made#"$work/"}"
@@ -85,7 +98,7 @@ python3 tests/packaging/portable.py "$package"
 rpmlint --config packaging/rpm/rpmlint.toml "$spec" "$package" "$work"/SRPMS/*.rpm
 # The next release, from what is compiled, with another default configuration.
 mkdir "$work/next"
-sed 's/^Release:.*/Release: 2/' "$spec" >"$work/natsessiond.spec"
+sed --in-place 's/^Release:.*/Release: 2/' "$work/SPECS/natsessiond.spec"
 echo "# Of the next release." >>"$work/BUILD/natsessiond-$version/packaging/etc/natsessiond.toml"
-rpm_build "$work" -bb --noprep --nocheck --define "_rpmdir $work/next" "$work/natsessiond.spec"
+binary_package "$work" --noprep --nocheck --define "_rpmdir $work/next"
 tests/packaging/rpm_root.sh "$package" "$work"/next/*/natsessiond-"$version"-*.rpm
