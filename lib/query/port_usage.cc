@@ -192,10 +192,9 @@ void Sweeper::add(const ScanBatch& batch) {
   const auto starts = batch.times(Field::kStartTime);
   const auto session_starts = batch.times(Field::kSessionStart);
   const auto ends = batch.times(Field::kEndTime);
-  const auto seqs = batch.counters(Field::kSeq);
   for (const std::uint32_t row : batch.rows()) {
     Use use;
-    if (session_starts[row] == kUnknownTime && !is_first(seqs[row]) && starts[row] > from_) ++silent_before_;
+    if (session_starts[row] == kUnknownTime && starts[row] > from_) ++silent_before_;
     use.begin = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
     if (use.begin >= behind_) continue;
     const IpAddress& nat_ip = nat.distinct[nat.index[row]];
@@ -390,8 +389,8 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
     peers = std::move(*found);
   }
 
-  query.columns = {Field::kNatIp,   Field::kProtocol,     Field::kNatPort, Field::kStartTime,
-                   Field::kEndTime, Field::kSessionStart, Field::kSeq};
+  query.columns = {Field::kNatIp,     Field::kProtocol, Field::kNatPort,
+                   Field::kStartTime, Field::kEndTime,  Field::kSessionStart};
   if (!peers.empty()) query.columns.add({Field::kPubIp, Field::kPubPort});
   Sweeper sweeper(grid, question.until, peers);
   for (const SessionRecord& live : question.live) sweeper.add(live);

@@ -246,7 +246,7 @@ void TraceFinder::handle(const ScanBatch& batch) {
       if (!likely(with_port(hash, port))) continue;
       const auto* const about = questions_about(nat.distinct[nat.index[row]], port);
       if (about == nullptr) continue;
-      // Whether it has ended, and whether it is the session's first, is seen when the record is whole.
+      // Whether it has ended is seen when the record is whole.
       const Span reach = session_starts[row] != kUnknownTime
                              ? reach_of(session_starts[row], ends[row])
                              : Span{earliest_before(std::min(starts[row], ends[row])), ends[row]};
@@ -303,7 +303,6 @@ void TraceFinder::offer(std::size_t number, const SessionRecord& record, bool li
   if (record.event == RecordEvent::kGap) return;
   if (question.protocol && record.protocol != *question.protocol) return;
   if (record.origin != nullptr && !question.may_be_in(record.origin->netns)) return;
-  if (!live && !may_answer(question, reach_of(record, live), /*ended=*/false)) return;
   const Span session = session_of(record);
   Sessions& sessions = sessions_[number];
   // What a session of the daemon's has moved is not told by the time: it has no slice.
@@ -358,13 +357,12 @@ Span TraceFinder::reach_of(std::int64_t begin, std::int64_t end) const {
   return {begin <= end ? begin : earliest_before(end), end};
 }
 
-// One whose beginning nobody knows began before it was asked for, or before a record that is not its first.
+// One whose beginning nobody knows began before a record tells of it: also before its first, as it has none
+// while it is silent.
 Span TraceFinder::reach_of(const SessionRecord& record, bool live) const {
   const std::int64_t end = ms_of(record.end_time);
-  const std::int64_t start = std::min(ms_of(record.start_time), end);
   if (record.session_start) return reach_of(ms_of(*record.session_start), end);
-  if (live) return {earliest_before(end), end};
-  return is_first(record.seq) ? reach_of(ms_of(record.start_time), end) : Span{earliest_before(start), end};
+  return {earliest_before(live ? end : std::min(ms_of(record.start_time), end)), end};
 }
 
 void TraceFinder::add_live() {

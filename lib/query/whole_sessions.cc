@@ -131,8 +131,6 @@ void WholeSessions::tell(TraceCandidate& candidate) const {
   candidate.first_seen = std::min(candidate.first_seen, UnixMs(std::chrono::milliseconds(whole.seen.from)));
   candidate.last_seen = std::max(candidate.last_seen, UnixMs(std::chrono::milliseconds(whole.seen.until)));
   candidate.ended = candidate.ended || whole.ended;
-  // Its first record is known: nothing tells of it before.
-  if (!candidate.record.session_start && !candidate.live && whole.total.whole) candidate.maybe_from.reset();
 }
 
 }  // namespace natsession
