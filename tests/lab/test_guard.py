@@ -20,6 +20,8 @@ TABLE = 20_000
 AT_ONCE = 5_000
 STEP = 200  # what begins and ends between two newcomers, while the guard outside looks on: a table this small is full
 # within tenths of a second, and the kernel needs some to let go what it held
+# Its link, standard error, and of the one namespace an event socket, its region, and what its table is read by.
+WATCHES_ONE = 2 + 2 + 5
 GUARD_NAME = "natsess-guard"
 KNOWN, KNOWN_PRI, RATE = 5_000, "10.64.0.100", 50_000
 WENT_OFF = "reliable mode went off"
@@ -196,8 +198,7 @@ class GuardProcessTest(LabCase):
         self.assertNotIn(os.getpgid(guard), (os.getpgid(0), os.getpgid(daemon.pid)))
         status = status_of(guard)
         self.assertEqual((status["CapPrm"], status["CapEff"], status["CapBnd"]), ("0" * 16,) * 3)
-        # Its link, standard error, and of the one namespace an event socket, its region, and what its table is read by.
-        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == 2 + 2 + 5, "it holds what it needs, and no more")
+        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == WATCHES_ONE, "it holds what it needs, and no more")
         os.kill(guard, signal.SIGTERM)
         os.kill(guard, signal.SIGINT)
         self.assertEqual(daemon.child(GUARD_NAME), guard)
@@ -214,7 +215,7 @@ class GuardProcessTest(LabCase):
         self.assertEqual(int(status_of(daemon.pid)["CapPrm"], 16), CAP_NET_ADMIN)
         guard = daemon.child(GUARD_NAME)
         wait_until(lambda: int(status_of(guard)["CapPrm"], 16) == 0, lambda: f"none is left: {status_of(guard)}")
-        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == 2 + 2 + 4, "it watches")
+        wait_until(lambda: len(os.listdir(f"/proc/{guard}/fd")) == WATCHES_ONE, "it watches")
         # What it does needs none.
         self.enterContext(TableLimits(flows=TABLE))
         flood, events = Flood(lab), EventSocket(lab, daemon)
