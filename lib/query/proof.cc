@@ -47,6 +47,15 @@ std::string Proof::missing_of_all(UnixMs from, const Lacks& lacks) const {
   return {};
 }
 
+// Two times in which sessions were logged overlap, then, in what is asked for. That of a process which took
+// over from another begins when the other's did.
+bool Proof::comes_twice(UnixMs from, UnixMs until, const Coverage& one) const {
+  return std::any_of(coverage_.begin(), coverage_.end(), [&](const Coverage& other) {
+    return other.netns == one.netns && other.from != one.from &&
+           std::max({from, one.from, other.from}) <= std::min({until, one.until, other.until});
+  });
+}
+
 UnixMs Proof::begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const {
   if (from) return *from;
   for (const std::string& netns : namespaces_) {
@@ -82,6 +91,7 @@ std::string Proof::missing_moved(std::optional<UnixMs> from, UnixMs until) const
 
 std::string Proof::missing_open(UnixMs from, UnixMs until, const std::string& netns) const {
   const auto lacks = [&](const Coverage& coverage) -> std::string {
+    if (comes_twice(from, until, coverage)) return "this time came twice, as the clock was set back";
     if (coverage.whole && until <= coverage.until) return {};
     if (live_at_ && until <= *live_at_ && *live_at_ <= coverage.until) return {};
     const std::string known = "all is recorded until " + format_local_time(coverage.until);

@@ -42,6 +42,9 @@ class Proof {
   template <typename Lacks>
   [[nodiscard]] std::string missing_of_all(UnixMs from, const Lacks& lacks) const;
 
+  // Whether a clock that was set back showed some of the time twice that `one` covers.
+  [[nodiscard]] bool comes_twice(UnixMs from, UnixMs until, const Coverage& one) const;
+
   // Where there is no beginning, that of what is proved.
   [[nodiscard]] UnixMs begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const;
 

@@ -15,6 +15,9 @@ constexpr std::chrono::milliseconds kTableInterval{50};
 // How often it is looked whether the kernel still sends events, and stamps: what is covered ends there.
 constexpr std::chrono::seconds kEventsInterval{1};
 
+// A clock that is disciplined is set back by less.
+constexpr std::chrono::milliseconds kClockTolerance{100};
+
 // After a loss the table is looked through, but not so often that dumps become the load.
 constexpr std::chrono::seconds kReconcilePause{1};
 constexpr int kReconcileShare = 4;  // at most one part in this and one of the time
@@ -125,6 +128,7 @@ void Collector::want_pass(const DumpPurpose& purpose) {
 Result<Collector::Pace> Collector::turn() {
   const std::chrono::nanoseconds steady = clock_.steady();
   const UnixNs now = clock_.now();
+  watch_clock(to_ms(now));
   if (!output_.has_room() || !source_->has_room()) {
     watch_losses(0);
     watch_table(steady);
@@ -236,6 +240,17 @@ void Collector::watch_events(const Moment& now) {
     want_pass({});
   }
   gap_.add(sent_until_, now, RecordReason::kEventsOff, Count());
+}
+
+// Where it is set back some times come twice. What is covered ends, and begins anew: who reads that sees by
+// the two which times these are.
+void Collector::watch_clock(UnixMs now) {
+  const bool set_back = now < clock_seen_ - kClockTolerance;
+  clock_seen_ = now;
+  if (!set_back || !covered_from_) return;
+  covered_from_.reset();
+  trusted_after_ = counters_.passes;
+  want_pass({});
 }
 
 // An overrun is data: it is counted, the log says so, and a dump tells what became of the sessions. In

@@ -90,6 +90,7 @@ class Collector {
   void want_pass(const DumpPurpose& purpose);
   void watch_table(std::chrono::nanoseconds steady);
   void watch_events(const Moment& now);
+  void watch_clock(UnixMs now);
   [[nodiscard]] bool watch_groups();
   [[nodiscard]] Moment moment() const;
   void watch_losses(std::size_t unreadable);
@@ -138,6 +139,7 @@ class Collector {
   const EventNeeds needs_;
   EventChoice choice_;
   ConntrackSysctls sysctls_;     // at the last look
+  UnixMs clock_seen_{};          // the wall clock, by the last turn
   bool stamped_before_ = false;  // at the last look but one: what was under way then is over
   bool blind_ = false;           // the groups that are missing could not be subscribed to
   EventGroups covered_groups_;

@@ -78,6 +78,21 @@ TEST_CASE_METHOD(ProofFixture,
   CHECK(Proof(ledger.view(), at_minute(10'000)).missing_open(at_minute(15), at_minute(20)).empty());
 }
 
+TEST_CASE_METHOD(ProofFixture, "of a time that came twice it is not proved which sessions were open",
+                 "[query][proof]") {
+  Coverage before = covered(at_minute(10), at_minute(30));
+  Coverage after = covered(at_minute(25), at_minute(60));
+  before.whole = after.whole = true;
+  prove({before});
+  prove({after});
+  const Proof proof(ledger.view());
+  CHECK(proof.missing_open(at_minute(20), at_minute(24)).empty());
+  CHECK_THAT(proof.missing_open(at_minute(24), at_minute(26)), Contains("came twice"));
+  CHECK_THAT(proof.missing_open(at_minute(28), at_minute(28)), Contains("came twice"));
+  CHECK(proof.missing_open(at_minute(31), at_minute(60)).empty());
+  CHECK(proof.missing(at_minute(25), at_minute(60)).empty());  // what ended then is there all the same
+}
+
 TEST_CASE_METHOD(ProofFixture, "what open sessions moved is recorded a window later, or at their end",
                  "[query][proof]") {
   prove({covered(at_minute(10), at_minute(60))});

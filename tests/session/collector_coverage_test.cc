@@ -269,6 +269,20 @@ TEST_CASE("a NEW that was lost is not one that rules keep back", "[session][cove
         }) == 1);
 }
 
+TEST_CASE("where the clock is set back what is covered begins anew", "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(30));
+  REQUIRE(covered(f)->first == 1'000'000);
+  f.clock.step_to(f.clock.now() - std::chrono::seconds(20));
+  f.run();
+  f.live(std::chrono::seconds(5));
+  REQUIRE(covered(f));
+  CHECK(covered(f)->first >= 1'010'000);
+  CHECK(covered(f)->first <= 1'012'000);
+  CHECK(covered(f)->second >= 1'014'000);
+}
+
 TEST_CASE("what a window's end makes known is covered when its dump is over", "[session][coverage]") {
   CollectorFixture f;
   f.run();
