@@ -47,12 +47,16 @@ std::string Proof::missing_of_all(UnixMs from, const Lacks& lacks) const {
   return {};
 }
 
-// Two times in which sessions were logged overlap, then, in what is asked for. That of a process which took
-// over from another begins when the other's did.
+// Then two times in which sessions were logged overlap. That of a process which took over from another begins
+// when the other's did. What is covered is written once a minute: the earlier one may have gone on for
+// longer.
 bool Proof::comes_twice(UnixMs from, UnixMs until, const Coverage& one) const {
+  constexpr std::chrono::seconds kUntold{70};
   return std::any_of(coverage_.begin(), coverage_.end(), [&](const Coverage& other) {
-    return other.netns == one.netns && other.from != one.from &&
-           std::max({from, one.from, other.from}) <= std::min({until, one.until, other.until});
+    if (other.netns != one.netns || other.from == one.from) return false;
+    const UnixMs begin = std::max(one.from, other.from);
+    const UnixMs end = std::min(one.until, other.until);
+    return begin <= end && until >= begin && from <= end + kUntold;
   });
 }
 

@@ -17,6 +17,8 @@ constexpr std::chrono::seconds kEventsInterval{1};
 
 // A clock that is disciplined is set back by less.
 constexpr std::chrono::milliseconds kClockTolerance{100};
+// So long nothing is covered, rather than times that came twice.
+constexpr std::chrono::minutes kSoon{10};
 
 // After a loss the table is looked through, but not so often that dumps become the load.
 constexpr std::chrono::seconds kReconcilePause{1};
@@ -242,12 +244,15 @@ void Collector::watch_events(const Moment& now) {
   gap_.add(sent_until_, now, RecordReason::kEventsOff, Count());
 }
 
-// Where it is set back some times come twice. What is covered ends, and begins anew: who reads that sees by
-// the two which times these are.
+// Where it is set back some times come twice. What is covered ends, and begins anew: behind those times,
+// where they are over soon; else at once, and who reads sees by the two covered times that overlap which
+// times these are.
 void Collector::watch_clock(UnixMs now) {
-  const bool set_back = now < clock_seen_ - kClockTolerance;
-  clock_seen_ = now;
-  if (!set_back || !covered_from_) return;
+  const UnixMs before = std::exchange(clock_seen_, now);
+  if (now >= before - kClockTolerance) return;
+  if (came_until_ > now + kSoon) came_until_ = UnixMs::min();
+  if (before <= now + kSoon) came_until_ = std::max(came_until_, before);
+  if (!covered_from_) return;
   covered_from_.reset();
   trusted_after_ = counters_.passes;
   want_pass({});
@@ -424,7 +429,7 @@ void Collector::cover_on() {
   silent_ = sends_again_ = false;
   sent_until_ = now;
   if (!covered_from_) {
-    covered_from_ = now.wall;
+    covered_from_ = std::max(now.wall, came_until_);
     covered_groups_ = choice_.groups;
   }
 }

@@ -138,10 +138,11 @@ class Collector {
   Moment complete_until_;  // until then nothing can be missing: the queue was empty, nothing was delayed
   const EventNeeds needs_;
   EventChoice choice_;
-  ConntrackSysctls sysctls_;     // at the last look
-  UnixMs clock_seen_{};          // the wall clock, by the last turn
-  bool stamped_before_ = false;  // at the last look but one: what was under way then is over
-  bool blind_ = false;           // the groups that are missing could not be subscribed to
+  ConntrackSysctls sysctls_;           // at the last look
+  UnixMs clock_seen_{};                // the wall clock, by the last turn
+  UnixMs came_until_ = UnixMs::min();  // before it was set back it had shown times up to this
+  bool stamped_before_ = false;        // at the last look but one: what was under way then is over
+  bool blind_ = false;                 // the groups that are missing could not be subscribed to
   EventGroups covered_groups_;
   bool start_untold_;  // that nothing is known of the time before
   std::chrono::nanoseconds events_looked_at_ = std::chrono::hours(-1);
