@@ -24,6 +24,7 @@ struct TimelineCommand {
   std::string sum = "bytes_from_vpc";
   std::size_t series = 8;
   bool at_end = false;
+  bool from_records = false;
   std::string svg;
 };
 
@@ -166,7 +167,9 @@ int run_timeline(const Global& global, const TimelineCommand& options) {
   if (options.bucket.empty()) question->bucket = usual_bucket(*time);
   question->from = aligned(time->from, question->bucket);
   question->until = time->until;
-  const auto result = find_timeline((*log)->ledger(), *question, (*log)->control(time->until_now));
+  ScanControl control = (*log)->control(time->until_now);
+  control.from_records = options.from_records;
+  const auto result = find_timeline((*log)->ledger(), *question, control);
   (*log)->end_progress();
   if (!result) return fail("timeline", result.error());
   if (result->report.cancelled) return (*log)->interrupted("timeline");
@@ -191,6 +194,10 @@ void add_timeline(Commands& commands) {
       "--at-end", options->at_end,
       "Count a record where it ends, as date_trunc(unit, __time__) does, instead of spread over its time");
   command.option("--svg", options->svg, "FILE", "Draw a picture to this file");
+  command.flag(
+      "--from-records", options->from_records,
+      "Ask the records alone, not the sums that stand ready beside them; the answer is the same, and "
+      "takes longer");
   add_where_options(command, options->log);
   add_time_options(command, options->log, "default an hour before --until");
   add_csv_option(command, options->log);

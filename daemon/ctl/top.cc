@@ -18,6 +18,7 @@ struct TopCommand {
   std::vector<std::string> by;
   std::string sum = "bytes_from_vpc";
   std::size_t count = 10;
+  bool from_records = false;
 };
 
 constexpr std::chrono::hours kUsualTopTime{1};
@@ -84,11 +85,6 @@ int show_top(Shape shape, const TopQuestion& question, const AskedTime& time, co
   if (result.total.unknown != 0) {
     answer.remark(fmt::format("{} records have counters that are not known", grouped(result.total.unknown)));
   }
-  if (result.sessions_cut) {
-    answer.remark(
-        fmt::format("more than {} sessions were open at the beginning: the sessions are counted too low",
-                    grouped(kMaxCarriedOver)));
-  }
   return log.finish("top", answer, result.report);
 }
 
@@ -104,7 +100,9 @@ int run_top(const Global& global, const TopCommand& options) {
   time = within_ledger(*time, (*log)->ledger());
   if (!time) return fail("top", time.error());
   question->query.end = {time->from, time->until};
-  const auto result = find_top((*log)->ledger(), *question, (*log)->control(time->until_now));
+  ScanControl control = (*log)->control(time->until_now);
+  control.from_records = options.from_records;
+  const auto result = find_top((*log)->ledger(), *question, control);
   (*log)->end_progress();
   if (!result) return fail("top", result.error());
   if (result->report.cancelled) return (*log)->interrupted("top");
@@ -124,11 +122,17 @@ void add_top(Commands& commands) {
       "By what they are ordered: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, "
       "pkts, sessions, records; default bytes_from_vpc");
   command.option("-n,--count", options->count, 1, TopQuestion::kMaxCount, "N", "So many; default 10");
+  command.flag(
+      "--from-records", options->from_records,
+      "Ask the records alone, not the sums that stand ready beside them; the answer is the same, and "
+      "takes longer");
   add_where_options(command, options->log);
   add_time_options(command, options->log, "default an hour before --until");
   add_csv_option(command, options->log);
   command.footer(
-      "A record belongs to the time in which it ends.\n\n"
+      "A record belongs to the time in which it ends, and a session to that of its first record: sessions "
+      "are "
+      "those that began in the time, or in the window before it.\n\n"
       "Examples:\n  natsessionctl top\n"
       "  natsessionctl top --where pub_ip=198.51.100.157 --since '14:55' --until '15:05'\n"
       "  natsessionctl top --by pri_ip --by pub_port --sum sessions --since today -n 20\n"

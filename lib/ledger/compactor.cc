@@ -28,13 +28,16 @@ nanoseconds Compactor::step() {
   nanoseconds again = kIdle;
   if (sealer_) {
     again = seal_on();
+  } else if (maker_) {
+    again = sum_on();
   } else if (open()) {
     if (auto fresh = segments_->refresh(); !fresh) {
       failure_ = fresh.error().message;
       segments_.reset();
     } else {
       const bool knows_time = tell_time();
-      if (clean_up() || (knows_time && delete_one()) || begin_sealing()) again = nanoseconds(0);
+      if (clean_up() || (knows_time && delete_one()) || begin_sealing() || begin_summing())
+        again = nanoseconds(0);
     }
   }
   publish();
@@ -107,11 +110,48 @@ bool Compactor::begin_sealing() {
   return false;
 }
 
+nanoseconds Compactor::sum_on() {
+  const auto progress = maker_->step();
+  if (progress && *progress == SumsMaker::Progress::kMore) return nanoseconds(0);
+  if (progress) {
+    if (segments_) segments_->set_sums_bytes(summing_, maker_->bytes());
+    troubles_.erase(summing_);
+    summed_.insert(summing_);
+  } else {
+    trouble(summing_, progress.error());
+  }
+  maker_.reset();
+  return nanoseconds(0);
+}
+
+// Looks at the sums of one segment, or begins to make them. Those that a newer version wrote are left alone.
+bool Compactor::begin_summing() {
+  for (const SegmentEntry& entry : segments_->entries()) {
+    const Ordinal first = entry.name.first;
+    if (!entry.settled || entry.last || summed_.count(first) != 0 || is_in_trouble(first)) continue;
+    const auto sums = SegmentSums::open(segments_->directory(), {first, entry.seal});
+    const auto good = sums ? sums->verify() : Result<void>(sums.error());
+    if (good || good.error().kind != ErrorKind::kMalformed) {
+      summed_.insert(first);
+      return true;
+    }
+    auto maker = SumsMaker::begin(segments_->directory(), entry);
+    if (!maker) {
+      trouble(first, maker.error());
+      continue;
+    }
+    maker_ = std::move(*maker);
+    summing_ = first;
+    return true;
+  }
+  return false;
+}
+
 // One segment, if one is to go: by age if all sinks have read it, by the byte limit in any case.
 bool Compactor::delete_one() {
   const auto& entries = segments_->entries();
   std::uint64_t bytes = 0;
-  for (const SegmentEntry& entry : entries) bytes += entry.bytes;
+  for (const SegmentEntry& entry : entries) bytes += entry.bytes + entry.sums_bytes;
   const bool too_large = settings_.limit.bytes > 0 && bytes > settings_.limit.bytes;
   const bool some_expired = std::any_of(entries.begin(), entries.end(),
                                         [&](const SegmentEntry& entry) { return is_expired(entry); });
@@ -139,12 +179,15 @@ bool Compactor::remove(const SegmentEntry& entry, DeletedSegment::Rule rule, std
     trouble(entry.name.first, removed.error());
     return true;  // another may go instead
   }
+  // What is left of them is rubbish, which the next start removes.
+  static_cast<void>(directory.remove(entry.name.sums()));
+  summed_.erase(entry.name.first);
   ++deleted_segments_;
   deleted_unread_ += unread;
   troubles_.erase(entry.name.first);
   DeletedSegment deleted{.rule = rule,
                          .path = directory.path_of(entry.name.text()),
-                         .bytes = entry.bytes,
+                         .bytes = entry.bytes + entry.sums_bytes,
                          .records = entry.bounds.records,
                          .oldest = {},
                          .newest = {},
@@ -227,7 +270,7 @@ void Compactor::publish() {
     status.bytes = status.segments = status.sealed_segments = status.records = 0;
     status.oldest = {};
     for (const SegmentEntry& entry : segments_->entries()) {
-      status.bytes += entry.bytes;
+      status.bytes += entry.bytes + entry.sums_bytes;
       ++status.segments;
       if (entry.name.sealed) ++status.sealed_segments;
       if (status.records == 0 && entry.bounds.records > 0) status.oldest = entry.bounds.min_end;

@@ -1,6 +1,7 @@
 // Compactor: what a ledger needs beside its writer: sealing (small frames of a closed segment merged into
-// full ones) and retention; by age it deletes nothing that a wrong clock makes look old (AgeClock). It works
-// step by step; a thread of low priority calls it.
+// full ones), sums of sealed segments where they are missing or damaged, and retention; by age it deletes
+// nothing that a wrong clock makes look old (AgeClock). It works step by step; a thread of low priority calls
+// it.
 // Threads: one, which need not be the writer's. status() from any.
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include "ledger/ledger_settings.h"
 #include "ledger/segment_list.h"
 #include "ledger/segment_sealer.h"
+#include "ledger/segment_summer.h"
 
 namespace natsession {
 
@@ -56,8 +59,8 @@ class Compactor {
   // Called from step() for each.
   void on_deleted(std::function<void(const DeletedSegment&)> call) { on_deleted_ = std::move(call); }
 
-  // One small piece of work: at most one segment deleted or some frames sealed. Returns when to come again:
-  // at once (zero) while there is more.
+  // One small piece of work: at most one segment deleted, or some frames sealed or summed up. Returns when to
+  // come again: at once (zero) while there is more.
   std::chrono::nanoseconds step();
 
   [[nodiscard]] LedgerStatus status() const {
@@ -70,6 +73,8 @@ class Compactor {
   std::chrono::nanoseconds seal_on();
   bool delete_one();
   bool begin_sealing();
+  std::chrono::nanoseconds sum_on();
+  bool begin_summing();
   bool remove(const SegmentEntry& entry, DeletedSegment::Rule rule, std::uint64_t unread);
   bool tell_time();
   [[nodiscard]] bool is_expired(const SegmentEntry& entry) const;
@@ -88,6 +93,9 @@ class Compactor {
   bool clean_ = false;
   std::unique_ptr<SegmentSealer> sealer_;
   Ordinal sealing_ = 0;
+  std::unique_ptr<SumsMaker> maker_;
+  Ordinal summing_ = 0;
+  std::set<Ordinal> summed_;  // segments whose sums have been looked at
   struct Trouble {
     std::chrono::nanoseconds until{};  // steady: the segment is left alone
     std::string why;

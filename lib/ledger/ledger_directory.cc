@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::string_view kOpen = ".open";
 constexpr std::string_view kSealed = ".sealed";
+constexpr std::string_view kSums = ".sums";
 constexpr std::string_view kTemporary = ".tmp";
 constexpr std::size_t kDigits = 16;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
@@ -75,6 +76,22 @@ std::optional<UnixMs> time_in(std::string_view text) {
   return UnixMs(std::chrono::milliseconds(ms));
 }
 
+std::string digits_of(Ordinal ordinal) {
+  std::string result(kDigits, '0');
+  char digits[kDigits];
+  const auto [end, error] = std::to_chars(digits, digits + kDigits, ordinal, 16);
+  std::copy(digits, end, result.end() - (end - digits));
+  return result;
+}
+
+// The segment, sealed, that a file of this name has the sums of.
+std::optional<SegmentName> segment_of_sums(std::string_view text) {
+  if (!text.ends_with(kSums)) return std::nullopt;
+  const auto name =
+      SegmentName::parse(std::string(text.substr(0, text.size() - kSums.size())) + std::string(kSealed));
+  return name && name->sums() == text ? name : std::nullopt;
+}
+
 Booted booted_in(std::string_view text) {
   const auto value = value_of(kBoot, text);
   const auto blank = value ? value->find(' ') : std::string_view::npos;
@@ -86,12 +103,11 @@ Booted booted_in(std::string_view text) {
 }  // namespace
 
 std::string SegmentName::text() const {
-  std::string result(kDigits, '0');
-  char digits[kDigits];
-  const auto [end, error] = std::to_chars(digits, digits + kDigits, first, 16);
-  std::copy(digits, end, result.end() - (end - digits));
-  result += sealed ? kSealed : kOpen;
-  return result;
+  return digits_of(first) + std::string(sealed ? kSealed : kOpen);
+}
+
+std::string SegmentName::sums() const {
+  return digits_of(first) + std::string(kSums);
 }
 
 std::optional<SegmentName> SegmentName::parse(std::string_view text) {
@@ -236,16 +252,17 @@ Result<std::vector<std::string>> LedgerDirectory::leftovers() {
   std::sort(names->begin(), names->end());
   std::vector<std::string> found;
   for (const std::string& text : *names) {
+    const auto is_there = [&](Ordinal first, bool sealed) {
+      return std::binary_search(names->begin(), names->end(), SegmentName{first, sealed}.text());
+    };
     if (text.ends_with(kTemporary)) {
-      const auto target =
-          SegmentName::parse(std::string_view(text).substr(0, text.size() - kTemporary.size()));
-      if (target) found.push_back(text);
-      continue;
+      const auto target = std::string_view(text).substr(0, text.size() - kTemporary.size());
+      if (SegmentName::parse(target) || segment_of_sums(target)) found.push_back(text);
+    } else if (const auto summed = segment_of_sums(text)) {
+      if (!is_there(summed->first, true) && !is_there(summed->first, false)) found.push_back(text);
+    } else if (const auto name = SegmentName::parse(text); name && !name->sealed) {
+      if (is_there(name->first, true)) found.push_back(text);
     }
-    const auto name = SegmentName::parse(text);
-    if (!name || name->sealed) continue;
-    const std::string sealed = SegmentName{name->first, true}.text();
-    if (std::binary_search(names->begin(), names->end(), sealed)) found.push_back(text);
   }
   return found;
 }

@@ -31,6 +31,8 @@ struct SegmentName {
 
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::string temporary() const { return text() + ".tmp"; }
+  // The file beside the sealed one that has the sums of its records.
+  [[nodiscard]] std::string sums() const;
   [[nodiscard]] static std::optional<SegmentName> parse(std::string_view text);
 };
 
@@ -57,7 +59,8 @@ class LedgerDirectory {
   [[nodiscard]] Result<const std::vector<SegmentName>*> known_segments();
   void forget() { listed_ = false; }
 
-  // What a crash left: files that were being sealed, and open ones that are there sealed too. File names.
+  // What a crash left: files that were being written, open ones that are there sealed too, and sums without a
+  // segment. File names.
   [[nodiscard]] Result<std::vector<std::string>> leftovers();
 
   // Opens a file in segments/. `flags` as open(2) takes them.

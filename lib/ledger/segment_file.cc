@@ -154,6 +154,11 @@ std::string encode_footer(Ordinal first, std::uint64_t offset, std::span<const F
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+std::uint32_t seal_of(std::string_view footer) {
+  const auto trailer = std::as_bytes(std::span(footer)).last(kTrailerBytes);
+  return get_le<std::uint32_t>(trailer, kTrailerChecksumAt);
+}
+
 Result<SegmentTrailer> decode_trailer(std::span<const std::byte> bytes, std::uint64_t file_size) {
   if (auto checked = check(bytes, kTrailerMagic, kTrailerBytes, kTrailerChecksumAt, "trailer"); !checked) {
     return checked.error();
@@ -162,6 +167,7 @@ Result<SegmentTrailer> decode_trailer(std::span<const std::byte> bytes, std::uin
   trailer.first = get_le<std::uint64_t>(bytes, kFirstAt);
   trailer.index_offset = get_le<std::uint64_t>(bytes, kIndexOffsetAt);
   trailer.index_checksum = get_le<std::uint32_t>(bytes, kIndexChecksumAt);
+  trailer.checksum = get_le<std::uint32_t>(bytes, kTrailerChecksumAt);
   trailer.bounds.end = get_le<std::uint64_t>(bytes, kEndAt);
   trailer.bounds.frames = get_le<std::uint32_t>(bytes, kFramesAt);
   trailer.bounds.records = get_le<std::uint64_t>(bytes, kRecordsAt);

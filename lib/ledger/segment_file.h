@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -70,12 +71,16 @@ struct SegmentTrailer {
   Ordinal first = 0;
   std::uint64_t index_offset = 0;  // where the frames end
   std::uint32_t index_checksum = 0;
+  std::uint32_t checksum = 0;  // its own, which names this form of the segment
   SegmentBounds bounds;
 };
 
 // The footer of a segment whose frames end at `offset`.
 [[nodiscard]] std::string encode_footer(Ordinal first, std::uint64_t offset,
                                         std::span<const FramePlace> frames);
+
+// SegmentTrailer::checksum of a footer.
+[[nodiscard]] std::uint32_t seal_of(std::string_view footer);
 
 // `bytes` are the last kTrailerBytes of a file of `file_size`.
 // Errors: as decode_segment_header(); kMalformed also for an index that does not fit the file.

@@ -67,6 +67,9 @@ std::optional<SegmentEntry> SegmentList::look_at(const SegmentName& name) {
       if (header) entry.created = header->created;
       if (header && header->window.count() > 0) entry.window = header->window;
       entry.settled = header && trailer && trailer->first == name.first;
+      if (entry.settled) entry.seal = trailer->checksum;
+      if (::fstatat(directory_->segments_fd(), name.sums().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
+        entry.sums_bytes = static_cast<std::uint64_t>(status.st_size);
       const auto bounds = entry.settled ? Result<SegmentBounds>(trailer->bounds) : bounds_of(*file);
       if (bounds) {
         entry.bounds = *bounds;
@@ -95,6 +98,12 @@ std::optional<SegmentEntry> SegmentList::look_at(const SegmentName& name) {
   }
   entry.bounds = tail_bounds_;
   return entry;
+}
+
+void SegmentList::set_sums_bytes(Ordinal first, std::uint64_t bytes) {
+  for (SegmentEntry& entry : entries_) {
+    if (entry.name.first == first) entry.sums_bytes = bytes;
+  }
 }
 
 LedgerSpan SegmentList::span() const {

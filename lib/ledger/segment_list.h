@@ -25,11 +25,13 @@ struct SegmentEntry {
   SegmentName name;
   Ordinal limit = kMaxOrdinal + 1;  // its ordinals are below: the first of the next segment
   std::uint64_t bytes = 0;
-  UnixMs changed;        // the file's stamp
-  UnixMs created;        // when it was begun; records of segments before it had ended by then
-  SegmentBounds bounds;  // of what can be read; no frames: then its times mean nothing
-  bool settled = false;  // sealed, with a good header and trailer: `bounds` will not change
-  bool last = false;     // it is, or will be, written to
+  UnixMs changed;                // the file's stamp
+  UnixMs created;                // when it was begun; records of segments before it had ended by then
+  SegmentBounds bounds;          // of what can be read; no frames: then its times mean nothing
+  bool settled = false;          // sealed, with a good header and trailer: `bounds` will not change
+  std::uint32_t seal = 0;        // then: the trailer's checksum, which names this form of the segment
+  std::uint64_t sums_bytes = 0;  // of the file beside it that has its sums; 0 if there is none
+  bool last = false;             // it is, or will be, written to
   std::chrono::milliseconds window = kUnnamedWindow;  // of the records in it
   std::string why;                                    // it cannot be read at all
 };
@@ -48,6 +50,9 @@ class SegmentList {
   // With a first refresh().
   // Errors: kUnavailable if there is no ledger at `directory`; kPermission, kIo.
   [[nodiscard]] static Result<SegmentList> open(const std::string& directory);
+
+  // The sums of a segment were made or removed.
+  void set_sums_bytes(Ordinal first, std::uint64_t bytes);
 
   // Looks at the disk: at new and changed files, and at the end of those that are not sealed.
   // Errors: kUnavailable if the directory was removed; kIo, kPermission. The entries are unchanged then.

@@ -47,13 +47,15 @@ Result<std::unique_ptr<SegmentSealer>> SegmentSealer::begin(const LedgerDirector
   const auto size = (*file)->size();
   if (!size) return size.error();
   if (auto room = check_room(directory, *size); !room) return room.error();
+  const auto bounds = bounds_of(*file);
+  if (!bounds) return bounds.error();
 
   const std::string temporary = SegmentName{name.first, true}.temporary();
   if (auto removed = directory.remove(temporary); !removed) return removed.error();
   auto out = directory.open_file(temporary, O_RDWR | O_CREAT | O_EXCL);
   if (!out) return out.error();
   std::unique_ptr<SegmentSealer> sealer(
-      new SegmentSealer(directory, std::move(*file), std::move(*out), limit));
+      new SegmentSealer(directory, std::move(*file), std::move(*out), limit, bounds->records));
   const auto bytes = encode_segment_header(*header);
   if (auto written = sealer->write({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); !written) {
     return written.error();
@@ -62,12 +64,13 @@ Result<std::unique_ptr<SegmentSealer>> SegmentSealer::begin(const LedgerDirector
 }
 
 SegmentSealer::SegmentSealer(const LedgerDirectory& directory, std::shared_ptr<const SegmentFile> file,
-                             UniqueFd out, Ordinal limit)
+                             UniqueFd out, Ordinal limit, std::uint64_t records)
     : directory_(directory),
       file_(std::move(file)),
       sealed_{file_->name().first, true},
       out_(std::move(out)),
-      groups_(walk_segment(file_, limit)) {}
+      groups_(walk_segment(file_, limit)),
+      summer_(records) {}
 
 SegmentSealer::~SegmentSealer() {
   if (phase_ <= Phase::kRename) static_cast<void>(directory_.remove(sealed_.temporary()));
@@ -85,7 +88,12 @@ Result<SegmentSealer::Progress> SegmentSealer::step() {
       break;
     case Phase::kFinish:
       done = finish();
-      if (done) phase_ = Phase::kRename;
+      if (done) phase_ = Phase::kSum;
+      break;
+    case Phase::kSum:
+      // The compactor makes the sums that are not there.
+      static_cast<void>(write_sums(directory_, sealed_.first, summer_.finish({sealed_.first, seal_})));
+      phase_ = Phase::kRename;
       break;
     case Phase::kRename:
       done = directory_.rename(sealed_.temporary(), sealed_.text());
@@ -116,6 +124,7 @@ Result<void> SegmentSealer::merge() {
     }
     if (auto written = write_gathered(); !written) return written;
     copy_later(step->offset, step->bytes);
+    if (step->bytes > 0) summer_.spoil();
     if (step->kind == StepKind::kDamage) {
       ++damaged_;
     } else {
@@ -177,7 +186,6 @@ Result<void> SegmentSealer::write_gathered() {
 Result<bool> SegmentSealer::encode_gathered() {
   std::string bytes;
   std::vector<FramePlace> frames;
-  FrameDecoder check;
   const bool long_first =
       parts_[0].ordinals.empty() ||
       (!parts_[1].ordinals.empty() && parts_[1].ordinals.front() < parts_[0].ordinals.front());
@@ -188,12 +196,14 @@ Result<bool> SegmentSealer::encode_gathered() {
     const FrameInfo info = encoder_.encode(part.records, part.ordinals, is_long, bytes);
     RecordBlock back;
     const auto frame = std::as_bytes(std::span(bytes)).subspan(begin);
-    const bool good = info.bytes <= kMaxFrameBytes && check.decode(frame, back) &&
+    FrameColumns& columns = columns_[is_long ? 1 : 0];
+    const bool good = info.bytes <= kMaxFrameBytes && columns.open(frame) && columns.materialise_all(back) &&
                       back.ordinals == part.ordinals && back.records == part.records;
     if (!good) return false;
     frames.push_back({info, size_ + begin});
   }
   if (auto written = write(bytes); !written) return written.error();
+  for (const FramePlace& frame : frames) summer_.add(columns_[frame.info.long_sessions ? 1 : 0]);
   index_.insert(index_.end(), frames.begin(), frames.end());
   return true;
 }
@@ -206,7 +216,13 @@ Result<void> SegmentSealer::copy_frames(const FrameGroup& group) {
     const auto count = file_->read_at(frame.offset, std::as_writable_bytes(std::span(bytes)));
     if (!count) return count.error();
     index_.push_back({frame.info, size_});
-    if (auto written = write(std::string_view(bytes).substr(0, *count)); !written) return written;
+    bytes.resize(*count);
+    if (auto written = write(bytes); !written) return written;
+    if (columns_[0].open(std::as_bytes(std::span(bytes)))) {
+      summer_.add(columns_[0]);
+    } else {
+      summer_.spoil();
+    }
   }
   return {};
 }
@@ -245,7 +261,9 @@ Result<void> SegmentSealer::finish() {
   if (index_.size() > kMaxIndexEntries) {
     return Error{ErrorKind::kMalformed, "ledger: seal " + file_->path() + ": it has too many frames"};
   }
-  if (auto written = write(encode_footer(sealed_.first, size_, index_)); !written) return written;
+  const std::string footer = encode_footer(sealed_.first, size_, index_);
+  if (auto written = write(footer); !written) return written;
+  seal_ = seal_of(footer);
   if (::fdatasync(out_.get()) != 0) {
     return system_error("ledger: fdatasync " + directory_.path_of(sealed_.temporary()), errno);
   }

@@ -4,7 +4,8 @@
 //
 // At every moment a reader finds the segment's records once: X.sealed.tmp is written and flushed, renamed to
 // X.sealed (the directory flushed), and X.open removed; of a segment that is there in both forms readers take
-// the sealed one. What is damaged is copied as it is.
+// the sealed one. What is damaged is copied as it is. X.sums, what the records add up to (segment_sums.h), is
+// there before X.sealed is; where there is no room for it, it is made later.
 //
 // Threads: one.
 #pragma once
@@ -15,6 +16,7 @@
 
 #include "base/result.h"
 #include "ledger/frame_encoder.h"
+#include "ledger/segment_summer.h"
 #include "ledger/segment_walker.h"
 
 namespace natsession {
@@ -41,10 +43,10 @@ class SegmentSealer {
   [[nodiscard]] std::uint64_t damaged_frames() const { return damaged_; }
 
  private:
-  enum class Phase { kMerge, kTail, kFinish, kRename, kRemove, kDone };
+  enum class Phase { kMerge, kTail, kFinish, kSum, kRename, kRemove, kDone };
 
   SegmentSealer(const LedgerDirectory& directory, std::shared_ptr<const SegmentFile> file, UniqueFd out,
-                Ordinal limit);
+                Ordinal limit, std::uint64_t records);
   Result<void> merge();
   Result<void> take(const FrameGroup& group);
   Result<void> write_gathered();
@@ -66,6 +68,9 @@ class SegmentSealer {
   FrameEncoder encoder_{Effort::kSmall};
   std::uint64_t damaged_ = 0;
   std::vector<FramePlace> index_;
+  FrameColumns columns_[2];  // of the frames that are written; short and long sessions
+  SegmentSummer summer_;
+  std::uint32_t seal_ = 0;  // the trailer's checksum
 
   // Groups that follow one another, to be written as one.
   std::vector<FrameGroup> gathered_;

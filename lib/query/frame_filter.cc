@@ -89,7 +89,7 @@ bool FrameFilter::Test::passes(const FieldValue& value) const {
 }
 
 FrameFilter::FrameFilter(const Query& query)
-    : start_(query.start), end_(query.end), gap_records_(query.gap_records) {
+    : start_(query.start), end_(query.end), ready_(query.ready), gap_records_(query.gap_records) {
   for (const FieldTest& test : query.where) {
     const FieldSpec& spec = spec_of(test.field);
     if (!spec.in_gap) tests_sessions_ = true;
@@ -114,6 +114,9 @@ Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<Kno
   if (!gaps_inside) return gaps_inside.error();
   if (*gaps_inside) {
     if (auto sorted = sort_out_gaps(batch, gaps); !sorted) return sorted;
+  }
+  if (batch.of_ready_segment()) {
+    if (auto left = leave_ready(batch); !left || batch.rows_.empty()) return left;
   }
   for (const Test& test : addresses_) {
     if (auto tested = test_addresses(test, batch); !tested || batch.rows_.empty()) return tested;
@@ -215,6 +218,20 @@ Result<void> FrameFilter::test_times(ScanBatch& batch) const {
     if (!ends) return ends.error();
     keep_rows(batch.rows_, [&](std::uint32_t row) { return end_.contains(at_ms((*ends)[row])); });
   }
+  return {};
+}
+
+// Takes out what sums tell of.
+Result<void> FrameFilter::leave_ready(ScanBatch& batch) const {
+  const FrameInfo& info = batch.columns_.info();
+  if (!ready_->end.meets(info.min_end, info.max_end)) return {};
+  if (ready_->end.covers(info.min_end, info.max_end)) {
+    batch.rows_.clear();
+    return {};
+  }
+  const auto ends = batch.columns_.times(Field::kEndTime);
+  if (!ends) return ends.error();
+  keep_rows(batch.rows_, [&](std::uint32_t row) { return !ready_->end.contains(at_ms((*ends)[row])); });
   return {};
 }
 

@@ -18,7 +18,8 @@ class FrameFilter {
   explicit FrameFilter(const Query& query);
 
   // Sets the batch's rows, and its records if a test needed whole ones. Records with ordinals below `from` do
-  // not pass. Gap records go to `gaps` if their time meets the query's.
+  // not pass, nor, where the batch is of a ready segment, those that Query::ready tells of. Gap records go to
+  // `gaps` if their time meets the query's.
   // Errors: of the frame's columns.
   Result<void> select(Ordinal from, ScanBatch& batch, std::vector<KnownGap>& gaps) const;
 
@@ -47,10 +48,12 @@ class FrameFilter {
   Result<void> test_addresses(const Test& test, ScanBatch& batch) const;
   Result<void> test_numbers(const Test& test, ScanBatch& batch) const;
   Result<void> test_times(ScanBatch& batch) const;
+  Result<void> leave_ready(ScanBatch& batch) const;
   Result<void> test_records(ScanBatch& batch) const;
 
   TimeRange start_;
   TimeRange end_;
+  std::shared_ptr<const ReadyPart> ready_;
   bool gap_records_ = false;
   bool tests_sessions_ = false;  // a gap record passes no test of a session's field
   std::vector<Test> addresses_;  // of columns, those that cost least first; likewise

@@ -29,6 +29,7 @@ FramePlan::FramePlan(const SegmentList& ledger, const Query& query, bool newest_
       start_(query.start),
       end_(query.end),
       moments_(query.moments),
+      ready_(query.ready),
       newest_first_(newest_first) {
   for (const SegmentEntry& entry : ledger.entries()) {
     window_ = std::max(window_, entry.window);
@@ -36,6 +37,11 @@ FramePlan::FramePlan(const SegmentList& ledger, const Query& query, bool newest_
       const SegmentBounds& bounds = entry.bounds;
       // Where records are missing at the end of a segment, its times do not tell which.
       const bool whole = entry.limit > kMaxOrdinal || bounds.end == entry.limit;
+      const auto* const ready = ready_ ? ready_->find(entry.name.first) : nullptr;
+      if (ready != nullptr && ready->gaps.empty() && ready_->end.covers(bounds.min_end, bounds.max_end)) {
+        report_.frames_skipped += bounds.frames;
+        continue;
+      }
       if (whole &&
           (!start_.meets(bounds.min_start, bounds.max_start) || !end_.meets(bounds.min_end, bounds.max_end) ||
            !in_a_moment(bounds.min_start, bounds.max_end))) {
@@ -56,6 +62,14 @@ bool FramePlan::in_a_moment(UnixMs lowest, UnixMs highest) const {
       moments_.begin(), moments_.end(), lowest,
       [](const TimeRange& moment, UnixMs time) { return moment.until && *moment.until < time; });
   return found != moments_.end() && found->meets(lowest, highest);
+}
+
+// Whether nothing in a frame has to be read: sums tell of all its records.
+bool FramePlan::is_ready(const FrameInfo& frame) const {
+  if (ready_segment_ == nullptr || !ready_->end.covers(frame.min_end, frame.max_end)) return false;
+  const auto& gaps = ready_segment_->gaps;
+  const auto gap = std::lower_bound(gaps.begin(), gaps.end(), frame.first);
+  return gap == gaps.end() || *gap > frame.last;
 }
 
 std::optional<FrameTask> FramePlan::next() {
@@ -79,6 +93,7 @@ bool FramePlan::enter() {
   const SegmentEntry& entry = entries_[next_entry_++];
   if (entry.settled) expected_ -= std::min(expected_, entry.bounds.frames);
   seen_ = entry.name.first;
+  ready_segment_ = ready_ ? ready_->find(seen_) : nullptr;
   before_.reset();
   damage_.reset();
 
@@ -192,7 +207,7 @@ void FramePlan::add(const std::shared_ptr<const SegmentFile>& file, FramePlace p
   seen_ = std::max(seen_, info.last + 1);
   before_ = info;
   if (twice || !start_.meets(info.min_start, info.max_start) || !end_.meets(info.min_end, info.max_end) ||
-      !in_a_moment(info.min_start, info.max_end)) {
+      !in_a_moment(info.min_start, info.max_end) || is_ready(info)) {
     ++report_.frames_skipped;
     return;
   }
@@ -203,7 +218,7 @@ void FramePlan::add(const std::shared_ptr<const SegmentFile>& file, FramePlace p
           in_segment(*file, place.offset, info.why)});
     return;
   }
-  tasks_.push_back({file, std::move(place), from});
+  tasks_.push_back({file, std::move(place), from, ready_segment_ != nullptr});
 }
 
 void FramePlan::tell(Trouble trouble) {

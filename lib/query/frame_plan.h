@@ -18,7 +18,8 @@ namespace natsession {
 struct FrameTask {
   std::shared_ptr<const SegmentFile> file;
   FramePlace place;
-  Ordinal from = 0;  // records with lower ordinals have been in frames before
+  Ordinal from = 0;    // records with lower ordinals have been in frames before
+  bool ready = false;  // of a segment in Query::ready
 };
 
 class FramePlan {
@@ -51,6 +52,7 @@ class FramePlan {
   };
 
   [[nodiscard]] bool in_a_moment(UnixMs lowest, UnixMs highest) const;
+  [[nodiscard]] bool is_ready(const FrameInfo& frame) const;
   bool enter();
   bool plan_by_index(const SegmentEntry& entry, const std::shared_ptr<const SegmentFile>& file);
   void walk_on();
@@ -65,6 +67,8 @@ class FramePlan {
   TimeRange start_;
   TimeRange end_;
   std::vector<TimeRange> moments_;
+  std::shared_ptr<const ReadyPart> ready_;
+  const ReadyPart::Segment* ready_segment_ = nullptr;  // the one that was entered last, if it is in ready_
   bool newest_first_;
   std::size_t next_entry_ = 0;
 

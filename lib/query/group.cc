@@ -9,11 +9,6 @@
 namespace natsession {
 namespace {
 
-// In the order of SumField.
-constexpr std::array<std::string_view, 8> kSums{"bytes_from_pub", "pkts_from_pub", "bytes_from_vpc",
-                                                "pkts_from_vpc",  "bytes",         "pkts",
-                                                "sessions",       "records"};
-
 std::string hex_text(std::uint64_t value) {
   std::array<char, kHex64Length> text;
   return {text.data(), write_hex64(text.data(), value)};
@@ -28,38 +23,6 @@ std::uint64_t mixed(std::uint64_t value) {  // splitmix64's
 }
 
 }  // namespace
-
-std::string_view to_string(SumField sum) {
-  return kSums[static_cast<std::size_t>(sum)];
-}
-
-Result<SumField> parse_sum_field(std::string_view name) {
-  std::string message = "there is no sum '" + std::string(name) + "'; there are";
-  for (std::size_t i = 0; i < kSums.size(); ++i) {
-    if (kSums[i] == name) return static_cast<SumField>(i);
-    message += " " + std::string(kSums[i]);
-  }
-  return Error{ErrorKind::kUsage, std::move(message)};
-}
-
-std::uint64_t Sums::of(SumField field) const {
-  if (field == SumField::kSessions) return sessions;
-  if (field == SumField::kRecords) return records;
-  std::uint64_t total = 0;
-  for (const CounterSum& counter : kCounterSums) {
-    if (counter.own == field || counter.both == field) total = sum_of(total, this->*counter.sum);
-  }
-  return total;
-}
-
-void Sums::add(const Sums& other) {
-  for (const CounterSum& counter : kCounterSums) {
-    this->*counter.sum = sum_of(this->*counter.sum, other.*counter.sum);
-  }
-  sessions += other.sessions;
-  records += other.records;
-  unknown += other.unknown;
-}
 
 std::string to_text(Field field, const GroupValue& value) {
   if (const auto* address = std::get_if<IpAddress>(&value)) return address->to_string();
@@ -253,79 +216,6 @@ GroupKey KeyMaker::key_of(const std::vector<GroupValue>& values) {
       set_value(std::string_view(*text), part, key);
   }
   return key;
-}
-
-SessionCounter::SessionCounter(const Query& query, std::optional<UnixMs> oldest) : slots_(kFirstSlots) {
-  sure_ = std::all_of(query.where.begin(), query.where.end(),
-                      [](const FieldTest& test) { return spec_of(test.field).of_session; });
-  std::int64_t begin = std::numeric_limits<std::int64_t>::min() + 1;
-  for (const auto& time : {query.start.from, query.end.from, oldest}) {
-    if (time) begin = std::max(begin, std::int64_t{time->time_since_epoch().count()});
-  }
-  begin_ms_ = begin;
-}
-
-std::vector<std::uint32_t> SessionCounter::first_seen(const ScanBatch& batch,
-                                                      const std::vector<std::uint32_t>& rows,
-                                                      const std::vector<std::uint32_t>& places) {
-  std::vector<std::uint32_t> seen;
-  RecordBlock block;
-  const auto made = batch.materialise(rows, block);
-  const std::lock_guard lock(mutex_);
-  if (!made) {
-    ScanReport more;
-    more.trouble_count = 1;
-    more.troubles = {batch.damage(made.error())};
-    report_.merge(more);
-    return seen;
-  }
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    if (insert(block.records[i].session_id)) seen.push_back(places[i]);
-  }
-  return seen;
-}
-
-bool SessionCounter::insert(std::uint64_t id) {
-  if (id == 0) return !std::exchange(has_zero_, true);
-  std::size_t mask = slots_.size() - 1;
-  std::size_t slot = (id * 0x9e3779b97f4a7c15 >> 20) & mask;
-  for (; slots_[slot] != 0; slot = (slot + 1) & mask) {
-    if (slots_[slot] == id) return false;
-  }
-  if (size_ == kMaxCarriedOver) {
-    cut_ = true;
-    return false;
-  }
-  slots_[slot] = id;
-  if (++size_ * 10 > slots_.size() * 6) {
-    std::vector<std::uint64_t> larger(slots_.size() * 2);
-    mask = larger.size() - 1;
-    for (const std::uint64_t known : slots_) {
-      if (known == 0) continue;
-      slot = (known * 0x9e3779b97f4a7c15 >> 20) & mask;
-      while (larger[slot] != 0) slot = (slot + 1) & mask;
-      larger[slot] = known;
-    }
-    slots_ = std::move(larger);
-  }
-  return true;
-}
-
-bool SessionCounter::cut() const {
-  const std::lock_guard lock(mutex_);
-  return cut_;
-}
-
-ScanReport SessionCounter::report() const {
-  const std::lock_guard lock(mutex_);
-  return report_;
-}
-
-void SessionCounter::restart() {
-  const std::lock_guard lock(mutex_);
-  slots_.assign(kFirstSlots, 0);
-  size_ = 0;
-  has_zero_ = false;
 }
 
 }  // namespace natsession

@@ -114,6 +114,13 @@ Result<void> add_bound(std::string_view comparison, std::string_view value, Fiel
 
 }  // namespace
 
+const ReadyPart::Segment* ReadyPart::find(std::uint64_t first) const {
+  const auto found =
+      std::lower_bound(segments.begin(), segments.end(), first,
+                       [](const Segment& segment, std::uint64_t wanted) { return segment.first < wanted; });
+  return found != segments.end() && found->first == first ? &*found : nullptr;
+}
+
 Result<FieldTest> parse_field_test(std::string_view text) {
   const std::size_t place = text.find_first_of("=!<>");
   const std::string_view behind = text.substr(std::min(place, text.size()));

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -137,6 +138,20 @@ struct FieldTest {
 // Errors: kUsage, naming the text, what is wrong with it and what would do.
 [[nodiscard]] Result<FieldTest> parse_field_test(std::string_view text);
 
+// What need not be read, since sums that are ready tell of it (query/ready_sums.h): records of these segments
+// that end within `end`. Their gap records are told all the same.
+struct ReadyPart {
+  struct Segment {
+    std::uint64_t first = 0;          // its first ordinal, which names it
+    std::vector<std::uint64_t> gaps;  // the ordinals of its gap records, ascending
+  };
+  TimeRange end;
+  std::vector<Segment> segments;  // by their first ordinals
+
+  // Null for another segment.
+  [[nodiscard]] const Segment* find(std::uint64_t first) const;
+};
+
 struct Query {
   // A record must have its start_time within `start` and its end_time within `end`.
   TimeRange start;
@@ -149,6 +164,7 @@ struct Query {
   // If there are any: frames that have no time in common with one of these are not read; ascending, apart.
   // For many questions at once: it chooses frames, not records.
   std::vector<TimeRange> moments;
+  std::shared_ptr<const ReadyPart> ready;  // may be null
 
   // Records whose time has something in common with [from, until]; either may be open.
   [[nodiscard]] static Query overlapping(std::optional<UnixMs> from, std::optional<UnixMs> until) {

@@ -21,6 +21,10 @@ double ScanProgress::share() const {
   return std::min(1.0, static_cast<double>(frames_done) / static_cast<double>(frames));
 }
 
+unsigned Scan::threads_of(const ScanControl& control) {
+  return thread_count(control.threads);
+}
+
 Scan::Scan(const SegmentList& ledger, Query query, ScanControl control, Order order)
     : query_(std::move(query)),
       control_(std::move(control)),
@@ -53,6 +57,7 @@ std::optional<FrameTask> Scan::take() {
 bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& gaps, std::string& why) {
   const FrameInfo& info = task.place.info;
   batch.clear();
+  batch.of_ready_segment_ = task.ready;
   batch.bytes_.resize(info.bytes);
   const auto count = task.file->read_at(task.place.offset, batch.bytes_);
   Result<void> done;

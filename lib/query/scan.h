@@ -49,6 +49,8 @@ struct ScanControl {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   // The end of the question's time stands for "now": its answer is complete as far as is recorded.
   bool until_now = false;
+  // Sums that are ready are not asked: records alone answer.
+  bool from_records = false;
   std::function<void(const ScanProgress&)>
       progress;  // called often, from one thread at a time, not always the same
 
@@ -79,6 +81,7 @@ class Scan {
   // worker number, which is below threads(). Returns when all is done. Not together with next().
   void run(const std::function<void(unsigned worker, const ScanBatch& batch)>& use);
   [[nodiscard]] unsigned threads() const { return threads_; }
+  [[nodiscard]] static unsigned threads_of(const ScanControl& control);
 
   // Ends it early: next() returns null from then on.
   void stop();

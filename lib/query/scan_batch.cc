@@ -57,6 +57,7 @@ void ScanReport::merge(const ScanReport& other) {
   records_read += other.records_read;
   rows += other.rows;
   if (missing.empty()) missing = other.missing;
+  if (note.empty()) note = other.note;
   if (!covered_until) covered_until = other.covered_until;
   cancelled = cancelled || other.cancelled;
   sort();

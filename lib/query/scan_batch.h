@@ -53,6 +53,7 @@ struct ScanReport {
   std::uint64_t gap_count = 0;
   std::string missing;  // what is not proved to be there of the time asked for; empty: nothing
   std::optional<UnixMs> covered_until;  // all that ended before is recorded, as far as is proved
+  std::string note;  // for people: what the answer does not lack, but took longer for; empty: nothing
 
   std::uint64_t segments = 0;        // that were looked into
   std::uint64_t frames_skipped = 0;  // by their times alone
@@ -81,6 +82,8 @@ class ScanBatch {
  public:
   [[nodiscard]] std::size_t size() const { return rows_.size(); }
   [[nodiscard]] const FrameInfo& frame() const { return columns_.info(); }
+  // Whether it is of a segment in Query::ready: what ends within ready->end is not among its rows.
+  [[nodiscard]] bool of_ready_segment() const { return of_ready_segment_; }
 
   // Which records of the frame passed, ascending: indexes into the columns below, which have a value for each
   // of the frame's records.
@@ -137,6 +140,7 @@ class ScanBatch {
 
   std::vector<std::byte> bytes_;
   mutable FrameColumns columns_;  // decodes what is asked for
+  bool of_ready_segment_ = false;
   std::vector<std::uint32_t> rows_;
   RecordBlock block_;  // a record for each row, if has_records_
   bool has_records_ = false;

@@ -4,8 +4,11 @@
 // counted where they end they would show a peak there that never was. So traffic is spread over the buckets
 // that the slice touches, by how long it is in each; the sum stays the same to the byte. Spread::kAtEnd
 // counts a record where it ends, as the cloud's SQL with date_trunc(unit, __time__) does. Sessions are
-// counted in the bucket where they began (the start_time of their record with seq 0, or session_start),
-// records in the one where they end.
+// counted in the bucket where they began (the start_time of their record with seq 0), records in the one
+// where they end.
+//
+// Where buckets are whole minutes, and protocol is all that records are told apart by, most of it comes from
+// sums that are ready (query/ready_sums.h).
 //
 // Threads: find_timeline() from any.
 #pragma once
@@ -46,7 +49,8 @@ struct TimelineResult {
   ScanReport report;
 };
 
-// With `by` the ledger is read twice: once for who is largest.
+// With `by` the ledger is read twice, once for who is largest, unless it is a field of few values, as
+// protocol.
 // Errors: kUsage if there would be too many buckets, or for a field that cannot be; kIo, kPermission.
 [[nodiscard]] Result<TimelineResult> find_timeline(const SegmentList& ledger,
                                                    const TimelineQuestion& question,

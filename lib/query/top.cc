@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "query/group.h"
+#include "query/ready_sums.h"
 
 namespace natsession {
 namespace {
@@ -18,8 +19,7 @@ class Pass {
   Pass(const TopQuestion& question, const ScanControl& control) : question_(question), control_(control) {}
 
   // False if there are too many groups: it has to be done in more parts.
-  bool run(const SegmentList& ledger, const Query& query, unsigned parts, unsigned part,
-           SessionCounter& sessions);
+  bool run(const SegmentList& ledger, const Query& query, unsigned parts, unsigned part);
 
   [[nodiscard]] GroupTable& groups() { return *merged_; }
   [[nodiscard]] const ScanReport& report() const { return report_; }
@@ -33,40 +33,78 @@ class Pass {
     std::vector<std::uint32_t> groups;
   };
 
-  bool add(const ScanBatch& batch, Worker& worker, SessionCounter& sessions);
+  void make_workers(unsigned parts, unsigned part);
+  bool add_ready(const SegmentList& ledger, const ReadySums& ready, unsigned parts, unsigned part,
+                 Query& rest);
+  bool add(const ScanBatch& batch, Worker& worker);
   bool merge(unsigned parts, unsigned part);
 
   const TopQuestion& question_;
   const ScanControl& control_;
   std::vector<Worker> workers_;
   std::optional<GroupTable> merged_;
+  std::string note_;
   ScanReport report_;
   Result<void> error_;
 };
 
-bool Pass::run(const SegmentList& ledger, const Query& query, unsigned parts, unsigned part,
-               SessionCounter& sessions) {
-  Scan scan(ledger, query, control_);
-  workers_.clear();
-  for (unsigned i = 0; i < scan.threads(); ++i) {
-    const std::size_t room = std::max<std::size_t>(1, question_.max_groups / scan.threads());
-    workers_.emplace_back(GroupTable(room, parts, part), KeyMaker(question_.by));
-  }
-  sessions.restart();
+bool Pass::run(const SegmentList& ledger, const Query& query, unsigned parts, unsigned part) {
+  make_workers(parts, part);
+  Query rest = query;
+  const auto ready = question_.all_sums && !control_.from_records ? ReadySums::by_end(query, question_.by)
+                                                                  : std::optional<ReadySums>();
+  if (ready && !add_ready(ledger, *ready, parts, part, rest)) return false;
+  Scan scan(ledger, rest, control_);
   std::atomic<bool> full = false;
   scan.run([&](unsigned number, const ScanBatch& batch) {
     if (full.load(std::memory_order_relaxed)) return;
-    if (!add(batch, workers_[number], sessions)) {
+    if (!add(batch, workers_[number])) {
       full = true;
       scan.give_up();
     }
   });
   report_ = scan.report();
+  report_.note = note_;
   error_ = scan.error();
   return !full && merge(parts, part);
 }
 
-bool Pass::add(const ScanBatch& batch, Worker& worker, SessionCounter& sessions) {
+void Pass::make_workers(unsigned parts, unsigned part) {
+  workers_.clear();
+  const unsigned threads = Scan::threads_of(control_);
+  const std::size_t room = std::max<std::size_t>(1, question_.max_groups / threads);
+  for (unsigned i = 0; i < threads; ++i)
+    workers_.emplace_back(GroupTable(room, parts, part), KeyMaker(question_.by));
+}
+
+// Adds what sums tell, and leaves to `rest` what they do not. False as run().
+bool Pass::add_ready(const SegmentList& ledger, const ReadySums& ready, unsigned parts, unsigned part,
+                     Query& rest) {
+  const bool by_address = !question_.by.empty() && kind_of(question_.by[0]) == FieldKind::kAddress;
+  std::atomic<bool> full = false;
+  rest.ready = ready.read(
+      ledger, control_,
+      [&](unsigned worker, SumsKind, const SumsEntry& entry) {
+        GroupKey key;
+        if (by_address) {
+          key.set_address(0, entry.key.address());
+        } else if (!question_.by.empty()) {
+          key.set_number(0, entry.key.protocol());
+        }
+        GroupTable& table = workers_[worker].table;
+        const std::uint32_t place = table.place_of(key);
+        if (place == GroupTable::kFull) full = true;
+        if (place < GroupTable::kElsewhere) table.sums(place).add(entry.sums);
+      },
+      note_);
+  if (!rest.ready) {
+    make_workers(parts, part);
+    return true;
+  }
+  return !full;
+}
+
+bool Pass::add(const ScanBatch& batch, Worker& worker) {
   GroupTable& table = worker.table;
   std::vector<std::uint32_t>& groups = worker.groups;
   if (!worker.keys.find_groups(batch, table, groups)) return false;
@@ -82,6 +120,7 @@ bool Pass::add(const ScanBatch& batch, Worker& worker, SessionCounter& sessions)
     const auto column = batch.counters(counter.field);
     if (!column.empty()) counters[count++] = {column, counter.sum};
   }
+  const auto seqs = batch.counters(Field::kSeq);
   // A record's group is touched once: groups do not fit into a processor's nearest memory.
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!wanted(i)) continue;
@@ -97,9 +136,7 @@ bool Pass::add(const ScanBatch& batch, Worker& worker, SessionCounter& sessions)
     }
     ++sums.records;
     if (unknown) ++sums.unknown;
-  }
-  if (!batch.counters(Field::kSeq).empty()) {
-    sessions.count(batch, wanted, [&](std::size_t i) { ++table.sums(groups[i]).sessions; });
+    if (!seqs.empty() && is_first(seqs[rows[i]])) ++sums.sessions;
   }
   return true;
 }
@@ -177,7 +214,6 @@ Result<TopResult> find_top(const SegmentList& ledger, const TopQuestion& questio
                            const ScanControl& control) {
   if (auto good = check(question); !good) return good.error();
   const KeyMaker keys(question.by);
-  const bool count_sessions = question.all_sums || question.sum == SumField::kSessions;
   Query query = question.query;
   query.gap_records = false;
   query.columns = keys.columns();
@@ -186,20 +222,14 @@ Result<TopResult> find_top(const SegmentList& ledger, const TopQuestion& questio
       query.columns.add(counter.field);
     }
   }
-  std::optional<UnixMs> oldest;
-  if (count_sessions) {
-    query.columns.add(SessionCounter::columns());
-    const LedgerSpan span = ledger.span();
-    if (span.records > 0) oldest = span.oldest_end;
-  }
+  if (question.all_sums || question.sum == SumField::kSessions) query.columns.add(Field::kSeq);
   for (unsigned parts = 1; parts <= kMaxParts; parts *= 4) {
-    SessionCounter sessions(query, oldest);
     TopResult result;
     result.passes = 0;
     bool fits = true;
     for (unsigned part = 0; part < parts && fits && !result.report.cancelled; ++part) {
       Pass pass(question, control);
-      fits = pass.run(ledger, query, parts, part, sessions);
+      fits = pass.run(ledger, query, parts, part);
       if (!pass.error()) return pass.error().error();
       if (!fits) break;
       keep_largest(pass.groups(), keys, question, result);
@@ -209,8 +239,6 @@ Result<TopResult> find_top(const SegmentList& ledger, const TopQuestion& questio
       }
       ++result.passes;
     }
-    result.sessions_cut = sessions.cut();
-    result.report.merge(sessions.report());
     if (fits) return result;
   }
   return Error{ErrorKind::kUsage, "there are too many groups: choose a shorter time or fewer fields"};

@@ -1,6 +1,7 @@
 // Top: who has the most. Groups the records of a question by up to two fields and returns the largest groups,
 // exactly, in bounded memory: where there are more groups than fit, the ledger is read again for each part of
-// them.
+// them. By pri_ip, pub_ip or nat_ip alone whole hours come from sums that are ready (query/ready_sums.h), by
+// protocol, or not grouped at all, whole minutes.
 //
 //   TopQuestion question;
 //   question.query = Query::ended_within(from, until);
@@ -36,8 +37,7 @@ struct TopResult {
   std::vector<TopGroup> groups;  // the largest first; of the same size, by key
   Sums total;                    // of all groups
   std::uint64_t group_count = 0;
-  unsigned passes = 1;        // how often the ledger was read
-  bool sessions_cut = false;  // there were more than kMaxCarriedOver
+  unsigned passes = 1;  // how often the ledger was read
   ScanReport report;
 };
 

@@ -3,9 +3,10 @@
 // Workloads: 1. the generator alone; 2. full frames with Effort::kFast, alone; 3. the same records appended
 // to a ledger, a thousand at a time, which encodes and writes them; 4. full frames with Effort::kSmall, which
 // is what sealing does, and the bytes of each column; 5. all read back into records; 6. nat_ip and nat_port
-// alone, as a trace query reads them. All single-threaded; times are CPU time of the thread. Of the frames of
-// the day, each twelfth is taken (--every 12): a thousand sessions a host and day make frames of about a
-// minute. Usage: ledger_bench [--quick] [--sessions N] [--every N]; exit 1 if a budget is missed.
+// alone, as a trace query reads them; 7. the same frames summed up, as sealing does too. All single-threaded;
+// times are CPU time of the thread. Of the frames of the day, each twelfth is taken (--every 12): a thousand
+// sessions a host and day make frames of about a minute. Usage: ledger_bench [--quick] [--sessions N]
+// [--every N]; exit 1 if a budget is missed.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -24,6 +25,7 @@
 #include "ledger/frame_encoder.h"
 #include "ledger/frame_layout.h"
 #include "ledger/ledger_writer.h"
+#include "ledger/segment_summer.h"
 #include "support/temp_dir.h"
 
 namespace natsession::bench {
@@ -195,6 +197,47 @@ double read_trace_columns(const std::vector<std::string>& frames, std::uint64_t&
   return cpu_ns() - start;
 }
 
+// As the sealer does, which has the columns already: a file of sums for each hour. Returns the time, and the
+// bytes in `size`.
+double sum_up(const std::vector<std::string>& frames, std::uint64_t& size) {
+  constexpr std::chrono::hours kSegment{1};
+  FrameColumns columns;
+  RecordBlock block;
+  std::unique_ptr<SegmentSummer> summer;
+  UnixMs until;
+  double ns = 0;
+  size = 0;
+  // From a frame on, up to that time.
+  const auto records_before = [&](const std::string* frame, UnixMs time) {
+    std::uint64_t count = 0;
+    for (; frame != frames.data() + frames.size(); ++frame) {
+      const auto info = read_frame_header(std::as_bytes(std::span(*frame)));
+      if (!info || info->min_end >= time) break;
+      count += info->records;
+    }
+    return count;
+  };
+  const auto finish = [&] {
+    const double start = cpu_ns();
+    size += summer->finish({}).size();
+    ns += cpu_ns() - start;
+  };
+  for (const std::string& frame : frames) {
+    block.clear();
+    if (!columns.open(std::as_bytes(std::span(frame))) || !columns.materialise_all(block)) std::abort();
+    if (!summer || columns.info().min_end >= until) {
+      if (summer) finish();
+      summer = std::make_unique<SegmentSummer>(records_before(&frame, columns.info().min_end + kSegment));
+      until = columns.info().min_end + kSegment;
+    }
+    const double start = cpu_ns();
+    summer->add(columns);
+    ns += cpu_ns() - start;
+  }
+  finish();
+  return ns;
+}
+
 int run(std::uint64_t sessions, std::uint64_t every, bool quick) {
   CgnatDay day({.sessions = sessions});
   std::vector<SessionRecord> records(kMaxFrameRecords);
@@ -226,6 +269,8 @@ int run(std::uint64_t sessions, std::uint64_t every, bool quick) {
   const double read_small_ns = read_all(small.bytes, read);
   const double read_fast_ns = read_all(fast.bytes, read);
   const double trace_ns = read_trace_columns(small.bytes, hits);
+  std::uint64_t sums_size = 0;
+  const double sums_ns = sum_up(small.bytes, sums_size);
 
   std::printf("%lu sessions, %lu records (%.3f a session); %lu records in %zu frames\n\n",
               day.sessions_begun(), next, per_session, measured, small.bytes.size());
@@ -242,6 +287,7 @@ int run(std::uint64_t sessions, std::uint64_t every, bool quick) {
   row("encode, to append", fast.ns, fast.size);
   row("append to a ledger", appending.ns, 0);
   row("encode, to seal", small.ns, small.size);
+  row("sum up, to seal", sums_ns, sums_size);
   row("read back, sealed", read_small_ns, 0);
   row("read back, appended", read_fast_ns, 0);
   row("nat_ip and nat_port alone, sealed", trace_ns, 0);

@@ -214,6 +214,32 @@ void ask(const std::string& base, unsigned threads) {
   top.all_sums = false;
   measure("top_hosts_day_one_sum", 1,
           [&] { return good(find_top(good(SegmentList::open(directory)), top, control)).groups.size(); });
+  // The same by whole hours, and the day's curve: from sums that are ready, and from the records.
+  for (const bool ready : {true, false}) {
+    const std::string how = ready ? "_ready" : "_records";
+    ScanControl asked = control;
+    asked.from_records = !ready;
+    const auto whole_day =
+        Query::ended_within(at_minute(0), at_minute(24 * 60) - std::chrono::milliseconds(1));
+    for (const Field by : {Field::kPriIp, Field::kPubIp, Field::kNatIp, Field::kProtocol}) {
+      TopQuestion hours;
+      hours.query = whole_day;
+      hours.by = {by};
+      measure("top_" + std::string(name_of(by)) + "_day" + how, ready ? 5 : 1,
+              [&] { return good(find_top(good(SegmentList::open(directory)), hours, asked)).group_count; });
+    }
+    TimelineQuestion curve;
+    curve.from = at_minute(0);
+    curve.until = at_minute(24 * 60);
+    curve.bucket = std::chrono::minutes(10);
+    measure("timeline_day" + how, ready ? 5 : 1, [&] {
+      return good(find_timeline(good(SegmentList::open(directory)), curve, asked)).series[0].total.records;
+    });
+    curve.by = Field::kProtocol;
+    measure("timeline_protocol_day" + how, ready ? 5 : 1, [&] {
+      return good(find_timeline(good(SegmentList::open(directory)), curve, asked)).series.size();
+    });
+  }
   // SQLite sorts the rows of a GROUP BY, in memory: a whole day's do not fit.
   measure("top_hosts_10min_sql", 1, [&] {
     return run_sql(directory, control,

@@ -4,8 +4,9 @@
 // Workloads, each in a process of its own, so that its peak memory can be told: 1. a trace at a given time,
 // warm; 2. a trace over the whole day; 3. 10,000 traces of a list at once; 4. the two statements of the surge
 // question, over an hour;
-// 5. the surge as a timeline by host; 6. the top hosts of the day, with all sums; 7. the same of ten minutes,
-// in SQL; 8. SNAT ports in use.
+// 5. the surge as a timeline by host; 6. the top hosts of the day, with all sums; 7. whole hours and
+// minutes of the day from sums that are ready, and from the records; 8. the top hosts of ten minutes, in SQL;
+// 9. SNAT ports in use.
 //
 // Usage: query_bench make DIR [--sessions N] [--json] [--sqlite] [--flows]
 //        query_bench ask DIR [--threads N]      lines of name=value; times in seconds, memory in MB

@@ -53,7 +53,8 @@ TEST_CASE("a closed segment is sealed, and its small frames merged", "[ledger][c
   CHECK(status.records == 1000);
   CHECK(status.oldest == at_second(1));
   CHECK(status.failure.empty());
-  CHECK(status.bytes == std::filesystem::file_size(ledger.path(0, true)) + kSegmentHeaderBytes);
+  CHECK(status.bytes == std::filesystem::file_size(ledger.path(0, true)) +
+                            std::filesystem::file_size(ledger.sums_path(0)) + kSegmentHeaderBytes);
 }
 
 TEST_CASE("merged frames hold no more records than a frame may", "[ledger][compactor]") {
@@ -135,7 +136,8 @@ TEST_CASE("a crash in any step of sealing loses nothing, and what it leaves is c
       CHECK(compactor.status().failure.empty());
     }
     CHECK(list_directory(settings.directory + "/segments") ==
-          std::vector<std::string>{segment_name(0, true), segment_name(60, false)});
+          std::vector<std::string>{segment_name(0, true), SegmentName{0, true}.sums(),
+                                   segment_name(60, false)});
     CHECK(read_ledger(settings.directory).numbers == numbers(0, 70));
     if (done) return;
   }

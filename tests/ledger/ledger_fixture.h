@@ -195,7 +195,12 @@ class LedgerFixture {
     return settings.directory + "/segments/" + segment_name(first, sealed);
   }
   [[nodiscard]] std::vector<std::string> segment_files() const {
-    return list_directory(settings.directory + "/segments");
+    std::vector<std::string> names = list_directory(settings.directory + "/segments");
+    std::erase_if(names, [](const std::string& name) { return name.ends_with(".sums"); });
+    return names;
+  }
+  [[nodiscard]] std::string sums_path(Ordinal first) const {
+    return settings.directory + "/segments/" + SegmentName{first, true}.sums();
   }
   // The ledger as it is now, as if the machine had stopped: nobody has closed it.
   std::string crashed_copy() {

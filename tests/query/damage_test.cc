@@ -196,14 +196,6 @@ TEST_CASE("what a damaged column hides is told, also where the question does not
   const auto later = trace(ledger.view(), {question}, {}, with_threads(1));
   REQUIRE(later);
   CHECK(later->answers[0].verdict == TraceVerdict::kUncertain);
-
-  TopQuestion top;
-  top.by = {Field::kPriIp};
-  top.all_sums = false;
-  top.sum = SumField::kSessions;
-  const auto sessions = find_top(ledger.view(), top, with_threads(2));
-  REQUIRE(sessions);
-  CHECK(sessions->report.trouble_count > 0);
 }
 
 TEST_CASE("records of a frame whose ordinals are damaged have row ids of their own", "[query][damage]") {

@@ -86,7 +86,15 @@ class QueryLedger {
   [[nodiscard]] std::vector<std::string> segment_files() const {
     std::vector<std::string> paths;
     for (const std::string& name : list_directory(settings.directory + "/segments")) {
-      paths.push_back(settings.directory + "/segments/" + name);
+      if (SegmentName::parse(name)) paths.push_back(settings.directory + "/segments/" + name);
+    }
+    return paths;
+  }
+  // The files with the sums of sealed segments.
+  [[nodiscard]] std::vector<std::string> sums_files() const {
+    std::vector<std::string> paths;
+    for (const std::string& name : list_directory(settings.directory + "/segments")) {
+      if (name.ends_with(".sums")) paths.push_back(settings.directory + "/segments/" + name);
     }
     return paths;
   }

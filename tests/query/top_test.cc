@@ -1,7 +1,5 @@
 #include "query/top.h"
 
-#include <set>
-
 #include <catch2/catch.hpp>
 
 #include "query/query_dice.h"
@@ -24,7 +22,6 @@ GroupValue value_in(const SessionRecord& record, Field field) {
 std::map<Key, Sums> slow_groups(const std::vector<SessionRecord>& all, const Query& query,
                                 const std::vector<Field>& by) {
   std::map<Key, Sums> groups;
-  std::set<std::uint64_t> sessions;
   for (const SessionRecord& record : all) {
     if (!passes(record, query)) continue;
     Key key;
@@ -37,7 +34,7 @@ std::map<Key, Sums> slow_groups(const std::vector<SessionRecord>& all, const Que
     add(sums.pkts_from_vpc, record.pkts_from_vpc);
     ++sums.records;
     sums.unknown += record.bytes_from_vpc.known() ? 0U : 1U;
-    sums.sessions += sessions.insert(record.session_id).second ? 1U : 0U;
+    sums.sessions += is_first(record.seq) ? 1U : 0U;
   }
   return groups;
 }

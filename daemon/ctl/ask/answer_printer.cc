@@ -271,6 +271,7 @@ void warn(std::string_view command, const std::vector<std::string>& notes) {
 
 void warn(std::string_view command, const ScanReport& report) {
   warn(command, notes_of(report.gaps, report.gap_count, report.troubles, report.trouble_count));
+  if (!report.note.empty()) warn(command, {report.note});
   if (!report.missing.empty()) warn(command, {"it is not known whether this is all: " + report.missing});
 }
 
