@@ -205,7 +205,7 @@ FrameInfo FrameEncoder::encode(std::span<const SessionRecord> records, std::span
 void GroupEncoder::encode(std::span<const SessionRecord> records, Ordinal first,
                           std::chrono::milliseconds window, std::string& out) {
   const auto is_long = [&](const SessionRecord& record) {
-    return record.end_time - record.start_time > window;
+    return record.start_time < record.end_time - window;  // kUnknownStart is far from any time
   };
   for (auto& ordinals : ordinals_) ordinals.clear();
   const bool first_is_long = is_long(records.front());

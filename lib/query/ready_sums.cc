@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <mutex>
 #include <thread>
 
@@ -167,6 +168,12 @@ class ReadySums::Reading {
     }
   }
 
+  [[nodiscard]] bool is_wanted(SumsKind kind, const SumsEntry& entry) const {
+    if (sums_.first_ && entry.period < *sums_.first_) return false;
+    if (sums_.behind_ && entry.period >= *sums_.behind_) return false;
+    return sums_.where_.empty() || filter_.passes(record_of(field_of(kind), entry.key));
+  }
+
   void read(unsigned worker, const SegmentEntry& segment) {
     const Ordinal first = segment.name.first;
     auto sums = SegmentSums::open(*ledger_.shared_directory(), {first, segment.seal});
@@ -179,15 +186,16 @@ class ReadySums::Reading {
     if (!has_all) return;
     bool used = false;
     for (const SumsKind kind : sums_.kinds_) {
-      const Field field = field_of(kind);
       const auto done = sums->read(kind, [&](std::span<const SumsEntry> entries) {
         used = true;
-        for (const SumsEntry& entry : entries) {
-          if (sums_.first_ && entry.period < *sums_.first_) continue;
-          if (sums_.behind_ && entry.period >= *sums_.behind_) continue;
-          if (!sums_.where_.empty() && !filter_.passes(record_of(field, entry.key))) continue;
-          use_(worker, kind, entry);
+        const auto wanted = [&](const SumsEntry& entry) { return is_wanted(kind, entry); };
+        if (std::all_of(entries.begin(), entries.end(), wanted)) {
+          use_(worker, kind, entries);
+          return;
         }
+        std::vector<SumsEntry> some;
+        std::copy_if(entries.begin(), entries.end(), std::back_inserter(some), wanted);
+        use_(worker, kind, some);
       });
       if (done) continue;
       if (used) void_ = true;

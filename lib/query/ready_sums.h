@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,11 +35,11 @@ class ReadySums {
   // Where the part that sums answer ends, for over_time().
   [[nodiscard]] UnixMs until() const;
 
-  // Calls `use` for what passes the question's tests and lies within its whole periods; never twice at once
+  // Calls `use` with what passes the question's tests and lies within its whole periods; never twice at once
   // with the same worker number, which is below Scan::threads_of(control). Returns what records need not be
   // asked for; null if a file was damaged in a way that shows too late: what `use` was given is void then,
   // and the records are to be asked alone. `note` says what an answer tells beside (ScanReport::note).
-  using Use = std::function<void(unsigned worker, SumsKind kind, const SumsEntry& entry)>;
+  using Use = std::function<void(unsigned worker, SumsKind kind, std::span<const SumsEntry> entries)>;
   [[nodiscard]] std::shared_ptr<const ReadyPart> read(const SegmentList& ledger, const ScanControl& control,
                                                       const Use& use, std::string& note) const;
 

@@ -280,7 +280,9 @@ Result<TimelineResult> find_timeline(const SegmentList& ledger, const TimelineQu
   if (ready) {
     query.ready = ready->read(
         ledger, control,
-        [&](unsigned worker, SumsKind kind, const SumsEntry& entry) { charts[worker].add(kind, entry); },
+        [&](unsigned worker, SumsKind kind, std::span<const SumsEntry> entries) {
+          for (const SumsEntry& entry : entries) charts[worker].add(kind, entry);
+        },
         note);
     if (!query.ready) make_charts();
   }

@@ -81,20 +81,27 @@ void Pass::make_workers(unsigned parts, unsigned part) {
 bool Pass::add_ready(const SegmentList& ledger, const ReadySums& ready, unsigned parts, unsigned part,
                      Query& rest) {
   const bool by_address = !question_.by.empty() && kind_of(question_.by[0]) == FieldKind::kAddress;
+  const auto key_of = [&](const SumsEntry& entry) {
+    GroupKey key;
+    if (by_address) {
+      key.set_address(0, entry.key.address());
+    } else if (!question_.by.empty()) {
+      key.set_number(0, entry.key.protocol());
+    }
+    return key;
+  };
   std::atomic<bool> full = false;
   rest.ready = ready.read(
       ledger, control_,
-      [&](unsigned worker, SumsKind, const SumsEntry& entry) {
-        GroupKey key;
-        if (by_address) {
-          key.set_address(0, entry.key.address());
-        } else if (!question_.by.empty()) {
-          key.set_number(0, entry.key.protocol());
-        }
+      [&](unsigned worker, SumsKind, std::span<const SumsEntry> entries) {
+        constexpr std::size_t kAhead = 8;
         GroupTable& table = workers_[worker].table;
-        const std::uint32_t place = table.place_of(key);
-        if (place == GroupTable::kFull) full = true;
-        if (place < GroupTable::kElsewhere) table.sums(place).add(entry.sums);
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+          if (i + kAhead < entries.size()) table.expect(key_of(entries[i + kAhead]).hash());
+          const std::uint32_t place = table.place_of(key_of(entries[i]));
+          if (place == GroupTable::kFull) full = true;
+          if (place < GroupTable::kElsewhere) table.sums(place).add(entries[i].sums);
+        }
       },
       note_);
   if (!rest.ready) {

@@ -9,7 +9,8 @@
 // 9. SNAT ports in use.
 //
 // Usage: query_bench make DIR [--sessions N] [--json] [--sqlite] [--flows]
-//        query_bench ask DIR [--threads N]      lines of name=value; times in seconds, memory in MB
+//        query_bench ask DIR [--threads N] [--only TEXT]
+//                                               lines of name=value; times in seconds, memory in MB
 //        query_bench check DIR [--sessions N] [--questions N] [--threads N]
 //                                               random questions; a slow search has the same answers
 //        query_bench --quick                    all of it, small
@@ -39,15 +40,17 @@ int run(int count, char** words) {
     return 0;
   }
   if (count < 3 || (command != "make" && command != "ask" && command != "check")) {
-    std::fprintf(stderr,
-                 "usage: query_bench make DIR [--sessions N] [--json] [--sqlite] [--flows] | ask DIR "
-                 "[--threads N] | check DIR [--sessions N] [--questions N] [--threads N] | --quick\n");
+    std::fprintf(
+        stderr,
+        "usage: query_bench make DIR [--sessions N] [--json] [--sqlite] [--flows] | ask DIR "
+        "[--threads N] [--only TEXT] | check DIR [--sessions N] [--questions N] [--threads N] | --quick\n");
     return 2;
   }
   MakeOptions options;
   options.directory = words[2];
   CheckOptions check;
   unsigned threads = 0;
+  std::string only;
   for (int i = 3; i < count; ++i) {
     const std::string word = words[i];
     if (word == "--json") {
@@ -60,6 +63,8 @@ int run(int count, char** words) {
       options.sessions = check.sessions = std::strtoull(words[++i], nullptr, 10);
     } else if (word == "--questions" && i + 1 < count) {
       check.questions = std::strtoull(words[++i], nullptr, 10);
+    } else if (word == "--only" && i + 1 < count) {
+      only = words[++i];
     } else if (word == "--threads" && i + 1 < count) {
       threads = static_cast<unsigned>(std::strtoul(words[++i], nullptr, 10));
     } else {
@@ -73,7 +78,7 @@ int run(int count, char** words) {
     check.threads = threads;
     check_answers(check);
   } else {
-    ask(options.directory, threads);
+    ask(options.directory, threads, only);
   }
   return 0;
 }

@@ -26,8 +26,9 @@ struct MakeOptions {
 // and as nfdump's files.
 void make_files(const MakeOptions& options);
 
-// Asks the ledger below `base` what query_bench.cc lists, and prints what each question took.
-void ask(const std::string& base, unsigned threads);
+// Asks the ledger below `base` what query_bench.cc lists, and prints what each question took. `only`: no
+// others than those with this text in their name are measured.
+void ask(const std::string& base, unsigned threads, const std::string& only = {});
 
 struct CheckOptions {
   std::uint64_t sessions = 10'000'000;
