@@ -9,7 +9,7 @@ import time
 from bulk import FLOOD_PRI, Flood, Log, flood_sessions, send_datagrams
 from case import LabCase, main
 from compare import to_ms
-from daemon import has_ended, status_of
+from daemon import has_ended, program, status_of
 from event_socket import EventSocket
 from netlab import SERVER4, wait_until
 from newcomer import Newcomer
@@ -27,7 +27,7 @@ KNOWN, KNOWN_PRI, RATE = 5_000, "10.64.0.100", 50_000
 WENT_OFF = "reliable mode went off"
 PASSES_WITHIN_SECONDS = 5
 CAP_NET_ADMIN = 1 << 12
-# As systemd's SystemCallFilter=~@privileged: EPERM.
+# As systemd's SystemCallFilter=~@privileged: EPERM. The program is open already: its folder may be closed to other users.
 REFUSE_CAPSET = """
 import ctypes, errno, os, sys
 seccomp = ctypes.CDLL("libseccomp.so.2")
@@ -36,7 +36,7 @@ allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
 rules = ctypes.c_void_p(seccomp.seccomp_init(allow))
 assert seccomp.seccomp_rule_add(rules, refuse, seccomp.seccomp_syscall_resolve_name(b"capset"), 0) == 0
 assert seccomp.seccomp_load(rules) == 0
-os.execvp(sys.argv[1], sys.argv[1:])
+os.execv(f"/proc/self/fd/{sys.argv[1]}", sys.argv[2:])
 """
 
 
@@ -209,9 +209,11 @@ class GuardProcessTest(LabCase):
         lab = self.make_lab()
         user = pwd.getpwnam("daemon")
         os.chmod(self.folder, 0o755)
-        daemon = self.start(lab, "--rcvbuf", "16K", before=(
+        opened = os.open(program(), os.O_RDONLY)
+        self.addCleanup(os.close, opened)
+        daemon = self.start(lab, "--rcvbuf", "16K", pass_fds=(opened,), before=(
             "setpriv", "--reuid", user.pw_name, "--regid", str(user.pw_gid), "--clear-groups", "--inh-caps=-all,+net_admin",
-            "--ambient-caps=-all,+net_admin", sys.executable, "-c", REFUSE_CAPSET))
+            "--ambient-caps=-all,+net_admin", sys.executable, "-c", REFUSE_CAPSET, str(opened)))
         self.assertEqual(int(status_of(daemon.pid)["CapPrm"], 16), CAP_NET_ADMIN)
         guard = daemon.child(GUARD_NAME)
         wait_until(lambda: int(status_of(guard)["CapPrm"], 16) == 0, lambda: f"none is left: {status_of(guard)}")
