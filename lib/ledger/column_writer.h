@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ledger/column_numbers.h"
@@ -37,7 +38,7 @@ class ColumnWriter {
   // To be called before the columns of a frame: each context's group of each record.
   void begin_frame(std::array<std::vector<std::uint8_t>, kContexts> groups_of_records);
   // Takes the memory back, to be filled again.
-  std::array<std::vector<std::uint8_t>, kContexts> take_groups() { return std::move(groups_); }
+  std::array<std::vector<std::uint8_t>, kContexts> take_groups() { return std::exchange(groups_, {}); }
 
   // The numbers, behind `before`.
   Written write(ColumnId column, Numbers numbers, const Choice& choice, const std::string& before);
