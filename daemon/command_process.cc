@@ -40,7 +40,7 @@ Result<std::unique_ptr<CommandProcess>> CommandProcess::start(const Command& com
       if (!send_message(link, std::as_bytes(std::span(&reply, 1)), {})) break;
     }
     // The daemon was killed, or gave up on the sink. Its next one is to find no command of this one.
-    ChildProcess::stop(shell, {});
+    if (shell.was_started()) ChildProcess::stop(shell, {});
   });
   if (!process) return process.error();
   std::unique_ptr<CommandProcess> runner(new CommandProcess(*std::move(process)));

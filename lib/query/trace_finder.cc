@@ -247,9 +247,7 @@ void TraceFinder::handle(const ScanBatch& batch) {
       const auto* const about = questions_about(nat.distinct[nat.index[row]], port);
       if (about == nullptr) continue;
       // Whether it has ended is seen when the record is whole.
-      const Span reach = session_starts[row] != kUnknownTime
-                             ? reach_of(session_starts[row], ends[row])
-                             : Span{earliest_before(std::min(starts[row], ends[row])), ends[row]};
+      const Span reach = reach_of(session_starts[row], starts[row], ends[row]);
       for (const std::size_t question : *about) {
         if (distance_of(frame, sessions_[question].looked_at) != 0) continue;
         if (!may_answer(questions_[question], reach, /*ended=*/false)) continue;
@@ -352,17 +350,18 @@ std::int64_t TraceFinder::earliest_before(std::int64_t end) const {
   return ends_alone_ ? std::numeric_limits<std::int64_t>::min() : plus(end, -(kLongestSilence + window_));
 }
 
-// Where the clock was set back since it began, its beginning tells nothing of the clock of now.
-Span TraceFinder::reach_of(std::int64_t begin, std::int64_t end) const {
-  return {begin <= end ? begin : earliest_before(end), end};
+// Where the clock was set back since it began, its beginning tells nothing of the clock of now. One whose
+// beginning nobody knows began before a record tells of it: also before its first, as it has none while it is
+// silent.
+Span TraceFinder::reach_of(std::int64_t session_start, std::int64_t start, std::int64_t end) const {
+  if (session_start == kUnknownTime) return {earliest_before(std::min(start, end)), end};
+  return {session_start <= end ? session_start : earliest_before(end), end};
 }
 
-// One whose beginning nobody knows began before a record tells of it: also before its first, as it has none
-// while it is silent.
 Span TraceFinder::reach_of(const SessionRecord& record, bool live) const {
   const std::int64_t end = ms_of(record.end_time);
-  if (record.session_start) return reach_of(ms_of(*record.session_start), end);
-  return {earliest_before(live ? end : std::min(ms_of(record.start_time), end)), end};
+  return reach_of(record.session_start ? ms_of(*record.session_start) : kUnknownTime,
+                  live ? end : ms_of(record.start_time), end);
 }
 
 void TraceFinder::add_live() {

@@ -118,8 +118,8 @@ class TraceFinder {
   void offer_all(const ScanBatch& batch, Matches& matches);
   void tell_lost(const ScanBatch& batch, const Matches& matches, const Error& error);
   void offer(std::size_t question, const SessionRecord& record, bool live);
-  // When a session of which a record begins and ends then, by its stamps, may have been open.
-  [[nodiscard]] Span reach_of(std::int64_t begin, std::int64_t end) const;
+  // When a session may have been open of which a record has these times; session_start may be kUnknownTime.
+  [[nodiscard]] Span reach_of(std::int64_t session_start, std::int64_t start, std::int64_t end) const;
   [[nodiscard]] Span reach_of(const SessionRecord& record, bool live) const;
   [[nodiscard]] std::int64_t earliest_before(std::int64_t end) const;
   [[nodiscard]] bool may_answer(const TraceQuestion& question, const Span& session, bool ended) const;

@@ -57,6 +57,7 @@ class ShellCommand final : public CommandRunner {
   Result<void> start(int input) override;
   std::optional<CommandEnd> ended() override;
   void signal(int number) override;
+  [[nodiscard]] bool was_started() const { return pid_ > 0; }
 
  private:
   const Command command_;

@@ -102,6 +102,12 @@ class ExecSinkTest(LabCase):
         daemon.stop(signal.SIGKILL, -signal.SIGKILL)
         wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "its end")
 
+    def test_without_a_command_nothing_waits_for_one_when_the_daemon_is_killed(self):
+        daemon = self.begin("exec sleep 1000")
+        runner = daemon.child("natsess-exec")
+        daemon.stop(signal.SIGKILL, -signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{runner}"), "its end", seconds=4)
+
     def what_a_command_sees(self, *arguments, **how):
         """Its own status, by key, and all that it finds in its environment and those of the daemon's processes."""
         self.make_hosts()
