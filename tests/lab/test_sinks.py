@@ -43,7 +43,7 @@ class SinksTest(LabCase):
             turns += 1
         traffic.join()
         flows = self.witness.flows()
-        self.assertEqual(len(flows), 20000)
+        self.assertGreaterEqual(len(flows), 20000)
         self.daemon.stop()
         names = [f"log.json.{turn}" for turn in range(turns)] + ["log.json"]
         records = [record for name in names for record in read_records(self.path(name))]

@@ -103,12 +103,12 @@ class SyslogTest(LabCase):
             self.rsyslog.start()
         traffic.join()
         flows = self.witness.flows()
-        self.assertEqual(len(flows), 20000)
-        wait_until(lambda: len(self.file_records()) == 20000, "the records in the file")
+        self.assertGreaterEqual(len(flows), 20000)
+        wait_until(lambda: len(self.file_records()) >= len(flows), "the records in the file")
         # What rsyslogd had read it wrote when it was stopped; what it had not, its kernel refused with a reset.
         for name in ("tcp", "tls"):
             with self.subTest(input=name):
-                self.assert_has_log(self.rsyslog.wait_for(20000, name), self.file_records(), exactly=False)
+                self.assert_has_log(self.rsyslog.wait_for(len(flows), name), self.file_records(), exactly=False)
         daemon.stop()
 
     def test_a_receiver_that_reads_nothing_holds_up_neither_the_file_nor_its_return(self):
