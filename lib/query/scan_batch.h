@@ -110,6 +110,7 @@ class ScanBatch {
 
   // Whether the i-th is a gap record: fields that a gap does not have mean nothing then. Query::gap_records.
   [[nodiscard]] bool is_gap(std::size_t i) const;
+  [[nodiscard]] bool may_have_gaps() const { return !gap_rows_.empty(); }  // whether any is one
   // Of the i-th; decoded when it is first asked for. Where that column is damaged, a number above all
   // ordinals that no other record has.
   [[nodiscard]] Ordinal ordinal(std::size_t i) const;

@@ -50,6 +50,8 @@ struct KeptTimeText {
   std::string text;
 };
 
+struct SumsPlan;
+
 struct SqlContext {
   // Each has memory of its own, which SQLite does not count.
   static constexpr unsigned kMaxScans = 12;
@@ -62,7 +64,9 @@ struct SqlContext {
   bool utc = false;
 
   // Of the statement that runs.
-  bool other_collations = false;  // it has the word COLLATE in it
+  bool other_collations = false;   // it has the word COLLATE in it
+  const SumsPlan* sums = nullptr;  // what the table log_sums has
+  bool sums_gave_up = false;       // it has no such sums: the records are to be asked
   AddressTexts texts;
   std::array<KeptTimeText, 256> time_texts;
   unsigned scans = 0;  // under way
@@ -76,6 +80,9 @@ struct SqlContext {
 // The table `log`: a ledger as an SQLite virtual table. See sql_session.h for what it looks like from
 // outside. `context` must outlive the connection. Returns SQLite's code.
 [[nodiscard]] int add_log_table(sqlite3* database, SqlContext& context);
+
+// The table `log_sums`, which a statement can be asked of in its place: sums_statement.h.
+[[nodiscard]] int add_sums_table(sqlite3* database, SqlContext& context);
 
 // The functions of SqlSession beside SQLite's own: date_trunc, in_prefix, to_unixtime, from_unixtime; and the
 // collation `address`, in which all spellings of an address are equal, in the order of the log's own.

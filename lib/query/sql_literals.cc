@@ -1,7 +1,6 @@
 #include "query/sql_literals.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -11,114 +10,11 @@
 
 #include "net/protocol.h"
 #include "query/log_constraints.h"
+#include "query/sql_tokens.h"
 #include "query/time_text.h"
 
 namespace natsession {
 namespace {
-
-enum class TokenKind { kName, kText, kOther };
-
-struct Token {
-  TokenKind kind = TokenKind::kOther;
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  std::string text;     // a name's and a text's without quotes; an operator's; else empty
-  bool quoted = false;  // a name that is no keyword
-
-  [[nodiscard]] bool is(std::string_view word) const {
-    return kind != TokenKind::kText && !quoted && text.size() == word.size() &&
-           sqlite3_strnicmp(text.data(), word.data(), static_cast<int>(word.size())) == 0;
-  }
-};
-
-bool is_name_byte(char byte) {
-  return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-         byte == '_' || byte == '$' || (static_cast<unsigned char>(byte) & 0x80) != 0;
-}
-
-// As SQLite takes a statement apart, as far as it matters here: comments and blanks are left out, what does
-// not end, ends with the statement.
-class Tokenizer {
- public:
-  explicit Tokenizer(std::string_view sql) : sql_(sql) {}
-
-  std::vector<Token> all() {
-    std::vector<Token> tokens;
-    while (at_ < sql_.size()) {
-      if (skip_blank()) continue;
-      Token token;
-      token.begin = at_;
-      read(token);
-      token.end = at_;
-      tokens.push_back(std::move(token));
-    }
-    return tokens;
-  }
-
- private:
-  [[nodiscard]] char peek(std::size_t ahead = 0) const {
-    return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0';
-  }
-  void skip_behind(std::string_view end) {
-    const std::size_t found = sql_.find(end, at_);
-    at_ = found == std::string_view::npos ? sql_.size() : found + end.size();
-  }
-  bool skip_blank() {
-    if (peek() == '-' && peek(1) == '-') {
-      skip_behind("\n");
-    } else if (peek() == '/' && peek(1) == '*') {
-      at_ += 2;
-      skip_behind("*/");
-    } else if (std::string_view(" \t\n\f\r").find(peek()) != std::string_view::npos) {
-      ++at_;
-    } else {
-      return false;
-    }
-    return true;
-  }
-  // Up to the quote that ends it; two of them are one.
-  void read_quoted(char quote, Token& token) {
-    ++at_;
-    while (at_ < sql_.size()) {
-      if (peek() == quote) {
-        ++at_;
-        if (quote == ']' || peek() != quote) return;
-      }
-      token.text += sql_[at_++];
-    }
-  }
-  void read(Token& token) {
-    const char first = peek();
-    if ((first == 'x' || first == 'X') && peek(1) == '\'') {  // a blob
-      ++at_;
-      read_quoted('\'', token);
-      token.text.clear();
-    } else if (first == '\'') {
-      token.kind = TokenKind::kText;
-      read_quoted('\'', token);
-    } else if (first == '"' || first == '`' || first == '[') {
-      token.kind = TokenKind::kName;
-      token.quoted = true;
-      read_quoted(first == '[' ? ']' : first, token);
-    } else if (is_name_byte(first)) {
-      const bool number = first >= '0' && first <= '9';
-      if (!number) token.kind = TokenKind::kName;
-      while (is_name_byte(peek())) token.text += sql_[at_++];
-      if (number) token.text.clear();
-    } else {
-      static constexpr std::array<std::string_view, 9> kLong{
-          "==", "<>", "!=", "<=", ">=", "||", "->", "<<", ">>"};
-      const std::string_view rest = sql_.substr(at_);
-      const auto known =
-          std::find_if(kLong.begin(), kLong.end(), [&](std::string_view op) { return rest.starts_with(op); });
-      token.text = known != kLong.end() ? *known : rest.substr(0, 1);
-      at_ += token.text.size();
-    }
-  }
-
-  std::string_view sql_;
-  std::size_t at_ = 0;
-};
 
 // A text's neighbour: a column of the log, and how they are compared.
 struct Neighbour {
@@ -130,25 +26,13 @@ struct Neighbour {
   } by = By::kEquality;  // =, IN, IS …; <, BETWEEN …; LIKE, GLOB
 };
 
-std::optional<int> column_of(std::string_view name) {
-  const auto same = [&](std::string_view known) {
-    return known.size() == name.size() &&
-           sqlite3_strnicmp(known.data(), name.data(), static_cast<int>(name.size())) == 0;
-  };
-  if (same(kTimeColumnName)) return kTimeColumn;
-  for (const FieldSpec& spec : kFields) {
-    if (same(spec.name)) return static_cast<int>(spec.field);
-  }
-  return std::nullopt;
-}
-
 using By = Neighbour::By;
 
 class Meanings {
  public:
-  Meanings(std::string_view sql, UnixMs now) : sql_(sql), now_(now), tokens_(Tokenizer(sql).all()) {
+  Meanings(std::string_view sql, UnixMs now) : sql_(sql), now_(now), tokens_(sql_tokens(sql)) {
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
-      if (names_something_else(i)) taken_.push_back(*column_of(tokens_[i].text));
+      if (names_something_else(i)) taken_.push_back(*log_column_of(tokens_[i].text));
     }
   }
 
@@ -156,7 +40,7 @@ class Meanings {
     SqlText out;
     std::size_t done = 0;
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
-      if (tokens_[i].kind != TokenKind::kText) continue;
+      if (tokens_[i].kind != SqlToken::Kind::kText) continue;
       const auto beside = neighbour(i);
       if (!beside || std::count(taken_.begin(), taken_.end(), beside->column) != 0) continue;
       const auto meaning = meaning_of(tokens_[i].text, *beside);
@@ -183,33 +67,35 @@ class Meanings {
 
   // Whether a column's name is an alias here: behind AS, behind an operand, or in WITH t(name, …) AS (.
   [[nodiscard]] bool names_something_else(std::size_t i) const {
-    if (tokens_[i].kind != TokenKind::kName || !column_of(tokens_[i].text) || i == 0) return false;
-    const Token& before = tokens_[i - 1];
-    if (before.is("as") || before.is(")") || before.is("end") || before.kind == TokenKind::kText) return true;
-    if (before.kind == TokenKind::kName) {
-      return before.quoted || column_of(before.text).has_value();
+    if (tokens_[i].kind != SqlToken::Kind::kName || !log_column_of(tokens_[i].text) || i == 0) return false;
+    const SqlToken& before = tokens_[i - 1];
+    if (before.is("as") || before.is(")") || before.is("end") || before.kind == SqlToken::Kind::kText)
+      return true;
+    if (before.kind == SqlToken::Kind::kName) {
+      return before.quoted || log_column_of(before.text).has_value();
     }
     std::size_t end = i;
-    while (end < tokens_.size() && (tokens_[end].kind == TokenKind::kName || is(end, ","))) ++end;
+    while (end < tokens_.size() && (tokens_[end].kind == SqlToken::Kind::kName || is(end, ","))) ++end;
     return (before.is("(") || before.is(",")) && is(end, ")") && is(end + 1, "as") &&
            is_one_of(end + 2, {"(", "not", "materialized"});
   }
 
   // The column whose name ends at `last`, if that is the whole operand.
   [[nodiscard]] std::optional<int> column_before(std::size_t last) const {
-    if (last >= tokens_.size() || tokens_[last].kind != TokenKind::kName) return std::nullopt;
+    if (last >= tokens_.size() || tokens_[last].kind != SqlToken::Kind::kName) return std::nullopt;
     std::size_t first = last;
-    while (first >= 2 && is(first - 1, ".") && tokens_[first - 2].kind == TokenKind::kName) first -= 2;
+    while (first >= 2 && is(first - 1, ".") && tokens_[first - 2].kind == SqlToken::Kind::kName) first -= 2;
     if (first > 0 && is_one_of(first - 1, {"||", "->", "collate"})) return std::nullopt;
-    return column_of(tokens_[last].text);
+    return log_column_of(tokens_[last].text);
   }
   // Likewise the one whose name begins at `first`.
   [[nodiscard]] std::optional<int> column_behind(std::size_t first) const {
-    if (first >= tokens_.size() || tokens_[first].kind != TokenKind::kName) return std::nullopt;
+    if (first >= tokens_.size() || tokens_[first].kind != SqlToken::Kind::kName) return std::nullopt;
     std::size_t last = first;
     while (is(last + 1, ".") && last + 2 < tokens_.size()) last += 2;
-    if (tokens_[last].kind != TokenKind::kName || is_one_of(last + 1, {"||", "->", "("})) return std::nullopt;
-    return column_of(tokens_[last].text);
+    if (tokens_[last].kind != SqlToken::Kind::kName || is_one_of(last + 1, {"||", "->", "("}))
+      return std::nullopt;
+    return log_column_of(tokens_[last].text);
   }
 
   // A comparison that ends at `last`: its first token, and how it compares.
@@ -359,7 +245,7 @@ class Meanings {
 
   std::string_view sql_;
   UnixMs now_;
-  std::vector<Token> tokens_;
+  std::vector<SqlToken> tokens_;
   std::vector<int> taken_;  // columns whose names the statement gives to something else
   std::size_t list_ =
       0;  // where the list begins that list_text_, the last text that was looked at, stands in

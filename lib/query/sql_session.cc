@@ -8,6 +8,7 @@
 
 #include "query/sql_functions.h"
 #include "query/sql_literals.h"
+#include "query/sums_statement.h"
 
 namespace natsession {
 namespace {
@@ -52,18 +53,25 @@ bool is_real_table(const Modules& modules, const char* name) {
                      [&](const std::string& module) { return sqlite3_stricmp(name, module.c_str()) == 0; });
 }
 
-int authorize(void* modules, int action, const char* first, const char* second, const char*, const char*) {
+// What the authorizer knows.
+struct Guard {
+  Modules modules;
+  bool own_statement = false;  // it is one that was made here: it may read log_sums, and no other table
+};
+
+int authorize(void* known, int action, const char* first, const char* second, const char*, const char*) {
+  const Guard& guard = *static_cast<const Guard*>(known);
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE:
       return SQLITE_OK;
     case SQLITE_READ:
       if (first == nullptr) return SQLITE_DENY;
+      if (guard.own_statement) return first == kSumsTable ? SQLITE_OK : SQLITE_DENY;
       if (sqlite3_stricmp(first, "log") == 0) return SQLITE_OK;
       // count(*) over a table of WITH reads none of its columns: SQLite asks of it all the same.
-      return second != nullptr && *second == '\0' && !is_real_table(*static_cast<Modules*>(modules), first)
-                 ? SQLITE_OK
-                 : SQLITE_DENY;
+      return second != nullptr && *second == '\0' && !is_real_table(guard.modules, first) ? SQLITE_OK
+                                                                                          : SQLITE_DENY;
     case SQLITE_FUNCTION:
       return second != nullptr && !is_refused(second) ? SQLITE_OK : SQLITE_DENY;
     default:
@@ -95,21 +103,25 @@ constexpr std::array<std::pair<int, int>, 10> kLimits{{{SQLITE_LIMIT_LENGTH, 100
                                                        {SQLITE_LIMIT_WORKER_THREADS, 0}}};
 
 // After it, no statement can change a setting any more. Returns SQLite's code.
-int lock_down(sqlite3* database, std::size_t max_statement_bytes, Modules& modules) {
+int lock_down(sqlite3* database, std::size_t max_statement_bytes, Guard& guard) {
   // Sorting and grouping spill to files otherwise.
-  // The SELECT makes the table known: SQLite's own work for that would not always be allowed later.
+  // The SELECTs make the tables known: SQLite's own work for that would not always be allowed later.
   int code = sqlite3_exec(database,
                           "PRAGMA temp_store = MEMORY; PRAGMA query_only = 1; PRAGMA trusted_schema = 0;"
                           "SELECT 1 FROM log WHERE pri_ip = NULL",
                           nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return code;
+  sqlite3_stmt* sums = nullptr;  // never run
+  code = sqlite3_prepare_v2(database, "SELECT 1 FROM log_sums", -1, &sums, nullptr);
+  sqlite3_finalize(sums);
+  if (code != SQLITE_OK) return code;
   const auto keep = [](void* names, int, char** row, char**) {
     static_cast<Modules*>(names)->emplace_back(row[0]);
     return 0;
   };
-  code = sqlite3_exec(database, "PRAGMA module_list", keep, &modules, nullptr);
+  code = sqlite3_exec(database, "PRAGMA module_list", keep, &guard.modules, nullptr);
   if (code != SQLITE_OK) return code;
-  if (!is_real_table(modules, "log")) return SQLITE_ERROR;  // this SQLite cannot tell
+  if (!is_real_table(guard.modules, "log")) return SQLITE_ERROR;  // this SQLite cannot tell
   for (const auto& [name, value] : kSwitches) {
     code = sqlite3_db_config(database, name, value, nullptr);
     // FTS3 may not be compiled in.
@@ -117,7 +129,7 @@ int lock_down(sqlite3* database, std::size_t max_statement_bytes, Modules& modul
   }
   for (const auto& [name, value] : kLimits) sqlite3_limit(database, name, value);
   sqlite3_limit(database, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_statement_bytes));
-  return sqlite3_set_authorizer(database, authorize, &modules);
+  return sqlite3_set_authorizer(database, authorize, &guard);
 }
 
 // While it lives, SQLite's heap, of the whole process, ends at a limit: what does not fit fails with
@@ -176,6 +188,8 @@ void SqlContext::begin_statement(std::string_view sql, UnixMs time) {
   other_collations = found != sql.end();
   texts.clear();
   time_texts = {};
+  sums = nullptr;
+  sums_gave_up = false;
   report = {};
   error.reset();
   now = time;
@@ -192,7 +206,15 @@ class SqlSession::Impl {
   Result<SqlResult> run(std::string_view sql, const Consumer& consumer);
 
  private:
-  Result<Statement> prepare(std::string_view given);
+  // A statement, and the same one asked of log_sums, if it can be.
+  struct Prepared {
+    Statement statement;
+    std::optional<SumsPlan> plan;
+    Statement of_sums;
+  };
+  Result<Prepared> prepare(std::string_view given);
+  void prepare_sums(std::string_view sql, Prepared& prepared);
+  Result<void> run(const Prepared& prepared, const Consumer& consumer, SqlResult& result);
   Result<void> step_all(sqlite3_stmt* statement, const Consumer& consumer, SqlResult& result);
   // `place`: where SQLite says it is, in the text that it got; the message has it in the statement's own.
   struct Place {
@@ -205,7 +227,7 @@ class SqlSession::Impl {
   SqlOptions options_;
   HeapLimit heap_;  // lives longer than the connection
   SqlContext context_;
-  Modules modules_;  // the authorizer's
+  Guard guard_;  // the authorizer's
   Database database_;
 };
 
@@ -216,9 +238,10 @@ Result<void> SqlSession::Impl::open() {
   int code = sqlite3_open_v2(":memory:", &raw, flags, nullptr);
   database_.reset(raw);
   if (code == SQLITE_OK) code = add_log_table(raw, context_);
+  if (code == SQLITE_OK) code = add_sums_table(raw, context_);
   if (code == SQLITE_OK) code = add_functions(raw, context_);
   if (code == SQLITE_OK)
-    code = lock_down(raw, std::min(options_.max_statement_bytes, kMaxStatementBytes), modules_);
+    code = lock_down(raw, std::min(options_.max_statement_bytes, kMaxStatementBytes), guard_);
   if (code != SQLITE_OK) {
     return Error{ErrorKind::kIo, std::string("SQL: set up SQLite: ") + sqlite3_errstr(code)};
   }
@@ -258,7 +281,7 @@ Error SqlSession::Impl::failure(int code, const Place& place) const {
   }
 }
 
-Result<Statement> SqlSession::Impl::prepare(std::string_view given) {
+Result<SqlSession::Impl::Prepared> SqlSession::Impl::prepare(std::string_view given) {
   if (given.size() > options_.max_statement_bytes || given.size() > kMaxStatementBytes) {
     return sql_error("the statement is longer than " + std::to_string(options_.max_statement_bytes) +
                      " bytes");
@@ -283,7 +306,25 @@ Result<Statement> SqlSession::Impl::prepare(std::string_view given) {
   if (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0) {
     return sql_error("only reading the table log is allowed");
   }
-  return statement;
+  Prepared prepared;
+  prepared.statement = std::move(statement);
+  if (!options_.control.from_records && !context_.other_collations) prepare_sums(text->sql, prepared);
+  return prepared;
+}
+
+void SqlSession::Impl::prepare_sums(std::string_view sql, Prepared& prepared) {
+  auto sums = as_sums_statement(sql);
+  if (!sums) return;
+  sqlite3_stmt* raw = nullptr;
+  guard_.own_statement = true;
+  const int code = sqlite3_prepare_v3(database_.get(), sums->sql.data(), static_cast<int>(sums->sql.size()),
+                                      0, &raw, nullptr);
+  guard_.own_statement = false;
+  Statement statement(raw);
+  const auto columns = [](const Statement& of) { return sqlite3_column_count(of.get()); };
+  if (code != SQLITE_OK || columns(statement) != columns(prepared.statement)) return;
+  prepared.of_sums = std::move(statement);
+  prepared.plan = std::move(sums->plan);
 }
 
 Result<SqlResult> SqlSession::Impl::run(std::string_view sql, const Consumer& consumer) {
@@ -294,20 +335,35 @@ Result<SqlResult> SqlSession::Impl::run(std::string_view sql, const Consumer& co
     context_.control.deadline = std::min(context_.control.deadline.value_or(deadline), deadline);
   }
   if (auto seen = context_.ledger.refresh(); !seen) return seen.error();
-  auto statement = prepare(sql);
-  if (!statement) return statement.error();
+  auto prepared = prepare(sql);
+  if (!prepared) return prepared.error();
   SqlResult result;
-  for (int column = 0; column < sqlite3_column_count(statement->get()); ++column) {
-    const char* const name = sqlite3_column_name(statement->get(), column);
+  sqlite3_stmt* const statement = prepared->statement.get();
+  for (int column = 0; column < sqlite3_column_count(statement); ++column) {
+    const char* const name = sqlite3_column_name(statement, column);
     if (name == nullptr) return failure(SQLITE_NOMEM, {});
     result.columns.emplace_back(name);
   }
   if (consumer.on_columns) consumer.on_columns(result.columns);
-  auto stepped = step_all(statement->get(), consumer, result);
-  statement->reset();  // ends its scans: they report
-  if (!stepped) return stepped.error();
+  if (auto ran = run(*prepared, consumer, result); !ran) return ran.error();
   result.report = context_.report;
   return result;
+}
+
+Result<void> SqlSession::Impl::run(const Prepared& prepared, const Consumer& consumer, SqlResult& result) {
+  if (prepared.plan) {
+    context_.sums = &*prepared.plan;
+    auto stepped = step_all(prepared.of_sums.get(), consumer, result);
+    sqlite3_reset(prepared.of_sums.get());
+    context_.sums = nullptr;
+    // It gives up before the first row.
+    if (!context_.sums_gave_up || result.rows > 0) return stepped;
+    context_.report = {};
+    context_.error.reset();
+  }
+  auto stepped = step_all(prepared.statement.get(), consumer, result);
+  sqlite3_reset(prepared.statement.get());  // ends its scans: they report
+  return stepped;
 }
 
 Result<void> SqlSession::Impl::step_all(sqlite3_stmt* statement, const Consumer& consumer,
