@@ -148,8 +148,10 @@ void add_sql(Commands& commands) {
   command.footer(
       "DESCRIBE tells the columns of the table log: the fields of the records, and __time__: the end_time in "
       "whole Unix seconds.\n"
-      "GROUP BY and ORDER BY keep their rows in memory, up to --memory; top and timeline answer over any "
-      "time.\n"
+      "Counts and sums, for all or by addresses, ports, protocol, words and date_trunc(), answer over any "
+      "time. "
+      "Other\n"
+      "GROUP BY, and ORDER BY of records, keep their rows in memory, up to --memory.\n"
       "A text beside a column means what it says: start_time >= 'yesterday', protocol = 'tcp'.\n"
       "Beside SQLite's functions: date_trunc(unit, time), in_prefix(ip, 'prefix'), to_unixtime(text), "
       "from_unixtime(time).\n\n"

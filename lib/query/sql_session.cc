@@ -357,7 +357,8 @@ Result<void> SqlSession::Impl::run(const Prepared& prepared, const Consumer& con
     sqlite3_reset(prepared.of_sums.get());
     context_.sums = nullptr;
     // It gives up before the first row.
-    if (!context_.sums_gave_up || result.rows > 0) return stepped;
+    result.added_up = !context_.sums_gave_up;
+    if (result.added_up || result.rows > 0) return stepped;
     context_.report = {};
     context_.error.reset();
   }

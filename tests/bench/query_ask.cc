@@ -244,10 +244,21 @@ void ask(const std::string& base, unsigned threads, const std::string& only) {
       return good(find_timeline(good(SegmentList::open(directory)), curve, asked)).series.size();
     });
   }
-  // SQLite sorts the rows of a GROUP BY, in memory: a whole day's do not fit.
+  const auto measure_sql = [&](const std::string& name, const std::string& sql) {
+    measure(name, 3, [&] { return run_sql(directory, control, sql); });
+  };
+  measure_sql("sums_day_sql",
+              "select count(*), sum(bytes_from_vpc), sum(bytes_from_pub), sum(pkts_from_vpc) from log");
+  measure_sql(
+      "nat_ip_day_sql",
+      "select nat_ip, count(*), sum(bytes_from_vpc), sum(bytes_from_pub), sum(pkts_from_vpc) from log "
+      "group by nat_ip");
+  measure_sql("top_hosts_day_sql",
+              "select pri_ip, sum(bytes_from_vpc) b from log group by pri_ip order by b desc limit 10");
+  // What SQLite sorts the rows of, in memory: a whole day's do not fit.
   measure("top_hosts_10min_sql", 1, [&] {
     return run_sql(directory, control,
-                   "select pri_ip, sum(bytes_from_vpc) b from log where __time__ >= " +
+                   "select pri_ip, sum(bytes_from_vpc + 0) b from log where __time__ >= " +
                        std::to_string((kMidnightMs + 890 * kMinuteMs) / 1000) + " and __time__ < " +
                        std::to_string((kMidnightMs + 900 * kMinuteMs) / 1000) +
                        " group by pri_ip order by b desc limit 10");
