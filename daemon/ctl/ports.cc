@@ -1,6 +1,7 @@
 // natsessionctl ports: how far the SNAT ports are used up, and when they run out.
 #include <charconv>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -79,6 +80,20 @@ std::optional<LiveLog> ask_for_live(const Global& global, const PortsCommand& op
   return ask_live(global, {std::move(arguments)});
 }
 
+// The counts of the addresses that are asked for: exact, however many sessions there are.
+void add_counts(const Global& global, const PortsCommand& options, PortQuestion& question) {
+  const Endpoint nat = split_endpoint(options.log.nat);
+  const auto wanted = nat.address.empty() ? Result<Prefix>(usage_error({})) : Prefix::parse(nat.address);
+  std::map<std::pair<IpAddress, std::uint8_t>, std::uint64_t> counts;  // of all namespaces
+  for (const PortUse& use : ask_port_use(global)) {
+    if (!wanted || wanted->contains(use.nat_ip)) counts[{use.nat_ip, use.protocol}] += use.ports;
+  }
+  for (const auto& [key, ports] : counts) {
+    question.counted.push_back(
+        {key.first, key.second, static_cast<std::uint32_t>(std::min<std::uint64_t>(ports, 65536))});
+  }
+}
+
 void add_live(LiveLog live, PortQuestion& question) {
   if (!live.told) {
     fmt::print(
@@ -91,8 +106,10 @@ void add_live(LiveLog live, PortQuestion& question) {
     fmt::print(
         stderr,
         "natsessionctl: ports: warning: of the open sessions the daemon told {}, and there are more: those "
-        "that were silent are missing in what is in use now\n",
-        grouped(live.records.size()));
+        "that were silent are missing in what was in use, and per destination; {}\n",
+        grouped(live.records.size()),
+        question.counted.empty() ? "the daemon has no count of what is in use now"
+                                 : "what is in use now is the daemon's own count");
   }
   question.live_at = live.proved_at();
   question.live = std::move(live.records);
@@ -193,6 +210,7 @@ int run_ports(const Global& global, const PortsCommand& options) {
   time = within_ledger(*time, (*log)->ledger());
   if (!time) return fail("ports", time.error());
   set_times(options, *time, *question);
+  if (live && live->told && live->more && question->until >= live->at) add_counts(global, options, *question);
   if (live) add_live(std::move(*live), *question);
   const auto result = find_ports((*log)->ledger(), *question, (*log)->control(time->until_now));
   (*log)->end_progress();

@@ -49,6 +49,12 @@ HttpAnswer answer_sessions(const HttpRequest& request, ControlHandler& handler) 
   return answer ? json_answer(sessions_json(*answer)) : refusal(answer.error());
 }
 
+HttpAnswer answer_ports(const HttpRequest& request, ControlHandler& handler) {
+  if (auto fit = refuse_arguments(request); !fit) return refusal(fit.error());
+  auto ports = handler.port_use();
+  return ports ? json_answer(ports_json({std::move(*ports)})) : refusal(ports.error());
+}
+
 // Arguments are passed over: a scraper may be told to send some.
 HttpAnswer answer_metrics(const HttpRequest& /*request*/, ControlHandler& handler) {
   const auto ports = handler.port_use();
@@ -98,6 +104,7 @@ constexpr Route kRoutes[] = {
      "live sessions, as JSON; arguments: netns, protocol, pri_ip, nat_ip, pub_ip (address or prefix), "
      "pri_port, nat_port, pub_port, "
      "limit, recorded"},
+    {"GET", "/ports", answer_ports, "how many SNAT ports are in use, by address and protocol, as JSON"},
     {"GET", "/metrics", answer_metrics, "metrics for Prometheus"},
     {"POST", "/enable", answer_enable, "enable a sink (argument: sink), or all logging; answers the status"},
     {"POST", "/disable", answer_disable,

@@ -51,6 +51,28 @@ struct SessionsAnswer {
   friend bool operator==(const SessionsAnswer&, const SessionsAnswer&) = default;
 };
 
+// What is in use now, counted, whatever the number is; it may be some seconds old.
+struct PortsAnswer {
+  std::vector<PortUse> ports;
+  friend bool operator==(const PortsAnswer&, const PortsAnswer&) = default;
+};
+
+template <>
+struct Rows<PortUse> {
+  static void visit(auto& use, auto row) {
+    row(member("netns"), use.netns);
+    row(member("nat_ip"), use.nat_ip);
+    row(member("protocol"), use.protocol);
+    row(member("ports"), use.ports);
+    row(member("sessions"), use.sessions);
+  }
+};
+
+template <>
+struct Rows<PortsAnswer> {
+  static void visit(auto& answer, auto row) { row(member("ports"), answer.ports); }
+};
+
 template <>
 struct Rows<Status> {
   static void visit(auto& status, auto row) {

@@ -165,6 +165,10 @@ std::string sessions_json(const SessionsAnswer& answer) {
   return dump(json);
 }
 
+std::string ports_json(const PortsAnswer& answer) {
+  return dump(Writer::write(answer));
+}
+
 std::string error_json(std::string_view message) {
   Json json;
   json["error"] = message;
@@ -177,6 +181,10 @@ Result<Status> read_status_json(std::string_view text) {
 
 Result<SessionsAnswer> read_sessions_json(std::string_view text) {
   return parse<SessionsAnswer>(text, "sessions");
+}
+
+Result<PortsAnswer> read_ports_json(std::string_view text) {
+  return parse<PortsAnswer>(text, "ports");
 }
 
 std::string read_error_json(std::string_view text) {

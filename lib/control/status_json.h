@@ -15,6 +15,7 @@ namespace natsession {
 // One object, no newline behind it. Texts that are not UTF-8 get replacement characters.
 [[nodiscard]] std::string status_json(const Status& status);
 [[nodiscard]] std::string sessions_json(const SessionsAnswer& answer);
+[[nodiscard]] std::string ports_json(const PortsAnswer& answer);
 // {"error": message}
 [[nodiscard]] std::string error_json(std::string_view message);
 
@@ -23,6 +24,7 @@ namespace natsession {
 // Errors: kMalformed if it is no JSON, or a member has another type.
 [[nodiscard]] Result<Status> read_status_json(std::string_view text);
 [[nodiscard]] Result<SessionsAnswer> read_sessions_json(std::string_view text);
+[[nodiscard]] Result<PortsAnswer> read_ports_json(std::string_view text);
 // The message of error_json(); empty if it is something else.
 [[nodiscard]] std::string read_error_json(std::string_view text);
 

@@ -138,6 +138,10 @@ class Sweeper {
   void add(const ScanBatch& batch);
   void add(const SessionRecord& live);
   void finish() { release(std::nullopt); }
+  // Whether or not there is a record of it.
+  void want(const PortQuestion::Counted& counted) {
+    static_cast<void>(key_of(counted.nat_ip, counted.protocol));
+  }
   [[nodiscard]] PortSeries series(Tracked& tracked, std::uint32_t range) const;
 
   std::map<Key, std::unique_ptr<Tracked>> keys_;
@@ -252,6 +256,19 @@ PortSeries Sweeper::series(Tracked& tracked, std::uint32_t range) const {
     series.peak_share = static_cast<double>(series.peak) / range;
   }
   return series;
+}
+
+// The daemon counts all sessions, of which those that it did not tell, and that were silent, are in no
+// record.
+void stand_at_end(std::uint32_t ports, UnixMs until, std::uint32_t range, PortSeries& series) {
+  if (ports <= series.now) return;
+  series.now = ports;
+  series.now_share = static_cast<double>(ports) / range;
+  if (!series.in_use.empty()) series.in_use.back() = ports;
+  if (ports <= series.peak) return;
+  series.peak = ports;
+  series.peak_at = until;
+  series.peak_share = series.now_share;
 }
 
 Result<std::size_t> count_points(const PortQuestion& question) {
@@ -423,9 +440,14 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
         sweeper.silent_before_);
   }
   result.report.cancelled = result.report.cancelled || behind.report().cancelled;
+  for (const PortQuestion::Counted& counted : question.counted) sweeper.want(counted);
   for (const auto& [key, tracked] : sweeper.keys_) {
     result.addresses.push_back(
         {key.nat_ip, key.protocol, tracked->records, sweeper.series(*tracked, result.range)});
+    for (const PortQuestion::Counted& counted : question.counted) {
+      if (counted.nat_ip == key.nat_ip && counted.protocol == key.protocol)
+        stand_at_end(counted.ports, question.until, result.range, result.addresses.back().ports);
+    }
   }
   for (const auto& [peer, tracked] : sweeper.peers_) {
     result.destinations.push_back({peer.nat_ip, peer.protocol, peer.pub_ip, peer.pub_port, tracked->records,

@@ -4,11 +4,12 @@
 // A port is in use from session_start to the end of the session's last record; where session_start is not
 // known, in the time of its records, and if it was silent between them the answer says that it is not
 // complete. Records of a day behind the time are read for those that were silent in it. What has had no
-// record since can be added from the daemon (PortQuestion::live). The peak is that of these times, to the
-// millisecond. The line through the time is one through points `step` apart. Records are taken in the order
-// of their ends; what the ledger has more than a frame out of order (a clock that was set back) may seem to
-// be in use for too short a time. Destinations: those are looked at that have the most records, of the
-// question's, and surely all that have more than one in kPeerShare of them.
+// record since can be added from the daemon (PortQuestion::live); where it has too many of them, its count of
+// the ports in use now stands at the end of the time (PortQuestion::counted). The peak is that of these
+// times, to the millisecond. The line through the time is one through points `step` apart. Records are taken
+// in the order of their ends; what the ledger has more than a frame out of order (a clock that was set back)
+// may seem to be in use for too short a time. Destinations: those are looked at that have the most records,
+// of the question's, and surely all that have more than one in kPeerShare of them.
 //
 // Threads: find_ports() from any.
 #pragma once
@@ -37,6 +38,13 @@ struct PortQuestion {
   std::uint16_t highest_port = 65535;
   // Sessions that the daemon knows to be open; start_time: when they began.
   std::vector<SessionRecord> live;
+  // How many ports the daemon counts at `until`, where it has more sessions than `live`; else empty.
+  struct Counted {
+    IpAddress nat_ip;
+    std::uint8_t protocol = 0;
+    std::uint32_t ports = 0;
+  };
+  std::vector<Counted> counted;
   // As TraceOptions::live_at.
   std::optional<UnixMs> live_at;
 };

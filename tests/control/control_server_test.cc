@@ -30,6 +30,7 @@ struct Running {
     handler.told = sample_status();
     handler.live = {
         .sessions = {sample_session(), sample_session6()}, .more = false, .now = handler.told.now};
+    handler.ports = {{"blue", ip("203.0.113.7"), 6, 64'000, 200'000}};
     handler.sinks = {"file:/x"};
   }
   void start() {
@@ -88,6 +89,18 @@ TEST_CASE("the control socket answers sessions that match the query", "[control]
   const auto answer = read_sessions_json(reply.body);
   REQUIRE(answer);
   CHECK(answer->sessions == std::vector{sample_session6()});
+}
+
+TEST_CASE("the control socket answers how many ports are in use", "[control][server]") {
+  Running running;
+  running.start();
+  const Reply reply = ask(running.path, "GET", "/ports");
+  CHECK(reply.status == 200);
+  const auto answer = read_ports_json(reply.body);
+  REQUIRE(answer);
+  CHECK(answer->ports == running.handler.ports);
+  CHECK_FALSE(answer->ports.empty());
+  CHECK(ask(running.path, "GET", "/ports?nat_ip=203.0.113.7").status == 400);
 }
 
 TEST_CASE("the control socket answers enable and disable by calling the handler", "[control][server]") {

@@ -33,6 +33,8 @@ TEST_CASE("what was written is read back the same", "[control][json]") {
   const SessionsAnswer answer{
       .sessions = {sample_session(), sample_session6()}, .more = true, .now = at(1'795'263'662'108)};
   CHECK(*read_sessions_json(sessions_json(answer)) == answer);
+  const PortsAnswer ports{{{"blue", ip("203.0.113.7"), 6, 123'456, 200'000}, {"", ip("fd00::7"), 17, 0, 0}}};
+  CHECK(*read_ports_json(ports_json(ports)) == ports);
 }
 
 TEST_CASE("the status of another version is read as far as it goes", "[control][json]") {
@@ -54,6 +56,7 @@ TEST_CASE("what is no status is refused and never thrown", "[control][json]") {
     CHECK(status.error().kind == ErrorKind::kMalformed);
   }
   CHECK_FALSE(read_sessions_json(R"({"sessions": [{"pri_ip": "nowhere"}]})"));
+  CHECK_FALSE(read_ports_json(R"({"ports": [{"ports": "many"}]})"));
   for (const char* const time : {"1795263662.108", "\"2026-11-21\"", "\"2026-13-01T12:21:02.108Z\"",
                                  "\"2026-11-21T12:21:02.108+01:00\"", "\"2026-11-21T12:21:02.108Z \""})
     CHECK_FALSE(read_status_json(R"({"started": )" + std::string(time) + "}"));

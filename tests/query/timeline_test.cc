@@ -291,6 +291,23 @@ TEST_CASE("sessions that the daemon knows are in use", "[query][ports]") {
   REQUIRE(result->destinations.size() == 2);
   CHECK(result->destinations[0].ports.now == 1);
 
+  // Of more sessions than it tells it has the count.
+  question.counted = {{ip("203.0.113.9"), 6, 70}, {ip("203.0.113.8"), 17, 5}, {ip("203.0.113.9"), 17, 0}};
+  const auto counted = find_ports(ledger.view(), question, with_threads(1));
+  REQUIRE(counted);
+  REQUIRE(counted->addresses.size() == 3);
+  CHECK(counted->addresses[0].ports.now == 5);
+  CHECK(counted->addresses[1].ports.now == 70);
+  CHECK(counted->addresses[1].ports.peak == 70);
+  CHECK(counted->addresses[1].ports.peak_at == question.until);
+  CHECK(counted->addresses[1].ports.in_use.front() == 0);
+  CHECK(counted->addresses[1].ports.in_use.back() == 70);
+  CHECK(counted->addresses[2].ports.now == 0);
+  question.counted[0].ports = 0;  // counted a moment before
+  const auto fewer = find_ports(ledger.view(), question, with_threads(1));
+  REQUIRE(fewer);
+  CHECK(fewer->addresses[1].ports.now == 1);
+
   question.step = std::chrono::milliseconds(1);
   CHECK(find_ports(ledger.view(), question, {}).error().kind == ErrorKind::kUsage);
 }

@@ -158,4 +158,10 @@ LiveLog ask_live(const Global& global, const std::vector<QueryArguments>& questi
   return live;
 }
 
+std::vector<PortUse> ask_port_use(const Global& global) {
+  const auto body = ControlClient(global.control).get("/ports");
+  auto answer = body ? read_ports_json(*body) : Result<PortsAnswer>(body.error());
+  return answer ? std::move(answer->ports) : std::vector<PortUse>();
+}
+
 }  // namespace natsession::ctl

@@ -102,6 +102,10 @@ struct LiveLog {
 // were open then have records by now where it is older.
 [[nodiscard]] bool concerns_live(UnixMs until, UnixMs now);
 
+// How many ports are in use now, counted by the daemon, of all network namespaces. Nothing if it does not
+// tell: an older one cannot.
+[[nodiscard]] std::vector<PortUse> ask_port_use(const Global& global);
+
 // Asks the daemon for open sessions that pass the arguments of one GET /sessions or another, which are one at
 // least; the limit is the largest that it has. That no daemon runs, or that it writes another ledger than
 // --ledger, is no error: see `why`.
