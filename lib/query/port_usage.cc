@@ -1,15 +1,21 @@
 #include "query/port_usage.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstring>
+#include <limits>
 #include <map>
-#include <memory>
+#include <numeric>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "query/port_peers.h"
+#include "query/port_sweep.h"
 #include "query/proof.h"
 
 namespace natsession {
@@ -17,86 +23,6 @@ namespace {
 
 constexpr double kHourMs = 3'600'000;
 constexpr double kYearMs = 365 * 24 * kHourMs;
-
-struct PortPeer {
-  IpAddress nat_ip;
-  IpAddress pub_ip;
-  std::uint16_t pub_port = 0;
-  std::uint8_t protocol = 0;
-  friend auto operator<=>(const PortPeer&, const PortPeer&) = default;
-};
-
-struct PortPeerHash {
-  [[nodiscard]] std::size_t operator()(const PortPeer& peer) const;
-};
-
-// Which (nat_ip, protocol, pub_ip, pub_port) have the most records, in bounded memory: the algorithm of Misra
-// and Gries, in its batch form. Whatever has more than one record in half its room is found.
-class PortPeers {
- public:
-  static constexpr std::size_t kRoom = 100'000;
-
-  void add(const PortPeer& peer, std::uint64_t records = 1);
-  void add(const PortPeers& other);
-  // The largest first; ties by the peer.
-  [[nodiscard]] std::vector<PortPeer> largest(std::size_t count) const;
-
- private:
-  void make_room();
-  std::unordered_map<PortPeer, std::uint64_t, PortPeerHash> records_;
-};
-
-std::size_t PortPeerHash::operator()(const PortPeer& peer) const {
-  std::uint64_t words[4];
-  std::memcpy(words, peer.nat_ip.bytes().data(), 16);
-  std::memcpy(words + 2, peer.pub_ip.bytes().data(), 16);
-  std::uint64_t hash = (std::uint64_t{peer.pub_port} << 8 | peer.protocol) * 0x9e3779b97f4a7c15;
-  for (const std::uint64_t word : words) {
-    hash = (hash ^ word) * 0xbf58476d1ce4e5b9;
-    hash ^= hash >> 29;
-  }
-  return hash;
-}
-
-void PortPeers::add(const PortPeer& peer, std::uint64_t records) {
-  records_[peer] += records;
-  if (records_.size() > kRoom) make_room();
-}
-
-void PortPeers::add(const PortPeers& other) {
-  for (const auto& [peer, records] : other.records_) add(peer, records);
-}
-
-// Takes the median from all: half of them are gone then.
-void PortPeers::make_room() {
-  std::vector<std::uint64_t> counts;
-  counts.reserve(records_.size());
-  for (const auto& [peer, records] : records_) counts.push_back(records);
-  const auto middle = counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2);
-  std::nth_element(counts.begin(), middle, counts.end());
-  const std::uint64_t median = *middle;
-  for (auto place = records_.begin(); place != records_.end();) {
-    if (place->second <= median) {
-      place = records_.erase(place);
-    } else {
-      place->second -= median;
-      ++place;
-    }
-  }
-}
-
-std::vector<PortPeer> PortPeers::largest(std::size_t count) const {
-  std::vector<std::pair<std::uint64_t, PortPeer>> all;
-  for (const auto& [peer, records] : records_) all.emplace_back(records, peer);
-  const auto order = [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first > b.first : a.second < b.second;
-  };
-  const std::size_t kept = std::min(count, all.size());
-  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(kept), all.end(), order);
-  std::vector<PortPeer> peers;
-  for (std::size_t i = 0; i < kept; ++i) peers.push_back(all[i].second);
-  return peers;
-}
 
 // Some more than are shown are looked at: who has the most records need not have the highest peak.
 constexpr std::size_t kPeersPerShown = 3;
@@ -107,152 +33,222 @@ struct Key {
   friend auto operator<=>(const Key&, const Key&) = default;
 };
 
-struct Tracked {
-  explicit Tracked(std::size_t points) : sweep(points) {}
-  PortSweep sweep;
-  PortPeak peak;
-  std::uint64_t records = 0;
-};
-
-// A use of a port, waiting until no later one can come.
-struct Use {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-  Tracked* key = nullptr;  // null: not tracked
-  Tracked* peer = nullptr;
-  std::uint16_t port = 0;
-  std::uint16_t begin_point = 0;
-  std::uint16_t end_point = 0;
-};
-
+// Counts in one pass, from the newest batch to the oldest. An Offset has the times of the question.
+template <typename Offset>
 class Sweeper {
  public:
   Sweeper(const PointGrid& grid, UnixMs until, const std::vector<PortPeer>& peers)
       : grid_(grid),
         from_(grid.time_of(0).time_since_epoch().count()),
-        behind_(until.time_since_epoch().count() + 1) {
-    for (const PortPeer& peer : peers) peers_.try_emplace(peer, std::make_unique<Tracked>(grid.points()));
+        behind_(static_cast<Offset>(until.time_since_epoch().count() + 1 - from_)),
+        sweep_(grid, behind_) {
+    for (const PortPeer& peer : peers) {
+      peers_.try_emplace(peer, add_user());
+      pub_ips_.insert(peer.pub_ip);
+    }
   }
 
-  // Batches from the newest to the oldest.
   void add(const ScanBatch& batch);
   void add(const SessionRecord& live);
-  void finish() { release(std::nullopt); }
   // Whether or not there is a record of it.
   void want(const PortQuestion::Counted& counted) {
     static_cast<void>(key_of(counted.nat_ip, counted.protocol));
   }
-  [[nodiscard]] PortSeries series(Tracked& tracked, std::uint32_t range) const;
+  void finish();
 
-  std::map<Key, std::unique_ptr<Tracked>> keys_;
-  std::unordered_map<PortPeer, std::unique_ptr<Tracked>, PortPeerHash> peers_;
-  std::uint64_t left_out_ = 0;
+  struct User {
+    std::uint16_t number = 0;  // in the sweep
+    std::uint64_t records = 0;
+  };
+  [[nodiscard]] PortSeries series(const User& user, std::uint32_t range) const;
+  [[nodiscard]] const std::map<Key, User>& keys() const { return keys_; }
+  [[nodiscard]] const std::unordered_map<PortPeer, User, PortPeerHash>& peers() const { return peers_; }
+  [[nodiscard]] std::uint64_t left_out() const { return left_out_; }
   // Records of sessions that began nobody knows when, which were not their first: before them such a session
   // was silent.
-  std::uint64_t silent_before_ = 0;
+  [[nodiscard]] std::uint64_t silent_before() const { return silent_before_; }
 
  private:
-  Tracked* key_of(const IpAddress& nat_ip, std::uint8_t protocol);
-  Tracked* peer_of(const PortPeer& peer) {
-    if (peers_.empty()) return nullptr;
-    const auto found = peers_.find(peer);
-    return found != peers_.end() ? found->second.get() : nullptr;
+  static constexpr std::uint16_t kNobody = UINT16_MAX;
+  // A use of a port, waiting until no later one can come.
+  struct Use {
+    Offset begin = 0;
+    Offset end = 0;
+    std::uint16_t port = 0;
+    std::uint16_t key = kNobody;
+    std::uint16_t peer = kNobody;
+  };
+  struct AddressHash {
+    [[nodiscard]] std::size_t operator()(const IpAddress& address) const {
+      return std::hash<std::string_view>()(
+          {reinterpret_cast<const char*>(address.bytes().data()), address.bytes().size()});
+    }
+  };
+
+  User add_user() { return {sweep_.add_user(), 0}; }
+  User* key_of(const IpAddress& nat_ip, std::uint8_t protocol);
+  [[nodiscard]] Offset offset_of(std::int64_t time) const {
+    if (time <= from_) return 0;
+    const std::uint64_t behind = static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(from_);
+    return static_cast<Offset>(std::min<std::uint64_t>(behind, behind_));
   }
-  void release(std::optional<std::int64_t> until);
-  void add(const Use& use) const;
+  void mark_peers(const AddressColumn& pub);
+  void release(Offset until);
+  void sort_uses();
+  void count(const Use& use);
 
   const PointGrid& grid_;
-  std::int64_t from_;    // the question's time, in ms
-  std::int64_t behind_;  // the first behind it
+  const std::int64_t from_;  // the question's time, in ms
+  const Offset behind_;      // the first behind it
+  PortSweep<Offset> sweep_;
+  std::map<Key, User> keys_;
+  std::unordered_map<PortPeer, User, PortPeerHash> peers_;
+  std::unordered_set<IpAddress, AddressHash> pub_ips_;  // of peers
+  std::uint64_t left_out_ = 0;
+  std::uint64_t silent_before_ = 0;
+
   std::vector<Use> uses_;
-  Key last_;
-  Tracked* last_tracked_ = nullptr;
+  std::vector<Use> sorted_;
+  std::vector<std::uint32_t> places_;
+  // Of the batch: each protocol's and nat_ip's key, and whether a peer has the pub_ip.
+  std::array<std::vector<User*>, 256> batch_keys_;
+  std::vector<std::uint8_t> batch_peers_;
 };
 
-Tracked* Sweeper::key_of(const IpAddress& nat_ip, std::uint8_t protocol) {
+template <typename Offset>
+typename Sweeper<Offset>::User* Sweeper<Offset>::key_of(const IpAddress& nat_ip, std::uint8_t protocol) {
   const Key key{nat_ip, protocol};
-  if (last_tracked_ != nullptr && key == last_) return last_tracked_;
-  auto found = keys_.find(key);
-  if (found == keys_.end()) {
-    if (keys_.size() == PortQuestion::kMaxKeys) {
-      ++left_out_;
-      return nullptr;
-    }
-    found = keys_.emplace(key, std::make_unique<Tracked>(grid_.points())).first;
-  }
-  last_ = key;
-  last_tracked_ = found->second.get();
-  return last_tracked_;
+  const auto found = keys_.find(key);
+  if (found != keys_.end()) return &found->second;
+  if (keys_.size() == PortQuestion::kMaxKeys) return nullptr;
+  return &keys_.emplace(key, add_user()).first->second;
 }
 
-void Sweeper::add(const ScanBatch& batch) {
+template <typename Offset>
+void Sweeper<Offset>::mark_peers(const AddressColumn& pub) {
+  batch_peers_.clear();
+  for (const IpAddress& address : pub.distinct) batch_peers_.push_back(pub_ips_.count(address) != 0 ? 1 : 0);
+}
+
+template <typename Offset>
+void Sweeper<Offset>::add(const ScanBatch& batch) {
   // Nothing that is still to come ends behind this frame.
-  release(batch.frame().max_end.time_since_epoch().count());
-  const AddressColumn nat = batch.addresses(Field::kNatIp);
-  const AddressColumn pub = batch.addresses(Field::kPubIp);
+  release(offset_of(batch.frame().max_end.time_since_epoch().count()));
+  const AddressColumn& nat = batch.addresses(Field::kNatIp);
+  const AddressColumn& pub = batch.addresses(Field::kPubIp);
   const auto protocols = batch.small(Field::kProtocol);
   const auto ports = batch.ports(Field::kNatPort);
   const auto pub_ports = batch.ports(Field::kPubPort);
   const auto starts = batch.times(Field::kStartTime);
   const auto session_starts = batch.times(Field::kSessionStart);
   const auto ends = batch.times(Field::kEndTime);
+  for (auto& keys : batch_keys_) keys.clear();
+  if (!peers_.empty()) mark_peers(pub);
   for (const std::uint32_t row : batch.rows()) {
-    Use use;
-    if (session_starts[row] == kUnknownTime && starts[row] > from_) ++silent_before_;
-    use.begin = session_starts[row] != kUnknownTime ? session_starts[row] : starts[row];
-    if (use.begin >= behind_) continue;
-    const IpAddress& nat_ip = nat.distinct[nat.index[row]];
-    use.key = key_of(nat_ip, protocols[row]);
-    if (!peers_.empty()) {
-      use.peer = peer_of({nat_ip, pub.distinct[pub.index[row]], pub_ports[row], protocols[row]});
+    const bool known = session_starts[row] != kUnknownTime;
+    if (!known && starts[row] > from_) ++silent_before_;
+    const std::int64_t begin = known ? session_starts[row] : starts[row];
+    if (offset_of(begin) == behind_) continue;
+    auto& keys = batch_keys_[protocols[row]];
+    if (keys.empty()) keys.resize(nat.distinct.size());
+    User*& key = keys[nat.index[row]];
+    if (key == nullptr) key = key_of(nat.distinct[nat.index[row]], protocols[row]);
+    Use use{offset_of(begin), offset_of(ends[row]), ports[row]};
+    if (key != nullptr) {
+      ++key->records;
+      use.key = key->number;
+    } else {
+      ++left_out_;
     }
-    if (use.key != nullptr) ++use.key->records;
-    if (use.peer != nullptr) ++use.peer->records;
-    use.end = ends[row];
-    use.port = ports[row];
-    use.begin_point = grid_.first_at(use.begin);
-    use.end_point = grid_.first_at(use.end);
-    if (use.begin < use.end) uses_.push_back(use);
+    if (!peers_.empty() && batch_peers_[pub.index[row]] != 0) {
+      const auto peer = peers_.find(
+          {nat.distinct[nat.index[row]], pub.distinct[pub.index[row]], pub_ports[row], protocols[row]});
+      if (peer != peers_.end()) {
+        ++peer->second.records;
+        use.peer = peer->second.number;
+      }
+    }
+    if (use.end == behind_) {
+      count(use);  // none ends later
+    } else if (use.begin < use.end) {
+      uses_.push_back(use);
+    }
   }
 }
 
-void Sweeper::add(const Use& use) const {
-  for (Tracked* const tracked : {use.key, use.peer}) {
-    if (tracked == nullptr) continue;
-    if (use.begin_point < use.end_point) tracked->sweep.add(use.port, use.begin_point, use.end_point);
-    tracked->peak.add(use.port, std::max(use.begin, from_), std::min(use.end, behind_));
-  }
-}
-
-void Sweeper::add(const SessionRecord& live) {
-  Use use;
-  use.begin = live.start_time.time_since_epoch().count();
-  use.end = behind_;
-  use.port = live.nat_port;
-  use.begin_point = grid_.first_at(use.begin);
-  use.end_point = static_cast<std::uint16_t>(grid_.points());
+template <typename Offset>
+void Sweeper<Offset>::add(const SessionRecord& live) {
+  Use use{offset_of(live.start_time.time_since_epoch().count()), behind_, live.nat_port};
   if (use.begin >= use.end) return;
-  use.key = key_of(live.nat_ip, live.protocol);
-  use.peer = peer_of({live.nat_ip, live.pub_ip, live.pub_port, live.protocol});
-  add(use);
+  if (User* const key = key_of(live.nat_ip, live.protocol)) {
+    use.key = key->number;
+  } else {
+    ++left_out_;
+  }
+  const auto peer = peers_.find({live.nat_ip, live.pub_ip, live.pub_port, live.protocol});
+  if (peer != peers_.end()) use.peer = peer->second.number;
+  count(use);
 }
 
-// Counts the uses that end behind `until`; all, if there is none.
-void Sweeper::release(std::optional<std::int64_t> until) {
+template <typename Offset>
+void Sweeper<Offset>::count(const Use& use) {
+  if (use.key != kNobody) sweep_.add(use.key, use.port, use.begin, use.end);
+  if (use.peer != kNobody) sweep_.add(use.peer, use.port, use.begin, use.end);
+}
+
+// Counts the uses that end behind `until`.
+template <typename Offset>
+void Sweeper<Offset>::release(Offset until) {
   const auto first =
-      std::partition(uses_.begin(), uses_.end(), [&](const Use& use) { return until && use.end <= *until; });
-  std::sort(first, uses_.end(), [](const Use& a, const Use& b) { return a.end > b.end; });
-  for (auto use = first; use != uses_.end(); ++use) add(*use);
+      std::partition(uses_.begin(), uses_.end(), [&](const Use& use) { return use.end <= until; });
+  sorted_.assign(first, uses_.end());
   uses_.erase(first, uses_.end());
+  sort_uses();
+  constexpr std::size_t kAhead = 12;
+  for (std::size_t i = 0; i < sorted_.size(); ++i) {
+    if (i + kAhead < sorted_.size() && sorted_[i + kAhead].key != kNobody)
+      sweep_.expect(sorted_[i + kAhead].key, sorted_[i + kAhead].port);
+    count(sorted_[i]);
+  }
 }
 
-PortSeries Sweeper::series(Tracked& tracked, std::uint32_t range) const {
-  PortSeries series = tracked.sweep.series(grid_, range);
-  tracked.peak.finish();
+// sorted_, the latest end first. Ends of a frame lie near one another: digits of 11 bits need few rounds.
+template <typename Offset>
+void Sweeper<Offset>::sort_uses() {
+  if (sorted_.empty()) return;
+  const auto [least, most] = std::minmax_element(sorted_.begin(), sorted_.end(),
+                                                 [](const Use& a, const Use& b) { return a.end < b.end; });
+  const Offset latest = most->end;
+  const Offset range = latest - least->end;
+  constexpr unsigned kBits = 11;
+  constexpr std::size_t kDigits = std::size_t{1} << kBits;
+  std::vector<Use> other(sorted_.size());
+  for (unsigned shift = 0; shift < std::numeric_limits<Offset>::digits && range >> shift != 0;
+       shift += kBits) {
+    const auto digit_of = [&](const Use& use) { return (latest - use.end) >> shift & (kDigits - 1); };
+    places_.assign(kDigits, 0);
+    for (const Use& use : sorted_) ++places_[digit_of(use)];
+    std::exclusive_scan(places_.begin(), places_.end(), places_.begin(), 0U);
+    for (const Use& use : sorted_) other[places_[digit_of(use)]++] = use;
+    sorted_.swap(other);
+  }
+}
+
+template <typename Offset>
+void Sweeper<Offset>::finish() {
+  release(0);
+  sweep_.finish();
+}
+
+template <typename Offset>
+PortSeries Sweeper<Offset>::series(const User& user, std::uint32_t range) const {
+  PortSeries series = port_series(sweep_.in_use(user.number), grid_, range);
   // Less than at a point only where records came out of order.
-  if (tracked.peak.count() >= series.peak && tracked.peak.count() > 0) {
-    series.peak = tracked.peak.count();
-    series.peak_at = tracked.peak.at();
+  const std::uint32_t peak = sweep_.peak(user.number);
+  if (peak >= series.peak && peak > 0) {
+    series.peak = peak;
+    series.peak_at =
+        UnixMs(std::chrono::milliseconds(from_ + static_cast<std::int64_t>(sweep_.peak_at(user.number))));
     series.peak_share = static_cast<double>(series.peak) / range;
   }
   return series;
@@ -297,16 +293,7 @@ Result<std::vector<PortPeer>> find_peers(const SegmentList& ledger, const PortQu
   query.columns = {Field::kNatIp, Field::kPubIp, Field::kProtocol, Field::kPubPort};
   Scan scan(ledger, query, control);
   std::vector<PortPeers> counts(scan.threads());
-  scan.run([&](unsigned worker, const ScanBatch& batch) {
-    const AddressColumn nat = batch.addresses(Field::kNatIp);
-    const AddressColumn pub = batch.addresses(Field::kPubIp);
-    const auto protocols = batch.small(Field::kProtocol);
-    const auto pub_ports = batch.ports(Field::kPubPort);
-    for (const std::uint32_t row : batch.rows()) {
-      counts[worker].add(
-          {nat.distinct[nat.index[row]], pub.distinct[pub.index[row]], pub_ports[row], protocols[row]});
-    }
-  });
+  scan.run([&](unsigned worker, const ScanBatch& batch) { counts[worker].add(batch); });
   if (auto good = scan.error(); !good) return good.error();
   for (std::size_t i = 1; i < counts.size(); ++i) counts[0].add(counts[i]);
   for (const SessionRecord& live : question.live) {
@@ -315,46 +302,73 @@ Result<std::vector<PortPeer>> find_peers(const SegmentList& ledger, const PortQu
   return counts[0].largest(question.destinations * kPeersPerShown);
 }
 
+// `query` has the columns.
+template <typename Offset>
+Result<PortResult> sweep(const SegmentList& ledger, const PortQuestion& question, const Query& query,
+                         const ScanControl& control, const PointGrid& grid,
+                         const std::vector<PortPeer>& peers) {
+  Sweeper<Offset> sweeper(grid, question.until, peers);
+  for (const SessionRecord& live : question.live) sweeper.add(live);
+  // Who was silent is in the records of the day behind.
+  Query silent = query;
+  silent.start = {question.until + std::chrono::milliseconds(1),
+                  question.until + ledger.window_since(question.from) + kLongestSilence};
+  Scan behind(ledger, silent, control, Scan::Order::kNewestFirst);
+  while (const ScanBatch* const batch = behind.next()) sweeper.add(*batch);
+  if (auto good = behind.error(); !good) return good.error();
+  Scan scan(ledger, query, control, Scan::Order::kNewestFirst);
+  while (const ScanBatch* const batch = scan.next()) sweeper.add(*batch);
+  sweeper.finish();
+  if (auto good = scan.error(); !good) return good.error();
+
+  PortResult result;
+  result.from = question.from;
+  result.step = question.step;
+  result.points = grid.points();
+  result.range = std::uint32_t{question.highest_port} - question.lowest_port + 1;
+  result.records_left_out = sweeper.left_out();
+  result.report = scan.report();
+  if (!control.until_now || question.live_at)
+    result.report.missing = Proof(ledger, question.live_at).missing_open(question.from, question.until);
+  if (result.report.missing.empty() && sweeper.silent_before() > 0) {
+    result.report.missing = fmt::format(
+        "when they began is not known of sessions with {} records: in windows in which these were silent "
+        "their "
+        "ports are not counted",
+        sweeper.silent_before());
+  }
+  result.report.cancelled = result.report.cancelled || behind.report().cancelled;
+  for (const PortQuestion::Counted& counted : question.counted) sweeper.want(counted);
+  for (const auto& [key, user] : sweeper.keys()) {
+    result.addresses.push_back({key.nat_ip, key.protocol, user.records, sweeper.series(user, result.range)});
+    for (const PortQuestion::Counted& counted : question.counted) {
+      if (counted.nat_ip == key.nat_ip && counted.protocol == key.protocol)
+        stand_at_end(counted.ports, question.until, result.range, result.addresses.back().ports);
+    }
+  }
+  for (const auto& [peer, user] : sweeper.peers()) {
+    result.destinations.push_back({peer.nat_ip, peer.protocol, peer.pub_ip, peer.pub_port, user.records,
+                                   sweeper.series(user, result.range)});
+  }
+  std::sort(result.destinations.begin(), result.destinations.end(),
+            [](const DestinationUse& a, const DestinationUse& b) {
+              if (a.ports.peak != b.ports.peak) return a.ports.peak > b.ports.peak;
+              return std::tie(a.nat_ip, a.protocol, a.pub_ip, a.pub_port) <
+                     std::tie(b.nat_ip, b.protocol, b.pub_ip, b.pub_port);
+            });
+  if (result.destinations.size() > question.destinations) result.destinations.resize(question.destinations);
+  return result;
+}
+
 }  // namespace
 
-void PortPeak::add(std::uint16_t port, std::int64_t begin, std::int64_t end) {
-  now_ = std::min(now_, end);
-  leave(now_);
-  if (begin >= now_) return;
-  const auto [known, is_new] = in_use_.try_emplace(port, begin);
-  if (!is_new && begin >= known->second) return;
-  known->second = begin;
-  begins_.emplace(begin, port);
-  if (is_new && in_use_.size() >= count_) {
-    count_ = static_cast<std::uint32_t>(in_use_.size());
-    at_peak_ = true;
-  }
-}
-
-// Forgets the ports that came into use at `time` or behind it.
-void PortPeak::leave(std::int64_t time) {
-  while (!begins_.empty() && begins_.top().first >= time) {
-    const auto [begin, port] = begins_.top();
-    begins_.pop();
-    const auto known = in_use_.find(port);
-    if (known == in_use_.end() || known->second != begin) continue;
-    if (at_peak_) at_ = begin;
-    at_peak_ = false;
-    in_use_.erase(known);
-  }
-}
-
-PortSeries PortSweep::series(const PointGrid& grid, std::uint32_t range) const {
+PortSeries port_series(std::vector<std::uint32_t> in_use, const PointGrid& grid, std::uint32_t range) {
   PortSeries series;
-  std::int64_t in_use = 0;
-  for (std::size_t point = 0; point < grid.points(); ++point) {
-    in_use += changes_[point];
-    const auto value = static_cast<std::uint32_t>(std::max<std::int64_t>(in_use, 0));
-    series.in_use.push_back(value);
-    if (value > series.peak || point == 0) {
-      series.peak = value;
-      series.peak_at = grid.time_of(point);
-    }
+  series.in_use = std::move(in_use);
+  for (std::size_t point = 0; point < series.in_use.size(); ++point) {
+    if (series.in_use[point] <= series.peak && point != 0) continue;
+    series.peak = series.in_use[point];
+    series.peak_at = grid.time_of(point);
   }
   series.now = series.in_use.empty() ? 0 : series.in_use.back();
   series.peak_share = static_cast<double>(series.peak) / range;
@@ -409,58 +423,11 @@ Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& que
   query.columns = {Field::kNatIp,     Field::kProtocol, Field::kNatPort,
                    Field::kStartTime, Field::kEndTime,  Field::kSessionStart};
   if (!peers.empty()) query.columns.add({Field::kPubIp, Field::kPubPort});
-  Sweeper sweeper(grid, question.until, peers);
-  for (const SessionRecord& live : question.live) sweeper.add(live);
-  // Who was silent is in the records of the day behind.
-  Query silent = query;
-  silent.start = {question.until + std::chrono::milliseconds(1),
-                  question.until + ledger.window_since(question.from) + kLongestSilence};
-  Scan behind(ledger, silent, control, Scan::Order::kNewestFirst);
-  while (const ScanBatch* const batch = behind.next()) sweeper.add(*batch);
-  if (auto good = behind.error(); !good) return good.error();
-  Scan scan(ledger, query, control, Scan::Order::kNewestFirst);
-  while (const ScanBatch* const batch = scan.next()) sweeper.add(*batch);
-  sweeper.finish();
-  if (auto good = scan.error(); !good) return good.error();
-
-  PortResult result;
-  result.from = question.from;
-  result.step = question.step;
-  result.points = *points;
-  result.range = std::uint32_t{question.highest_port} - question.lowest_port + 1;
-  result.records_left_out = sweeper.left_out_;
-  result.report = scan.report();
-  if (!control.until_now || question.live_at)
-    result.report.missing = Proof(ledger, question.live_at).missing_open(question.from, question.until);
-  if (result.report.missing.empty() && sweeper.silent_before_ > 0) {
-    result.report.missing = fmt::format(
-        "when they began is not known of sessions with {} records: in windows in which these were silent "
-        "their "
-        "ports are not counted",
-        sweeper.silent_before_);
-  }
-  result.report.cancelled = result.report.cancelled || behind.report().cancelled;
-  for (const PortQuestion::Counted& counted : question.counted) sweeper.want(counted);
-  for (const auto& [key, tracked] : sweeper.keys_) {
-    result.addresses.push_back(
-        {key.nat_ip, key.protocol, tracked->records, sweeper.series(*tracked, result.range)});
-    for (const PortQuestion::Counted& counted : question.counted) {
-      if (counted.nat_ip == key.nat_ip && counted.protocol == key.protocol)
-        stand_at_end(counted.ports, question.until, result.range, result.addresses.back().ports);
-    }
-  }
-  for (const auto& [peer, tracked] : sweeper.peers_) {
-    result.destinations.push_back({peer.nat_ip, peer.protocol, peer.pub_ip, peer.pub_port, tracked->records,
-                                   sweeper.series(*tracked, result.range)});
-  }
-  std::sort(result.destinations.begin(), result.destinations.end(),
-            [](const DestinationUse& a, const DestinationUse& b) {
-              if (a.ports.peak != b.ports.peak) return a.ports.peak > b.ports.peak;
-              return std::tie(a.nat_ip, a.protocol, a.pub_ip, a.pub_port) <
-                     std::tie(b.nat_ip, b.protocol, b.pub_ip, b.pub_port);
-            });
-  if (result.destinations.size() > question.destinations) result.destinations.resize(question.destinations);
-  return result;
+  // Offsets of four bytes will do for seven weeks.
+  const auto range = static_cast<std::uint64_t>((question.until - question.from).count()) + 1;
+  return range < PortSweep<std::uint32_t>::kNever
+             ? sweep<std::uint32_t>(ledger, question, query, control, grid, peers)
+             : sweep<std::uint64_t>(ledger, question, query, control, grid, peers);
 }
 
 }  // namespace natsession

@@ -15,10 +15,8 @@
 #pragma once
 
 #include <algorithm>
-#include <limits>
-#include <queue>
 #include <span>
-#include <unordered_map>
+#include <vector>
 
 #include "query/scan.h"
 
@@ -117,62 +115,15 @@ class PointGrid {
   std::int64_t points_;
 };
 
-// Uses are added in the order of their ends, the latest first. Then all of a port's uses so far that reach
-// beyond the end of the next one cover one stretch, which begins where the earliest of them began: one number
-// for each port.
-class PortSweep {
- public:
-  explicit PortSweep(std::size_t points)
-      : began_(65536, static_cast<std::uint16_t>(points)), changes_(points + 1) {}
-
-  // At the points in [begin, end).
-  void add(std::uint16_t port, std::uint16_t begin, std::uint16_t end) {
-    std::uint16_t& known = began_[port];
-    if (begin >= known) return;
-    const std::uint16_t until = std::min(end, known);
-    if (begin < until) {
-      ++changes_[begin];
-      --changes_[until];
-    }
-    known = begin;
-  }
-
-  [[nodiscard]] PortSeries series(const PointGrid& grid, std::uint32_t range) const;
-
- private:
-  std::vector<std::uint16_t> began_;
-  std::vector<std::int32_t> changes_;
-};
-
-// The most ports at once, from when each use began and ended. Uses are added as to a PortSweep.
-class PortPeak {
- public:
-  // At the times in [begin, end), in ms.
-  void add(std::uint16_t port, std::int64_t begin, std::int64_t end);
-  // All have been added.
-  void finish() { leave(std::numeric_limits<std::int64_t>::min()); }
-  [[nodiscard]] std::uint32_t count() const { return count_; }
-  [[nodiscard]] UnixMs at() const { return UnixMs(std::chrono::milliseconds(at_)); }
-
- private:
-  using Begin = std::pair<std::int64_t, std::uint16_t>;
-  void leave(std::int64_t time);
-
-  // Going back in time: the ports in use, each since when, and the same by when. Of a port whose use turned
-  // out to have begun earlier the later entry of the queue is void.
-  std::unordered_map<std::uint16_t, std::int64_t> in_use_;
-  std::priority_queue<Begin> begins_;
-  std::int64_t now_ = std::numeric_limits<std::int64_t>::max();
-  std::uint32_t count_ = 0;
-  std::int64_t at_ = 0;
-  bool at_peak_ = false;  // nothing has begun since it was reached: at_ is not known yet
-};
-
 // Least squares through `values` at 0, 1, 2 …
 struct Line {
   double at_zero = 0;
   double slope = 0;
 };
 [[nodiscard]] Line line_through(std::span<const std::uint32_t> values);
+
+// What follows from the ports in use at the points of a grid.
+[[nodiscard]] PortSeries port_series(std::vector<std::uint32_t> in_use, const PointGrid& grid,
+                                     std::uint32_t range);
 
 }  // namespace natsession

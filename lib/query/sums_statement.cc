@@ -21,16 +21,17 @@ constexpr auto kAnywhere =
 constexpr auto kOutsideWhere = std::to_array<std::string_view>(
     {"case", "when", "then", "else", "end", "as", "integer", "real", "text", "numeric"});
 constexpr auto kOfOrder = std::to_array<std::string_view>({"asc", "desc", "nulls", "first", "last"});
-constexpr auto kAggregates = std::to_array<std::string_view>({"count", "sum", "total", "avg", "min", "max"});
+constexpr auto kSqlAggregates =
+    std::to_array<std::string_view>({"count", "sum", "total", "avg", "min", "max"});
 // Functions whose answer depends on their arguments alone.
 constexpr auto kPlainFunctions = std::to_array<std::string_view>(
     {"abs",     "cast",  "char",   "coalesce", "format", "hex",           "ifnull",
      "iif",     "instr", "length", "lower",    "nullif", "printf",        "in_prefix",
      "replace", "round", "substr", "trim",     "upper",  "from_unixtime", "to_unixtime"});
-constexpr auto kOperators = std::to_array<std::string_view>(
+constexpr auto kSqlOperators = std::to_array<std::string_view>(
     {"+", "-", "*", "/", "%", "||", "(", ")", ",", "=", "==", "<>", "!=", "<", "<=", ">", ">="});
 constexpr auto kComparisons = std::to_array<std::string_view>({"=", "==", "<", "<=", ">", ">="});
-constexpr auto kClauses =
+constexpr auto kSqlClauses =
     std::to_array<std::string_view>({"from", "where", "group", "having", "order", "limit"});
 
 bool is_one_of(const SqlToken& token, Words words) {
@@ -128,7 +129,7 @@ class Shaper {
 
   std::string_view sql_;
   std::vector<SqlToken> tokens_;
-  std::array<std::optional<Part>, kClauses.size()> clauses_;  // what stands behind each word
+  std::array<std::optional<Part>, kSqlClauses.size()> clauses_;  // what stands behind each word
   std::size_t items_end_ = 0;
   std::vector<Item> items_;
   std::vector<int> grouped_;  // columns that GROUP BY names
@@ -153,9 +154,9 @@ bool Shaper::find_clauses() {
   };
   for (std::size_t i = 1; i < tokens_.size(); ++i) {
     depth += is(i, "(") ? 1 : is(i, ")") ? -1 : 0;
-    if (depth != 0 || !is_one_of(tokens_[i], kClauses)) continue;
-    while (next < kClauses.size() && !is(i, kClauses[next])) ++next;
-    if (next == kClauses.size()) return false;
+    if (depth != 0 || !is_one_of(tokens_[i], kSqlClauses)) continue;
+    while (next < kSqlClauses.size() && !is(i, kSqlClauses[next])) ++next;
+    if (next == kSqlClauses.size()) return false;
     end_open(i);
     const bool by = next == kGroup || next == kOrder;
     if (by && !is(i + 1, "by")) return false;
@@ -344,7 +345,7 @@ bool Shaper::put_name(std::size_t& i, Scope scope) {
       i += 5;
       return true;
     }
-    return is_one_of(token, kAggregates) && put_aggregate(i);
+    return is_one_of(token, kSqlAggregates) && put_aggregate(i);
   }
   if (const auto column = column_at(i)) {
     const auto field = key_of(*column);
@@ -370,7 +371,7 @@ bool Shaper::put(Part part, Scope scope) {
       const bool all = token.is("*") && (i == part.begin || is(i - 1, ",") || is(i - 1, "("));
       const bool point =
           token.is(".") && (is_number(i - 1) || is_number(i + 1)) && !is_name(i - 1) && !is_name(i + 1);
-      if (all || (!point && !is_one_of(token, kOperators))) return false;
+      if (all || (!point && !is_one_of(token, kSqlOperators))) return false;
     }
     put_raw(i);
   }

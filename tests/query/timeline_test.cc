@@ -1,9 +1,13 @@
 #include "query/timeline.h"
 
+#include <numeric>
+#include <random>
 #include <set>
+#include <tuple>
 
 #include <catch2/catch.hpp>
 
+#include "query/port_sweep.h"
 #include "query/port_usage.h"
 #include "query/query_dice.h"
 
@@ -229,16 +233,66 @@ TEST_CASE("the peak is the most ports at any time, whatever the step is", "[quer
 
 TEST_CASE("a sweep counts a port once, however its uses overlap", "[query][ports]") {
   const PointGrid grid(at_ms(0), std::chrono::milliseconds(10), 10);
-  PortSweep sweep(10);
-  sweep.add(1, 6, 9);
-  sweep.add(1, 7, 8);  // within
-  sweep.add(1, 4, 7);  // overlaps
-  sweep.add(1, 1, 2);  // apart
-  sweep.add(2, 5, 6);
-  CHECK(sweep.series(grid, 100).in_use == std::vector<std::uint32_t>{0, 1, 0, 0, 1, 2, 1, 1, 1, 0});
-  CHECK(sweep.series(grid, 100).peak == 2);
-  CHECK(sweep.series(grid, 100).peak_at == at_ms(50));
-  CHECK(sweep.series(grid, 100).peak_share == Approx(0.02));
+  PortSweep<std::uint32_t> sweep(grid, 100);
+  sweep.add_user();
+  const std::uint16_t user = sweep.add_user();
+  sweep.add(user, 1, 60, 90);
+  sweep.add(user, 1, 70, 80);  // within
+  sweep.add(user, 1, 40, 70);  // overlaps
+  sweep.add(user, 2, 45, 55);
+  sweep.add(user, 1, 10, 20);  // apart
+  sweep.finish();
+  CHECK(sweep.in_use(user) == std::vector<std::uint32_t>{0, 1, 0, 0, 1, 2, 1, 1, 1, 0});
+  CHECK(sweep.in_use(0) == std::vector<std::uint32_t>(10));
+  CHECK(sweep.peak(user) == 2);
+  CHECK(sweep.peak_at(user) == 45);
+  CHECK(sweep.peak(0) == 0);
+  const PortSeries series = port_series(sweep.in_use(user), grid, 100);
+  CHECK(series.peak == 2);
+  CHECK(series.peak_at == at_ms(50));
+  CHECK(series.peak_share == Approx(0.02));
+}
+
+TEST_CASE("a sweep finds the peak and when it was reached first, as a slow count does", "[query][ports]") {
+  struct Use {
+    std::uint64_t begin, end;
+    std::uint16_t port;
+  };
+  std::mt19937_64 random(46);
+  for (const std::uint64_t length : {50ULL, 3'000'000ULL, 6'000'000'000ULL}) {
+    std::vector<Use> uses;
+    for (int i = 0; i < 400; ++i) {
+      const std::uint64_t begin = random() % length;
+      uses.push_back({begin, std::min(length, begin + random() % (length / 8)),
+                      static_cast<std::uint16_t>(random() % 40)});
+    }
+    std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) { return a.end > b.end; });
+    const PointGrid grid(at_ms(7), std::chrono::milliseconds(static_cast<std::int64_t>(length / 9)), 9);
+    PortSweep<std::uint64_t> sweep(grid, length);
+    const std::uint16_t user = sweep.add_user();
+    for (const Use& use : uses) sweep.add(user, use.port, use.begin, use.end);
+    sweep.finish();
+    const auto count = [&](std::uint64_t time) {
+      std::set<std::uint16_t> ports;
+      for (const Use& use : uses) {
+        if (use.begin <= time && time < use.end) ports.insert(use.port);
+      }
+      return static_cast<std::uint32_t>(ports.size());
+    };
+    std::uint32_t peak = 0;
+    std::uint64_t peak_at = 0;
+    for (const Use& use : uses) {
+      const std::uint32_t now = count(use.begin);
+      if (now > peak || (now == peak && use.begin < peak_at))
+        std::tie(peak, peak_at) = std::pair(now, use.begin);
+    }
+    CHECK(sweep.peak(user) == peak);
+    CHECK(sweep.peak_at(user) == peak_at);
+    for (std::size_t point = 0; point < grid.points(); ++point) {
+      const auto time = (grid.time_of(point) - grid.time_of(0)).count();
+      CHECK(sweep.in_use(user)[point] == count(static_cast<std::uint64_t>(time)));
+    }
+  }
 }
 
 TEST_CASE("points of time are at or behind a time", "[query][ports]") {
@@ -254,17 +308,15 @@ TEST_CASE("points of time are at or behind a time", "[query][ports]") {
 
 TEST_CASE("a rising trend says when the range is full", "[query][ports]") {
   const PointGrid grid(at_minute(0), std::chrono::minutes(1), 60);
-  PortSweep sweep(60);
-  for (std::uint16_t port = 0; port < 60; ++port) sweep.add(port, port, 60);
-  const PortSeries series = sweep.series(grid, 120);
+  std::vector<std::uint32_t> rising(60);
+  std::iota(rising.begin(), rising.end(), 1U);
+  const PortSeries series = port_series(rising, grid, 120);
   CHECK(series.now == 60);
   CHECK(series.per_hour == Approx(60));
   REQUIRE(series.full_at);
   CHECK(*series.full_at == at_minute(119));
 
-  PortSweep falling(60);
-  for (std::uint16_t port = 0; port < 60; ++port) falling.add(port, 0, static_cast<std::uint16_t>(60 - port));
-  CHECK_FALSE(falling.series(grid, 120).full_at);
+  CHECK_FALSE(port_series({rising.rbegin(), rising.rend()}, grid, 120).full_at);
 }
 
 TEST_CASE("sessions that the daemon knows are in use", "[query][ports]") {
