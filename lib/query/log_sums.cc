@@ -16,6 +16,7 @@
 #include <sqlite3.h>
 
 #include "query/log_constraints.h"
+#include "query/ready_sums.h"
 #include "query/sql_functions.h"
 #include "query/sums_statement.h"
 
@@ -25,7 +26,8 @@ namespace {
 constexpr std::size_t kMaxBytes = std::size_t{96} << 20;  // of all groups, about
 constexpr std::uint64_t kMaxInteger = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kMaxExact = std::uint64_t{1} << 53;  // doubles have all integers up to it
-constexpr std::int64_t kLatestMs = 253'402'300'799'000;      // date_trunc() takes none behind it
+constexpr std::int64_t kMinuteMs = 60'000;
+constexpr std::int64_t kLatestMs = 253'402'300'799'000;  // date_trunc() takes none behind it
 
 // What tells groups apart: the numbers of their keys' values, and of the texts of their steps.
 using Ids = std::array<std::uint32_t, SumsPlan::kMaxKeys>;
@@ -65,6 +67,23 @@ struct AddressHash {
 };
 using Addresses = Numbered<IpAddress, AddressHash>;
 using Texts = Numbered<std::string, std::hash<std::string>>;
+
+bool has_whole_minutes(const TimeStep& step) {
+  if (step.span.count() == 0) return step.unit != TimeUnit::kSecond;
+  return step.span % std::chrono::milliseconds(kMinuteMs) == step.span.zero();
+}
+
+// Whether sums that stand ready can answer: of the counters, and by whole minutes.
+bool can_be_ready(const SumsPlan& plan) {
+  const auto is_ready = [](const SumsPlan::Part& part) {
+    return !part.extremes &&
+           std::any_of(kCounterSums.begin(), kCounterSums.end(), [&](const CounterSum& counter) {
+             return static_cast<int>(counter.field) == part.column;
+           });
+  };
+  return std::all_of(plan.parts.begin(), plan.parts.end(), is_ready) &&
+         std::all_of(plan.steps.begin(), plan.steps.end(), has_whole_minutes);
+}
 
 Field field_of(int column) {
   return column == kTimeColumn ? Field::kEndTime : static_cast<Field>(column);
@@ -108,6 +127,13 @@ class GroupedSums {
   // False where SQLite has to see the records: too many groups, or a number that it would not have as one.
   [[nodiscard]] bool add(const ScanBatch& batch);
   [[nodiscard]] bool add(const GroupedSums& other);
+  // Sums that stand ready, of a plan that can_be_ready() holds of.
+  [[nodiscard]] bool add(SumsKind kind, std::span<const SumsEntry> entries);
+  // Gap records that are not in a batch. Without steps.
+  [[nodiscard]] bool add_gaps(std::uint64_t count);
+  [[nodiscard]] std::uint64_t gaps_seen() const { return gaps_seen_; }
+  // Whether ready sums leave it open if a sum is one of no values, which is NULL.
+  [[nodiscard]] bool unclear() const;
   // Whether the sums that have to be are such that doubles add up to them in any order.
   [[nodiscard]] bool exact() const;
 
@@ -137,6 +163,9 @@ class GroupedSums {
   bool find_places(const ScanBatch& batch, Rows rows, bool gaps);
   void put_key(const ScanBatch& batch, Rows rows, std::size_t key);
   bool put_step(const ScanBatch& batch, Rows rows, std::size_t step);
+  [[nodiscard]] std::uint32_t text_at(std::int64_t ms, const TimeStep& step) {
+    return texts_.of(truncated_time_text(step, UnixMs(std::chrono::milliseconds(ms)), utc_));
+  }
   void add_part(const ScanBatch& batch, Rows rows, const SumsPlan::Part& part, const Layout::Part& place);
   void add_value(std::uint64_t* numbers, const Layout::Part& place, std::uint64_t value);
 
@@ -151,6 +180,8 @@ class GroupedSums {
   std::array<Addresses, SumsPlan::kMaxKeys> addresses_;
   Texts texts_;
   std::vector<std::array<Moment, 256>> moments_;  // of each step, what was asked for last
+  bool some_unknown_ = false;                     // ready sums had counters that are not known
+  std::uint64_t gaps_seen_ = 0;
   std::uint64_t over_ = 0;  // all that a sum has been, together: the highest bit says that one was too large
 
   // Of the rows that are looked at.
@@ -197,6 +228,7 @@ bool GroupedSums::add(const ScanBatch& batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     (batch.is_gap(i) ? gap_rows_ : session_rows_).push_back(batch.rows()[i]);
   }
+  gaps_seen_ += gap_rows_.size();
   return add_rows(batch, session_rows_, /*gaps=*/false) && add_rows(batch, gap_rows_, /*gaps=*/true);
 }
 
@@ -270,9 +302,7 @@ void GroupedSums::put_key(const ScanBatch& batch, Rows rows, std::size_t key) {
 
 bool GroupedSums::put_step(const ScanBatch& batch, Rows rows, std::size_t step) {
   const TimeStep& unit = plan_.steps[step];
-  const bool whole_minutes = unit.span.count() == 0 ? unit.unit != TimeUnit::kSecond
-                                                    : unit.span % std::chrono::minutes(1) == unit.span.zero();
-  const std::int64_t length = whole_minutes ? 60'000 : 1000;
+  const std::int64_t length = has_whole_minutes(unit) ? kMinuteMs : 1000;
   const std::size_t key = plan_.keys.size() + step;
   const auto times = batch.times(Field::kEndTime);
   auto& moments = moments_[step];
@@ -282,8 +312,7 @@ bool GroupedSums::put_step(const ScanBatch& batch, Rows rows, std::size_t step) 
     const std::int64_t number = time / length;
     Moment& known = moments[static_cast<std::size_t>(number) % moments.size()];
     if (known.number != number) {
-      const UnixMs begin{std::chrono::milliseconds(number * length)};
-      known = {number, texts_.of(truncated_time_text(unit, begin, utc_))};
+      known = {number, text_at(number * length, unit)};
     }
     ids_[i][key] = known.id;
   }
@@ -368,7 +397,63 @@ bool GroupedSums::add(const GroupedSums& other) {
       }
     }
   }
+  some_unknown_ = some_unknown_ || other.some_unknown_;
+  gaps_seen_ += other.gaps_seen_;
   return over_ <= kMaxInteger;
+}
+
+bool GroupedSums::add(SumsKind kind, std::span<const SumsEntry> entries) {
+  if (!plan_.steps.empty() && !is_by_minute(kind)) return false;
+  for (const SumsEntry& entry : entries) {
+    Ids ids{};
+    if (!plan_.keys.empty())
+      ids[0] = is_by_minute(kind) ? entry.key.protocol() + 1U : addresses_[0].of(entry.key.address());
+    for (std::size_t step = 0; step < plan_.steps.size(); ++step) {
+      const std::int64_t begin = entry.period * kMinuteMs;
+      if (begin < 0 || begin > kLatestMs) return false;
+      Moment& known = moments_[step][static_cast<std::size_t>(entry.period) % moments_[step].size()];
+      if (known.number != entry.period) known = {entry.period, text_at(begin, plan_.steps[step])};
+      ids[plan_.keys.size() + step] = known.id;
+    }
+    const std::uint32_t place = place_of(ids);
+    if (place == kFull) return false;
+    std::uint64_t* const numbers = &numbers_[place * layout_.size];
+    numbers[0] += entry.sums.records;
+    some_unknown_ = some_unknown_ || entry.sums.unknown > 0;
+    for (std::size_t i = 0; i < plan_.parts.size(); ++i) {
+      if (plan_.parts[i].counted && entry.sums.unknown > 0) return false;
+      // Of no counter more than these are unknown.
+      numbers[layout_.parts[i].count] +=
+          entry.sums.records - std::min(entry.sums.records, entry.sums.unknown);
+      if (layout_.parts[i].sum == 0) continue;
+      for (const CounterSum& counter : kCounterSums) {
+        if (static_cast<int>(counter.field) != plan_.parts[i].column) continue;
+        const std::uint64_t sum = entry.sums.*counter.sum;
+        numbers[layout_.parts[i].sum] += sum;
+        over_ |= sum | numbers[layout_.parts[i].sum];
+      }
+    }
+    if (over_ > kMaxInteger) return false;
+  }
+  return true;
+}
+
+bool GroupedSums::add_gaps(std::uint64_t count) {
+  if (count == 0) return true;
+  const std::uint32_t place = place_of({});
+  if (place == kFull) return false;
+  numbers_[place * layout_.size] += count;
+  return true;
+}
+
+bool GroupedSums::unclear() const {
+  if (!some_unknown_) return false;
+  for (std::size_t group = 0; group < size(); ++group) {
+    for (const Layout::Part& part : layout_.parts) {
+      if (number(group, part.count) == 0 && (plan_.keys.empty() || id(group, 0) != 0)) return true;
+    }
+  }
+  return false;
 }
 
 bool GroupedSums::exact() const {
@@ -454,7 +539,11 @@ class SumsCursor : public sqlite3_vtab_cursor {
   [[nodiscard]] sqlite3_int64 row_id() const { return static_cast<sqlite3_int64>(group_); }
 
  private:
-  int scan(Query query);
+  using Workers = std::vector<GroupedSums>;
+  int add_up(const Query& query, bool may_be_ready);
+  [[nodiscard]] Workers make_workers() const;
+  // What stands ready of the answer. Nothing if records alone can tell.
+  std::shared_ptr<const ReadyPart> add_ready(const Query& query, Workers& workers, std::string& note) const;
   // Lets the session ask the records instead.
   int give_up() const {
     context_.sums_gave_up = true;
@@ -473,7 +562,7 @@ int SumsCursor::begin(const char* plan, std::span<sqlite3_value*> values) {
   group_ = 0;
   if (context_.sums == nullptr) return SQLITE_MISUSE;
   Query query;
-  query.gap_records = true;
+  query.gap_records = !context_.sums->no_gaps;
   const LogPlan constraints = decode_plan(plan);
   for (std::size_t i = 0; i < constraints.constraints.size() && i < values.size(); ++i) {
     const LogConstraint& constraint = constraints.constraints[i];
@@ -490,33 +579,76 @@ int SumsCursor::begin(const char* plan, std::span<sqlite3_value*> values) {
   for (const Field field : context_.sums->keys) query.columns.add(field);
   for (const SumsPlan::Part& part : context_.sums->parts) query.columns.add(field_of(part.column));
   if (!context_.sums->steps.empty()) query.columns.add(Field::kEndTime);
-  return scan(std::move(query));
+  return add_up(query, /*may_be_ready=*/true);
 }
 
-int SumsCursor::scan(Query query) {
-  const SumsPlan& plan = *context_.sums;
+SumsCursor::Workers SumsCursor::make_workers() const {
   const unsigned threads = Scan::threads_of(context_.control);
+  const SumsPlan& plan = *context_.sums;
   const std::size_t group_bytes = sizeof(Ids) + 4 * sizeof(std::uint32_t) + Layout(plan).size * 8;
-  const std::size_t max_groups = kMaxBytes / group_bytes / threads;
-  std::vector<GroupedSums> workers;
+  Workers workers;
   workers.reserve(threads);
-  for (unsigned i = 0; i < threads; ++i) workers.emplace_back(plan, max_groups, context_.utc);
+  for (unsigned i = 0; i < threads; ++i)
+    workers.emplace_back(plan, kMaxBytes / group_bytes / threads, context_.utc);
+  return workers;
+}
+
+std::shared_ptr<const ReadyPart> SumsCursor::add_ready(const Query& query, Workers& workers,
+                                                       std::string& note) const {
+  if (!can_be_ready(*context_.sums)) return nullptr;
+  const auto ready = ReadySums::by_end(query, context_.sums->keys);
+  if (!ready) return nullptr;
+  std::atomic<bool> fits = true;
+  auto part = ready->read(
+      context_.ledger, context_.control,
+      [&](unsigned worker, SumsKind kind, std::span<const SumsEntry> entries) {
+        if (fits && !workers[worker].add(kind, entries)) fits = false;
+      },
+      note);
+  if (!fits || part == nullptr) {
+    workers = make_workers();
+    note.clear();
+    return nullptr;
+  }
+  // When gaps were is in the records.
+  const bool gaps = std::any_of(part->segments.begin(), part->segments.end(),
+                                [](const ReadyPart::Segment& segment) { return !segment.gaps.empty(); });
+  if (gaps && query.gap_records && !context_.sums->steps.empty()) {
+    workers = make_workers();
+    return nullptr;
+  }
+  return part;
+}
+
+int SumsCursor::add_up(const Query& wanted, bool may_be_ready) {
+  Workers workers = make_workers();
+  std::string note;
+  Query query = wanted;
+  if (may_be_ready) query.ready = add_ready(query, workers, note);
+  const bool sessions_only =
+      !query.gap_records || !query.where.empty();  // a gap record has none of the values
   std::atomic<bool> gave_up = false;
-  Scan scan(context_.ledger, std::move(query), context_.control);
+  Scan scan(context_.ledger, query, context_.control);
   scan.run([&](unsigned worker, const ScanBatch& batch) {
     if (gave_up.load(std::memory_order_relaxed) || workers[worker].add(batch)) return;
     gave_up = true;
     scan.give_up();
   });
-  for (std::size_t i = 1; i < workers.size() && !gave_up; ++i) gave_up = !workers[0].add(workers[i]);
-  if (gave_up || !workers[0].exact()) return give_up();
-  context_.report.merge(scan.report());
+  GroupedSums& all = workers[0];
+  for (std::size_t i = 1; i < workers.size() && !gave_up; ++i) gave_up = !all.add(workers[i]);
+  ScanReport report = scan.report();
+  if (query.ready && !sessions_only && !gave_up && report.gap_count > all.gaps_seen())
+    gave_up = !all.add_gaps(report.gap_count - all.gaps_seen());
+  if (!gave_up && all.unclear()) return add_up(wanted, /*may_be_ready=*/false);
+  if (gave_up || !all.exact()) return give_up();
+  report.note = note;
+  context_.report.merge(report);
   if (auto good = scan.error(); !good) {
     context_.error = good.error();
     return SQLITE_ERROR;
   }
-  if (scan.report().cancelled) return SQLITE_INTERRUPT;
-  sums_.emplace(std::move(workers[0]));
+  if (report.cancelled) return SQLITE_INTERRUPT;
+  sums_.emplace(std::move(all));
   // Without GROUP BY there is a group of nothing, which is no row.
   if (sums_->size() == 1 && sums_->number(0, 0) == 0) group_ = 1;
   return SQLITE_OK;

@@ -121,6 +121,7 @@ class Shaper {
   [[nodiscard]] std::size_t behind_number(std::size_t i) const;
   [[nodiscard]] bool compares_time(Part term) const;
   [[nodiscard]] bool tests_prefix(Part term) const;
+  [[nodiscard]] bool leaves_gaps_out(Part term) const;
   [[nodiscard]] bool has_time(Part term) const;
   void put_raw(std::size_t i);
   void put_raw(Part part) {
@@ -314,6 +315,7 @@ bool Shaper::put_aggregate(std::size_t& i) {
   const bool exact = is(i, "avg") || is(i, "total");
   const auto part = part_of(*column, exact || is(i, "sum"), extremes, exact);
   if (!part) return false;
+  if (is(i, "count") || is(i, "avg")) out_.plan.parts[*part].counted = true;
   if (is(i, "count")) out_.sql += fmt::format("ifnull(sum(sums_count{}), 0)", *part);
   if (is(i, "sum")) out_.sql += fmt::format("sum(sums_sum{})", *part);
   if (is(i, "total")) out_.sql += fmt::format("total(sums_sum{})", *part);
@@ -420,13 +422,23 @@ bool Shaper::tests_prefix(Part term) const {
          spec_of(static_cast<Field>(*column)).stored == Stored::kAddresses;
 }
 
+bool Shaper::leaves_gaps_out(Part term) const {
+  const std::size_t i = term.begin;
+  return term.end == i + 3 && column_at(i) == static_cast<int>(Field::kEvent) &&
+         (is(i + 1, "<>") || is(i + 1, "!=")) && is_text(i + 2) &&
+         tokens_[i + 2].text == to_string(RecordEvent::kGap);
+}
+
 bool Shaper::put_where(Part part) {
   const auto terms = split(part, "or").size() > 1 ? std::vector<Part>{part} : split(part, "and");
   for (std::size_t i = 0; i < terms.size(); ++i) {
     if (i > 0) out_.sql += " AND ";
     if (terms[i].begin >= terms[i].end) return false;
     // These are the scan's alone: SQLite is not to look at the rows again.
-    if (compares_time(terms[i]) || tests_prefix(terms[i])) {
+    if (leaves_gaps_out(terms[i])) {
+      out_.plan.no_gaps = true;
+      out_.sql += '1';
+    } else if (compares_time(terms[i]) || tests_prefix(terms[i])) {
       put_raw(terms[i]);
     } else if (has_time(terms[i]) || !put(terms[i], Scope::kWhere)) {
       return false;

@@ -40,10 +40,12 @@ struct SumsPlan {
     bool sum = false;       // beside how many have a value,
     bool extremes = false;  // the least and the most
     bool exact = false;     // the sum has to be one that a double can have
+    bool counted = false;   // how many have a value has to be known, not only whether any has
   };
   std::vector<Field> keys;
   std::vector<TimeStep> steps;  // of date_trunc() over end_time
   std::vector<Part> parts;
+  bool no_gaps = false;  // WHERE event <> 'gap', which log_sums sees to
 };
 
 // Columns of log_sums: those of the log, of which only keys have a value; then these.

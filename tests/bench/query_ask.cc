@@ -253,6 +253,13 @@ void ask(const std::string& base, unsigned threads, const std::string& only) {
       "nat_ip_day_sql",
       "select nat_ip, count(*), sum(bytes_from_vpc), sum(bytes_from_pub), sum(pkts_from_vpc) from log "
       "group by nat_ip");
+  // What has no sums ready: the records are added up.
+  measure_sql("sums_day_sql_records",
+              "select count(*), sum(bytes_from_vpc), sum(bytes_from_pub), max(pkts_from_vpc) from log");
+  measure_sql(
+      "nat_ip_day_sql_records",
+      "select nat_ip, count(*), sum(bytes_from_vpc), sum(bytes_from_pub), max(pkts_from_vpc) from log "
+      "group by nat_ip");
   measure_sql("top_hosts_day_sql",
               "select pri_ip, sum(bytes_from_vpc) b from log group by pri_ip order by b desc limit 10");
   // What SQLite sorts the rows of, in memory: a whole day's do not fit.
