@@ -299,8 +299,17 @@ std::optional<std::size_t> Shaper::part_of(int column, bool sum, bool extremes, 
   return static_cast<std::size_t>(found - parts.begin());
 }
 
-// name ( column ), count ( * )
+// name ( column ), count ( * ), count ( DISTINCT column )
 bool Shaper::put_aggregate(std::size_t& i) {
+  if (is(i, "count") && is(i + 2, "distinct") && is(i + 4, ")")) {
+    const auto counted = column_at(i + 3);
+    const auto field = counted ? key_of(*counted) : std::nullopt;
+    if (!field || !add_key(*field)) return false;
+    has_aggregate_ = true;
+    out_.sql += fmt::format(" count(DISTINCT {})", name_of(*field));
+    i += 4;
+    return true;
+  }
   if (!is(i + 3, ")")) return false;
   out_.sql += ' ';
   has_aggregate_ = true;

@@ -8,8 +8,9 @@
 //   SELECT …, count(*), sum(bytes_from_vpc), date_trunc('minute', __time__) AS m … FROM log
 //   WHERE … AND … GROUP BY m, pri_ip HAVING … ORDER BY … LIMIT …
 //
-//   aggregates      count(*); sum, total, avg of counters and seq; count, min, max of these and of times
-//   GROUP BY        columns of addresses, ports, protocol and words; date_trunc('…', __time__ or end_time);
+//   aggregates      count(*); count(DISTINCT …) of what GROUP BY may name; sum, total, avg of counters and
+//   seq; count, min, max of these and of times GROUP BY        columns of addresses, ports, protocol and
+//   words; date_trunc('…', __time__ or end_time);
 //                   or the alias or the number of such a column of the answer
 //   beside these    only what GROUP BY names, in expressions of operators, CASE, CAST and some functions
 //   WHERE           any expression over addresses, ports, protocol and words; and, with AND between them,

@@ -138,9 +138,11 @@ class SumsDice {
     return "date_trunc('" + any(kSteps) + "', " + (one_in(2) ? "__time__" : "end_time") + ")";
   }
   std::string aggregate() {
-    switch (pick(6)) {
+    switch (pick(7)) {
       case 0:
         return "count(*)";
+      case 6:
+        return "count(DISTINCT " + any(kKeys) + ")";
       case 1:
         return "count(" + any(one_in(2) ? kCounters : kTimes) + ")";
       case 2:
@@ -293,6 +295,7 @@ TEST_CASE_METHOD(Traffic, "SQL sums are added up where the statement has their s
         "SELECT pri_ip, sum(bytes_from_vpc) b FROM log GROUP BY 1 HAVING b > 1000 ORDER BY b DESC LIMIT 10",
         "SELECT nat_ip, protocol, count(*) AS \"how \"\"many\" FROM log GROUP BY nat_ip, protocol ORDER BY "
         "\"how \"\"many\"",
+        "SELECT count(DISTINCT pri_ip), sum(bytes_from_vpc) FROM log WHERE event <> 'gap'",
         "SELECT count(*) FROM log WHERE start_time >= 'yesterday' AND end_time < 'today'",
         "SELECT CASE WHEN protocol = 6 THEN 'tcp' ELSE 'other' END p, count(*) FROM log GROUP BY protocol",
         "SELECT date_trunc('minute', __time__) AS ts_min, sum(bytes_from_vpc) FROM log WHERE pub_ip = "
@@ -302,15 +305,21 @@ TEST_CASE_METHOD(Traffic, "SQL sums are added up where the statement has their s
   }
   for (const std::string sql :
        {"SELECT nat_ip, pri_ip, count(*) FROM log GROUP BY nat_ip",  // any row's
-        "SELECT count(DISTINCT pri_ip) FROM log", "SELECT nat_ip FROM log",
+        "SELECT count(DISTINCT seq) FROM log",
+        "SELECT nat_ip FROM log",
+        "SELECT sum(DISTINCT seq) FROM log",
         "SELECT sum(bytes_from_vpc) FILTER (WHERE protocol = 6) FROM log",
-        "SELECT sum(bytes_from_vpc) OVER () FROM log", "SELECT sum(bytes_from_vpc + 1) FROM log",
+        "SELECT sum(bytes_from_vpc) OVER () FROM log",
+        "SELECT sum(bytes_from_vpc + 1) FROM log",
         "SELECT count(*) FROM log a, log b WHERE a.seq = 7 AND b.seq = 7",
-        "SELECT count(*) FROM log UNION SELECT count(*) FROM log", "SELECT max(pri_ip) FROM log",
-        "SELECT (SELECT count(*) FROM log) FROM log LIMIT 1", "SELECT DISTINCT count(*) FROM log",
+        "SELECT count(*) FROM log UNION SELECT count(*) FROM log",
+        "SELECT max(pri_ip) FROM log",
+        "SELECT (SELECT count(*) FROM log) FROM log LIMIT 1",
+        "SELECT DISTINCT count(*) FROM log",
         "SELECT pri_ip AS nat_ip, count(*) FROM log GROUP BY nat_ip",
         "SELECT pri_ip, count(*) FROM log GROUP BY pri_ip COLLATE NOCASE",
-        "SELECT count(*) FROM log WHERE zone = 7", "SELECT count(*) FROM log WHERE rowid IS NOT NULL",
+        "SELECT count(*) FROM log WHERE zone = 7",
+        "SELECT count(*) FROM log WHERE rowid IS NOT NULL",
         "SELECT count(*) FROM log WHERE __time__ > 1795219800 OR protocol = 6",
         "SELECT count(*) FROM log WHERE CASE WHEN protocol = 6 AND __time__ > 1795219800 AND 1 THEN 1 END",
         "SELECT count(*) FROM log WHERE __time__ + 0 > 1795219800",
