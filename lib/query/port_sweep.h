@@ -35,6 +35,8 @@ class PortSweep {
     return static_cast<std::uint16_t>(users_.size() - 1);
   }
 
+  [[nodiscard]] std::size_t users() const { return users_.size(); }
+
   // Says that this will be added soon.
   void expect(std::uint16_t user, std::uint16_t port) const { __builtin_prefetch(&users_[user].began[port]); }
 

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -14,8 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "query/port_counter.h"
 #include "query/port_peers.h"
-#include "query/port_sweep.h"
 #include "query/proof.h"
 
 namespace natsession {
@@ -37,11 +36,11 @@ struct Key {
 template <typename Offset>
 class Sweeper {
  public:
-  Sweeper(const PointGrid& grid, UnixMs until, const std::vector<PortPeer>& peers)
+  Sweeper(const PointGrid& grid, UnixMs until, const std::vector<PortPeer>& peers, bool apart)
       : grid_(grid),
         from_(grid.time_of(0).time_since_epoch().count()),
         behind_(static_cast<Offset>(until.time_since_epoch().count() + 1 - from_)),
-        sweep_(grid, behind_) {
+        counter_(grid, behind_, apart) {
     for (const PortPeer& peer : peers) {
       peers_.try_emplace(peer, add_user());
       pub_ips_.insert(peer.pub_ip);
@@ -69,15 +68,7 @@ class Sweeper {
   [[nodiscard]] std::uint64_t silent_before() const { return silent_before_; }
 
  private:
-  static constexpr std::uint16_t kNobody = UINT16_MAX;
-  // A use of a port, waiting until no later one can come.
-  struct Use {
-    Offset begin = 0;
-    Offset end = 0;
-    std::uint16_t port = 0;
-    std::uint16_t key = kNobody;
-    std::uint16_t peer = kNobody;
-  };
+  using Use = typename PortCounter<Offset>::Use;
   struct AddressHash {
     [[nodiscard]] std::size_t operator()(const IpAddress& address) const {
       return std::hash<std::string_view>()(
@@ -85,7 +76,7 @@ class Sweeper {
     }
   };
 
-  User add_user() { return {sweep_.add_user(), 0}; }
+  User add_user() { return {users_++, 0}; }
   User* key_of(const IpAddress& nat_ip, std::uint8_t protocol);
   [[nodiscard]] Offset offset_of(std::int64_t time) const {
     if (time <= from_) return 0;
@@ -94,13 +85,12 @@ class Sweeper {
   }
   void mark_peers(const AddressColumn& pub);
   void release(Offset until);
-  void sort_uses();
-  void count(const Use& use);
 
   const PointGrid& grid_;
   const std::int64_t from_;  // the question's time, in ms
   const Offset behind_;      // the first behind it
-  PortSweep<Offset> sweep_;
+  PortCounter<Offset> counter_;
+  std::uint16_t users_ = 0;  // of the counter's sweep
   std::map<Key, User> keys_;
   std::unordered_map<PortPeer, User, PortPeerHash> peers_;
   std::unordered_set<IpAddress, AddressHash> pub_ips_;  // of peers
@@ -108,8 +98,7 @@ class Sweeper {
   std::uint64_t silent_before_ = 0;
 
   std::vector<Use> uses_;
-  std::vector<Use> sorted_;
-  std::vector<std::uint32_t> places_;
+  std::vector<Use> released_;
   // Of the batch: each protocol's and nat_ip's key, and whether a peer has the pub_ip.
   std::array<std::vector<User*>, 256> batch_keys_;
   std::vector<std::uint8_t> batch_peers_;
@@ -168,11 +157,7 @@ void Sweeper<Offset>::add(const ScanBatch& batch) {
         use.peer = peer->second.number;
       }
     }
-    if (use.end == behind_) {
-      count(use);  // none ends later
-    } else if (use.begin < use.end) {
-      uses_.push_back(use);
-    }
+    if (use.begin < use.end) uses_.push_back(use);
   }
 }
 
@@ -187,68 +172,34 @@ void Sweeper<Offset>::add(const SessionRecord& live) {
   }
   const auto peer = peers_.find({live.nat_ip, live.pub_ip, live.pub_port, live.protocol});
   if (peer != peers_.end()) use.peer = peer->second.number;
-  count(use);
+  uses_.push_back(use);
 }
 
-template <typename Offset>
-void Sweeper<Offset>::count(const Use& use) {
-  if (use.key != kNobody) sweep_.add(use.key, use.port, use.begin, use.end);
-  if (use.peer != kNobody) sweep_.add(use.peer, use.port, use.begin, use.end);
-}
-
-// Counts the uses that end behind `until`.
+// Gives those that end behind `until` to be counted.
 template <typename Offset>
 void Sweeper<Offset>::release(Offset until) {
-  const auto first =
-      std::partition(uses_.begin(), uses_.end(), [&](const Use& use) { return use.end <= until; });
-  sorted_.assign(first, uses_.end());
+  const auto first = std::partition(uses_.begin(), uses_.end(),
+                                    [&](const Use& use) { return use.end <= until && use.end != behind_; });
+  released_.assign(first, uses_.end());
   uses_.erase(first, uses_.end());
-  sort_uses();
-  constexpr std::size_t kAhead = 12;
-  for (std::size_t i = 0; i < sorted_.size(); ++i) {
-    if (i + kAhead < sorted_.size() && sorted_[i + kAhead].key != kNobody)
-      sweep_.expect(sorted_[i + kAhead].key, sorted_[i + kAhead].port);
-    count(sorted_[i]);
-  }
-}
-
-// sorted_, the latest end first. Ends of a frame lie near one another: digits of 11 bits need few rounds.
-template <typename Offset>
-void Sweeper<Offset>::sort_uses() {
-  if (sorted_.empty()) return;
-  const auto [least, most] = std::minmax_element(sorted_.begin(), sorted_.end(),
-                                                 [](const Use& a, const Use& b) { return a.end < b.end; });
-  const Offset latest = most->end;
-  const Offset range = latest - least->end;
-  constexpr unsigned kBits = 11;
-  constexpr std::size_t kDigits = std::size_t{1} << kBits;
-  std::vector<Use> other(sorted_.size());
-  for (unsigned shift = 0; shift < std::numeric_limits<Offset>::digits && range >> shift != 0;
-       shift += kBits) {
-    const auto digit_of = [&](const Use& use) { return (latest - use.end) >> shift & (kDigits - 1); };
-    places_.assign(kDigits, 0);
-    for (const Use& use : sorted_) ++places_[digit_of(use)];
-    std::exclusive_scan(places_.begin(), places_.end(), places_.begin(), 0U);
-    for (const Use& use : sorted_) other[places_[digit_of(use)]++] = use;
-    sorted_.swap(other);
-  }
+  counter_.give(released_, users_);
 }
 
 template <typename Offset>
 void Sweeper<Offset>::finish() {
   release(0);
-  sweep_.finish();
+  counter_.finish();
 }
 
 template <typename Offset>
 PortSeries Sweeper<Offset>::series(const User& user, std::uint32_t range) const {
-  PortSeries series = port_series(sweep_.in_use(user.number), grid_, range);
+  PortSeries series = port_series(counter_.sweep().in_use(user.number), grid_, range);
   // Less than at a point only where records came out of order.
-  const std::uint32_t peak = sweep_.peak(user.number);
+  const std::uint32_t peak = counter_.sweep().peak(user.number);
   if (peak >= series.peak && peak > 0) {
     series.peak = peak;
-    series.peak_at =
-        UnixMs(std::chrono::milliseconds(from_ + static_cast<std::int64_t>(sweep_.peak_at(user.number))));
+    series.peak_at = UnixMs(
+        std::chrono::milliseconds(from_ + static_cast<std::int64_t>(counter_.sweep().peak_at(user.number))));
     series.peak_share = static_cast<double>(series.peak) / range;
   }
   return series;
@@ -307,7 +258,7 @@ template <typename Offset>
 Result<PortResult> sweep(const SegmentList& ledger, const PortQuestion& question, const Query& query,
                          const ScanControl& control, const PointGrid& grid,
                          const std::vector<PortPeer>& peers) {
-  Sweeper<Offset> sweeper(grid, question.until, peers);
+  Sweeper<Offset> sweeper(grid, question.until, peers, Scan::threads_of(control) > 1);
   for (const SessionRecord& live : question.live) sweeper.add(live);
   // Who was silent is in the records of the day behind.
   Query silent = query;
@@ -318,6 +269,7 @@ Result<PortResult> sweep(const SegmentList& ledger, const PortQuestion& question
   if (auto good = behind.error(); !good) return good.error();
   Scan scan(ledger, query, control, Scan::Order::kNewestFirst);
   while (const ScanBatch* const batch = scan.next()) sweeper.add(*batch);
+  for (const PortQuestion::Counted& counted : question.counted) sweeper.want(counted);
   sweeper.finish();
   if (auto good = scan.error(); !good) return good.error();
 
@@ -338,7 +290,6 @@ Result<PortResult> sweep(const SegmentList& ledger, const PortQuestion& question
         sweeper.silent_before());
   }
   result.report.cancelled = result.report.cancelled || behind.report().cancelled;
-  for (const PortQuestion::Counted& counted : question.counted) sweeper.want(counted);
   for (const auto& [key, user] : sweeper.keys()) {
     result.addresses.push_back({key.nat_ip, key.protocol, user.records, sweeper.series(user, result.range)});
     for (const PortQuestion::Counted& counted : question.counted) {

@@ -7,7 +7,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "query/port_sweep.h"
+#include "query/port_counter.h"
 #include "query/port_usage.h"
 #include "query/query_dice.h"
 
@@ -285,6 +285,19 @@ TEST_CASE("a sweep finds the peak and when it was reached first, as a slow count
       const std::uint32_t now = count(use.begin);
       if (now > peak || (now == peak && use.begin < peak_at))
         std::tie(peak, peak_at) = std::pair(now, use.begin);
+    }
+    PortCounter<std::uint64_t> counter(grid, length, /*apart=*/true);
+    for (std::size_t begin = 0; begin < uses.size(); begin += 30) {
+      std::vector<PortCounter<std::uint64_t>::Use> batch;
+      for (std::size_t i = std::min(begin + 30, uses.size()); i > begin; --i)
+        batch.push_back({uses[i - 1].begin, uses[i - 1].end, uses[i - 1].port, 1, 0});
+      counter.give(batch, 2);
+      CHECK(batch.empty());
+    }
+    counter.finish();
+    for (const std::uint16_t each : {std::uint16_t{0}, user}) {
+      CHECK(counter.sweep().peak(each) == peak);
+      CHECK(counter.sweep().peak_at(each) == peak_at);
     }
     CHECK(sweep.peak(user) == peak);
     CHECK(sweep.peak_at(user) == peak_at);
