@@ -23,6 +23,18 @@ std::uint64_t peer_hash(std::uint64_t nat, std::uint64_t pub, std::uint16_t pub_
   return mixed_peer(nat * 3 + pub + (std::uint64_t{pub_port} << 8 | protocol) * kOdd);
 }
 
+// As ==, which asks memcmp() for each address.
+bool same_peer(const PortPeer& a, const PortPeer& b) {
+  const auto differs = [](const IpAddress& one, const IpAddress& other) {
+    std::uint64_t words[4];
+    std::memcpy(words, one.bytes().data(), 16);
+    std::memcpy(words + 2, other.bytes().data(), 16);
+    return (words[0] ^ words[2]) | (words[1] ^ words[3]);
+  };
+  return (differs(a.nat_ip, b.nat_ip) | differs(a.pub_ip, b.pub_ip)) == 0 && a.pub_port == b.pub_port &&
+         a.protocol == b.protocol;
+}
+
 }  // namespace
 
 std::uint64_t PortPeer::hash() const {
@@ -58,7 +70,7 @@ void PortPeers::add(const ScanBatch& batch) {
 void PortPeers::add(const PortPeer& peer, std::uint64_t hash, std::uint64_t records) {
   std::size_t slot = hash % kSlots;
   for (; entries_[slot].records != 0; slot = (slot + 1) % kSlots) {
-    if (entries_[slot].hash != hash || entries_[slot].peer != peer) continue;
+    if (entries_[slot].hash != hash || !same_peer(entries_[slot].peer, peer)) continue;
     entries_[slot].records += records;
     return;
   }

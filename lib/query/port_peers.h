@@ -40,7 +40,7 @@ class PortPeers {
 
  private:
   static constexpr std::size_t kSlots = std::size_t{1} << 18;
-  struct Entry {
+  struct alignas(64) Entry {  // of a processor's line, which is asked for ahead
     std::uint64_t hash = 0;
     std::uint64_t records = 0;  // 0: there is none
     PortPeer peer;

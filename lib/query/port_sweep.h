@@ -11,6 +11,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -95,8 +96,11 @@ class PortSweep {
     std::uint16_t port = 0;
     friend bool operator<(const Begin& a, const Begin& b) { return a.time < b.time; }
   };
-  struct Waiting {
-    Begin begin;
+  // Of one bucket, together in a processor's line.
+  static constexpr std::uint32_t kTogether = 7;
+  struct alignas(64) Waiting {
+    std::array<Begin, kTogether> begins;
+    std::uint32_t size = 0;
     std::uint32_t next = 0;  // place + 1, or 0
   };
 
@@ -111,24 +115,37 @@ class PortSweep {
       std::push_heap(soon_.begin(), soon_.end());
       return;
     }
-    std::uint32_t place = free_;
-    if (place == 0) {
-      waiting_.emplace_back();
-      place = static_cast<std::uint32_t>(waiting_.size());
-    } else {
-      free_ = waiting_[place - 1].next;
+    std::uint32_t& head = heads_[bucket];
+    if (head == 0 || waiting_[head - 1].size == kTogether) {
+      std::uint32_t place = free_;
+      if (place == 0) {
+        waiting_.emplace_back();
+        place = static_cast<std::uint32_t>(waiting_.size());
+      } else {
+        free_ = waiting_[place - 1].next;
+      }
+      waiting_[place - 1].size = 0;
+      waiting_[place - 1].next = std::exchange(head, place);
     }
-    waiting_[place - 1] = {begin, heads_[bucket]};
-    heads_[bucket] = place;
+    Waiting& waiting = waiting_[head - 1];
+    waiting.begins[waiting.size++] = begin;
   }
 
   // The sweep has come back to `time`: ports that came into use then or behind it, are not any more.
   void leave(Offset time) {
     while (true) {
-      while (!soon_.empty() && soon_.front().time >= time) {
-        std::pop_heap(soon_.begin(), soon_.end());
-        end_stretch(soon_.back());
-        soon_.pop_back();
+      while (true) {
+        const bool late = !soon_.empty() && (taken_.empty() || taken_.back() < soon_.front());
+        if (late && soon_.front().time >= time) {
+          std::pop_heap(soon_.begin(), soon_.end());
+          end_stretch(soon_.back());
+          soon_.pop_back();
+        } else if (!late && !taken_.empty() && taken_.back().time >= time) {
+          end_stretch(taken_.back());
+          taken_.pop_back();
+        } else {
+          break;
+        }
       }
       if (bucket_ == 0 || bucket_ <= time / width_) return;
       take_bucket(--bucket_);
@@ -149,13 +166,15 @@ class PortSweep {
     heads_[bucket] = 0;
     while (place != 0) {
       Waiting& waiting = waiting_[place - 1];
-      expect(waiting.begin.user, waiting.begin.port);
-      soon_.push_back(waiting.begin);
+      for (std::uint32_t i = 0; i < waiting.size; ++i) {
+        expect(waiting.begins[i].user, waiting.begins[i].port);
+        taken_.push_back(waiting.begins[i]);
+      }
       const std::uint32_t next = std::exchange(waiting.next, free_);
       free_ = place;
       place = next;
     }
-    std::make_heap(soon_.begin(), soon_.end());
+    std::sort(taken_.begin(), taken_.end());
   }
 
   const PointGrid& grid_;
@@ -163,9 +182,10 @@ class PortSweep {
   std::vector<User> users_;
   std::vector<std::uint32_t> heads_;  // of each bucket, place + 1, or 0
   std::vector<Waiting> waiting_;
-  std::uint32_t free_ = 0;   // of waiting_, likewise
-  std::size_t bucket_;       // this one and those behind it have been taken
-  std::vector<Begin> soon_;  // of these, as a heap
+  std::uint32_t free_ = 0;    // of waiting_, likewise
+  std::size_t bucket_;        // this one and those behind it have been taken
+  std::vector<Begin> taken_;  // of these, the latest last;
+  std::vector<Begin> soon_;   // and what came since, as a heap
   Offset now_ = kNever;
 };
 
