@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 import subprocess
 import time
@@ -54,6 +55,16 @@ class ManyOpenTest(LabCase):
         answers = self.ask(*(nat for _, nat in self.sessions), *strangers)
         self.assertEqual(Counter(a["verdict"] for a in answers[:QUESTIONS])["no session"], 0)
         self.assertEqual(Counter(a["verdict"] for a in answers[QUESTIONS:])["found"], 0)
+        self.daemon.stop()
+
+    def test_ports_in_use_now_are_those_of_all_sessions(self):
+        in_use = Counter(nat for nat, _ in flood_sessions(OPEN).values())
+
+        def told():
+            done = subprocess.run([ctl.program(), "--json", "--ledger", self.ledger, "--control", self.control, "ports", "-n", "0"],
+                                  capture_output=True, text=True, timeout=120)
+            return {row["nat_ip"]: row["now"] for row in json.loads(done.stdout)["rows"]}
+        wait_until(lambda: told() == in_use, f"ports in use {in_use}, not {told()}", 30)
         self.daemon.stop()
 
 
