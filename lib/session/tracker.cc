@@ -76,36 +76,43 @@ void Tracker::on_event(const ConntrackEvent& event) {
   on_events({&event, 1});
 }
 
-// With a million sessions nearly every look into the table misses the processor's caches, twice: the head of
-// the chain, and the cell. Asked for ahead, for many events at once, they come while other work is done.
+// With a million sessions nearly every look into the table misses the processor's caches, three times or
+// more: the head of the chain, and each cell of it. Asked for ahead, for many events at once, they come while
+// other work is done.
 void Tracker::on_events(std::span<const ConntrackEvent> events) {
   constexpr std::size_t kAhead = 64;
-  std::array<std::uint64_t, kAhead> hashes;  // NOLINT: written before it is read
+  std::array<FlowKey<V4>, kAhead> keys;      // NOLINT: written before it is read
+  std::array<std::uint64_t, kAhead> hashes;  // NOLINT: likewise
   std::array<bool, kAhead> v4;               // NOLINT: likewise
   while (!events.empty()) {
     const std::span<const ConntrackEvent> some = events.first(std::min(events.size(), kAhead));
     events = events.subspan(some.size());
     for (std::size_t i = 0; i < some.size(); ++i) {
       v4[i] = is_v4(some[i]);
-      hashes[i] = v4[i] ? hash_key(FlowKey<V4>::of(some[i])) : hash_key(FlowKey<V6>::of(some[i]));
-      if (v4[i]) v4_.prefetch_head(hashes[i]);
+      if (!v4[i]) continue;
+      keys[i] = FlowKey<V4>::of(some[i]);
+      hashes[i] = hash_key(keys[i]);
+      v4_.prefetch_head(hashes[i]);
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
       if (v4[i]) v4_.prefetch_cell(hashes[i]);
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
+      if (v4[i]) v4_.prefetch_second(keys[i], hashes[i]);
+    }
+    for (std::size_t i = 0; i < some.size(); ++i) {
       if (v4[i]) {
-        handle<V4>(some[i], hashes[i]);
+        handle<V4>(some[i], keys[i], hashes[i]);
       } else {
-        handle<V6>(some[i], hashes[i]);
+        const auto key = FlowKey<V6>::of(some[i]);
+        handle<V6>(some[i], key, hash_key(key));
       }
     }
   }
 }
 
 template <typename Family>
-void Tracker::handle(const ConntrackEvent& event, std::uint64_t hash) {
-  const auto key = FlowKey<Family>::of(event);
+void Tracker::handle(const ConntrackEvent& event, const FlowKey<Family>& key, std::uint64_t hash) {
   switch (event.type) {
     case EventType::kNew:
       ++counters_.events.added;

@@ -131,7 +131,7 @@ class Tracker final : public EventSource::Handler {
   template <typename Family>
   FlowTable<Family>& table();
   template <typename Family>
-  void handle(const ConntrackEvent& event, std::uint64_t hash);
+  void handle(const ConntrackEvent& event, const FlowKey<Family>& key, std::uint64_t hash);
   template <typename Family>
   void handle_new(const ConntrackEvent& event, const FlowKey<Family>& key, std::uint64_t hash);
   template <typename Family>
