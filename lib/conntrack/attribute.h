@@ -83,6 +83,7 @@ struct TupleParts {
   std::uint8_t protocol = 0;
   bool src_v4 = false, dst_v4 = false, src_v6 = false, dst_v6 = false;
   bool has_protocol = false, has_zone = false;
+  friend bool operator==(const TupleParts&, const TupleParts&) = default;
 
   [[nodiscard]] bool is_v4() const { return src_v4; }
   // A flow has two addresses of one family, and a protocol. Ports it may lack.
@@ -164,7 +165,60 @@ inline bool load_protocol(std::span<const std::byte> bytes, TupleParts& parts, s
   });
 }
 
-inline bool load_tuple(std::span<const std::byte> bytes, TupleParts& parts, std::uint64_t& unknown) {
+// The tuple that nearly every flow has, IPv4 with two ports, as the kernel writes it: always the same
+// headers.
+// Shape: seven attributes; what is no header has the widths that their lengths say, and is padded to 4.
+struct UsualTuple {
+  std::array<std::uint16_t, 2> addresses, src;
+  std::uint32_t src_address;
+  std::array<std::uint16_t, 2> dst;
+  std::uint32_t dst_address;
+  std::array<std::uint16_t, 2> protocol, number;
+  std::array<std::uint8_t, 4> protocol_number;
+  std::array<std::uint16_t, 2> src_port;
+  std::array<std::uint16_t, 2> src_port_number;
+  std::array<std::uint16_t, 2> dst_port;
+  std::array<std::uint16_t, 2> dst_port_number;
+};
+static_assert(sizeof(UsualTuple) == 48);
+
+// False where it is any other tuple, or malformed; `parts` is unchanged then. Else what load_any_tuple() does
+// attribute by attribute, at a fifth of its cost.
+inline bool load_usual_tuple(std::span<const std::byte> bytes, TupleParts& parts) {
+  using Header = std::array<std::uint16_t, 2>;  // nla_len, nla_type
+  UsualTuple usual;                             // NOLINT: written at once
+  if (bytes.size() != sizeof usual) return false;
+  std::memcpy(&usual, bytes.data(), sizeof usual);
+  const bool is_usual =
+      usual.addresses == Header{20, NLA_F_NESTED | CTA_TUPLE_IP} && usual.src == Header{8, CTA_IP_V4_SRC} &&
+      usual.dst == Header{8, CTA_IP_V4_DST} && usual.protocol == Header{28, NLA_F_NESTED | CTA_TUPLE_PROTO} &&
+      usual.number == Header{5, CTA_PROTO_NUM} && usual.src_port == Header{6, CTA_PROTO_SRC_PORT} &&
+      usual.dst_port == Header{6, CTA_PROTO_DST_PORT};
+  if (!is_usual) return false;
+  parts.src_v4 = parts.dst_v4 = parts.has_protocol = true;
+  parts.tuple.src = IpAddress::from_v4(usual.src_address);
+  parts.tuple.dst = IpAddress::from_v4(usual.dst_address);
+  parts.protocol = usual.protocol_number[0];
+  parts.tuple.src_port = be16toh(usual.src_port_number[0]);
+  parts.tuple.dst_port = be16toh(usual.dst_port_number[0]);
+  return true;
+}
+
+// Two 64-bit numbers, of the types `first` and `second`, and nothing else: as the kernel writes counters and
+// stamps. False where it is anything else; the numbers are unchanged then.
+inline bool load_be64_pair(std::span<const std::byte> bytes, std::uint16_t first, std::uint16_t second,
+                           std::uint64_t& first_value, std::uint64_t& second_value) {
+  constexpr std::uint16_t kLength = sizeof(nlattr) + sizeof(std::uint64_t);
+  std::array<std::uint16_t, 4> headers;  // NOLINT: written at once
+  if (bytes.size() != std::size_t{2} * kLength) return false;
+  std::memcpy(headers.data(), bytes.data(), sizeof(nlattr));
+  std::memcpy(headers.data() + 2, bytes.data() + kLength, sizeof(nlattr));
+  if (headers != std::array<std::uint16_t, 4>{kLength, first, kLength, second}) return false;
+  return load_be(bytes.subspan(sizeof(nlattr)), first_value) &&
+         load_be(bytes.subspan(kLength + sizeof(nlattr)), second_value);
+}
+
+inline bool load_any_tuple(std::span<const std::byte> bytes, TupleParts& parts, std::uint64_t& unknown) {
   return for_each_attribute(bytes, [&](const Attribute& attribute) {
     switch (attribute.type) {
       case CTA_TUPLE_IP:
@@ -179,6 +233,10 @@ inline bool load_tuple(std::span<const std::byte> bytes, TupleParts& parts, std:
         return true;
     }
   });
+}
+
+inline bool load_tuple(std::span<const std::byte> bytes, TupleParts& parts, std::uint64_t& unknown) {
+  return load_usual_tuple(bytes, parts) || load_any_tuple(bytes, parts, unknown);
 }
 
 }  // namespace natsession

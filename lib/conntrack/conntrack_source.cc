@@ -256,7 +256,7 @@ bool EventReader::read(const ReceiveRing::Datagram& datagram, EventSource::Handl
   std::span<const std::byte> rest = datagram.bytes;
   while (!rest.empty()) {
     ConntrackEvent event;
-    const DecodeResult result = decode(rest, event, counters.decode);
+    const DecodeResult result = decode_new(rest, event, counters.decode);
     if (result == DecodeResult::kMalformed) return false;  // where a next one would begin is not known
     if (result == DecodeResult::kEvent) {
       if ((event.status & status_mask_) != 0) {

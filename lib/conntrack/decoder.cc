@@ -25,6 +25,10 @@ using Bytes = std::span<const std::byte>;
 
 bool load_counters(Bytes bytes, std::optional<Counters>& out, DecodeCounters& counters) {
   Counters wide;
+  if (load_be64_pair(bytes, CTA_COUNTERS_PACKETS, CTA_COUNTERS_BYTES, wide.packets, wide.bytes)) {
+    out = wide;
+    return true;
+  }
   std::uint32_t packets32 = 0;
   std::uint32_t bytes32 = 0;
   bool has_packets = false, has_bytes = false, has_packets32 = false, has_bytes32 = false;
@@ -56,17 +60,28 @@ bool load_counters(Bytes bytes, std::optional<Counters>& out, DecodeCounters& co
   return true;
 }
 
-bool load_time(Bytes payload, std::optional<UnixNs>& out) {
-  std::uint64_t ns = 0;
-  if (!load_be(payload, ns)) return false;
-  // 0 is how the kernel says that it has not stamped; what does not fit is no time that a clock can show.
+// 0 is how the kernel says that it has not stamped; what does not fit is no time that a clock can show.
+void set_time(std::uint64_t ns, std::optional<UnixNs>& out) {
   if (ns != 0 && ns <= std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
     out = UnixNs(std::chrono::nanoseconds(static_cast<std::int64_t>(ns)));
   }
+}
+
+bool load_time(Bytes payload, std::optional<UnixNs>& out) {
+  std::uint64_t ns = 0;
+  if (!load_be(payload, ns)) return false;
+  set_time(ns, out);
   return true;
 }
 
 bool load_timestamps(Bytes bytes, ConntrackEvent& event, DecodeCounters& counters) {
+  std::uint64_t start = 0;
+  std::uint64_t stop = 0;
+  if (load_be64_pair(bytes, CTA_TIMESTAMP_START, CTA_TIMESTAMP_STOP, start, stop)) {
+    set_time(start, event.start);
+    set_time(stop, event.stop);
+    return true;
+  }
   return for_each_attribute(bytes, [&](const Attribute& attribute) {
     switch (attribute.type) {
       case CTA_TIMESTAMP_START:
@@ -201,6 +216,12 @@ DecodeResult decode_checked(Bytes message, ConntrackEvent& event, DecodeCounters
 
 DecodeResult decode(Bytes message, ConntrackEvent& out, DecodeCounters& counters) {
   ConntrackEvent event;
+  const DecodeResult result = decode_new(message, event, counters);
+  if (result == DecodeResult::kEvent) out = event;
+  return result;
+}
+
+DecodeResult decode_new(Bytes message, ConntrackEvent& event, DecodeCounters& counters) {
   const DecodeResult result = decode_checked(message, event, counters);
   switch (result) {
     case DecodeResult::kMalformed:
@@ -223,7 +244,6 @@ DecodeResult decode(Bytes message, ConntrackEvent& out, DecodeCounters& counters
       ++counters.destroy_events;
       break;
   }
-  out = event;
   return result;
 }
 

@@ -47,6 +47,9 @@ struct DecodeCounters {
 // Source: linux/netfilter/nfnetlink_conntrack.h, CTA_*; net/netfilter/nf_conntrack_netlink.c
 [[nodiscard]] DecodeResult decode(std::span<const std::byte> message, ConntrackEvent& out,
                                   DecodeCounters& counters);
+// The same into an event that is as it was made, and that is to be thrown away unless kEvent is returned.
+[[nodiscard]] DecodeResult decode_new(std::span<const std::byte> message, ConntrackEvent& event,
+                                      DecodeCounters& counters);
 
 // Which bits of a flow's status word a NatSelection asks for.
 // Threads: pure functions.

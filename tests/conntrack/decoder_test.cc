@@ -3,9 +3,11 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <limits>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "conntrack/attribute.h"
 #include "conntrack/decoder_fixture.h"
 
 namespace natsession::testing {
@@ -111,6 +113,36 @@ TEST_CASE("decoder gives a protocol that it does not know ports of 0", "[conntra
   CHECK(decoded.event.original.dst_port == 0);
 }
 
+TEST_CASE("decoder reads the usual tuple as it would read it attribute by attribute",
+          "[conntrack][decoder]") {
+  constexpr std::ptrdiff_t kBegin = sizeof(nlmsghdr) + sizeof(nfgenmsg) + sizeof(nlattr);
+  const auto message = with_tuples().build();
+  std::vector<std::byte> payload(message.begin() + kBegin, message.begin() + kBegin + sizeof(UsualTuple));
+  TupleParts usual;
+  REQUIRE(load_usual_tuple(payload, usual));
+  CHECK(usual.tuple == to_tuple(kOriginal));
+  std::size_t taken = 0;
+  for (std::size_t i = 0; i < payload.size(); ++i) {
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      auto changed = payload;
+      changed[i] ^= static_cast<std::byte>(1U << bit);
+      usual = {};
+      if (!load_usual_tuple(changed, usual)) {
+        CHECK(usual == TupleParts{});
+        continue;
+      }
+      ++taken;
+      TupleParts by_attribute;
+      std::uint64_t unknown = 0;
+      REQUIRE(load_any_tuple(changed, by_attribute, unknown));
+      CHECK(usual == by_attribute);
+      CHECK(unknown == 0);
+    }
+  }
+  // Two addresses, two ports and a protocol; what pads them is not looked at.
+  CHECK(taken == std::size_t{8} * (2 * 4 + 2 * 2 + 1 + 3 + 2 * 2));
+}
+
 TEST_CASE("decoder reads IPv6 tuples", "[conntrack][decoder]") {
   const auto original = tcp("fd00:1::2", 4000, "2001:db8::2", 443);
   const auto reply = tcp("2001:db8::2", 443, "2001:db8::1", 50001);
@@ -142,6 +174,25 @@ TEST_CASE("decoder reads the old 32-bit counters", "[conntrack][decoder]") {
                         .build());
     CHECK(decoded.event.original_counters == Counters{1, 2});
   }
+}
+
+TEST_CASE("decoder reads counters and stamps in any order", "[conntrack][decoder]") {
+  const auto pair = [](std::uint16_t one, std::uint64_t its, std::uint16_t other, std::uint64_t others) {
+    return [=](NlMessageBuilder& nested) { nested.be64(one, its).be64(other, others); };
+  };
+  const bool turned = GENERATE(false, true);
+  auto message = with_tuples(NlMessageBuilder::kDestroy);
+  if (turned) {
+    message.nest(CTA_COUNTERS_ORIG, pair(CTA_COUNTERS_BYTES, 2, CTA_COUNTERS_PACKETS, 1))
+        .nest(CTA_TIMESTAMP, pair(CTA_TIMESTAMP_STOP, 4, CTA_TIMESTAMP_START, 3));
+  } else {
+    message.nest(CTA_COUNTERS_ORIG, pair(CTA_COUNTERS_PACKETS, 1, CTA_COUNTERS_BYTES, 2))
+        .nest(CTA_TIMESTAMP, pair(CTA_TIMESTAMP_START, 3, CTA_TIMESTAMP_STOP, 4));
+  }
+  const Decoded decoded = decode_copy(message.build());
+  CHECK(decoded.event.original_counters == Counters{1, 2});
+  CHECK(decoded.event.start == at_ns(3));
+  CHECK(decoded.event.stop == at_ns(4));
 }
 
 TEST_CASE("decoder takes counters that are not both there for none", "[conntrack][decoder]") {
