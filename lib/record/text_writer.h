@@ -83,9 +83,15 @@ inline char* write_up_to_eight(char* out, std::uint64_t value) {
 
 inline char* write_uint(char* out, std::uint64_t value) {
   constexpr std::uint64_t kEightDigits = 100'000'000;
+  if (value < 10) {  // many fields are nearly always so
+    *out = static_cast<char>('0' + value);
+    return out + 1;
+  }
   if (value < kEightDigits) return write_up_to_eight(out, value);
   const std::uint64_t upper = value / kEightDigits;
-  if (upper < kEightDigits) {
+  if (upper >= 10 && upper < 100) {  // ten digits: the seconds of this time
+    out = write_pair(out, upper);
+  } else if (upper < kEightDigits) {
     out = write_up_to_eight(out, upper);
   } else {
     out = write_up_to_eight(out, upper / kEightDigits);
@@ -94,11 +100,21 @@ inline char* write_uint(char* out, std::uint64_t value) {
   return write_eight(out, value % kEightDigits);
 }
 
+// The eight hexadecimal digits of `value`, lower case, one a byte, the first in the lowest byte.
+inline std::uint64_t eight_hex_digits(std::uint32_t value) {
+  std::uint64_t nibbles = __builtin_bswap32(value);
+  nibbles = (nibbles | nibbles << 16) & 0x0000'ffff'0000'ffff;
+  nibbles = (nibbles | nibbles << 8) & 0x00ff'00ff'00ff'00ff;
+  nibbles = (nibbles >> 4 & 0x000f'000f'000f'000f) | (nibbles << 8 & 0x0f00'0f00'0f00'0f00);
+  const std::uint64_t letters = (nibbles + 0x0606'0606'0606'0606) >> 4 & 0x0101'0101'0101'0101;
+  return nibbles + kAsciiZeros + letters * ('a' - '0' - 10);
+}
+
 // Sixteen hexadecimal digits, lower case.
 inline char* write_hex64(char* out, std::uint64_t value) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  for (int shift = 60; shift >= 0; shift -= 4) *out++ = kDigits[(value >> shift) & 0xf];
-  return out;
+  store_eight(out, eight_hex_digits(static_cast<std::uint32_t>(value >> 32)));
+  store_eight(out + 8, eight_hex_digits(static_cast<std::uint32_t>(value)));
+  return out + kHex64Length;
 }
 
 // The magnitude of a signed number; also that of its least value, which has no positive counterpart.
