@@ -21,7 +21,7 @@ rounds=5 seconds=4 warm_up=1 peers=1 quick=0
 read_options "rounds seconds" "peers=0 rounds=1 seconds=1 warm_up=0.5" "$@"
 
 ports=16 first_port=7000 threads=$(nproc)
-event_sets=(destroy "new,destroy" "new,update,destroy")
+event_sets=(auto destroy "new,destroy" "new,update,destroy")
 peer_rows=(conntrack:needed ulogd2:needed)
 
 declare -A rate_of=() failed_of=() gaps_of=()
@@ -89,7 +89,9 @@ done
 
 rows=(none)
 for events in "${event_sets[@]}"; do
-  rows+=("loop:$(logger_groups "natsessiond:$events:json")" "natsessiond:$events:json")
+  loop=loop:$(logger_groups "natsessiond:$events:json")
+  [[ " ${rows[*]} " == *" $loop "* ]] || rows+=("$loop")
+  rows+=("natsessiond:$events:json")
 done
 rows+=("${peer_rows[@]}")
 describe_machine

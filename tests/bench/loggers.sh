@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2154 # assigned in lab.sh, and for the scripts that source this
 # loggers.sh: starts, watches and counts each logger of the benchmarks, to be sourced after lab.sh. A logger is named by
 #   loop:GROUPS               receive_count; groups: some of n u d
-#   natsessiond:EVENTS:SINK   EVENTS as --events takes them; SINK: json or null
+#   natsessiond:EVENTS:SINK   EVENTS as --events takes them; SINK: json, null, or ledger: that alone, no sink
 #   ulogd2:BUFFERS  conntrack:BUFFERS  natlog:BUFFERS    BUFFERS: needed (128 MiB, and room in its table) or default
 # All subscribe to NEW and DESTROY, except where the name says which.
 
@@ -15,6 +15,7 @@ logger_title() {
   case $1 in
     loop:*) echo "receive and count, groups ${1#*:}" ;;
     natsessiond:*:null) local events=${1#*:} && echo "natsessiond ${events%:*}, to /dev/null" ;;
+    natsessiond:*:ledger) local events=${1#*:} && echo "natsessiond ${events%:*}, a ledger alone" ;;
     natsessiond:*) local events=${1#*:} && echo "natsessiond ${events%:*}, JSON to a file" ;;
     ulogd2:*) echo "ulogd2, NFCT to JSON, $(buffers_title "$1")" ;;
     conntrack:*) echo "conntrack -E -n, $(buffers_title "$1")" ;;
@@ -24,11 +25,11 @@ logger_title() {
 
 buffers_title() { if [[ $1 == *:default ]]; then echo "default buffers"; else echo "128 MiB"; fi; }
 
-# The loop that it is measured against.
+# The loop that it is measured against. The labs' kernels stamp connections: auto is destroy alone there.
 logger_groups() {
   case $1 in
     loop:*) echo "${1#*:}" ;;
-    natsessiond:destroy:*) echo d ;;
+    natsessiond:destroy:* | natsessiond:auto:*) echo d ;;
     natsessiond:new,update,destroy:*) echo nud ;;
     *) echo nd ;;
   esac
@@ -95,9 +96,13 @@ start_logger() {
   case ${parts[0]} in
     loop) start "$netns" "$logger_out" "$dir/err" "$programs/receive_count" "${parts[1]}" ;;
     natsessiond)
-      [ "${parts[2]}" != null ] || logger_out=/dev/null
+      local to=(--sink "file:$logger_out")
+      case ${parts[2]} in
+        null) to=(--sink file:/dev/null) logger_out=/dev/null ;;
+        ledger) to=(--ledger "$dir/ledger") logger_out=/dev/null && rm -rf "$dir/ledger" ;;
+      esac
       # No window closes within a run by chance.
-      start "$netns" /dev/null "$dir/err" "$natsessiond" --events "${parts[1]}" --window 24h --sink "file:$logger_out"
+      start "$netns" /dev/null "$dir/err" "$natsessiond" --events "${parts[1]}" --window 24h "${to[@]}"
       ready=(said_ready)
       ;;
     ulogd2)
@@ -160,6 +165,14 @@ stop_logger() {
       logged=$(sed -n 's/.*stopped: \([0-9]*\) records written.*/\1/p' "$dir/err")
       logged=$((logged - 1)) # the gap record of the start
       gaps=$(lines_with 'events were lost' "$dir/err")
+      ;;
+    natsessiond:*:ledger)
+      local all=$dir/ledger.json
+      "${natsessiond%/*}/natsessionctl" --ledger "$dir/ledger" export >"$all" 2>/dev/null || true
+      logged=$(distinct_ends "$all")
+      twice=$(($(lines_with '"event":"end"' "$all") - logged))
+      gaps=$(($(lines_with '"event":"gap"' "$all") - $(lines_with '"reason":"started"' "$all")))
+      rm -rf "$all" "$dir/ledger"
       ;;
     natsessiond:*)
       logged=$(distinct_ends "$logger_out")
