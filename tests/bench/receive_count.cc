@@ -2,8 +2,9 @@
 // them, on a 10 ms tick while they come, and does nothing else: no logger that hears of every session can be
 // cheaper.
 //
-// Usage: receive_count GROUPS [BUFFER_BYTES]   GROUPS: some of n(ew) u(pdate) d(estroy), such as nd
-// Prints "ready" when it is subscribed. On SIGTERM: one line "new N update N destroy N cpu SECONDS lost N".
+// Usage: receive_count GROUPS [BUFFER_BYTES [unreliable]]   GROUPS: some of n(ew) u(pdate) d(estroy), such as
+// nd unreliable: the kernel does not keep what does not fit. Prints "ready" when it is subscribed. On
+// SIGTERM: one line "new N update N destroy N cpu SECONDS lost N".
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -78,14 +79,14 @@ std::uint32_t drops(int fd) {
   return info[SK_MEMINFO_DROPS];
 }
 
-int subscribe(const char* groups, int buffer) {
+int subscribe(const char* groups, int buffer, bool reliable) {
   const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_NETFILTER);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return -1;  // NOLINT
   setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
   const int one = 1;
-  setsockopt(fd, SOL_NETLINK, NETLINK_BROADCAST_ERROR, &one, sizeof one);
+  if (reliable) setsockopt(fd, SOL_NETLINK, NETLINK_BROADCAST_ERROR, &one, sizeof one);
   setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &one, sizeof one);
   for (const char* letter = groups; *letter != '\0'; ++letter) {
     const int group = *letter == 'n'   ? NFNLGRP_CONNTRACK_NEW
@@ -102,7 +103,7 @@ int main(int argc, char** argv) {
   const char* const groups = argc > 1 ? argv[1] : "nd";
   const int buffer = argc > 2 ? std::atoi(argv[2]) : 64 << 20;
   std::signal(SIGTERM, request_stop);
-  const int fd = subscribe(groups, buffer);
+  const int fd = subscribe(groups, buffer, argc <= 3);
   if (fd < 0) {
     std::perror("receive_count");
     return 3;
