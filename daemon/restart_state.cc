@@ -118,7 +118,7 @@ class Gatherer {
     reading_ = true;
     bytes_.resize(frame.info.bytes);
     const auto read = file.read_at(frame.offset, bytes_);
-    if (!read || *read != bytes_.size() || !columns_.open(bytes_)) return;
+    if (!read || *read != bytes_.size() || !columns_.open(bytes_, file.peers())) return;
     if (!choose_rows(columns_, rows_) || rows_.empty()) return;
     block_.clear();
     if (!columns_.materialise(rows_, block_)) return;

@@ -67,6 +67,7 @@ class ByteReader {
 
   [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] std::size_t left() const { return bytes_.size(); }
+  [[nodiscard]] std::span<const std::byte> rest() const { return bytes_; }
 
   std::span<const std::byte> take(std::uint64_t count) {
     if (count > bytes_.size()) {

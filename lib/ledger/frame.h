@@ -1,4 +1,4 @@
-// A frame: up to 16,384 records as compressed columns with a checksum. The unit that is written, read,
+// A frame: up to 65,536 records as compressed columns with a checksum. The unit that is written, read,
 // damaged and counted. FORMAT.md gives the bytes.
 // Threads: any; one object, one thread.
 #pragma once
@@ -29,9 +29,11 @@ struct RecordBlock {
   }
 };
 
+// At most so many are written as one; sealing makes frames of up to kMaxSealedRecords of them.
 inline constexpr std::size_t kMaxFrameRecords = 16'384;
+inline constexpr std::size_t kMaxSealedRecords = 65'536;
 // No frame is larger. A length beyond it is damage.
-inline constexpr std::size_t kMaxFrameBytes = std::size_t{8} << 20;
+inline constexpr std::size_t kMaxFrameBytes = std::size_t{16} << 20;
 
 // What a frame says about itself before its columns are touched. The header has a checksum of its own.
 struct FrameInfo {

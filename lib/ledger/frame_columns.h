@@ -1,22 +1,27 @@
-// FrameColumns: one frame, column by column. What a query asks about is decoded first, and only for the
-// records that it wants are the other columns decoded at all. A column is checked and decoded when it is
-// first asked for. FrameDecoder: all of it at once.
+// FrameColumns: one frame, column by column, and block of rows by block. What a query asks about is decoded first, and only
+// for the rows that it wants is the rest decoded at all. A part of the frame is read and checked when it is first asked
+// for. FrameDecoder: all of it at once.
 // Threads: one for each object. To be used again for frame after frame: it keeps its memory.
 #pragma once
 
 #include <array>
 #include <bitset>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "ledger/column_numbers.h"
 #include "ledger/frame.h"
 #include "ledger/frame_layout.h"
+#include "ledger/host_index.h"
+#include "ledger/number_model.h"
+#include "ledger/peer_dictionary.h"
+#include "ledger/record_columns.h"
 #include "record/fields.h"
 
 namespace natsession {
@@ -24,8 +29,8 @@ namespace natsession {
 inline constexpr std::uint64_t kUnknownCount = std::numeric_limits<std::uint64_t>::max();
 inline constexpr std::int64_t kUnknownTime = std::numeric_limits<std::int64_t>::min();
 
-// The address of record i is distinct[index[i]]: ask once about each address, then look at the records.
-// `distinct` has no order, and nothing in it is there twice, unless somebody else's encoder wrote the frame.
+// The address of row i is distinct[index[i]]: ask once about each address, then look at the rows. `distinct` has no
+// order, and may have an address twice.
 struct AddressColumn {
   std::span<const IpAddress> distinct;
   std::span<const std::uint16_t> index;
@@ -33,18 +38,25 @@ struct AddressColumn {
 
 class FrameColumns {
  public:
-  // Takes a frame, and checks its header and directory, not its columns.
+  // Reads from the frame's offset `at`; false where it could not.
+  using Read = std::function<bool(std::uint64_t at, std::span<std::byte> out)>;
+
+  // Takes a frame, and checks its header and directory, not its parts.
   // Shape:  `frame` is exactly one frame; it must outlive the next open() or this object.
-  // Errors: kMalformed; kUnavailable for a newer version or required feature. No column can be asked for
-  // then.
-  Result<void> open(std::span<const std::byte> frame);
+  // Errors: kMalformed; kUnavailable for a newer version or required feature. No column can be asked for then.
+  Result<void> open(std::span<const std::byte> frame, Peers peers = nullptr);
+  // The same of a frame of so many bytes, of which no more is read than is asked for.
+  Result<void> open(std::uint32_t bytes, Read read, Peers peers);
 
   [[nodiscard]] const FrameInfo& info() const { return info_; }
 
-  // Each returns info().records values in the order of the frame, good until the next open().
+  // From now on values are wanted of these rows, ascending or not. The others may be anything.
+  void want(std::span<const std::uint32_t> rows);
+  void want_all();
+
+  // Each returns info().records values, those of the rows that are wanted right, good until the next open().
   // Shape:  `field` is stored so: see Stored in record/fields.h.
-  // Errors: kMalformed, naming the column, which or one of those that it depends on is damaged. Others may
-  // be good.
+  // Errors: kMalformed, naming the column that is damaged. Others may be good.
   [[nodiscard]] Result<AddressColumn> addresses(Field field);
   [[nodiscard]] Result<std::span<const std::uint16_t>> ports(Field field);
   [[nodiscard]] Result<std::span<const std::int64_t>> times(Field field);  // ms since 1970, or kUnknownTime
@@ -52,108 +64,140 @@ class FrameColumns {
   [[nodiscard]] Result<std::span<const std::uint8_t>> small(Field field);      // words by their numbers
   [[nodiscard]] Result<std::span<const Ordinal>> ordinals();
 
-  // Adds records to `out`: those at `rows`, or all. Decodes what has not been decoded yet. session_id is
-  // derived.
+  // The rows whose nat_ip and pri_ip pass, ascending, and those whose nat_ip is ::. No more is read than must be. `pri_from`, `pri_to`: no other pri_ip
+  // passes.
+  using Passes = std::function<bool(const IpAddress&)>;
+  Result<void> rows_of(const Passes& nat_ip, const Passes& pri_ip, const IpAddress& pri_from, const IpAddress& pri_to,
+                       std::vector<std::uint32_t>& rows);
+
+  // Adds records to `out`: those at `rows`, in that order, or all, in the order of their ordinals. session_id is derived.
   // Errors: as above; `out` is then unchanged.
   Result<void> materialise(std::span<const std::uint32_t> rows, RecordBlock& out);
   Result<void> materialise_all(RecordBlock& out);
 
-  // Checks the checksums of all columns, also of those that this program does not know.
-  Result<void> verify() const;
+  // Checks all checksums.
+  Result<void> verify();
 
  private:
-  struct Entry {
-    bool present = false;
-    std::uint8_t coding = 0;
-    std::uint8_t context = 0;
+  static constexpr std::size_t kMaxBlocks = blocks_of(kMaxSealedRecords);
+  static constexpr std::size_t kMaxParts = parts_of(kMaxSealedRecords);
+  enum class What : std::uint8_t { kNothing, kHead, kHosts, kModels, kColumn, kPorts };
+
+  struct Part {
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
     std::uint32_t checksum = 0;
-    std::span<const std::byte> bytes;
+    bool checked = false;
   };
-  struct Addresses {
-    std::vector<IpAddress> distinct;
-    std::vector<std::uint16_t> index;
+  struct Block {
+    bool split = false;
+    std::array<std::span<const std::byte>, kPlan.size()> streams;
   };
 
-  Result<void> read_directory(const FrameHeader& header);
+  Result<void> begin(std::span<const std::byte> front, Peers peers);
   [[nodiscard]] std::size_t rows() const { return info_.records; }
-
-  // Each decodes one column, unless it is there already. False when it is damaged; `failed` then names it.
-  bool load_addresses(ColumnId column);
-  bool load_ports(ColumnId column);
-  bool load_small(ColumnId column);
-  bool load_plain(ColumnId column);  // as it is coded
-  bool load_times();
-  bool load_session_starts();
+  bool part(std::size_t place, std::span<const std::byte>& bytes);
+  bool load_head();
+  bool load_blocks();
+  bool load_runs();  // of all wanted rows
+  bool load_models();
+  bool split(std::size_t block);
+  bool load_column(std::size_t place);  // of kPlan, of all wanted blocks
+  bool load_column(ColumnId column) { return load_column(plan_place(column)); }
+  bool decode(std::size_t place, std::size_t block);
+  bool make_groups(Context context, std::size_t block, GroupSpan& groups);
+  bool settle(ColumnId column, std::size_t begin, std::span<std::uint64_t> values);
+  template <typename T, typename ValueOf>
+  bool load_narrow(ColumnId column, std::uint64_t& done, std::vector<T>& out, ValueOf value_of);
+  bool load_nat_ports();
+  bool load_pri_ports();
+  bool load_pub_ip();
   bool load_outcome();
-  bool load_packets(ColumnId column);
-  bool load_bytes(ColumnId column);
-  bool load_ordinals();
-  bool load_orig_dst();
   bool load_texts();
   bool load_all();
-
-  // Steps of these.
-  bool failure(ColumnId column);
-  bool begin(ColumnId column,
-             ByteReader& in);  // false if it is not there, or its checksum is wrong: see `failed`
-  bool read_values(ColumnId column, ByteReader& in, std::span<std::uint64_t> out);
-  bool read_grouped(ColumnContext context, ByteReader& in, std::span<std::uint64_t> out);
-  bool read_keyed(std::uint8_t key, ByteReader& in, std::span<std::uint64_t> out);
-  bool load_context(ColumnContext context);
-  bool load_numbers(ColumnId column, std::size_t count, std::vector<std::uint64_t>& out);
-  bool load_address_column(ColumnId column, std::size_t count);
-  template <typename T>
-  bool load_narrow(ColumnId column, std::size_t count, std::uint64_t limit, std::vector<T>& out);
-
-  [[nodiscard]] bool has(ColumnId column) const { return loaded_[static_cast<std::size_t>(column)]; }
-  void set(ColumnId column) { loaded_.set(static_cast<std::size_t>(column)); }
+  bool fail(What what, ColumnId column = {});
   [[nodiscard]] Error error() const;
 
-  template <typename T>
-  using ByColumn = std::array<T, kColumnIds>;
+  [[nodiscard]] static std::size_t plan_place(ColumnId column);
   [[nodiscard]] static constexpr std::size_t at(ColumnId column) { return static_cast<std::size_t>(column); }
-
+  [[nodiscard]] std::span<const std::uint64_t> numbers(ColumnId column) const;
   void assemble(std::size_t row, SessionRecord& record) const;
-  template <typename RowOf>
-  Result<void> materialise(std::size_t count, RowOf row_of, RecordBlock& out);
 
-  NumberReader reader_;
+  // The frame's bytes, or those of its parts that were read, at their places.
   std::span<const std::byte> frame_;
+  std::vector<std::byte> buffer_;
+  Read read_;
+  Peers peers_;
   FrameInfo info_;
-  ByColumn<Entry> entries_;
-  std::vector<Entry> unknown_columns_;  // columns of a newer program
-  std::bitset<kColumnIds> loaded_;
-  std::bitset<kContexts> grouped_;
-  ColumnId failed_{};
+  std::array<Part, kMaxParts> parts_;
+  std::uint64_t wanted_ = 0;  // blocks, a bit each
 
-  ByColumn<Addresses> addresses_;
-  ByColumn<std::vector<std::uint16_t>> ports_;
-  ByColumn<std::vector<std::uint8_t>> small_;
-  ByColumn<std::vector<std::uint64_t>> numbers_;
+  bool has_head_ = false;
+  bool has_blocks_ = false;
+  bool has_models_ = false;
+  bool has_texts_ = false;
+  std::vector<std::string_view> origin_texts_;
+  std::vector<std::string_view> vpc_texts_;
+  std::vector<IpAddress> nats_;
+  FrameClock clock_;
+  std::vector<HostBlock> host_blocks_;
+  std::vector<std::uint8_t> host_block_done_;
+  std::uint64_t runs_done_ = 0;
+  std::vector<HostRun> runs_;     // of one block
+  std::vector<IpAddress> hosts_;  // of the runs that were read
+  std::vector<std::uint16_t> host_index_;  // of each row
+  std::vector<std::uint16_t> nat_index_;
+  std::vector<std::uint8_t> first_of_run_;
+
+  std::array<NumberDecoder, kPlan.size()> models_;
+  std::bitset<kPlan.size()> grouped_columns_;  // which of them have groups
+  struct Listed {
+    std::vector<std::uint8_t> group_of;  // of each key
+    std::vector<std::uint16_t> keys;
+  };
+  std::array<Listed, kContexts> listed_;
+  std::array<Block, kMaxBlocks> blocks_;
+  std::array<std::uint64_t, kPlan.size()> done_{};  // blocks of each column, a bit each
+  std::array<std::vector<std::uint64_t>, kPlan.size()> numbers_;
+  std::array<const std::uint64_t*, kColumnIds> all_{};  // each column's numbers, once all are loaded
+  std::array<std::vector<std::uint8_t>, kPlan.size()> symbols_;
   std::array<std::vector<std::uint8_t>, kContexts> groups_;
+  std::array<std::uint64_t, kContexts> grouped_{};
+
+  std::uint64_t ports_done_ = 0;
+  std::uint64_t pri_ports_done_ = 0;
+  std::uint64_t pub_ports_done_ = 0;
+  std::uint64_t protocol_done_ = 0;
+  std::uint64_t outcome_done_ = 0;
+  std::uint64_t pub_ip_done_ = 0;
+  std::uint64_t session_start_done_ = 0;
+  std::vector<std::uint16_t> nat_ports_;
+  std::vector<std::uint16_t> pri_ports_;
+  std::vector<std::uint16_t> pub_ports_;
+  std::vector<std::uint8_t> protocol_;
   std::vector<std::uint8_t> events_;
   std::vector<std::uint8_t> tcp_states_;
   std::vector<std::uint8_t> reasons_;
-  std::vector<std::int64_t> starts_;
-  std::vector<std::int64_t> ends_;
   std::vector<std::int64_t> session_starts_;
-  std::vector<Ordinal> ordinals_;
-  std::vector<std::uint32_t> orig_dst_place_;  // of each record among those that have one
-  std::vector<const Origin*> origins_;         // of the frame, interned
-  std::vector<std::string_view> vpc_ids_;      // likewise
-  std::string why_;                            // if a label has no room in the process
+  std::vector<IpAddress> pubs_;
+  std::vector<std::uint16_t> pub_index_;
+  std::vector<std::uint32_t> pub_of_;      // of each place of the dictionary: one more than where it stands in pubs_, or 0
+  std::vector<std::uint32_t> pub_places_;  // those that are not 0
+  std::vector<const Origin*> origins_;      // interned
+  std::vector<std::string_view> vpc_ids_;  // likewise
 
-  std::vector<std::uint64_t> scratch_;
-  std::vector<std::uint64_t> group_scratch_;
+  What failed_ = What::kNothing;
+  ColumnId failed_column_{};
+  std::string why_;
 };
 
 class FrameDecoder {
  public:
-  // Adds all records of a frame to `out`. session_id is derived.
+  // Adds all records of a frame to `out`, in the order of their ordinals. session_id is derived.
   // Shape:  `frame` is exactly one frame.
   // Errors: kMalformed, saying what; kUnavailable for a newer version or required feature. `out` is then
   //         unchanged. Never a wrong record: checksums go first.
-  Result<void> decode(std::span<const std::byte> frame, RecordBlock& out);
+  Result<void> decode(std::span<const std::byte> frame, RecordBlock& out, Peers peers = nullptr);
 
  private:
   FrameColumns columns_;

@@ -4,201 +4,225 @@
 #include <numeric>
 
 #include "ledger/crc32c.h"
-#include "ledger/number_coding.h"
 
 namespace natsession {
 namespace {
 
-bool all_zero(Numbers numbers) {
-  return std::all_of(numbers.begin(), numbers.end(), [](std::uint64_t number) { return number == 0; });
-}
+// A group costs about 40 bytes in each of its columns: so many rows are worth it.
+constexpr std::size_t kRowsOfGroup = 500;
 
-std::span<const std::uint8_t> bytes_of(const std::string& text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+// Each is cut to what a label may have, and all to what a frame has room for.
+void append_texts(const std::vector<std::string_view>& texts, std::string& out) {
+  std::size_t limit = kMaxTextBytes;
+  const auto bytes = std::accumulate(texts.begin(), texts.end(), std::size_t{0}, [](std::size_t sum, std::string_view text) {
+    return sum + std::min(text.size(), kMaxTextBytes);
+  });
+  if (bytes > kMaxTextBytesOfFrame) limit = kMaxTextBytesOfFrame / texts.size();
+  append_varint(texts.size(), out);
+  for (const std::string_view text : texts) {
+    const std::string_view cut = text.substr(0, limit);
+    append_varint(cut.size(), out);
+    out += cut;
+  }
 }
 
 }  // namespace
 
-void FrameEncoder::put_numbers(ColumnId column, Numbers numbers, const Choice& choice,
-                               const std::string& before) {
-  if (before.empty() && all_zero(numbers)) return;
-  const ColumnWriter::Written written = writer_.write(column, numbers, choice, before);
-  entries_.push_back({column, written.coding, written.context,
-                      static_cast<std::uint32_t>(written.bytes.size()),
-                      crc32c(std::as_bytes(std::span(written.bytes)))});
-  body_ += written.bytes;
+// The frequent keys each have a group, all others the last.
+void FrameEncoder::list(Context context, std::span<const std::uint16_t> keys) {
+  Listed& listed = contexts_[static_cast<std::size_t>(context)];
+  std::vector<std::uint32_t> counts(0x10000);
+  for (const std::uint16_t key : keys) ++counts[key];
+  listed.keys.clear();
+  for (std::uint32_t key = 0; key < counts.size(); ++key) {
+    if (counts[key] >= kRowsOfGroup) listed.keys.push_back(static_cast<std::uint16_t>(key));
+  }
+  std::stable_sort(listed.keys.begin(), listed.keys.end(),
+                   [&](std::uint16_t a, std::uint16_t b) { return counts[a] > counts[b]; });
+  if (listed.keys.size() >= kMaxGroupsOfModel) listed.keys.resize(kMaxGroupsOfModel - 1);
+  std::vector<std::uint8_t> group_of(0x10000, static_cast<std::uint8_t>(listed.keys.size()));
+  for (std::size_t i = 0; i < listed.keys.size(); ++i) group_of[listed.keys[i]] = static_cast<std::uint8_t>(i);
+  listed.groups.resize(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) listed.groups[i] = group_of[keys[i]];
+  listed.count = listed.keys.size() + 1;
 }
 
-void FrameEncoder::put_addresses(ColumnId column, AddressIndexer& indexer, const AddressIndexer* key) {
-  const auto distinct = indexer.distinct();
-  if (distinct.empty() || (distinct.size() == 1 && distinct[0] == IpAddress())) return;
-  std::string head;
-  indexer.append_distinct(writer_.numbers(), head);
-  indexer.coded_indexes(scratch_);
-  put_numbers(column, scratch_,
-              {.shape = NumberShape::kFlat, .contexts = {}, .fast = {}, .key = key, .key_name = kByPriIp},
-              head);
-}
-
-void FrameEncoder::put_texts() {
-  std::string head;
-  const auto& origins = columns_.origin_texts;
-  if (!std::all_of(origins.begin(), origins.end(), [](std::string_view text) { return text.empty(); })) {
-    append_texts(origins, writer_.numbers(), head);
-    put_numbers(ColumnId::kOrigin, columns_[ColumnId::kOrigin], {.shape = NumberShape::kSparse}, head);
-  }
-  const auto& vpcs = columns_.vpc_ids.texts();
-  if (vpcs.size() > 1 || !vpcs[0].empty()) {
-    head.clear();
-    append_texts(vpcs, writer_.numbers(), head);
-    Choice choice{.shape = NumberShape::kSparse};
-    choice.key = vpcs.size() > 1 ? &columns_.pri_ip : nullptr;
-    choice.key_name = kByPriIp;
-    put_numbers(ColumnId::kVpcId, columns_[ColumnId::kVpcId], choice, head);
-  }
-}
-
-// Bytes are packets times a size: the size is what the packets do not tell yet, and what is left over is less
-// than the packets.
-void FrameEncoder::put_quotients(ColumnId column, Numbers bytes, Numbers packets,
-                                 std::span<const ColumnContext> contexts) {
-  std::vector<std::uint64_t>& quotients = scratch_;
-  quotients.resize(bytes.size());
-  remainders_.resize(bytes.size());
-  std::uint64_t bits = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (!has_remainder(bytes[i], packets[i])) {
-      quotients[i] = bytes[i];
-      continue;
-    }
-    const std::uint64_t count = packets[i] - 1;
-    const Division divided = divide(bytes[i] - 1, count);
-    bits += remainder_bits(divided.remainder, count);
-    quotients[i] = divided.quotient + 1;
-    remainders_[i] = divided.remainder;
-  }
-  if (bits == 0 && all_zero(quotients)) return;
-  packed_remainders_.clear();
-  {
-    BitWriter to(bits, packed_remainders_);
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      if (has_remainder(bytes[i], packets[i])) put_remainder(remainders_[i], packets[i] - 1, to);
-    }
-  }
-  std::string head;
-  append_varint(packed_remainders_.size(), head);
-  if (bits != 0) writer_.numbers().append_block(bytes_of(packed_remainders_), head);
-  put_numbers(column, quotients, {.shape = NumberShape::kTailed, .contexts = contexts}, head);
-}
-
-void FrameEncoder::make_contexts() {
-  const std::size_t count = columns_.info.records;
-  auto groups = writer_.take_groups();
-  const auto& protocol = columns_[ColumnId::kProtocol];
-  const auto& pub_port = columns_[ColumnId::kPubPort];
-  const auto& outcome = columns_[ColumnId::kOutcome];
-  const auto& age = columns_[ColumnId::kSessionAge];
-  const auto& pkts_from_vpc = columns_[ColumnId::kPktsFromVpc];
-  const auto& pkts_from_pub = columns_[ColumnId::kPktsFromPub];
-  const auto group_of = [&groups](ColumnContext context) -> std::vector<std::uint8_t>& {
-    return groups[static_cast<std::size_t>(context)];
-  };
-  auto& continued = group_of(ColumnContext::kContinued);
-  continued.resize(count);
-  for (std::size_t i = 0; i < count; ++i) continued[i] = age[i] != 0 ? 1 : 0;
-  if (effort_ == Effort::kFast) return writer_.begin_frame(std::move(groups));
-
-  for (auto& group : groups) group.resize(count);
-  auto& service = group_of(ColumnContext::kService);
-  std::vector<std::uint16_t> kinds(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    service[i] = service_group(protocol[i], pub_port[i]);
-    group_of(ColumnContext::kProtocol)[i] = protocol_group(protocol[i]);
-    group_of(ColumnContext::kPktsFromVpc)[i] = size_group(pkts_from_vpc[i], service[i]);
-    group_of(ColumnContext::kPktsFromPub)[i] = size_group(pkts_from_pub[i], service[i]);
-    kinds[i] = kind_key(service[i], outcome[i], age[i] != 0);
-  }
-  group_by_frequency(kinds, group_of(ColumnContext::kKind));
-  writer_.begin_frame(std::move(groups));
-}
-
-void FrameEncoder::put_columns() {
+void FrameEncoder::make_context(Context context) {
   using enum ColumnId;
-  using Context = ColumnContext;
-  static constexpr Context kByProtocol[] = {Context::kProtocol, Context::kNone};
-  static constexpr Context kOfOutcome[] = {Context::kProtocol, Context::kService};
-  static constexpr Context kOfStart[] = {Context::kKind, Context::kContinued, Context::kService};
-  static constexpr Context kOfSeq[] = {Context::kContinued, Context::kKind};
-  static constexpr Context kOfPkts[] = {Context::kService, Context::kKind};
-  static constexpr Context kOfReplies[] = {Context::kPktsFromVpc, Context::kService, Context::kKind};
-  static constexpr Context kOfBytes[] = {Context::kPktsFromVpc, Context::kService, Context::kKind};
-  static constexpr Context kOfReplyBytes[] = {Context::kPktsFromPub, Context::kPktsFromVpc, Context::kService,
-                                              Context::kKind};
-  const auto numbers = [this](ColumnId column, const Choice& choice) {
-    put_numbers(column, columns_[column], choice);
+  const std::size_t rows = numbers_.info.records;
+  Listed& listed = contexts_[static_cast<std::size_t>(context)];
+  std::vector<std::uint16_t> keys(rows);
+  const auto& service = contexts_[static_cast<std::size_t>(Context::kService)].groups;
+  const auto each = [&](auto key_of) {
+    for (std::size_t row = 0; row < rows; ++row) keys[row] = static_cast<std::uint16_t>(key_of(row));
+    list(context, keys);
   };
+  const auto flag = [&](auto is_set) {
+    listed.groups.resize(rows);
+    for (std::size_t row = 0; row < rows; ++row) listed.groups[row] = is_set(row) ? 1 : 0;
+    listed.count = 2;
+  };
+  switch (context) {
+    case Context::kNone:
+      break;
+    case Context::kFirstOfRun:
+      return flag([&](std::size_t row) { return numbers_.first_of_run[row] != 0; });
+    case Context::kOwnPub:
+      return flag([&](std::size_t row) { return numbers_[kPubIp].empty() || numbers_[kPubIp][row] == 0; });
+    case Context::kContinued:
+      return flag([&](std::size_t row) { return numbers_[kSessionAge][row] != 0; });
+    case Context::kUsual:
+      listed.groups.resize(rows);
+      for (std::size_t row = 0; row < rows; ++row) {
+        listed.groups[row] = peers_ != nullptr ? peers_->service(numbers_[kPubIp][row]) : 0;
+      }
+      listed.count = kMaxServices + 1;
+      return;
+    case Context::kAsked: {
+      const auto& usual = contexts_[static_cast<std::size_t>(Context::kUsual)].groups;
+      return each([&](std::size_t row) { return asked_key(usual[row], column(kProtocol).symbols()[row]); });
+    }
+    case Context::kService:
+      return each([&](std::size_t row) { return service_key(column(kProtocol).symbols()[row], column(kPubPort).symbols()[row]); });
+    case Context::kKind:
+      return each([&](std::size_t row) {
+        return kind_key(service[row], column(kOutcome).symbols()[row], numbers_[kSessionAge][row] != 0);
+      });
+    case Context::kSize:
+      return each([&](std::size_t row) { return size_key(service[row], numbers_[kPktsFromVpc][row]); });
+    case Context::kReply:
+      return each([&](std::size_t row) { return size_key(service[row], numbers_[kPktsFromPub][row]); });
+  }
+}
 
-  // In the order of their names.
-  make_contexts();
-  numbers(kOrdinal, {});
-  // The indexes of addresses change as they are arranged: first of all, as others go by them.
-  for (AddressIndexer* indexer :
-       {&columns_.pri_ip, &columns_.pub_ip, &columns_.nat_ip, &columns_.orig_dst_ip}) {
-    indexer->arrange(effort_ == Effort::kSmall);
+// Bytes are packets times a size: the size is what the packets do not tell yet, and what is left over is less than the
+// packets.
+void FrameEncoder::divide(ColumnId bytes, ColumnId packets) {
+  auto& remainders = remainders_[bytes == ColumnId::kBytesFromVpc ? 0 : 1];
+  auto& values = numbers_[bytes];
+  const auto& counts = numbers_[packets];
+  remainders.assign(values.size(), 0);
+  for (std::size_t row = 0; row < values.size(); ++row) {
+    if (!has_remainder(values[row], counts[row])) continue;
+    const Division divided = natsession::divide(values[row] - 1, counts[row] - 1);
+    values[row] = divided.quotient + 1;
+    remainders[row] = divided.remainder;
   }
-  put_texts();
-  put_addresses(kPriIp, columns_.pri_ip, nullptr);
-  put_addresses(kPubIp, columns_.pub_ip, nullptr);
-  put_addresses(kNatIp, columns_.nat_ip, &columns_.pri_ip);
-  numbers(kPriPort, {.shape = NumberShape::kFlat, .contexts = kByProtocol});
-  numbers(kPubPort, {.shape = NumberShape::kSparse, .contexts = kByProtocol, .key = &columns_.pub_ip});
-  numbers(kNatPort, {.shape = NumberShape::kSparse, .contexts = kByProtocol});
-  numbers(kProtocol, {.shape = NumberShape::kTailed, .key = &columns_.pub_ip});
-  numbers(kOutcome, {.shape = NumberShape::kTailed, .contexts = kOfOutcome});
-  numbers(kReason, {.shape = NumberShape::kSparse});
-  numbers(kEndTime, {});
-  numbers(kStartTime, {.contexts = kOfStart, .fast = Context::kContinued});
-  numbers(kSessionAge, {.shape = NumberShape::kSparse, .contexts = kByProtocol});
-  numbers(kNoSessionStart, {.shape = NumberShape::kSparse});
-  numbers(kSeq, {.shape = NumberShape::kSparse, .contexts = kOfSeq});
-  numbers(kPktsFromVpc, {.contexts = kOfPkts});
-  numbers(kPktsFromPub, {.contexts = kOfReplies});
-  put_quotients(kBytesFromVpc, columns_[kBytesFromVpc], columns_[kPktsFromVpc], kOfBytes);
-  put_quotients(kBytesFromPub, columns_[kBytesFromPub], columns_[kPktsFromPub], kOfReplyBytes);
-  numbers(kHasOrigDst, {.shape = NumberShape::kSparse});
-  put_addresses(kOrigDstIp, columns_.orig_dst_ip, nullptr);
-  numbers(kOrigDstPort, {.shape = NumberShape::kFlat});
-  for (const std::uint16_t column : kPlainColumns) {
-    numbers(static_cast<ColumnId>(column), {.shape = NumberShape::kSparse});
+}
+
+void FrameEncoder::make_models() {
+  divide(ColumnId::kBytesFromVpc, ColumnId::kPktsFromVpc);
+  divide(ColumnId::kBytesFromPub, ColumnId::kPktsFromPub);
+  const bool thorough = effort_ == Effort::kSmall;
+  std::array<bool, kContexts> made{};
+  for (const ColumnPlan& plan : kPlan) {
+    const bool used = plan.context != Context::kNone && (thorough || !is_listed(plan.context)) &&
+                      (plan.context != Context::kUsual || peers_ != nullptr) && (plan.context != Context::kAsked || peers_ != nullptr);
+    Listed& context = contexts_[static_cast<std::size_t>(plan.context)];
+    if (!made[static_cast<std::size_t>(plan.context)]) {
+      made[static_cast<std::size_t>(plan.context)] = true;
+      if (used) {
+        make_context(plan.context);
+      } else {
+        context = Listed();
+      }
+    }
+    column(plan.column).begin(numbers_[plan.column], context.groups, context.count, thorough);
   }
+}
+
+std::string FrameEncoder::head() const {
+  std::string out;
+  append_texts(numbers_.origin_texts, out);
+  append_texts(numbers_.vpc_ids, out);
+  append_varint(numbers_.nats.size(), out);
+  for (const IpAddress& nat : numbers_.nats) out.append(reinterpret_cast<const char*>(nat.bytes().data()), 16);
+  const auto& knots = numbers_.clock.knots;
+  append_varint(numbers_.clock.step, out);
+  std::uint64_t before = static_cast<std::uint64_t>(numbers_.info.min_end.time_since_epoch().count());
+  for (const std::int64_t knot : knots) {
+    append_varint(zigzag(static_cast<std::uint64_t>(knot) - before), out);
+    before = static_cast<std::uint64_t>(knot);
+  }
+  return out;
+}
+
+std::string FrameEncoder::models() {
+  std::string out;
+  for (std::size_t context = 0; context < kContexts; ++context) {
+    if (!is_listed(static_cast<Context>(context))) continue;
+    append_varint(contexts_[context].keys.size(), out);
+    for (const std::uint16_t key : contexts_[context].keys) append_varint(key, out);
+  }
+  sizes_.keys = out.size();
+  for (std::size_t place = 0; place < kPlan.size(); ++place) {
+    const ColumnPlan& plan = kPlan[place];
+    const NumberEncoder& each = column(plan.column);
+    if (each.empty()) continue;
+    const std::size_t before = out.size();
+    out.push_back(static_cast<char>(place | (each.grouped() ? kGroupedModel : 0)));
+    each.append_model(out);
+    sizes_.columns[static_cast<std::size_t>(plan.column)] += out.size() - before;
+  }
+  return out;
 }
 
 FrameInfo FrameEncoder::encode(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
-                               bool long_sessions, std::string& out) {
-  columns_.load(records, ordinals);
-  entries_.clear();
-  body_.clear();
-  put_columns();
+                               bool long_sessions, std::string& out, const PeerDictionary* peers) {
+  peers_ = peers;
+  sizes_ = Sizes();
+  numbers_.load(records, ordinals, peers);
+  make_models();
+  std::vector<std::string> parts(kFirstPortsPart);
+  parts[kHeadPart] = head();
+  append_host_index(numbers_.runs, parts[kHostsPart], parts[kRunsPart]);
+  parts[kModelsPart] = models();
+  const std::size_t rows = records.size();
+  for (std::size_t begin = 0; begin < rows; begin += kBlockRows) {
+    std::string& ports = parts.emplace_back();
+    const std::size_t count = std::min(rows - begin, kBlockRows);
+    ports.resize(2 * count);
+    for (std::size_t i = 0; i < count; ++i) store_little_endian(numbers_.nat_ports[begin + i], ports.data() + 2 * i);
+  }
+  for (std::size_t begin = 0; begin < rows; begin += kBlockRows) {
+    const std::size_t end = std::min(rows, begin + kBlockRows);
+    std::string& block = parts.emplace_back();
+    for (const ColumnPlan& plan : kPlan) {
+      NumberEncoder& each = column(plan.column);
+      if (each.empty()) continue;
+      const bool from_vpc = plan.column == ColumnId::kBytesFromVpc;
+      const bool divided = from_vpc || plan.column == ColumnId::kBytesFromPub;
+      const std::size_t before = block.size();
+      each.append_block(begin, end,
+                        divided ? NumberSpan(numbers_[from_vpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub]) : NumberSpan(),
+                        divided ? NumberSpan(remainders_[from_vpc ? 0 : 1]) : NumberSpan(), block);
+      sizes_.columns[static_cast<std::size_t>(plan.column)] += block.size() - before;
+    }
+  }
+  sizes_.head = parts[kHeadPart].size();
+  sizes_.hosts = parts[kHostsPart].size() + parts[kRunsPart].size();
+  sizes_.nat_ports = 2 * rows;
+  sizes_.front = kFrameHeaderBytes + parts.size() * kDirectoryEntryBytes;
 
   std::string directory;
-  for (const Entry& entry : entries_) {
-    append_little_endian(static_cast<std::uint16_t>(entry.column), directory);
-    directory.push_back(static_cast<char>(entry.coding));
-    directory.push_back(static_cast<char>(entry.context));
-    append_little_endian(entry.length, directory);
-    append_little_endian(entry.checksum, directory);
+  std::size_t size = 0;
+  for (const std::string& part : parts) {
+    append_little_endian(static_cast<std::uint32_t>(part.size()), directory);
+    append_little_endian(crc32c(std::as_bytes(std::span(part))), directory);
+    size += part.size();
   }
   FrameHeader header;
-  header.info = columns_.info;
+  header.info = numbers_.info;
   header.info.long_sessions = long_sessions;
-  header.info.bytes = static_cast<std::uint32_t>(kFrameHeaderBytes + directory.size() + body_.size());
-  header.columns = entries_.size();
+  header.info.bytes = static_cast<std::uint32_t>(kFrameHeaderBytes + directory.size() + size);
+  header.parts = parts.size();
+  header.peers = peers != nullptr ? peers->checksum() : 0;
   header.directory_checksum = crc32c(std::as_bytes(std::span(directory)));
   const std::size_t at = out.size();
   out.resize(at + kFrameHeaderBytes);
   store_frame_header(header, out.data() + at);
   out += directory;
-  out += body_;
+  for (const std::string& part : parts) out += part;
   return header.info;
 }
 

@@ -2,54 +2,60 @@
 // Threads: one for each object.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "ledger/column_writer.h"
 #include "ledger/frame.h"
+#include "ledger/number_model.h"
 #include "ledger/record_columns.h"
 
 namespace natsession {
 
 class FrameEncoder {
  public:
-  explicit FrameEncoder(Effort effort) : effort_(effort), writer_(effort) {}
+  explicit FrameEncoder(Effort effort) : effort_(effort) {}
 
   // Appends one frame to `out` and returns what its header says.
-  // Shape: 1 to kMaxFrameRecords records; `ordinals` is as long, and ascending. Records point to origins and
-  //        texts of any bytes; a text beyond 64 KiB is cut.
+  // Shape: 1 to kMaxSealedRecords records; `ordinals` is as long, and ascending, and of at most kMaxSealedRecords. Records
+  //        point to origins and texts of any bytes; a text beyond 64 KiB is cut. `peers`: the segment's, or null.
   FrameInfo encode(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
-                   bool long_sessions, std::string& out);
+                   bool long_sessions, std::string& out, const PeerDictionary* peers = nullptr);
+
+  // Where the bytes of the last frame went: all of them.
+  struct Sizes {
+    std::array<std::uint64_t, kColumnIds> columns{};  // in blocks, and in models
+    std::uint64_t front = 0;                          // header and directory
+    std::uint64_t head = 0;
+    std::uint64_t hosts = 0;  // nat_ip and pri_ip
+    std::uint64_t keys = 0;   // of the contexts
+    std::uint64_t nat_ports = 0;
+  };
+  [[nodiscard]] const Sizes& sizes() const { return sizes_; }
 
  private:
-  using Choice = ColumnWriter::Choice;
-  struct Entry {
-    ColumnId column;
-    ColumnCoding coding;
-    std::uint8_t context;
-    std::uint32_t length;
-    std::uint32_t checksum;
+  struct Listed {
+    std::vector<std::uint16_t> keys;    // of group 0, 1, 2 …; the last group has all others
+    std::vector<std::uint8_t> groups;   // of each row
+    std::size_t count = 1;
   };
-
-  void make_contexts();
-  void put_columns();
-  void put_texts();
-  void put_addresses(ColumnId column, AddressIndexer& indexer, const AddressIndexer* key);
-  void put_numbers(ColumnId column, Numbers numbers, const Choice& choice, const std::string& before = {});
-  void put_quotients(ColumnId column, Numbers bytes, Numbers packets,
-                     std::span<const ColumnContext> contexts);
+  void make_models();
+  void make_context(Context context);
+  void list(Context context, std::span<const std::uint16_t> keys);
+  [[nodiscard]] NumberEncoder& column(ColumnId id) { return columns_[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] std::string head() const;
+  [[nodiscard]] std::string models();
+  void divide(ColumnId bytes, ColumnId packets);
 
   Effort effort_;
-  ColumnWriter writer_;
-  RecordColumns columns_;
-  std::vector<Entry> entries_;
-  std::string body_;
-
-  std::vector<std::uint64_t> scratch_;
-  std::vector<std::uint64_t> remainders_;
-  std::string packed_remainders_;
+  const PeerDictionary* peers_ = nullptr;
+  Sizes sizes_;
+  RecordColumns numbers_;
+  std::array<NumberEncoder, kColumnIds> columns_;
+  std::array<Listed, kContexts> contexts_;
+  std::array<std::vector<std::uint64_t>, 2> remainders_;  // from_vpc, from_pub
 };
 
 // GroupEncoder: records that follow one another as a group of frames: those that last longer than a window

@@ -19,75 +19,6 @@ void store_time(UnixMs time, char* to) {
 
 }  // namespace
 
-std::uint32_t allowed_contexts(ColumnId column) {
-  using enum ColumnContext;
-  const std::uint32_t of_session = context_bit(kNone) | context_bit(kProtocol) | context_bit(kService);
-  switch (column) {
-    case ColumnId::kPriPort:
-    case ColumnId::kNatPort:
-      return context_bit(kNone) | context_bit(kProtocol);
-    case ColumnId::kPubPort:
-      return context_bit(kNone) | context_bit(kProtocol);
-    case ColumnId::kOutcome:
-      return of_session;
-    case ColumnId::kSessionAge:
-      return of_session;
-    case ColumnId::kStartTime:
-    case ColumnId::kSeq:
-    case ColumnId::kPktsFromVpc:
-      return of_session | context_bit(kKind) | context_bit(kContinued);
-    case ColumnId::kPktsFromPub:
-    case ColumnId::kBytesFromVpc:
-      return of_session | context_bit(kKind) | context_bit(kPktsFromVpc);
-    case ColumnId::kBytesFromPub:
-      return of_session | context_bit(kKind) | context_bit(kPktsFromVpc) | context_bit(kPktsFromPub);
-    default:
-      return context_bit(kNone);
-  }
-}
-
-bool may_go_by_address(ColumnId column, std::uint8_t key) {
-  switch (column) {
-    case ColumnId::kVpcId:
-    case ColumnId::kNatIp:
-      return key == kByPriIp;
-    case ColumnId::kPubPort:
-    case ColumnId::kProtocol:
-      return key == kByPubIp;
-    case ColumnId::kZone:
-    case ColumnId::kMark:
-      return key == kByPriIp;
-    default:
-      return false;
-  }
-}
-
-void group_by_frequency(std::span<const std::uint16_t> keys, std::span<std::uint8_t> groups) {
-  std::array<std::uint32_t, kKinds> counts{};
-  for (const std::uint16_t key : keys) ++counts[key];
-  std::vector<std::uint16_t> present;
-  for (std::uint16_t key = 0; key < kKinds; ++key) {
-    if (counts[key] != 0) present.push_back(key);
-  }
-  std::stable_sort(present.begin(), present.end(),
-                   [&](std::uint16_t left, std::uint16_t right) { return counts[left] > counts[right]; });
-  std::array<std::uint8_t, kKinds> group_of;
-  for (std::size_t place = 0; place < present.size(); ++place) {
-    group_of[present[place]] = static_cast<std::uint8_t>(std::min(place, kMaxGroups - 1));
-  }
-  for (std::size_t i = 0; i < keys.size(); ++i) groups[i] = group_of[keys[i]];
-}
-
-GroupEnds ends_of(std::span<const std::uint8_t> groups) {
-  std::array<std::array<std::uint32_t, kMaxGroups>, 4> counts{};  // four, as one would wait for itself
-  for (std::size_t i = 0; i < groups.size(); ++i) ++counts[i % 4][groups[i]];
-  GroupEnds ends{};
-  for (std::size_t g = 0; g < kMaxGroups; ++g) {
-    ends[g + 1] = ends[g] + counts[0][g] + counts[1][g] + counts[2][g] + counts[3][g];
-  }
-  return ends;
-}
-
 Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
   if (bytes.size() < kFrameHeaderBytes) return malformed("cut short");
   const auto raw = bytes.first(kFrameHeaderBytes);
@@ -107,12 +38,13 @@ Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
   info.min_end = get_time(raw, header_at::kMinEnd);
   info.max_end = get_time(raw, header_at::kMaxEnd);
   info.long_sessions = (get_le<std::uint32_t>(raw, header_at::kFlags) & kLongSessionsFlag) != 0;
-  header.columns = get_le<std::uint16_t>(raw, header_at::kColumns);
+  header.parts = get_le<std::uint16_t>(raw, header_at::kParts);
   header.directory_checksum = get_le<std::uint32_t>(raw, header_at::kDirectoryChecksum);
+  header.peers = get_le<std::uint32_t>(raw, header_at::kPeers);
 
   if (info.bytes < kFrameHeaderBytes || info.bytes > kMaxFrameBytes)
     return malformed("impossible frame length");
-  if (info.records == 0 || info.records > kMaxFrameRecords) return malformed("impossible number of records");
+  if (info.records == 0 || info.records > kMaxSealedRecords) return malformed("impossible number of records");
   if (info.last < info.first || info.last - info.first < info.records - 1)
     return malformed("impossible ordinals");
 
@@ -128,7 +60,8 @@ Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
                ", which this program does not know";
   } else if (get_le<std::uint16_t>(raw, header_at::kHeaderLength) != kFrameHeaderBytes) {
     return malformed("impossible header length");
-  } else if (info.bytes - kFrameHeaderBytes < header.columns * kDirectoryEntryBytes) {
+  } else if (header.parts != parts_of(info.records) ||
+             info.bytes - kFrameHeaderBytes < header.parts * kDirectoryEntryBytes) {
     return malformed("directory overruns the frame");
   }
   return header;
@@ -149,8 +82,9 @@ void store_frame_header(const FrameHeader& header, char* frame) {
   store_time(info.min_end, frame + header_at::kMinEnd);
   store_time(info.max_end, frame + header_at::kMaxEnd);
   store_little_endian(info.long_sessions ? kLongSessionsFlag : 0U, frame + header_at::kFlags);
-  store_little_endian(static_cast<std::uint16_t>(header.columns), frame + header_at::kColumns);
+  store_little_endian(static_cast<std::uint16_t>(header.parts), frame + header_at::kParts);
   store_little_endian(header.directory_checksum, frame + header_at::kDirectoryChecksum);
+  store_little_endian(header.peers, frame + header_at::kPeers);
   const std::span<const char> covered(frame, header_at::kHeaderChecksum);
   store_little_endian(crc32c(std::as_bytes(covered)), frame + header_at::kHeaderChecksum);
 }

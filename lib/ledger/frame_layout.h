@@ -1,12 +1,13 @@
 // The numbers and names of the frame format, shared by its encoder and its decoders. FORMAT.md is for people.
-// Shape:  frame  := header directory column*
+// Shape:  frame  := header directory part*
 //         header := magic "NSFr", version u16, header length u16, frame length u32, required features u32,
 //                   optional features u32, records u32, first ordinal u64, last ordinal u64, min start i64,
-//                   max start i64, min end i64, max end i64, flags u32, columns u16, 0 u16, CRC32C of the
-//                   directory u32, 0 u64, CRC32C of the header's bytes before it u32
-//         directory := entry*;  entry := column u16, coding u8, context u8, length u32, CRC32C of the column
-//         u32 Entries ascend by column; columns follow in their order, one behind the other, up to the
-//         frame's end.
+//                   max start i64, min end i64, max end i64, flags u32, parts u16, 0 u16, CRC32C of the
+//                   directory u32, CRC32C of the segment's dictionary u32, 0 u32, CRC32C of the header's bytes
+//                   before it u32
+//         directory := entry*;  entry := length u32, CRC32C of the part u32
+//         The parts follow one behind the other, up to the frame's end: head, hosts, runs, models, the nat_ports of
+//         each block of rows, then the other columns of each.
 #pragma once
 
 #include <algorithm>
@@ -21,10 +22,12 @@
 namespace natsession {
 
 inline constexpr std::array<char, 4> kFrameMagic = {'N', 'S', 'F', 'r'};
-inline constexpr std::uint16_t kFrameVersion = 1;
+inline constexpr std::uint16_t kFrameVersion = 2;
 inline constexpr std::uint32_t kKnownFeatures = 0;  // required features that this program knows
-inline constexpr std::size_t kDirectoryEntryBytes = 12;
+inline constexpr std::size_t kDirectoryEntryBytes = 8;
 inline constexpr std::uint32_t kLongSessionsFlag = 1;
+inline constexpr std::size_t kMaxTextBytes = std::size_t{64} << 10;         // of a label
+inline constexpr std::size_t kMaxTextBytesOfFrame = std::size_t{2} << 20;  // of all its vpc_ids; of all its origins
 
 namespace header_at {
 inline constexpr std::size_t kMagic = 0;
@@ -41,43 +44,45 @@ inline constexpr std::size_t kMaxStart = 48;
 inline constexpr std::size_t kMinEnd = 56;
 inline constexpr std::size_t kMaxEnd = 64;
 inline constexpr std::size_t kFlags = 72;
-inline constexpr std::size_t kColumns = 76;
+inline constexpr std::size_t kParts = 76;
 inline constexpr std::size_t kDirectoryChecksum = 80;
+inline constexpr std::size_t kPeers = 84;
 inline constexpr std::size_t kHeaderChecksum = 92;
 }  // namespace header_at
 
-// A column that is not in a frame is all zeros, as coded: what is the same in all records mostly costs
-// nothing.
+// The numbers of a record. A column that is not in a frame is 0 in all records.
 enum class ColumnId : std::uint16_t {
-  kOrdinal = 1,      // each less the one before, less 1
-  kOrigin = 2,       // texts in pairs: instance, netns
-  kVpcId = 3,        // texts
-  kPriIp = 4,        // addresses
-  kPubIp = 5,        // addresses
-  kNatIp = 6,        // addresses
-  kPriPort = 7,      //
-  kPubPort = 8,      //
-  kNatPort = 9,      // less pri_port, modulo 2^16
-  kProtocol = 10,    //
-  kOutcome = 11,     // event + 4 * tcp_state
-  kReason = 12,      // XOR destroyed where event is end
-  kEndTime = 13,     // each less the one before (the first: less min end), modulo 2^64; zigzag
-  kStartTime = 14,   // end_time less start_time; where the session is continued: start_time less min start
-  kSessionAge = 15,  // start_time less session_start, modulo 2^64; 0 where that is not known
+  kOrdinal = 1,  // of a run's first row: less the frame's lowest; else less the one before, less 1
+  kOrigin = 2,   // which of the frame's origins
+  kVpcId = 3,    // which of its vpc_ids
+  kPubIp = 5,    // its place in the segment's dictionary; 0: the frame has it
+  kPriPort = 7,  // 0 where it is nat_port; else one more
+  kPubPort = 8,
+  kProtocol = 10,
+  kOutcome = 11,         // event + 4 * tcp_state
+  kReason = 12,          // XOR destroyed where event is end
+  kEndTime = 13,         // less what the frame's clock says for the ordinal; zigzag
+  kStartTime = 14,       // end_time less start_time; where the session is continued: start_time less min start
+  kSessionAge = 15,      // start_time less session_start, modulo 2^64; 0 where that is not known
   kNoSessionStart = 16,  // 1 where session_start is not known
-  kSeq = 17,             //
-  kPktsFromVpc = 18,     // a count (see count_code())
-  kPktsFromPub = 19,     // a count
-  kBytesFromVpc = 20,    // quotients and remainders of bytes by packets
-  kBytesFromPub = 21,    // likewise
-  kHasOrigDst = 22,      //
-  kOrigDstIp = 23,       // addresses, of those records only that have it
-  kOrigDstPort = 24,     // likewise
+  kSeq = 17,
+  kPktsFromVpc = 18,   // a count (see count_code())
+  kPktsFromPub = 19,   // a count
+  kBytesFromVpc = 20,  // quotients and remainders of bytes by packets
+  kBytesFromPub = 21,  // likewise
+  kHasOrigDst = 22,
+  kOrigDstLow = 23,   // the last 64 bits of the address, less those of ::ffff:0.0.0.0
+  kOrigDstPort = 24,
   // From here on plain numbers, as record/fields.h has them: Stored::kPlain.
   kZone = 25,
   kMark = 26,
   kEventsLost = 27,  // a count
+  // And what is no field's own.
+  kPubHigh = 60,      // where kPubIp is 0: the first 64 bits of the address
+  kPubLow = 61,       // and the last, as of orig_dst_ip
+  kOrigDstHigh = 62,  // the first 64 bits
 };
+inline constexpr std::size_t kColumnIds = 63;  // one more than the largest
 // Those of record/fields.h, ascending.
 inline constexpr auto kPlainColumns = [] {
   std::array<std::uint16_t,
@@ -89,46 +94,92 @@ inline constexpr auto kPlainColumns = [] {
   std::sort(columns.begin(), columns.end());
   return columns;
 }();
-inline constexpr std::size_t kColumnIds = kPlainColumns.back() + std::size_t{1};  // one more than the largest
-static_assert(kPlainColumns.front() > static_cast<std::uint16_t>(ColumnId::kOrigDstPort));
+static_assert(kPlainColumns.front() > static_cast<std::uint16_t>(ColumnId::kOrigDstPort) &&
+              kPlainColumns.back() < static_cast<std::uint16_t>(ColumnId::kPubHigh));
 template <Field kField>
 inline constexpr ColumnId kColumn{kRow<kField>.column};
-static_assert(kColumn<Field::kVpcId> == ColumnId::kVpcId && kColumn<Field::kNatIp> == ColumnId::kNatIp &&
-              kColumn<Field::kNatPort> == ColumnId::kNatPort &&
+static_assert(kColumn<Field::kVpcId> == ColumnId::kVpcId && kColumn<Field::kPubPort> == ColumnId::kPubPort &&
               kColumn<Field::kEvent> == ColumnId::kOutcome && kColumn<Field::kSeq> == ColumnId::kSeq &&
               kColumn<Field::kBytesFromPub> == ColumnId::kBytesFromPub);
 
-enum class ColumnCoding : std::uint8_t {
-  kNumbers = 0,  // grouped by a context
-  kByAddress =
-      1,  // what each distinct pri_ip or pub_ip mostly has, and exceptions; the context says which of the two
+// What a record's group in a column is taken from: columns that stand before it.
+enum class Context : std::uint8_t {
+  kNone,
+  kFirstOfRun,   // whether the row begins a run
+  kOwnPub,       // whether the frame has the pub_ip
+  kContinued,    // whether session_age is not 0
+  kUsual,        // what the segment's dictionary says that pub_ip is mostly asked for
+  kAsked,        // that, and the protocol
+  kService,      // protocol and pub_port
+  kKind,         // service, outcome and whether the session is continued
+  kSize,         // service and pkts_from_vpc
+  kReply,        // service and pkts_from_pub
 };
-
-// What a group is taken by: the records are split by it, and each group's numbers stand by themselves.
-enum class ColumnContext : std::uint8_t {
-  kNone = 0,
-  kProtocol = 1,
-  kService = 2,      // protocol and well-known pub_port
-  kKind = 3,         // service, event, tcp_state and whether the session is continued
-  kContinued = 4,    // 1 where an earlier record told the session's beginning: session_start < start_time
-  kPktsFromVpc = 5,  // by size, and by service where it is small
-  kPktsFromPub = 6,  // likewise
-};
-inline constexpr std::size_t kContexts = 7;
-inline constexpr std::size_t kMaxGroups = 32;
-
-inline constexpr std::uint8_t kByPriIp = 0;
-inline constexpr std::uint8_t kByPubIp = 1;
-
-[[nodiscard]] constexpr std::uint32_t context_bit(ColumnContext context) {
-  return std::uint32_t{1} << static_cast<unsigned>(context);
+inline constexpr std::size_t kContexts = 10;
+// Those whose groups the frame lists.
+[[nodiscard]] constexpr bool is_listed(Context context) {
+  return context >= Context::kAsked;
 }
 
-// Which contexts a column may have. They never go in a circle: what a context is made of is never taken by a
-// context that is made of it.
-[[nodiscard]] std::uint32_t allowed_contexts(ColumnId column);
-// Likewise for ColumnCoding::kByAddress.
-[[nodiscard]] bool may_go_by_address(ColumnId column, std::uint8_t key);
+// In the order in which they stand, and are decoded.
+struct ColumnPlan {
+  ColumnId column;
+  Context context = Context::kNone;
+};
+inline constexpr auto kPlan = [] {
+  using enum ColumnId;
+  constexpr ColumnPlan kFixed[] = {
+      {kOrdinal, Context::kFirstOfRun}, {kEndTime}, {kPubIp}, {kProtocol, Context::kUsual}, {kPubPort, Context::kAsked},
+      {kPubHigh, Context::kOwnPub}, {kPubLow, Context::kOwnPub}, {kPriPort}, {kOutcome, Context::kService}, {kReason},
+      {kSessionAge, Context::kService}, {kNoSessionStart}, {kSeq, Context::kContinued}, {kStartTime, Context::kKind},
+      {kPktsFromVpc, Context::kKind}, {kPktsFromPub, Context::kSize}, {kBytesFromVpc, Context::kSize},
+      {kBytesFromPub, Context::kReply}, {kOrigin}, {kVpcId}, {kHasOrigDst}, {kOrigDstHigh}, {kOrigDstLow}, {kOrigDstPort}};
+  std::array<ColumnPlan, std::size(kFixed) + kPlainColumns.size()> plan{};
+  std::size_t place = 0;
+  for (const ColumnPlan& each : kFixed) plan[place++] = each;
+  for (const std::uint16_t column : kPlainColumns) plan[place++] = {static_cast<ColumnId>(column), Context::kNone};
+  return plan;
+}();
+
+// Rows are coded in blocks, so that a few can be read without the others.
+inline constexpr std::size_t kBlockRows = 2048;
+[[nodiscard]] constexpr std::size_t blocks_of(std::size_t rows) {
+  return (rows + kBlockRows - 1) / kBlockRows;
+}
+
+// A model's first byte: its place in kPlan, and whether it has the groups of its context.
+inline constexpr std::uint8_t kGroupedModel = 0x80;
+
+// What listed contexts are listed by.
+// Shape: groups are below kMaxGroupsOfModel.
+[[nodiscard]] inline std::uint16_t asked_key(std::uint8_t usual, std::uint8_t protocol_symbol) {
+  return static_cast<std::uint16_t>(usual << 8 | protocol_symbol);
+}
+[[nodiscard]] inline std::uint16_t service_key(std::uint8_t protocol_symbol, std::uint8_t port_symbol) {
+  return static_cast<std::uint16_t>(protocol_symbol << 8 | port_symbol);
+}
+[[nodiscard]] inline std::uint16_t kind_key(std::uint8_t service, std::uint8_t outcome_symbol, bool continued) {
+  return static_cast<std::uint16_t>(service << 9 | outcome_symbol << 1 | (continued ? 1 : 0));
+}
+// The most frequent services are kept apart; of a count only about how large it is.
+[[nodiscard]] inline std::uint16_t size_key(std::uint8_t service, std::uint64_t count_code) {
+  static constexpr std::array<std::uint8_t, 24> kSizes = {0, 1, 2,  3,  4,  5,  6,  7,  8,  8,  9,  9,
+                                                          10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11};
+  const unsigned size = count_code < kSizes.size() ? kSizes[count_code] : count_code < 48 ? 12 : count_code < 128 ? 13 : 14;
+  return static_cast<std::uint16_t>(std::min<unsigned>(service, 6) << 8 | size);
+}
+
+// The parts of a frame.
+inline constexpr std::size_t kHeadPart = 0;
+inline constexpr std::size_t kHostsPart = 1;
+inline constexpr std::size_t kRunsPart = 2;
+inline constexpr std::size_t kModelsPart = 3;
+inline constexpr std::size_t kFirstPortsPart = 4;  // one for each block, then the blocks
+[[nodiscard]] constexpr std::size_t parts_of(std::size_t rows) {
+  return kFirstPortsPart + 2 * blocks_of(rows);
+}
+
+inline constexpr std::uint64_t kMappedLow = 0xffff'0000'0000U;  // the last 64 bits of ::ffff:0.0.0.0
 
 // Counts as columns have them: 0 is unknown, all others are one more than they are.
 [[nodiscard]] constexpr std::uint64_t count_code(Count count) {
@@ -145,65 +196,13 @@ inline constexpr std::uint8_t kByPubIp = 1;
 // A header of which all that does not depend on the version has been checked.
 struct FrameHeader {
   FrameInfo info;
-  std::size_t columns = 0;
+  std::size_t parts = 0;
   std::uint32_t directory_checksum = 0;
+  std::uint32_t peers = 0;  // checksum of the segment's dictionary that it needs; 0: none
 };
 [[nodiscard]] Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes);
 
 // Writes the header, checksum included, to the first kFrameHeaderBytes of `frame`.
 void store_frame_header(const FrameHeader& header, char* frame);
-
-// Contexts: which group each record belongs to, computed alike by encoder and decoder from columns that go
-// before.
-// Threads: any.
-
-// TCP, UDP, ICMP and the rest.
-[[nodiscard]] inline std::uint8_t protocol_group(std::uint64_t protocol) {
-  std::uint8_t group = 3;
-  if (protocol == 1 || protocol == 58) group = 2;
-  if (protocol == 17) group = 1;
-  if (protocol == 6) group = 0;
-  return group;
-}
-
-// 12 groups: the services that most of the world's sessions are of, and the rest by protocol and port.
-[[nodiscard]] inline std::uint8_t service_group(std::uint64_t protocol, std::uint64_t pub_port) {
-  constexpr unsigned kPorts = 7;
-  static constexpr std::array<std::uint8_t, 4 * kPorts> kGroup = {0,  1,  2,  2,  3,  3,  4,   // TCP
-                                                                  5,  8,  6,  8,  7,  8,  9,   // UDP
-                                                                  10, 10, 10, 10, 10, 10, 10,  // ICMP
-                                                                  11, 11, 11, 11, 11, 11, 11};
-  unsigned port = pub_port < 1024 ? 5 : 6;
-  if (pub_port == 123) port = 4;
-  if (pub_port == 853) port = 3;
-  if (pub_port == 53) port = 2;
-  if (pub_port == 80) port = 1;
-  if (pub_port == 443) port = 0;
-  return kGroup[protocol_group(protocol) * kPorts + port];
-}
-
-// By the size of a count's code, and by the kind of service.
-[[nodiscard]] inline std::uint8_t size_group(std::uint64_t code, std::uint8_t service) {
-  static constexpr std::array<std::uint8_t, 12> kFamily = {0, 0, 0, 0, 0, 8, 16, 24, 24, 24, 24, 24};
-  static constexpr std::array<std::uint8_t, 16> kSize = {0, 1, 2, 3, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6};
-  const auto size = code < 16 ? kSize[static_cast<std::size_t>(code)] : std::uint8_t{7};
-  return static_cast<std::uint8_t>(kFamily[service] + size);
-}
-
-// What group_by_frequency() makes ColumnContext::kKind of.
-inline constexpr std::size_t kKinds = 12 * 40 * 2;
-[[nodiscard]] inline std::uint16_t kind_key(std::uint8_t service, std::uint64_t outcome, bool continued) {
-  const auto bounded = static_cast<unsigned>(outcome < 39 ? outcome : 39);
-  return static_cast<std::uint16_t>((service * 40U + bounded) * 2 + (continued ? 1 : 0));
-}
-
-// The most frequent key is group 0, and so on; those equally frequent by their size. The 32nd and all behind
-// it share a group.
-// Shape: keys below kKinds.
-void group_by_frequency(std::span<const std::uint16_t> keys, std::span<std::uint8_t> groups);
-
-// Where each group ends if records stand group by group; group g begins at [g] and ends at [g + 1].
-using GroupEnds = std::array<std::size_t, kMaxGroups + 1>;
-[[nodiscard]] GroupEnds ends_of(std::span<const std::uint8_t> groups);
 
 }  // namespace natsession

@@ -1,7 +1,8 @@
-// How numbers become few bits: bits in a row, buckets for an entropy coder, bytes as a size of packets.
+// How numbers become few bits: bits in a row, bytes as a size of packets.
 // Threads: pure functions and plain value types.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -25,39 +26,6 @@ namespace natsession {
   return count >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
 }
 
-// Appends exactly the bits that it was told of at the beginning.
-class BitWriter {
- public:
-  BitWriter(std::uint64_t bits, std::string& out) : out_(out), at_(out.size()) {
-    end_ = at_ + bytes_for_bits(bits);
-    out.resize(end_ + 16);  // whole words are stored
-  }
-  ~BitWriter() {
-    store_little_endian(word_, out_.data() + at_);
-    out_.resize(end_);
-  }
-  BitWriter(const BitWriter&) = delete;
-  BitWriter& operator=(const BitWriter&) = delete;
-
-  // `value` < 2^count, count <= 64.
-  void put(std::uint64_t value, unsigned count) {
-    word_ |= value << filled_;
-    filled_ += count;
-    if (filled_ < 64) return;
-    store_little_endian(word_, out_.data() + at_);
-    at_ += 8;
-    filled_ -= 64;
-    word_ = filled_ == 0 ? 0 : value >> (count - filled_);
-  }
-
- private:
-  std::string& out_;
-  std::size_t at_;
-  std::size_t end_ = 0;
-  std::uint64_t word_ = 0;
-  unsigned filled_ = 0;  // below 64
-};
-
 // Behind the end there are zeros: the caller sees to it that it reads no further, or looks at place() in the
 // end.
 class BitReader {
@@ -65,19 +33,39 @@ class BitReader {
   explicit BitReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
 
   // count <= 64.
-  std::uint64_t get(unsigned count) {
-    if (count > 56) [[unlikely]] {
-      const std::uint64_t low = get(32);
-      return low | get(count - 32) << 32;
-    }
-    const std::uint64_t value = (word_at(place_ / 8) >> (place_ % 8)) & low_bits(count);
+  [[gnu::always_inline]] std::uint64_t get(unsigned count) {
+    if (count > 56) [[unlikely]] return get_many(count);
+    return get_few(count);
+  }
+
+  // How many ones stand next, at most `most` <= 56; a zero behind fewer is taken, too.
+  unsigned ones(unsigned most) {
+    const std::uint64_t word = word_at(place_ / 8) >> (place_ % 8);
+    const auto count = std::min(most, static_cast<unsigned>(std::countr_one(word)));
+    place_ += count + (count < most ? 1U : 0U);
+    return count;
+  }
+
+  // How many zeros stand next, at most `most` <= 56, and takes them.
+  unsigned zeros(unsigned most) {
+    const std::uint64_t word = word_at(place_ / 8) >> (place_ % 8);
+    const auto count = std::min(most, static_cast<unsigned>(std::countr_zero(word)));
     place_ += count;
-    return value;
+    return count;
   }
 
   [[nodiscard]] std::size_t place() const { return place_; }  // in bits
 
  private:
+  [[gnu::always_inline]] std::uint64_t get_few(unsigned count) {
+    const std::uint64_t value = (word_at(place_ / 8) >> (place_ % 8)) & low_bits(count);
+    place_ += count;
+    return value;
+  }
+  [[gnu::noinline]] std::uint64_t get_many(unsigned count) {
+    const std::uint64_t low = get_few(32);
+    return low | get_few(count - 32) << 32;
+  }
   [[nodiscard]] std::uint64_t word_at(std::size_t at) const {
     if (at + 8 <= bytes_.size()) [[likely]]
       return load_little_endian<std::uint64_t>(bytes_.data() + at);
@@ -92,70 +80,9 @@ class BitReader {
   std::size_t place_ = 0;
 };
 
-// Buckets: a number as a symbol of one byte, which an entropy coder makes small, and further bits, which are
-// as good as random. With a mantissa of m bits, numbers below 2^(m+1) are their own symbols; of a larger one
-// the symbol says where its highest bit stands and what the m bits behind are, and what is left are the
-// further bits:
-//   e = place of the highest bit;  symbol = (e - m) * 2^m + (number >> (e - m));  further = the low e - m
-//   bits
-// Threads: any.
-
-inline constexpr unsigned kMaxMantissa = 7;
-
-struct Bucket {
-  std::uint8_t symbol;
-  std::uint8_t bits;  // how many further bits
-};
-
-// `number` <= bucket_limit(mantissa).
-[[nodiscard]] inline Bucket bucket_of(std::uint64_t number, unsigned mantissa) {
-  const auto width = static_cast<unsigned>(std::bit_width(number));
-  if (width <= mantissa + 1) return {static_cast<std::uint8_t>(number), 0};
-  const unsigned bits = width - 1 - mantissa;
-  return {static_cast<std::uint8_t>((bits << mantissa) + static_cast<unsigned>(number >> bits)),
-          static_cast<std::uint8_t>(bits)};
-}
-
-// The largest number whose symbol is a byte.
-[[nodiscard]] constexpr std::uint64_t bucket_limit(unsigned mantissa) {
-  const unsigned bits = (256U >> mantissa) - 2;
-  return low_bits(bits + mantissa + 1);
-}
-
-inline constexpr std::uint8_t kNoBucket = 0xff;
-
-// For each symbol the smallest number that has it, and its further bits: kNoBucket if no number has it.
-struct BucketTable {
-  std::array<std::uint64_t, 256> base{};
-  std::array<std::uint8_t, 256> bits{};
-};
-
-[[nodiscard]] constexpr BucketTable make_bucket_table(unsigned mantissa) {
-  BucketTable table;
-  for (unsigned symbol = 0; symbol < 256; ++symbol) {
-    if (symbol < (2U << mantissa)) {
-      table.base[symbol] = symbol;
-      continue;
-    }
-    const unsigned bits = (symbol >> mantissa) - 1;
-    const bool exists = bits + mantissa < 64;
-    const std::uint64_t head = (1U << mantissa) | (symbol & ((1U << mantissa) - 1));
-    table.base[symbol] = exists ? head << bits : 0;
-    table.bits[symbol] = exists ? static_cast<std::uint8_t>(bits) : kNoBucket;
-  }
-  return table;
-}
-
-inline constexpr std::array<BucketTable, kMaxMantissa + 1> kBucketTables = {
-    make_bucket_table(0), make_bucket_table(1), make_bucket_table(2), make_bucket_table(3),
-    make_bucket_table(4), make_bucket_table(5), make_bucket_table(6), make_bucket_table(7)};
-
 // Bytes as a size of packets, and what is left over: bytes = packets * quotient + remainder.
-// Shape:  remainders := length varint, and, unless that is 0, a block of so many bytes: bits (BitWriter)
-//         of each
-//                       record that has a remainder, in their order, by truncated binary code: with k the
-//                       place of the highest bit of `packets` and u = 2^(k+1) - packets, a remainder below u
-//                       is k bits; of a larger one, plus u, first the k upper bits, then the lowest
+// Shape:  by truncated binary code: with k the place of the highest bit of `packets` and u = 2^(k+1) - packets, a
+//         remainder below u is k bits; of a larger one, plus u, first the k upper bits, then the lowest
 //         A record whose packets are unknown or 0, or whose bytes are unknown, has no remainder: its quotient
 //         is the code of its bytes. Of all others it is one more than the quotient.
 // Threads: any.
@@ -193,7 +120,8 @@ namespace truncated_binary {
   return truncated_binary::short_bits(packets) + (remainder < truncated_binary::short_codes(packets) ? 0 : 1);
 }
 
-inline void put_remainder(std::uint64_t remainder, std::uint64_t packets, BitWriter& to) {
+template <typename Bits>
+void put_remainder(std::uint64_t remainder, std::uint64_t packets, Bits& to) {
   const unsigned bits = truncated_binary::short_bits(packets);
   const std::uint64_t codes = truncated_binary::short_codes(packets);
   if (remainder < codes) return to.put(remainder, bits);

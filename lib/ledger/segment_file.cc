@@ -26,6 +26,7 @@ constexpr std::uint32_t kLongSessions = 1;
 constexpr std::size_t kFirstAt = 16;
 constexpr std::size_t kCreatedAt = 24;
 constexpr std::size_t kWindowAt = 32;  // in ms
+constexpr std::size_t kHeaderPeersAt = 36;
 constexpr std::size_t kHeaderChecksumAt = 60;
 
 // trailer: version, length, required features and first as in the header
@@ -35,7 +36,11 @@ constexpr std::size_t kFramesAt = 40;
 constexpr std::size_t kRecordsAt = 44;
 constexpr std::size_t kTimesAt = 52;  // min and max of the starts, of the ends
 constexpr std::size_t kIndexChecksumAt = 84;
+constexpr std::size_t kTrailerPeersAt = 88;
 constexpr std::size_t kTrailerChecksumAt = 92;
+
+// A dictionary that says it is longer is not read.
+constexpr std::uint32_t kMaxPeersBytes = std::uint32_t{64} << 20;
 
 void put_magic(std::span<std::byte> bytes, std::string_view magic) {
   std::memcpy(bytes.data(), magic.data(), magic.size());
@@ -103,6 +108,7 @@ std::array<std::byte, kSegmentHeaderBytes> encode_segment_header(const SegmentHe
   put_le(bytes, kFirstAt, header.first);
   put_time(bytes, kCreatedAt, header.created);
   put_le(bytes, kWindowAt, static_cast<std::uint32_t>(header.window.count()));
+  put_le(bytes, kHeaderPeersAt, header.peers);
   put_checksum(bytes, kHeaderChecksumAt);
   return bytes;
 }
@@ -116,13 +122,22 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes) {
   header.first = get_le<std::uint64_t>(bytes, kFirstAt);
   header.created = get_time(bytes, kCreatedAt);
   header.window = std::chrono::milliseconds(get_le<std::uint32_t>(bytes, kWindowAt));
-  if (header.first > kMaxOrdinal || get_le<std::uint16_t>(bytes, kLengthAt) != kSegmentHeaderBytes) {
+  header.peers = get_le<std::uint32_t>(bytes, kHeaderPeersAt);
+  if (header.peers > kMaxPeersBytes || header.first > kMaxOrdinal || get_le<std::uint16_t>(bytes, kLengthAt) != kSegmentHeaderBytes) {
     return Error{ErrorKind::kMalformed, "the segment header is impossible"};
   }
   return header;
 }
 
-std::string encode_footer(Ordinal first, std::uint64_t offset, std::span<const FramePlace> frames) {
+std::string encode_peers(std::string_view dictionary) {
+  std::string bytes;
+  if (dictionary.empty()) return bytes;
+  append_little_endian(crc32c(std::as_bytes(std::span(dictionary))), bytes);
+  return bytes += dictionary;
+}
+
+std::string encode_footer(Ordinal first, std::uint64_t offset, std::string_view peers,
+                          std::span<const FramePlace> frames) {
   std::vector<std::byte> bytes(frames.size() * kIndexEntryBytes + kTrailerBytes);
   SegmentBounds bounds;
   std::size_t position = 0;
@@ -145,13 +160,15 @@ std::string encode_footer(Ordinal first, std::uint64_t offset, std::span<const F
   put_le(trailer, kLengthAt, static_cast<std::uint16_t>(kTrailerBytes));
   put_le(trailer, kFirstAt, first);
   put_le(trailer, kEndAt, std::max(bounds.end, first));
-  put_le(trailer, kIndexOffsetAt, offset);
+  put_le(trailer, kIndexOffsetAt, offset + peers.size());
+  put_le(trailer, kTrailerPeersAt, static_cast<std::uint32_t>(peers.size()));
   put_le(trailer, kFramesAt, static_cast<std::uint32_t>(frames.size()));
   put_le(trailer, kRecordsAt, bounds.records);
   put_times(trailer, kTimesAt, bounds.min_start, bounds.max_start, bounds.min_end, bounds.max_end);
   put_le(trailer, kIndexChecksumAt, crc32c(std::span(bytes).first(position)));
   put_checksum(trailer, kTrailerChecksumAt);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  std::string footer(peers);
+  return footer.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 std::uint32_t seal_of(std::string_view footer) {
@@ -168,6 +185,7 @@ Result<SegmentTrailer> decode_trailer(std::span<const std::byte> bytes, std::uin
   trailer.index_offset = get_le<std::uint64_t>(bytes, kIndexOffsetAt);
   trailer.index_checksum = get_le<std::uint32_t>(bytes, kIndexChecksumAt);
   trailer.checksum = get_le<std::uint32_t>(bytes, kTrailerChecksumAt);
+  trailer.peers = get_le<std::uint32_t>(bytes, kTrailerPeersAt);
   trailer.bounds.end = get_le<std::uint64_t>(bytes, kEndAt);
   trailer.bounds.frames = get_le<std::uint32_t>(bytes, kFramesAt);
   trailer.bounds.records = get_le<std::uint64_t>(bytes, kRecordsAt);
@@ -175,7 +193,7 @@ Result<SegmentTrailer> decode_trailer(std::span<const std::byte> bytes, std::uin
 
   const std::uint64_t index_bytes = trailer.bounds.frames * kIndexEntryBytes;
   const bool fits = trailer.bounds.frames <= kMaxIndexEntries &&
-                    trailer.index_offset >= kSegmentHeaderBytes && file_size >= kTrailerBytes + index_bytes &&
+                    trailer.index_offset >= kSegmentHeaderBytes + std::uint64_t{trailer.peers} && file_size >= kTrailerBytes + index_bytes &&
                     trailer.index_offset == file_size - kTrailerBytes - index_bytes;
   const bool ordered = trailer.first <= trailer.bounds.end && trailer.bounds.end <= kMaxOrdinal + 1;
   if (!fits || !ordered) return Error{ErrorKind::kMalformed, "the trailer does not fit its file"};
@@ -201,9 +219,9 @@ Result<std::vector<FramePlace>> decode_index(std::span<const std::byte> bytes,
     frame.info.bytes = get_le<std::uint32_t>(entry, 28);
     get_times(entry, 32, frame.info);
     frame.info.long_sessions = (get_le<std::uint32_t>(entry, 64) & kLongSessions) != 0;
-    const bool inside = frame.offset >= behind && frame.offset <= trailer.index_offset &&
+    const bool inside = frame.offset >= behind && frame.offset <= trailer.frames_end() &&
                         frame.info.bytes >= kFrameHeaderBytes && frame.info.bytes <= kMaxFrameBytes &&
-                        frame.info.bytes <= trailer.index_offset - frame.offset;
+                        frame.info.bytes <= trailer.frames_end() - frame.offset;
     if (!inside) return Error{ErrorKind::kMalformed, "the index tells of a frame outside its segment"};
     behind = frame.offset + frame.info.bytes;
   }
@@ -270,6 +288,53 @@ Result<std::vector<FramePlace>> SegmentFile::index(const SegmentTrailer& trailer
   const auto count = read_at(trailer.index_offset, bytes);
   if (!count) return count.error();
   return decode_index(std::span(bytes).first(*count), trailer);
+}
+
+std::uint64_t SegmentFile::frames_begin() const {
+  const auto read = header();
+  return kSegmentHeaderBytes + (read ? read->peers : 0U);
+}
+
+Result<Peers> SegmentFile::read_peers(std::uint64_t offset, std::uint32_t bytes) const {
+  if (bytes == 0) return Peers();
+  const Error damaged{ErrorKind::kMalformed, path_ + ": a dictionary of addresses is damaged"};
+  if (bytes <= sizeof(std::uint32_t) || bytes > kMaxPeersBytes) return damaged;
+  std::string all(bytes, '\0');
+  const auto count = read_at(offset, std::as_writable_bytes(std::span(all)));
+  if (!count) return count.error();
+  const auto checksum = load_little_endian<std::uint32_t>(reinterpret_cast<const std::byte*>(all.data()));
+  all.erase(0, sizeof(checksum));
+  if (*count != bytes || crc32c(std::as_bytes(std::span(all))) != checksum) return damaged;
+  auto read = PeerDictionary::read(std::move(all));
+  if (!read) return damaged;
+  return *read;
+}
+
+Peers SegmentFile::peers() const {
+  if (!name_.sealed) return nullptr;
+  const std::lock_guard lock(peers_mutex_);
+  if (peers_) return *peers_;
+  Peers found;
+  if (const auto read = header(); read && read->peers != 0) {
+    if (const auto first = read_peers(kSegmentHeaderBytes, read->peers)) found = *first;
+  }
+  if (found == nullptr) {
+    if (const auto read = trailer(); read && read->peers != 0) {
+      if (const auto second = read_peers(read->frames_end(), read->peers)) found = *second;
+    }
+  }
+  peers_ = found;
+  return found;
+}
+
+Result<void> SegmentFile::verify_peers() const {
+  if (const auto read = header()) {
+    if (auto first = read_peers(kSegmentHeaderBytes, read->peers); !first) return first.error();
+  }
+  if (const auto read = trailer()) {
+    if (auto second = read_peers(read->frames_end(), read->peers); !second) return second.error();
+  }
+  return {};
 }
 
 }  // namespace natsession

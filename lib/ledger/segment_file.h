@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,13 +20,14 @@
 #include "base/unique_fd.h"
 #include "ledger/frame.h"
 #include "ledger/ledger_directory.h"
+#include "ledger/peer_dictionary.h"
 
 namespace natsession {
 
 // The bytes of a segment file around its frames: the header, and the footer of a sealed one. FORMAT.md gives
 // the layout.
-//   segment = header *frame [footer]
-//   footer  = index trailer
+//   segment = header [peers] *frame [footer]
+//   footer  = [peers] index trailer
 // Threads: plain functions and value types.
 
 inline constexpr std::uint16_t kSegmentVersion = 1;
@@ -39,6 +41,7 @@ struct SegmentHeader {
   Ordinal first = 0;
   UnixMs created;
   std::chrono::milliseconds window{};  // of the records in it; 0: not told, as by versions before
+  std::uint32_t peers = 0;             // bytes of the dictionary between the header and the frames, checksum included
 };
 
 [[nodiscard]] std::array<std::byte, kSegmentHeaderBytes> encode_segment_header(const SegmentHeader& header);
@@ -69,14 +72,20 @@ struct SegmentBounds {
 
 struct SegmentTrailer {
   Ordinal first = 0;
-  std::uint64_t index_offset = 0;  // where the frames end
+  std::uint64_t index_offset = 0;
+  std::uint32_t peers = 0;  // bytes of the second copy of the dictionary, which stands before the index
   std::uint32_t index_checksum = 0;
   std::uint32_t checksum = 0;  // its own, which names this form of the segment
   SegmentBounds bounds;
+
+  [[nodiscard]] std::uint64_t frames_end() const { return index_offset - peers; }
 };
 
-// The footer of a segment whose frames end at `offset`.
-[[nodiscard]] std::string encode_footer(Ordinal first, std::uint64_t offset,
+// The dictionary of a segment with its checksum, as it stands twice in the file; empty for an empty one.
+[[nodiscard]] std::string encode_peers(std::string_view dictionary);
+
+// The footer of a segment whose frames end at `offset`. `peers` as encode_peers() made it.
+[[nodiscard]] std::string encode_footer(Ordinal first, std::uint64_t offset, std::string_view peers,
                                         std::span<const FramePlace> frames);
 
 // SegmentTrailer::checksum of a footer.
@@ -123,11 +132,23 @@ class SegmentFile {
   [[nodiscard]] Result<SegmentTrailer> trailer() const;
   [[nodiscard]] Result<std::vector<FramePlace>> index(const SegmentTrailer& trailer) const;
 
+  // Where the first frame stands, as the header says; where that is damaged, right behind it.
+  [[nodiscard]] std::uint64_t frames_begin() const;
+  // The segment's dictionary of addresses; null where it has none, or both copies are damaged. Read at the first call.
+  [[nodiscard]] Peers peers() const;
+  // Whether both copies are as they should be.
+  // Errors: kMalformed, kIo.
+  [[nodiscard]] Result<void> verify_peers() const;
+
  private:
   UniqueFd fd_;
   SegmentName name_;
   std::string path_;
+  [[nodiscard]] Result<Peers> read_peers(std::uint64_t offset, std::uint32_t bytes) const;
+
   mutable std::atomic<bool> zeros_for_bad_ = false;
+  mutable std::mutex peers_mutex_;
+  mutable std::optional<Peers> peers_;
 };
 
 }  // namespace natsession

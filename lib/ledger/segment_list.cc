@@ -157,10 +157,10 @@ Result<SegmentFrames> read_frames(const std::shared_ptr<const SegmentFile>& file
   if (file->name().sealed) {
     if (const auto trailer = file->trailer()) {
       if (auto index = file->index(*trailer)) {
-        std::uint64_t known = kSegmentHeaderBytes;
+        std::uint64_t known = file->frames_begin();
         for (const FramePlace& frame : *index) known += frame.info.bytes;
         found.frames = std::move(*index);
-        found.damaged_bytes = trailer->index_offset - known;
+        found.damaged_bytes = trailer->frames_end() - known;
         return found;
       }
     }

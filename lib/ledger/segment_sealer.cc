@@ -55,7 +55,8 @@ Result<std::unique_ptr<SegmentSealer>> SegmentSealer::begin(const LedgerDirector
   auto out = directory.open_file(temporary, O_RDWR | O_CREAT | O_EXCL);
   if (!out) return out.error();
   std::unique_ptr<SegmentSealer> sealer(
-      new SegmentSealer(directory, std::move(*file), std::move(*out), limit, bounds->records));
+      new SegmentSealer(directory, std::move(*file), std::move(*out), *header, limit, bounds->records));
+  // To be written again, when the dictionary is there. That the disk takes nothing shows at once.
   const auto bytes = encode_segment_header(*header);
   if (auto written = sealer->write({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); !written) {
     return written.error();
@@ -64,11 +65,13 @@ Result<std::unique_ptr<SegmentSealer>> SegmentSealer::begin(const LedgerDirector
 }
 
 SegmentSealer::SegmentSealer(const LedgerDirectory& directory, std::shared_ptr<const SegmentFile> file,
-                             UniqueFd out, Ordinal limit, std::uint64_t records)
+                             UniqueFd out, const SegmentHeader& header, Ordinal limit, std::uint64_t records)
     : directory_(directory),
       file_(std::move(file)),
       sealed_{file_->name().first, true},
       out_(std::move(out)),
+      header_(header),
+      counted_(walk_segment(file_, limit)),
       groups_(walk_segment(file_, limit)),
       summer_(records) {}
 
@@ -79,6 +82,13 @@ SegmentSealer::~SegmentSealer() {
 Result<SegmentSealer::Progress> SegmentSealer::step() {
   Result<void> done;
   switch (phase_) {
+    case Phase::kCount:
+      done = count();
+      break;
+    case Phase::kBegin:
+      done = begin_file();
+      if (done) phase_ = Phase::kMerge;
+      break;
     case Phase::kMerge:
       done = copy_left_ > 0 ? copy_some() : merge();
       break;
@@ -112,6 +122,47 @@ Result<SegmentSealer::Progress> SegmentSealer::step() {
   return phase_ == Phase::kDone ? Progress::kDone : Progress::kMore;
 }
 
+// The addresses of one group. What cannot be read here is not counted.
+Result<void> SegmentSealer::count() {
+  const auto step = counted_.next(/*final=*/true);
+  if (!step) return step.error();
+  if (step->kind == StepKind::kEnd) phase_ = Phase::kBegin;
+  if (step->kind != StepKind::kFrames) return {};
+  std::vector<std::byte> bytes;
+  for (std::size_t index = 0; index < step->frames.count; ++index) {
+    const FramePlace& frame = step->frames.frames[index];
+    bytes.resize(frame.info.bytes);
+    const auto read = file_->read_at(frame.offset, bytes);
+    if (!read) return read.error();
+    FrameColumns& columns = columns_[0];
+    if (*read < bytes.size() || !columns.open(bytes)) continue;
+    const auto peers = columns.addresses(Field::kPubIp);
+    const auto protocols = columns.small(Field::kProtocol);
+    const auto ports = columns.ports(Field::kPubPort);
+    if (!peers || !protocols || !ports) continue;
+    for (std::size_t row = 0; row < columns.info().records; ++row) {
+      counter_.add(peers->distinct[peers->index[row]], {(*protocols)[row], (*ports)[row]});
+    }
+  }
+  return {};
+}
+
+Result<void> SegmentSealer::begin_file() {
+  std::string dictionary = counter_.finish();
+  counter_ = PeerCounter();
+  dictionary_ = encode_peers(dictionary);
+  if (!dictionary.empty()) {
+    auto read = PeerDictionary::read(std::move(dictionary));
+    if (!read) return read.error();
+    peers_ = *read;
+  }
+  header_.peers = static_cast<std::uint32_t>(dictionary_.size());
+  const auto bytes = encode_segment_header(header_);
+  size_ = 0;
+  if (auto written = write({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); !written) return written;
+  return write(dictionary_);
+}
+
 // Takes groups until some are written.
 Result<void> SegmentSealer::merge() {
   const std::size_t before = index_.size();
@@ -140,7 +191,7 @@ Result<void> SegmentSealer::take(const FrameGroup& group) {
   for (std::size_t index = 0; index < group.count; ++index) bytes += group.frames[index].info.bytes;
 
   const bool follows = gathered_.empty() || group.first() == gathered_.back().last() + 1;
-  const bool fits = records_in(gathered_) + group.records() <= kMaxFrameRecords &&
+  const bool fits = records_in(gathered_) + group.records() <= kMaxSealedRecords &&
                     gathered_bytes_ + bytes <= kMaxGatheredBytes;
   if (!follows || !fits || !group.whole()) {
     if (auto written = write_gathered(); !written) return written;
@@ -193,11 +244,11 @@ Result<bool> SegmentSealer::encode_gathered() {
     const RecordBlock& part = parts_[is_long ? 1 : 0];
     if (part.records.empty()) continue;
     const std::size_t begin = bytes.size();
-    const FrameInfo info = encoder_.encode(part.records, part.ordinals, is_long, bytes);
+    const FrameInfo info = encoder_.encode(part.records, part.ordinals, is_long, bytes, peers_.get());
     RecordBlock back;
     const auto frame = std::as_bytes(std::span(bytes)).subspan(begin);
     FrameColumns& columns = columns_[is_long ? 1 : 0];
-    const bool good = info.bytes <= kMaxFrameBytes && columns.open(frame) && columns.materialise_all(back) &&
+    const bool good = info.bytes <= kMaxFrameBytes && columns.open(frame, peers_) && columns.materialise_all(back) &&
                       back.ordinals == part.ordinals && back.records == part.records;
     if (!good) return false;
     frames.push_back({info, size_ + begin});
@@ -261,7 +312,7 @@ Result<void> SegmentSealer::finish() {
   if (index_.size() > kMaxIndexEntries) {
     return Error{ErrorKind::kMalformed, "ledger: seal " + file_->path() + ": it has too many frames"};
   }
-  const std::string footer = encode_footer(sealed_.first, size_, index_);
+  const std::string footer = encode_footer(sealed_.first, size_, dictionary_, index_);
   if (auto written = write(footer); !written) return written;
   seal_ = seal_of(footer);
   if (::fdatasync(out_.get()) != 0) {

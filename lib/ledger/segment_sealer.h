@@ -43,10 +43,12 @@ class SegmentSealer {
   [[nodiscard]] std::uint64_t damaged_frames() const { return damaged_; }
 
  private:
-  enum class Phase { kMerge, kTail, kFinish, kSum, kRename, kRemove, kDone };
+  enum class Phase { kCount, kBegin, kMerge, kTail, kFinish, kSum, kRename, kRemove, kDone };
 
   SegmentSealer(const LedgerDirectory& directory, std::shared_ptr<const SegmentFile> file, UniqueFd out,
-                Ordinal limit, std::uint64_t records);
+                const SegmentHeader& header, Ordinal limit, std::uint64_t records);
+  Result<void> count();
+  Result<void> begin_file();
   Result<void> merge();
   Result<void> take(const FrameGroup& group);
   Result<void> write_gathered();
@@ -62,7 +64,12 @@ class SegmentSealer {
   const SegmentName sealed_;
   UniqueFd out_;
   std::uint64_t size_ = 0;  // of out_
-  Phase phase_ = Phase::kMerge;
+  Phase phase_ = Phase::kCount;
+  SegmentHeader header_;
+  GroupWalker counted_;  // goes over the segment first, to see which addresses it has
+  PeerCounter counter_;
+  std::string dictionary_;  // with its checksum
+  Peers peers_;
   GroupWalker groups_;
   GroupDecoder decoder_;
   FrameEncoder encoder_{Effort::kSmall};

@@ -382,7 +382,7 @@ Result<SumsMaker::Progress> SumsMaker::step() {
     frame_.resize(place.info.bytes);
     const auto count = file_->read_at(place.offset, frame_);
     if (!count) return count.error();
-    if (*count == frame_.size() && columns_.open(frame_)) {
+    if (*count == frame_.size() && columns_.open(frame_, file_->peers())) {
       summer_.add(columns_);
     } else {
       summer_.spoil();

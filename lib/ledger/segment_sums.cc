@@ -40,13 +40,12 @@ std::uint64_t from_zigzag(std::uint64_t number) {
 struct SumsColumn {
   std::uint64_t (*get)(const SumsEntry& entry, const SumsEntry& before);
   void (*set)(std::uint64_t number, const SumsEntry& before, SumsEntry& entry);
-  NumberShape shape;
 };
 
 template <std::uint64_t Sums::*kSum>
-constexpr SumsColumn plain_column(NumberShape shape) {
+constexpr SumsColumn plain_column() {
   return {[](const SumsEntry& entry, const SumsEntry&) { return entry.sums.*kSum; },
-          [](std::uint64_t number, const SumsEntry&, SumsEntry& entry) { entry.sums.*kSum = number; }, shape};
+          [](std::uint64_t number, const SumsEntry&, SumsEntry& entry) { entry.sums.*kSum = number; }};
 }
 
 constexpr std::array<SumsColumn, 10> kColumns{
@@ -55,33 +54,29 @@ constexpr std::array<SumsColumn, 10> kColumns{
       },
       [](std::uint64_t number, const SumsEntry& before, SumsEntry& entry) {
         entry.period = static_cast<std::int64_t>(static_cast<std::uint64_t>(before.period) + number);
-      },
-      NumberShape::kSparse},
+      }},
      {[](const SumsEntry& entry, const SumsEntry& before) { return entry.key.high - before.key.high; },
       [](std::uint64_t number, const SumsEntry& before, SumsEntry& entry) {
         entry.key.high = before.key.high + number;
-      },
-      NumberShape::kSparse},
+      }},
      {[](const SumsEntry& entry, const SumsEntry& before) {
         return entry.key.low - (entry.key.high == before.key.high ? before.key.low : 0);
       },
       [](std::uint64_t number, const SumsEntry& before, SumsEntry& entry) {
         entry.key.low = number + (entry.key.high == before.key.high ? before.key.low : 0);
-      },
-      NumberShape::kTailed},
-     plain_column<&Sums::sessions>(NumberShape::kTailed),
+      }},
+     plain_column<&Sums::sessions>(),
      {[](const SumsEntry& entry, const SumsEntry&) {
         return zigzag(entry.sums.records - entry.sums.sessions);
       },
       [](std::uint64_t number, const SumsEntry&, SumsEntry& entry) {
         entry.sums.records = entry.sums.sessions + from_zigzag(number);
-      },
-      NumberShape::kTailed},
-     plain_column<&Sums::unknown>(NumberShape::kSparse),
-     plain_column<&Sums::pkts_from_vpc>(NumberShape::kTailed),
-     plain_column<&Sums::bytes_from_vpc>(NumberShape::kTailed),
-     plain_column<&Sums::pkts_from_pub>(NumberShape::kTailed),
-     plain_column<&Sums::bytes_from_pub>(NumberShape::kTailed)}};
+      }},
+     plain_column<&Sums::unknown>(),
+     plain_column<&Sums::pkts_from_vpc>(),
+     plain_column<&Sums::bytes_from_vpc>(),
+     plain_column<&Sums::pkts_from_pub>(),
+     plain_column<&Sums::bytes_from_pub>()}};
 
 std::uint32_t checksum_of(std::string_view bytes) {
   return crc32c(std::as_bytes(std::span(bytes)));
@@ -102,7 +97,7 @@ class PartReader {
     SumsEntry before;
     before.period = static_cast<std::int64_t>(in_.varint());
     for (const SumsColumn& column : kColumns) {
-      if (!numbers_.read(in_, column_)) return false;
+      if (!read_numbers()) return false;
       for (std::size_t i = 0; i < entries.size(); ++i)
         column.set(column_[i], i == 0 ? before : entries[i - 1], entries[i]);
     }
@@ -110,9 +105,22 @@ class PartReader {
   }
 
  private:
+  // A byte says whether there is anything but zeros.
+  bool read_numbers() {
+    const std::uint8_t present = in_.u8();
+    if (present > 1) return false;
+    std::fill(column_.begin(), column_.end(), 0);
+    if (present == 0) return in_.ok();
+    symbols_.resize(column_.size());
+    if (!numbers_.load(in_, 1)) return false;
+    const auto block = NumberDecoder::take_block(in_);
+    return in_.ok() && numbers_.get_block(block, {}, {}, column_, symbols_);
+  }
+
   ByteReader in_;
-  NumberReader numbers_;
+  NumberDecoder numbers_;
   std::vector<std::uint64_t> column_;
+  std::vector<std::uint8_t> symbols_;
 };
 
 }  // namespace
@@ -143,7 +151,11 @@ void SumsPacker::append_part(std::span<const SumsEntry> entries, std::string& se
   for (const SumsColumn& column : kColumns) {
     for (std::size_t i = 0; i < entries.size(); ++i)
       column_[i] = column.get(entries[i], i == 0 ? before : entries[i - 1]);
-    numbers_.append(column_, column.shape, section);
+    numbers_.begin(column_, {}, 1, /*thorough=*/true);
+    section.push_back(numbers_.empty() ? '\0' : '\1');
+    if (numbers_.empty()) continue;
+    numbers_.append_model(section);
+    numbers_.append_block(0, column_.size(), {}, {}, section);
   }
 }
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "ledger/column_numbers.h"
+#include "ledger/number_model.h"
 #include "ledger/segment_list.h"
 #include "net/ip_address.h"
 #include "record/sums.h"
@@ -97,7 +97,7 @@ class SumsPacker {
  private:
   void append_part(std::span<const SumsEntry> entries, std::string& section);
 
-  NumberWriter numbers_{Effort::kFast};
+  NumberEncoder numbers_;
   std::vector<std::uint64_t> column_;
 };
 

@@ -49,8 +49,8 @@ void SegmentWalker::move_to(std::uint64_t offset) {
 Result<FrameInfo> SegmentWalker::check(std::span<const std::byte> header) const {
   auto info = read_frame_header(header);
   if (!info) return info.error();
-  const bool possible = info->records > 0 && info->records <= kMaxFrameRecords && info->first <= info->last &&
-                        info->last - info->first < kMaxFrameRecords &&
+  const bool possible = info->records > 0 && info->records <= kMaxSealedRecords && info->first <= info->last &&
+                        info->last - info->first < kMaxSealedRecords &&
                         info->records <= info->last - info->first + 1 && info->bytes >= kFrameHeaderBytes &&
                         info->bytes <= kMaxFrameBytes;
   if (!possible) return Error{ErrorKind::kMalformed, "the frame header is impossible"};
@@ -176,7 +176,8 @@ Result<GroupWalker::Step> GroupWalker::next(bool final) {
 SegmentWalker walk_segment(std::shared_ptr<const SegmentFile> file, Ordinal limit) {
   SegmentWalker walker(file, limit);
   if (file->name().sealed) {
-    if (const auto trailer = file->trailer()) walker.set_end(trailer->index_offset);
+    walker.move_to(file->frames_begin());
+    if (const auto trailer = file->trailer()) walker.set_end(trailer->frames_end());
   }
   return walker;
 }
@@ -192,7 +193,7 @@ Result<SegmentBounds> bounds_of(const std::shared_ptr<const SegmentFile>& file) 
   }
   SegmentBounds bounds;
   bounds.end = file->name().first;
-  for (SegmentWalker walker(file);;) {
+  for (SegmentWalker walker = walk_segment(file, kMaxOrdinal + 1);;) {
     const auto step = walker.next();
     if (!step) return step.error();
     if (step->kind == StepKind::kEnd) return bounds;
@@ -227,7 +228,7 @@ Result<std::string> GroupDecoder::add(const SegmentFile& file, const FramePlace&
   if (!count) return count.error();
   if (*count < bytes_.size()) return std::string("the frame is cut off");
   const std::size_t before = out.records.size();
-  if (auto decoded = decoder_.decode(bytes_, out); !decoded) return decoded.error().message;
+  if (auto decoded = decoder_.decode(bytes_, out, file.peers()); !decoded) return decoded.error().message;
 
   // Its checksums hold; but who makes them can make any.
   const auto added = std::span(out.ordinals).subspan(before);

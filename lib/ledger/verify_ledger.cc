@@ -102,7 +102,10 @@ Result<void> Verifier::verify(const SegmentEntry& entry) {
     }
     if (step->kind == StepKind::kEnd) break;
   }
-  if ((*file)->name().sealed) compare_index(**file, walked);
+  if ((*file)->name().sealed) {
+    compare_index(**file, walked);
+    if (const auto peers = (*file)->verify_peers(); !peers) unreadable(peers.error().message);
+  }
   return {};
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 namespace natsession {
 namespace {
@@ -39,6 +38,12 @@ std::vector<NumberRange> in_order(std::vector<NumberRange> ranges) {
   return apart;
 }
 
+IpAddress highest_address() {
+  std::array<std::uint8_t, 16> bytes;
+  bytes.fill(0xff);
+  return IpAddress::from_v6(bytes);
+}
+
 bool is_gap(std::uint8_t event) {
   return event == static_cast<std::uint8_t>(RecordEvent::kGap);
 }
@@ -73,6 +78,12 @@ bool FrameFilter::Test::passes(const IpAddress& address) const {
   return among != excluded;
 }
 
+void FrameFilter::Test::bound_by(IpAddress& lowest, IpAddress& highest) const {
+  if (excluded || bound || !prefixes.empty() || addresses.empty()) return;
+  lowest = std::max(lowest, addresses.front());
+  highest = std::min(highest, addresses.back());
+}
+
 bool FrameFilter::Test::passes(std::uint64_t number) const {
   if (numbers.size() == 1) return (number >= numbers[0].lowest && number <= numbers[0].highest) != excluded;
   const auto behind =
@@ -103,8 +114,7 @@ FrameFilter::FrameFilter(const Query& query)
 }
 
 Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<KnownGap>& gaps) const {
-  batch.rows_.resize(batch.columns_.info().records);
-  std::iota(batch.rows_.begin(), batch.rows_.end(), 0U);
+  if (auto found = find_hosts(batch); !found || batch.rows_.empty()) return found;
   if (from > batch.columns_.info().first) {
     const auto ordinals = batch.columns_.ordinals();
     if (!ordinals) return ordinals.error();
@@ -119,12 +129,17 @@ Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<Kno
     if (auto left = leave_ready(batch); !left || batch.rows_.empty()) return left;
   }
   for (const Test& test : addresses_) {
+    if (!*gaps_inside && test.field != Field::kPubIp) continue;  // the others were asked first of all
     if (auto tested = test_addresses(test, batch); !tested || batch.rows_.empty()) return tested;
   }
   for (const Test& test : numbers_) {
     if (auto tested = test_numbers(test, batch); !tested || batch.rows_.empty()) return tested;
   }
   if (auto tested = test_times(batch); !tested || batch.rows_.empty()) return tested;
+  batch.columns_.want(batch.rows_);
+  if (batch.in_order_) {
+    if (auto ordered = put_in_order(batch); !ordered) return ordered;
+  }
   return late_.empty() ? Result<void>() : test_records(batch);
 }
 
@@ -136,6 +151,29 @@ bool FrameFilter::passes(const SessionRecord& record) const {
   };
   return start_.contains(record.start_time) && end_.contains(record.end_time) && all(addresses_) &&
          all(numbers_) && all(late_);
+}
+
+// The rows of the hosts that pass, which the frame has together, and those of gap records, which have none.
+Result<void> FrameFilter::find_hosts(ScanBatch& batch) const {
+  const auto passes = [&](Field field, const IpAddress& address) {
+    return std::all_of(addresses_.begin(), addresses_.end(),
+                       [&](const Test& test) { return test.field != field || test.passes(address); });
+  };
+  const auto tests = [&](Field field) {
+    return std::any_of(addresses_.begin(), addresses_.end(), [&](const Test& test) { return test.field == field; });
+  };
+  IpAddress lowest;
+  IpAddress highest = highest_address();
+  for (const Test& test : addresses_) {
+    if (test.field == Field::kPriIp) test.bound_by(lowest, highest);
+  }
+  FrameColumns::Passes nat_ip;
+  FrameColumns::Passes pri_ip;
+  if (tests(Field::kNatIp)) nat_ip = [&](const IpAddress& address) { return passes(Field::kNatIp, address); };
+  if (tests(Field::kPriIp)) pri_ip = [&](const IpAddress& address) { return passes(Field::kPriIp, address); };
+  if (auto found = batch.columns_.rows_of(nat_ip, pri_ip, lowest, highest, batch.rows_); !found) return found;
+  batch.columns_.want(batch.rows_);
+  return {};
 }
 
 // Gap records are of no session, so their addresses are ::, which no session has as its nat_ip. To look for
@@ -183,6 +221,7 @@ Result<void> FrameFilter::test_addresses(const Test& test, ScanBatch& batch) con
     return {};
   }
   keep_rows(batch.rows_, [&](std::uint32_t row) { return batch.marks_[column->index[row]] != 0; });
+  batch.columns_.want(batch.rows_);
   return {};
 }
 
@@ -232,6 +271,29 @@ Result<void> FrameFilter::leave_ready(ScanBatch& batch) const {
   const auto ends = batch.columns_.times(Field::kEndTime);
   if (!ends) return ends.error();
   keep_rows(batch.rows_, [&](std::uint32_t row) { return !ready_->end.contains(at_ms((*ends)[row])); });
+  return {};
+}
+
+// By their ordinals, which lie close together. Where these are damaged, what else is asked for may yet be read.
+Result<void> FrameFilter::put_in_order(ScanBatch& batch) const {
+  const auto ordinals = batch.columns_.ordinals();
+  if (!ordinals) return {};
+  constexpr std::size_t kFew = 4096;
+  const FrameInfo& info = batch.columns_.info();
+  if (batch.rows_.size() < kFew) {
+    std::sort(batch.rows_.begin(), batch.rows_.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return (*ordinals)[a] < (*ordinals)[b]; });
+    return {};
+  }
+  constexpr std::uint32_t kNone = UINT32_MAX;
+  std::vector<std::uint32_t> places(static_cast<std::size_t>(info.last - info.first + 1), kNone);
+  for (const std::uint32_t row : batch.rows_) {
+    std::uint32_t& place = places[static_cast<std::size_t>((*ordinals)[row] - info.first)];
+    if (place != kNone) return Error{ErrorKind::kMalformed, "frame: two records have one ordinal"};
+    place = row;
+  }
+  std::erase(places, kNone);
+  batch.rows_ = std::move(places);
   return {};
 }
 

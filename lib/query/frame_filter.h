@@ -31,6 +31,8 @@ class FrameFilter {
   struct Test {
     explicit Test(const FieldTest& test);
     [[nodiscard]] bool passes(const IpAddress& address) const;
+    // Narrows the two to between what may pass.
+    void bound_by(IpAddress& lowest, IpAddress& highest) const;
     [[nodiscard]] bool passes(std::uint64_t number) const;
     [[nodiscard]] bool passes(const FieldValue& value) const;
 
@@ -43,12 +45,14 @@ class FrameFilter {
     bool excluded;
   };
 
+  Result<void> find_hosts(ScanBatch& batch) const;
   Result<bool> has_gaps(ScanBatch& batch) const;
   Result<void> sort_out_gaps(ScanBatch& batch, std::vector<KnownGap>& gaps) const;
   Result<void> test_addresses(const Test& test, ScanBatch& batch) const;
   Result<void> test_numbers(const Test& test, ScanBatch& batch) const;
   Result<void> test_times(ScanBatch& batch) const;
   Result<void> leave_ready(ScanBatch& batch) const;
+  Result<void> put_in_order(ScanBatch& batch) const;
   Result<void> test_records(ScanBatch& batch) const;
 
   TimeRange start_;

@@ -58,16 +58,11 @@ bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& 
   const FrameInfo& info = task.place.info;
   batch.clear();
   batch.of_ready_segment_ = task.ready;
-  batch.bytes_.resize(info.bytes);
-  const auto count = task.file->read_at(task.place.offset, batch.bytes_);
-  Result<void> done;
-  if (!count) {
-    done = count.error();
-  } else if (*count < batch.bytes_.size()) {
-    done = Error{ErrorKind::kMalformed, "the frame is cut off"};
-  } else {
-    done = batch.columns_.open(batch.bytes_);
-  }
+  const auto read_at = [file = task.file, offset = task.place.offset](std::uint64_t at, std::span<std::byte> out) {
+    const auto count = file->read_at(offset + at, out);
+    return count && *count == out.size();
+  };
+  Result<void> done = batch.columns_.open(info.bytes, read_at, task.file->peers());
   if (done) {
     const FrameInfo& found = batch.columns_.info();
     if (found.first != info.first || found.last != info.last || found.records != info.records) {
@@ -84,7 +79,8 @@ bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& 
 }
 
 // Whether the batch has rows.
-bool Scan::handle(const FrameTask& task, ScanBatch& batch) {
+bool Scan::handle(const FrameTask& task, bool in_order, ScanBatch& batch) {
+  batch.in_order_ = in_order;
   const FrameInfo& info = task.place.info;
   std::vector<KnownGap> gaps;
   std::string why;
@@ -121,7 +117,7 @@ void Scan::work() {
     if (!task) break;
     Slot& slot = slots_[taken_++ % slots_.size()];
     lock.unlock();
-    const bool has_rows = handle(*task, slot.batch);
+    const bool has_rows = handle(*task, /*in_order=*/true, slot.batch);
     lock.lock();
     slot.has_rows = has_rows;
     slot.done = true;
@@ -150,7 +146,7 @@ const ScanBatch* Scan::next() {
       finish();
       return nullptr;
     }
-    if (handle(*task, first_)) return &first_;
+    if (handle(*task, /*in_order=*/true, first_)) return &first_;
   }
   if (!begun_) begin();
   std::unique_lock lock(mutex_);
@@ -183,7 +179,7 @@ void Scan::work_for(unsigned worker, const std::function<void(unsigned, const Sc
     const auto task = take();
     lock.unlock();
     if (!task) return;
-    if (handle(*task, batch)) use(worker, batch);
+    if (handle(*task, /*in_order=*/false, batch)) use(worker, batch);
   }
 }
 

@@ -108,7 +108,7 @@ class Scan {
   void work_for(unsigned worker, const std::function<void(unsigned, const ScanBatch&)>& use);
   std::optional<FrameTask> take();
   bool read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& gaps, std::string& why);
-  bool handle(const FrameTask& task, ScanBatch& batch);
+  bool handle(const FrameTask& task, bool in_order, ScanBatch& batch);
   void finish();
 
   const Query query_;

@@ -5,7 +5,7 @@
 // and as many origins. Who runs a gateway has a handful; a ledger or a configuration that has more than that
 // many is hostile or broken. What does not fit is an error that says so, and never another label: a
 // configuration is refused, and of a ledger the frames with such labels cannot be read, which their reader
-// tells like damage. kMaxLabelBytes is what a frame has room for (ledger/dictionaries.h), so no frame has
+// tells like damage. kMaxLabelBytes is what a frame has room for (ledger/frame_layout.h), so no frame has
 // to cut a label.
 //
 // Threads: any. A call takes a lock: intern each entry of a dictionary, not each record's.

@@ -1,25 +1,26 @@
 // What the ledger's frames cost and how small they are, on a generated CGNAT day (cgnat_day.h).
 //
-// Workloads: 1. the generator alone; 2. full frames with Effort::kFast, alone; 3. the same records appended
-// to a ledger, a thousand at a time, which encodes and writes them; 4. full frames with Effort::kSmall, which
-// is what sealing does, and the bytes of each column; 5. all read back into records; 6. nat_ip and nat_port
-// alone, as a trace query reads them; 7. the same frames summed up, as sealing does too. All single-threaded;
-// times are CPU time of the thread. Of the frames of the day, each twelfth is taken (--every 12): a thousand
-// sessions a host and day make frames of about a minute. Usage: ledger_bench [--quick] [--sessions N]
+// Workloads: 1. the generator alone; 2. frames of 16,384 records with Effort::kFast, alone, and of a thousand, as they
+// are appended; 3. the same records appended to a ledger, a thousand at a time, which encodes and writes them; 4. frames
+// of 65,536 with Effort::kSmall and a dictionary, which is what sealing does, and the bytes of each column; 5. all read
+// back into records; 6. who had nat_ip and nat_port, as a trace query reads them; 7. the same frames summed up, as sealing
+// does too. All single-threaded; times are CPU time of the thread. Of the sealed frames of the day, each twelfth is taken
+// (--every 12): a thousand sessions a host and day make frames of about four minutes. An hour of them, a segment, shares
+// a dictionary, which is made of all of its records, also of those that are not measured. So its bytes are counted by the share
+// that is measured: bytes of all dictionaries by records of all frames. Usage: ledger_bench [--quick] [--sessions N]
 // [--every N]; exit 1 if a budget is missed.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include <time.h>
 
 #include "bench/cgnat_day.h"
-#include "ledger/bytes.h"
 #include "ledger/frame.h"
 #include "ledger/frame_columns.h"
 #include "ledger/frame_encoder.h"
@@ -41,23 +42,92 @@ double cpu_ns() {
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
+struct Frame {
+  std::string bytes;
+  Peers peers;  // of its segment, or null
+
+  [[nodiscard]] std::span<const std::byte> span() const { return std::as_bytes(std::span(bytes)); }
+};
+
 struct Frames {
   explicit Frames(Effort effort) : encoder(effort) {}
   FrameEncoder encoder;
-  std::vector<std::string> bytes;
+  std::vector<Frame> frames;
   double ns = 0;
   std::uint64_t size = 0;
+  FrameEncoder::Sizes sizes;
 
-  void add(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals) {
-    std::string frame;
-    frame.reserve(1 << 20);
-    const double start = cpu_ns();
-    encoder.encode(records, ordinals, false, frame);
-    ns += cpu_ns() - start;
-    size += frame.size();
-    frame.shrink_to_fit();
-    bytes.push_back(std::move(frame));
+  // In frames of at most so many records.
+  void add(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals, std::size_t rows,
+           const Peers& peers = nullptr) {
+    for (; !records.empty(); records = records.subspan(rows), ordinals = ordinals.subspan(rows)) {
+      rows = std::min(rows, records.size());
+      std::string frame;
+      frame.reserve(1 << 20);
+      const double start = cpu_ns();
+      encoder.encode(records.first(rows), ordinals.first(rows), false, frame, peers.get());
+      ns += cpu_ns() - start;
+      size += frame.size();
+      sum_up_sizes();
+      frame.shrink_to_fit();
+      frames.push_back({std::move(frame), peers});
+    }
   }
+
+ private:
+  void sum_up_sizes() {
+    const FrameEncoder::Sizes& last = encoder.sizes();
+    for (std::size_t i = 0; i < kColumnIds; ++i) sizes.columns[i] += last.columns[i];
+    sizes.front += last.front;
+    sizes.head += last.head;
+    sizes.hosts += last.hosts;
+    sizes.keys += last.keys;
+    sizes.nat_ports += last.nat_ports;
+  }
+};
+
+// The frames of a segment wait for its dictionary.
+struct Sealing {
+  static constexpr std::chrono::hours kSegment{1};
+
+  Frames frames{Effort::kSmall};
+  double counting_ns = 0;
+  std::uint64_t dictionary_bytes = 0;
+
+  // All records, in their order; those that are `measured` become a frame.
+  void add(std::span<const SessionRecord> records, Ordinal first, bool measured) {
+    if (records.front().end_time >= until_) {
+      finish();
+      until_ = records.front().end_time + kSegment;
+    }
+    const double start = cpu_ns();
+    for (const SessionRecord& record : records) counter_.add(record.pub_ip, {record.protocol, record.pub_port});
+    counting_ns += cpu_ns() - start;
+    if (measured) held_.push_back({{records.begin(), records.end()}, first});
+  }
+  void finish() {
+    const double start = cpu_ns();
+    std::string bytes = counter_.finish();
+    counter_ = PeerCounter();
+    counting_ns += cpu_ns() - start;
+    dictionary_bytes += bytes.size();
+    const auto peers = PeerDictionary::read(std::move(bytes));
+    for (const Held& held : held_) {
+      std::vector<Ordinal> ordinals(held.records.size());
+      std::iota(ordinals.begin(), ordinals.end(), held.first);
+      frames.add(held.records, ordinals, kMaxSealedRecords, peers ? *peers : nullptr);
+    }
+    held_.clear();
+  }
+
+ private:
+  struct Held {
+    std::vector<SessionRecord> records;
+    Ordinal first;
+  };
+  PeerCounter counter_;
+  std::vector<Held> held_;
+  UnixMs until_ = UnixMs::min();
 };
 
 // A ledger that takes the records as the daemon gives them.
@@ -102,73 +172,56 @@ bool judge(const char* what, double seen, double budget, const char* unit, bool 
   return met;
 }
 
-const char* name_of(unsigned column) {
-  static constexpr const char* kNames[] = {"",
-                                           "ordinal",
-                                           "origin",
-                                           "vpc_id",
-                                           "pri_ip",
-                                           "pub_ip",
-                                           "nat_ip",
-                                           "pri_port",
-                                           "pub_port",
-                                           "nat_port",
-                                           "protocol",
-                                           "outcome",
-                                           "reason",
-                                           "end_time",
-                                           "start_time",
-                                           "session_age",
-                                           "no_start",
-                                           "seq",
-                                           "pkts_from_vpc",
-                                           "pkts_from_pub",
-                                           "bytes_from_vpc",
-                                           "bytes_from_pub",
-                                           "has_orig_dst",
-                                           "orig_dst_ip",
-                                           "orig_dst_port",
-                                           "zone",
-                                           "mark",
-                                           "events_lost"};
-  return column < std::size(kNames) ? kNames[column] : "?";
+const char* name_of(std::size_t column) {
+  switch (static_cast<ColumnId>(column)) {
+    case ColumnId::kOrdinal:
+      return "ordinal";
+    case ColumnId::kSessionAge:
+      return "session_age";
+    case ColumnId::kNoSessionStart:
+      return "no_session_start";
+    case ColumnId::kPubHigh:
+      return "pub_ip, high";
+    case ColumnId::kPubLow:
+      return "pub_ip, low";
+    case ColumnId::kOrigDstHigh:
+      return "orig_dst_ip, high";
+    case ColumnId::kOutcome:
+      return "outcome";
+    default:
+      break;
+  }
+  for (const FieldSpec& spec : kFields) {
+    if (spec.column == column) return spec.name.data();
+  }
+  return "?";
 }
 
-void print_columns(const std::vector<std::string>& frames, std::uint64_t records) {
-  struct Sum {
-    std::uint64_t bytes = 0;
-    std::map<std::string, int> codings;
+void print_sizes(const FrameEncoder::Sizes& sizes, double dictionary, double records) {
+  std::printf("\n%-24s %14s\n", "", "bytes a record");
+  const auto row = [&](const char* name, double bytes) {
+    if (bytes > 0) std::printf("%-24s %14.3f\n", name, bytes / records);
   };
-  std::map<unsigned, Sum> sums;
-  for (const std::string& frame : frames) {
-    const auto bytes = std::as_bytes(std::span(frame));
-    const auto header = parse_frame_header(bytes);
-    for (std::size_t place = 0; place < header->columns; ++place) {
-      const std::byte* const entry = bytes.data() + kFrameHeaderBytes + place * kDirectoryEntryBytes;
-      Sum& sum = sums[load_little_endian<std::uint16_t>(entry)];
-      sum.bytes += load_little_endian<std::uint32_t>(entry + 4);
-      ++sum.codings[std::to_string(std::to_integer<int>(entry[2])) + "/" +
-                    std::to_string(std::to_integer<int>(entry[3]))];
-    }
+  for (std::size_t column = 0; column < kColumnIds; ++column) {
+    row(name_of(column), static_cast<double>(sizes.columns[column]));
   }
-  std::printf("\n%-16s %18s   coding/context: frames\n", "column", "bytes a record");
-  for (const auto& [column, sum] : sums) {
-    std::printf("%-16s %18.3f  ", name_of(column),
-                static_cast<double>(sum.bytes) / static_cast<double>(records));
-    for (const auto& [coding, count] : sum.codings) std::printf(" %s: %d", coding.c_str(), count);
-    std::printf("\n");
-  }
+  row("nat_port", static_cast<double>(sizes.nat_ports));
+  row("nat_ip and pri_ip", static_cast<double>(sizes.hosts));
+  row("contexts", static_cast<double>(sizes.keys));
+  row("head", static_cast<double>(sizes.head));
+  row("header and directory", static_cast<double>(sizes.front));
+  row("dictionary", dictionary);
 }
 
-double read_all(const std::vector<std::string>& frames, std::uint64_t& records) {
+double read_all(const std::vector<Frame>& frames, std::uint64_t& records) {
   FrameDecoder decoder;
   RecordBlock block;
   std::uint64_t sum = 0;
   records = 0;
   const double start = cpu_ns();
-  for (const std::string& frame : frames) {
+  for (const Frame& frame : frames) {
     block.clear();
-    if (!decoder.decode(std::as_bytes(std::span(frame)), block)) std::abort();
+    if (!decoder.decode(frame.span(), block, frame.peers)) std::abort();
     records += block.records.size();
     sum += block.records.back().session_id;
   }
@@ -177,30 +230,27 @@ double read_all(const std::vector<std::string>& frames, std::uint64_t& records) 
   return ns;
 }
 
-double read_trace_columns(const std::vector<std::string>& frames, std::uint64_t& hits) {
+double read_trace_columns(const std::vector<Frame>& frames, std::uint64_t& hits) {
   const IpAddress nat = *IpAddress::parse("203.0.113.7");
   FrameColumns columns;
-  std::vector<std::uint8_t> wanted;
+  std::vector<std::uint32_t> rows;
   hits = 0;
   const double start = cpu_ns();
-  for (const std::string& frame : frames) {
-    if (!columns.open(std::as_bytes(std::span(frame)))) std::abort();
-    const auto address = columns.addresses(Field::kNatIp);
+  for (const Frame& frame : frames) {
+    if (!columns.open(frame.span(), frame.peers)) std::abort();
+    if (!columns.rows_of([&](const IpAddress& address) { return address == nat; }, nullptr, {}, {}, rows)) std::abort();
+    columns.want(rows);
     const auto port = columns.ports(Field::kNatPort);
-    if (!address || !port) std::abort();
-    wanted.assign(address->distinct.size(), 0);
-    for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = address->distinct[i] == nat ? 1 : 0;
-    for (std::size_t i = 0; i < address->index.size(); ++i) {
-      hits += wanted[address->index[i]] != 0 && (*port)[i] == 40'123 ? 1U : 0U;
-    }
+    if (!port) std::abort();
+    for (const std::uint32_t row : rows) hits += (*port)[row] == 40'123 ? 1U : 0U;
   }
   return cpu_ns() - start;
 }
 
 // As the sealer does, which has the columns already: a file of sums for each hour. Returns the time, and the
 // bytes in `size`.
-double sum_up(const std::vector<std::string>& frames, std::uint64_t& size) {
-  constexpr std::chrono::hours kSegment{1};
+double sum_up(const std::vector<Frame>& frames, std::uint64_t& size) {
+  constexpr std::chrono::hours kSegment = Sealing::kSegment;
   FrameColumns columns;
   RecordBlock block;
   std::unique_ptr<SegmentSummer> summer;
@@ -208,10 +258,10 @@ double sum_up(const std::vector<std::string>& frames, std::uint64_t& size) {
   double ns = 0;
   size = 0;
   // From a frame on, up to that time.
-  const auto records_before = [&](const std::string* frame, UnixMs time) {
+  const auto records_before = [&](const Frame* frame, UnixMs time) {
     std::uint64_t count = 0;
     for (; frame != frames.data() + frames.size(); ++frame) {
-      const auto info = read_frame_header(std::as_bytes(std::span(*frame)));
+      const auto info = read_frame_header(frame->span());
       if (!info || info->min_end >= time) break;
       count += info->records;
     }
@@ -222,9 +272,9 @@ double sum_up(const std::vector<std::string>& frames, std::uint64_t& size) {
     size += summer->finish({}).size();
     ns += cpu_ns() - start;
   };
-  for (const std::string& frame : frames) {
+  for (const Frame& frame : frames) {
     block.clear();
-    if (!columns.open(std::as_bytes(std::span(frame))) || !columns.materialise_all(block)) std::abort();
+    if (!columns.open(frame.span(), frame.peers) || !columns.materialise_all(block)) std::abort();
     if (!summer || columns.info().min_end >= until) {
       if (summer) finish();
       summer = std::make_unique<SegmentSummer>(records_before(&frame, columns.info().min_end + kSegment));
@@ -240,10 +290,11 @@ double sum_up(const std::vector<std::string>& frames, std::uint64_t& size) {
 
 int run(std::uint64_t sessions, std::uint64_t every, bool quick) {
   CgnatDay day({.sessions = sessions});
-  std::vector<SessionRecord> records(kMaxFrameRecords);
-  std::vector<Ordinal> ordinals(kMaxFrameRecords);
+  std::vector<SessionRecord> records(kMaxSealedRecords);
+  std::vector<Ordinal> ordinals(kMaxSealedRecords);
   Frames fast(Effort::kFast);
-  Frames small(Effort::kSmall);
+  Frames little(Effort::kFast);
+  Sealing sealing;
   Appending appending;
   Ordinal next = 0;
   std::uint64_t measured = 0;
@@ -253,48 +304,55 @@ int run(std::uint64_t sessions, std::uint64_t every, bool quick) {
     const std::size_t count = day.next(records);
     generating_ns += cpu_ns() - start;
     if (count == 0) break;
+    const auto taken = std::span<const SessionRecord>(records).first(count);
+    sealing.add(taken, next, frame % every == 0);
     for (std::size_t i = 0; i < count; ++i) ordinals[i] = next++;
     if (frame % every != 0) continue;
     measured += count;
-    const auto taken = std::span<const SessionRecord>(records).first(count);
     appending.add(taken);
-    fast.add(taken, std::span<const Ordinal>(ordinals).first(count));
-    small.add(taken, std::span<const Ordinal>(ordinals).first(count));
+    fast.add(taken, std::span<const Ordinal>(ordinals).first(count), kMaxFrameRecords);
+    little.add(taken, std::span<const Ordinal>(ordinals).first(count), 1000);
   }
+  sealing.finish();
+  const Frames& small = sealing.frames;
   appending.finish();
   const auto total = static_cast<double>(measured);
   const double per_session = static_cast<double>(next) / static_cast<double>(day.sessions_begun());
   std::uint64_t read = 0;
   std::uint64_t hits = 0;
-  const double read_small_ns = read_all(small.bytes, read);
-  const double read_fast_ns = read_all(fast.bytes, read);
-  const double trace_ns = read_trace_columns(small.bytes, hits);
+  const double read_small_ns = read_all(small.frames, read);
+  const double read_fast_ns = read_all(fast.frames, read);
+  const double trace_ns = read_trace_columns(small.frames, hits);
   std::uint64_t sums_size = 0;
-  const double sums_ns = sum_up(small.bytes, sums_size);
+  const double sums_ns = sum_up(small.frames, sums_size);
+  const double dictionary = static_cast<double>(sealing.dictionary_bytes) * total / static_cast<double>(next);
+  const double sealed = static_cast<double>(small.size) + dictionary;
 
   std::printf("%lu sessions, %lu records (%.3f a session); %lu records in %zu frames\n\n",
-              day.sessions_begun(), next, per_session, measured, small.bytes.size());
+              day.sessions_begun(), next, per_session, measured, small.frames.size());
   std::printf("%-34s %12s %14s %16s\n", "", "ns a record", "bytes a record", "bytes a session");
-  const auto row = [&](const char* what, double ns, std::uint64_t bytes) {
+  const auto row = [&](const char* what, double ns, double bytes) {
     std::printf("%-34s %12.1f", what, ns / total);
-    if (bytes != 0) {
-      const double each = static_cast<double>(bytes) / total;
+    if (bytes > 0) {
+      const double each = bytes / total;
       std::printf(" %14.3f %16.3f", each, each * per_session);
     }
     std::printf("\n");
   };
   row("generate", generating_ns * total / static_cast<double>(next), 0);
-  row("encode, to append", fast.ns, fast.size);
+  row("encode, to append", fast.ns, static_cast<double>(fast.size));
+  row("encode, a thousand", little.ns, static_cast<double>(little.size));
   row("append to a ledger", appending.ns, 0);
-  row("encode, to seal", small.ns, small.size);
-  row("sum up, to seal", sums_ns, sums_size);
+  row("count for the dictionary", sealing.counting_ns * total / static_cast<double>(next), dictionary);
+  row("encode, to seal", small.ns, sealed);
+  row("sum up, to seal", sums_ns, static_cast<double>(sums_size));
   row("read back, sealed", read_small_ns, 0);
   row("read back, appended", read_fast_ns, 0);
   row("nat_ip and nat_port alone, sealed", trace_ns, 0);
-  print_columns(small.bytes, measured);
+  print_sizes(small.sizes, dictionary, total);
   std::printf("\n");
   bool met = judge("CPU to append a record", appending.ns / total, kAppendBudgetNs, "ns", true);
-  met = judge("a session in sealed frames", static_cast<double>(small.size) / total * per_session,
+  met = judge("a session in sealed frames", sealed / total * per_session,
               kSealedBudgetBytes, "bytes", true) &&
         met;
   met = judge("reading back", 1e9 / (read_small_ns / total), kReadBudgetRecords, "records/s", false) && met;

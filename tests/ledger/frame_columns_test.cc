@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <fstream>
+#include <numeric>
 #include <sstream>
+#include <tuple>
 
 #include <catch2/catch.hpp>
 
@@ -13,17 +15,18 @@
 namespace natsession::testing {
 namespace {
 
-// Whether a field's column says what each record does, by the table of fields.
-bool says_the_same(FrameColumns& columns, const FieldSpec& spec, std::span<const SessionRecord> records) {
+// Whether a field's column says what each record does, by the table of fields. `of`: the record of each row.
+bool says_the_same(FrameColumns& columns, const FieldSpec& spec, std::span<const SessionRecord* const> of) {
   const auto all = [&](const auto& column, auto none, auto number_of) {
     REQUIRE(column);
-    REQUIRE(column->size() == records.size());
-    return std::equal(
-        column->begin(), column->end(), records.begin(), [&](auto value, const SessionRecord& record) {
-          const FieldValue expected = spec.value(record);
-          return value ==
-                 (expected == FieldValue() ? none : static_cast<decltype(none)>(number_of(expected)));
-        });
+    REQUIRE(column->size() == of.size());
+    for (std::size_t row = 0; row < of.size(); ++row) {
+      if (of[row] == nullptr) continue;  // not wanted
+      const FieldValue expected = spec.value(*of[row]);
+      const auto value = expected == FieldValue() ? none : static_cast<decltype(none)>(number_of(expected));
+      if ((*column)[row] != value) return false;
+    }
+    return true;
   };
   const auto number = [](const FieldValue& value) { return std::get<std::uint64_t>(value); };
   switch (spec.stored) {
@@ -41,46 +44,173 @@ bool says_the_same(FrameColumns& columns, const FieldSpec& spec, std::span<const
   }
   const auto column = columns.addresses(spec.field);
   REQUIRE(column);
-  auto sorted = std::vector(column->distinct.begin(), column->distinct.end());
-  std::sort(sorted.begin(), sorted.end());
-  return std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end() &&
-         std::equal(column->index.begin(), column->index.end(), records.begin(), records.end(),
-                    [&](std::size_t index, const SessionRecord& record) {
-                      return FieldValue(column->distinct[index]) == spec.value(record);
-                    });
+  for (std::size_t row = 0; row < of.size(); ++row) {
+    if (of[row] != nullptr && FieldValue(column->distinct[column->index[row]]) != spec.value(*of[row])) return false;
+  }
+  return true;
+}
+
+// The record of each row, of a frame whose first ordinal is that of the first record.
+std::vector<const SessionRecord*> by_row(FrameColumns& columns, std::span<const SessionRecord> records) {
+  const auto ordinals = columns.ordinals();
+  REQUIRE(ordinals);
+  std::vector<const SessionRecord*> of;
+  for (const Ordinal ordinal : *ordinals) of.push_back(&records[ordinal - columns.info().first]);
+  return of;
 }
 
 TEST_CASE("columns say what the records say", "[ledger][frame][columns]") {
   const Effort effort = GENERATE(Effort::kFast, Effort::kSmall);
   const unsigned strange = GENERATE(0U, 10U, 100U);
   RecordDice dice(31 + strange);
-  const auto records = dice.roll_many(700, strange);
-  const std::string frame = frame_of(records, effort, 5);
+  const auto records = dice.roll_many(GENERATE(700U, 5000U), strange);
+  const Peers peers = GENERATE(false, true) ? peers_of(records) : nullptr;
+  const std::string frame = frame_of(records, effort, 5, peers.get());
   FrameColumns columns;
-  REQUIRE(columns.open(bytes_of(frame)));
-  CHECK(columns.info().records == 700);
+  REQUIRE(columns.open(bytes_of(frame), peers));
+  CHECK(columns.info().records == records.size());
+  auto of = by_row(columns, records);
+  // nat_ip, pri_ip, ordinal: so they stand.
+  CHECK(std::is_sorted(of.begin(), of.end(), [](const SessionRecord* a, const SessionRecord* b) {
+    return std::tuple(a->nat_ip, a->pri_ip, a) < std::tuple(b->nat_ip, b->pri_ip, b);
+  }));
   for (const FieldSpec& spec : kFields) {
     CAPTURE(spec.name);
-    if (spec.stored < Stored::kPlain) CHECK(says_the_same(columns, spec, records));
+    if (spec.stored < Stored::kPlain) CHECK(says_the_same(columns, spec, of));
   }
-  const auto ordinals = columns.ordinals();
-  REQUIRE(ordinals);
-  CHECK(std::vector(ordinals->begin(), ordinals->end()) == ordinals_from(5, 700));
+  std::sort(of.begin(), of.end());
+  CHECK(std::adjacent_find(of.begin(), of.end()) == of.end());
+}
+
+TEST_CASE("columns say it of the rows that are wanted, whatever is asked for first", "[ledger][frame][columns]") {
+  RecordDice dice(35);
+  const auto records = dice.roll_many(9000, 10);
+  const Peers peers = GENERATE(false, true) ? peers_of(records) : nullptr;
+  const std::string frame = frame_of(records, Effort::kSmall, 5, peers.get());
+  FrameColumns whole;
+  REQUIRE(whole.open(bytes_of(frame), peers));
+  const auto of = by_row(whole, records);
+  std::vector<FieldSpec> fields;
+  std::copy_if(kFields.begin(), kFields.end(), std::back_inserter(fields),
+               [](const FieldSpec& spec) { return spec.stored < Stored::kPlain; });
+  FrameColumns columns;
+  for (int round = 0; round < 12; ++round) {
+    REQUIRE(columns.open(bytes_of(frame), peers));
+    auto wanted = std::vector<const SessionRecord*>(of.size(), nullptr);
+    for (int more = 0; more < 3; ++more) {
+      std::vector<std::uint32_t> rows;
+      for (int i = 0; i < 3; ++i) rows.push_back(static_cast<std::uint32_t>(dice.pick(of.size())));
+      columns.want(rows);
+      std::fill(wanted.begin(), wanted.end(), nullptr);
+      for (const std::uint32_t row : rows) wanted[row] = of[row];
+      for (std::size_t i = 0; i < fields.size(); ++i) std::swap(fields[i], fields[dice.pick(fields.size())]);
+      for (const FieldSpec& spec : fields) {
+        CAPTURE(round, more, spec.name);
+        REQUIRE(says_the_same(columns, spec, wanted));
+      }
+    }
+  }
+}
+
+TEST_CASE("columns are read part by part where only some of them are asked for", "[ledger][frame][columns]") {
+  RecordDice dice(36);
+  const auto records = dice.roll_many(20'000, 0);
+  const std::string frame = frame_of(records, Effort::kSmall);
+  std::uint64_t read = 0;
+  FrameColumns columns;
+  REQUIRE(columns.open(
+      static_cast<std::uint32_t>(frame.size()),
+      [&](std::uint64_t at, std::span<std::byte> out) {
+        read += out.size();
+        std::copy_n(bytes_of(frame).begin() + static_cast<std::ptrdiff_t>(at), out.size(), out.begin());
+        return true;
+      },
+      nullptr));
+  const IpAddress nat = records[77].nat_ip;
+  std::vector<std::uint32_t> rows;
+  REQUIRE(columns.rows_of([&](const IpAddress& each) { return each == nat; }, nullptr, {}, {}, rows));
+  REQUIRE_FALSE(rows.empty());
+  RecordBlock block;
+  REQUIRE(columns.materialise(rows, block));
+  CHECK(read < frame.size() / 2);
+  std::vector<SessionRecord> expected;
+  for (const SessionRecord& record : records) {
+    if (record.nat_ip == nat) expected.push_back(record);
+  }
+  std::vector<std::size_t> order(block.records.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(), [&](auto a, auto b) { return block.ordinals[a] < block.ordinals[b]; });
+  REQUIRE(block.records.size() == expected.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    REQUIRE(same_records({&block.records[order[i]], 1}, {&expected[i], 1}));
+  }
+}
+
+TEST_CASE("a frame that cannot be read further is an error", "[ledger][frame][columns]") {
+  RecordDice dice(37);
+  const std::string frame = frame_of(dice.roll_many(20'000, 0));
+  std::uint64_t end = frame.size();
+  FrameColumns columns;
+  const auto read = [&](std::uint64_t at, std::span<std::byte> out) {
+    if (at + out.size() > end) return false;
+    std::copy_n(bytes_of(frame).begin() + static_cast<std::ptrdiff_t>(at), out.size(), out.begin());
+    return true;
+  };
+  REQUIRE(columns.open(static_cast<std::uint32_t>(frame.size()), read, nullptr));
+  end = frame.size() - 1;
+  RecordBlock block;
+  CHECK_FALSE(columns.materialise_all(block));
+  CHECK(block.records.empty());
+  end = 100;
+  CHECK_FALSE(columns.open(static_cast<std::uint32_t>(frame.size()), read, nullptr));
+}
+
+TEST_CASE("a frame finds the rows of its addresses", "[ledger][frame][columns]") {
+  RecordDice dice(38);
+  const auto records = dice.roll_many(6000, GENERATE(0U, 20U));
+  const std::string frame = frame_of(records, Effort::kSmall);
+  FrameColumns columns;
+  REQUIRE(columns.open(bytes_of(frame)));
+  const auto of = by_row(columns, records);
+  for (std::size_t i = 0; i < 100; ++i) {
+    const SessionRecord& one = records[i * 31];
+    const IpAddress from = std::min(one.pri_ip, records[i].pri_ip);
+    const IpAddress to = std::max(one.pri_ip, records[i].pri_ip);
+    const auto nat = [&](const IpAddress& address) { return address == one.nat_ip; };
+    const auto pri = [&](const IpAddress& address) { return address == one.pri_ip || address == records[i].pri_ip; };
+    std::vector<std::uint32_t> rows;
+    std::vector<std::uint32_t> by_nat;
+    std::vector<std::uint32_t> by_pri;
+    std::vector<std::uint32_t> by_both;
+    for (std::uint32_t row = 0; row < of.size(); ++row) {
+      const bool none = of[row]->nat_ip == IpAddress();  // as of gap records, which are among them in any case
+      if (none || nat(of[row]->nat_ip)) by_nat.push_back(row);
+      if (none || pri(of[row]->pri_ip)) by_pri.push_back(row);
+      if (none || (nat(of[row]->nat_ip) && pri(of[row]->pri_ip))) by_both.push_back(row);
+    }
+    REQUIRE(columns.rows_of(nat, nullptr, {}, {}, rows));
+    REQUIRE(rows == by_nat);
+    REQUIRE(columns.rows_of(nullptr, pri, from, to, rows));
+    REQUIRE(rows == by_pri);
+    REQUIRE(columns.rows_of(nat, pri, from, to, rows));
+    REQUIRE(rows == by_both);
+  }
 }
 
 TEST_CASE("columns make records of chosen rows, in any order", "[ledger][frame][columns]") {
   RecordDice dice(32);
-  const auto records = dice.roll_many(500, 30);
+  const auto records = dice.roll_many(5000, 30);
   const std::string frame = frame_of(records);
   FrameColumns columns;
   REQUIRE(columns.open(bytes_of(frame)));
-  const std::vector<std::uint32_t> rows = {499, 0, 7, 7, 250};
+  const auto of = by_row(columns, records);
+  const std::vector<std::uint32_t> rows = {4999, 0, 7, 7, 2500};
   RecordBlock block;
   REQUIRE(columns.materialise(rows, block));
   REQUIRE(block.records.size() == rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    CHECK(same_records({&block.records[i], 1}, {&records[rows[i]], 1}));
-    CHECK(block.ordinals[i] == 1000 + rows[i]);
+    CHECK(same_records({&block.records[i], 1}, {of[rows[i]], 1}));
+    CHECK(block.ordinals[i] == 1000 + static_cast<Ordinal>(of[rows[i]] - records.data()));
   }
   REQUIRE(columns.materialise({}, block));
   CHECK(block.records.size() == rows.size());
@@ -114,21 +244,26 @@ TEST_CASE("one object opens frame after frame, and a bad one leaves nothing to a
   }
 }
 
-TEST_CASE("damage to one column does not hide those that do not depend on it", "[ledger][frame][columns]") {
+TEST_CASE("damage to one part does not hide what does not depend on it", "[ledger][frame][columns]") {
   RecordDice dice(34);
-  const auto records = dice.roll_many(300, 10);
+  const auto records = dice.roll_many(3000, 10);
   std::string frame = frame_of(records);
-  frame.back() ^= 1;  // the last column is one of the rare ones
+  frame.back() ^= 1;  // the second of two blocks
   FrameColumns columns;
   REQUIRE(columns.open(bytes_of(frame)));
   CHECK(columns.ports(Field::kNatPort));
   CHECK(columns.addresses(Field::kNatIp));
-  CHECK(columns.times(Field::kEndTime));
+  CHECK_FALSE(columns.times(Field::kEndTime));
   CHECK_FALSE(columns.verify());
+  const std::vector<std::uint32_t> first = {0, 100};
+  columns.want(first);
+  CHECK(columns.times(Field::kEndTime));
   RecordBlock block;
+  CHECK(columns.materialise(first, block));
+  block.clear();
   const auto all = columns.materialise_all(block);
   REQUIRE_FALSE(all);
-  CHECK_THAT(all.error().message, Catch::Contains("column 2"));
+  CHECK_THAT(all.error().message, Catch::Contains("column 1"));
   CHECK(block.records.empty());
 }
 

@@ -26,10 +26,18 @@ inline std::vector<Ordinal> ordinals_from(Ordinal first, std::size_t count) {
 }
 
 inline std::string frame_of(std::span<const SessionRecord> records, Effort effort = Effort::kFast,
-                            Ordinal first = 1000) {
+                            Ordinal first = 1000, const PeerDictionary* peers = nullptr) {
   std::string frame;
-  FrameEncoder(effort).encode(records, ordinals_from(first, records.size()), false, frame);
+  FrameEncoder(effort).encode(records, ordinals_from(first, records.size()), false, frame, peers);
   return frame;
+}
+
+// The dictionary of a segment that has these records. Addresses that only one of them has are not in it.
+inline Peers peers_of(std::span<const SessionRecord> records) {
+  PeerCounter counter;
+  for (const SessionRecord& record : records) counter.add(record.pub_ip, {record.protocol, record.pub_port});
+  auto peers = PeerDictionary::read(counter.finish());
+  return peers ? *peers : nullptr;
 }
 
 // All that records say, texts by their bytes.
@@ -52,6 +60,11 @@ class RecordDice {
       vpcs_.push_back(i == 0 ? "" : std::string(static_cast<std::size_t>(i * i * 40), 'v'));
     }
     for (int i = 0; i < 40; ++i) addresses_.push_back(any_address());
+  }
+
+  // `addresses`: of how many it chooses, unless it is to be strange.
+  explicit RecordDice(std::uint64_t seed, std::size_t addresses) : RecordDice(seed) {
+    while (addresses_.size() < addresses) addresses_.push_back(any_address());
   }
 
   // `strange`: of 100 values, how many are at the limits or anything at all.

@@ -14,19 +14,18 @@
 
 namespace natsession::testing {
 
-// Of the columns that the directory tells of, as far as they lie within the frame; of directory and header.
+// Of the parts that the directory tells of, as far as they lie within the frame; of directory and header.
 inline void mend_checksums(std::string& frame) {
   if (frame.size() < kFrameHeaderBytes) return;
   const auto bytes = std::as_bytes(std::span(frame));
-  const std::size_t columns = load_little_endian<std::uint16_t>(bytes.data() + header_at::kColumns);
-  const std::size_t directory_end =
-      std::min(frame.size(), kFrameHeaderBytes + columns * kDirectoryEntryBytes);
+  const std::size_t parts = load_little_endian<std::uint16_t>(bytes.data() + header_at::kParts);
+  const std::size_t directory_end = std::min(frame.size(), kFrameHeaderBytes + parts * kDirectoryEntryBytes);
   std::size_t at = directory_end;
   for (std::size_t entry = kFrameHeaderBytes; entry + kDirectoryEntryBytes <= directory_end;
        entry += kDirectoryEntryBytes) {
-    const std::size_t length = load_little_endian<std::uint32_t>(bytes.data() + entry + 4);
+    const std::size_t length = load_little_endian<std::uint32_t>(bytes.data() + entry);
     if (length > frame.size() - at) break;
-    store_little_endian(crc32c(bytes.subspan(at, length)), frame.data() + entry + 8);
+    store_little_endian(crc32c(bytes.subspan(at, length)), frame.data() + entry + 4);
     at += length;
   }
   const auto directory = bytes.subspan(kFrameHeaderBytes, directory_end - kFrameHeaderBytes);

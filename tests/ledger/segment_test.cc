@@ -56,7 +56,7 @@ class Damaged {
   // Without merging: each frame by itself, as if each were full.
   void seal() {
     std::string file = read_file(ledger_.path(2));
-    file += encode_footer(2, file.size(), frames_in(ledger_.directory(), 1));
+    file += encode_footer(2, file.size(), {}, frames_in(ledger_.directory(), 1));
     write_file(ledger_.path(2, true), file);
     std::filesystem::remove(ledger_.path(2));
   }
@@ -270,7 +270,7 @@ TEST_CASE("header and footer of a segment read back", "[ledger][segment]") {
   frame.info.min_end = at_second(3);
   frame.info.max_end = at_second(4);
   frame.info.long_sessions = true;
-  const std::string footer = encode_footer(10, 564, std::vector{frame});
+  const std::string footer = encode_footer(10, 564, {}, std::vector{frame});
   const auto bytes = std::as_bytes(std::span(footer));
   const auto trailer = decode_trailer(bytes.last(kTrailerBytes), 564 + footer.size());
   REQUIRE(trailer);

@@ -124,35 +124,16 @@ TEST_CASE("a trace over damage is uncertain where damage is, and certain elsewhe
   CHECK(trace(view, {question}, {}, with_threads(1))->answers[0].verdict == TraceVerdict::kNoSession);
 }
 
-// Flips a bit in one column of the frame that holds `ordinal`. False if the column is not there.
-bool damage_column(const std::string& path, Ordinal ordinal, ColumnId wanted) {
+// Flips a bit in the rows of the frame that holds `ordinal`, behind its hosts and ports. False if there is none.
+bool damage_rows(const std::string& path, Ordinal ordinal) {
   std::string bytes = read_file(path);
-  const auto u16 = [&](std::size_t at) {
-    return load_little_endian<std::uint16_t>(reinterpret_cast<const std::byte*>(bytes.data() + at));
-  };
-  const auto u32 = [&](std::size_t at) {
-    return load_little_endian<std::uint32_t>(reinterpret_cast<const std::byte*>(bytes.data() + at));
-  };
-  const auto u64 = [&](std::size_t at) {
-    return load_little_endian<std::uint64_t>(reinterpret_cast<const std::byte*>(bytes.data() + at));
-  };
   const auto magic = std::string_view(kFrameMagic.data(), kFrameMagic.size());
-  for (std::size_t frame = bytes.find(magic); frame != std::string::npos;
-       frame = bytes.find(magic, frame + 1)) {
-    if (ordinal < u64(frame + header_at::kFirstOrdinal) || ordinal > u64(frame + header_at::kLastOrdinal))
-      continue;
-    const std::size_t columns = u16(frame + header_at::kColumns);
-    std::size_t at = frame + kFrameHeaderBytes + columns * kDirectoryEntryBytes;
-    for (std::size_t i = 0; i < columns; ++i) {
-      const std::size_t entry = frame + kFrameHeaderBytes + i * kDirectoryEntryBytes;
-      const std::uint32_t length = u32(entry + 4);
-      if (u16(entry) == static_cast<std::uint16_t>(wanted) && length > 0) {
-        bytes[at + length / 2] ^= 4;
-        write_file(path, bytes);
-        return true;
-      }
-      at += length;
-    }
+  for (std::size_t frame = bytes.find(magic); frame != std::string::npos; frame = bytes.find(magic, frame + 1)) {
+    const auto info = read_frame_header(std::as_bytes(std::span(bytes)).subspan(frame));
+    if (!info || ordinal < info->first || ordinal > info->last) continue;
+    bytes[frame + info->bytes - 1] ^= 4;
+    write_file(path, bytes);
+    return true;
   }
   return false;
 }
@@ -166,7 +147,7 @@ TEST_CASE("what a damaged column hides is told, also where the question does not
   ledger.frame(dice.traffic(10, at_minute(600), at_minute(700)));
   ledger.writer.reset();
   const Ordinal ordinal = 120;
-  REQUIRE(damage_column(ledger.segment_files().at(0), ordinal, ColumnId::kBytesFromPub));
+  REQUIRE(damage_rows(ledger.segment_files().at(0), ordinal));
 
   const SessionRecord& hidden = ledger.all[ordinal];
   TraceQuestion question;
@@ -190,7 +171,7 @@ TEST_CASE("what a damaged column hides is told, also where the question does not
   ledger.open();
   ledger.frame(std::vector<SessionRecord>{silent});
   ledger.writer.reset();
-  REQUIRE(damage_column(ledger.segment_files().back(), ledger.all.size() - 1, ColumnId::kPktsFromVpc));
+  REQUIRE(damage_rows(ledger.segment_files().back(), ledger.all.size() - 1));
   question.nat_port = silent.nat_port;
   question.from = question.until = at_minute(100);
   const auto later = trace(ledger.view(), {question}, {}, with_threads(1));
@@ -205,7 +186,7 @@ TEST_CASE("records of a frame whose ordinals are damaged have row ids of their o
   for (std::size_t i = 0; i < records.size(); i += 7) records[i].start_time -= std::chrono::hours(1);
   ledger.frame(records);  // two frames, their ordinals between each other's
   ledger.writer.reset();
-  REQUIRE(damage_column(ledger.segment_files().at(0), 200, ColumnId::kOrdinal));
+  REQUIRE(damage_rows(ledger.segment_files().at(0), 200));
   Scan scan(ledger.view(), Query(), with_threads(1));
   std::set<Ordinal> ids;
   std::size_t rows = 0;
@@ -252,11 +233,11 @@ TEST_CASE("frames of a newer version are passed over and told, with their time",
   ledger.writer.reset();
   const std::string path = ledger.segment_files().at(0);
   std::string bytes = read_file(path);
-  // The second frame's version becomes 2, and its header's checksum is made good.
+  // The second frame's version becomes 9, and its header's checksum is made good.
   const auto magic = std::string_view(kFrameMagic.data(), kFrameMagic.size());
   const std::size_t frame = bytes.find(magic, bytes.find(magic) + 1);
   REQUIRE(frame != std::string::npos);
-  bytes[frame + header_at::kVersion] = 2;
+  bytes[frame + header_at::kVersion] = 9;
   const auto header = std::as_bytes(std::span(bytes).subspan(frame, header_at::kHeaderChecksum));
   store_little_endian(crc32c(header), bytes.data() + frame + header_at::kHeaderChecksum);
   write_file(path, bytes);
@@ -268,7 +249,7 @@ TEST_CASE("frames of a newer version are passed over and told, with their time",
   scanned_names(scan);
   REQUIRE(scan.report().trouble_count == 1);
   CHECK(scan.report().troubles[0].kind == TroubleKind::kNewer);
-  CHECK(scan.report().troubles[0].why.find("version 2") != std::string::npos);
+  CHECK(scan.report().troubles[0].why.find("version 9") != std::string::npos);
   CHECK(scan.report().troubles[0].records > 0);
 }
 
