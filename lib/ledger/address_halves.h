@@ -29,7 +29,8 @@ struct Halves {
   char bytes[16];
   store_little_endian(__builtin_bswap64(halves.high), bytes);
   store_little_endian(__builtin_bswap64(halves.low), bytes + 8);
-  return IpAddress::from_v6(std::span<const std::uint8_t, 16>(reinterpret_cast<const std::uint8_t*>(bytes), 16));
+  return IpAddress::from_v6(
+      std::span<const std::uint8_t, 16>(reinterpret_cast<const std::uint8_t*>(bytes), 16));
 }
 
 }  // namespace natsession

@@ -32,7 +32,9 @@ constexpr auto kLimits = [] {
   std::array<std::uint64_t, kColumnIds> limits{};
   limits.fill(kNoLimit);
   using enum ColumnId;
-  const auto set = [&](ColumnId column, std::uint64_t limit) { limits[static_cast<std::size_t>(column)] = limit; };
+  const auto set = [&](ColumnId column, std::uint64_t limit) {
+    limits[static_cast<std::size_t>(column)] = limit;
+  };
   set(kPriPort, 0x10000);
   set(kPubPort, 0xffff);
   set(kProtocol, 0xff);
@@ -85,7 +87,8 @@ constexpr auto kHasOffset = [] {
 
 bool read_texts(ByteReader& in, std::size_t parts, std::vector<std::string_view>& texts) {
   const std::uint64_t count = in.varint();
-  if (!in.ok() || count == 0 || count % parts != 0 || count > parts * kMaxSealedRecords || count > in.left()) return false;
+  if (!in.ok() || count == 0 || count % parts != 0 || count > parts * kMaxSealedRecords || count > in.left())
+    return false;
   texts.clear();
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t length = in.varint();
@@ -137,7 +140,8 @@ Result<void> FrameColumns::begin(std::span<const std::byte> front, Peers peers) 
   hosts_.clear();
   done_.fill(0);
   grouped_.fill(0);
-  ports_done_ = pri_ports_done_ = pub_ports_done_ = protocol_done_ = outcome_done_ = pub_ip_done_ = session_start_done_ = 0;
+  ports_done_ = pri_ports_done_ = pub_ports_done_ = protocol_done_ = outcome_done_ = pub_ip_done_ =
+      session_start_done_ = 0;
   for (Block& block : blocks_) block.split = false;
   pubs_.clear();
   why_.clear();
@@ -242,13 +246,14 @@ bool FrameColumns::load_head() {
   const std::uint64_t step = in.varint();
   const std::uint64_t span = info_.last - info_.first + 1;
   // A span of all ordinals that there are is 0 here.
-  if (!in.ok() || step == 0 || step > std::numeric_limits<std::int32_t>::max() || span - 1 >= kMaxSealedRecords) {
+  if (!in.ok() || step == 0 || step > std::numeric_limits<std::int32_t>::max() ||
+      span - 1 >= kMaxSealedRecords) {
     return fail(What::kHead);
   }
   nats_.clear();
   for (std::size_t i = 0; i < nats; ++i) {
-    nats_.push_back(IpAddress::from_v6(
-        std::span<const std::uint8_t, 16>(reinterpret_cast<const std::uint8_t*>(addresses.data()) + 16 * i, 16)));
+    nats_.push_back(IpAddress::from_v6(std::span<const std::uint8_t, 16>(
+        reinterpret_cast<const std::uint8_t*>(addresses.data()) + 16 * i, 16)));
   }
   clock_.step = static_cast<std::uint32_t>(step);
   clock_.knots.clear();
@@ -288,7 +293,9 @@ bool FrameColumns::load_runs() {
     const HostBlock& block = host_blocks_[place];
     const std::size_t first = block.first_row / kBlockRows;
     const std::size_t last = (block.first_row + block.rows - 1) / kBlockRows;
-    if (host_block_done_[place] != 0 || (left >> first & low_bits(static_cast<unsigned>(last - first + 1))) == 0) continue;
+    if (host_block_done_[place] != 0 ||
+        (left >> first & low_bits(static_cast<unsigned>(last - first + 1))) == 0)
+      continue;
     runs_.clear();
     if (!read_host_runs(block, bytes, runs_)) return fail(What::kHosts);
     host_block_done_[place] = 1;
@@ -299,8 +306,8 @@ bool FrameColumns::load_runs() {
       first_of_run_[run.first_row] = 1;
       hosts_.push_back(run.pri_ip);
     }
-    for (std::size_t row = (block.first_row + kBlockRows - 1) / kBlockRows * kBlockRows; row < block.first_row + block.rows;
-         row += kBlockRows) {
+    for (std::size_t row = (block.first_row + kBlockRows - 1) / kBlockRows * kBlockRows;
+         row < block.first_row + block.rows; row += kBlockRows) {
       first_of_run_[row] = 1;
     }
   }
@@ -487,7 +494,8 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
     }
     case Context::kKind: {
       GroupSpan service;
-      if (!make_groups(Context::kService, block, service) || !ready(kOutcome) || !ready(kSessionAge)) return false;
+      if (!make_groups(Context::kService, block, service) || !ready(kOutcome) || !ready(kSessionAge))
+        return false;
       const auto outcome = symbols(kOutcome);
       const auto ages = values(kSessionAge);
       listed([&](std::size_t i) { return kind_key(service[i], outcome[i], ages[i] != 0); });
@@ -522,7 +530,8 @@ bool FrameColumns::decode(std::size_t place, std::size_t block) {
     if (grouped_columns_[place] && !make_groups(kPlan[place].context, block, groups)) return false;
     NumberSpan packets;
     if (column == ColumnId::kBytesFromVpc || column == ColumnId::kBytesFromPub) {
-      const std::size_t of = plan_place(column == ColumnId::kBytesFromVpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub);
+      const std::size_t of =
+          plan_place(column == ColumnId::kBytesFromVpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub);
       if ((done_[of] >> block & 1) == 0) {
         if (!decode(of, block)) return false;
         done_[of] |= std::uint64_t{1} << block;
@@ -530,11 +539,14 @@ bool FrameColumns::decode(std::size_t place, std::size_t block) {
       packets = numbers(kPlan[of].column).subspan(begin, count);
     }
     if (!split(block)) return fail(What::kColumn, column);
-    if (!models_[place].get_block(blocks_[block].streams[place], groups, packets, values, std::span(symbols_[place]).subspan(begin, count))) {
+    if (!models_[place].get_block(blocks_[block].streams[place], groups, packets, values,
+                                  std::span(symbols_[place]).subspan(begin, count))) {
       return fail(What::kColumn, column);
     }
-    const std::uint64_t limit = column == ColumnId::kPubIp ? (peers_ != nullptr ? peers_->size() : 0) : kLimits[at(column)];
-    if (limit != kNoLimit && *std::max_element(values.begin(), values.end()) > limit) return fail(What::kColumn, column);
+    const std::uint64_t limit =
+        column == ColumnId::kPubIp ? (peers_ != nullptr ? peers_->size() : 0) : kLimits[at(column)];
+    if (limit != kNoLimit && *std::max_element(values.begin(), values.end()) > limit)
+      return fail(What::kColumn, column);
   } else {
     std::fill(values.begin(), values.end(), 0);
   }
@@ -582,7 +594,8 @@ bool FrameColumns::settle(ColumnId column, std::size_t begin, std::span<std::uin
       const auto ends = numbers(kEndTime).subspan(begin, values.size());
       const auto ages = numbers(kSessionAge).subspan(begin, values.size());
       const auto min_start = static_cast<std::uint64_t>(info_.min_start.time_since_epoch().count());
-      for (std::size_t i = 0; i < values.size(); ++i) values[i] = ages[i] != 0 ? min_start + values[i] : ends[i] - values[i];
+      for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = ages[i] != 0 ? min_start + values[i] : ends[i] - values[i];
       return true;
     }
     default:
@@ -598,7 +611,8 @@ bool FrameColumns::load_nat_ports() {
     const std::size_t count = std::min(rows() - begin, kBlockRows);
     std::span<const std::byte> bytes;
     if (!part(kFirstPortsPart + block, bytes) || bytes.size() != 2 * count) return fail(What::kPorts);
-    for (std::size_t i = 0; i < count; ++i) nat_ports_[begin + i] = load_little_endian<std::uint16_t>(bytes.data() + 2 * i);
+    for (std::size_t i = 0; i < count; ++i)
+      nat_ports_[begin + i] = load_little_endian<std::uint16_t>(bytes.data() + 2 * i);
   }
   ports_done_ |= wanted_;
   return true;
@@ -621,17 +635,22 @@ bool FrameColumns::load_narrow(ColumnId column, std::uint64_t& done, std::vector
 }
 
 bool FrameColumns::load_pri_ports() {
-  return load_nat_ports() && load_narrow(ColumnId::kPriPort, pri_ports_done_, pri_ports_, [&](std::uint64_t value, std::size_t row) {
-           return value == 0 ? nat_ports_[row] : value - 1;
-         });
+  return load_nat_ports() && load_narrow(ColumnId::kPriPort, pri_ports_done_, pri_ports_,
+                                         [&](std::uint64_t value, std::size_t row) {
+                                           return value == 0 ? nat_ports_[row] : value - 1;
+                                         });
 }
 
 bool FrameColumns::load_outcome() {
   const auto as_it_is = [](std::uint64_t value, std::size_t) { return value; };
   std::uint64_t done = outcome_done_;
-  if (!load_narrow(ColumnId::kOutcome, done, events_, [](std::uint64_t value, std::size_t) { return value & 3; })) return false;
+  if (!load_narrow(ColumnId::kOutcome, done, events_,
+                   [](std::uint64_t value, std::size_t) { return value & 3; }))
+    return false;
   done = outcome_done_;
-  if (!load_narrow(ColumnId::kOutcome, done, tcp_states_, [](std::uint64_t value, std::size_t) { return value >> 2; })) return false;
+  if (!load_narrow(ColumnId::kOutcome, done, tcp_states_,
+                   [](std::uint64_t value, std::size_t) { return value >> 2; }))
+    return false;
   const std::uint64_t before = outcome_done_;
   const std::uint64_t left = wanted_ & ~before;
   if (!load_narrow(ColumnId::kReason, outcome_done_, reasons_, as_it_is)) return false;
@@ -641,7 +660,8 @@ bool FrameColumns::load_outcome() {
       row += kBlockRows - 1;
       continue;
     }
-    if (events_[row] == static_cast<std::uint8_t>(RecordEvent::kEnd)) reasons_[row] ^= static_cast<std::uint8_t>(RecordReason::kDestroyed);
+    if (events_[row] == static_cast<std::uint8_t>(RecordEvent::kEnd))
+      reasons_[row] ^= static_cast<std::uint8_t>(RecordReason::kDestroyed);
     largest = std::max(largest, reasons_[row]);
   }
   if (largest <= static_cast<std::uint8_t>(kLast<RecordReason>)) return true;
@@ -651,7 +671,8 @@ bool FrameColumns::load_outcome() {
 
 bool FrameColumns::load_pub_ip() {
   if (!load_column(ColumnId::kPubIp)) return false;
-  const bool owns = models_[plan_place(ColumnId::kPubHigh)].present() || models_[plan_place(ColumnId::kPubLow)].present();
+  const bool owns =
+      models_[plan_place(ColumnId::kPubHigh)].present() || models_[plan_place(ColumnId::kPubLow)].present();
   if (owns && (!load_column(ColumnId::kPubHigh) || !load_column(ColumnId::kPubLow))) return false;
   const auto places = numbers(ColumnId::kPubIp);
   const auto highs = numbers(ColumnId::kPubHigh);
@@ -663,7 +684,8 @@ bool FrameColumns::load_pub_ip() {
     if (pub_of_.size() <= peers) pub_of_.resize(peers + 1);
   }
   const std::uint64_t left = wanted_ & ~pub_ip_done_;
-  const auto all = std::popcount(left) > 2 && peers_ != nullptr ? peers_->all() : std::span<const IpAddress>();
+  const auto all =
+      std::popcount(left) > 2 && peers_ != nullptr ? peers_->all() : std::span<const IpAddress>();
   pub_index_.resize(std::max(pub_index_.size(), rows()));
   for (std::size_t row = 0; row < rows(); ++row) {
     if (row % kBlockRows == 0 && (left >> (row / kBlockRows) & 1) == 0) {
@@ -695,11 +717,13 @@ bool FrameColumns::load_texts() {
     if (!models_[plan_place(column)].present()) return true;
     const auto values = numbers(column);
     for (std::size_t row = 0; row < rows(); ++row) {
-      if ((wanted_ >> (row / kBlockRows) & 1) != 0 && values[row] >= count) return fail(What::kColumn, column);
+      if ((wanted_ >> (row / kBlockRows) & 1) != 0 && values[row] >= count)
+        return fail(What::kColumn, column);
     }
     return true;
   };
-  if (!within(ColumnId::kOrigin, origin_texts_.size() / 2) || !within(ColumnId::kVpcId, vpc_texts_.size())) return false;
+  if (!within(ColumnId::kOrigin, origin_texts_.size() / 2) || !within(ColumnId::kVpcId, vpc_texts_.size()))
+    return false;
   if (has_texts_) return true;
   const auto keep = [this](const auto& label, auto& labels) {
     if (label) {
@@ -760,7 +784,8 @@ Result<std::span<const std::int64_t>> FrameColumns::times(Field field) {
   if (field == Field::kSessionStart) {
     const auto session_start = [&](std::uint64_t unknown, std::size_t row) {
       return unknown != 0 ? kUnknownTime
-                          : static_cast<std::int64_t>(numbers(ColumnId::kStartTime)[row] - numbers(ColumnId::kSessionAge)[row]);
+                          : static_cast<std::int64_t>(numbers(ColumnId::kStartTime)[row] -
+                                                      numbers(ColumnId::kSessionAge)[row]);
     };
     if (!load_column(ColumnId::kStartTime) || !load_column(ColumnId::kSessionAge) ||
         !load_narrow(ColumnId::kNoSessionStart, session_start_done_, session_starts_, session_start)) {
@@ -887,7 +912,8 @@ Result<void> FrameColumns::materialise_all(RecordBlock& out) {
       constexpr std::size_t kAhead = 8;
       if (row + kAhead < end) {
         const char* const ahead = reinterpret_cast<const char*>(&out.records[before + rank[row + kAhead]]);
-        for (std::size_t line = 0; line < sizeof(SessionRecord); line += 64) __builtin_prefetch(ahead + line, 1);
+        for (std::size_t line = 0; line < sizeof(SessionRecord); line += 64)
+          __builtin_prefetch(ahead + line, 1);
       }
       assemble(row, out.records[before + rank[row]]);
       out.ordinals[before + rank[row]] = ordinals[row];

@@ -1,6 +1,6 @@
-// FrameColumns: one frame, column by column, and block of rows by block. What a query asks about is decoded first, and only
-// for the rows that it wants is the rest decoded at all. A part of the frame is read and checked when it is first asked
-// for. FrameDecoder: all of it at once.
+// FrameColumns: one frame, column by column, and block of rows by block. What a query asks about is decoded
+// first, and only for the rows that it wants is the rest decoded at all. A part of the frame is read and
+// checked when it is first asked for. FrameDecoder: all of it at once.
 // Threads: one for each object. To be used again for frame after frame: it keeps its memory.
 #pragma once
 
@@ -29,8 +29,8 @@ namespace natsession {
 inline constexpr std::uint64_t kUnknownCount = std::numeric_limits<std::uint64_t>::max();
 inline constexpr std::int64_t kUnknownTime = std::numeric_limits<std::int64_t>::min();
 
-// The address of row i is distinct[index[i]]: ask once about each address, then look at the rows. `distinct` has no
-// order, and may have an address twice.
+// The address of row i is distinct[index[i]]: ask once about each address, then look at the rows. `distinct`
+// has no order, and may have an address twice.
 struct AddressColumn {
   std::span<const IpAddress> distinct;
   std::span<const std::uint16_t> index;
@@ -64,13 +64,14 @@ class FrameColumns {
   [[nodiscard]] Result<std::span<const std::uint8_t>> small(Field field);      // words by their numbers
   [[nodiscard]] Result<std::span<const Ordinal>> ordinals();
 
-  // The rows whose nat_ip and pri_ip pass, ascending, and those whose nat_ip is ::. No more is read than must be. `pri_from`, `pri_to`: no other pri_ip
-  // passes.
+  // The rows whose nat_ip and pri_ip pass, ascending, and those whose nat_ip is ::. No more is read than must
+  // be. `pri_from`, `pri_to`: no other pri_ip passes.
   using Passes = std::function<bool(const IpAddress&)>;
-  Result<void> rows_of(const Passes& nat_ip, const Passes& pri_ip, const IpAddress& pri_from, const IpAddress& pri_to,
-                       std::vector<std::uint32_t>& rows);
+  Result<void> rows_of(const Passes& nat_ip, const Passes& pri_ip, const IpAddress& pri_from,
+                       const IpAddress& pri_to, std::vector<std::uint32_t>& rows);
 
-  // Adds records to `out`: those at `rows`, in that order, or all, in the order of their ordinals. session_id is derived.
+  // Adds records to `out`: those at `rows`, in that order, or all, in the order of their ordinals. session_id
+  // is derived.
   // Errors: as above; `out` is then unchanged.
   Result<void> materialise(std::span<const std::uint32_t> rows, RecordBlock& out);
   Result<void> materialise_all(RecordBlock& out);
@@ -143,8 +144,8 @@ class FrameColumns {
   std::vector<HostBlock> host_blocks_;
   std::vector<std::uint8_t> host_block_done_;
   std::uint64_t runs_done_ = 0;
-  std::vector<HostRun> runs_;     // of one block
-  std::vector<IpAddress> hosts_;  // of the runs that were read
+  std::vector<HostRun> runs_;              // of one block
+  std::vector<IpAddress> hosts_;           // of the runs that were read
   std::vector<std::uint16_t> host_index_;  // of each row
   std::vector<std::uint16_t> nat_index_;
   std::vector<std::uint8_t> first_of_run_;
@@ -181,9 +182,10 @@ class FrameColumns {
   std::vector<std::int64_t> session_starts_;
   std::vector<IpAddress> pubs_;
   std::vector<std::uint16_t> pub_index_;
-  std::vector<std::uint32_t> pub_of_;      // of each place of the dictionary: one more than where it stands in pubs_, or 0
+  std::vector<std::uint32_t>
+      pub_of_;  // of each place of the dictionary: one more than where it stands in pubs_, or 0
   std::vector<std::uint32_t> pub_places_;  // those that are not 0
-  std::vector<const Origin*> origins_;      // interned
+  std::vector<const Origin*> origins_;     // interned
   std::vector<std::string_view> vpc_ids_;  // likewise
 
   What failed_ = What::kNothing;

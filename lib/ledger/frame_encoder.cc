@@ -14,9 +14,9 @@ constexpr std::size_t kRowsOfGroup = 500;
 // Each is cut to what a label may have, and all to what a frame has room for.
 void append_texts(const std::vector<std::string_view>& texts, std::string& out) {
   std::size_t limit = kMaxTextBytes;
-  const auto bytes = std::accumulate(texts.begin(), texts.end(), std::size_t{0}, [](std::size_t sum, std::string_view text) {
-    return sum + std::min(text.size(), kMaxTextBytes);
-  });
+  const auto bytes = std::accumulate(
+      texts.begin(), texts.end(), std::size_t{0},
+      [](std::size_t sum, std::string_view text) { return sum + std::min(text.size(), kMaxTextBytes); });
   if (bytes > kMaxTextBytesOfFrame) limit = kMaxTextBytesOfFrame / texts.size();
   append_varint(texts.size(), out);
   for (const std::string_view text : texts) {
@@ -41,7 +41,8 @@ void FrameEncoder::list(Context context, std::span<const std::uint16_t> keys) {
                    [&](std::uint16_t a, std::uint16_t b) { return counts[a] > counts[b]; });
   if (listed.keys.size() >= kMaxGroupsOfModel) listed.keys.resize(kMaxGroupsOfModel - 1);
   std::vector<std::uint8_t> group_of(0x10000, static_cast<std::uint8_t>(listed.keys.size()));
-  for (std::size_t i = 0; i < listed.keys.size(); ++i) group_of[listed.keys[i]] = static_cast<std::uint8_t>(i);
+  for (std::size_t i = 0; i < listed.keys.size(); ++i)
+    group_of[listed.keys[i]] = static_cast<std::uint8_t>(i);
   listed.groups.resize(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) listed.groups[i] = group_of[keys[i]];
   listed.count = listed.keys.size() + 1;
@@ -83,7 +84,9 @@ void FrameEncoder::make_context(Context context) {
       return each([&](std::size_t row) { return asked_key(usual[row], column(kProtocol).symbols()[row]); });
     }
     case Context::kService:
-      return each([&](std::size_t row) { return service_key(column(kProtocol).symbols()[row], column(kPubPort).symbols()[row]); });
+      return each([&](std::size_t row) {
+        return service_key(column(kProtocol).symbols()[row], column(kPubPort).symbols()[row]);
+      });
     case Context::kKind:
       return each([&](std::size_t row) {
         return kind_key(service[row], column(kOutcome).symbols()[row], numbers_[kSessionAge][row] != 0);
@@ -95,8 +98,8 @@ void FrameEncoder::make_context(Context context) {
   }
 }
 
-// Bytes are packets times a size: the size is what the packets do not tell yet, and what is left over is less than the
-// packets.
+// Bytes are packets times a size: the size is what the packets do not tell yet, and what is left over is less
+// than the packets.
 void FrameEncoder::divide(ColumnId bytes, ColumnId packets) {
   auto& remainders = remainders_[bytes == ColumnId::kBytesFromVpc ? 0 : 1];
   auto& values = numbers_[bytes];
@@ -117,7 +120,8 @@ void FrameEncoder::make_models() {
   std::array<bool, kContexts> made{};
   for (const ColumnPlan& plan : kPlan) {
     const bool used = plan.context != Context::kNone && (thorough || !is_listed(plan.context)) &&
-                      (plan.context != Context::kUsual || peers_ != nullptr) && (plan.context != Context::kAsked || peers_ != nullptr);
+                      (plan.context != Context::kUsual || peers_ != nullptr) &&
+                      (plan.context != Context::kAsked || peers_ != nullptr);
     Listed& context = contexts_[static_cast<std::size_t>(plan.context)];
     if (!made[static_cast<std::size_t>(plan.context)]) {
       made[static_cast<std::size_t>(plan.context)] = true;
@@ -136,7 +140,8 @@ std::string FrameEncoder::head() const {
   append_texts(numbers_.origin_texts, out);
   append_texts(numbers_.vpc_ids, out);
   append_varint(numbers_.nats.size(), out);
-  for (const IpAddress& nat : numbers_.nats) out.append(reinterpret_cast<const char*>(nat.bytes().data()), 16);
+  for (const IpAddress& nat : numbers_.nats)
+    out.append(reinterpret_cast<const char*>(nat.bytes().data()), 16);
   const auto& knots = numbers_.clock.knots;
   append_varint(numbers_.clock.step, out);
   std::uint64_t before = static_cast<std::uint64_t>(numbers_.info.min_end.time_since_epoch().count());
@@ -182,7 +187,8 @@ FrameInfo FrameEncoder::encode(std::span<const SessionRecord> records, std::span
     std::string& ports = parts.emplace_back();
     const std::size_t count = std::min(rows - begin, kBlockRows);
     ports.resize(2 * count);
-    for (std::size_t i = 0; i < count; ++i) store_little_endian(numbers_.nat_ports[begin + i], ports.data() + 2 * i);
+    for (std::size_t i = 0; i < count; ++i)
+      store_little_endian(numbers_.nat_ports[begin + i], ports.data() + 2 * i);
   }
   for (std::size_t begin = 0; begin < rows; begin += kBlockRows) {
     const std::size_t end = std::min(rows, begin + kBlockRows);
@@ -194,7 +200,9 @@ FrameInfo FrameEncoder::encode(std::span<const SessionRecord> records, std::span
       const bool divided = from_vpc || plan.column == ColumnId::kBytesFromPub;
       const std::size_t before = block.size();
       each.append_block(begin, end,
-                        divided ? NumberSpan(numbers_[from_vpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub]) : NumberSpan(),
+                        divided
+                            ? NumberSpan(numbers_[from_vpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub])
+                            : NumberSpan(),
                         divided ? NumberSpan(remainders_[from_vpc ? 0 : 1]) : NumberSpan(), block);
       sizes_.columns[static_cast<std::size_t>(plan.column)] += block.size() - before;
     }

@@ -20,7 +20,8 @@ class FrameEncoder {
 
   // Appends one frame to `out` and returns what its header says.
   // Shape: 1 to kMaxSealedRecords records; `ordinals` is as long, and ascending, and of at most kMaxSealedRecords. Records
-  //        point to origins and texts of any bytes; a text beyond 64 KiB is cut. `peers`: the segment's, or null.
+  //        point to origins and texts of any bytes; a text beyond 64 KiB is cut. `peers`: the segment's, or
+  //        null.
   FrameInfo encode(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
                    bool long_sessions, std::string& out, const PeerDictionary* peers = nullptr);
 
@@ -37,8 +38,8 @@ class FrameEncoder {
 
  private:
   struct Listed {
-    std::vector<std::uint16_t> keys;    // of group 0, 1, 2 …; the last group has all others
-    std::vector<std::uint8_t> groups;   // of each row
+    std::vector<std::uint16_t> keys;   // of group 0, 1, 2 …; the last group has all others
+    std::vector<std::uint8_t> groups;  // of each row
     std::size_t count = 1;
   };
   void make_models();

@@ -3,11 +3,11 @@
 //         header := magic "NSFr", version u16, header length u16, frame length u32, required features u32,
 //                   optional features u32, records u32, first ordinal u64, last ordinal u64, min start i64,
 //                   max start i64, min end i64, max end i64, flags u32, parts u16, 0 u16, CRC32C of the
-//                   directory u32, CRC32C of the segment's dictionary u32, 0 u32, CRC32C of the header's bytes
-//                   before it u32
+//                   directory u32, CRC32C of the segment's dictionary u32, 0 u32, CRC32C of the header's
+//                   bytes before it u32
 //         directory := entry*;  entry := length u32, CRC32C of the part u32
-//         The parts follow one behind the other, up to the frame's end: head, hosts, runs, models, the nat_ports of
-//         each block of rows, then the other columns of each.
+//         The parts follow one behind the other, up to the frame's end: head, hosts, runs, models, the
+//         nat_ports of each block of rows, then the other columns of each.
 #pragma once
 
 #include <algorithm>
@@ -26,8 +26,9 @@ inline constexpr std::uint16_t kFrameVersion = 2;
 inline constexpr std::uint32_t kKnownFeatures = 0;  // required features that this program knows
 inline constexpr std::size_t kDirectoryEntryBytes = 8;
 inline constexpr std::uint32_t kLongSessionsFlag = 1;
-inline constexpr std::size_t kMaxTextBytes = std::size_t{64} << 10;         // of a label
-inline constexpr std::size_t kMaxTextBytesOfFrame = std::size_t{2} << 20;  // of all its vpc_ids; of all its origins
+inline constexpr std::size_t kMaxTextBytes = std::size_t{64} << 10;  // of a label
+inline constexpr std::size_t kMaxTextBytesOfFrame = std::size_t{2}
+                                                    << 20;  // of all its vpc_ids; of all its origins
 
 namespace header_at {
 inline constexpr std::size_t kMagic = 0;
@@ -59,11 +60,11 @@ enum class ColumnId : std::uint16_t {
   kPriPort = 7,  // 0 where it is nat_port; else one more
   kPubPort = 8,
   kProtocol = 10,
-  kOutcome = 11,         // event + 4 * tcp_state
-  kReason = 12,          // XOR destroyed where event is end
-  kEndTime = 13,         // less what the frame's clock says for the ordinal; zigzag
-  kStartTime = 14,       // end_time less start_time; where the session is continued: start_time less min start
-  kSessionAge = 15,      // start_time less session_start, modulo 2^64; 0 where that is not known
+  kOutcome = 11,     // event + 4 * tcp_state
+  kReason = 12,      // XOR destroyed where event is end
+  kEndTime = 13,     // less what the frame's clock says for the ordinal; zigzag
+  kStartTime = 14,   // end_time less start_time; where the session is continued: start_time less min start
+  kSessionAge = 15,  // start_time less session_start, modulo 2^64; 0 where that is not known
   kNoSessionStart = 16,  // 1 where session_start is not known
   kSeq = 17,
   kPktsFromVpc = 18,   // a count (see count_code())
@@ -71,7 +72,7 @@ enum class ColumnId : std::uint16_t {
   kBytesFromVpc = 20,  // quotients and remainders of bytes by packets
   kBytesFromPub = 21,  // likewise
   kHasOrigDst = 22,
-  kOrigDstLow = 23,   // the last 64 bits of the address, less those of ::ffff:0.0.0.0
+  kOrigDstLow = 23,  // the last 64 bits of the address, less those of ::ffff:0.0.0.0
   kOrigDstPort = 24,
   // From here on plain numbers, as record/fields.h has them: Stored::kPlain.
   kZone = 25,
@@ -105,15 +106,15 @@ static_assert(kColumn<Field::kVpcId> == ColumnId::kVpcId && kColumn<Field::kPubP
 // What a record's group in a column is taken from: columns that stand before it.
 enum class Context : std::uint8_t {
   kNone,
-  kFirstOfRun,   // whether the row begins a run
-  kOwnPub,       // whether the frame has the pub_ip
-  kContinued,    // whether session_age is not 0
-  kUsual,        // what the segment's dictionary says that pub_ip is mostly asked for
-  kAsked,        // that, and the protocol
-  kService,      // protocol and pub_port
-  kKind,         // service, outcome and whether the session is continued
-  kSize,         // service and pkts_from_vpc
-  kReply,        // service and pkts_from_pub
+  kFirstOfRun,  // whether the row begins a run
+  kOwnPub,      // whether the frame has the pub_ip
+  kContinued,   // whether session_age is not 0
+  kUsual,       // what the segment's dictionary says that pub_ip is mostly asked for
+  kAsked,       // that, and the protocol
+  kService,     // protocol and pub_port
+  kKind,        // service, outcome and whether the session is continued
+  kSize,        // service and pkts_from_vpc
+  kReply,       // service and pkts_from_pub
 };
 inline constexpr std::size_t kContexts = 10;
 // Those whose groups the frame lists.
@@ -128,16 +129,35 @@ struct ColumnPlan {
 };
 inline constexpr auto kPlan = [] {
   using enum ColumnId;
-  constexpr ColumnPlan kFixed[] = {
-      {kOrdinal, Context::kFirstOfRun}, {kEndTime}, {kPubIp}, {kProtocol, Context::kUsual}, {kPubPort, Context::kAsked},
-      {kPubHigh, Context::kOwnPub}, {kPubLow, Context::kOwnPub}, {kPriPort}, {kOutcome, Context::kService}, {kReason},
-      {kSessionAge, Context::kService}, {kNoSessionStart}, {kSeq, Context::kContinued}, {kStartTime, Context::kKind},
-      {kPktsFromVpc, Context::kKind}, {kPktsFromPub, Context::kSize}, {kBytesFromVpc, Context::kSize},
-      {kBytesFromPub, Context::kReply}, {kOrigin}, {kVpcId}, {kHasOrigDst}, {kOrigDstHigh}, {kOrigDstLow}, {kOrigDstPort}};
+  constexpr ColumnPlan kFixed[] = {{kOrdinal, Context::kFirstOfRun},
+                                   {kEndTime},
+                                   {kPubIp},
+                                   {kProtocol, Context::kUsual},
+                                   {kPubPort, Context::kAsked},
+                                   {kPubHigh, Context::kOwnPub},
+                                   {kPubLow, Context::kOwnPub},
+                                   {kPriPort},
+                                   {kOutcome, Context::kService},
+                                   {kReason},
+                                   {kSessionAge, Context::kService},
+                                   {kNoSessionStart},
+                                   {kSeq, Context::kContinued},
+                                   {kStartTime, Context::kKind},
+                                   {kPktsFromVpc, Context::kKind},
+                                   {kPktsFromPub, Context::kSize},
+                                   {kBytesFromVpc, Context::kSize},
+                                   {kBytesFromPub, Context::kReply},
+                                   {kOrigin},
+                                   {kVpcId},
+                                   {kHasOrigDst},
+                                   {kOrigDstHigh},
+                                   {kOrigDstLow},
+                                   {kOrigDstPort}};
   std::array<ColumnPlan, std::size(kFixed) + kPlainColumns.size()> plan{};
   std::size_t place = 0;
   for (const ColumnPlan& each : kFixed) plan[place++] = each;
-  for (const std::uint16_t column : kPlainColumns) plan[place++] = {static_cast<ColumnId>(column), Context::kNone};
+  for (const std::uint16_t column : kPlainColumns)
+    plan[place++] = {static_cast<ColumnId>(column), Context::kNone};
   return plan;
 }();
 
@@ -158,14 +178,18 @@ inline constexpr std::uint8_t kGroupedModel = 0x80;
 [[nodiscard]] inline std::uint16_t service_key(std::uint8_t protocol_symbol, std::uint8_t port_symbol) {
   return static_cast<std::uint16_t>(protocol_symbol << 8 | port_symbol);
 }
-[[nodiscard]] inline std::uint16_t kind_key(std::uint8_t service, std::uint8_t outcome_symbol, bool continued) {
+[[nodiscard]] inline std::uint16_t kind_key(std::uint8_t service, std::uint8_t outcome_symbol,
+                                            bool continued) {
   return static_cast<std::uint16_t>(service << 9 | outcome_symbol << 1 | (continued ? 1 : 0));
 }
 // The most frequent services are kept apart; of a count only about how large it is.
 [[nodiscard]] inline std::uint16_t size_key(std::uint8_t service, std::uint64_t count_code) {
-  static constexpr std::array<std::uint8_t, 24> kSizes = {0, 1, 2,  3,  4,  5,  6,  7,  8,  8,  9,  9,
+  static constexpr std::array<std::uint8_t, 24> kSizes = {0,  1,  2,  3,  4,  5,  6,  7,  8,  8,  9,  9,
                                                           10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11};
-  const unsigned size = count_code < kSizes.size() ? kSizes[count_code] : count_code < 48 ? 12 : count_code < 128 ? 13 : 14;
+  const unsigned size = count_code < kSizes.size() ? kSizes[count_code]
+                        : count_code < 48          ? 12
+                        : count_code < 128         ? 13
+                                                   : 14;
   return static_cast<std::uint16_t>(std::min<unsigned>(service, 6) << 8 | size);
 }
 

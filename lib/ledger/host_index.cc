@@ -69,8 +69,8 @@ void append_host_index(std::span<const HostRun> runs, std::string& index, std::s
   }
 }
 
-bool read_host_blocks(std::span<const std::byte> index, std::size_t nats, std::size_t rows, std::size_t entry_bytes,
-                      std::vector<HostBlock>& blocks) {
+bool read_host_blocks(std::span<const std::byte> index, std::size_t nats, std::size_t rows,
+                      std::size_t entry_bytes, std::vector<HostBlock>& blocks) {
   if (index.empty() || index.size() % kHostBlockBytes != 0) return false;
   blocks.resize(index.size() / kHostBlockBytes);
   for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -82,9 +82,11 @@ bool read_host_blocks(std::span<const std::byte> index, std::size_t nats, std::s
     block.step_bits = std::to_integer<std::uint8_t>(at[8]);
     block.length_bits = std::to_integer<std::uint8_t>(at[9]);
     block.offset = load_little_endian<std::uint32_t>(at + 10);
-    block.first = IpAddress::from_v6(std::span<const std::uint8_t, 16>(reinterpret_cast<const std::uint8_t*>(at + 14), 16));
-    const bool good = block.nat < nats && block.runs > 0 && block.runs <= kMaxRunsOfBlock && block.step_bits < 64 &&
-                      block.length_bits < 64 && block.offset <= entry_bytes && block.first_row < rows && (i == 0) == (block.first_row == 0) &&
+    block.first = IpAddress::from_v6(
+        std::span<const std::uint8_t, 16>(reinterpret_cast<const std::uint8_t*>(at + 14), 16));
+    const bool good = block.nat < nats && block.runs > 0 && block.runs <= kMaxRunsOfBlock &&
+                      block.step_bits < 64 && block.length_bits < 64 && block.offset <= entry_bytes &&
+                      block.first_row < rows && (i == 0) == (block.first_row == 0) &&
                       (i == 0 || block.first_row > blocks[i - 1].first_row);
     if (!good) return false;
     if (i > 0) blocks[i - 1].rows = block.first_row - blocks[i - 1].first_row;

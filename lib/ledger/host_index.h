@@ -1,12 +1,15 @@
-// HostIndex: whose a frame's rows are. Rows are sorted by nat_ip, then by pri_ip, then by ordinal: those of a host behind
-// one address are a run. So an address is found by a look at the runs, and its rows are all that is read.
+// HostIndex: whose a frame's rows are. Rows are sorted by nat_ip, then by pri_ip, then by ordinal: those of a
+// host behind one address are a run. So an address is found by a look at the runs, and its rows are all that
+// is read.
 // Shape:  index  := block *;  block := nat u16 (place among the frame's nat_ip), runs u16, first row u32,
 //                   step bits u8, length bits u8, runs' offset u32, first pri_ip 16 bytes
-//         runs   := of each block, filled up to whole bytes: the length less 1 of its first run; of each other run how
-//                   much the last 64 bits of its pri_ip are above those of the one before, and its length less 1
-//         Numbers are in Golomb's code with 2^bits (Rice): the upper bits as that many ones and a zero, then the lower; an
-//         upper part of kRiceEscape ones says that 64 bits follow.
-//         All runs of a block have the same nat_ip and the same first 64 bits of pri_ip. Blocks ascend by row.
+//         runs   := of each block, filled up to whole bytes: the length less 1 of its first run; of each
+//         other run how
+//                   much the last 64 bits of its pri_ip are above those of the one before, and its length
+//                   less 1
+//         Numbers are in Golomb's code with 2^bits (Rice): the upper bits as that many ones and a zero, then
+//         the lower; an upper part of kRiceEscape ones says that 64 bits follow. All runs of a block have the
+//         same nat_ip and the same first 64 bits of pri_ip. Blocks ascend by row.
 // Threads: plain functions and value types.
 #pragma once
 

@@ -34,7 +34,8 @@ class BitReader {
 
   // count <= 64.
   [[gnu::always_inline]] std::uint64_t get(unsigned count) {
-    if (count > 56) [[unlikely]] return get_many(count);
+    if (count > 56) [[unlikely]]
+      return get_many(count);
     return get_few(count);
   }
 

@@ -44,7 +44,8 @@ unsigned fold(std::size_t place, unsigned mantissa) {
 double weight_of(std::uint64_t count) {
   static const auto kSmall = [] {
     std::array<double, 4096> weights{};
-    for (std::size_t n = 1; n < weights.size(); ++n) weights[n] = static_cast<double>(n) * std::log2(static_cast<double>(n));
+    for (std::size_t n = 1; n < weights.size(); ++n)
+      weights[n] = static_cast<double>(n) * std::log2(static_cast<double>(n));
     return weights;
   }();
   return count < kSmall.size() ? kSmall[static_cast<std::size_t>(count)]
@@ -128,7 +129,9 @@ void NumberEncoder::count(unsigned mantissa) {
   std::array<Slot, 8192> table;
   const unsigned slot_bits = literals > 32 ? 13 : literals > 16 ? 11 : literals > 8 ? 9 : 7;
   std::uint64_t multiplier = 0x9e37'79b9'7f4a'7c15U;
-  const auto slot_of = [&](std::uint64_t value) { return static_cast<std::size_t>((value * multiplier) >> (64 - slot_bits)); };
+  const auto slot_of = [&](std::uint64_t value) {
+    return static_cast<std::size_t>((value * multiplier) >> (64 - slot_bits));
+  };
   for (int tries = 0;; ++tries) {
     std::fill_n(table.begin(), std::size_t{1} << slot_bits, Slot{0, static_cast<std::uint32_t>(literals)});
     std::size_t i = 0;
@@ -170,7 +173,8 @@ double NumberEncoder::bits_with(unsigned mantissa) {
   std::vector<std::uint8_t> used(coarse, 0);
   std::vector<std::uint16_t> to(width_);
   for (std::size_t place = 0; place < width_; ++place) {
-    to[place] = static_cast<std::uint16_t>(place < literals ? place : literals + fold(place - literals, mantissa));
+    to[place] =
+        static_cast<std::uint16_t>(place < literals ? place : literals + fold(place - literals, mantissa));
   }
   std::size_t groups_used = 0;
   std::uint64_t further = 0;
@@ -183,7 +187,8 @@ double NumberEncoder::bits_with(unsigned mantissa) {
       if (count == 0) continue;
       total += count;
       folded_[to[place]] += count;
-      if (place >= literals) further += std::uint64_t{count} * further_bits(static_cast<unsigned>(to[place] - literals), mantissa);
+      if (place >= literals)
+        further += std::uint64_t{count} * further_bits(static_cast<unsigned>(to[place] - literals), mantissa);
     }
     if (total == 0) continue;
     ++groups_used;
@@ -195,7 +200,9 @@ double NumberEncoder::bits_with(unsigned mantissa) {
     }
   }
   const auto symbols = static_cast<std::size_t>(std::count(used.begin(), used.end(), 1));
-  return symbols > kMaxSymbols ? HUGE_VAL : bits + static_cast<double>(further) + static_cast<double>(symbols * groups_used);
+  return symbols > kMaxSymbols
+             ? HUGE_VAL
+             : bits + static_cast<double>(further) + static_cast<double>(symbols * groups_used);
 }
 
 // The symbols of the chosen mantissa, and each group's shares. `counted`: the mantissa of the places.
@@ -204,7 +211,8 @@ void NumberEncoder::find_symbols(unsigned counted, unsigned mantissa) {
   set_.mantissa = mantissa;
   std::vector<std::uint16_t> to(width_);
   for (std::size_t place = literals; place < width_; ++place) {
-    to[place] = static_cast<std::uint16_t>(bucket_place(lowest_in(static_cast<unsigned>(place - literals), counted), mantissa));
+    to[place] = static_cast<std::uint16_t>(
+        bucket_place(lowest_in(static_cast<unsigned>(place - literals), counted), mantissa));
   }
   std::vector<std::uint8_t> used(places_of(mantissa), 0);
   for (std::size_t group = 0; group < group_count_; ++group) {
@@ -233,7 +241,8 @@ void NumberEncoder::find_symbols(unsigned counted, unsigned mantissa) {
     std::fill(counts.begin(), counts.end(), 0);
     for (std::size_t place = 0; place < width_; ++place) {
       // A place that nothing is at may have the symbol of another.
-      if (const std::uint32_t count = counts_[group * width_ + place]; count != 0) counts[symbol_of_[place]] += count;
+      if (const std::uint32_t count = counts_[group * width_ + place]; count != 0)
+        counts[symbol_of_[place]] += count;
     }
     const auto shares = std::span(shares_).subspan(group * size, size);
     share_out(counts, shares);
@@ -296,8 +305,8 @@ void NumberEncoder::append_model(std::string& out) const {
   bits.finish(out);
 }
 
-void NumberEncoder::append_block(std::size_t begin, std::size_t end, NumberSpan packets, NumberSpan remainders,
-                                 std::string& out) {
+void NumberEncoder::append_block(std::size_t begin, std::size_t end, NumberSpan packets,
+                                 NumberSpan remainders, std::string& out) {
   const std::size_t size = set_.size();
   const std::size_t rows = end - begin;
   const RansEncoder::Range* const ranges = ranges_.data();
@@ -324,7 +333,9 @@ void NumberEncoder::append_block(std::size_t begin, std::size_t end, NumberSpan 
   if (groups == nullptr) {
     put_all([&](std::size_t row) -> const RansEncoder::Range& { return ranges[symbols[row]]; });
   } else {
-    put_all([&](std::size_t row) -> const RansEncoder::Range& { return ranges[groups[row] * size + symbols[row]]; });
+    put_all([&](std::size_t row) -> const RansEncoder::Range& {
+      return ranges[groups[row] * size + symbols[row]];
+    });
   }
   char* const bits_begin = room_.data() + rans_room(rows);
   BitCursor bits(bits_begin);
@@ -335,7 +346,8 @@ void NumberEncoder::append_block(std::size_t begin, std::size_t end, NumberSpan 
       if (has_remainder(values[row], of)) put_remainder(remainders[begin + row], of - 1, bits);
     }
   } else if (set_.has_bits) {
-    for (std::size_t row = 0; row < rows; ++row) bits.put(values[row] - set_.base[symbols[row]], set_.bits[symbols[row]]);
+    for (std::size_t row = 0; row < rows; ++row)
+      bits.put(values[row] - set_.base[symbols[row]], set_.bits[symbols[row]]);
   }
   block_.append(bits_begin, bits.finish());
   append_varint(block_.size(), out);
@@ -432,11 +444,14 @@ bool NumberDecoder::get_block(std::span<const std::byte> block, GroupSpan groups
   }
   BitReader bits(block);
   if (packets.empty()) {
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = set_.base[symbols[i]] + bits.get(set_.bits[symbols[i]]);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = set_.base[symbols[i]] + bits.get(set_.bits[symbols[i]]);
   } else {
     for (std::size_t i = 0; i < values.size(); ++i) {
       const std::uint64_t code = set_.base[symbols[i]] + bits.get(set_.bits[symbols[i]]);
-      values[i] = has_remainder(code, packets[i] + 1) ? (code - 1) * packets[i] + get_remainder(packets[i], bits) + 1 : code;
+      values[i] = has_remainder(code, packets[i] + 1)
+                      ? (code - 1) * packets[i] + get_remainder(packets[i], bits) + 1
+                      : code;
     }
   }
   return bytes_for_bits(bits.place()) == block.size();

@@ -1,15 +1,17 @@
-// NumberModel: how the numbers of one column of a frame become few bits. A number is a symbol, which costs what it is
-// frequent (rans.h), and further bits, which are as good as random. Numbers that are frequent, wherever they lie, have a
-// symbol of their own; the others share one with those of their size (buckets, number_coding.h). How frequent a symbol is
-// goes by the record's group: what earlier columns say of the record.
+// NumberModel: how the numbers of one column of a frame become few bits. A number is a symbol, which costs
+// what it is frequent (rans.h), and further bits, which are as good as random. Numbers that are frequent,
+// wherever they lie, have a symbol of their own; the others share one with those of their size (buckets,
+// number_coding.h). How frequent a symbol is goes by the record's group: what earlier columns say of the
+// record.
 // Shape:  model   := mantissa u8, literals, buckets varint, (bucket varint)*, shares of each group
 //         literals := count varint, then each less the one before
 //         shares  := bits: for each symbol share + 1 in Elias' gamma code
-//         block   := length varint, then so many bytes: rANS stream (rans.h), bits: of each record the further bits of
+//         block   := length varint, then so many bytes: rANS stream (rans.h), bits: of each record the
+//         further bits of
 //                    its symbol, and its remainder, if any
 //         A block whose symbols are all certain, since they have all shares of their groups, has no stream.
-//         The symbols are the literals, ascending, then buckets, ascending; each bucket less the one before. A column that
-//         has no model is 0 in all records.
+//         The symbols are the literals, ascending, then buckets, ascending; each bucket less the one before.
+//         A column that has no model is 0 in all records.
 // Threads: one for each object.
 #pragma once
 
@@ -32,7 +34,8 @@ using NumberSpan = std::span<const std::uint64_t>;
 // Of each record; empty: all are in group 0.
 using GroupSpan = std::span<const std::uint8_t>;
 
-// Bits in a row, lowest first, to where there is room. To be copied to the stack for many: there it stays in registers.
+// Bits in a row, lowest first, to where there is room. To be copied to the stack for many: there it stays in
+// registers.
 class BitCursor {
  public:
   explicit BitCursor(char* at) : at_(at) {}
@@ -120,9 +123,10 @@ class NumberEncoder {
   [[nodiscard]] std::span<const std::uint8_t> symbols() const { return symbols_; }  // of each record
 
   void append_model(std::string& out) const;
-  // The records [begin, end). `packets`: of the same records, where the numbers are quotients of bytes by them: then
-  // `remainders` are put behind each.
-  void append_block(std::size_t begin, std::size_t end, NumberSpan packets, NumberSpan remainders, std::string& out);
+  // The records [begin, end). `packets`: of the same records, where the numbers are quotients of bytes by
+  // them: then `remainders` are put behind each.
+  void append_block(std::size_t begin, std::size_t end, NumberSpan packets, NumberSpan remainders,
+                    std::string& out);
 
  private:
   void find_literals(bool thorough);
@@ -163,11 +167,12 @@ class NumberDecoder {
   [[nodiscard]] bool present() const { return present_; }
   [[nodiscard]] const SymbolSet& symbols() const { return set_; }
 
-  // The numbers of a block's records to `values`, and their symbols. With `packets`, which are counts or kUnknownCount,
-  // codes of bytes from quotients and remainders. `block`: without its length.
-  // False if the bytes are not exactly those of a block with so many records.
-  [[nodiscard]] bool get_block(std::span<const std::byte> block, GroupSpan groups, std::span<const std::uint64_t> packets,
-                               std::span<std::uint64_t> values, std::span<std::uint8_t> symbols);
+  // The numbers of a block's records to `values`, and their symbols. With `packets`, which are counts or
+  // kUnknownCount, codes of bytes from quotients and remainders. `block`: without its length. False if the
+  // bytes are not exactly those of a block with so many records.
+  [[nodiscard]] bool get_block(std::span<const std::byte> block, GroupSpan groups,
+                               std::span<const std::uint64_t> packets, std::span<std::uint64_t> values,
+                               std::span<std::uint8_t> symbols);
   // Takes one.
   [[nodiscard]] static std::span<const std::byte> take_block(ByteReader& in) { return in.take(in.varint()); }
 

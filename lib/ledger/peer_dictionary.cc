@@ -82,12 +82,14 @@ Result<void> PeerDictionary::parse() {
 }
 
 std::span<const std::byte> PeerDictionary::steps(const Chunk& chunk) const {
-  return std::as_bytes(std::span(bytes_)).subspan(chunk.offset, bytes_for_bits(std::uint64_t{chunk.width} * (chunk.count - 1U)));
+  return std::as_bytes(std::span(bytes_))
+      .subspan(chunk.offset, bytes_for_bits(std::uint64_t{chunk.width} * (chunk.count - 1U)));
 }
 
 IpAddress PeerDictionary::at(std::uint32_t place) const {
-  const auto chunk = std::prev(std::upper_bound(chunks_.begin(), chunks_.end(), place,
-                                                [](std::uint32_t wanted, const Chunk& each) { return wanted < each.place; }));
+  const auto chunk = std::prev(
+      std::upper_bound(chunks_.begin(), chunks_.end(), place,
+                       [](std::uint32_t wanted, const Chunk& each) { return wanted < each.place; }));
   Halves halves = halves_of(chunk->first);
   BitReader bits(steps(*chunk));
   for (std::uint32_t i = chunk->place; i < place; ++i) halves.low += bits.get(chunk->width);
@@ -128,11 +130,13 @@ std::uint32_t PeerDictionary::find(const IpAddress& address) const {
   const bool v4 = address.is_v4();
   for (auto begin = chunks_.begin(); begin != chunks_.end();) {
     const auto width = std::bit_width(begin->place);
-    const auto end = std::find_if(begin, chunks_.end(), [&](const Chunk& each) { return std::bit_width(each.place) != width; });
+    const auto end = std::find_if(begin, chunks_.end(),
+                                  [&](const Chunk& each) { return std::bit_width(each.place) != width; });
     // IPv4 first, then the others, each ascending.
-    const auto behind = std::upper_bound(begin, end, address, [v4](const IpAddress& wanted, const Chunk& each) {
-      return v4 != each.v4 ? v4 : wanted < each.first;
-    });
+    const auto behind =
+        std::upper_bound(begin, end, address, [v4](const IpAddress& wanted, const Chunk& each) {
+          return v4 != each.v4 ? v4 : wanted < each.first;
+        });
     if (behind != begin) {
       const Chunk& chunk = *std::prev(behind);
       const Halves wanted = halves_of(address);
@@ -178,15 +182,18 @@ std::string PeerCounter::finish() const {
   std::sort(services.rbegin(), services.rend());
   if (services.size() > kMaxServices) services.resize(kMaxServices);
   std::map<Service, std::uint8_t> number;
-  for (std::size_t i = 0; i < services.size(); ++i) number[services[i].second] = static_cast<std::uint8_t>(i + 1);
-  std::sort(peers.begin(), peers.end(), [](const auto& a, const auto& b) { return a.records != b.records ? a.records > b.records : a.second < b.second; });
+  for (std::size_t i = 0; i < services.size(); ++i)
+    number[services[i].second] = static_cast<std::uint8_t>(i + 1);
+  std::sort(peers.begin(), peers.end(), [](const auto& a, const auto& b) {
+    return a.records != b.records ? a.records > b.records : a.second < b.second;
+  });
   std::string chunks;
   std::string of_places;
   BitSink bits;
   for (std::size_t begin = 0; begin < peers.size();) {
     const std::size_t end = std::min(peers.size(), begin * 2 + 1);  // places begin + 1 up to 2 * (begin + 1)
-    std::sort(peers.begin() + static_cast<std::ptrdiff_t>(begin), peers.begin() + static_cast<std::ptrdiff_t>(end),
-              [](const auto& a, const auto& b) {
+    std::sort(peers.begin() + static_cast<std::ptrdiff_t>(begin),
+              peers.begin() + static_cast<std::ptrdiff_t>(end), [](const auto& a, const auto& b) {
                 const bool v4 = a.second.is_v4();
                 return v4 != b.second.is_v4() ? v4 : a.second < b.second;
               });

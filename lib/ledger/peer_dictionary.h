@@ -1,14 +1,14 @@
-// PeerDictionary: the pub_ip that a segment's records have in common. A frame says a place in it, which costs what the
-// address is frequent, instead of the address. What is met too seldom to be worth a place stands in its frame.
-// Beside it stands which service an address is mostly asked for.
+// PeerDictionary: the pub_ip that a segment's records have in common. A frame says a place in it, which costs
+// what the address is frequent, instead of the address. What is met too seldom to be worth a place stands in
+// its frame. Beside it stands which service an address is mostly asked for.
 // Shape:  dictionary := count u32, services u8, (protocol u8, pub_port u16) *, service of each place u8 *, chunk *;
 //         chunk := addresses u8, family u8 (4 or 6), width of the steps u8, first address
 //                       (4 or 16 bytes), steps: bits
-//         Places are 1, 2, 3 …; 0 says that the frame has the address. Those from 2^k up to the next power of two are about as
-//         frequent: a class. A class has its IPv4 addresses first, then its others, each ascending; no chunk reaches over the
-//         end of a class, or has two families, or has others than the same first 64 bits. A step is how much the last 32 or
-//         64 bits are above those of the address before.
-//         Service 0 is none, 1 the first of the list …
+//         Places are 1, 2, 3 …; 0 says that the frame has the address. Those from 2^k up to the next power of
+//         two are about as frequent: a class. A class has its IPv4 addresses first, then its others, each
+//         ascending; no chunk reaches over the end of a class, or has two families, or has others than the
+//         same first 64 bits. A step is how much the last 32 or 64 bits are above those of the address
+//         before. Service 0 is none, 1 the first of the list …
 // Threads: PeerDictionary any, once it is read. PeerCounter one.
 #pragma once
 
@@ -47,7 +47,9 @@ class PeerDictionary {
   // 1 to size().
   [[nodiscard]] IpAddress at(std::uint32_t place) const;
   // What it is mostly asked for: 0 is nothing, or not known. Place 0 has none.
-  [[nodiscard]] std::uint8_t service(std::uint64_t place) const { return place == 0 ? 0 : services_[static_cast<std::size_t>(place - 1)]; }
+  [[nodiscard]] std::uint8_t service(std::uint64_t place) const {
+    return place == 0 ? 0 : services_[static_cast<std::size_t>(place - 1)];
+  }
   // 0: it is not there.
   [[nodiscard]] std::uint32_t find(const IpAddress& address) const;
   // The same for who asks again and again: makes a table at the first call.
@@ -74,7 +76,7 @@ class PeerDictionary {
   std::string bytes_;
   std::size_t size_ = 0;
   std::vector<std::uint8_t> services_;  // of each place
-  std::vector<Chunk> chunks_;  // ascending by place
+  std::vector<Chunk> chunks_;           // ascending by place
   std::uint32_t checksum_ = 0;
   mutable std::once_flag expanded_;
   mutable std::vector<IpAddress> all_;
@@ -95,8 +97,8 @@ class PeerCounter {
  private:
   struct Peer {
     std::uint64_t records = 0;
-    Service service;          // the most frequent, if one has more than half
-    std::int64_t ahead = 0;   // of all others
+    Service service;         // the most frequent, if one has more than half
+    std::int64_t ahead = 0;  // of all others
   };
   std::unordered_map<IpAddress, Peer, AddressHash> peers_;
 };

@@ -21,7 +21,8 @@ void share_out(std::span<const std::uint32_t> counts, std::span<std::uint16_t> s
   if (given < kRansTotal) shares[largest] = static_cast<std::uint16_t>(shares[largest] + kRansTotal - given);
   while (given > kRansTotal) {
     const auto most = std::max_element(shares.begin(), shares.end());
-    const std::uint32_t taken = std::min<std::uint32_t>(given - kRansTotal, std::max<std::uint32_t>(1, *most / 8U));
+    const std::uint32_t taken =
+        std::min<std::uint32_t>(given - kRansTotal, std::max<std::uint32_t>(1, *most / 8U));
     *most = static_cast<std::uint16_t>(*most - taken);
     given -= taken;
   }

@@ -1,10 +1,11 @@
-// Rans: symbols to few bits, by how frequent they are (range asymmetric numeral systems, Duda 2013; here with a
-// state of 32 bits, words of 16, and frequencies that add up to 2^11). Within 0.1 % of the entropy where the
-// frequencies are right; a symbol costs a multiplication.
+// Rans: symbols to few bits, by how frequent they are (range asymmetric numeral systems, Duda 2013; here with
+// a state of 32 bits, words of 16, and frequencies that add up to 2^11). Within 0.1 % of the entropy where
+// the frequencies are right; a symbol costs a multiplication.
 // Shape:  stream := state u32, state u32, word u16 *
-//         The first state is for the first, third, fifth … symbol, the second for the others: a processor works on both
-//         at once. Each takes the next word whenever it falls below 2^16. Both end with 2^16: whoever decoded all
-//         symbols and sees another has read damage. The stream does not say where it ends.
+//         The first state is for the first, third, fifth … symbol, the second for the others: a processor
+//         works on both at once. Each takes the next word whenever it falls below 2^16. Both end with 2^16:
+//         whoever decoded all symbols and sees another has read damage. The stream does not say where it
+//         ends.
 // Threads: one for each object.
 #pragma once
 
@@ -24,8 +25,8 @@ inline constexpr std::uint32_t kRansTotal = 1U << kRansBits;
 inline constexpr std::uint32_t kRansLowest = 1U << 16;
 inline constexpr std::size_t kMaxSymbols = 256;
 
-// Which share of kRansTotal each symbol gets: none where its count is 0, at least 1 where it is not, and all together
-// kRansTotal, unless there is no symbol at all.
+// Which share of kRansTotal each symbol gets: none where its count is 0, at least 1 where it is not, and all
+// together kRansTotal, unless there is no symbol at all.
 // Shape: at most kMaxSymbols counts, which add up to less than 2^32; as many shares.
 void share_out(std::span<const std::uint32_t> counts, std::span<std::uint16_t> shares);
 
@@ -35,10 +36,11 @@ class RansEncoder {
  public:
   // A symbol's place among all of them.
   struct Range {
-    std::uint64_t reciprocal = 0;  // 2^64 / share, rounded up; of share 1 one less, which `offset` makes up for
-    std::uint32_t last = 0;        // the largest state of which no word is written first
-    std::uint16_t rest = 0;        // kRansTotal - share
-    std::uint16_t offset = 0;      // the shares of all symbols before it
+    std::uint64_t reciprocal =
+        0;                     // 2^64 / share, rounded up; of share 1 one less, which `offset` makes up for
+    std::uint32_t last = 0;    // the largest state of which no word is written first
+    std::uint16_t rest = 0;    // kRansTotal - share
+    std::uint16_t offset = 0;  // the shares of all symbols before it
   };
   // Shape: `share` is not 0.
   [[nodiscard]] static Range range_of(std::uint16_t below, std::uint16_t share);
@@ -84,7 +86,7 @@ class RansTable {
 
  private:
   friend class RansDecoder;
-  std::array<std::uint8_t, kRansTotal> symbols_;  // of each slot
+  std::array<std::uint8_t, kRansTotal> symbols_;   // of each slot
   std::array<std::uint32_t, kMaxSymbols> ranges_;  // of each symbol: share + 2^16 * its first slot
   bool certain_ = false;
 };
@@ -92,7 +94,8 @@ class RansTable {
 // Behind the end of the bytes there are zeros; ok() tells in the end.
 class RansDecoder {
  public:
-  explicit RansDecoder(std::span<const std::byte> bytes) : next_(bytes.data()), end_(bytes.data() + bytes.size()) {
+  explicit RansDecoder(std::span<const std::byte> bytes)
+      : next_(bytes.data()), end_(bytes.data() + bytes.size()) {
     if (bytes.size() < 2 * sizeof(std::uint32_t)) {
       broken_ = true;
       next_ = end_;

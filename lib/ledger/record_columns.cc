@@ -55,7 +55,8 @@ void DistinctAddresses::clear() {
 void DistinctAddresses::rank(std::vector<std::uint32_t>& ranks) const {
   std::vector<std::uint32_t> order(halves_.size());
   std::iota(order.begin(), order.end(), 0U);
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return halves_[a] < halves_[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return halves_[a] < halves_[b]; });
   ranks.resize(order.size());
   for (std::uint32_t place = 0; place < order.size(); ++place) ranks[order[place]] = place;
 }
@@ -93,10 +94,12 @@ void RecordColumns::sort(std::span<const SessionRecord> records) {
   for (std::uint64_t& key : keys_) key = (key & low_bits(48)) | std::uint64_t{ranks[key >> 48]} << 48;
   // Of hosts of more than 32 bits the place among them is as good.
   if (narrow) {
-    for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] |= (halves_of(records[i].pri_ip).low & 0xffff'ffffU) << 16;
+    for (std::size_t i = 0; i < keys_.size(); ++i)
+      keys_[i] |= (halves_of(records[i].pri_ip).low & 0xffff'ffffU) << 16;
   } else {
     pri_places_.clear();
-    for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] |= std::uint64_t{pri_places_.place_of(records[i].pri_ip)} << 16;
+    for (std::size_t i = 0; i < keys_.size(); ++i)
+      keys_[i] |= std::uint64_t{pri_places_.place_of(records[i].pri_ip)} << 16;
     pri_places_.rank(ranks);
     for (std::uint64_t& key : keys_) {
       key = (key & ~(low_bits(32) << 16)) | std::uint64_t{ranks[key >> 16 & 0xffff'ffffU]} << 16;
@@ -114,7 +117,8 @@ void RecordColumns::sort(std::span<const SessionRecord> records) {
     rows_[row] = static_cast<std::uint32_t>(keys_[row] & 0xffff);
     const std::uint64_t host = keys_[row] >> 16;
     const bool first = row == 0 || host != before;
-    if (first) runs.push_back({records[rows_[row]].pri_ip, static_cast<std::uint16_t>(keys_[row] >> 48), row, 0});
+    if (first)
+      runs.push_back({records[rows_[row]].pri_ip, static_cast<std::uint16_t>(keys_[row] >> 48), row, 0});
     first_of_run[row] = first || row % kBlockRows == 0 ? 1 : 0;
     before = host;
     ++runs.back().rows;
@@ -258,7 +262,8 @@ void RecordColumns::fill(std::span<const SessionRecord> records, std::span<const
   using R = SessionRecord;
   each(kHasOrigDst, orig_dst, [](const R& r) { return r.has_orig_dst ? 1U : 0U; });
   each(kOrigDstHigh, orig_dst, [](const R& r) { return r.has_orig_dst ? halves_of(r.orig_dst_ip).high : 0; });
-  each(kOrigDstLow, orig_dst, [](const R& r) { return r.has_orig_dst ? halves_of(r.orig_dst_ip).low - kMappedLow : 0; });
+  each(kOrigDstLow, orig_dst,
+       [](const R& r) { return r.has_orig_dst ? halves_of(r.orig_dst_ip).low - kMappedLow : 0; });
   each(kOrigDstPort, orig_dst, [](const R& r) { return r.has_orig_dst ? r.orig_dst_port : 0U; });
   std::uint32_t bit = 1;
   visit_plain([&]<Field kField>() {

@@ -1,5 +1,5 @@
-// RecordColumns: records turned into the columns of a frame, as numbers, in the order of its rows; what the encoder begins
-// with.
+// RecordColumns: records turned into the columns of a frame, as numbers, in the order of its rows; what the
+// encoder begins with.
 // Threads: one for each object.
 #pragma once
 
@@ -26,7 +26,8 @@ struct FrameClock {
     const auto behind = static_cast<std::int64_t>(offset % step);
     const std::uint64_t from = static_cast<std::uint64_t>(knots[knot]);
     const auto rise = static_cast<std::int64_t>(static_cast<std::uint64_t>(knots[knot + 1]) - from);
-    return static_cast<std::int64_t>(from + static_cast<std::uint64_t>(rise / step * behind + rise % step * behind / step));
+    return static_cast<std::int64_t>(
+        from + static_cast<std::uint64_t>(rise / step * behind + rise % step * behind / step));
   }
 };
 
@@ -46,13 +47,15 @@ class DistinctAddresses {
 
 struct RecordColumns {
   // Takes records apart. Texts are not copied: they must live until the frame is made. `peers` may be null.
-  void load(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals, const PeerDictionary* peers);
+  void load(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
+            const PeerDictionary* peers);
 
   [[nodiscard]] std::vector<std::uint64_t>& operator[](ColumnId column) {
     return numbers[static_cast<std::size_t>(column)];
   }
 
-  // As frame_layout.h says, or empty where all are zero; but for kBytesFromVpc and kBytesFromPub, which are counts here.
+  // As frame_layout.h says, or empty where all are zero; but for kBytesFromVpc and kBytesFromPub, which are
+  // counts here.
   std::array<std::vector<std::uint64_t>, kColumnIds> numbers;
   std::vector<IpAddress> nats;  // ascending
   std::vector<HostRun> runs;
@@ -67,7 +70,8 @@ struct RecordColumns {
   void sort(std::span<const SessionRecord> records);
   void make_clock(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals);
   void load_texts(std::span<const SessionRecord> records);
-  void fill(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals, const PeerDictionary* peers);
+  void fill(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
+            const PeerDictionary* peers);
   void sort_keys(std::uint64_t differing);
 
   std::vector<std::uint32_t> rows_;  // which record stands in each row

@@ -123,7 +123,8 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes) {
   header.created = get_time(bytes, kCreatedAt);
   header.window = std::chrono::milliseconds(get_le<std::uint32_t>(bytes, kWindowAt));
   header.peers = get_le<std::uint32_t>(bytes, kHeaderPeersAt);
-  if (header.peers > kMaxPeersBytes || header.first > kMaxOrdinal || get_le<std::uint16_t>(bytes, kLengthAt) != kSegmentHeaderBytes) {
+  if (header.peers > kMaxPeersBytes || header.first > kMaxOrdinal ||
+      get_le<std::uint16_t>(bytes, kLengthAt) != kSegmentHeaderBytes) {
     return Error{ErrorKind::kMalformed, "the segment header is impossible"};
   }
   return header;
@@ -193,7 +194,8 @@ Result<SegmentTrailer> decode_trailer(std::span<const std::byte> bytes, std::uin
 
   const std::uint64_t index_bytes = trailer.bounds.frames * kIndexEntryBytes;
   const bool fits = trailer.bounds.frames <= kMaxIndexEntries &&
-                    trailer.index_offset >= kSegmentHeaderBytes + std::uint64_t{trailer.peers} && file_size >= kTrailerBytes + index_bytes &&
+                    trailer.index_offset >= kSegmentHeaderBytes + std::uint64_t{trailer.peers} &&
+                    file_size >= kTrailerBytes + index_bytes &&
                     trailer.index_offset == file_size - kTrailerBytes - index_bytes;
   const bool ordered = trailer.first <= trailer.bounds.end && trailer.bounds.end <= kMaxOrdinal + 1;
   if (!fits || !ordered) return Error{ErrorKind::kMalformed, "the trailer does not fit its file"};

@@ -41,7 +41,7 @@ struct SegmentHeader {
   Ordinal first = 0;
   UnixMs created;
   std::chrono::milliseconds window{};  // of the records in it; 0: not told, as by versions before
-  std::uint32_t peers = 0;             // bytes of the dictionary between the header and the frames, checksum included
+  std::uint32_t peers = 0;  // bytes of the dictionary between the header and the frames, checksum included
 };
 
 [[nodiscard]] std::array<std::byte, kSegmentHeaderBytes> encode_segment_header(const SegmentHeader& header);
@@ -134,7 +134,8 @@ class SegmentFile {
 
   // Where the first frame stands, as the header says; where that is damaged, right behind it.
   [[nodiscard]] std::uint64_t frames_begin() const;
-  // The segment's dictionary of addresses; null where it has none, or both copies are damaged. Read at the first call.
+  // The segment's dictionary of addresses; null where it has none, or both copies are damaged. Read at the
+  // first call.
   [[nodiscard]] Peers peers() const;
   // Whether both copies are as they should be.
   // Errors: kMalformed, kIo.

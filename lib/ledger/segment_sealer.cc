@@ -159,7 +159,8 @@ Result<void> SegmentSealer::begin_file() {
   header_.peers = static_cast<std::uint32_t>(dictionary_.size());
   const auto bytes = encode_segment_header(header_);
   size_ = 0;
-  if (auto written = write({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); !written) return written;
+  if (auto written = write({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); !written)
+    return written;
   return write(dictionary_);
 }
 
@@ -248,8 +249,9 @@ Result<bool> SegmentSealer::encode_gathered() {
     RecordBlock back;
     const auto frame = std::as_bytes(std::span(bytes)).subspan(begin);
     FrameColumns& columns = columns_[is_long ? 1 : 0];
-    const bool good = info.bytes <= kMaxFrameBytes && columns.open(frame, peers_) && columns.materialise_all(back) &&
-                      back.ordinals == part.ordinals && back.records == part.records;
+    const bool good = info.bytes <= kMaxFrameBytes && columns.open(frame, peers_) &&
+                      columns.materialise_all(back) && back.ordinals == part.ordinals &&
+                      back.records == part.records;
     if (!good) return false;
     frames.push_back({info, size_ + begin});
   }

@@ -49,8 +49,8 @@ void SegmentWalker::move_to(std::uint64_t offset) {
 Result<FrameInfo> SegmentWalker::check(std::span<const std::byte> header) const {
   auto info = read_frame_header(header);
   if (!info) return info.error();
-  const bool possible = info->records > 0 && info->records <= kMaxSealedRecords && info->first <= info->last &&
-                        info->last - info->first < kMaxSealedRecords &&
+  const bool possible = info->records > 0 && info->records <= kMaxSealedRecords &&
+                        info->first <= info->last && info->last - info->first < kMaxSealedRecords &&
                         info->records <= info->last - info->first + 1 && info->bytes >= kFrameHeaderBytes &&
                         info->bytes <= kMaxFrameBytes;
   if (!possible) return Error{ErrorKind::kMalformed, "the frame header is impossible"};

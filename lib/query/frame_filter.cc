@@ -160,7 +160,8 @@ Result<void> FrameFilter::find_hosts(ScanBatch& batch) const {
                        [&](const Test& test) { return test.field != field || test.passes(address); });
   };
   const auto tests = [&](Field field) {
-    return std::any_of(addresses_.begin(), addresses_.end(), [&](const Test& test) { return test.field == field; });
+    return std::any_of(addresses_.begin(), addresses_.end(),
+                       [&](const Test& test) { return test.field == field; });
   };
   IpAddress lowest;
   IpAddress highest = highest_address();
@@ -274,7 +275,8 @@ Result<void> FrameFilter::leave_ready(ScanBatch& batch) const {
   return {};
 }
 
-// By their ordinals, which lie close together. Where these are damaged, what else is asked for may yet be read.
+// By their ordinals, which lie close together. Where these are damaged, what else is asked for may yet be
+// read.
 Result<void> FrameFilter::put_in_order(ScanBatch& batch) const {
   const auto ordinals = batch.columns_.ordinals();
   if (!ordinals) return {};

@@ -58,7 +58,8 @@ bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& 
   const FrameInfo& info = task.place.info;
   batch.clear();
   batch.of_ready_segment_ = task.ready;
-  const auto read_at = [file = task.file, offset = task.place.offset](std::uint64_t at, std::span<std::byte> out) {
+  const auto read_at = [file = task.file, offset = task.place.offset](std::uint64_t at,
+                                                                      std::span<std::byte> out) {
     const auto count = file->read_at(offset + at, out);
     return count && *count == out.size();
   };

@@ -85,8 +85,9 @@ class ScanBatch {
   // Whether it is of a segment in Query::ready: what ends within ready->end is not among its rows.
   [[nodiscard]] bool of_ready_segment() const { return of_ready_segment_; }
 
-  // Which records of the frame passed: indexes into the columns below, which have a value for each of the frame's records.
-  // From Scan::next() in the order of their ordinals, from Scan::run() in the frame's, by host.
+  // Which records of the frame passed: indexes into the columns below, which have a value for each of the
+  // frame's records. From Scan::next() in the order of their ordinals, from Scan::run() in the frame's, by
+  // host.
   [[nodiscard]] std::span<const std::uint32_t> rows() const { return rows_; }
 
   // Fields that are columns of their own, by how they are stored (record/fields.h).

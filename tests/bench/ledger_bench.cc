@@ -1,13 +1,15 @@
 // What the ledger's frames cost and how small they are, on a generated CGNAT day (cgnat_day.h).
 //
-// Workloads: 1. the generator alone; 2. frames of 16,384 records with Effort::kFast, alone, and of a thousand, as they
-// are appended; 3. the same records appended to a ledger, a thousand at a time, which encodes and writes them; 4. frames
-// of 65,536 with Effort::kSmall and a dictionary, which is what sealing does, and the bytes of each column; 5. all read
-// back into records; 6. who had nat_ip and nat_port, as a trace query reads them; 7. the same frames summed up, as sealing
-// does too. All single-threaded; times are CPU time of the thread. Of the sealed frames of the day, each twelfth is taken
-// (--every 12): a thousand sessions a host and day make frames of about four minutes. An hour of them, a segment, shares
-// a dictionary, which is made of all of its records, also of those that are not measured. So its bytes are counted by the share
-// that is measured: bytes of all dictionaries by records of all frames. Usage: ledger_bench [--quick] [--sessions N]
+// Workloads: 1. the generator alone; 2. frames of 16,384 records with Effort::kFast, alone, and of a
+// thousand, as they are appended; 3. the same records appended to a ledger, a thousand at a time, which
+// encodes and writes them; 4. frames of 65,536 with Effort::kSmall and a dictionary, which is what sealing
+// does, and the bytes of each column; 5. all read back into records; 6. who had nat_ip and nat_port, as a
+// trace query reads them; 7. the same frames summed up, as sealing does too. All single-threaded; times are
+// CPU time of the thread. Of the sealed frames of the day, each twelfth is taken
+// (--every 12): a thousand sessions a host and day make frames of about four minutes. An hour of them, a
+// segment, shares a dictionary, which is made of all of its records, also of those that are not measured. So
+// its bytes are counted by the share that is measured: bytes of all dictionaries by records of all frames.
+// Usage: ledger_bench [--quick] [--sessions N]
 // [--every N]; exit 1 if a budget is missed.
 #include <algorithm>
 #include <cstdio>
@@ -101,7 +103,8 @@ struct Sealing {
       until_ = records.front().end_time + kSegment;
     }
     const double start = cpu_ns();
-    for (const SessionRecord& record : records) counter_.add(record.pub_ip, {record.protocol, record.pub_port});
+    for (const SessionRecord& record : records)
+      counter_.add(record.pub_ip, {record.protocol, record.pub_port});
     counting_ns += cpu_ns() - start;
     if (measured) held_.push_back({{records.begin(), records.end()}, first});
   }
@@ -238,7 +241,8 @@ double read_trace_columns(const std::vector<Frame>& frames, std::uint64_t& hits)
   const double start = cpu_ns();
   for (const Frame& frame : frames) {
     if (!columns.open(frame.span(), frame.peers)) std::abort();
-    if (!columns.rows_of([&](const IpAddress& address) { return address == nat; }, nullptr, {}, {}, rows)) std::abort();
+    if (!columns.rows_of([&](const IpAddress& address) { return address == nat; }, nullptr, {}, {}, rows))
+      std::abort();
     columns.want(rows);
     const auto port = columns.ports(Field::kNatPort);
     if (!port) std::abort();
@@ -352,9 +356,9 @@ int run(std::uint64_t sessions, std::uint64_t every, bool quick) {
   print_sizes(small.sizes, dictionary, total);
   std::printf("\n");
   bool met = judge("CPU to append a record", appending.ns / total, kAppendBudgetNs, "ns", true);
-  met = judge("a session in sealed frames", sealed / total * per_session,
-              kSealedBudgetBytes, "bytes", true) &&
-        met;
+  met =
+      judge("a session in sealed frames", sealed / total * per_session, kSealedBudgetBytes, "bytes", true) &&
+      met;
   met = judge("reading back", 1e9 / (read_small_ns / total), kReadBudgetRecords, "records/s", false) && met;
   // A quick run shows that the benchmark works; a debug build with sanitizers meets no budget.
   return met || quick ? 0 : 1;

@@ -1,5 +1,5 @@
-// Makes the seeds of fuzz_frame: small frames of records by chance, with and without a dictionary behind them.
-// Usage: frame_seeds FOLDER
+// Makes the seeds of fuzz_frame: small frames of records by chance, with and without a dictionary behind
+// them. Usage: frame_seeds FOLDER
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -20,8 +20,9 @@ int main(int argc, char** argv) {
       const Peers peers = peers_of(records);
       for (const Effort effort : {Effort::kFast, Effort::kSmall}) {
         const auto write = [&](const PeerDictionary* with) {
-          const std::string name = std::string(argv[1]) + "/dice-" + std::to_string(strange) + "-" + std::to_string(count) +
-                                   (effort == Effort::kFast ? "-fast" : "-small") + (with != nullptr ? "-peers" : "");
+          const std::string name = std::string(argv[1]) + "/dice-" + std::to_string(strange) + "-" +
+                                   std::to_string(count) + (effort == Effort::kFast ? "-fast" : "-small") +
+                                   (with != nullptr ? "-peers" : "");
           std::ofstream file(name, std::ios::binary | std::ios::trunc);
           file << frame_of(records, effort, 1000, with) << (with != nullptr ? with->bytes() : std::string());
         };

@@ -13,7 +13,8 @@ void fuzz_one(std::span<const std::byte> input) {
   if (const auto info = read_frame_header(input); info && info->bytes < input.size()) {
     frame.resize(info->bytes);
     const auto rest = input.subspan(info->bytes);
-    if (auto read = PeerDictionary::read(std::string(reinterpret_cast<const char*>(rest.data()), rest.size()))) {
+    if (auto read =
+            PeerDictionary::read(std::string(reinterpret_cast<const char*>(rest.data()), rest.size()))) {
       peers = *read;
       for (std::uint32_t place = 1; place <= peers->size(); ++place) {
         require_that(peers->at(place) == peers->all()[place - 1], "a place has one address");
@@ -56,7 +57,8 @@ void fuzz_one(std::span<const std::byte> input) {
     std::string again;
     FrameEncoder(effort).encode(block.records, block.ordinals, false, again, peers.get());
     RecordBlock read_again;
-    require_that(decoder.decode(bytes_of(again), read_again, peers).has_value(), "what was encoded is decoded");
+    require_that(decoder.decode(bytes_of(again), read_again, peers).has_value(),
+                 "what was encoded is decoded");
     require_that(same_records(read_again.records, block.records), "and is the same");
     require_that(read_again.ordinals == block.ordinals, "in the same places");
   }

@@ -1,5 +1,6 @@
-// What frames are made of: rANS, models of numbers, the index of hosts, the dictionary of peers. Each by itself: what goes
-// in comes out, at all limits; and bytes that are cut, flipped or made up never lead outside of them.
+// What frames are made of: rANS, models of numbers, the index of hosts, the dictionary of peers. Each by
+// itself: what goes in comes out, at all limits; and bytes that are cut, flipped or made up never lead
+// outside of them.
 #include <random>
 
 #include <catch2/catch.hpp>
@@ -49,7 +50,9 @@ std::vector<std::uint64_t> numbers_like(int kind, std::size_t count, std::mt1993
         values.push_back((dice >> 6) >> (dice & 63));
         break;
       case 3:
-        values.push_back(dice % 5 == 0 ? ~std::uint64_t{0} : dice % 5 == 1 ? std::uint64_t{1} << 63 : dice % 3);
+        values.push_back(dice % 5 == 0   ? ~std::uint64_t{0}
+                         : dice % 5 == 1 ? std::uint64_t{1} << 63
+                                         : dice % 3);
         break;
       case 4:
         values.push_back(dice % 400);
@@ -68,8 +71,8 @@ struct Coded {
 
 constexpr std::size_t kRows = 700;  // of a block of these tests
 
-Coded coded(NumberSpan values, GroupSpan groups, std::size_t group_count, bool thorough, NumberSpan packets = {},
-            NumberSpan remainders = {}) {
+Coded coded(NumberSpan values, GroupSpan groups, std::size_t group_count, bool thorough,
+            NumberSpan packets = {}, NumberSpan remainders = {}) {
   NumberEncoder encoder;
   encoder.begin(values, groups, group_count, thorough);
   Coded out;
@@ -98,7 +101,8 @@ TEST_CASE("shares are all of what there is, and none of what there is not", "[le
       sum += shares[i];
       REQUIRE((counts[i] == 0) == (shares[i] == 0));
     }
-    const bool none = std::all_of(counts.begin(), counts.end(), [](std::uint32_t count) { return count == 0; });
+    const bool none =
+        std::all_of(counts.begin(), counts.end(), [](std::uint32_t count) { return count == 0; });
     REQUIRE(sum == (none ? 0 : kRansTotal));
   }
 }
@@ -200,7 +204,8 @@ TEST_CASE("a damaged model or block of numbers never leads outside of its bytes"
     ByteReader from(block);
     std::fill(symbols.begin(), symbols.end(), 0);
     static_cast<void>(decoder.get_block(NumberDecoder::take_block(from), groups, {}, read, symbols));
-    REQUIRE(std::all_of(symbols.begin(), symbols.end(), [&](auto each) { return each < decoder.symbols().size(); }));
+    REQUIRE(std::all_of(symbols.begin(), symbols.end(),
+                        [&](auto each) { return each < decoder.symbols().size(); }));
   });
   const auto model = exactly(good.model);
   ByteReader in(model);
@@ -210,7 +215,7 @@ TEST_CASE("a damaged model or block of numbers never leads outside of its bytes"
   for_each_damage(good.blocks[0], [&](const std::vector<std::byte>& block) {
     ByteReader from(block);
     const auto taken = NumberDecoder::take_block(from);
-    wrong += decoder.get_block(taken, groups, {}, read, symbols) && from.ok() && from.left() == 0 ? 1 : 0;
+    wrong += decoder.get_block(taken, groups, {}, read, symbols) && from.ok() && from.left() == 0 ? 1U : 0U;
   });
   // Further bits say nothing of what they should be; all that is cut, and nearly all of rANS, is found.
   CHECK(wrong < 8 * good.blocks[0].size());
@@ -252,22 +257,27 @@ TEST_CASE("an index of hosts gives back its runs", "[ledger][codec]") {
     for (const HostBlock& block : blocks) {
       read.clear();
       if (!read_host_runs(block, some_entries, read)) continue;
-      for (const HostRun& run : read) REQUIRE((run.nat < 4 && run.rows > 0 && run.rows <= rows - run.first_row));
+      for (const HostRun& run : read)
+        REQUIRE((run.nat < 4 && run.rows > 0 && run.rows <= rows - run.first_row));
     }
   };
   for_each_damage(index, [&](const std::vector<std::byte>& bad) { within(bad, entry_bytes); });
-  for_each_damage(entries.substr(0, 200), [&](const std::vector<std::byte>& bad) { within(index_bytes, bad); });
+  for_each_damage(entries.substr(0, 200),
+                  [&](const std::vector<std::byte>& bad) { within(index_bytes, bad); });
 }
 
-TEST_CASE("a dictionary has a place for what several records have, and says what it is asked for", "[ledger][codec]") {
+TEST_CASE("a dictionary has a place for what several records have, and says what it is asked for",
+          "[ledger][codec]") {
   std::mt19937_64 random(6);
   PeerCounter counter;
   std::vector<IpAddress> addresses;
   std::vector<std::size_t> records;
   for (std::uint32_t i = 0; i < 3000; ++i) {
     std::array<std::uint8_t, 16> bytes{0x20, 0x01};
-    for (std::size_t byte = i % 3 == 0 ? 7 : 13; byte < 16; ++byte) bytes[byte] = static_cast<std::uint8_t>(random());
-    addresses.push_back(i % 4 == 0 ? IpAddress::from_v6(bytes) : IpAddress::from_v4(static_cast<std::uint32_t>(random())));
+    for (std::size_t byte = i % 3 == 0 ? 7 : 13; byte < 16; ++byte)
+      bytes[byte] = static_cast<std::uint8_t>(random());
+    addresses.push_back(i % 4 == 0 ? IpAddress::from_v6(bytes)
+                                   : IpAddress::from_v4(static_cast<std::uint32_t>(random())));
     records.push_back(1 + 20'000 / (i + 1));
     for (std::size_t record = 0; record < records.back(); ++record) counter.add(addresses.back(), {6, 443});
   }
@@ -299,23 +309,26 @@ TEST_CASE("a dictionary has a place for what several records have, and says what
   CHECK_FALSE(PeerDictionary::read(""));
 }
 
-TEST_CASE("a damaged dictionary is refused or read, and never leads outside of its bytes", "[ledger][codec]") {
+TEST_CASE("a damaged dictionary is refused or read, and never leads outside of its bytes",
+          "[ledger][codec]") {
   PeerCounter counter;
   for (std::uint32_t i = 0; i < 60; ++i) {
     for (int record = 0; record < 3; ++record) {
-      counter.add(i % 5 == 0 ? ip("2001:db8::" + std::to_string(i)) : IpAddress::from_v4(i * 7919), {6, static_cast<std::uint16_t>(i)});
+      counter.add(i % 5 == 0 ? ip("2001:db8::" + std::to_string(i)) : IpAddress::from_v4(i * 7919),
+                  {6, static_cast<std::uint16_t>(i)});
     }
   }
   const std::string good = counter.finish();
   REQUIRE(PeerDictionary::read(good));
   std::size_t cut = 0;
   for_each_damage(good, [&](const std::vector<std::byte>& bad) {
-    const auto read = PeerDictionary::read(std::string(reinterpret_cast<const char*>(bad.data()), bad.size()));
+    const auto read =
+        PeerDictionary::read(std::string(reinterpret_cast<const char*>(bad.data()), bad.size()));
     if (!read) {
       REQUIRE(read.error().kind == ErrorKind::kMalformed);
       return;
     }
-    cut += bad.size() < good.size() ? 1 : 0;
+    cut += bad.size() < good.size() ? 1U : 0U;
     REQUIRE((*read)->all().size() == (*read)->size());
     for (std::uint32_t place = 1; place <= (*read)->size(); ++place) {
       REQUIRE((*read)->at(place) == (*read)->all()[place - 1]);

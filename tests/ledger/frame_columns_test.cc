@@ -45,7 +45,8 @@ bool says_the_same(FrameColumns& columns, const FieldSpec& spec, std::span<const
   const auto column = columns.addresses(spec.field);
   REQUIRE(column);
   for (std::size_t row = 0; row < of.size(); ++row) {
-    if (of[row] != nullptr && FieldValue(column->distinct[column->index[row]]) != spec.value(*of[row])) return false;
+    if (of[row] != nullptr && FieldValue(column->distinct[column->index[row]]) != spec.value(*of[row]))
+      return false;
   }
   return true;
 }
@@ -82,7 +83,8 @@ TEST_CASE("columns say what the records say", "[ledger][frame][columns]") {
   CHECK(std::adjacent_find(of.begin(), of.end()) == of.end());
 }
 
-TEST_CASE("columns say it of the rows that are wanted, whatever is asked for first", "[ledger][frame][columns]") {
+TEST_CASE("columns say it of the rows that are wanted, whatever is asked for first",
+          "[ledger][frame][columns]") {
   RecordDice dice(35);
   const auto records = dice.roll_many(9000, 10);
   const Peers peers = GENERATE(false, true) ? peers_of(records) : nullptr;
@@ -139,7 +141,8 @@ TEST_CASE("columns are read part by part where only some of them are asked for",
   }
   std::vector<std::size_t> order(block.records.size());
   std::iota(order.begin(), order.end(), 0U);
-  std::sort(order.begin(), order.end(), [&](auto a, auto b) { return block.ordinals[a] < block.ordinals[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](auto a, auto b) { return block.ordinals[a] < block.ordinals[b]; });
   REQUIRE(block.records.size() == expected.size());
   for (std::size_t i = 0; i < order.size(); ++i) {
     REQUIRE(same_records({&block.records[order[i]], 1}, {&expected[i], 1}));
@@ -177,13 +180,16 @@ TEST_CASE("a frame finds the rows of its addresses", "[ledger][frame][columns]")
     const IpAddress from = std::min(one.pri_ip, records[i].pri_ip);
     const IpAddress to = std::max(one.pri_ip, records[i].pri_ip);
     const auto nat = [&](const IpAddress& address) { return address == one.nat_ip; };
-    const auto pri = [&](const IpAddress& address) { return address == one.pri_ip || address == records[i].pri_ip; };
+    const auto pri = [&](const IpAddress& address) {
+      return address == one.pri_ip || address == records[i].pri_ip;
+    };
     std::vector<std::uint32_t> rows;
     std::vector<std::uint32_t> by_nat;
     std::vector<std::uint32_t> by_pri;
     std::vector<std::uint32_t> by_both;
     for (std::uint32_t row = 0; row < of.size(); ++row) {
-      const bool none = of[row]->nat_ip == IpAddress();  // as of gap records, which are among them in any case
+      const bool none =
+          of[row]->nat_ip == IpAddress();  // as of gap records, which are among them in any case
       if (none || nat(of[row]->nat_ip)) by_nat.push_back(row);
       if (none || pri(of[row]->pri_ip)) by_pri.push_back(row);
       if (none || (nat(of[row]->nat_ip) && pri(of[row]->pri_ip))) by_both.push_back(row);

@@ -111,7 +111,8 @@ TEST_CASE("damage that checksums do not show never makes a decoder crash", "[led
       if (!columns.open(bytes_of(frame), peers)) continue;
       for (int again = 0; again < 2; ++again) {
         if (const auto reasons = columns.small(Field::kReason)) {
-          REQUIRE(*std::max_element(reasons->begin(), reasons->end()) <= static_cast<std::uint8_t>(kLast<RecordReason>));
+          REQUIRE(*std::max_element(reasons->begin(), reasons->end()) <=
+                  static_cast<std::uint8_t>(kLast<RecordReason>));
         }
         if (const auto pubs = columns.addresses(Field::kPubIp)) {
           REQUIRE(*std::max_element(pubs->index.begin(), pubs->index.end()) < pubs->distinct.size());
@@ -141,7 +142,7 @@ TEST_CASE("much damage that checksums do not show never makes a decoder crash", 
     RecordBlock block;
     const auto result = decoder.decode(bytes_of(frame), block, peers);
     REQUIRE(block.records.size() == (result ? 2500U : 0U));
-    refused += result ? 0 : 1;
+    refused += result ? 0U : 1U;
   }
   CHECK(refused > 500);
 }

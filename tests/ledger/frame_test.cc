@@ -1,8 +1,8 @@
 #include "ledger/frame.h"
 
+#include <arpa/inet.h>
 #include <sys/wait.h>
 
-#include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
@@ -182,7 +182,8 @@ TEST_CASE("an encoder gives the same records back whatever it encoded before", "
 
 // The texts of a frame's vpc_ids, as they stand in its head.
 std::vector<std::string> vpc_ids_in(const std::string& frame) {
-  ByteReader in(bytes_of(frame).subspan(kFrameHeaderBytes + parts_of(read_frame_header(bytes_of(frame))->records) * kDirectoryEntryBytes));
+  ByteReader in(bytes_of(frame).subspan(
+      kFrameHeaderBytes + parts_of(read_frame_header(bytes_of(frame))->records) * kDirectoryEntryBytes));
   std::vector<std::string> texts;
   for (const bool of_origins : {true, false}) {
     for (std::uint64_t left = in.varint(); left > 0 && in.ok(); --left) {

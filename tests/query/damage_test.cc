@@ -124,11 +124,13 @@ TEST_CASE("a trace over damage is uncertain where damage is, and certain elsewhe
   CHECK(trace(view, {question}, {}, with_threads(1))->answers[0].verdict == TraceVerdict::kNoSession);
 }
 
-// Flips a bit in the rows of the frame that holds `ordinal`, behind its hosts and ports. False if there is none.
+// Flips a bit in the rows of the frame that holds `ordinal`, behind its hosts and ports. False if there is
+// none.
 bool damage_rows(const std::string& path, Ordinal ordinal) {
   std::string bytes = read_file(path);
   const auto magic = std::string_view(kFrameMagic.data(), kFrameMagic.size());
-  for (std::size_t frame = bytes.find(magic); frame != std::string::npos; frame = bytes.find(magic, frame + 1)) {
+  for (std::size_t frame = bytes.find(magic); frame != std::string::npos;
+       frame = bytes.find(magic, frame + 1)) {
     const auto info = read_frame_header(std::as_bytes(std::span(bytes)).subspan(frame));
     if (!info || ordinal < info->first || ordinal > info->last) continue;
     bytes[frame + info->bytes - 1] ^= 4;
