@@ -685,7 +685,7 @@ bool FrameColumns::load_pub_ip() {
   }
   const std::uint64_t left = wanted_ & ~pub_ip_done_;
   const auto all =
-      std::popcount(left) > 2 && peers_ != nullptr ? peers_->all() : std::span<const IpAddress>();
+      (whole_ || std::popcount(left) > 2) && peers_ != nullptr ? peers_->all() : std::span<const IpAddress>();
   pub_index_.resize(std::max(pub_index_.size(), rows()));
   for (std::size_t row = 0; row < rows(); ++row) {
     if (row % kBlockRows == 0 && (left >> (row / kBlockRows) & 1) == 0) {
@@ -899,7 +899,10 @@ Result<void> FrameColumns::materialise_all(RecordBlock& out) {
   out.ordinals.resize(before + rows());
   for (std::size_t block = 0; block < blocks_of(rows()); ++block) {
     wanted_ = std::uint64_t{1} << block;
-    if (!load_all()) {
+    whole_ = true;
+    const bool loaded = load_all();
+    whole_ = false;
+    if (!loaded) {
       out.records.resize(before);
       out.ordinals.resize(before);
       want_all();

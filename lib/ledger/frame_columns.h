@@ -132,6 +132,7 @@ class FrameColumns {
   FrameInfo info_;
   std::array<Part, kMaxParts> parts_;
   std::uint64_t wanted_ = 0;  // blocks, a bit each
+  bool whole_ = false;        // all of them, one by one
 
   bool has_head_ = false;
   bool has_blocks_ = false;

@@ -39,6 +39,12 @@ class BitReader {
     return get_few(count);
   }
 
+  // The next bits, count <= 56, that are not taken by this.
+  [[nodiscard, gnu::always_inline]] std::uint64_t peek(unsigned count) const {
+    return (word_at(place_ / 8) >> (place_ % 8)) & low_bits(count);
+  }
+  void take(unsigned count) { place_ += count; }
+
   // How many ones stand next, at most `most` <= 56; a zero behind fewer is taken, too.
   unsigned ones(unsigned most) {
     const std::uint64_t word = word_at(place_ / 8) >> (place_ % 8);
@@ -132,9 +138,18 @@ void put_remainder(std::uint64_t remainder, std::uint64_t packets, Bits& to) {
 
 [[nodiscard]] inline std::uint64_t get_remainder(std::uint64_t packets, BitReader& from) {
   const std::uint64_t codes = truncated_binary::short_codes(packets);
-  const std::uint64_t upper = from.get(truncated_binary::short_bits(packets));
-  if (upper < codes) return upper;
-  return ((upper << 1) | from.get(1)) - codes;
+  const unsigned bits = truncated_binary::short_bits(packets);
+  if (bits > 55) [[unlikely]] {
+    const std::uint64_t upper = from.get(bits);
+    return upper < codes ? upper : ((upper << 1) | from.get(1)) - codes;
+  }
+  // Whether one bit more is needed is as good as chance: no branch.
+  const std::uint64_t both = from.peek(bits + 1);
+  const std::uint64_t upper = both & low_bits(bits);
+  const bool is_short = upper < codes;
+  const std::uint64_t longer = ((upper << 1) | both >> bits) - codes;
+  from.take(bits + (is_short ? 0 : 1));
+  return is_short ? upper : longer;
 }
 
 }  // namespace natsession

@@ -116,8 +116,9 @@ void NumberEncoder::find_literals(bool thorough) {
   std::sort(set_.literals.begin(), set_.literals.end());
 }
 
-// Counts each group's literals and buckets; `places_` says which of them each number is.
-void NumberEncoder::count(unsigned mantissa) {
+// Counts each group's literals and buckets; `places` says which of them each number is.
+template <typename Place>
+void NumberEncoder::count(unsigned mantissa, std::vector<Place>& places) {
   const std::size_t literals = set_.literals.size();
   width_ = literals + bucket_place(largest_, mantissa) + 1;
   counts_.assign(group_count_ * width_, 0);
@@ -144,16 +145,16 @@ void NumberEncoder::count(unsigned mantissa) {
     multiplier = multiplier * 0xd134'2543'de82'ef95U + 2;
     if (tries < 100) continue;
     set_.literals.erase(set_.literals.begin() + static_cast<std::ptrdiff_t>(i));
-    return count(mantissa);
+    return count(mantissa, places);
   }
-  places_.resize(values_.size());
+  places.resize(values_.size());
   const auto count_all = [&](auto group_of) {
     for (std::size_t i = 0; i < values_.size(); ++i) {
       const std::uint64_t value = values_[i];
       const Slot& slot = table[slot_of(value)];
       const auto bucket = static_cast<std::uint32_t>(literals + bucket_place(value, mantissa));
       const std::uint32_t place = slot.value == value ? slot.place : bucket;
-      places_[i] = static_cast<std::uint16_t>(place);
+      places[i] = static_cast<Place>(place);
       ++counts_[group_of(i) * width_ + place];
     }
   };
@@ -237,6 +238,7 @@ void NumberEncoder::find_symbols(unsigned counted, unsigned mantissa) {
   shares_.assign(group_count_ * size, 0);
   ranges_.resize(group_count_ * size);
   std::vector<std::uint32_t> counts(size);
+  certain_ = true;
   for (std::size_t group = 0; group < group_count_; ++group) {
     std::fill(counts.begin(), counts.end(), 0);
     for (std::size_t place = 0; place < width_; ++place) {
@@ -246,14 +248,38 @@ void NumberEncoder::find_symbols(unsigned counted, unsigned mantissa) {
     }
     const auto shares = std::span(shares_).subspan(group * size, size);
     share_out(counts, shares);
+    const std::uint16_t most = *std::max_element(shares.begin(), shares.end());
+    certain_ = certain_ && (most == 0 || most == kRansTotal);
     std::uint16_t below = 0;
     for (std::size_t each = 0; each < size; ++each) {
       if (shares[each] != 0) ranges_[group * size + each] = RansEncoder::range_of(below, shares[each]);
       below = static_cast<std::uint16_t>(below + shares[each]);
     }
   }
+}
+
+// Numbers are coded by their symbols.
+void NumberEncoder::code_by_symbol() {
   symbols_.resize(values_.size());
   for (std::size_t i = 0; i < values_.size(); ++i) symbols_[i] = symbol_of_[places_[i]];
+  codes_ = set_.size();
+  base_ = set_.base;
+  bits_ = set_.bits;
+}
+
+// Numbers are coded by their places, which symbols_ has: that saves a look at each.
+void NumberEncoder::code_by_place() {
+  const std::size_t size = set_.size();
+  codes_ = width_;
+  symbol_ranges_.swap(ranges_);
+  ranges_.resize(group_count_ * width_);
+  for (std::size_t place = 0; place < width_; ++place) {
+    base_[place] = set_.base[symbol_of_[place]];
+    bits_[place] = set_.bits[symbol_of_[place]];
+    for (std::size_t group = 0; group < group_count_; ++group) {
+      ranges_[group * width_ + place] = symbol_ranges_[group * size + symbol_of_[place]];
+    }
+  }
 }
 
 void NumberEncoder::begin(NumberSpan values, GroupSpan groups, std::size_t group_count, bool thorough) {
@@ -270,10 +296,12 @@ void NumberEncoder::begin(NumberSpan values, GroupSpan groups, std::size_t group
   }
   find_literals(thorough);
   if (!thorough) {
-    count(kFastMantissa);
-    return find_symbols(kFastMantissa, kFastMantissa);
+    static_assert(kFewLiterals + places_of(kFastMantissa) <= kMaxSymbols);
+    count(kFastMantissa, symbols_);
+    find_symbols(kFastMantissa, kFastMantissa);
+    return code_by_place();
   }
-  count(kFinest);
+  count(kFinest, places_);
   unsigned best = 1;
   double fewest = HUGE_VAL;
   for (unsigned mantissa = 0; mantissa <= kFinest; ++mantissa) {
@@ -283,6 +311,7 @@ void NumberEncoder::begin(NumberSpan values, GroupSpan groups, std::size_t group
     best = mantissa;
   }
   find_symbols(kFinest, best);
+  code_by_symbol();
 }
 
 void NumberEncoder::append_model(std::string& out) const {
@@ -307,7 +336,7 @@ void NumberEncoder::append_model(std::string& out) const {
 
 void NumberEncoder::append_block(std::size_t begin, std::size_t end, NumberSpan packets,
                                  NumberSpan remainders, std::string& out) {
-  const std::size_t size = set_.size();
+  const std::size_t size = codes_;
   const std::size_t rows = end - begin;
   const RansEncoder::Range* const ranges = ranges_.data();
   const std::uint8_t* const symbols = symbols_.data() + begin;
@@ -330,7 +359,9 @@ void NumberEncoder::append_block(std::size_t begin, std::size_t end, NumberSpan 
     }
     if (!certain) rans.finish(block_);
   };
-  if (groups == nullptr) {
+  if (certain_) {
+    // No stream tells of it.
+  } else if (groups == nullptr) {
     put_all([&](std::size_t row) -> const RansEncoder::Range& { return ranges[symbols[row]]; });
   } else {
     put_all([&](std::size_t row) -> const RansEncoder::Range& {
@@ -341,13 +372,13 @@ void NumberEncoder::append_block(std::size_t begin, std::size_t end, NumberSpan 
   BitCursor bits(bits_begin);
   if (!packets.empty()) {
     for (std::size_t row = 0; row < rows; ++row) {
-      bits.put(values[row] - set_.base[symbols[row]], set_.bits[symbols[row]]);
+      bits.put(values[row] - base_[symbols[row]], bits_[symbols[row]]);
       const std::uint64_t of = packets[begin + row];
       if (has_remainder(values[row], of)) put_remainder(remainders[begin + row], of - 1, bits);
     }
   } else if (set_.has_bits) {
     for (std::size_t row = 0; row < rows; ++row)
-      bits.put(values[row] - set_.base[symbols[row]], set_.bits[symbols[row]]);
+      bits.put(values[row] - base_[symbols[row]], bits_[symbols[row]]);
   }
   block_.append(bits_begin, bits.finish());
   append_varint(block_.size(), out);
@@ -397,23 +428,32 @@ const RansTable* NumberDecoder::table(std::size_t group) {
   return loaded_[group] == 1 ? tables_[group].get() : nullptr;
 }
 
+// The symbols of a block, off its front; `table_of` each row.
+template <typename TableOf>
+bool NumberDecoder::get_symbols(std::span<const std::byte>& block, std::span<std::uint8_t> symbols,
+                                TableOf table_of) {
+  RansDecoder rans(block);
+  std::uint8_t* const out = symbols.data();
+  const std::size_t rows = symbols.size();
+  std::size_t row = 0;
+  for (; row + 1 < rows && rans.has_two_words(); row += 2) {
+    out[row] = rans.get_within(table_of(row), 0);
+    out[row + 1] = rans.get_within(table_of(row + 1), 1);
+  }
+  for (; row < rows; ++row) out[row] = rans.get(table_of(row), row & 1);
+  block = rans.rest();
+  return rans.ok();
+}
+
 bool NumberDecoder::get_block(std::span<const std::byte> block, GroupSpan groups, NumberSpan packets,
                               std::span<std::uint64_t> values, std::span<std::uint8_t> symbols) {
-  const std::size_t pairs = symbols.size() / 2 * 2;
   if (groups.empty()) {
     const RansTable* const only = table(0);
     if (only == nullptr) return false;
     if (only->certain()) {
       std::fill(symbols.begin(), symbols.end(), only->first());
-    } else {
-      RansDecoder rans(block);
-      for (std::size_t i = 0; i < pairs; i += 2) {
-        symbols[i] = rans.get(*only, 0);
-        symbols[i + 1] = rans.get(*only, 1);
-      }
-      if (pairs < symbols.size()) symbols[pairs] = rans.get(*only, 0);
-      if (!rans.ok()) return false;
-      block = rans.rest();
+    } else if (!get_symbols(block, symbols, [&](std::size_t) -> const RansTable& { return *only; })) {
+      return false;
     }
   } else {
     std::array<const RansTable*, kMaxGroupsOfModel> by_group{};
@@ -427,15 +467,10 @@ bool NumberDecoder::get_block(std::span<const std::byte> block, GroupSpan groups
     }
     if (certain) {
       for (std::size_t i = 0; i < symbols.size(); ++i) symbols[i] = by_group[groups[i]]->first();
-    } else {
-      RansDecoder rans(block);
-      for (std::size_t i = 0; i < pairs; i += 2) {
-        symbols[i] = rans.get(*by_group[groups[i]], 0);
-        symbols[i + 1] = rans.get(*by_group[groups[i + 1]], 1);
-      }
-      if (pairs < symbols.size()) symbols[pairs] = rans.get(*by_group[groups[pairs]], 0);
-      if (!rans.ok()) return false;
-      block = rans.rest();
+    } else if (!get_symbols(block, symbols, [&, of = groups.data()](std::size_t row) -> const RansTable& {
+                 return *by_group[of[row]];
+               })) {
+      return false;
     }
   }
   if (!set_.has_bits && packets.empty()) {

@@ -120,7 +120,8 @@ class NumberEncoder {
   // All are 0: there is no model, and no block has anything of them.
   [[nodiscard]] bool empty() const { return empty_; }
   [[nodiscard]] bool grouped() const { return !groups_.empty(); }
-  [[nodiscard]] std::span<const std::uint8_t> symbols() const { return symbols_; }  // of each record
+  // Of each record; only of a thorough model.
+  [[nodiscard]] std::span<const std::uint8_t> symbols() const { return symbols_; }
 
   void append_model(std::string& out) const;
   // The records [begin, end). `packets`: of the same records, where the numbers are quotients of bytes by
@@ -130,9 +131,12 @@ class NumberEncoder {
 
  private:
   void find_literals(bool thorough);
-  void count(unsigned mantissa);
+  template <typename Place>
+  void count(unsigned mantissa, std::vector<Place>& places);
   [[nodiscard]] double bits_with(unsigned mantissa);
   void find_symbols(unsigned counted, unsigned mantissa);
+  void code_by_symbol();
+  void code_by_place();
   [[nodiscard]] std::uint16_t group_of(std::size_t i) const { return groups_.empty() ? 0 : groups_[i]; }
 
   NumberSpan values_;
@@ -140,10 +144,15 @@ class NumberEncoder {
   std::size_t group_count_ = 1;
   bool empty_ = true;
   std::uint64_t largest_ = 0;
+  bool certain_ = false;  // each group has one symbol
   SymbolSet set_;
-  std::vector<std::uint8_t> symbols_;
   std::vector<std::uint16_t> shares_;  // group by group
-  std::vector<RansEncoder::Range> ranges_;
+  // What each record is coded by: its symbol, or its place.
+  std::vector<std::uint8_t> symbols_;
+  std::size_t codes_ = 0;
+  std::vector<RansEncoder::Range> ranges_;  // group by group
+  std::array<std::uint64_t, kMaxSymbols> base_{};
+  std::array<std::uint8_t, kMaxSymbols> bits_{};
 
   // Scratch.
   std::vector<char> room_;  // of a block
@@ -154,6 +163,7 @@ class NumberEncoder {
   std::size_t width_ = 0;              // of a group
   std::vector<std::uint32_t> folded_;
   std::vector<std::uint8_t> symbol_of_;  // of each place
+  std::vector<RansEncoder::Range> symbol_ranges_;
   std::string block_;
 };
 
@@ -178,6 +188,9 @@ class NumberDecoder {
 
  private:
   [[nodiscard]] const RansTable* table(std::size_t group);
+  template <typename TableOf>
+  [[nodiscard]] static bool get_symbols(std::span<const std::byte>& block, std::span<std::uint8_t> symbols,
+                                        TableOf table_of);
 
   bool present_ = false;
   SymbolSet set_;

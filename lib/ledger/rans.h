@@ -108,23 +108,34 @@ class RansDecoder {
   }
 
   // `which`: 0 for the first, third … symbol, 1 for the others.
-  [[gnu::always_inline]] std::uint8_t get(const RansTable& table, std::size_t which) {
-    std::uint32_t state = states_[which];
+  std::uint8_t get(const RansTable& table, std::size_t which) {
+    if (end_ - next_ >= 2) return get_within(table, which);
+    std::uint32_t& state = states_[which];
     const std::uint32_t slot = state & (kRansTotal - 1);
     const std::uint8_t symbol = table.symbols_[slot];
     const std::uint32_t range = table.ranges_[symbol];
     state = (range & 0xffff) * (state >> kRansBits) + slot - (range >> 16);
-    if (end_ - next_ >= 2) [[likely]] {
-      // Whether a word is due is as good as chance: no branch.
-      const std::uint32_t word = load_little_endian<std::uint16_t>(next_);
-      const bool due = state < kRansLowest;
-      state = due ? (state << 16) | word : state;
-      next_ += due ? 2 : 0;
-    } else if (state < kRansLowest) {
+    if (state < kRansLowest) {
       state <<= 16;
       broken_ = true;
     }
-    states_[which] = state;
+    return symbol;
+  }
+
+  // Whether two more symbols can be decoded by get_within().
+  [[nodiscard]] bool has_two_words() const { return end_ - next_ >= 4; }
+  // The same as get(), of whose bytes there is no doubt.
+  [[gnu::always_inline]] std::uint8_t get_within(const RansTable& table, std::size_t which) {
+    const std::uint32_t state = states_[which];
+    const std::uint32_t slot = state & (kRansTotal - 1);
+    const std::uint8_t symbol = table.symbols_[slot];
+    const std::uint32_t range = table.ranges_[symbol];
+    const std::uint32_t next = (range & 0xffff) * (state >> kRansBits) + slot - (range >> 16);
+    // Whether a word is due is as good as chance: no branch.
+    const bool due = next < kRansLowest;
+    const std::uint32_t with_word = (next << 16) | load_little_endian<std::uint16_t>(next_);
+    states_[which] = due ? with_word : next;
+    next_ += due ? 2 : 0;
     return symbol;
   }
 
