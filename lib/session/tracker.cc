@@ -81,6 +81,8 @@ void Tracker::on_event(const ConntrackEvent& event) {
 // other work is done.
 void Tracker::on_events(std::span<const ConntrackEvent> events) {
   constexpr std::size_t kAhead = 64;
+  constexpr std::size_t kNear = 16'384;  // a megabyte of cells: they are in the second-level cache
+  const bool is_far = v4_.size() > kNear;
   std::array<FlowKey<V4>, kAhead> keys;      // NOLINT: written before it is read
   std::array<std::uint64_t, kAhead> hashes;  // NOLINT: likewise
   std::array<bool, kAhead> v4;               // NOLINT: likewise
@@ -92,12 +94,12 @@ void Tracker::on_events(std::span<const ConntrackEvent> events) {
       if (!v4[i]) continue;
       keys[i] = FlowKey<V4>::of(some[i]);
       hashes[i] = hash_key(keys[i]);
-      v4_.prefetch_head(hashes[i]);
+      if (is_far) v4_.prefetch_head(hashes[i]);
     }
-    for (std::size_t i = 0; i < some.size(); ++i) {
+    for (std::size_t i = 0; i < some.size() && is_far; ++i) {
       if (v4[i]) v4_.prefetch_cell(hashes[i]);
     }
-    for (std::size_t i = 0; i < some.size(); ++i) {
+    for (std::size_t i = 0; i < some.size() && is_far; ++i) {
       if (v4[i]) v4_.prefetch_second(keys[i], hashes[i]);
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
