@@ -4,15 +4,12 @@
 #include <numeric>
 
 #include "ledger/address_halves.h"
-#include "ledger/crc32c.h"
 #include "record/labels.h"
 
 namespace natsession {
 namespace {
 
-constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
-// So much is read first: header and directory, and mostly head and hosts, too.
-constexpr std::size_t kFront = 12 << 10;
+constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max();
 
 UnixMs at_ms(std::int64_t ms) {
   return UnixMs(std::chrono::milliseconds(ms));
@@ -22,119 +19,20 @@ Count count_of(std::uint64_t value) {
   return value == kUnknownCount ? Count() : Count(value);
 }
 
-std::span<const std::uint64_t> zeros() {
-  static const std::vector<std::uint64_t> kZeros(kMaxSealedRecords, 0);
-  return kZeros;
-}
-
-// The largest number that a column may have.
-constexpr auto kLimits = [] {
-  std::array<std::uint64_t, kColumnIds> limits{};
-  limits.fill(kNoLimit);
-  using enum ColumnId;
-  const auto set = [&](ColumnId column, std::uint64_t limit) {
-    limits[static_cast<std::size_t>(column)] = limit;
-  };
-  set(kPriPort, 0x10000);
-  set(kPubPort, 0xffff);
-  set(kProtocol, 0xff);
-  set(kOutcome, 3 + 4 * static_cast<std::uint64_t>(TcpState::kSynSent2));
-  set(kReason, 0xff);
-  set(kNoSessionStart, 1);
-  set(kSeq, kSpec<Field::kSeq>.limit);
-  set(kHasOrigDst, 1);
-  set(kOrigDstPort, 0xffff);
-  visit_plain([&]<Field kField>() {
-    if constexpr (!std::is_same_v<FieldType<kField>, Count>) set(kColumn<kField>, kSpec<kField>.limit);
-  });
-  return limits;
-}();
-
-constexpr auto kPlaces = [] {
-  std::array<std::uint8_t, kColumnIds> places{};
-  for (std::size_t place = 0; place < kPlan.size(); ++place) {
-    places[static_cast<std::size_t>(kPlan[place].column)] = static_cast<std::uint8_t>(place);
-  }
-  return places;
-}();
-
-constexpr std::uint8_t kNotListed = 0xff;
-constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max();
-
-std::span<const std::uint8_t> no_symbols() {
-  static constexpr std::array<std::uint8_t, kBlockRows> kNone{};
-  return kNone;
-}
-
-// Codes of counts, which are one more than the counts.
-constexpr auto kIsCount = [] {
-  std::array<bool, kColumnIds> counts{};
-  for (const ColumnId column :
-       {ColumnId::kPktsFromVpc, ColumnId::kPktsFromPub, ColumnId::kBytesFromVpc, ColumnId::kBytesFromPub}) {
-    counts[static_cast<std::size_t>(column)] = true;
-  }
-  return counts;
-}();
-
-// Columns whose numbers are not 0 where nothing is coded.
-constexpr auto kHasOffset = [] {
-  auto offsets = kIsCount;
-  for (const ColumnId column : {ColumnId::kOrdinal, ColumnId::kEndTime, ColumnId::kStartTime}) {
-    offsets[static_cast<std::size_t>(column)] = true;
-  }
-  return offsets;
-}();
-
-bool read_texts(ByteReader& in, std::size_t parts, std::vector<std::string_view>& texts) {
-  const std::uint64_t count = in.varint();
-  if (!in.ok() || count == 0 || count % parts != 0 || count > parts * kMaxSealedRecords || count > in.left())
-    return false;
-  texts.clear();
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t length = in.varint();
-    if (length > kMaxTextBytes) return false;
-    const auto bytes = in.take(length);
-    if (!in.ok()) return false;
-    texts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  }
-  return true;
-}
-
 }  // namespace
 
-std::size_t FrameColumns::plan_place(ColumnId column) {
-  return kPlaces[static_cast<std::size_t>(column)];
-}
-
 Result<void> FrameColumns::open(std::span<const std::byte> frame, Peers peers) {
-  frame_ = frame;
-  read_ = nullptr;
-  auto begun = begin(frame, std::move(peers));
-  if (begun && info_.bytes != frame.size()) {
-    info_ = FrameInfo();
-    return Error{ErrorKind::kMalformed, "frame: its length is not what it says"};
-  }
-  return begun;
+  forget();
+  return begin(parts_.open(frame), std::move(peers));
 }
 
 Result<void> FrameColumns::open(std::uint32_t bytes, Read read, Peers peers) {
-  if (buffer_.size() < bytes) buffer_.resize(bytes);
-  frame_ = std::span<const std::byte>(buffer_).first(bytes);
-  read_ = std::move(read);
-  const std::size_t front = std::min<std::size_t>(bytes, kFront);
-  info_ = FrameInfo();
-  if (!read_(0, std::span(buffer_).first(front))) return Error{ErrorKind::kMalformed, "the frame is cut off"};
-  auto begun = begin(std::span<const std::byte>(buffer_).first(front), std::move(peers));
-  if (begun && info_.bytes != bytes) {
-    info_ = FrameInfo();
-    return Error{ErrorKind::kMalformed, "frame: its length is not what it says"};
-  }
-  return begun;
+  forget();
+  return begin(parts_.open(bytes, std::move(read)), std::move(peers));
 }
 
-Result<void> FrameColumns::begin(std::span<const std::byte> front, Peers peers) {
-  info_ = FrameInfo();
-  peers_ = std::move(peers);
+// What is known of the frame before.
+void FrameColumns::forget() {
   has_head_ = has_blocks_ = has_models_ = has_texts_ = false;
   runs_done_ = 0;
   hosts_.clear();
@@ -145,33 +43,16 @@ Result<void> FrameColumns::begin(std::span<const std::byte> front, Peers peers) 
   for (Block& block : blocks_) block.split = false;
   pubs_.clear();
   why_.clear();
-  auto header = parse_frame_header(front);
-  if (!header) return header.error();
-  if (!header->info.readable) return Error{ErrorKind::kUnavailable, header->info.why};
-  const auto malformed = [](const char* what) {
-    return Error{ErrorKind::kMalformed, std::string("frame directory: ") + what};
-  };
-  const std::size_t directory_bytes = header->parts * kDirectoryEntryBytes;
-  if (front.size() < kFrameHeaderBytes + directory_bytes) return malformed("cut short");
-  const auto directory = front.subspan(kFrameHeaderBytes, directory_bytes);
-  if (crc32c(directory) != header->directory_checksum) return malformed("bad checksum");
-  std::uint64_t offset = kFrameHeaderBytes + directory_bytes;
-  for (std::size_t place = 0; place < header->parts; ++place) {
-    const std::byte* const raw = directory.data() + place * kDirectoryEntryBytes;
-    Part& part = parts_[place];
-    part.offset = static_cast<std::uint32_t>(offset);
-    part.length = load_little_endian<std::uint32_t>(raw);
-    part.checksum = load_little_endian<std::uint32_t>(raw + 4);
-    part.checked = false;
-    offset += part.length;
-    if (offset > header->info.bytes) return malformed("a part overruns the frame");
-  }
-  if (offset != header->info.bytes) return malformed("bytes that belong to no part");
-  if (header->peers != 0 && (peers_ == nullptr || peers_->checksum() != header->peers)) {
+}
+
+Result<void> FrameColumns::begin(Result<void> opened, Peers peers) {
+  if (!opened) return opened;
+  const std::uint32_t needed = parts_.peers();
+  if (needed != 0 && (peers == nullptr || peers->checksum() != needed)) {
+    parts_.close();
     return Error{ErrorKind::kMalformed, "frame: the dictionary of addresses that it needs is not there"};
   }
-  if (header->peers == 0) peers_ = nullptr;
-  info_ = std::move(header->info);
+  peers_ = needed != 0 ? std::move(peers) : nullptr;
   want_all();
   return {};
 }
@@ -213,108 +94,6 @@ void FrameColumns::want_all() {
   wanted_ = low_bits(static_cast<unsigned>(blocks_of(rows())));
 }
 
-bool FrameColumns::part(std::size_t place, std::span<const std::byte>& bytes) {
-  Part& part = parts_[place];
-  bytes = frame_.subspan(part.offset, part.length);
-  if (part.checked) return true;
-  if (read_ && part.offset + part.length > kFront &&
-      !read_(part.offset, std::span(buffer_).subspan(part.offset, part.length))) {
-    return false;
-  }
-  if (crc32c(bytes) != part.checksum) return false;
-  part.checked = true;
-  return true;
-}
-
-Result<void> FrameColumns::verify() {
-  std::span<const std::byte> bytes;
-  for (std::size_t place = 0; place < parts_of(rows()); ++place) {
-    if (!part(place, bytes)) return Error{ErrorKind::kMalformed, "frame: a part has a bad checksum"};
-  }
-  return {};
-}
-
-bool FrameColumns::load_head() {
-  if (has_head_) return true;
-  std::span<const std::byte> bytes;
-  if (!part(kHeadPart, bytes)) return fail(What::kHead);
-  ByteReader in(bytes);
-  if (!read_texts(in, 2, origin_texts_) || !read_texts(in, 1, vpc_texts_)) return fail(What::kHead);
-  const std::uint64_t nats = in.varint();
-  if (!in.ok() || nats == 0 || nats > rows()) return fail(What::kHead);
-  const auto addresses = in.take(16 * nats);
-  const std::uint64_t step = in.varint();
-  const std::uint64_t span = info_.last - info_.first + 1;
-  // A span of all ordinals that there are is 0 here.
-  if (!in.ok() || step == 0 || step > std::numeric_limits<std::int32_t>::max() ||
-      span - 1 >= kMaxSealedRecords) {
-    return fail(What::kHead);
-  }
-  nats_.clear();
-  for (std::size_t i = 0; i < nats; ++i) {
-    nats_.push_back(IpAddress::from_v6(std::span<const std::uint8_t, 16>(
-        reinterpret_cast<const std::uint8_t*>(addresses.data()) + 16 * i, 16)));
-  }
-  clock_.step = static_cast<std::uint32_t>(step);
-  clock_.knots.clear();
-  auto knot = static_cast<std::uint64_t>(info_.min_end.time_since_epoch().count());
-  for (std::uint64_t offset = 0;; offset += step) {
-    clock_.knots.push_back(static_cast<std::int64_t>(knot += unzigzag(in.varint())));
-    if (offset >= span) break;
-  }
-  if (!in.ok() || in.left() != 0) return fail(What::kHead);
-  return has_head_ = true;
-}
-
-bool FrameColumns::load_blocks() {
-  if (has_blocks_) return true;
-  std::span<const std::byte> bytes;
-  if (!load_head()) return false;
-  if (!part(kHostsPart, bytes) ||
-      !read_host_blocks(bytes, nats_.size(), rows(), parts_[kRunsPart].length, host_blocks_)) {
-    return fail(What::kHosts);
-  }
-  host_block_done_.assign(host_blocks_.size(), 0);
-  return has_blocks_ = true;
-}
-
-bool FrameColumns::load_runs() {
-  const std::uint64_t left = wanted_ & ~runs_done_;
-  if (left == 0) return true;
-  std::span<const std::byte> bytes;
-  if (!load_blocks()) return false;
-  if (!part(kRunsPart, bytes)) return fail(What::kHosts);
-  if (host_index_.size() < rows()) {
-    host_index_.resize(rows());
-    nat_index_.resize(rows());
-    first_of_run_.resize(rows());
-  }
-  for (std::size_t place = 0; place < host_blocks_.size(); ++place) {
-    const HostBlock& block = host_blocks_[place];
-    const std::size_t first = block.first_row / kBlockRows;
-    const std::size_t last = (block.first_row + block.rows - 1) / kBlockRows;
-    if (host_block_done_[place] != 0 ||
-        (left >> first & low_bits(static_cast<unsigned>(last - first + 1))) == 0)
-      continue;
-    runs_.clear();
-    if (!read_host_runs(block, bytes, runs_)) return fail(What::kHosts);
-    host_block_done_[place] = 1;
-    std::fill_n(nat_index_.begin() + block.first_row, block.rows, block.nat);
-    std::fill_n(first_of_run_.begin() + block.first_row, block.rows, 0);
-    for (const HostRun& run : runs_) {
-      std::fill_n(host_index_.begin() + run.first_row, run.rows, static_cast<std::uint16_t>(hosts_.size()));
-      first_of_run_[run.first_row] = 1;
-      hosts_.push_back(run.pri_ip);
-    }
-    for (std::size_t row = (block.first_row + kBlockRows - 1) / kBlockRows * kBlockRows;
-         row < block.first_row + block.rows; row += kBlockRows) {
-      first_of_run_[row] = 1;
-    }
-  }
-  runs_done_ |= left;
-  return true;
-}
-
 Result<void> FrameColumns::rows_of(const Passes& nat_ip, const Passes& pri_ip, const IpAddress& pri_from,
                                    const IpAddress& pri_to, std::vector<std::uint32_t>& rows) {
   rows.clear();
@@ -338,7 +117,7 @@ Result<void> FrameColumns::rows_of(const Passes& nat_ip, const Passes& pri_ip, c
     if (block.first > pri_to || (followed && host_blocks_[i + 1].first < pri_from)) continue;
     std::span<const std::byte> bytes;
     runs.clear();
-    if (!part(kRunsPart, bytes) || !read_host_runs(block, bytes, runs)) {
+    if (!parts_.get(kRunsPart, bytes) || !read_host_runs(block, bytes, runs)) {
       fail(What::kHosts);
       return error();
     }
@@ -349,260 +128,6 @@ Result<void> FrameColumns::rows_of(const Passes& nat_ip, const Passes& pri_ip, c
   return {};
 }
 
-bool FrameColumns::load_models() {
-  if (has_models_) return true;
-  std::span<const std::byte> bytes;
-  if (!part(kModelsPart, bytes)) return fail(What::kModels);
-  ByteReader in(bytes);
-  std::array<std::size_t, kContexts> counts;
-  counts.fill(2);
-  counts[static_cast<std::size_t>(Context::kUsual)] = kMaxServices + 1;
-  for (std::size_t context = 0; context < kContexts; ++context) {
-    if (!is_listed(static_cast<Context>(context))) continue;
-    Listed& listed = listed_[context];
-    if (listed.group_of.empty()) listed.group_of.assign(0x10000, kNotListed);
-    for (const std::uint16_t key : listed.keys) listed.group_of[key] = kNotListed;
-    listed.keys.clear();
-    const std::uint64_t count = in.varint();
-    if (!in.ok() || count >= kMaxGroupsOfModel) return fail(What::kModels);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      const std::uint64_t key = in.varint();
-      if (key > 0xffff) return fail(What::kModels);
-      listed.keys.push_back(static_cast<std::uint16_t>(key));
-      listed.group_of[static_cast<std::size_t>(key)] = static_cast<std::uint8_t>(i);
-    }
-    counts[context] = static_cast<std::size_t>(count) + 1;
-  }
-  for (NumberDecoder& model : models_) model.clear();
-  grouped_columns_.reset();
-  std::size_t next = 0;
-  while (in.ok() && in.left() > 0) {
-    const std::uint8_t byte = in.u8();
-    const std::size_t place = byte & 0x7f;
-    if (place < next || place >= kPlan.size()) return fail(What::kModels);
-    next = place + 1;
-    const Context context = kPlan[place].context;
-    grouped_columns_[place] = (byte & kGroupedModel) != 0;
-    if (grouped_columns_[place] && context == Context::kNone) return fail(What::kModels);
-    const std::size_t groups = grouped_columns_[place] ? counts[static_cast<std::size_t>(context)] : 1;
-    if (!models_[place].load(in, groups)) return fail(What::kModels);
-  }
-  if (!in.ok()) return fail(What::kModels);
-  return has_models_ = true;
-}
-
-// Finds where each column's bytes stand in a block.
-bool FrameColumns::split(std::size_t place) {
-  Block& block = blocks_[place];
-  if (block.split) return true;
-  std::span<const std::byte> bytes;
-  if (!part(kFirstPortsPart + blocks_of(rows()) + place, bytes)) return false;
-  ByteReader in(bytes);
-  for (std::size_t column = 0; column < kPlan.size(); ++column) {
-    if (!models_[column].present()) continue;
-    block.streams[column] = NumberDecoder::take_block(in);
-    if (!in.ok()) return false;
-  }
-  return block.split = in.left() == 0;
-}
-
-std::span<const std::uint64_t> FrameColumns::numbers(ColumnId column) const {
-  const std::size_t place = plan_place(column);
-  if (!models_[place].present() && !kHasOffset[at(column)]) return zeros().first(rows());
-  return numbers_[place];
-}
-
-bool FrameColumns::load_column(std::size_t place) {
-  if (!load_models()) return false;
-  for (std::uint64_t left = wanted_ & ~done_[place]; left != 0; left &= left - 1) {
-    const auto block = static_cast<std::size_t>(std::countr_zero(left));
-    if (!decode(place, block)) return false;
-    done_[place] |= std::uint64_t{1} << block;
-  }
-  return true;
-}
-
-// The group of each row of a block. Earlier columns are decoded for it.
-bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& groups) {
-  using enum ColumnId;
-  const auto place = static_cast<std::size_t>(context);
-  const std::size_t begin = block * kBlockRows;
-  const std::size_t count = std::min(rows() - begin, kBlockRows);
-  std::vector<std::uint8_t>& all = groups_[place];
-  if (all.size() < rows()) all.resize(rows());
-  const std::span<std::uint8_t> out = std::span(all).subspan(begin, count);
-  groups = out;
-  const std::uint64_t bit = std::uint64_t{1} << block;
-  if ((grouped_[place] & bit) != 0) return true;
-
-  const auto ready = [&](ColumnId column) {
-    const std::size_t needed = plan_place(column);
-    if ((done_[needed] & bit) != 0) return true;
-    if (!decode(needed, block)) return false;
-    done_[needed] |= bit;
-    return true;
-  };
-  const auto values = [&](ColumnId column) { return numbers(column).subspan(begin, count); };
-  const auto symbols = [&](ColumnId column) {
-    const std::size_t needed = plan_place(column);
-    return models_[needed].present() ? std::span<const std::uint8_t>(symbols_[needed]).subspan(begin, count)
-                                     : no_symbols().first(count);
-  };
-  const auto listed = [&](auto key_of) {
-    const Listed& list = listed_[place];
-    const auto last = static_cast<std::uint8_t>(list.keys.size());
-    for (std::size_t i = 0; i < count; ++i) out[i] = std::min(list.group_of[key_of(i)], last);
-  };
-  switch (context) {
-    case Context::kNone:
-      return false;
-    case Context::kFirstOfRun:
-      if (!load_runs()) return false;
-      groups = std::span<const std::uint8_t>(first_of_run_).subspan(begin, count);
-      return true;
-    case Context::kOwnPub: {
-      if (!ready(kPubIp)) return false;
-      const auto pubs = values(kPubIp);
-      for (std::size_t i = 0; i < count; ++i) out[i] = pubs[i] == 0 ? 1 : 0;
-      break;
-    }
-    case Context::kContinued: {
-      if (!ready(kSessionAge)) return false;
-      const auto ages = values(kSessionAge);
-      for (std::size_t i = 0; i < count; ++i) out[i] = ages[i] != 0 ? 1 : 0;
-      break;
-    }
-    case Context::kUsual: {
-      if (!ready(kPubIp)) return false;
-      const auto pubs = values(kPubIp);
-      for (std::size_t i = 0; i < count; ++i) out[i] = peers_ != nullptr ? peers_->service(pubs[i]) : 0;
-      break;
-    }
-    case Context::kAsked: {
-      GroupSpan usual;
-      if (!make_groups(Context::kUsual, block, usual) || !ready(kProtocol)) return false;
-      const auto protocol = symbols(kProtocol);
-      listed([&](std::size_t i) { return asked_key(usual[i], protocol[i]); });
-      break;
-    }
-    case Context::kService: {
-      if (!ready(kProtocol) || !ready(kPubPort)) return false;
-      const auto protocol = symbols(kProtocol);
-      const auto port = symbols(kPubPort);
-      listed([&](std::size_t i) { return service_key(protocol[i], port[i]); });
-      break;
-    }
-    case Context::kKind: {
-      GroupSpan service;
-      if (!make_groups(Context::kService, block, service) || !ready(kOutcome) || !ready(kSessionAge))
-        return false;
-      const auto outcome = symbols(kOutcome);
-      const auto ages = values(kSessionAge);
-      listed([&](std::size_t i) { return kind_key(service[i], outcome[i], ages[i] != 0); });
-      break;
-    }
-    case Context::kSize:
-    case Context::kReply: {
-      const ColumnId packets = context == Context::kSize ? kPktsFromVpc : kPktsFromPub;
-      GroupSpan service;
-      if (!make_groups(Context::kService, block, service) || !ready(packets)) return false;
-      const auto counts = values(packets);
-      listed([&](std::size_t i) { return size_key(service[i], counts[i] + 1); });
-      break;
-    }
-  }
-  grouped_[place] |= bit;
-  return true;
-}
-
-// One column of one block.
-bool FrameColumns::decode(std::size_t place, std::size_t block) {
-  const ColumnId column = kPlan[place].column;
-  const std::size_t begin = block * kBlockRows;
-  const std::size_t count = std::min(rows() - begin, kBlockRows);
-  const bool present = models_[place].present();
-  if (!present && !kHasOffset[at(column)]) return true;
-  if (numbers_[place].size() < rows()) numbers_[place].resize(rows());
-  const std::span<std::uint64_t> values = std::span(numbers_[place]).subspan(begin, count);
-  if (present) {
-    if (symbols_[place].size() < rows()) symbols_[place].resize(rows());
-    GroupSpan groups;
-    if (grouped_columns_[place] && !make_groups(kPlan[place].context, block, groups)) return false;
-    NumberSpan packets;
-    if (column == ColumnId::kBytesFromVpc || column == ColumnId::kBytesFromPub) {
-      const std::size_t of =
-          plan_place(column == ColumnId::kBytesFromVpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub);
-      if ((done_[of] >> block & 1) == 0) {
-        if (!decode(of, block)) return false;
-        done_[of] |= std::uint64_t{1} << block;
-      }
-      packets = numbers(kPlan[of].column).subspan(begin, count);
-    }
-    if (!split(block)) return fail(What::kColumn, column);
-    if (!models_[place].get_block(blocks_[block].streams[place], groups, packets, values,
-                                  std::span(symbols_[place]).subspan(begin, count))) {
-      return fail(What::kColumn, column);
-    }
-    const std::uint64_t limit =
-        column == ColumnId::kPubIp ? (peers_ != nullptr ? peers_->size() : 0) : kLimits[at(column)];
-    if (limit != kNoLimit && *std::max_element(values.begin(), values.end()) > limit)
-      return fail(What::kColumn, column);
-  } else {
-    std::fill(values.begin(), values.end(), 0);
-  }
-  return settle(column, begin, values);
-}
-
-// Makes of the coded numbers what they stand for.
-bool FrameColumns::settle(ColumnId column, std::size_t begin, std::span<std::uint64_t> values) {
-  using enum ColumnId;
-  const std::uint64_t bit = std::uint64_t{1} << (begin / kBlockRows);
-  const auto ready = [&](ColumnId needed) {
-    const std::size_t place = plan_place(needed);
-    if ((done_[place] & bit) != 0) return true;
-    if (!decode(place, begin / kBlockRows)) return false;
-    done_[place] |= bit;
-    return true;
-  };
-  if (kIsCount[at(column)]) {
-    for (std::uint64_t& value : values) --value;  // unknown, 0, becomes kUnknownCount
-    return true;
-  }
-  switch (column) {
-    case kOrdinal: {
-      if (!load_runs()) return false;
-      const std::uint64_t span = info_.last - info_.first;
-      Ordinal next = info_.first;
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        if (first_of_run_[begin + i] != 0) next = info_.first;
-        if (values[i] > span || next > info_.last - values[i]) return fail(What::kColumn, column);
-        values[i] += next;
-        next = values[i] + 1;
-      }
-      return true;
-    }
-    case kEndTime: {
-      if (!ready(kOrdinal) || !load_head()) return false;
-      const auto ordinals = numbers(kOrdinal).subspan(begin, values.size());
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        values[i] = static_cast<std::uint64_t>(clock_.at(ordinals[i] - info_.first)) + unzigzag(values[i]);
-      }
-      return true;
-    }
-    case kStartTime: {
-      if (!ready(kEndTime) || !ready(kSessionAge)) return false;
-      const auto ends = numbers(kEndTime).subspan(begin, values.size());
-      const auto ages = numbers(kSessionAge).subspan(begin, values.size());
-      const auto min_start = static_cast<std::uint64_t>(info_.min_start.time_since_epoch().count());
-      for (std::size_t i = 0; i < values.size(); ++i)
-        values[i] = ages[i] != 0 ? min_start + values[i] : ends[i] - values[i];
-      return true;
-    }
-    default:
-      return true;
-  }
-}
-
 bool FrameColumns::load_nat_ports() {
   nat_ports_.resize(std::max(nat_ports_.size(), rows()));
   for (std::uint64_t left = wanted_ & ~ports_done_; left != 0; left &= left - 1) {
@@ -610,7 +135,7 @@ bool FrameColumns::load_nat_ports() {
     const std::size_t begin = block * kBlockRows;
     const std::size_t count = std::min(rows() - begin, kBlockRows);
     std::span<const std::byte> bytes;
-    if (!part(kFirstPortsPart + block, bytes) || bytes.size() != 2 * count) return fail(What::kPorts);
+    if (!parts_.get(kFirstPortsPart + block, bytes) || bytes.size() != 2 * count) return fail(What::kPorts);
     for (std::size_t i = 0; i < count; ++i)
       nat_ports_[begin + i] = load_little_endian<std::uint16_t>(bytes.data() + 2 * i);
   }
@@ -879,9 +404,9 @@ Result<void> FrameColumns::materialise_all(RecordBlock& out) {
   const auto all = ordinals();
   if (!all) return all.error();
   // Ordinals lie close together: they are sorted by where they are.
-  std::vector<std::uint32_t> at(static_cast<std::size_t>(info_.last - info_.first + 1), kNoRow);
+  std::vector<std::uint32_t> at(static_cast<std::size_t>(info().last - info().first + 1), kNoRow);
   for (std::uint32_t row = 0; row < rows(); ++row) {
-    std::uint32_t& place = at[static_cast<std::size_t>((*all)[row] - info_.first)];
+    std::uint32_t& place = at[static_cast<std::size_t>((*all)[row] - info().first)];
     if (place != kNoRow) {
       fail(What::kColumn, ColumnId::kOrdinal);
       return error();

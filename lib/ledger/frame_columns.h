@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "ledger/frame.h"
 #include "ledger/frame_layout.h"
+#include "ledger/frame_parts.h"
 #include "ledger/host_index.h"
 #include "ledger/number_model.h"
 #include "ledger/peer_dictionary.h"
@@ -38,8 +39,7 @@ struct AddressColumn {
 
 class FrameColumns {
  public:
-  // Reads from the frame's offset `at`; false where it could not.
-  using Read = std::function<bool(std::uint64_t at, std::span<std::byte> out)>;
+  using Read = FrameParts::Read;
 
   // Takes a frame, and checks its header and directory, not its parts.
   // Shape:  `frame` is exactly one frame; it must outlive the next open() or this object.
@@ -48,7 +48,8 @@ class FrameColumns {
   // The same of a frame of so many bytes, of which no more is read than is asked for.
   Result<void> open(std::uint32_t bytes, Read read, Peers peers);
 
-  [[nodiscard]] const FrameInfo& info() const { return info_; }
+  // Of no records where no frame is open.
+  [[nodiscard]] const FrameInfo& info() const { return parts_.info(); }
 
   // From now on values are wanted of these rows, ascending or not. The others may be anything.
   void want(std::span<const std::uint32_t> rows);
@@ -77,27 +78,20 @@ class FrameColumns {
   Result<void> materialise_all(RecordBlock& out);
 
   // Checks all checksums.
-  Result<void> verify();
+  Result<void> verify() { return parts_.verify(); }
 
  private:
   static constexpr std::size_t kMaxBlocks = blocks_of(kMaxSealedRecords);
-  static constexpr std::size_t kMaxParts = parts_of(kMaxSealedRecords);
   enum class What : std::uint8_t { kNothing, kHead, kHosts, kModels, kColumn, kPorts };
 
-  struct Part {
-    std::uint32_t offset = 0;
-    std::uint32_t length = 0;
-    std::uint32_t checksum = 0;
-    bool checked = false;
-  };
   struct Block {
     bool split = false;
     std::array<std::span<const std::byte>, kPlan.size()> streams;
   };
 
-  Result<void> begin(std::span<const std::byte> front, Peers peers);
-  [[nodiscard]] std::size_t rows() const { return info_.records; }
-  bool part(std::size_t place, std::span<const std::byte>& bytes);
+  void forget();
+  Result<void> begin(Result<void> opened, Peers peers);
+  [[nodiscard]] std::size_t rows() const { return info().records; }
   bool load_head();
   bool load_blocks();
   bool load_runs();  // of all wanted rows
@@ -124,13 +118,8 @@ class FrameColumns {
   [[nodiscard]] std::span<const std::uint64_t> numbers(ColumnId column) const;
   void assemble(std::size_t row, SessionRecord& record) const;
 
-  // The frame's bytes, or those of its parts that were read, at their places.
-  std::span<const std::byte> frame_;
-  std::vector<std::byte> buffer_;
-  Read read_;
+  FrameParts parts_;
   Peers peers_;
-  FrameInfo info_;
-  std::array<Part, kMaxParts> parts_;
   std::uint64_t wanted_ = 0;  // blocks, a bit each
   bool whole_ = false;        // all of them, one by one
 

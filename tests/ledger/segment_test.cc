@@ -9,6 +9,7 @@
 #include "ledger/mend_checksums.h"
 #include "ledger/segment_sealer.h"
 #include "ledger/segment_walker.h"
+#include "ledger/verify_ledger.h"
 
 namespace natsession::testing {
 namespace {
@@ -250,6 +251,47 @@ TEST_CASE("a frame that claims the ordinals of others comes in their place or no
   put_le(bytes, at + 32, first + 3);
   correct_frame_header(file, at);
   CHECK(ledger.with(file).complete(0, Damaged::kEnd));
+}
+
+TEST_CASE(
+    "where one copy of a segment's dictionary is damaged the other counts, and where both are, all is told "
+    "as missing",
+    "[ledger][segment][damage]") {
+  LedgerFixture ledger;
+  ledger.append(0, 300);
+  REQUIRE(ledger.writer->sync());
+  ledger.next_segment();
+  ledger.keep();
+  const std::string path = ledger.path(0, true);
+  std::string file = read_file(path);
+  const auto bytes = std::as_bytes(std::span(file));
+  const auto header = decode_segment_header(bytes);
+  const auto trailer = decode_trailer(bytes.last(kTrailerBytes), file.size());
+  REQUIRE(header);
+  REQUIRE(trailer);
+  REQUIRE(header->peers > 0);
+  REQUIRE(trailer->peers == header->peers);
+  const std::size_t first = kSegmentHeaderBytes + header->peers / 2;
+  const std::size_t second = trailer->frames_end() + trailer->peers / 2;
+  const auto whole = file;
+
+  for (const std::size_t at : {first, second}) {
+    file = whole;
+    file[at] ^= 1;
+    write_file(path, file);
+    CHECK(read_ledger(ledger.directory()).numbers == numbers(0, 300));
+    const auto verified = verify_ledger(ledger.directory());
+    REQUIRE(verified);
+    CHECK(verified->records == 300);
+    CHECK_FALSE(verified->sound());
+  }
+  file[first] ^= 1;
+  write_file(path, file);
+  const Reading reading = read_ledger(ledger.directory());
+  CHECK(reading.numbers.empty());
+  CHECK(reading.missing() == 300);
+  REQUIRE_FALSE(reading.skipped.empty());
+  CHECK(reading.skipped[0].why.find("dictionary of addresses") != std::string::npos);
 }
 
 TEST_CASE("header and footer of a segment read back", "[ledger][segment]") {
