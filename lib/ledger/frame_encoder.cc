@@ -74,9 +74,8 @@ void FrameEncoder::make_context(Context context) {
       return flag([&](std::size_t row) { return numbers_[kSessionAge][row] != 0; });
     case Context::kUsual:
       listed.groups.resize(rows);
-      for (std::size_t row = 0; row < rows; ++row) {
-        listed.groups[row] = peers_ != nullptr ? peers_->service(numbers_[kPubIp][row]) : 0;
-      }
+      for (std::size_t row = 0; row < rows; ++row)
+        listed.groups[row] = peers_->service(numbers_[kPubIp][row]);
       listed.count = kMaxServices + 1;
       return;
     case Context::kAsked: {

@@ -3,12 +3,10 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "ledger/bytes.h"
 
@@ -122,10 +120,6 @@ namespace truncated_binary {
   return low_bits(short_bits(packets) + 1) - packets + 1;
 }
 }  // namespace truncated_binary
-
-[[nodiscard]] inline unsigned remainder_bits(std::uint64_t remainder, std::uint64_t packets) {
-  return truncated_binary::short_bits(packets) + (remainder < truncated_binary::short_codes(packets) ? 0 : 1);
-}
 
 template <typename Bits>
 void put_remainder(std::uint64_t remainder, std::uint64_t packets, Bits& to) {

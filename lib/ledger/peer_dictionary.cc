@@ -126,34 +126,6 @@ std::uint32_t PeerDictionary::place_of(const IpAddress& address) const {
   return table_[slot];
 }
 
-std::uint32_t PeerDictionary::find(const IpAddress& address) const {
-  const bool v4 = address.is_v4();
-  for (auto begin = chunks_.begin(); begin != chunks_.end();) {
-    const auto width = std::bit_width(begin->place);
-    const auto end = std::find_if(begin, chunks_.end(),
-                                  [&](const Chunk& each) { return std::bit_width(each.place) != width; });
-    // IPv4 first, then the others, each ascending.
-    const auto behind =
-        std::upper_bound(begin, end, address, [v4](const IpAddress& wanted, const Chunk& each) {
-          return v4 != each.v4 ? v4 : wanted < each.first;
-        });
-    if (behind != begin) {
-      const Chunk& chunk = *std::prev(behind);
-      const Halves wanted = halves_of(address);
-      Halves halves = halves_of(chunk.first);
-      if (chunk.v4 == v4 && halves.high == wanted.high) {
-        BitReader bits(steps(chunk));
-        for (std::uint32_t i = 0;; halves.low += bits.get(chunk.width)) {
-          if (halves.low == wanted.low) return chunk.place + i;
-          if (++i == chunk.count || halves.low > wanted.low) break;
-        }
-      }
-    }
-    begin = end;
-  }
-  return 0;
-}
-
 void PeerCounter::add(const IpAddress& address, Service service) {
   if (peers_.size() >= kMaxPeers && !peers_.contains(address)) return;
   Peer& peer = peers_[address];

@@ -50,13 +50,10 @@ class PeerDictionary {
   [[nodiscard]] std::uint8_t service(std::uint64_t place) const {
     return place == 0 ? 0 : services_[static_cast<std::size_t>(place - 1)];
   }
-  // 0: it is not there.
-  [[nodiscard]] std::uint32_t find(const IpAddress& address) const;
-  // The same for who asks again and again: makes a table at the first call.
+  // 0: it is not there. Makes a table at the first call.
   [[nodiscard]] std::uint32_t place_of(const IpAddress& address) const;
   // Of places 1, 2, 3 … Made at the first call.
   [[nodiscard]] std::span<const IpAddress> all() const;
-  [[nodiscard]] const std::string& bytes() const { return bytes_; }
   // CRC32C of the bytes; never 0.
   [[nodiscard]] std::uint32_t checksum() const { return checksum_; }
 

@@ -7,6 +7,7 @@
 
 #include "ledger/bytes.h"
 #include "ledger/crc32c.h"
+#include "ledger/frame_layout.h"
 
 namespace natsession {
 namespace {
@@ -28,13 +29,6 @@ constexpr std::size_t kSectionLengthAt = 16;
 
 // A section that says it is longer is not read.
 constexpr std::uint64_t kMaxSectionBytes = std::uint64_t{1} << 30;
-
-std::uint64_t zigzag(std::uint64_t difference) {
-  return (difference << 1) ^ (0 - (difference >> 63));
-}
-std::uint64_t from_zigzag(std::uint64_t number) {
-  return (number >> 1) ^ (0 - (number & 1));
-}
 
 // The columns of a part behind the periods; `get` and `set` are of an entry and the one before.
 struct SumsColumn {
@@ -70,7 +64,7 @@ constexpr std::array<SumsColumn, 10> kColumns{
         return zigzag(entry.sums.records - entry.sums.sessions);
       },
       [](std::uint64_t number, const SumsEntry&, SumsEntry& entry) {
-        entry.sums.records = entry.sums.sessions + from_zigzag(number);
+        entry.sums.records = entry.sums.sessions + unzigzag(number);
       }},
      plain_column<&Sums::unknown>(),
      plain_column<&Sums::pkts_from_vpc>(),
@@ -124,15 +118,6 @@ class PartReader {
 };
 
 }  // namespace
-
-IpAddress SumsKey::address() const {
-  std::array<std::uint8_t, 16> bytes;
-  for (unsigned byte = 0; byte < 8; ++byte) {
-    bytes[byte] = static_cast<std::uint8_t>(high >> (56 - 8 * byte));
-    bytes[8 + byte] = static_cast<std::uint8_t>(low >> (56 - 8 * byte));
-  }
-  return IpAddress::from_v6(bytes);
-}
 
 void SumsPacker::append(std::span<const SumsEntry> entries, std::string& section) {
   while (!entries.empty()) {

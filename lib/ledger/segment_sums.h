@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "ledger/address_halves.h"
 #include "ledger/number_model.h"
 #include "ledger/segment_list.h"
 #include "net/ip_address.h"
@@ -56,15 +57,11 @@ struct SumsKey {
   std::uint64_t low = 0;
 
   [[nodiscard]] static SumsKey of(const IpAddress& address) {
-    SumsKey key;
-    for (std::size_t byte = 0; byte < 8; ++byte) {
-      key.high = key.high << 8 | address.bytes()[byte];
-      key.low = key.low << 8 | address.bytes()[8 + byte];
-    }
-    return key;
+    const Halves halves = halves_of(address);
+    return {halves.high, halves.low};
   }
   [[nodiscard]] static SumsKey of(std::uint8_t protocol) { return {0, protocol}; }
-  [[nodiscard]] IpAddress address() const;
+  [[nodiscard]] IpAddress address() const { return address_of({high, low}); }
   [[nodiscard]] std::uint8_t protocol() const { return static_cast<std::uint8_t>(low); }
   friend auto operator<=>(const SumsKey&, const SumsKey&) = default;
 };

@@ -366,14 +366,6 @@ int sums_row_id(sqlite3_vtab_cursor* cursor, sqlite3_int64* id) {
   return SQLITE_OK;
 }
 
-int find_sums_function(sqlite3_vtab*, int arguments, const char* name,
-                       void (**function)(sqlite3_context*, int, sqlite3_value**), void** data) {
-  if (arguments != 2 || sqlite3_stricmp(name, "in_prefix") != 0) return 0;
-  *function = in_prefix_function;
-  *data = nullptr;
-  return SQLITE_INDEX_CONSTRAINT_FUNCTION;
-}
-
 const sqlite3_module kSumsModule = [] {
   sqlite3_module module{};
   module.iVersion = 1;
@@ -388,7 +380,7 @@ const sqlite3_module kSumsModule = [] {
   module.xEof = at_sums_end;
   module.xColumn = sums_column;
   module.xRowid = sums_row_id;
-  module.xFindFunction = find_sums_function;
+  module.xFindFunction = find_in_prefix;
   return module;
 }();
 

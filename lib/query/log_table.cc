@@ -289,14 +289,6 @@ int row_id(sqlite3_vtab_cursor* cursor, sqlite3_int64* id) {
   return SQLITE_OK;
 }
 
-int find_function(sqlite3_vtab*, int arguments, const char* name,
-                  void (**function)(sqlite3_context*, int, sqlite3_value**), void** data) {
-  if (arguments != 2 || sqlite3_stricmp(name, "in_prefix") != 0) return 0;
-  *function = in_prefix_function;
-  *data = nullptr;
-  return SQLITE_INDEX_CONSTRAINT_FUNCTION;
-}
-
 // No xCreate: the table is there by itself, and there can be no other one of its kind.
 const sqlite3_module kModule = [] {
   sqlite3_module module{};
@@ -312,7 +304,7 @@ const sqlite3_module kModule = [] {
   module.xEof = at_end;
   module.xColumn = column;
   module.xRowid = row_id;
-  module.xFindFunction = find_function;
+  module.xFindFunction = find_in_prefix;
   return module;
 }();
 

@@ -150,6 +150,23 @@ int compare_addresses(void*, int size_a, const void* a, int size_b, const void* 
   return canonical(a, size_a, buffer_a.data()).compare(canonical(b, size_b, buffer_b.data()));
 }
 
+void in_prefix_function(sqlite3_context* result, int, sqlite3_value** values) {
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
+  auto* prefix = static_cast<Prefix*>(sqlite3_get_auxdata(result, 1));
+  std::optional<Prefix> parsed;
+  if (prefix == nullptr) {
+    const auto read = Prefix::parse(text_of(values[1]));
+    if (!read) return give_error("in_prefix: " + read.error().message, result);
+    parsed = *read;
+    // Kept for the next row if the prefix is a constant.
+    sqlite3_set_auxdata(result, 1, new Prefix(*parsed),
+                        [](void* kept) { delete static_cast<Prefix*>(kept); });
+    prefix = &*parsed;
+  }
+  const auto address = IpAddress::parse(text_of(values[0]));
+  sqlite3_result_int(result, address && prefix->contains(*address) ? 1 : 0);
+}
+
 }  // namespace
 
 std::optional<TimeStep> parse_time_step(std::string_view name) {
@@ -178,21 +195,12 @@ std::string truncated_time_text(const TimeStep& step, UnixMs time, bool utc) {
   return rfc3339(civil, to_local(from_local(civil).time).utc_offset, /*with_ms=*/false);
 }
 
-void in_prefix_function(sqlite3_context* result, int, sqlite3_value** values) {
-  if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
-  auto* prefix = static_cast<Prefix*>(sqlite3_get_auxdata(result, 1));
-  std::optional<Prefix> parsed;
-  if (prefix == nullptr) {
-    const auto read = Prefix::parse(text_of(values[1]));
-    if (!read) return give_error("in_prefix: " + read.error().message, result);
-    parsed = *read;
-    // Kept for the next row if the prefix is a constant.
-    sqlite3_set_auxdata(result, 1, new Prefix(*parsed),
-                        [](void* kept) { delete static_cast<Prefix*>(kept); });
-    prefix = &*parsed;
-  }
-  const auto address = IpAddress::parse(text_of(values[0]));
-  sqlite3_result_int(result, address && prefix->contains(*address) ? 1 : 0);
+int find_in_prefix(sqlite3_vtab*, int arguments, const char* name,
+                   void (**function)(sqlite3_context*, int, sqlite3_value**), void** data) {
+  if (arguments != 2 || sqlite3_stricmp(name, "in_prefix") != 0) return 0;
+  *function = in_prefix_function;
+  *data = nullptr;
+  return SQLITE_INDEX_CONSTRAINT_FUNCTION;
 }
 
 int add_functions(sqlite3* database, SqlContext& context) {

@@ -91,7 +91,9 @@ struct SqlContext {
 // `context` must outlive the connection. Returns SQLite's code.
 [[nodiscard]] int add_functions(sqlite3* database, SqlContext& context);
 
-void in_prefix_function(sqlite3_context* result, int count, sqlite3_value** values);
+// The tables' xFindFunction: of in_prefix() over a column they make a constraint.
+int find_in_prefix(sqlite3_vtab* table, int arguments, const char* name,
+                   void (**function)(sqlite3_context*, int, sqlite3_value**), void** data);
 
 enum class TimeUnit : std::uint8_t { kSecond, kMinute, kHour, kDay, kWeek, kMonth, kQuarter, kYear };
 // A unit, or a span that divides a day: "5 minutes", "15m", "6h".

@@ -18,7 +18,7 @@ void fuzz_one(std::span<const std::byte> input) {
       peers = *read;
       for (std::uint32_t place = 1; place <= peers->size(); ++place) {
         require_that(peers->at(place) == peers->all()[place - 1], "a place has one address");
-        static_cast<void>(peers->find(peers->at(place)));
+        static_cast<void>(peers->place_of(peers->at(place)));
       }
     }
   }

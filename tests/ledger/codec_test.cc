@@ -289,8 +289,7 @@ TEST_CASE("a dictionary has a place for what several records have, and says what
   const PeerDictionary& peers = **dictionary;
   std::size_t known = 0;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    const std::uint32_t place = peers.find(addresses[i]);
-    REQUIRE(peers.place_of(addresses[i]) == place);
+    const std::uint32_t place = peers.place_of(addresses[i]);
     if (records[i] < 2) continue;
     REQUIRE(place > 0);
     REQUIRE(peers.at(place) == addresses[i]);
@@ -299,10 +298,10 @@ TEST_CASE("a dictionary has a place for what several records have, and says what
     ++known;
   }
   CHECK(known > 2000);
-  CHECK(peers.find(addresses[0]) == 1);  // the most frequent of all
-  REQUIRE(peers.find(ip("192.0.2.1")) > 0);
-  CHECK(peers.service(peers.find(ip("192.0.2.1"))) == 0);
-  CHECK(peers.find(ip("192.0.2.2")) == 0);
+  CHECK(peers.place_of(addresses[0]) == 1);  // the most frequent of all
+  REQUIRE(peers.place_of(ip("192.0.2.1")) > 0);
+  CHECK(peers.service(peers.place_of(ip("192.0.2.1"))) == 0);
+  CHECK(peers.place_of(ip("192.0.2.2")) == 0);
   CHECK(peers.place_of(ip("2001:db8::5")) == 0);
   CHECK(peers.checksum() != 0);
   CHECK(PeerCounter().finish().empty());
@@ -333,7 +332,7 @@ TEST_CASE("a damaged dictionary is refused or read, and never leads outside of i
     for (std::uint32_t place = 1; place <= (*read)->size(); ++place) {
       REQUIRE((*read)->at(place) == (*read)->all()[place - 1]);
       static_cast<void>((*read)->service(place));
-      static_cast<void>((*read)->find((*read)->at(place)));
+      static_cast<void>((*read)->place_of((*read)->at(place)));
     }
   });
   CHECK(cut == 0);
