@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -95,9 +96,15 @@ class Witness:
         return (flows,) if len(flows) >= count else None
 
     def open_flows(self):
-        """Those of whose end the kernel had not told when ended_flows() looked; they may have timed out. Of them neither
-        counters nor stamps are known."""
-        return [Flow(flow_id, protocol, *(port_direction(words) for words in directions), None, None, 0, 0, begun)
+        """Those of whose end the kernel had not told when ended_flows() looked. Of them neither counters nor stamps are
+        known. One that has timed out stays in the table until somebody comes past, and is stamped then with the end that it
+        had: until when one lived is known of what the kernel lists, which leaves those out. destroy_ns is then when that
+        was, and else when it began."""
+        looked_ns = time.time_ns()
+        listed = {int(flow_id) for family in ("ipv4", "ipv6")
+                  for flow_id in re.findall(r" id=(\d+)$", self._lab.conntrack("-L", "-f", family, "-o", "id"), re.MULTILINE)}
+        return [Flow(flow_id, protocol, *(port_direction(words) for words in directions), None, None, 0, 0, begun,
+                     looked_ns if flow_id in listed else begun)
                 for flow_id, (protocol, directions, begun) in self._begun.items()]
 
     def close(self):
