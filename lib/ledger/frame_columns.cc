@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "ledger/address_halves.h"
 #include "record/labels.h"
 
 namespace natsession {
 namespace {
+
+// From so many rows on it is worth it to test each place of a segment's dictionary.
+constexpr std::size_t kPubRowsToMark = 1024;
 
 constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max();
 
@@ -23,17 +27,25 @@ Count count_of(std::uint64_t value) {
 
 Result<void> FrameColumns::open(std::span<const std::byte> frame, Peers peers) {
   forget();
-  return begin(parts_.open(frame), std::move(peers));
+  if (auto opened = parts_.open(frame); !opened) return opened;
+  want_all();
+  peers_of_ = [&peers] { return std::move(peers); };
+  if (load_peers()) return {};
+  parts_.close();
+  return error();
 }
 
-Result<void> FrameColumns::open(std::uint32_t bytes, Read read, Peers peers) {
+Result<void> FrameColumns::open(std::uint32_t bytes, Read read, PeersOf peers) {
   forget();
-  return begin(parts_.open(bytes, std::move(read)), std::move(peers));
+  if (auto opened = parts_.open(bytes, std::move(read)); !opened) return opened;
+  want_all();
+  peers_of_ = std::move(peers);
+  return {};
 }
 
 // What is known of the frame before.
 void FrameColumns::forget() {
-  has_head_ = has_blocks_ = has_models_ = has_texts_ = false;
+  has_head_ = has_clock_ = has_blocks_ = has_models_ = has_texts_ = false;
   runs_done_ = 0;
   hosts_.clear();
   done_.fill(0);
@@ -43,18 +55,16 @@ void FrameColumns::forget() {
   for (Block& block : blocks_) block.split = false;
   pubs_.clear();
   why_.clear();
+  peers_ = nullptr;
+  peers_of_ = nullptr;
+  peers_all_ = {};
 }
 
-Result<void> FrameColumns::begin(Result<void> opened, Peers peers) {
-  if (!opened) return opened;
+bool FrameColumns::load_peers() {
   const std::uint32_t needed = parts_.peers();
-  if (needed != 0 && (peers == nullptr || peers->checksum() != needed)) {
-    parts_.close();
-    return Error{ErrorKind::kMalformed, "frame: the dictionary of addresses that it needs is not there"};
-  }
-  peers_ = needed != 0 ? std::move(peers) : nullptr;
-  want_all();
-  return {};
+  if (needed == 0) return true;
+  if (peers_of_) peers_ = std::exchange(peers_of_, nullptr)();
+  return (peers_ != nullptr && peers_->checksum() == needed) || fail(What::kPeers);
 }
 
 bool FrameColumns::fail(What what, ColumnId column) {
@@ -75,6 +85,8 @@ Error FrameColumns::error() const {
     case What::kHosts:
       what = "the index of hosts";
       break;
+    case What::kPeers:
+      return Error{ErrorKind::kMalformed, "frame: the dictionary of addresses that it needs is not there"};
     case What::kModels:
       what = "the columns' models";
       break;
@@ -94,27 +106,33 @@ void FrameColumns::want_all() {
   wanted_ = low_bits(static_cast<unsigned>(blocks_of(rows())));
 }
 
-Result<void> FrameColumns::rows_of(const Passes& nat_ip, const Passes& pri_ip, const IpAddress& pri_from,
-                                   const IpAddress& pri_to, std::vector<std::uint32_t>& rows) {
+Result<void> FrameColumns::rows_of(const Wanted& nat_ip, const Wanted& pri_ip,
+                                   std::vector<std::uint32_t>& rows) {
   rows.clear();
   if (this->rows() == 0) return {};  // no frame is open
   if (!load_blocks()) return error();
-  std::vector<std::uint8_t> nats(nats_.size());
-  for (std::size_t i = 0; i < nats.size(); ++i) nats[i] = !nat_ip || nat_ip(nats_[i]) ? 1 : 0;
   const auto take = [&](std::uint32_t first, std::uint32_t count) {
-    for (std::uint32_t row = first; row < first + count; ++row) rows.push_back(row);
+    const std::size_t before = rows.size();
+    rows.resize(before + count);
+    std::iota(rows.begin() + static_cast<std::ptrdiff_t>(before), rows.end(), first);
   };
   std::vector<HostRun> runs;
+  std::size_t asked = nats_.size();  // the address that was asked about last
+  bool passes = false;
   for (std::size_t i = 0; i < host_blocks_.size(); ++i) {
     const HostBlock& block = host_blocks_[i];
+    if (block.nat != asked) {
+      const IpAddress& nat = nats_[asked = block.nat];
+      passes = nat >= nat_ip.from && nat <= nat_ip.to && (!nat_ip.passes || nat_ip.passes(nat));
+    }
     const bool none = nats_[block.nat] == IpAddress();
-    if (nats[block.nat] == 0 && !none) continue;
-    if (!pri_ip || none) {
+    if (!passes && !none) continue;
+    if (!pri_ip.passes || none) {
       take(block.first_row, block.rows);
       continue;
     }
     const bool followed = i + 1 < host_blocks_.size() && host_blocks_[i + 1].nat == block.nat;
-    if (block.first > pri_to || (followed && host_blocks_[i + 1].first < pri_from)) continue;
+    if (block.first > pri_ip.to || (followed && host_blocks_[i + 1].first < pri_ip.from)) continue;
     std::span<const std::byte> bytes;
     runs.clear();
     if (!parts_.get(kRunsPart, bytes) || !read_host_runs(block, bytes, runs)) {
@@ -122,10 +140,17 @@ Result<void> FrameColumns::rows_of(const Passes& nat_ip, const Passes& pri_ip, c
       return error();
     }
     for (const HostRun& run : runs) {
-      if (run.pri_ip >= pri_from && run.pri_ip <= pri_to && pri_ip(run.pri_ip)) take(run.first_row, run.rows);
+      if (run.pri_ip >= pri_ip.from && run.pri_ip <= pri_ip.to && pri_ip.passes(run.pri_ip))
+        take(run.first_row, run.rows);
     }
   }
   return {};
+}
+
+Result<bool> FrameColumns::has_unspecified_nat_ip() {
+  if (rows() == 0) return false;  // no frame is open
+  if (!load_head()) return error();
+  return std::find(nats_.begin(), nats_.end(), IpAddress()) != nats_.end();
 }
 
 bool FrameColumns::load_nat_ports() {
@@ -145,7 +170,7 @@ bool FrameColumns::load_nat_ports() {
 
 // Narrow copies of a column, for the blocks that have none yet.
 template <typename T, typename ValueOf>
-bool FrameColumns::load_narrow(ColumnId column, std::uint64_t& done, std::vector<T>& out, ValueOf value_of) {
+bool FrameColumns::load_narrow(ColumnId column, std::uint64_t& done, Scratch<T>& out, ValueOf value_of) {
   if (!load_column(column)) return false;
   out.resize(std::max(out.size(), rows()));
   const auto values = numbers(column);
@@ -194,11 +219,52 @@ bool FrameColumns::load_outcome() {
   return fail(What::kColumn, ColumnId::kReason);
 }
 
-bool FrameColumns::load_pub_ip() {
+// What pub_ip(row) needs.
+bool FrameColumns::load_pub_places() {
   if (!load_column(ColumnId::kPubIp)) return false;
   const bool owns =
       models_[plan_place(ColumnId::kPubHigh)].present() || models_[plan_place(ColumnId::kPubLow)].present();
-  if (owns && (!load_column(ColumnId::kPubHigh) || !load_column(ColumnId::kPubLow))) return false;
+  return !owns || (load_column(ColumnId::kPubHigh) && load_column(ColumnId::kPubLow));
+}
+
+IpAddress FrameColumns::pub_ip(std::size_t row) const {
+  const std::uint64_t place = numbers(ColumnId::kPubIp)[row];
+  if (place != 0) return peers_->at(static_cast<std::uint32_t>(place));
+  return address_of({numbers(ColumnId::kPubHigh)[row], numbers(ColumnId::kPubLow)[row] + kMappedLow});
+}
+
+Result<void> FrameColumns::keep_pub_ips(const Passes& passes, std::span<const IpAddress> only,
+                                        PubMarks& marks, std::vector<std::uint32_t>& rows) {
+  if (!load_pub_places()) return error();
+  const bool coded = models_[plan_place(ColumnId::kPubIp)].present();
+  // Where only a few rows are asked about, the dictionary is not gone through for them.
+  const bool marked =
+      coded && peers_ != nullptr && (marks.dictionary == peers_->checksum() || rows.size() >= kPubRowsToMark);
+  if (marked && marks.dictionary != peers_->checksum()) {
+    marks.dictionary = peers_->checksum();
+    marks.passes.assign(peers_->size() + 1, 0);
+    if (!only.empty()) {
+      peers_->mark(only, marks.passes);
+    } else {
+      const auto all = peers_->all();
+      for (std::size_t i = 0; i < all.size(); ++i) marks.passes[i + 1] = passes(all[i]) ? 1 : 0;
+    }
+  }
+  const auto places = numbers(ColumnId::kPubIp);
+  std::size_t kept = 0;
+  for (const std::uint32_t row : rows) {
+    rows[kept] = row;
+    const std::uint64_t place = places[row];
+    kept += (marked && place != 0 ? marks.passes[static_cast<std::size_t>(place)] != 0 : passes(pub_ip(row)))
+                ? 1
+                : 0;
+  }
+  rows.resize(kept);
+  return {};
+}
+
+bool FrameColumns::load_pub_ip() {
+  if (!load_pub_places()) return false;
   const auto places = numbers(ColumnId::kPubIp);
   const auto highs = numbers(ColumnId::kPubHigh);
   const auto lows = numbers(ColumnId::kPubLow);
@@ -270,7 +336,8 @@ bool FrameColumns::load_texts() {
 }
 
 bool FrameColumns::load_all() {
-  if (!load_runs() || !load_pub_ip() || !load_pri_ports() || !load_outcome() || !load_texts()) return false;
+  if (!load_runs() || !load_pub_places() || !load_pri_ports() || !load_outcome() || !load_texts())
+    return false;
   for (std::size_t place = 0; place < kPlan.size(); ++place) {
     if (!load_column(place)) return false;
     all_[at(kPlan[place].column)] = numbers(kPlan[place].column).data();
@@ -356,7 +423,10 @@ void FrameColumns::assemble(std::size_t row, SessionRecord& record) const {
   record.origin = origins_[number(kOrigin)];
   record.vpc_id = vpc_ids_[number(kVpcId)];
   record.pri_ip = hosts_[host_index_[row]];
-  record.pub_ip = pubs_[pub_index_[row]];
+  const std::uint64_t peer = number(kPubIp);
+  record.pub_ip = peer == 0            ? address_of({number(kPubHigh), number(kPubLow) + kMappedLow})
+                  : peers_all_.empty() ? peers_->at(static_cast<std::uint32_t>(peer))
+                                       : peers_all_[static_cast<std::size_t>(peer - 1)];
   record.nat_ip = nats_[nat_index_[row]];
   record.pri_port = pri_ports_[row];
   record.pub_port = static_cast<std::uint16_t>(number(kPubPort));
@@ -387,6 +457,7 @@ void FrameColumns::assemble(std::size_t row, SessionRecord& record) const {
 Result<void> FrameColumns::materialise(std::span<const std::uint32_t> rows, RecordBlock& out) {
   want(rows);
   if (!rows.empty() && !load_all()) return error();
+  if (rows.size() >= kPubRowsToMark && peers_ != nullptr) peers_all_ = peers_->all();
   const std::size_t before = out.records.size();
   out.records.resize(before + rows.size());
   out.ordinals.resize(before + rows.size());
@@ -413,6 +484,7 @@ Result<void> FrameColumns::materialise_all(RecordBlock& out) {
     }
     place = row;
   }
+  if (peers_ != nullptr) peers_all_ = peers_->all();
   std::vector<std::uint32_t> rank(rows());
   std::uint32_t next = 0;
   for (const std::uint32_t row : at) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/scratch.h"
 #include "ledger/frame.h"
 #include "ledger/frame_layout.h"
 #include "ledger/frame_parts.h"
@@ -45,8 +46,10 @@ class FrameColumns {
   // Shape:  `frame` is exactly one frame; it must outlive the next open() or this object.
   // Errors: kMalformed; kUnavailable for a newer version or required feature. No column can be asked for then.
   Result<void> open(std::span<const std::byte> frame, Peers peers = nullptr);
-  // The same of a frame of so many bytes, of which no more is read than is asked for.
-  Result<void> open(std::uint32_t bytes, Read read, Peers peers);
+  // The same of a frame of so many bytes, of which no more is read than is asked for; nor is the dictionary
+  // asked for before a column is that needs it.
+  using PeersOf = std::function<Peers()>;
+  Result<void> open(std::uint32_t bytes, Read read, PeersOf peers);
 
   // Of no records where no frame is open.
   [[nodiscard]] const FrameInfo& info() const { return parts_.info(); }
@@ -65,11 +68,27 @@ class FrameColumns {
   [[nodiscard]] Result<std::span<const std::uint8_t>> small(Field field);      // words by their numbers
   [[nodiscard]] Result<std::span<const Ordinal>> ordinals();
 
-  // The rows whose nat_ip and pri_ip pass, ascending, and those whose nat_ip is ::. No more is read than must
-  // be. `pri_from`, `pri_to`: no other pri_ip passes.
   using Passes = std::function<bool(const IpAddress&)>;
-  Result<void> rows_of(const Passes& nat_ip, const Passes& pri_ip, const IpAddress& pri_from,
-                       const IpAddress& pri_to, std::vector<std::uint32_t>& rows);
+  // Which addresses pass: none outside of `from` to `to`, and of those all, or those that `passes` is true
+  // of.
+  struct Wanted {
+    Passes passes;  // null: all
+    IpAddress from, to;
+  };
+  // The rows whose nat_ip and pri_ip pass, ascending, and those whose nat_ip is ::, as in gap records. No
+  // more is read than must be.
+  Result<void> rows_of(const Wanted& nat_ip, const Wanted& pri_ip, std::vector<std::uint32_t>& rows);
+  // Leaves those of `rows` whose pub_ip passes. `only`, if not empty: no others pass than these, which
+  // ascend. `marks` is kept by who asks the same of frame after frame: what was found out of a segment's
+  // dictionary.
+  struct PubMarks {
+    std::uint32_t dictionary = 0;      // its checksum; 0: none
+    std::vector<std::uint8_t> passes;  // of each place
+  };
+  Result<void> keep_pub_ips(const Passes& passes, std::span<const IpAddress> only, PubMarks& marks,
+                            std::vector<std::uint32_t>& rows);
+  // Whether there are rows whose nat_ip is ::.
+  Result<bool> has_unspecified_nat_ip();
 
   // Adds records to `out`: those at `rows`, in that order, or all, in the order of their ordinals. session_id
   // is derived.
@@ -82,7 +101,7 @@ class FrameColumns {
 
  private:
   static constexpr std::size_t kMaxBlocks = blocks_of(kMaxSealedRecords);
-  enum class What : std::uint8_t { kNothing, kHead, kHosts, kModels, kColumn, kPorts };
+  enum class What : std::uint8_t { kNothing, kHead, kHosts, kModels, kColumn, kPorts, kPeers };
 
   struct Block {
     bool split = false;
@@ -90,9 +109,10 @@ class FrameColumns {
   };
 
   void forget();
-  Result<void> begin(Result<void> opened, Peers peers);
+  bool load_peers();
   [[nodiscard]] std::size_t rows() const { return info().records; }
   bool load_head();
+  bool load_clock();
   bool load_blocks();
   bool load_runs();  // of all wanted rows
   bool load_models();
@@ -103,10 +123,12 @@ class FrameColumns {
   bool make_groups(Context context, std::size_t block, GroupSpan& groups);
   bool settle(ColumnId column, std::size_t begin, std::span<std::uint64_t> values);
   template <typename T, typename ValueOf>
-  bool load_narrow(ColumnId column, std::uint64_t& done, std::vector<T>& out, ValueOf value_of);
+  bool load_narrow(ColumnId column, std::uint64_t& done, Scratch<T>& out, ValueOf value_of);
   bool load_nat_ports();
   bool load_pri_ports();
+  bool load_pub_places();
   bool load_pub_ip();
+  [[nodiscard]] IpAddress pub_ip(std::size_t row) const;
   bool load_outcome();
   bool load_texts();
   bool load_all();
@@ -120,25 +142,28 @@ class FrameColumns {
 
   FrameParts parts_;
   Peers peers_;
+  PeersOf peers_of_;          // null once it was asked
   std::uint64_t wanted_ = 0;  // blocks, a bit each
   bool whole_ = false;        // all of them, one by one
 
   bool has_head_ = false;
+  bool has_clock_ = false;
   bool has_blocks_ = false;
   bool has_models_ = false;
   bool has_texts_ = false;
   std::vector<std::string_view> origin_texts_;
   std::vector<std::string_view> vpc_texts_;
   std::vector<IpAddress> nats_;
+  std::span<const std::byte> knots_;  // as they stand in the head
   FrameClock clock_;
   std::vector<HostBlock> host_blocks_;
   std::vector<std::uint8_t> host_block_done_;
   std::uint64_t runs_done_ = 0;
-  std::vector<HostRun> runs_;              // of one block
-  std::vector<IpAddress> hosts_;           // of the runs that were read
-  std::vector<std::uint16_t> host_index_;  // of each row
-  std::vector<std::uint16_t> nat_index_;
-  std::vector<std::uint8_t> first_of_run_;
+  std::vector<HostRun> runs_;          // of one block
+  std::vector<IpAddress> hosts_;       // of the runs that were read
+  Scratch<std::uint16_t> host_index_;  // of each row
+  Scratch<std::uint16_t> nat_index_;
+  Scratch<std::uint8_t> first_of_run_;
 
   std::array<NumberDecoder, kPlan.size()> models_;
   std::bitset<kPlan.size()> grouped_columns_;  // which of them have groups
@@ -149,10 +174,10 @@ class FrameColumns {
   std::array<Listed, kContexts> listed_;
   std::array<Block, kMaxBlocks> blocks_;
   std::array<std::uint64_t, kPlan.size()> done_{};  // blocks of each column, a bit each
-  std::array<std::vector<std::uint64_t>, kPlan.size()> numbers_;
+  std::array<Scratch<std::uint64_t>, kPlan.size()> numbers_;
   std::array<const std::uint64_t*, kColumnIds> all_{};  // each column's numbers, once all are loaded
-  std::array<std::vector<std::uint8_t>, kPlan.size()> symbols_;
-  std::array<std::vector<std::uint8_t>, kContexts> groups_;
+  std::array<Scratch<std::uint8_t>, kPlan.size()> symbols_;
+  std::array<Scratch<std::uint8_t>, kContexts> groups_;
   std::array<std::uint64_t, kContexts> grouped_{};
 
   std::uint64_t ports_done_ = 0;
@@ -162,19 +187,20 @@ class FrameColumns {
   std::uint64_t outcome_done_ = 0;
   std::uint64_t pub_ip_done_ = 0;
   std::uint64_t session_start_done_ = 0;
-  std::vector<std::uint16_t> nat_ports_;
-  std::vector<std::uint16_t> pri_ports_;
-  std::vector<std::uint16_t> pub_ports_;
-  std::vector<std::uint8_t> protocol_;
-  std::vector<std::uint8_t> events_;
-  std::vector<std::uint8_t> tcp_states_;
-  std::vector<std::uint8_t> reasons_;
-  std::vector<std::int64_t> session_starts_;
+  Scratch<std::uint16_t> nat_ports_;
+  Scratch<std::uint16_t> pri_ports_;
+  Scratch<std::uint16_t> pub_ports_;
+  Scratch<std::uint8_t> protocol_;
+  Scratch<std::uint8_t> events_;
+  Scratch<std::uint8_t> tcp_states_;
+  Scratch<std::uint8_t> reasons_;
+  Scratch<std::int64_t> session_starts_;
   std::vector<IpAddress> pubs_;
-  std::vector<std::uint16_t> pub_index_;
+  Scratch<std::uint16_t> pub_index_;
   std::vector<std::uint32_t>
       pub_of_;  // of each place of the dictionary: one more than where it stands in pubs_, or 0
   std::vector<std::uint32_t> pub_places_;  // those that are not 0
+  std::span<const IpAddress> peers_all_;   // empty: not worth it
   std::vector<const Origin*> origins_;     // interned
   std::vector<std::string_view> vpc_ids_;  // likewise
 

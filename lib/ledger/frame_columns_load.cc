@@ -8,9 +8,11 @@ namespace natsession {
 namespace {
 
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
+
+// Not const: so it takes no room in the program, nor memory.
 std::span<const std::uint64_t> zeros() {
-  static const std::vector<std::uint64_t> kZeros(kMaxSealedRecords, 0);
-  return kZeros;
+  static std::array<std::uint64_t, kMaxSealedRecords> kept;
+  return kept;
 }
 
 // The largest number that a column may have.
@@ -113,6 +115,16 @@ bool FrameColumns::load_head() {
         reinterpret_cast<const std::uint8_t*>(addresses.data()) + 16 * i, 16)));
   }
   clock_.step = static_cast<std::uint32_t>(step);
+  knots_ = in.rest();
+  return has_head_ = true;
+}
+
+bool FrameColumns::load_clock() {
+  if (has_clock_) return true;
+  if (!load_head()) return false;
+  ByteReader in(knots_);
+  const std::uint64_t step = clock_.step;
+  const std::uint64_t span = info().last - info().first + 1;
   clock_.knots.clear();
   auto knot = static_cast<std::uint64_t>(info().min_end.time_since_epoch().count());
   for (std::uint64_t offset = 0;; offset += step) {
@@ -120,7 +132,7 @@ bool FrameColumns::load_head() {
     if (offset >= span) break;
   }
   if (!in.ok() || in.left() != 0) return fail(What::kHead);
-  return has_head_ = true;
+  return has_clock_ = true;
 }
 
 bool FrameColumns::load_blocks() {
@@ -251,7 +263,7 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
   const auto place = static_cast<std::size_t>(context);
   const std::size_t begin = block * kBlockRows;
   const std::size_t count = std::min(rows() - begin, kBlockRows);
-  std::vector<std::uint8_t>& all = groups_[place];
+  Scratch<std::uint8_t>& all = groups_[place];
   if (all.size() < rows()) all.resize(rows());
   const std::span<std::uint8_t> out = std::span(all).subspan(begin, count);
   groups = out;
@@ -345,6 +357,7 @@ bool FrameColumns::decode(std::size_t place, std::size_t block) {
   const std::size_t count = std::min(rows() - begin, kBlockRows);
   const bool present = models_[place].present();
   if (!present && !kHasOffset[at(column)]) return true;
+  if (column == ColumnId::kPubIp && !load_peers()) return false;
   if (numbers_[place].size() < rows()) numbers_[place].resize(rows());
   const std::span<std::uint64_t> values = std::span(numbers_[place]).subspan(begin, count);
   if (present) {
@@ -405,7 +418,7 @@ bool FrameColumns::settle(ColumnId column, std::size_t begin, std::span<std::uin
       return true;
     }
     case kEndTime: {
-      if (!ready(kOrdinal) || !load_head()) return false;
+      if (!ready(kOrdinal) || !load_clock()) return false;
       const auto ordinals = numbers(kOrdinal).subspan(begin, values.size());
       for (std::size_t i = 0; i < values.size(); ++i) {
         values[i] = static_cast<std::uint64_t>(clock_.at(ordinals[i] - info().first)) + unzigzag(values[i]);

@@ -21,7 +21,10 @@ Result<void> FrameParts::open(std::span<const std::byte> frame) {
 }
 
 Result<void> FrameParts::open(std::uint32_t bytes, Read read) {
-  if (buffer_.size() < bytes) buffer_.resize(bytes);
+  if (buffer_.size() < bytes) {
+    buffer_.clear();  // or what is there would be copied
+    buffer_.resize(bytes);
+  }
   frame_ = std::span<const std::byte>(buffer_).first(bytes);
   read_ = std::move(read);
   info_ = FrameInfo();

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <vector>
 
 #include "base/result.h"
+#include "base/scratch.h"
 #include "ledger/frame.h"
 #include "ledger/frame_layout.h"
 
@@ -51,7 +51,7 @@ class FrameParts {
 
   // The frame's bytes, or those of its parts that were read, at their places.
   std::span<const std::byte> frame_;
-  std::vector<std::byte> buffer_;
+  Scratch<std::byte> buffer_;
   Read read_;
   FrameInfo info_;
   std::uint32_t peers_ = 0;

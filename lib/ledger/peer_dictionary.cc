@@ -96,6 +96,31 @@ IpAddress PeerDictionary::at(std::uint32_t place) const {
   return address_of(halves);
 }
 
+void PeerDictionary::mark(std::span<const IpAddress> addresses, std::span<std::uint8_t> marks) const {
+  const auto follows = [](const Chunk& before, const Chunk& chunk) {
+    return before.v4 == chunk.v4 && std::bit_width(before.place) == std::bit_width(chunk.place);
+  };
+  auto from = addresses.begin();
+  for (std::size_t i = 0; i < chunks_.size(); ++i) {
+    const Chunk& chunk = chunks_[i];
+    // Of one class and family they ascend, so that each goes on where the one before ended.
+    if (i == 0 || !follows(chunks_[i - 1], chunk)) from = addresses.begin();
+    from = std::lower_bound(from, addresses.end(), chunk.first);
+    if (from == addresses.end()) continue;
+    if (i + 1 < chunks_.size() && follows(chunk, chunks_[i + 1]) && *from >= chunks_[i + 1].first) continue;
+    Halves halves = halves_of(chunk.first);
+    BitReader bits(steps(chunk));
+    for (std::uint32_t place = chunk.place;; ++place) {
+      const IpAddress address = address_of(halves);
+      while (from != addresses.end() && *from < address) ++from;
+      if (from == addresses.end()) break;
+      if (*from == address) marks[place] = 1;
+      if (place + 1 == chunk.place + chunk.count) break;
+      halves.low += bits.get(chunk.width);
+    }
+  }
+}
+
 std::span<const IpAddress> PeerDictionary::all() const {
   std::call_once(expanded_, [this] {
     all_.reserve(size_);

@@ -52,6 +52,9 @@ class PeerDictionary {
   }
   // 0: it is not there. Makes a table at the first call.
   [[nodiscard]] std::uint32_t place_of(const IpAddress& address) const;
+  // Sets marks[place] to 1 for those that have one of `addresses`, which ascend.
+  // Shape: `marks` has size() + 1 elements.
+  void mark(std::span<const IpAddress> addresses, std::span<std::uint8_t> marks) const;
   // Of places 1, 2, 3 … Made at the first call.
   [[nodiscard]] std::span<const IpAddress> all() const;
   // CRC32C of the bytes; never 0.

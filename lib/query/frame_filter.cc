@@ -16,8 +16,13 @@ auto cost_of(Field field) {
 
 template <typename Keep>
 void keep_rows(std::vector<std::uint32_t>& rows, Keep keep) {
-  rows.erase(std::remove_if(rows.begin(), rows.end(), [&](std::uint32_t row) { return !keep(row); }),
-             rows.end());
+  // Without a branch on what nobody can foretell.
+  std::size_t kept = 0;
+  for (const std::uint32_t row : rows) {
+    rows[kept] = row;
+    kept += keep(row) ? 1 : 0;
+  }
+  rows.resize(kept);
 }
 
 UnixMs at_ms(std::int64_t ms) {
@@ -130,7 +135,8 @@ Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<Kno
   }
   for (const Test& test : addresses_) {
     if (!*gaps_inside && test.field != Field::kPubIp) continue;  // the others were asked first of all
-    if (auto tested = test_addresses(test, batch); !tested || batch.rows_.empty()) return tested;
+    const auto tested = test.field == Field::kPubIp ? test_pub_ips(test, batch) : test_addresses(test, batch);
+    if (!tested || batch.rows_.empty()) return tested;
   }
   for (const Test& test : numbers_) {
     if (auto tested = test_numbers(test, batch); !tested || batch.rows_.empty()) return tested;
@@ -163,16 +169,17 @@ Result<void> FrameFilter::find_hosts(ScanBatch& batch) const {
     return std::any_of(addresses_.begin(), addresses_.end(),
                        [&](const Test& test) { return test.field == field; });
   };
-  IpAddress lowest;
-  IpAddress highest = highest_address();
-  for (const Test& test : addresses_) {
-    if (test.field == Field::kPriIp) test.bound_by(lowest, highest);
-  }
-  FrameColumns::Passes nat_ip;
-  FrameColumns::Passes pri_ip;
-  if (tests(Field::kNatIp)) nat_ip = [&](const IpAddress& address) { return passes(Field::kNatIp, address); };
-  if (tests(Field::kPriIp)) pri_ip = [&](const IpAddress& address) { return passes(Field::kPriIp, address); };
-  if (auto found = batch.columns_.rows_of(nat_ip, pri_ip, lowest, highest, batch.rows_); !found) return found;
+  const auto wanted = [&](Field field) {
+    FrameColumns::Wanted wanted{nullptr, IpAddress(), highest_address()};
+    for (const Test& test : addresses_) {
+      if (test.field == field) test.bound_by(wanted.from, wanted.to);
+    }
+    if (tests(field))
+      wanted.passes = [&passes, field](const IpAddress& address) { return passes(field, address); };
+    return wanted;
+  };
+  const auto found = batch.columns_.rows_of(wanted(Field::kNatIp), wanted(Field::kPriIp), batch.rows_);
+  if (!found) return found;
   batch.columns_.want(batch.rows_);
   return {};
 }
@@ -180,9 +187,7 @@ Result<void> FrameFilter::find_hosts(ScanBatch& batch) const {
 // Gap records are of no session, so their addresses are ::, which no session has as its nat_ip. To look for
 // it costs less than to decode what event each record has.
 Result<bool> FrameFilter::has_gaps(ScanBatch& batch) const {
-  const auto column = batch.columns_.addresses(Field::kNatIp);
-  if (!column) return column.error();
-  return std::find(column->distinct.begin(), column->distinct.end(), IpAddress()) != column->distinct.end();
+  return batch.columns_.has_unspecified_nat_ip();
 }
 
 Result<void> FrameFilter::sort_out_gaps(ScanBatch& batch, std::vector<KnownGap>& gaps) const {
@@ -226,9 +231,28 @@ Result<void> FrameFilter::test_addresses(const Test& test, ScanBatch& batch) con
   return {};
 }
 
+Result<void> FrameFilter::test_pub_ips(const Test& test, ScanBatch& batch) const {
+  // Addresses alone are looked for in the dictionary; other tests are asked of each.
+  const bool listed = !test.excluded && !test.bound && test.prefixes.empty();
+  const auto tested = batch.columns_.keep_pub_ips(
+      [&](const IpAddress& address) { return test.passes(address); },
+      listed ? std::span<const IpAddress>(test.addresses) : std::span<const IpAddress>(),
+      batch.pub_marks_[&test - addresses_.data()], batch.rows_);
+  batch.columns_.want(batch.rows_);
+  return tested;
+}
+
 Result<void> FrameFilter::test_numbers(const Test& test, ScanBatch& batch) const {
   const auto keep = [&](const auto& column, std::uint64_t none) -> Result<void> {
     if (!column) return column.error();
+    if (test.numbers.size() == 1 && !test.excluded) {
+      const auto [lowest, highest] = test.numbers[0];
+      keep_rows(batch.rows_, [&, lowest = lowest, highest = highest](std::uint32_t row) {
+        const std::uint64_t value = (*column)[row];
+        return value >= lowest && value <= highest && value != none;
+      });
+      return {};
+    }
     keep_rows(batch.rows_, [&](std::uint32_t row) {
       const std::uint64_t value = (*column)[row];
       return value != none && test.passes(value);

@@ -49,6 +49,7 @@ class FrameFilter {
   Result<bool> has_gaps(ScanBatch& batch) const;
   Result<void> sort_out_gaps(ScanBatch& batch, std::vector<KnownGap>& gaps) const;
   Result<void> test_addresses(const Test& test, ScanBatch& batch) const;
+  Result<void> test_pub_ips(const Test& test, ScanBatch& batch) const;
   Result<void> test_numbers(const Test& test, ScanBatch& batch) const;
   Result<void> test_times(ScanBatch& batch) const;
   Result<void> leave_ready(ScanBatch& batch) const;

@@ -63,7 +63,7 @@ bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& 
     const auto count = file->read_at(offset + at, out);
     return count && *count == out.size();
   };
-  Result<void> done = batch.columns_.open(info.bytes, read_at, task.file->peers());
+  Result<void> done = batch.columns_.open(info.bytes, read_at, [file = task.file] { return file->peers(); });
   if (done) {
     const FrameInfo& found = batch.columns_.info();
     if (found.first != info.first || found.last != info.last || found.records != info.records) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -155,7 +156,8 @@ class ScanBatch {
   ByField<std::span<const std::uint64_t>> counters_;
   ByField<std::span<const std::uint8_t>> small_;
 
-  std::vector<std::uint8_t> marks_;  // scratch: of each different address
+  std::vector<std::uint8_t> marks_;                             // scratch: of each different address
+  std::map<std::ptrdiff_t, FrameColumns::PubMarks> pub_marks_;  // of each test of pub_ip
 };
 
 }  // namespace natsession

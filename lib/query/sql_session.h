@@ -64,7 +64,7 @@ using SqlValue = std::variant<std::monostate, std::int64_t, double, std::string_
 struct SqlOptions {
   ByteCount memory{std::uint64_t{192} << 20};
   std::chrono::milliseconds time_limit{0};  // 0: none
-  std::size_t max_statement_bytes = 100'000;
+  std::size_t max_statement_bytes = 1'000'000;
   bool utc = false;  // date_trunc() and from_unixtime() in UTC instead of the process's zone
   ScanControl control;
 };

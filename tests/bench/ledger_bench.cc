@@ -241,7 +241,8 @@ double read_trace_columns(const std::vector<Frame>& frames, std::uint64_t& hits)
   const double start = cpu_ns();
   for (const Frame& frame : frames) {
     if (!columns.open(frame.span(), frame.peers)) std::abort();
-    if (!columns.rows_of([&](const IpAddress& address) { return address == nat; }, nullptr, {}, {}, rows))
+    if (!columns.rows_of({[&](const IpAddress& address) { return address == nat; }, nat, nat},
+                         {nullptr, IpAddress(), IpAddress()}, rows))
       std::abort();
     columns.want(rows);
     const auto port = columns.ports(Field::kNatPort);

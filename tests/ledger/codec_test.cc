@@ -304,6 +304,18 @@ TEST_CASE("a dictionary has a place for what several records have, and says what
   CHECK(peers.place_of(ip("192.0.2.2")) == 0);
   CHECK(peers.place_of(ip("2001:db8::5")) == 0);
   CHECK(peers.checksum() != 0);
+  std::vector<IpAddress> asked{ip("0.0.0.0"), ip("192.0.2.1"), ip("192.0.2.2"), ip("255.255.255.255"),
+                               ip("ffff::")};
+  for (std::size_t i = 0; i < addresses.size(); i += 1 + i / 10) asked.push_back(addresses[i]);
+  for (std::size_t few = 1; few <= asked.size(); few *= 2) {
+    std::vector<IpAddress> ascending(asked.end() - static_cast<std::ptrdiff_t>(few), asked.end());
+    std::sort(ascending.begin(), ascending.end());
+    std::vector<std::uint8_t> marks(peers.size() + 1);
+    peers.mark(ascending, marks);
+    for (std::uint32_t place = 1; place <= peers.size(); ++place) {
+      REQUIRE(marks[place] == std::binary_search(ascending.begin(), ascending.end(), peers.at(place)));
+    }
+  }
   CHECK(PeerCounter().finish().empty());
   CHECK_FALSE(PeerDictionary::read(""));
 }

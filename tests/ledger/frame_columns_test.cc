@@ -130,7 +130,7 @@ TEST_CASE("columns are read part by part where only some of them are asked for",
       nullptr));
   const IpAddress nat = records[77].nat_ip;
   std::vector<std::uint32_t> rows;
-  REQUIRE(columns.rows_of([&](const IpAddress& each) { return each == nat; }, nullptr, {}, {}, rows));
+  REQUIRE(columns.rows_of({[&](const IpAddress& each) { return each == nat; }, nat, nat}, {}, rows));
   REQUIRE_FALSE(rows.empty());
   RecordBlock block;
   REQUIRE(columns.materialise(rows, block));
@@ -159,13 +159,13 @@ TEST_CASE("a frame that cannot be read further is an error", "[ledger][frame][co
     std::copy_n(bytes_of(frame).begin() + static_cast<std::ptrdiff_t>(at), out.size(), out.begin());
     return true;
   };
-  REQUIRE(columns.open(static_cast<std::uint32_t>(frame.size()), read, nullptr));
+  REQUIRE(columns.open(static_cast<std::uint32_t>(frame.size()), read, {}));
   end = frame.size() - 1;
   RecordBlock block;
   CHECK_FALSE(columns.materialise_all(block));
   CHECK(block.records.empty());
   end = 100;
-  CHECK_FALSE(columns.open(static_cast<std::uint32_t>(frame.size()), read, nullptr));
+  CHECK_FALSE(columns.open(static_cast<std::uint32_t>(frame.size()), read, {}));
 }
 
 TEST_CASE("a frame finds the rows of its addresses", "[ledger][frame][columns]") {
@@ -175,6 +175,8 @@ TEST_CASE("a frame finds the rows of its addresses", "[ledger][frame][columns]")
   FrameColumns columns;
   REQUIRE(columns.open(bytes_of(frame)));
   const auto of = by_row(columns, records);
+  const IpAddress lowest;
+  const IpAddress highest = *IpAddress::parse("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
   for (std::size_t i = 0; i < 100; ++i) {
     const SessionRecord& one = records[i * 31];
     const IpAddress from = std::min(one.pri_ip, records[i].pri_ip);
@@ -194,13 +196,87 @@ TEST_CASE("a frame finds the rows of its addresses", "[ledger][frame][columns]")
       if (none || pri(of[row]->pri_ip)) by_pri.push_back(row);
       if (none || (nat(of[row]->nat_ip) && pri(of[row]->pri_ip))) by_both.push_back(row);
     }
-    REQUIRE(columns.rows_of(nat, nullptr, {}, {}, rows));
+    REQUIRE(columns.rows_of({nat, lowest, highest}, {nullptr, lowest, highest}, rows));
     REQUIRE(rows == by_nat);
-    REQUIRE(columns.rows_of(nullptr, pri, from, to, rows));
+    REQUIRE(columns.rows_of({nullptr, lowest, highest}, {pri, from, to}, rows));
     REQUIRE(rows == by_pri);
-    REQUIRE(columns.rows_of(nat, pri, from, to, rows));
+    REQUIRE(columns.rows_of({nat, one.nat_ip, one.nat_ip}, {pri, from, to}, rows));
     REQUIRE(rows == by_both);
   }
+}
+
+TEST_CASE("a frame leaves the rows whose pub_ip passes, by its segment's dictionary or without",
+          "[ledger][frame][columns]") {
+  RecordDice dice(39);
+  const auto records = dice.roll_many(9000, GENERATE(0U, 20U));
+  const Peers peers = GENERATE(false, true) ? peers_of(records) : nullptr;
+  const std::string frame = frame_of(records, Effort::kSmall, 5, peers.get());
+  FrameColumns columns;
+  REQUIRE(columns.open(bytes_of(frame), peers));
+  const auto of = by_row(columns, records);
+  std::vector<IpAddress> asked;
+  for (std::size_t i = 0; i < 40; ++i) asked.push_back(records[i * 211].pub_ip);
+  asked.push_back(*IpAddress::parse("255.255.255.255"));
+  asked.push_back(IpAddress());
+  std::sort(asked.begin(), asked.end());
+  const auto passes = [&](const IpAddress& address) {
+    return std::binary_search(asked.begin(), asked.end(), address);
+  };
+  std::vector<std::uint32_t> all(of.size());
+  std::iota(all.begin(), all.end(), 0U);
+  const std::vector<std::uint32_t> few = {3, 77, 4100, 8999};
+  FrameColumns::PubMarks marks[2];
+  for (const auto& begun : {few, all, few}) {
+    std::vector<std::uint32_t> expected;
+    std::copy_if(begun.begin(), begun.end(), std::back_inserter(expected),
+                 [&](std::uint32_t row) { return passes(of[row]->pub_ip); });
+    for (const bool listed : {false, true}) {
+      auto rows = begun;
+      columns.want(rows);
+      REQUIRE(columns.keep_pub_ips(passes,
+                                   listed ? std::span<const IpAddress>(asked) : std::span<const IpAddress>(),
+                                   marks[listed ? 1 : 0], rows));
+      CHECK(rows == expected);
+    }
+  }
+}
+
+TEST_CASE("a frame asks for its segment's dictionary when a column needs it, and not before",
+          "[ledger][frame][columns]") {
+  RecordDice dice(40);
+  const auto records = dice.roll_many(3000, 0);
+  const Peers peers = peers_of(records);
+  REQUIRE(peers != nullptr);
+  const std::string frame = frame_of(records, Effort::kSmall, 5, peers.get());
+  const auto read = [&](std::uint64_t at, std::span<std::byte> out) {
+    std::copy_n(bytes_of(frame).begin() + static_cast<std::ptrdiff_t>(at), out.size(), out.begin());
+    return true;
+  };
+  int asked = 0;
+  bool there = false;
+  const auto peers_of_segment = [&] {
+    ++asked;
+    return there ? peers : nullptr;
+  };
+  FrameColumns columns;
+  REQUIRE(columns.open(static_cast<std::uint32_t>(frame.size()), read, peers_of_segment));
+  REQUIRE(columns.ports(Field::kNatPort));
+  REQUIRE(columns.addresses(Field::kPriIp));
+  REQUIRE(columns.times(Field::kEndTime));
+  CHECK(asked == 0);
+  // Without it what needs it is damaged, however often that is asked for, and nothing else.
+  for (int i = 0; i < 2; ++i) {
+    const auto column = columns.addresses(Field::kPubIp);
+    REQUIRE_FALSE(column);
+    CHECK(column.error().message.find("dictionary of addresses") != std::string::npos);
+    CHECK_FALSE(columns.ports(Field::kPubPort));
+    CHECK(columns.ports(Field::kNatPort));
+  }
+  CHECK(asked == 1);
+  there = true;
+  REQUIRE(columns.open(static_cast<std::uint32_t>(frame.size()), read, peers_of_segment));
+  CHECK(columns.addresses(Field::kPubIp));
+  CHECK(asked == 2);
 }
 
 TEST_CASE("columns make records of chosen rows, in any order", "[ledger][frame][columns]") {
