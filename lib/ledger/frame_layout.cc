@@ -48,11 +48,11 @@ Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
   if (info.last < info.first || info.last - info.first < info.records - 1)
     return malformed("impossible ordinals");
 
-  const auto version = get_le<std::uint16_t>(raw, header_at::kVersion);
+  header.version = get_le<std::uint16_t>(raw, header_at::kVersion);
   const std::uint32_t unknown = get_le<std::uint32_t>(raw, header_at::kRequiredFeatures) & ~kKnownFeatures;
-  if (version != kFrameVersion) {
+  if (header.version != kFrameVersion && header.version != 1) {
     info.readable = false;
-    info.why = "frame of version " + std::to_string(version) + ", this program reads version " +
+    info.why = "frame of version " + std::to_string(header.version) + ", this program reads version " +
                std::to_string(kFrameVersion);
   } else if (unknown != 0) {
     info.readable = false;
@@ -60,6 +60,10 @@ Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
                ", which this program does not know";
   } else if (get_le<std::uint16_t>(raw, header_at::kHeaderLength) != kFrameHeaderBytes) {
     return malformed("impossible header length");
+  } else if (header.version == 1) {
+    if (info.records > kMaxFrameRecords ||
+        (info.bytes - kFrameHeaderBytes) / kDirectoryEntryBytesOf1 < header.parts)
+      return malformed("of version 1, and impossible");
   } else if (header.parts != parts_of(info.records) ||
              info.bytes - kFrameHeaderBytes < header.parts * kDirectoryEntryBytes) {
     return malformed("directory overruns the frame");

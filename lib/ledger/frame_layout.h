@@ -23,6 +23,7 @@ namespace natsession {
 
 inline constexpr std::array<char, 4> kFrameMagic = {'N', 'S', 'F', 'r'};
 inline constexpr std::uint16_t kFrameVersion = 2;
+inline constexpr std::size_t kDirectoryEntryBytesOf1 = 12;  // of version 1
 inline constexpr std::uint32_t kKnownFeatures = 0;  // required features that this program knows
 inline constexpr std::size_t kDirectoryEntryBytes = 8;
 inline constexpr std::uint32_t kLongSessionsFlag = 1;
@@ -220,6 +221,7 @@ inline constexpr std::uint64_t kMappedLow = 0xffff'0000'0000U;  // the last 64 b
 // A header of which all that does not depend on the version has been checked.
 struct FrameHeader {
   FrameInfo info;
+  std::uint16_t version = kFrameVersion;  // or 1, which frame_version_1.h reads: its parts are columns
   std::size_t parts = 0;
   std::uint32_t directory_checksum = 0;
   std::uint32_t peers = 0;  // checksum of the segment's dictionary that it needs; 0: none

@@ -5,6 +5,7 @@
 
 #include "ledger/bytes.h"
 #include "ledger/crc32c.h"
+#include "ledger/frame_version_1.h"
 
 namespace natsession {
 namespace {
@@ -41,6 +42,7 @@ Result<void> FrameParts::begin(std::span<const std::byte> front) {
   if (header->info.bytes != frame_.size()) {
     return Error{ErrorKind::kMalformed, "frame: its length is not what it says"};
   }
+  if (header->version == 1) return convert();
   const auto malformed = [](const char* what) {
     return Error{ErrorKind::kMalformed, std::string("frame directory: ") + what};
   };
@@ -63,6 +65,19 @@ Result<void> FrameParts::begin(std::span<const std::byte> front) {
   peers_ = header->peers;
   info_ = std::move(header->info);
   return {};
+}
+
+// It is read whole, and what is asked for is asked of the frame that it becomes.
+Result<void> FrameParts::convert() {
+  if (read_ && frame_.size() > kFront &&
+      !read_(kFront, std::span(buffer_).subspan(kFront, frame_.size() - kFront))) {
+    return Error{ErrorKind::kMalformed, "the frame is cut off"};
+  }
+  read_ = nullptr;
+  converted_.clear();
+  if (auto converted = convert_frame_of_version_1(frame_, converted_); !converted) return converted;
+  frame_ = std::as_bytes(std::span(converted_));
+  return begin(frame_);
 }
 
 bool FrameParts::get(std::size_t place, std::span<const std::byte>& bytes) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 
 #include "base/result.h"
 #include "base/scratch.h"
@@ -48,10 +49,12 @@ class FrameParts {
     bool checked = false;
   };
   Result<void> begin(std::span<const std::byte> front);
+  Result<void> convert();
 
   // The frame's bytes, or those of its parts that were read, at their places.
   std::span<const std::byte> frame_;
   Scratch<std::byte> buffer_;
+  std::string converted_;  // what became of a frame of version 1
   Read read_;
   FrameInfo info_;
   std::uint32_t peers_ = 0;

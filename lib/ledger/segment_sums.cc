@@ -216,6 +216,7 @@ Result<SegmentSums> SegmentSums::open(const LedgerDirectory& directory, const Su
                                               std::to_string(version) + " with features " +
                                               std::to_string(required) + ": a newer program wrote it"};
   }
+  if (version < kSumsVersion) return sums.damaged("it is of an earlier version");
   const SumsMark found{get_le<std::uint64_t>(header, kSumsFirstAt), get_le<std::uint32_t>(header, kSealAt)};
   if (found != mark) return sums.damaged("it is of another form of the segment");
 

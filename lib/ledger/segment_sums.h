@@ -22,7 +22,7 @@
 
 namespace natsession {
 
-inline constexpr std::uint16_t kSumsVersion = 1;
+inline constexpr std::uint16_t kSumsVersion = 2;
 inline constexpr std::size_t kSumsHeaderBytes = 64;
 inline constexpr std::size_t kSumsEntryBytes = 24;
 inline constexpr std::size_t kMaxSumsSections = 64;

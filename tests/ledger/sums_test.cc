@@ -136,7 +136,7 @@ TEST_CASE("sums that a newer version wrote are told from damage, and left alone"
   TwoSegments ledger;
   std::string bytes = read_file(ledger.sums_path(0));
   const auto at = GENERATE(std::size_t{8}, std::size_t{12});  // version, required features
-  bytes[at] = 2;
+  bytes[at] = 3;
   correct_checksum(bytes, 0, kSumsHeaderBytes - 4);
   write_file(ledger.sums_path(0), bytes);
   CHECK(ledger.sums().error().kind == ErrorKind::kUnavailable);
@@ -144,6 +144,19 @@ TEST_CASE("sums that a newer version wrote are told from damage, and left alone"
   ledger.upkeep();
   CHECK(read_file(ledger.sums_path(0)) == bytes);
   CHECK(ledger.compactor->status().failure.empty());
+}
+
+TEST_CASE("sums that an earlier version wrote, whose numbers mean something else, are made anew",
+          "[ledger][sums]") {
+  TwoSegments ledger;
+  const std::string good = read_file(ledger.sums_path(0));
+  std::string bytes = good;
+  bytes[8] = 1;
+  correct_checksum(bytes, 0, kSumsHeaderBytes - 4);
+  write_file(ledger.sums_path(0), bytes);
+  CHECK(ledger.sums().error().kind == ErrorKind::kMalformed);
+  ledger.upkeep();
+  CHECK(read_file(ledger.sums_path(0)) == good);
 }
 
 TEST_CASE("a kind of sums that is not known is passed over", "[ledger][sums]") {
