@@ -24,7 +24,7 @@ namespace natsession {
 inline constexpr std::array<char, 4> kFrameMagic = {'N', 'S', 'F', 'r'};
 inline constexpr std::uint16_t kFrameVersion = 2;
 inline constexpr std::size_t kDirectoryEntryBytesOf1 = 12;  // of version 1
-inline constexpr std::uint32_t kKnownFeatures = 0;  // required features that this program knows
+inline constexpr std::uint32_t kKnownFeatures = 0;          // required features that this program knows
 inline constexpr std::size_t kDirectoryEntryBytes = 8;
 inline constexpr std::uint32_t kLongSessionsFlag = 1;
 inline constexpr std::size_t kMaxTextBytes = std::size_t{64} << 10;  // of a label
