@@ -99,8 +99,13 @@ int usage_error(const std::string& what) {
 int refuse(CLI::App& app, const std::string& word) {
   CLI::App& named = app.get_subcommands().empty() ? app : *app.get_subcommands().front();
   if (word.starts_with('-')) {
-    return usage_error(
-        fmt::format("unknown option '{}'{}", word, meant_text(word.substr(0, word.find('=')), named)));
+    const std::string name = word.substr(0, word.find('='));
+    // It is known, and stood where only those of all commands are.
+    if (&named != &app && named.get_option_no_throw(name) != nullptr) {
+      return usage_error(fmt::format("'{}' stands behind the command that it is of: natsessionctl {} {}",
+                                     name, named.get_name(), name));
+    }
+    return usage_error(fmt::format("unknown option '{}'{}", word, meant_text(name, named)));
   }
   if (app.get_subcommands().empty()) {
     const std::string meant = meant_text(word, app);

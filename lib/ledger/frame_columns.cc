@@ -255,9 +255,8 @@ Result<void> FrameColumns::keep_pub_ips(const Passes& passes, std::span<const Ip
   for (const std::uint32_t row : rows) {
     rows[kept] = row;
     const std::uint64_t place = places[row];
-    kept += (marked && place != 0 ? marks.passes[static_cast<std::size_t>(place)] != 0 : passes(pub_ip(row)))
-                ? 1
-                : 0;
+    const bool known = marked && place != 0;
+    kept += (known ? marks.passes[static_cast<std::size_t>(place)] != 0 : passes(pub_ip(row))) ? 1U : 0U;
   }
   rows.resize(kept);
   return {};

@@ -20,7 +20,7 @@ void keep_rows(std::vector<std::uint32_t>& rows, Keep keep) {
   std::size_t kept = 0;
   for (const std::uint32_t row : rows) {
     rows[kept] = row;
-    kept += keep(row) ? 1 : 0;
+    kept += keep(row) ? 1U : 0U;
   }
   rows.resize(kept);
 }

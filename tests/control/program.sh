@@ -31,6 +31,7 @@ expect 2 "unknown command 'bogus'" --json bogus
 expect 2 "unknown option '--bogus'" --bogus
 expect 2 "unknown command 'trcae': did you mean trace?" trcae
 expect 2 "unknown option '--sicne': did you mean --since?" trace 203.0.113.7 --sicne -1h
+expect 2 "'--csv' stands behind the command that it is of: natsessionctl sql --csv" --csv sql 'SELECT 1'
 expect 2 "unknown command 'bogus'" help bogus
 expect 0 'Asks and steers' help
 expect 0 'natsessionctl trace [OPTIONS]' help trace

@@ -133,7 +133,7 @@ TEST_CASE("what a frame of version 1 claims with good checksums is read, or told
   for (const std::string& good : frames_of_version_1()) {
     for (int round = 0; round < 400; ++round) {
       std::string bad = good;
-      for (unsigned changes = 1 + random() % 3; changes > 0; --changes) {
+      for (auto changes = 1 + random() % 3; changes > 0; --changes) {
         std::size_t at = 24 + random() % (bad.size() - 24);
         if (round % 4 == 0) at = kFrameHeaderBytes + random() % 200 % (bad.size() - kFrameHeaderBytes);
         bad[at] = static_cast<char>(random());
