@@ -24,6 +24,9 @@ constexpr std::string_view kClockMagic = "NSLCLK\r\n";
 // How old the file may be while nothing happens.
 constexpr std::chrono::minutes kStoreInterval{10};
 
+// No time is farther from 1970, nor from another: so their sums and differences are numbers, in ns as well.
+constexpr milliseconds kFarthest{std::int64_t{1} << 42};
+
 constexpr std::size_t kReachedAt = 24;
 constexpr std::size_t kSinceBootAt = 32;
 constexpr std::size_t kStoodAt = 40;
@@ -61,6 +64,15 @@ struct AgeClockFile {
 
   // Of a whole slot. Nothing if that cannot be.
   static std::optional<State> decode(const SlotBytes& bytes) {
+    const auto is_possible = [&](std::size_t at) {
+      return get_ms(bytes, at) <= kFarthest && get_ms(bytes, at) >= -kFarthest;
+    };
+    const bool never_slow =
+        get_time(bytes, kSlowFromAt) == UnixMs::max() && get_time(bytes, kSlowUntilAt) == UnixMs::min();
+    for (const std::size_t at : {kReachedAt, kSinceBootAt, kStoodAt, kAheadAt, kSlowByAt}) {
+      if (!is_possible(at)) return std::nullopt;
+    }
+    if (!never_slow && (!is_possible(kSlowFromAt) || !is_possible(kSlowUntilAt))) return std::nullopt;
     State state;
     state.reached = get_time(bytes, kReachedAt);
     state.boot.since = get_ms(bytes, kSinceBootAt);
@@ -99,8 +111,8 @@ Result<AgeClock> AgeClock::open(const std::string& directory, std::optional<Unix
   if (!state) return state.error();
   AgeClock age;
   const UnixMs wall = to_ms(clock.now());
-  age.state_ =
-      *state ? std::move(**state) : State{std::min(known.value_or(wall), wall), clock.boot(), {}, {}};
+  const UnixMs reached = std::max(UnixMs(-kFarthest), std::min(known.value_or(wall), wall));
+  age.state_ = *state ? std::move(**state) : State{reached, clock.boot(), {}, {}};
   return age;
 }
 

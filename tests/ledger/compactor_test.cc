@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "ledger/age_clock.h"
 #include "ledger/cursor.h"
 #include "ledger/ledger_fixture.h"
 #include "ledger/mend_checksums.h"
@@ -365,6 +366,17 @@ TEST_CASE("what nothing is known of a ledger's clock, its oldest record is the t
   ledger.restart();
   ledger.keep();
   CHECK(ledger.deleted() == 0);
+}
+
+TEST_CASE("a record that claims a time which cannot be does not harm the ledger's clock",
+          "[ledger][compactor]") {
+  TempDir temp;
+  ManualClock clock{UnixNs(kTestStart)};
+  for (const auto time : {UnixMs::min(), UnixMs::max(), UnixMs(std::chrono::milliseconds(-1))}) {
+    auto age = AgeClock::open(temp.file("none"), time, clock);
+    REQUIRE(age);
+    CHECK(age->look(clock, std::chrono::hours(1)) <= to_ms(clock.now()));
+  }
 }
 
 TEST_CASE("while a newer version's file tells the time nothing is deleted, and what would do is said",

@@ -253,7 +253,7 @@ TEST_CASE("sums of a newer version are passed over, with a note", "[query][sums]
   CHECK(find_top(ledger.view(), question, with_threads(1))->report.note.empty());
   for (const std::string& path : {files[0], files[2]}) {
     std::string bytes = read_file(path);
-    bytes[8] = 2;  // the version
+    bytes[8] = 3;  // the version
     const auto header = std::as_bytes(std::span(bytes).first(kSumsHeaderBytes - 4));
     const std::uint32_t checksum = crc32c(header);
     for (unsigned byte = 0; byte < 4; ++byte)
