@@ -120,6 +120,10 @@ char* write_syslog_value_slowly(char* out, std::string_view text) {
   return out;
 }
 
+char* write_utf8_text(char* out, std::string_view text) {
+  return write_utf8(out, text, write_as_is);
+}
+
 char* write_csv_text_slowly(char* out, std::string_view text) {
   if ((needs_of(text) & text_tables::kQuotedInCsv) == 0) return write_utf8(out, text, write_as_is);
   *out++ = '"';
