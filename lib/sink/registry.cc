@@ -8,6 +8,7 @@
 #include "sink/exec_sink.h"
 #include "sink/file_sink.h"
 #include "sink/http_sink.h"
+#include "sink/ipfix_sink.h"
 #include "sink/journald_sink.h"
 #include "sink/stdout_sink.h"
 #include "sink/syslog_datagram_sink.h"
@@ -19,8 +20,9 @@ namespace {
 // The table.
 const auto& kinds() {
   static const std::array kKinds{
-      stdout_kind(),     file_kind(),       journald_kind(), syslog_kind(), syslog_udp_kind(),
-      syslog_tcp_kind(), syslog_tls_kind(), http_kind(),     https_kind(),  exec_kind(),
+      stdout_kind(),     file_kind(),       journald_kind(), syslog_kind(),    syslog_udp_kind(),
+      syslog_tcp_kind(), syslog_tls_kind(), ipfix_kind(),    ipfix_tcp_kind(), ipfix_tls_kind(),
+      http_kind(),       https_kind(),      exec_kind(),
   };
   return kKinds;
 }
@@ -31,7 +33,7 @@ std::span<const Option<EncoderChoice>> encoder_options_table() {
   static const Option<EncoderChoice> kTable[] = {
       {"format", "json|csv|logfmt",
        "as --format, for this sink; journald and syslog: of the message, default logfmt; exec: default json; "
-       "http has json only",
+       "http has json only, ipfix none of these",
        choice_option(&EncoderChoice::format,
                      named({RecordFormat::kJson, RecordFormat::kCsv, RecordFormat::kLogfmt}))},
       {"time_format", "unix|unix_ms|rfc3339", "as --time-format, for this sink",
@@ -138,6 +140,10 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
   if (encoding == SinkEncoding::kJsonOnly && format != RecordFormat::kJson) {
     return config.url_.wrong("format: '" + std::string(to_string(format)) +
                              "': what is sent is lines of json");
+  }
+  if (encoding == SinkEncoding::kBinary && (config.encoder_.format || config.encoder_.time_format)) {
+    return config.url_.wrong(std::string(config.encoder_.format ? "format" : "time_format") +
+                             ": what is sent is no text");
   }
   if (!config.kind_->missing.empty()) {
     return config.url_.wrong("this natsessiond was built without " + std::string(config.kind_->missing) +

@@ -68,7 +68,7 @@ class SinkConfig {
   // Errors: as open().
   [[nodiscard]] Result<void> probe() const;
   // Whether records would arrive now: probe(), and then what is behind a network or another program is asked
-  // for as well. Nothing is sent to it.
+  // for as well. No record is sent to it.
   // Errors: as open(); kUnavailable or kPermission, with the cause.
   [[nodiscard]] Result<Reached> reach() const;
   // Files that nobody else should be able to read.

@@ -1,5 +1,6 @@
 #include "sink/syslog_datagram_sink.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -68,6 +69,7 @@ Result<SinkOpener> parse_udp(const SinkUrl& url) {
 int DatagramSocket::open(int family) {
   fd_.reset(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd_) return errno;
+  family_ = family;
   // What is granted is enough in any case: a small buffer only makes for more waiting.
   setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof(kSendBufferBytes));
   return 0;
@@ -133,6 +135,34 @@ int DatagramSocket::take_error() {
   socklen_t length = sizeof(error_number);
   if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error_number, &length) != 0) return errno;
   return error_number;
+}
+
+int DatagramSocket::wait_for_error(std::chrono::nanoseconds limit) {
+  wait_for(fd_.get(), 0, limit);  // an error is always told
+  return take_error();
+}
+
+void DatagramSocket::forbid_fragments() {
+  constexpr int kForbid4 = IP_PMTUDISC_DO;
+  constexpr int kForbid6 = IPV6_PMTUDISC_DO;
+  if (family_ == AF_INET6) {
+    setsockopt(fd_.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, &kForbid6, sizeof(kForbid6));
+  } else {
+    setsockopt(fd_.get(), IPPROTO_IP, IP_MTU_DISCOVER, &kForbid4, sizeof(kForbid4));
+  }
+}
+
+std::size_t DatagramSocket::longest_datagram(std::size_t mtu) const {
+  constexpr std::size_t kUdpHeader = 8;
+  constexpr std::size_t kIp4Header = 20;
+  constexpr std::size_t kIp6Header = 40;
+  const bool v6 = family_ == AF_INET6;
+  int of_path = 0;
+  socklen_t length = sizeof(of_path);
+  const bool known =
+      getsockopt(fd_.get(), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU : IP_MTU, &of_path, &length) == 0;
+  if (known && of_path > 0) mtu = std::min(mtu, static_cast<std::size_t>(of_path));
+  return mtu - std::min(mtu, kUdpHeader + (v6 ? kIp6Header : kIp4Header));
 }
 
 SinkKind syslog_kind() {

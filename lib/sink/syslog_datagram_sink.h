@@ -49,11 +49,20 @@ class DatagramSocket {
 
   // The error that an earlier datagram met on its way, such as ECONNREFUSED; then it is forgotten.
   [[nodiscard]] int take_error();
+  // Likewise, after waiting for one for `limit` at most; 0 if there was none.
+  [[nodiscard]] int wait_for_error(std::chrono::nanoseconds limit);
+
+  // UDP: what is longer than the path takes is EMSGSIZE from now on, and no longer cut into fragments.
+  void forbid_fragments();
+  // UDP: what fits into a packet of the path, as far as its MTU is known, and of `mtu` bytes with its
+  // headers.
+  [[nodiscard]] std::size_t longest_datagram(std::size_t mtu) const;
 
  private:
   int open(int family);
 
   UniqueFd fd_;
+  int family_ = 0;
 };
 
 [[nodiscard]] SinkKind syslog_kind();

@@ -12,11 +12,14 @@ using namespace natsession::testing;
 
 namespace {
 
-using SyslogOctetsRig = SyslogTcpRig<SyslogFraming::kOctets>;
-using SyslogNewlineRig = SyslogTcpRig<SyslogFraming::kNewline>;
+using SyslogOctetsRig = TcpRig<SyslogStream<SyslogFraming::kOctets>>;
+using SyslogNewlineRig = TcpRig<SyslogStream<SyslogFraming::kNewline>>;
+using IpfixTcpRig = TcpRig<IpfixStream>;
 
 #ifdef NATSESSION_TEST_TLS
-#define TLS_RIGS , SyslogTlsRig
+using SyslogTlsRig = TlsRig<SyslogStream<SyslogFraming::kOctets>>;
+using IpfixTlsRig = TlsRig<IpfixStream>;
+#define TLS_RIGS , SyslogTlsRig, IpfixTlsRig
 #else
 #define TLS_RIGS
 #endif
@@ -27,7 +30,7 @@ using SyslogNewlineRig = SyslogTcpRig<SyslogFraming::kNewline>;
 #endif
 #define ALL_RIGS                                                                              \
   StdoutRig, FifoRig, LimitedFileRig, FullDiskRig, JournaldRig, SyslogLocalRig, SyslogUdpRig, \
-      SyslogOctetsRig, SyslogNewlineRig, ExecRig TLS_RIGS HTTP_RIGS
+      SyslogOctetsRig, SyslogNewlineRig, IpfixUdpRig, IpfixTcpRig, ExecRig TLS_RIGS HTTP_RIGS
 
 // How many records have arrived with none missing before them. Whatever comes out of order is an error; what
 // comes again is one unless the rig's sink may repeat.
@@ -131,7 +134,7 @@ TEST_CASE("a sink whose destination does not answer ends at once", "[sink][confo
   const std::string options = "?timeout=100ms";
   const std::string place = listener.place() + options;
   const std::string url = [&] {
-    switch (GENERATE(range(0, 6))) {
+    switch (GENERATE(range(0, 9))) {
       case 0:
         return "syslog+udp://" + place;
       case 1:
@@ -142,6 +145,12 @@ TEST_CASE("a sink whose destination does not answer ends at once", "[sink][confo
         return "syslog+tls://" + place + "&verify=off";
       case 4:
         return "http://" + place;
+      case 5:
+        return "ipfix://" + place;
+      case 6:
+        return "ipfix+tcp://" + place;
+      case 7:
+        return "ipfix+tls://" + place + "&verify=off";
       default:
         return "https://" + place + "&verify=off";
     }

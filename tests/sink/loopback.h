@@ -116,11 +116,27 @@ inline std::vector<std::string> read_datagrams(int fd) {
   return datagrams;
 }
 
+struct Datagram {
+  std::uint16_t from = 0;  // port
+  std::string bytes;
+};
+
 class UdpPeer {
  public:
   UdpPeer() : fd_(bound_socket(SOCK_DGRAM, 0, 8 << 20)), port_(port_of(fd_.get())) {}
   [[nodiscard]] std::string place() const { return "127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] std::vector<std::string> take() const { return read_datagrams(fd_.get()); }
+  [[nodiscard]] std::vector<Datagram> take_from() const {
+    std::vector<Datagram> datagrams;
+    std::string part(70'000, '\0');
+    sockaddr_in from{};
+    socklen_t length = sizeof(from);
+    for (ssize_t count = 0; (count = ::recvfrom(fd_.get(), part.data(), part.size(), MSG_DONTWAIT,
+                                                reinterpret_cast<sockaddr*>(&from), &length)) >= 0;) {
+      datagrams.push_back({ntohs(from.sin_port), part.substr(0, static_cast<std::size_t>(count))});
+    }
+    return datagrams;
+  }
   void close() { fd_.reset(); }
   void open_again() { fd_ = bound_socket(SOCK_DGRAM, port_, 8 << 20); }
 

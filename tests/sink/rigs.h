@@ -15,6 +15,8 @@
 
 #include "base/guarded.h"
 #include "sink/exec_sink.h"
+#include "sink/ipfix_reader.h"
+#include "sink/ipfix_sink.h"
 #include "sink/journald_sink.h"
 #include "sink/loopback.h"
 #include "sink/sink_fixture.h"
@@ -190,11 +192,72 @@ class SyslogUdpRig : public Rig<kMayRepeat, kArrivesAtOnce> {
   std::vector<std::uint32_t> got_;
 };
 
-// Each connection is read further than the one before, then no more until it ends.
-template <SyslogFraming kFraming>
-class SyslogTcpRig : public Rig<kMayRepeat, kArrivesLater> {
+// Likewise. Each port that messages came from is a session of its own.
+class IpfixUdpRig : public Rig<kMayRepeat, kArrivesAtOnce> {
  public:
-  ~SyslogTcpRig() {
+  IpfixUdpRig() { peer_.close(); }
+  Sink& sink() { return sink_; }
+  void give_room() {
+    if (closed_) peer_.open_again();
+    closed_ = false;
+  }
+  std::vector<std::uint32_t> arrived() {
+    if (closed_) return got_;
+    for (const Datagram& datagram : peer_.take_from()) {
+      IpfixReader& reader = sessions_[datagram.from];
+      const std::size_t before = reader.records.size();
+      reader.read(datagram.bytes);
+      for (std::size_t i = before; i < reader.records.size(); ++i)
+        got_.push_back(number_of(reader.records[i]));
+    }
+    return got_;
+  }
+
+ private:
+  UdpPeer peer_;
+  bool closed_ = true;
+  IpfixDatagramSink sink_{"ipfix://",
+                          endpoint_of(peer_.place()),
+                          {.records = {}, .timeout = std::chrono::milliseconds(100)},
+                          clock_};
+  std::map<std::uint16_t, IpfixReader> sessions_;
+  std::vector<std::uint32_t> got_;
+};
+
+// What goes over a stream: how its sink is opened, and what a connection brought.
+
+template <SyslogFraming kFraming>
+struct SyslogStream {
+  static constexpr std::size_t kFirstRead = 20'000;  // bytes; the first batch has more
+  static std::unique_ptr<Sink> open(const HostPort& endpoint, std::chrono::milliseconds timeout,
+                                    std::optional<TlsSettings> tls, const Clock&) {
+    return std::move(*SyslogStreamSink::open("syslog+tcp://", endpoint, syslog_settings(kFraming, timeout),
+                                             std::move(tls)));
+  }
+  static std::vector<std::uint32_t> numbers_of_stream(const std::string& part) {
+    return numbers_of(kFraming == SyslogFraming::kOctets ? split_octets(part) : split_lines(part));
+  }
+};
+
+struct IpfixStream {
+  static constexpr std::size_t kFirstRead = 2'000;
+  static std::unique_ptr<Sink> open(const HostPort& endpoint, std::chrono::milliseconds timeout,
+                                    std::optional<TlsSettings> tls, const Clock& clock) {
+    return std::move(*IpfixStreamSink::open("ipfix+tcp://", endpoint, {.records = {}, .timeout = timeout},
+                                            std::move(tls), clock));
+  }
+  static std::vector<std::uint32_t> numbers_of_stream(const std::string& part) {
+    IpfixReader reader;
+    reader.read_stream(part);
+    return numbers_of(reader.records);
+  }
+};
+
+// Each connection is read further than the one before, then no more until it ends.
+template <typename Stream>
+class TcpRig : public Rig<kMayRepeat, kArrivesLater> {
+ public:
+  ~TcpRig() {
     sink_.reset();  // ends the connection that is being read
     ::shutdown(listener_.fd(), SHUT_RDWR);
     reader_.join();
@@ -205,8 +268,7 @@ class SyslogTcpRig : public Rig<kMayRepeat, kArrivesLater> {
     std::vector<std::uint32_t> all;
     got_.with([&](const std::vector<std::string>& got) {
       for (const std::string& part : got) {
-        const auto messages = kFraming == SyslogFraming::kOctets ? split_octets(part) : split_lines(part);
-        for (const std::string& message : messages) all.push_back(number_of(message));
+        for (const std::uint32_t number : Stream::numbers_of_stream(part)) all.push_back(number);
       }
     });
     return all;
@@ -214,7 +276,7 @@ class SyslogTcpRig : public Rig<kMayRepeat, kArrivesLater> {
 
  private:
   void read_all() {
-    for (std::size_t limit = 20'000;; limit *= 2) {
+    for (std::size_t limit = Stream::kFirstRead;; limit *= 2) {
       const UniqueFd fd(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!fd) return;
       got_.with([](auto& got) { got.emplace_back(); });
@@ -233,12 +295,11 @@ class SyslogTcpRig : public Rig<kMayRepeat, kArrivesLater> {
     ::poll(&wait, 1, 500);
   }
 
-  Listener listener_{16 << 10};
+  Listener listener_{static_cast<int>(Stream::kFirstRead)};
   Guarded<std::vector<std::string>> got_;
   std::thread reader_{[this] { read_all(); }};
-  std::unique_ptr<Sink> sink_ = std::move(
-      *SyslogStreamSink::open("syslog+tcp://", endpoint_of(listener_.place()),
-                              syslog_settings(kFraming, std::chrono::milliseconds(50)), std::nullopt));
+  std::unique_ptr<Sink> sink_ =
+      Stream::open(endpoint_of(listener_.place()), std::chrono::milliseconds(50), std::nullopt, clock_);
 };
 
 // The command reads some bytes for each line that comes through a gate.
@@ -277,28 +338,29 @@ class ExecRig : public Rig<kNeverRepeats, kArrivesLater> {
 };
 
 #ifdef NATSESSION_TEST_TLS
-class SyslogTlsRig : public Rig<kMayRepeat, kArrivesLater> {
+template <typename Stream>
+class TlsRig : public Rig<kMayRepeat, kArrivesLater> {
  public:
-  SyslogTlsRig() {
+  TlsRig() {
     std::signal(SIGPIPE, SIG_IGN);
-    sink_ = std::move(*SyslogStreamSink::open(
-        "syslog+tls://", endpoint_of("localhost:" + peer_.port()),
-        syslog_settings(SyslogFraming::kOctets, std::chrono::milliseconds(100)),
+    sink_ = Stream::open(
+        endpoint_of("localhost:" + peer_.port()), std::chrono::milliseconds(100),
         TlsSettings{
-            .ca_file = Certificates::get().crt("ca"), .cert_file = {}, .key_file = {}, .server_name = {}}));
+            .ca_file = Certificates::get().crt("ca"), .cert_file = {}, .key_file = {}, .server_name = {}},
+        clock_);
   }
   Sink& sink() { return *sink_; }
   void give_room() {}
   std::vector<std::uint32_t> arrived() {
     std::vector<std::uint32_t> all;
     for (const std::string& part : peer_.connections()) {
-      for (const std::string& message : split_octets(part)) all.push_back(number_of(message));
+      for (const std::uint32_t number : Stream::numbers_of_stream(part)) all.push_back(number);
     }
     return all;
   }
 
  private:
-  TlsPeer peer_{{.pauses_after = 20'000, .receive_buffer = 16 << 10}};
+  TlsPeer peer_{{.pauses_after = Stream::kFirstRead, .receive_buffer = static_cast<int>(Stream::kFirstRead)}};
   std::unique_ptr<Sink> sink_;
 };
 #endif
