@@ -19,10 +19,12 @@ build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntra
 lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base, mandoc: format
 # the manual pages, and complain of different things. rsyslog, openssl: a real server for the syslog sinks. prometheus: its
-# promtool checks the metrics. jq, sqlite3, nfdump: what query.sh compares answers with. clang: the sanitizers. clang-format,
+# promtool checks the metrics. jq, sqlite3, nfdump: what query.sh compares answers with. nfdump, pmacct, libfixbuf-tools:
+# collectors for the ipfix sinks. clang: the sanitizers. clang-format,
 # clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name.
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
-  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump curl tzdata)
+  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump pmacct
+  libfixbuf-tools curl tzdata)
 
 package_packages=(dpkg-dev debhelper systemd lintian openssl tzdata)
 booted_packages=("${lab_packages[@]}" mmdebstrap systemd-container dpkg-dev debhelper)
