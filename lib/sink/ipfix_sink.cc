@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 
 #include <unistd.h>
 
@@ -10,8 +11,9 @@
 namespace natsession {
 namespace {
 
-// Datagrams are handed on at once; more than this is encoded in turns, to stay in the cache.
-constexpr std::size_t kDatagramTurnBytes = 128 << 10;
+// A burst: a collector that has left its buffer as Linux makes it (208 KiB, of which a datagram of 1,500
+// bytes takes 2,304) holds one while it does something else.
+constexpr std::size_t kBurstBytes = 64 << 10;
 // Of a stream's message: longer ones save nothing, and a collector keeps one in memory whole.
 constexpr std::size_t kStreamMessage = 16 << 10;
 
@@ -49,6 +51,8 @@ std::span<const Option<IpfixSinkSettings>> ipfix_udp_options() {
   static const Option<IpfixSinkSettings> kTable[] = {
       {"template_refresh", "TIME", "UDP: how often templates go out anew",
        time_option(&IpfixSinkSettings::template_refresh, {std::chrono::seconds(1), std::chrono::hours(1)})},
+      {"rate", "N", "UDP: records a second, at most, so that a collector follows",
+       number_option(&IpfixSinkSettings::rate, Range<std::size_t>{1000, 100'000'000})},
       {"mtu", "BYTES", "UDP: no datagram is longer, nor than the path takes",
        number_option(&IpfixSinkSettings::mtu, Range<std::size_t>{576, 65'535})},
   };
@@ -193,7 +197,7 @@ Answer IpfixDatagramSink::deliver(std::span<const SessionRecord> records) {
     }
     const std::size_t longest_now = longest();
     batch_.set_longest(longest_now);
-    batch_.fill(records.subspan(taken), kDatagramTurnBytes, {to_ms(clock_.now()), clock_.steady()});
+    batch_.fill(records.subspan(taken), kBurstBytes, {to_ms(clock_.now()), clock_.steady()});
     std::size_t sent = 0;
     const int error_number = send_messages(sent);
     if (error_number == EMSGSIZE && longest_now > IpfixBatch::kShortest) {
@@ -206,6 +210,7 @@ Answer IpfixDatagramSink::deliver(std::span<const SessionRecord> records) {
     if (error_number != 0)
       return failure(taken + (sent == 0 ? 0 : batch_.messages()[sent - 1].taken), error_number);
     taken += batch_.taken();
+    keep_pace(batch_.taken());
   }
   // Over loopback, and often over a near network, the answer that nobody listens is here by now.
   if (socket_.is_open()) {
@@ -257,6 +262,13 @@ int IpfixDatagramSink::send_messages(std::size_t& sent) {
   const int error_number = socket_.send(messages_, settings_.timeout, sent);
   batch_.sent(sent);
   return error_number;
+}
+
+// Waits until what has gone out may have. Time that was not used is not made up for.
+void IpfixDatagramSink::keep_pace(std::size_t records) {
+  due_ = std::max(due_, std::chrono::steady_clock::now()) +
+         std::chrono::nanoseconds(std::chrono::seconds(1)) * records / settings_.rate;
+  std::this_thread::sleep_until(due_);
 }
 
 // Of what went out nothing is certain once the port is known to be closed, so the whole batch comes again.

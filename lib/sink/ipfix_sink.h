@@ -42,6 +42,7 @@ struct IpfixSinkSettings {
   IpfixSettings records;
   std::chrono::milliseconds timeout{10'000};           // to connect, and for a peer that takes nothing
   std::chrono::milliseconds template_refresh{60'000};  // UDP
+  std::size_t rate = 300'000;                          // UDP: records a second, at most
   std::size_t mtu = 1500;  // UDP: of the path, at most; with the headers below UDP
 };
 
@@ -60,6 +61,7 @@ class IpfixDatagramSink final : public Sink {
   std::optional<Answer> connect();
   [[nodiscard]] std::size_t longest() const;
   int send_messages(std::size_t& sent);
+  void keep_pace(std::size_t records);
   Answer failure(std::size_t taken, int error_number);
 
   const std::string name_;
@@ -70,6 +72,7 @@ class IpfixDatagramSink final : public Sink {
   DatagramSocket socket_;
   std::size_t narrowest_ = IpfixBatch::kLongest;  // what this socket was seen to take
   std::vector<std::string_view> messages_;
+  std::chrono::steady_clock::time_point due_{};  // when `rate` allows the next burst
 };
 
 class IpfixStreamSink final : public Sink {

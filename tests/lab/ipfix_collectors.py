@@ -74,9 +74,9 @@ class Nfcapd(_Program):
                          ["nfcapd", "-b", "127.0.0.1", "-p", str(NFCAPD), "-w", self._folder, "-t", "3600", "-B", "8000000"],
                          signal.SIGTERM)
 
-    def records(self):
-        """What nfdump tells of its files, once it has stopped."""
-        text = run("nfdump", "-R", self._folder, "-o", "json", "-q")  # objects with commas between them
+    def records(self, *which):
+        """What nfdump tells of its files, once it has stopped; which: a filter."""
+        text = run("nfdump", "-R", self._folder, "-o", "json", "-q", *which)  # objects with commas between them
         return json.loads(f"[{text.strip().rstrip(',')}]")
 
     def sequence_errors(self):

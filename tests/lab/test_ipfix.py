@@ -9,7 +9,7 @@ from certificates import Certificates
 from compare import COUNTERS, to_ms
 from daemon import INSTANCE, read_records, run_to_end
 from ipfix_collectors import NFACCTD, NFCAPD, TCP, TLS, Nfacctd, Nfcapd, StreamCollector
-from netlab import SERVER4, SERVER6, wait_until
+from netlab import CLIENT4, OUTER4, SERVER4, SERVER6, wait_until
 
 ICMP = {1: "icmpTypeCodeIPv4", 58: "icmpTypeCodeIPv6"}
 TCP_URL = f"ipfix+tcp://127.0.0.1:{TCP}"
@@ -142,6 +142,8 @@ class IpfixTest(LabCase):
         nfcapd.stop()
         self.assertEqual(nfcapd.sequence_errors(), [0])
         self.assert_nfdump_has(nfcapd.records(), records)
+        (found,) = nfcapd.records(f"src xip {OUTER4} and src xport 20055")  # as natsessiond-ipfix(7) has it
+        self.assertEqual((found["src4_addr"], found["src_port"]), (CLIENT4, 20055))
         nfacctd.stop()
         self.assert_nfacctd_has(nfacctd.records(), records)
 

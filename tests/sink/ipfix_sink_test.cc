@@ -125,6 +125,17 @@ TEST_CASE_METHOD(IpfixFixture, "where nobody listens, the batch comes again in a
   CHECK(numbers_of(collector.sessions[1].records) == numbers(10, 20));
 }
 
+TEST_CASE_METHOD(IpfixFixture, "what waits goes out no faster than the rate", "[sink][ipfix]") {
+  const UdpPeer peer;
+  auto sink = open("ipfix://" + peer.place() + "?rate=10000");
+  const auto begun = std::chrono::steady_clock::now();
+  CHECK(sink->deliver(numbered_records(0, 3000)).kind == Answer::Kind::kDelivered);
+  CHECK(std::chrono::steady_clock::now() - begun >= 300ms);
+  UdpCollector collector;
+  collector.read(peer);
+  CHECK(numbers_of(collector.sessions.at(0).records) == numbers(0, 3000));
+}
+
 TEST_CASE_METHOD(IpfixFixture, "templates go out anew by time, also when nothing else does",
                  "[sink][ipfix]") {
   const UdpPeer peer;

@@ -1,0 +1,196 @@
+// What a record costs by each sink of a network, and what it is on the wire.
+//
+// Workloads: the records of the generated day (cgnat_day.h), in batches of 10,000, to a peer over the
+// loopback interface that reads all and answers what its protocol wants. Time is the processor time of the
+// thread that delivers: encoding, compressing, TLS, and what the kernel does in its calls, which over
+// loopback is the way to the peer's buffer as well. Bytes are the protocol's: of datagrams, of the stream, of
+// a request with its headers. Usage: sink_bench [--quick]
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+#include "bench/cgnat_day.h"
+#include "sink/registry.h"
+
+namespace natsession::bench {
+namespace {
+
+constexpr std::size_t kBatch = 10'000;
+constexpr int kRounds = 5;
+
+double processor_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+[[noreturn]] void fail(const std::string& what) {
+  std::fprintf(stderr, "sink_bench: %s\n", what.c_str());
+  std::exit(1);
+}
+
+// Reads what comes to a port of 127.0.0.1, and counts it.
+class Peer {
+ public:
+  enum class Kind { kDatagrams, kStream, kHttp };
+
+  explicit Peer(Kind kind)
+      : kind_(kind),
+        fd_(::socket(AF_INET, (kind == Kind::kDatagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    constexpr int kBuffer = 64 << 20;
+    setsockopt(fd_.get(), SOL_SOCKET, kind == Kind::kDatagrams ? SO_RCVBUFFORCE : SO_RCVBUF, &kBuffer,
+               sizeof(kBuffer));
+    if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+      fail("cannot bind");
+    socklen_t length = sizeof(address);
+    ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    if (kind != Kind::kDatagrams) ::listen(fd_.get(), 16);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~Peer() {
+    stopping_ = true;
+    thread_.join();
+  }
+  [[nodiscard]] std::string place() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  [[nodiscard]] std::size_t messages() const { return messages_; }
+
+ private:
+  // Whether something can be read.
+  bool wait(int fd) const {
+    pollfd wait{.fd = fd, .events = POLLIN, .revents = 0};
+    while (!stopping_) {
+      if (::poll(&wait, 1, 20) == 1) return true;
+    }
+    return false;
+  }
+  void serve() {
+    if (kind_ == Kind::kDatagrams) {
+      read(fd_.get());
+      return;
+    }
+    while (wait(fd_.get())) {
+      const UniqueFd connection(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      read(connection.get());
+    }
+  }
+  void read(int fd) {
+    std::vector<char> part(1 << 20);
+    std::string request;
+    while (wait(fd)) {
+      const ssize_t count = ::recv(fd, part.data(), part.size(), 0);
+      if (count <= 0) return;
+      bytes_ += static_cast<std::size_t>(count);
+      if (kind_ != Kind::kHttp) {
+        ++messages_;
+        continue;
+      }
+      request.append(part.data(), static_cast<std::size_t>(count));
+      answer(fd, request);
+    }
+  }
+  void answer(int fd, std::string& request) {
+    constexpr std::string_view kLength = "Content-Length: ";
+    const std::size_t head = request.find("\r\n\r\n");
+    if (head == std::string::npos) return;
+    const std::size_t at = request.find(kLength);
+    if (at > head) fail("a request without its length");
+    if (request.size() < head + 4 + std::stoul(request.substr(at + kLength.size()))) return;
+    request.clear();
+    ++messages_;
+    constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    if (::send(fd, kOk.data(), kOk.size(), MSG_NOSIGNAL) < 0) fail("cannot answer");
+  }
+
+  const Kind kind_;
+  const UniqueFd fd_;
+  std::uint16_t port_ = 0;
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::size_t> bytes_{0};
+  std::atomic<std::size_t> messages_{0};
+  std::thread thread_;
+};
+
+struct Workload {
+  const char* name;
+  const char* before;  // of the URL: scheme
+  const char* after;   // path and options
+  Peer::Kind kind;
+};
+constexpr Workload kWorkloads[] = {
+    {"ipfix", "ipfix://", "?rate=100000000", Peer::Kind::kDatagrams},
+    {"ipfix, destination=no", "ipfix://", "?rate=100000000&destination=no", Peer::Kind::kDatagrams},
+    {"ipfix+tcp", "ipfix+tcp://", "", Peer::Kind::kStream},
+    {"syslog+udp", "syslog+udp://", "", Peer::Kind::kDatagrams},
+    {"syslog+tcp", "syslog+tcp://", "", Peer::Kind::kStream},
+    {"http, gzip", "http://", "/log", Peer::Kind::kHttp},
+    {"http, compress=none", "http://", "/log?compress=none", Peer::Kind::kHttp},
+};
+
+void measure(const Workload& workload, const std::vector<SessionRecord>& records, int rounds) {
+  double best = 1e9;
+  double bytes = 0;
+  const SystemClock clock;
+  for (int round = 0; round < rounds; ++round) {
+    Peer peer(workload.kind);
+    const auto config = SinkConfig::parse(workload.before + peer.place() + workload.after);
+    if (!config) {
+      std::printf("%-24s %s\n", workload.name, "not built");
+      return;
+    }
+    auto sink = config->open({}, clock, nullptr);
+    if (!sink) fail(sink.error().message);
+    const double begin = processor_seconds();
+    for (std::size_t at = 0; at < records.size(); at += kBatch) {
+      const auto batch = std::span(records).subspan(at, std::min(kBatch, records.size() - at));
+      const Answer answer = (*sink)->deliver(batch);
+      if (answer.kind != Answer::Kind::kDelivered) fail(std::string(workload.name) + ": " + answer.why);
+    }
+    best = std::min(best, processor_seconds() - begin);
+    // What is on its way arrives.
+    for (std::size_t before = peer.bytes() + 1; before != peer.bytes();) {
+      before = peer.bytes();
+      ::poll(nullptr, 0, 50);
+    }
+    bytes = static_cast<double>(peer.bytes());
+  }
+  const auto count = static_cast<double>(records.size());
+  std::printf("%-24s %12.0f records a second and core  %7.1f bytes a record\n", workload.name, count / best,
+              bytes / count);
+}
+
+}  // namespace
+}  // namespace natsession::bench
+
+int main(int argc, char** argv) {
+  using namespace natsession;
+  const bool quick = argc > 1 && std::string_view(argv[1]) == "--quick";
+  if (argc > 2 || (argc == 2 && !quick)) {
+    std::fprintf(stderr, "usage: sink_bench [--quick]\n");
+    return 2;
+  }
+  const std::size_t wanted = quick ? 20'000 : 500'000;
+  bench::CgnatDay day(bench::CgnatOptions{.sessions = wanted});
+  std::vector<SessionRecord> records(wanted);
+  records.resize(day.next(records));
+  for (const auto& workload : bench::kWorkloads)
+    bench::measure(workload, records, quick ? 1 : bench::kRounds);
+}
