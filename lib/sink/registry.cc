@@ -32,7 +32,9 @@ const auto& kinds() {
 std::span<const Option<EncoderChoice>> encoder_options_table() {
   static const Option<EncoderChoice> kTable[] = {
       {"format", "json|csv|logfmt",
-       "as --format, for this sink; journald and syslog: of the message, default logfmt; exec: default json; "
+       "as --format, for this sink; journald and syslog: of the message, default logfmt, and syslog also "
+       "nat; "
+       "exec: default json; "
        "http has json only, ipfix none of these",
        choice_option(&EncoderChoice::format,
                      named({RecordFormat::kJson, RecordFormat::kCsv, RecordFormat::kLogfmt}))},
@@ -128,7 +130,11 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
     return config.url_.wrong("there is no sink '" + config.url_.scheme + "': " + known_usages());
   }
   if (auto checked = config.check_options(); !checked) return checked.error();
-  if (auto read = read_options(config.url_, encoder_options_table(), config.encoder_); !read)
+  SinkUrl of_encoders = config.url_;
+  std::erase_if(of_encoders.options, [&](const SinkUrl::Option& given) {
+    return given.key == "format" && !given.value.empty() && given.value == config.kind_->own_format;
+  });
+  if (auto read = read_options(of_encoders, encoder_options_table(), config.encoder_); !read)
     return read.error();
   if (auto read = read_options(config.url_, delivery_options_table(), config.delivery_); !read)
     return read.error();

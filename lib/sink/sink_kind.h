@@ -72,7 +72,8 @@ struct SinkKind {
   // Behind a network or another program: records are gathered for a moment, so that fewer batches go out.
   bool remote = false;
   SinkEncoding encoding = SinkEncoding::kConfigured;
-  std::string_view missing = {};  // the library that this program was built without; empty: all is there
+  std::string_view own_format = {};  // what format= may be beside the encoders'; the kind reads it itself
+  std::string_view missing = {};     // the library that this program was built without; empty: all is there
   // Reads what is this kind's own in a URL whose keys are known to exist.
   // Errors: kUsage, naming the URL, the key, the value and what would do.
   Result<SinkOpener> (*parse)(const SinkUrl& url) = nullptr;

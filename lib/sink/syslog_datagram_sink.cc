@@ -174,6 +174,7 @@ SinkKind syslog_kind() {
           .options = explain(syslog_options()),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
+          .own_format = kNatFormat,
           .parse = parse_local};
 }
 
@@ -184,6 +185,7 @@ SinkKind syslog_udp_kind() {
           .also = explain(syslog_options()),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
+          .own_format = kNatFormat,
           .parse = parse_udp};
 }
 

@@ -11,7 +11,8 @@ namespace natsession {
 namespace {
 
 constexpr std::size_t kMaxHostname = 255;
-constexpr std::string_view kApplication = " natsessiond ";
+constexpr std::string_view kApplication = "natsessiond";
+constexpr std::string_view kNatApplication = "NAT";
 constexpr std::string_view kElement = " [natsession@32473";
 
 // ` pri_ip="`, as one constant; a text writes its quotes itself.
@@ -92,25 +93,20 @@ OptionValue<SyslogSettings> numbered(int SyslogHeader::*member, std::span<const 
 
 }  // namespace
 
-SyslogMessage::SyslogMessage(const SyslogHeader& header, const EncoderOptions& options)
+SyslogMessage::SyslogMessage(const SyslogHeader& header, const EncoderOptions& options, bool nat)
     : header_(header),
       options_(options),
+      nat_(nat),
       process_id_(header.process_id > 0 ? std::to_string(header.process_id) : "-"),
       text_(make_encoder(options)) {}
 
 void SyslogMessage::append(const SessionRecord& record, std::string& out) const {
+  if (nat_ && (record.event == RecordEvent::kStart || record.event == RecordEvent::kEnd)) {
+    append_nat(record, out);
+    return;
+  }
   const bool gap = record.event == RecordEvent::kGap;
-  const int severity = gap ? std::min(header_.severity, SyslogHeader::kWarning) : header_.severity;
-  out += '<';
-  out += std::to_string(header_.facility * 8 + severity);
-  out += ">1 ";
-  append_timestamp(record.end_time, out);
-  out += ' ';
-  append_hostname(record.origin->instance, out);
-  out += kApplication;
-  out += process_id_;
-  out += ' ';
-  out += to_string(record.event);
+  append_header(record, record.end_time, kApplication, to_string(record.event), out);
   append_line(out, max_element_length(record), [&](char* at) {
     at = write_text(at, kElement);
     const Selection selection{.extra = true, .netns = options_.with_netns, .gap_fields = gap};
@@ -119,6 +115,55 @@ void SyslogMessage::append(const SessionRecord& record, std::string& out) const 
   });
   text_->append(record, out);
   out.pop_back();  // the encoder's newline
+}
+
+void SyslogMessage::append_header(const SessionRecord& record, UnixMs time, std::string_view application,
+                                  std::string_view message_id, std::string& out) const {
+  const bool gap = record.event == RecordEvent::kGap;
+  const int severity = gap ? std::min(header_.severity, SyslogHeader::kWarning) : header_.severity;
+  out += '<';
+  out += std::to_string(header_.facility * 8 + severity);
+  out += ">1 ";
+  append_timestamp(time, out);
+  out += ' ';
+  append_hostname(record.origin->instance, out);
+  for (const std::string_view word : {application, std::string_view(process_id_), message_id}) {
+    out += ' ';
+    out += word;
+  }
+}
+
+void SyslogMessage::append_nat(const SessionRecord& record, std::string& out) const {
+  const bool start = record.event == RecordEvent::kStart;
+  append_header(record, start ? record.start_time : record.end_time, kNatApplication, start ? "SADD" : "SDEL",
+                out);
+  const auto number = [&](std::string_view name, unsigned value) {
+    out += name;
+    out += std::to_string(value);
+    out += '"';
+  };
+  const auto address = [&](std::string_view name, const IpAddress& value) {
+    std::array<char, IpAddress::kMaxTextLength + kTextSlack> text;
+    out += name;
+    out.append(text.data(), static_cast<std::size_t>(value.write(text.data()) - text.data()));
+    out += '"';
+  };
+  const auto type = [&](std::string_view name, const IpAddress& value) {
+    out += name;
+    out += value.is_v4() ? "IPv4\"" : "IPv6\"";
+  };
+  number(" [nsess SSUBIX=\"", record.zone);
+  number(" SVLAN=\"", 0);
+  type(" IATYP=\"", record.pri_ip);
+  address(" ISADDR=\"", record.pri_ip);
+  number(" ISPORT=\"", record.pri_port);
+  type(" XATYP=\"", record.nat_ip);
+  address(" XSADDR=\"", record.nat_ip);
+  number(" XSPORT=\"", record.nat_port);
+  number(" PROTO=\"", record.protocol);
+  address(" XDADDR=\"", record.pub_ip);
+  number(" XDPORT=\"", record.pub_port);
+  out += ']';
 }
 
 std::span<const Option<SyslogSettings>> syslog_options() {
@@ -150,6 +195,9 @@ Result<SyslogSettings> SyslogSettings::parse(const SinkUrl& url, SyslogFraming f
   SyslogSettings settings;
   settings.framing = framing;
   settings.header.process_id = ::getpid();
+  settings.nat = std::any_of(url.options.begin(), url.options.end(), [](const SinkUrl::Option& given) {
+    return given.key == "format" && given.value == kNatFormat;
+  });
   for (const auto table : {syslog_options(), syslog_framing_options()}) {
     if (auto read = read_options(url, table, settings); !read) return read.error();
   }
@@ -163,7 +211,7 @@ SyslogSettings SyslogSettings::with(const EncoderOptions& encoder) const {
 }
 
 SyslogBatch::SyslogBatch(const SyslogSettings& settings)
-    : encoder_(settings.header, settings.options),
+    : encoder_(settings.header, settings.options, settings.nat),
       framing_(settings.framing),
       max_message_(settings.max_message) {}
 

@@ -9,6 +9,20 @@
 //   field      the names of record/FORMAT.md; fields without a value are left out; times as chosen
 //   text       the record as logfmt or JSON, as chosen
 //
+// With format=nat a session's beginning and end have the form of draft-ietf-behave-syslog-nat-logging-06, as
+// VPP writes it; it has no counters:
+//
+//   message = "<" facility * 8 + severity ">1 " timestamp SP hostname SP "NAT" SP pid SP ( "SADD" / "SDEL" )
+//   SP
+//             "[nsess SSUBIX=" zone " SVLAN=" 0 " IATYP=" type " ISADDR=" pri_ip " ISPORT=" pri_port
+//             " XATYP=" type " XSADDR=" nat_ip " XSPORT=" nat_port " PROTO=" protocol
+//             " XDADDR=" pub_ip " XDPORT=" pub_port "]"           each value in quotes
+//
+//   type       IPv4 or IPv6
+//   timestamp  end_time; of SADD start_time
+//
+// It has no message for what a window counted, nor for a gap: these keep the form above.
+//
 // 32473 is the enterprise number that RFC 5612 keeps for documentation: this project has none of its own. No
 // byte of a message is a control character: in a text those are \n, \t, \u001f ... as in JSON.
 // Threads: any; keeps no state between calls.
@@ -40,16 +54,24 @@ struct SyslogHeader {
   long process_id = 0;
 };
 
+inline constexpr std::string_view kNatFormat = "nat";
+
 class SyslogMessage {
  public:
-  SyslogMessage(const SyslogHeader& header, const EncoderOptions& options);
+  // `nat`: the form with SADD and SDEL, where there is one.
+  SyslogMessage(const SyslogHeader& header, const EncoderOptions& options, bool nat = false);
 
   // Appends the message of one record, without any framing.
   void append(const SessionRecord& record, std::string& out) const;
 
  private:
+  void append_header(const SessionRecord& record, UnixMs time, std::string_view application,
+                     std::string_view message_id, std::string& out) const;
+  void append_nat(const SessionRecord& record, std::string& out) const;
+
   const SyslogHeader header_;
   const EncoderOptions options_;
+  const bool nat_;
   const std::string process_id_;
   const std::unique_ptr<Encoder> text_;
 };
@@ -67,6 +89,7 @@ enum class SyslogFraming {
 struct SyslogSettings {
   SyslogHeader header;
   EncoderOptions options;  // of the text; times look alike in the fields
+  bool nat = false;        // format=nat
   SyslogFraming framing = SyslogFraming::kNone;
   // Without framing. What is longer is rejected, never cut. RFC 5424 makes receivers take 480, asks them to
   // take 2048; rsyslog takes 8192 unless told otherwise.

@@ -45,6 +45,7 @@ SinkKind syslog_tcp_kind() {
           .also = explain(syslog_options()),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
+          .own_format = kNatFormat,
           .parse = parse_tcp};
 }
 
@@ -56,6 +57,7 @@ SinkKind syslog_tls_kind() {
           .also = both(explain(syslog_options()), explain(syslog_framing_options())),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
+          .own_format = kNatFormat,
           .missing = TlsContext::kBuiltIn ? "" : "OpenSSL (NATSESSION_SINK_TLS)",
           .parse = parse_tls};
 }

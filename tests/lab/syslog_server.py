@@ -106,7 +106,7 @@ class Rsyslog:
             time, _, text = line.partition(" ")
             entry = json.loads(text)
             head = entry["head"]
-            fields = entry["rfc5424-sd"]["natsession@32473"]
+            (fields,) = entry["rfc5424-sd"].values()
             if input_name in (None, head["input"]) and fields.get("reason") != "started":  # as read_records()
                 found.append({"time": time, "head": head, "fields": fields})
         return found
@@ -127,4 +127,7 @@ class Rsyslog:
 
 
 def key_of(message):
-    return message["fields"]["session_id"], message["fields"]["seq"]
+    fields = message["fields"]
+    if "session_id" in fields:
+        return fields["session_id"], fields["seq"]
+    return message["head"]["message"], tuple(sorted(fields.items()))

@@ -84,6 +84,27 @@ class SyslogTest(LabCase):
         self.assertEqual(message["head"]["pri"], str(3 * 8 + 5))
         self.assertIn(f'"pri_ip":"{record["pri_ip"]}"', message["head"]["text"])
 
+    def test_the_form_for_nat_logs_has_a_session_s_beginning_and_its_end(self):
+        daemon = self.start(self.lab, "--sink", f"file:{self.path('log.json')}", "--records", "start-end",
+                            "--sink", f"syslog+tcp://127.0.0.1:{TCP}?format=nat")
+        self.make_sessions(20000, 20, pings=5)
+        self.witness.flows()
+        daemon.stop()
+        records = self.file_records()
+        messages = self.rsyslog.wait_for(len(records))
+
+        def family(address):
+            return "IPv6" if ":" in address else "IPv4"
+        wanted = sorted(
+            ({"start": "SADD", "end": "SDEL"}[r["event"]], "NAT", sorted({  # rsyslogd makes small letters of the names
+                "ssubix": "0", "svlan": "0", "iatyp": family(r["pri_ip"]), "isaddr": r["pri_ip"],
+                "isport": str(r["pri_port"]), "xatyp": family(r["nat_ip"]), "xsaddr": r["nat_ip"],
+                "xsport": str(r["nat_port"]), "proto": str(r["protocol"]), "xdaddr": r["pub_ip"],
+                "xdport": str(r["pub_port"])}.items())) for r in records)
+        self.assertEqual(len(wanted), 2 * 45)
+        self.assertEqual(sorted((m["head"]["message"], m["head"]["application"], sorted(m["fields"].items()))
+                                for m in messages), wanted)
+
     def test_old_receivers_get_lines(self):
         daemon = self.begin(f"syslog+tcp://127.0.0.1:{TCP}?framing=newline")
         self.make_sessions(20000, pings=20)

@@ -19,9 +19,9 @@ constexpr SyslogHeader kHeader{.process_id = 4711};
 constexpr EncoderOptions kLogfmt{.format = RecordFormat::kLogfmt};
 
 std::string message_of(const SessionRecord& record, const SyslogHeader& header = kHeader,
-                       const EncoderOptions& options = kLogfmt) {
+                       const EncoderOptions& options = kLogfmt, bool nat = false) {
   std::string text;
-  SyslogMessage(header, options).append(record, text);
+  SyslogMessage(header, options, nat).append(record, text);
   return text;
 }
 
@@ -47,6 +47,31 @@ TEST_CASE("a record is a message of RFC 5424, to the byte", "[sink][syslog]") {
       "start_time=\"7.000\" end_time=\"8.000\" event=\"end\" session_id=\"1122334455667788\" seq=\"7\" "
       "reason=\"destroyed\"] " +
           without_newline(testing::text_of({record}, kLogfmt)));
+}
+
+// Oracle: a message of VPP, which has this form, and draft-ietf-behave-syslog-nat-logging-06.
+TEST_CASE("format=nat makes a session's beginning SADD and its end SDEL", "[sink][syslog]") {
+  const auto nat_message = [](const SessionRecord& record) {
+    return message_of(record, kHeader, kLogfmt, true);
+  };
+  SessionRecord record = numbered_record(7);
+  const std::string session =
+      "[nsess SSUBIX=\"0\" SVLAN=\"0\" IATYP=\"IPv4\" ISADDR=\"10.0.0.2\" ISPORT=\"40000\" XATYP=\"IPv4\" "
+      "XSADDR=\"203.0.113.1\" XSPORT=\"50000\" PROTO=\"17\" XDADDR=\"198.51.100.7\" XDPORT=\"53\"]";
+  CHECK(nat_message(record) == "<134>1 1970-01-01T00:00:08.000Z nat-1 NAT 4711 SDEL " + session);
+  record.event = RecordEvent::kStart;
+  CHECK(nat_message(record) == "<134>1 1970-01-01T00:00:07.000Z nat-1 NAT 4711 SADD " + session);
+  record.pri_ip = *IpAddress::parse("2001:db8::1");
+  record.zone = 7;
+  CHECK_THAT(nat_message(record), Contains("SSUBIX=\"7\"") &&
+                                      Contains("IATYP=\"IPv6\" ISADDR=\"2001:db8::1\"") &&
+                                      Contains("XATYP=\"IPv4\""));
+  SECTION("what it has no message for keeps its own form") {
+    for (const RecordEvent event : {RecordEvent::kInterim, RecordEvent::kGap}) {
+      record.event = event;
+      CHECK(nat_message(record) == message_of(record));
+    }
+  }
 }
 
 TEST_CASE("every field of a record is structured data", "[sink][syslog]") {
