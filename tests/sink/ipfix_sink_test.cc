@@ -1,6 +1,6 @@
 #include "sink/ipfix_sink.h"
 
-#include <sys/socket.h>
+#include <thread>
 
 #include <catch2/catch.hpp>
 
@@ -242,4 +242,31 @@ TEST_CASE_METHOD(IpfixTcpFixture,
     last = 40;
   }
   CHECK(numbers_of(read(listener.accept()).records) == numbers(0, last));
+}
+
+TEST_CASE_METHOD(IpfixTcpFixture, "what comes again has its templates, also if they were told long before",
+                 "[sink][ipfix]") {
+  constexpr std::uint32_t kCount = 20'000;  // more than the megabyte that is kept
+  auto sink = open_tcp();
+  UniqueFd first;
+  for (std::uint32_t number = 0; number < kCount; number += 500) {
+    REQUIRE(sink->deliver(numbered_records(number, number + 500)).taken == 500);
+    if (!first) first = listener.accept();
+    static_cast<void>(read_available(first.get()));
+  }
+  testing::reset_connection(first);
+  std::string got;
+  std::thread collector([&] {
+    const UniqueFd peer = listener.accept();
+    got = testing::read_to_end(peer.get());
+  });
+  CHECK(sink->flush());
+  sink.reset();
+  collector.join();
+  IpfixReader reader;
+  reader.read_stream(got);
+  const auto again = numbers_of(reader.records);
+  REQUIRE_FALSE(again.empty());
+  CHECK(again.front() > 0);
+  CHECK((again == numbers(again.front(), kCount)));
 }
