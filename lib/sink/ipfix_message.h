@@ -5,22 +5,25 @@
 //
 // What stands in a data record, in this order; each under its IANA number:
 //
-//   323 observation time   ms; end_time, of a start record start_time
-//   230 natEvent           start and end: see below; an interim record has none
-//   8|27, 225|281, 4, 7, 227     pri_ip, nat_ip, protocol, pri_port, nat_port
-//   12|28, 226|282, 11, 228      where the host meant to go, and pub_ip; likewise the ports; not without
-//   `destination` 152, 153               start_time and end_time of the slice, ms 136 flowEndReason interim
-//   records only: 2, active timeout 1, 2                   bytes_from_vpc, pkts_from_vpc, where they are
-//   known 29305:1, 29305:2       bytes_from_pub, pkts_from_pub, where they are known 463 natInstanceID
-//   `instance_id`, if it is set 234 ingressVRFID       zone, if it is not 0 148 flowId             session_id
-//   236 VRFname            vpc_id, if it is not empty
-//   300 observationDomainName    netns, where more than one is watched
-//   32|139 ICMP type and code    of ICMP and ICMPv6; last, since nfcapd makes one of its own of 7
+//   323 observation time       ms; end_time, of a start record start_time
+//   230 natEvent               start and end: see below; an interim record has none
+//   8|27, 225|281, 4, 7, 227   pri_ip, nat_ip, protocol, pri_port, nat_port
+//   12|28, 226|282, 11, 228    where the host meant to go, and pub_ip; likewise the ports
+//   152, 153                   start_time and end_time of the slice, ms
+//   136 flowEndReason          interim records only: 2, active timeout
+//   1, 2                       bytes_from_vpc, pkts_from_vpc, where they are known
+//   29305:1, 29305:2           bytes_from_pub, pkts_from_pub, where they are known
+//   463 natInstanceID          `instance_id`, if it is set
+//   234 ingressVRFID           zone, if it is not 0
+//   148 flowId                 session_id
+//   236 VRFname                vpc_id, if it is not empty
+//   300 observationDomainName  netns, where more than one is watched
+//   32|139 ICMP type and code  of ICMP and ICMPv6; last, since nfcapd makes one of its own of 7
 //
-// natEvent is 4 and 5 (NAT44 session create, delete), 6 and 7 (NAT64), and 1 and 2 for what RFC 8158 has no
-// event for, NAT of IPv6 to IPv6. An interim record has none: a collector would take create for a second
-// session and delete for its end, and what counts traffic takes a record without natEvent for the flow record
-// that it is.
+// The fourth line is not there without `destination`. natEvent is 4 and 5 (NAT44 session create, delete), 6
+// and 7 (NAT64), and 1 and 2 for what RFC 8158 has no event for, NAT of IPv6 to IPv6. An interim record has
+// none: a collector would take create for a second session and delete for its end, and what counts traffic
+// takes a record without natEvent for the flow record that it is.
 //
 // What may be absent makes another template. A template's id tells its shape (IpfixShape::id()), so one id
 // means the same in every run, and who still knows a template of the run before reads this one's records with

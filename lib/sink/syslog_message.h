@@ -12,8 +12,8 @@
 // With format=nat a session's beginning and end have the form of draft-ietf-behave-syslog-nat-logging-06, as
 // VPP writes it; it has no counters:
 //
-//   message = "<" facility * 8 + severity ">1 " timestamp SP hostname SP "NAT" SP pid SP ( "SADD" / "SDEL" )
-//   SP
+//   message = "<" facility * 8 + severity ">1 " timestamp SP hostname SP "NAT" SP pid SP
+//             ( "SADD" / "SDEL" ) SP
 //             "[nsess SSUBIX=" zone " SVLAN=" 0 " IATYP=" type " ISADDR=" pri_ip " ISPORT=" pri_port
 //             " XATYP=" type " XSADDR=" nat_ip " XSPORT=" nat_port " PROTO=" protocol
 //             " XDADDR=" pub_ip " XDPORT=" pub_port "]"           each value in quotes
