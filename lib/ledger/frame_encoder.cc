@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "ledger/crc32c.h"
 
@@ -80,15 +81,14 @@ void FrameEncoder::make_context(Context context) {
       return;
     case Context::kAsked: {
       const auto& usual = contexts_[static_cast<std::size_t>(Context::kUsual)].groups;
-      return each([&](std::size_t row) { return asked_key(usual[row], column(kProtocol).symbols()[row]); });
+      return each([&](std::size_t row) { return asked_key(usual[row], symbols(kProtocol)[row]); });
     }
     case Context::kService:
-      return each([&](std::size_t row) {
-        return service_key(column(kProtocol).symbols()[row], column(kPubPort).symbols()[row]);
-      });
+      return each(
+          [&](std::size_t row) { return service_key(symbols(kProtocol)[row], symbols(kPubPort)[row]); });
     case Context::kKind:
       return each([&](std::size_t row) {
-        return kind_key(service[row], column(kOutcome).symbols()[row], numbers_[kSessionAge][row] != 0);
+        return kind_key(service[row], symbols(kOutcome)[row], numbers_[kSessionAge][row] != 0);
       });
     case Context::kSize:
       return each([&](std::size_t row) { return size_key(service[row], numbers_[kPktsFromVpc][row]); });
@@ -99,39 +99,63 @@ void FrameEncoder::make_context(Context context) {
 
 // Bytes are packets times a size: the size is what the packets do not tell yet, and what is left over is less
 // than the packets.
-void FrameEncoder::divide(ColumnId bytes, ColumnId packets) {
-  auto& remainders = remainders_[bytes == ColumnId::kBytesFromVpc ? 0 : 1];
-  auto& values = numbers_[bytes];
-  const auto& counts = numbers_[packets];
-  remainders.assign(values.size(), 0);
+void FrameEncoder::divide(std::span<std::uint64_t> values, NumberSpan packets) {
+  remainders_.assign(values.size(), 0);
   for (std::size_t row = 0; row < values.size(); ++row) {
-    if (!has_remainder(values[row], counts[row])) continue;
-    const Division divided = natsession::divide(values[row] - 1, counts[row] - 1);
+    if (!has_remainder(values[row], packets[row])) continue;
+    const Division divided = natsession::divide(values[row] - 1, packets[row] - 1);
     values[row] = divided.quotient + 1;
-    remainders[row] = divided.remainder;
+    remainders_[row] = divided.remainder;
   }
 }
 
-void FrameEncoder::make_models() {
-  divide(ColumnId::kBytesFromVpc, ColumnId::kPktsFromVpc);
-  divide(ColumnId::kBytesFromPub, ColumnId::kPktsFromPub);
+// Column by column, so that the numbers of one are counted and coded while the processor's cache has them.
+void FrameEncoder::code_columns(std::span<std::string> parts) {
+  const std::size_t rows = numbers_.info.records;
   const bool thorough = effort_ == Effort::kSmall;
+  const std::span<std::string> blocks = parts.subspan(kFirstPortsPart + blocks_of(rows));
+  std::string models;
   std::array<bool, kContexts> made{};
-  for (const ColumnPlan& plan : kPlan) {
-    const bool used = plan.context != Context::kNone && (thorough || !is_listed(plan.context)) &&
-                      (plan.context != Context::kUsual || peers_ != nullptr) &&
-                      (plan.context != Context::kAsked || peers_ != nullptr);
-    Listed& context = contexts_[static_cast<std::size_t>(plan.context)];
-    if (!made[static_cast<std::size_t>(plan.context)]) {
-      made[static_cast<std::size_t>(plan.context)] = true;
-      if (used) {
-        make_context(plan.context);
-      } else {
-        context = Listed();
-      }
+  for (std::size_t place = 0; place < kPlan.size(); ++place) {
+    const auto [column, context] = kPlan[place];
+    Listed& listed = contexts_[static_cast<std::size_t>(context)];
+    if (!std::exchange(made[static_cast<std::size_t>(context)], true)) {
+      const bool used = (thorough || !is_listed(context)) &&
+                        (peers_ != nullptr || (context != Context::kUsual && context != Context::kAsked));
+      listed = Listed();
+      if (used) make_context(context);
     }
-    column(plan.column).begin(numbers_[plan.column], context.groups, context.count, thorough);
+    const bool from_vpc = column == ColumnId::kBytesFromVpc;
+    NumberSpan packets;
+    if (from_vpc || column == ColumnId::kBytesFromPub) {
+      packets = numbers_[from_vpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub];
+      divide(numbers_[column], packets);
+    }
+    model_.begin(numbers_[column], listed.groups, listed.count, thorough);
+    if (thorough &&
+        (column == ColumnId::kProtocol || column == ColumnId::kPubPort || column == ColumnId::kOutcome))
+      symbols_[static_cast<std::size_t>(column)] = model_.symbols();
+    if (model_.empty()) continue;
+    std::uint64_t& size = sizes_.columns[static_cast<std::size_t>(column)];
+    std::size_t before = models.size();
+    models.push_back(static_cast<char>(place | (model_.grouped() ? kGroupedModel : 0)));
+    model_.append_model(models);
+    size += models.size() - before;
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+      before = blocks[block].size();
+      model_.append_block(block * kBlockRows, std::min(rows, (block + 1) * kBlockRows), packets, remainders_,
+                          blocks[block]);
+      size += blocks[block].size() - before;
+    }
   }
+  std::string& keys = parts[kModelsPart];
+  for (std::size_t context = 0; context < kContexts; ++context) {
+    if (!is_listed(static_cast<Context>(context))) continue;
+    append_varint(contexts_[context].keys.size(), keys);
+    for (const std::uint16_t key : contexts_[context].keys) append_varint(key, keys);
+  }
+  sizes_.keys = keys.size();
+  keys += models;
 }
 
 std::string FrameEncoder::head() const {
@@ -151,61 +175,18 @@ std::string FrameEncoder::head() const {
   return out;
 }
 
-std::string FrameEncoder::models() {
-  std::string out;
-  for (std::size_t context = 0; context < kContexts; ++context) {
-    if (!is_listed(static_cast<Context>(context))) continue;
-    append_varint(contexts_[context].keys.size(), out);
-    for (const std::uint16_t key : contexts_[context].keys) append_varint(key, out);
-  }
-  sizes_.keys = out.size();
-  for (std::size_t place = 0; place < kPlan.size(); ++place) {
-    const ColumnPlan& plan = kPlan[place];
-    const NumberEncoder& each = column(plan.column);
-    if (each.empty()) continue;
-    const std::size_t before = out.size();
-    out.push_back(static_cast<char>(place | (each.grouped() ? kGroupedModel : 0)));
-    each.append_model(out);
-    sizes_.columns[static_cast<std::size_t>(plan.column)] += out.size() - before;
-  }
-  return out;
-}
-
 FrameInfo FrameEncoder::encode(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals,
                                bool long_sessions, std::string& out, const PeerDictionary* peers) {
   peers_ = peers;
   sizes_ = Sizes();
   numbers_.load(records, ordinals, peers);
-  make_models();
-  std::vector<std::string> parts(kFirstPortsPart);
+  const std::size_t rows = records.size();
+  std::vector<std::string> parts(parts_of(rows));
   parts[kHeadPart] = head();
   append_host_index(numbers_.runs, parts[kHostsPart], parts[kRunsPart]);
-  parts[kModelsPart] = models();
-  const std::size_t rows = records.size();
-  for (std::size_t begin = 0; begin < rows; begin += kBlockRows) {
-    std::string& ports = parts.emplace_back();
-    const std::size_t count = std::min(rows - begin, kBlockRows);
-    ports.resize(2 * count);
-    for (std::size_t i = 0; i < count; ++i)
-      store_little_endian(numbers_.nat_ports[begin + i], ports.data() + 2 * i);
-  }
-  for (std::size_t begin = 0; begin < rows; begin += kBlockRows) {
-    const std::size_t end = std::min(rows, begin + kBlockRows);
-    std::string& block = parts.emplace_back();
-    for (const ColumnPlan& plan : kPlan) {
-      NumberEncoder& each = column(plan.column);
-      if (each.empty()) continue;
-      const bool from_vpc = plan.column == ColumnId::kBytesFromVpc;
-      const bool divided = from_vpc || plan.column == ColumnId::kBytesFromPub;
-      const std::size_t before = block.size();
-      each.append_block(begin, end,
-                        divided
-                            ? NumberSpan(numbers_[from_vpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub])
-                            : NumberSpan(),
-                        divided ? NumberSpan(remainders_[from_vpc ? 0 : 1]) : NumberSpan(), block);
-      sizes_.columns[static_cast<std::size_t>(plan.column)] += block.size() - before;
-    }
-  }
+  for (std::size_t row = 0; row < rows; ++row)
+    append_little_endian(numbers_.nat_ports[row], parts[kFirstPortsPart + row / kBlockRows]);
+  code_columns(parts);
   sizes_.head = parts[kHeadPart].size();
   sizes_.hosts = parts[kHostsPart].size() + parts[kRunsPart].size();
   sizes_.nat_ports = 2 * rows;

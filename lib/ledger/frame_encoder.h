@@ -42,21 +42,23 @@ class FrameEncoder {
     std::vector<std::uint8_t> groups;  // of each row
     std::size_t count = 1;
   };
-  void make_models();
+  void code_columns(std::span<std::string> parts);
   void make_context(Context context);
   void list(Context context, std::span<const std::uint16_t> keys);
-  [[nodiscard]] NumberEncoder& column(ColumnId id) { return columns_[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] const std::vector<std::uint8_t>& symbols(ColumnId column) const {
+    return symbols_[static_cast<std::size_t>(column)];
+  }
   [[nodiscard]] std::string head() const;
-  [[nodiscard]] std::string models();
-  void divide(ColumnId bytes, ColumnId packets);
+  void divide(std::span<std::uint64_t> bytes, NumberSpan packets);
 
   Effort effort_;
   const PeerDictionary* peers_ = nullptr;
   Sizes sizes_;
   RecordColumns numbers_;
-  std::array<NumberEncoder, kColumnIds> columns_;
+  NumberEncoder model_;                                        // of one column after another
+  std::array<std::vector<std::uint8_t>, kColumnIds> symbols_;  // of those that contexts go by
   std::array<Listed, kContexts> contexts_;
-  std::array<std::vector<std::uint64_t>, 2> remainders_;  // from_vpc, from_pub
+  std::vector<std::uint64_t> remainders_;  // of bytes by packets
 };
 
 // GroupEncoder: records that follow one another as a group of frames: those that last longer than a window

@@ -121,7 +121,7 @@ class NumberEncoder {
   [[nodiscard]] bool empty() const { return empty_; }
   [[nodiscard]] bool grouped() const { return !groups_.empty(); }
   // Of each record; only of a thorough model.
-  [[nodiscard]] std::span<const std::uint8_t> symbols() const { return symbols_; }
+  [[nodiscard]] const std::vector<std::uint8_t>& symbols() const { return symbols_; }
 
   void append_model(std::string& out) const;
   // The records [begin, end). `packets`: of the same records, where the numbers are quotients of bytes by
