@@ -120,8 +120,9 @@ void FrameEncoder::code_columns(std::span<std::string> parts) {
     const auto [column, context] = kPlan[place];
     Listed& listed = contexts_[static_cast<std::size_t>(context)];
     if (!std::exchange(made[static_cast<std::size_t>(context)], true)) {
-      const bool used = (thorough || !is_listed(context)) &&
-                        (peers_ != nullptr || (context != Context::kUsual && context != Context::kAsked));
+      const bool needs_peers =
+          context == Context::kUsual || context == Context::kAsked || context == Context::kOwnPub;
+      const bool used = (thorough || !is_listed(context)) && (peers_ != nullptr || !needs_peers);
       listed = Listed();
       if (used) make_context(context);
     }

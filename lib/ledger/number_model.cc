@@ -15,8 +15,9 @@ constexpr std::size_t kFewSamples = 256;
 constexpr std::size_t kFewLiterals = 16;
 
 unsigned bucket_place(std::uint64_t number, unsigned mantissa) {
-  const auto width = static_cast<unsigned>(std::bit_width(number));
-  const unsigned bits = std::max(width, mantissa + 1) - 1 - mantissa;
+  // With the mantissa's bit nothing is below it, and nothing has to look whether the number is 0.
+  const auto width = static_cast<unsigned>(std::bit_width(number | 1U << mantissa));
+  const unsigned bits = width - 1 - mantissa;
   return (bits << mantissa) + static_cast<unsigned>(number >> bits);
 }
 
@@ -127,8 +128,8 @@ void NumberEncoder::count(unsigned mantissa, std::vector<Place>& places) {
     std::uint64_t value;
     std::uint32_t place;
   };
-  std::array<Slot, 8192> table;
-  const unsigned slot_bits = literals > 32 ? 13 : literals > 16 ? 11 : literals > 8 ? 9 : 7;
+  std::array<Slot, 4096> table;
+  const unsigned slot_bits = literals > 64 ? 12 : literals > 32 ? 11 : literals > 16 ? 9 : 7;
   std::uint64_t multiplier = 0x9e37'79b9'7f4a'7c15U;
   const auto slot_of = [&](std::uint64_t value) {
     return static_cast<std::size_t>((value * multiplier) >> (64 - slot_bits));
