@@ -13,6 +13,7 @@ namespace {
 // From so many rows on it is worth it to test each place of a segment's dictionary.
 constexpr std::size_t kPubRowsToMark = 1024;
 
+constexpr unsigned kBlocksAtOnce = 2;
 constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max();
 
 UnixMs at_ms(std::int64_t ms) {
@@ -49,6 +50,7 @@ void FrameColumns::forget() {
   runs_done_ = 0;
   hosts_.clear();
   done_.fill(0);
+  symbols_done_.fill(0);
   grouped_.fill(0);
   ports_done_ = pri_ports_done_ = pub_ports_done_ = protocol_done_ = outcome_done_ = pub_ip_done_ =
       session_start_done_ = 0;
@@ -335,13 +337,11 @@ bool FrameColumns::load_texts() {
 }
 
 bool FrameColumns::load_all() {
-  if (!load_runs() || !load_pub_places() || !load_pri_ports() || !load_outcome() || !load_texts())
-    return false;
   for (std::size_t place = 0; place < kPlan.size(); ++place) {
     if (!load_column(place)) return false;
     all_[at(kPlan[place].column)] = numbers(kPlan[place].column).data();
   }
-  return true;
+  return load_runs() && load_pub_places() && load_pri_ports() && load_outcome() && load_texts();
 }
 
 Result<AddressColumn> FrameColumns::addresses(Field field) {
@@ -489,12 +489,12 @@ Result<void> FrameColumns::materialise_all(RecordBlock& out) {
   for (const std::uint32_t row : at) {
     if (row != kNoRow) rank[row] = next++;
   }
-  // Block by block: what belongs together is in the processor's cache together.
+  // A few blocks at once: what belongs together is in the processor's cache together.
   const std::size_t before = out.records.size();
   out.records.resize(before + rows());
   out.ordinals.resize(before + rows());
-  for (std::size_t block = 0; block < blocks_of(rows()); ++block) {
-    wanted_ = std::uint64_t{1} << block;
+  for (std::size_t block = 0; block < blocks_of(rows()); block += kBlocksAtOnce) {
+    wanted_ = low_bits(std::min(kBlocksAtOnce, static_cast<unsigned>(blocks_of(rows()) - block))) << block;
     whole_ = true;
     const bool loaded = load_all();
     whole_ = false;
@@ -505,7 +505,7 @@ Result<void> FrameColumns::materialise_all(RecordBlock& out) {
       return error();
     }
     const auto ordinals = numbers(ColumnId::kOrdinal);
-    const std::size_t end = std::min(rows(), (block + 1) * kBlockRows);
+    const std::size_t end = std::min(rows(), (block + kBlocksAtOnce) * kBlockRows);
     for (std::size_t row = block * kBlockRows; row < end; ++row) {
       // Records go where their ordinals say: far from one another.
       constexpr std::size_t kAhead = 8;

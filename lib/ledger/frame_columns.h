@@ -120,6 +120,7 @@ class FrameColumns {
   bool load_column(std::size_t place);  // of kPlan, of all wanted blocks
   bool load_column(ColumnId column) { return load_column(plan_place(column)); }
   bool decode(std::size_t place, std::size_t block);
+  bool get_symbols(std::size_t place, std::span<const std::size_t> blocks);
   bool make_groups(Context context, std::size_t block, GroupSpan& groups);
   bool settle(ColumnId column, std::size_t begin, std::span<std::uint64_t> values);
   template <typename T, typename ValueOf>
@@ -144,7 +145,7 @@ class FrameColumns {
   Peers peers_;
   PeersOf peers_of_;          // null once it was asked
   std::uint64_t wanted_ = 0;  // blocks, a bit each
-  bool whole_ = false;        // all of them, one by one
+  bool whole_ = false;        // all of them, a few at once
 
   bool has_head_ = false;
   bool has_clock_ = false;
@@ -173,7 +174,8 @@ class FrameColumns {
   };
   std::array<Listed, kContexts> listed_;
   std::array<Block, kMaxBlocks> blocks_;
-  std::array<std::uint64_t, kPlan.size()> done_{};  // blocks of each column, a bit each
+  std::array<std::uint64_t, kPlan.size()> done_{};          // blocks of each column, a bit each
+  std::array<std::uint64_t, kPlan.size()> symbols_done_{};  // likewise: only the numbers are left
   std::array<Scratch<std::uint64_t>, kPlan.size()> numbers_;
   std::array<const std::uint64_t*, kColumnIds> all_{};  // each column's numbers, once all are loaded
   std::array<Scratch<std::uint8_t>, kPlan.size()> symbols_;

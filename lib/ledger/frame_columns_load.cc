@@ -251,8 +251,34 @@ bool FrameColumns::load_column(std::size_t place) {
   if (!load_models()) return false;
   for (std::uint64_t left = wanted_ & ~done_[place]; left != 0; left &= left - 1) {
     const auto block = static_cast<std::size_t>(std::countr_zero(left));
+    if (const std::uint64_t others = left & (left - 1) & ~symbols_done_[place];
+        models_[place].present() && others != 0 && (symbols_done_[place] >> block & 1) == 0) {
+      const std::array two = {block, static_cast<std::size_t>(std::countr_zero(others))};
+      if (!get_symbols(place, two)) return false;
+    }
     if (!decode(place, block)) return false;
     done_[place] |= std::uint64_t{1} << block;
+  }
+  return true;
+}
+
+// The symbols of one or two blocks, of which the numbers are to be made by decode().
+bool FrameColumns::get_symbols(std::size_t place, std::span<const std::size_t> blocks) {
+  if (symbols_[place].size() < rows()) symbols_[place].resize(rows());
+  std::array<NumberDecoder::Block, 2> coded;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const std::size_t begin = blocks[i] * kBlockRows;
+    if (grouped_columns_[place] && !make_groups(kPlan[place].context, blocks[i], coded[i].groups))
+      return false;
+    if (!split(blocks[i])) return fail(What::kColumn, kPlan[place].column);
+    coded[i].bytes = blocks_[blocks[i]].streams[place];
+    coded[i].symbols = std::span(symbols_[place]).subspan(begin, std::min(rows() - begin, kBlockRows));
+  }
+  if (!models_[place].get_symbols(std::span(coded).first(blocks.size())))
+    return fail(What::kColumn, kPlan[place].column);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    blocks_[blocks[i]].streams[place] = coded[i].bytes;
+    symbols_done_[place] |= std::uint64_t{1} << blocks[i];
   }
   return true;
 }
@@ -361,9 +387,7 @@ bool FrameColumns::decode(std::size_t place, std::size_t block) {
   if (numbers_[place].size() < rows()) numbers_[place].resize(rows());
   const std::span<std::uint64_t> values = std::span(numbers_[place]).subspan(begin, count);
   if (present) {
-    if (symbols_[place].size() < rows()) symbols_[place].resize(rows());
-    GroupSpan groups;
-    if (grouped_columns_[place] && !make_groups(kPlan[place].context, block, groups)) return false;
+    if ((symbols_done_[place] >> block & 1) == 0 && !get_symbols(place, std::span(&block, 1))) return false;
     NumberSpan packets;
     if (column == ColumnId::kBytesFromVpc || column == ColumnId::kBytesFromPub) {
       const std::size_t of =
@@ -374,11 +398,9 @@ bool FrameColumns::decode(std::size_t place, std::size_t block) {
       }
       packets = numbers(kPlan[of].column).subspan(begin, count);
     }
-    if (!split(block)) return fail(What::kColumn, column);
-    if (!models_[place].get_block(blocks_[block].streams[place], groups, packets, values,
-                                  std::span(symbols_[place]).subspan(begin, count))) {
-      return fail(What::kColumn, column);
-    }
+    const NumberDecoder::Block coded{
+        blocks_[block].streams[place], {}, std::span(symbols_[place]).subspan(begin, count)};
+    if (!models_[place].get_numbers(coded, packets, values)) return fail(What::kColumn, column);
     const std::uint64_t limit =
         column == ColumnId::kPubIp ? (peers_ != nullptr ? peers_->size() : 0) : kLimits[at(column)];
     if (limit != kNoLimit && *std::max_element(values.begin(), values.end()) > limit)

@@ -429,56 +429,83 @@ const RansTable* NumberDecoder::table(std::size_t group) {
   return loaded_[group] == 1 ? tables_[group].get() : nullptr;
 }
 
-// The symbols of a block, off its front; `table_of` each row.
+// The streams of one or two blocks, off their fronts. What a processor waits for in one it does not in the
+// other.
 template <typename TableOf>
-bool NumberDecoder::get_symbols(std::span<const std::byte>& block, std::span<std::uint8_t> symbols,
-                                TableOf table_of) {
-  RansDecoder rans(block);
-  std::uint8_t* const out = symbols.data();
-  const std::size_t rows = symbols.size();
+bool NumberDecoder::get_streams(std::span<Block> blocks, TableOf table_of) {
+  struct Stream {
+    explicit Stream(const Block& block)
+        : rans(block.bytes),
+          groups(block.groups.data()),
+          out(block.symbols.data()),
+          rows(block.symbols.size()) {}
+    RansDecoder rans;
+    const std::uint8_t* groups;
+    std::uint8_t* out;
+    std::size_t rows;
+  };
+  const auto get_two = [&](Stream& from, std::size_t row) {
+    from.out[row] = from.rans.get_within(table_of(from.groups, row), 0);
+    from.out[row + 1] = from.rans.get_within(table_of(from.groups, row + 1), 1);
+  };
+  const auto get_rest = [&](Stream from, std::size_t row, std::span<const std::byte>& rest) {
+    for (; row + 1 < from.rows && from.rans.has_two_words(); row += 2) get_two(from, row);
+    for (; row < from.rows; ++row) from.out[row] = from.rans.get(table_of(from.groups, row), row & 1);
+    rest = from.rans.rest();
+    return from.rans.ok();
+  };
+  Stream first(blocks.front());
+  if (blocks.size() == 1) return get_rest(first, 0, blocks.front().bytes);
+  Stream second(blocks.back());
   std::size_t row = 0;
-  for (; row + 1 < rows && rans.has_two_words(); row += 2) {
-    out[row] = rans.get_within(table_of(row), 0);
-    out[row + 1] = rans.get_within(table_of(row + 1), 1);
+  for (; row + 1 < std::min(first.rows, second.rows) && first.rans.has_two_words() &&
+         second.rans.has_two_words();
+       row += 2) {
+    get_two(first, row);
+    get_two(second, row);
   }
-  for (; row < rows; ++row) out[row] = rans.get(table_of(row), row & 1);
-  block = rans.rest();
-  return rans.ok();
+  return get_rest(first, row, blocks.front().bytes) && get_rest(second, row, blocks.back().bytes);
 }
 
-bool NumberDecoder::get_block(std::span<const std::byte> block, GroupSpan groups, NumberSpan packets,
-                              std::span<std::uint64_t> values, std::span<std::uint8_t> symbols) {
-  if (groups.empty()) {
-    const RansTable* const only = table(0);
-    if (only == nullptr) return false;
-    if (only->certain()) {
-      std::fill(symbols.begin(), symbols.end(), only->first());
-    } else if (!get_symbols(block, symbols, [&](std::size_t) -> const RansTable& { return *only; })) {
-      return false;
-    }
-  } else {
-    std::array<const RansTable*, kMaxGroupsOfModel> by_group{};
-    std::uint64_t seen = 0;
-    for (const std::uint8_t group : groups) seen |= std::uint64_t{1} << group;
+bool NumberDecoder::get_symbols(std::span<Block> blocks) {
+  std::array<const RansTable*, kMaxGroupsOfModel> by_group{};
+  std::size_t certain_blocks = 0;
+  for (const Block& block : blocks) {
+    std::uint64_t seen = block.groups.empty() ? 1 : 0;
+    for (const std::uint8_t group : block.groups) seen |= std::uint64_t{1} << group;
     bool certain = true;
     for (; seen != 0; seen &= seen - 1) {
       const auto group = static_cast<std::size_t>(std::countr_zero(seen));
       if ((by_group[group] = table(group)) == nullptr) return false;
       certain = certain && by_group[group]->certain();
     }
-    if (certain) {
-      for (std::size_t i = 0; i < symbols.size(); ++i) symbols[i] = by_group[groups[i]]->first();
-    } else if (!get_symbols(block, symbols, [&, of = groups.data()](std::size_t row) -> const RansTable& {
-                 return *by_group[of[row]];
-               })) {
-      return false;
-    }
+    certain_blocks += certain ? 1 : 0;
   }
+  if (certain_blocks != 0 && blocks.size() > 1)
+    return get_symbols(blocks.first(1)) && get_symbols(blocks.last(1));
+  const bool grouped = !blocks.front().groups.empty();
+  if (certain_blocks != 0) {
+    const Block& block = blocks.front();
+    for (std::size_t i = 0; i < block.symbols.size(); ++i)
+      block.symbols[i] = by_group[grouped ? block.groups[i] : 0]->first();
+    return true;
+  }
+  if (!grouped)
+    return get_streams(
+        blocks, [only = by_group[0]](const std::uint8_t*, std::size_t) -> const RansTable& { return *only; });
+  return get_streams(blocks, [&](const std::uint8_t* groups, std::size_t row) -> const RansTable& {
+    return *by_group[groups[row]];
+  });
+}
+
+bool NumberDecoder::get_numbers(const Block& block, NumberSpan packets,
+                                std::span<std::uint64_t> values) const {
+  const std::span<const std::uint8_t> symbols = block.symbols;
   if (!set_.has_bits && packets.empty()) {
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = set_.base[symbols[i]];
-    return block.empty();
+    return block.bytes.empty();
   }
-  BitReader bits(block);
+  BitReader bits(block.bytes);
   if (packets.empty()) {
     for (std::size_t i = 0; i < values.size(); ++i)
       values[i] = set_.base[symbols[i]] + bits.get(set_.bits[symbols[i]]);
@@ -490,7 +517,7 @@ bool NumberDecoder::get_block(std::span<const std::byte> block, GroupSpan groups
                       : code;
     }
   }
-  return bytes_for_bits(bits.place()) == block.size();
+  return bytes_for_bits(bits.place()) == block.bytes.size();
 }
 
 }  // namespace natsession

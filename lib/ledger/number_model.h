@@ -177,20 +177,33 @@ class NumberDecoder {
   [[nodiscard]] bool present() const { return present_; }
   [[nodiscard]] const SymbolSet& symbols() const { return set_; }
 
-  // The numbers of a block's records to `values`, and their symbols. With `packets`, which are counts or
-  // kUnknownCount, codes of bytes from quotients and remainders. `block`: without its length. False if the
-  // bytes are not exactly those of a block with so many records.
-  [[nodiscard]] bool get_block(std::span<const std::byte> block, GroupSpan groups,
-                               std::span<const std::uint64_t> packets, std::span<std::uint64_t> values,
-                               std::span<std::uint8_t> symbols);
+  // A block to be read. `bytes`: without its length; get_symbols() takes the stream off their front.
+  struct Block {
+    std::span<const std::byte> bytes;
+    GroupSpan groups;
+    std::span<std::uint8_t> symbols;  // of each record, to be filled
+  };
+  // The symbols of one or two blocks: two take less time together than one by one. False if the bytes are
+  // none.
+  [[nodiscard]] bool get_symbols(std::span<Block> blocks);
+  // Then the numbers of a block's records to `values`. With `packets`, which are counts or kUnknownCount,
+  // codes of bytes from quotients and remainders. False if the bytes are not exactly those of a block with so
+  // many records.
+  [[nodiscard]] bool get_numbers(const Block& block, NumberSpan packets,
+                                 std::span<std::uint64_t> values) const;
+  // Both.
+  [[nodiscard]] bool get_block(std::span<const std::byte> bytes, GroupSpan groups, NumberSpan packets,
+                               std::span<std::uint64_t> values, std::span<std::uint8_t> symbols) {
+    Block block{bytes, groups, symbols};
+    return get_symbols(std::span(&block, 1)) && get_numbers(block, packets, values);
+  }
   // Takes one.
   [[nodiscard]] static std::span<const std::byte> take_block(ByteReader& in) { return in.take(in.varint()); }
 
  private:
   [[nodiscard]] const RansTable* table(std::size_t group);
   template <typename TableOf>
-  [[nodiscard]] static bool get_symbols(std::span<const std::byte>& block, std::span<std::uint8_t> symbols,
-                                        TableOf table_of);
+  [[nodiscard]] static bool get_streams(std::span<Block> blocks, TableOf table_of);
 
   bool present_ = false;
   SymbolSet set_;
