@@ -152,6 +152,27 @@ TEST_CASE("numbers of every kind come out of their model as they went in", "[led
         REQUIRE(from.left() == 0);
         REQUIRE(std::equal(read.begin(), read.end(), values.begin() + static_cast<std::ptrdiff_t>(begin)));
       }
+      if (all.blocks.size() < 2) continue;
+      // The first and the last, which is shorter, at once: as one by one.
+      std::vector<std::uint8_t> symbols(2 * kRows);
+      std::vector<NumberDecoder::Block> two;
+      std::vector<std::size_t> begins;
+      for (const std::size_t block : {std::size_t{0}, all.blocks.size() - 1}) {
+        const std::size_t begin = block * kRows;
+        const std::size_t rows = std::min(kRows, count - begin);
+        ByteReader from(std::as_bytes(std::span(all.blocks[block])));
+        two.push_back({NumberDecoder::take_block(from),
+                       groups == 0 ? GroupSpan() : GroupSpan(group_of).subspan(begin, rows),
+                       std::span(symbols).subspan(two.size() * kRows, rows)});
+        begins.push_back(begin);
+      }
+      REQUIRE(decoder.get_symbols(two));
+      for (std::size_t i = 0; i < two.size(); ++i) {
+        std::vector<std::uint64_t> read(two[i].symbols.size());
+        REQUIRE(decoder.get_numbers(two[i], {}, read));
+        REQUIRE(
+            std::equal(read.begin(), read.end(), values.begin() + static_cast<std::ptrdiff_t>(begins[i])));
+      }
     }
   }
 }
