@@ -153,11 +153,11 @@ TEST_CASE("numbers of every kind come out of their model as they went in", "[led
         REQUIRE(std::equal(read.begin(), read.end(), values.begin() + static_cast<std::ptrdiff_t>(begin)));
       }
       if (all.blocks.size() < 2) continue;
-      // The first and the last, which is shorter, at once: as one by one.
+      // The first two at once: as one by one.
       std::vector<std::uint8_t> symbols(2 * kRows);
       std::vector<NumberDecoder::Block> two;
       std::vector<std::size_t> begins;
-      for (const std::size_t block : {std::size_t{0}, all.blocks.size() - 1}) {
+      for (const std::size_t block : {std::size_t{0}, std::size_t{1}}) {
         const std::size_t begin = block * kRows;
         const std::size_t rows = std::min(kRows, count - begin);
         ByteReader from(std::as_bytes(std::span(all.blocks[block])));
