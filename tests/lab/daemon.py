@@ -1,5 +1,6 @@
 """Daemon: natsessiond, started beside a lab, its records and messages, its signals and its end."""
 
+import contextlib
 import json
 import os
 import select
@@ -113,7 +114,8 @@ class Daemon:
             pids = [int(pid) for pid in file.read().split()]
         names = {}
         for pid in pids:
-            with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            # One that ends meanwhile is none any more.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
                 names[file.read().rstrip("\n")] = pid
         return names
 

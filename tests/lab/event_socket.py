@@ -2,6 +2,7 @@
 
 import array
 import ctypes
+import errno
 import os
 import socket
 
@@ -15,11 +16,13 @@ MEMINFO_RMEM_ALLOC, MEMINFO_DROPS = 0, 8
 
 
 def duplicate(pid, number):
-    """The descriptor `number` of a process, as one of this process."""
+    """The descriptor `number` of a process, as one of this process; None if it has closed it."""
     pidfd = os.pidfd_open(pid)
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         copy = libc.syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
+        if copy < 0 and ctypes.get_errno() == errno.EBADF:
+            return None
         if copy < 0:
             missing("pidfd_getfd() of a conntrack socket: " + os.strerror(ctypes.get_errno()))
         return copy
@@ -40,7 +43,10 @@ def event_sockets(pid):
         if not target.startswith("socket:") or target in seen:
             continue
         seen.add(target)
-        copy = socket.socket(fileno=duplicate(pid, number))
+        duplicated = duplicate(pid, number)
+        if duplicated is None:
+            continue
+        copy = socket.socket(fileno=duplicated)
         if copy.family == AF_NETLINK and copy.proto == NETLINK_NETFILTER and copy.getsockname()[1]:
             found.append(copy)
         else:

@@ -16,7 +16,9 @@ def _ptrace(request, thread):
 
 def _thread_named(pid, name):
     for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/comm", encoding="utf-8") as file:
+        # One that ends meanwhile is not the one.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                open(f"/proc/{pid}/task/{thread}/comm", encoding="utf-8") as file:
             if file.read().strip() == name:
                 return int(thread)
     raise AssertionError(f"process {pid} has no thread {name}")
