@@ -120,7 +120,8 @@ class Daemon:
         return names
 
     def child(self, name):
-        return self.children()[name]
+        """It has its name a moment after it was made."""
+        return wait_until(lambda: self.children().get(name), f"a child {name}")
 
     def end_child(self, name):
         """Kills one, and waits until the daemon has taken note of it."""
