@@ -218,7 +218,11 @@ FrameInfo FrameEncoder::encode(std::span<const SessionRecord> records, std::span
 void GroupEncoder::encode(std::span<const SessionRecord> records, Ordinal first,
                           std::chrono::milliseconds window, std::string& out) {
   const auto is_long = [&](const SessionRecord& record) {
-    return record.start_time < record.end_time - window;  // kUnknownStart is far from any time
+    // Any two times have a difference that is a number, if it is one without a sign; kUnknownStart is far
+    // from any time.
+    const auto ms = [](UnixMs time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); };
+    return record.start_time < record.end_time &&
+           ms(record.end_time) - ms(record.start_time) > static_cast<std::uint64_t>(window.count());
   };
   for (auto& ordinals : ordinals_) ordinals.clear();
   const bool first_is_long = is_long(records.front());

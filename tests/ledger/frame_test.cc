@@ -267,4 +267,23 @@ TEST_CASE("what is the same in all records costs nothing", "[ledger][frame]") {
         frame_of(few, Effort::kSmall).size() + 2 * many.size() + many.size() / 32 + directory + 200);
 }
 
+TEST_CASE("a record at the first or last time that there is is as long as it says", "[ledger][frame]") {
+  RecordDice dice(1);
+  SessionRecord record = dice.roll_many(1, 0)[0];
+  const auto [start, end, is_long] = GENERATE(table<UnixMs, UnixMs, bool>({
+      {UnixMs::min(), UnixMs::min(), false},
+      {UnixMs::max(), UnixMs::max(), false},
+      {UnixMs::min(), UnixMs::max(), true},
+      {UnixMs::min(), UnixMs::min() + std::chrono::minutes(10), false},
+      {UnixMs::min(), UnixMs::min() + std::chrono::minutes(11), true},
+  }));
+  record.start_time = start;
+  record.end_time = end;
+  std::string bytes;
+  GroupEncoder().encode({&record, 1}, 7, std::chrono::minutes(10), bytes);
+  const auto info = read_frame_header(bytes_of(bytes));
+  REQUIRE(info);
+  CHECK(info->long_sessions == is_long);
+}
+
 }  // namespace natsession::testing
