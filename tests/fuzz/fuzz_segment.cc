@@ -1,8 +1,7 @@
 // Whole segment files of hostile bytes: readers, the sealer, verify and a writer come to an end, deliver in
 // order, and account for every ordinal once.
-// Shape:  the first byte says which checksums are put right (so that what is behind them is reached), and
-// whether the
-//        file is sealed and has a successor; the rest is the file.
+// Shape:  the first byte says which checksums are put right (so that what is behind them is reached; those of
+//        frames of version 1 too), and whether the file is sealed and has a successor; the rest is the file.
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -16,6 +15,7 @@
 #include "ledger/frame_layout.h"
 #include "ledger/ledger_reader.h"
 #include "ledger/ledger_writer.h"
+#include "ledger/mend_checksums.h"
 #include "ledger/verify_ledger.h"
 #include "support/manual_clock.h"
 #include "support/numbered_record.h"
@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Ordinal kNext = 1000;  // where the segment behind begins
-constexpr std::byte kCorrectHeaders{1}, kCorrectFooter{2}, kSealed{4}, kLast{8};
+constexpr std::byte kCorrectHeaders{1}, kCorrectFooter{2}, kSealed{4}, kLast{8}, kCorrectFrames{16};
 
 bool has(std::byte flags, std::byte flag) {
   return (flags & flag) != std::byte{0};
@@ -42,6 +42,13 @@ void correct(std::span<std::byte> file, std::byte flags) {
     for (std::size_t at = 0; at + kFrameHeaderBytes <= file.size(); ++at) {
       if (std::memcmp(file.data() + at, kFrameMagic.data(), kFrameMagic.size()) != 0) continue;
       checksum(file, at, at + header_at::kHeaderChecksum);
+    }
+  }
+  if (has(flags, kCorrectFrames)) {
+    for (std::size_t at = 0; at + kFrameHeaderBytes <= file.size(); ++at) {
+      if (std::memcmp(file.data() + at, kFrameMagic.data(), kFrameMagic.size()) != 0) continue;
+      const auto bytes = get_le<std::uint32_t>(file, at + header_at::kFrameLength);
+      if (bytes <= file.size() - at) mend_checksums(file.subspan(at, bytes));
     }
   }
   if (has(flags, kCorrectFooter) && file.size() >= kTrailerBytes) {

@@ -8,6 +8,7 @@
 #include "ledger/frame_columns.h"
 #include "ledger/frame_fixture.h"
 #include "ledger/frame_layout.h"
+#include "ledger/mend_checksums.h"
 #include "record/encoder.h"
 
 namespace natsession::testing {
@@ -105,25 +106,7 @@ TEST_CASE("a byte that is not as it was makes a frame of version 1 a damaged one
   }
 }
 
-// With good checksums, as somebody may make them who means harm.
-void mend(std::string& frame) {
-  const auto header = parse_frame_header(bytes_of(frame));
-  const std::size_t parts = load_little_endian<std::uint16_t>(bytes_of(frame).data() + header_at::kParts);
-  std::size_t offset = kFrameHeaderBytes + parts * kDirectoryEntryBytesOf1;
-  for (std::size_t place = 0; place < parts && offset <= frame.size(); ++place) {
-    char* const entry = frame.data() + kFrameHeaderBytes + place * kDirectoryEntryBytesOf1;
-    const std::size_t length = std::min<std::size_t>(
-        load_little_endian<std::uint32_t>(reinterpret_cast<std::byte*>(entry) + 4), frame.size() - offset);
-    store_little_endian(crc32c(bytes_of(frame).subspan(offset, length)), entry + 8);
-    offset += length;
-  }
-  const std::size_t directory = std::min(parts * kDirectoryEntryBytesOf1, frame.size() - kFrameHeaderBytes);
-  store_little_endian(crc32c(bytes_of(frame).subspan(kFrameHeaderBytes, directory)),
-                      frame.data() + header_at::kDirectoryChecksum);
-  store_little_endian(crc32c(bytes_of(frame).first(header_at::kHeaderChecksum)),
-                      frame.data() + header_at::kHeaderChecksum);
-}
-
+// As somebody may make them who means harm.
 TEST_CASE("what a frame of version 1 claims with good checksums is read, or told, and harms nobody",
           "[ledger][frame][version_1]") {
   std::mt19937 random(7);
@@ -138,7 +121,7 @@ TEST_CASE("what a frame of version 1 claims with good checksums is read, or told
         if (round % 4 == 0) at = kFrameHeaderBytes + random() % 200 % (bad.size() - kFrameHeaderBytes);
         bad[at] = static_cast<char>(random());
       }
-      mend(bad);
+      mend_checksums(bad);
       RecordBlock block;
       (decoder.decode(bytes_of(bad), block) ? read : told) += 1;
     }

@@ -14,24 +14,28 @@
 
 namespace natsession::testing {
 
-// Of the parts that the directory tells of, as far as they lie within the frame; of directory and header.
-inline void mend_checksums(std::string& frame) {
+// Of the parts that the directory tells of, as far as they lie within the frame; of directory and header. In
+// frames of version 1 the parts are columns, whose entries begin with the column's number and coding.
+inline void mend_checksums(std::span<std::byte> frame) {
   if (frame.size() < kFrameHeaderBytes) return;
-  const auto bytes = std::as_bytes(std::span(frame));
-  const std::size_t parts = load_little_endian<std::uint16_t>(bytes.data() + header_at::kParts);
-  const std::size_t directory_end = std::min(frame.size(), kFrameHeaderBytes + parts * kDirectoryEntryBytes);
+  const bool first = load_little_endian<std::uint16_t>(frame.data() + header_at::kVersion) == 1;
+  const std::size_t entry_bytes = first ? kDirectoryEntryBytesOf1 : kDirectoryEntryBytes;
+  const std::size_t length_at = first ? 4 : 0;
+  const std::size_t parts = load_little_endian<std::uint16_t>(frame.data() + header_at::kParts);
+  const std::size_t directory_end = std::min(frame.size(), kFrameHeaderBytes + parts * entry_bytes);
   std::size_t at = directory_end;
-  for (std::size_t entry = kFrameHeaderBytes; entry + kDirectoryEntryBytes <= directory_end;
-       entry += kDirectoryEntryBytes) {
-    const std::size_t length = load_little_endian<std::uint32_t>(bytes.data() + entry);
+  for (std::size_t entry = kFrameHeaderBytes; entry + entry_bytes <= directory_end; entry += entry_bytes) {
+    const std::size_t length = load_little_endian<std::uint32_t>(frame.data() + entry + length_at);
     if (length > frame.size() - at) break;
-    store_little_endian(crc32c(bytes.subspan(at, length)), frame.data() + entry + 4);
+    put_le(frame, entry + length_at + 4, crc32c(frame.subspan(at, length)));
     at += length;
   }
-  const auto directory = bytes.subspan(kFrameHeaderBytes, directory_end - kFrameHeaderBytes);
-  store_little_endian(crc32c(directory), frame.data() + header_at::kDirectoryChecksum);
-  store_little_endian(crc32c(bytes.first(header_at::kHeaderChecksum)),
-                      frame.data() + header_at::kHeaderChecksum);
+  put_le(frame, header_at::kDirectoryChecksum,
+         crc32c(frame.subspan(kFrameHeaderBytes, directory_end - kFrameHeaderBytes)));
+  put_le(frame, header_at::kHeaderChecksum, crc32c(frame.first(header_at::kHeaderChecksum)));
+}
+inline void mend_checksums(std::string& frame) {
+  mend_checksums(std::as_writable_bytes(std::span(frame)));
 }
 
 // The CRC32C of [begin, at) goes to `at`.
