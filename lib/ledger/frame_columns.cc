@@ -30,7 +30,7 @@ Result<void> FrameColumns::open(std::span<const std::byte> frame, Peers peers) {
   forget();
   if (auto opened = parts_.open(frame); !opened) return opened;
   want_all();
-  peers_of_ = [&peers] { return std::move(peers); };
+  peers_of_ = [peers = std::move(peers)] { return peers; };
   if (load_peers()) return {};
   parts_.close();
   return error();
@@ -221,7 +221,7 @@ bool FrameColumns::load_outcome() {
   return fail(What::kColumn, ColumnId::kReason);
 }
 
-// What pub_ip(row) needs.
+// What pub_ip() goes by.
 bool FrameColumns::load_pub_places() {
   if (!load_column(ColumnId::kPubIp)) return false;
   const bool owns =
@@ -229,10 +229,10 @@ bool FrameColumns::load_pub_places() {
   return !owns || (load_column(ColumnId::kPubHigh) && load_column(ColumnId::kPubLow));
 }
 
-IpAddress FrameColumns::pub_ip(std::size_t row) const {
-  const std::uint64_t place = numbers(ColumnId::kPubIp)[row];
-  if (place != 0) return peers_->at(static_cast<std::uint32_t>(place));
-  return address_of({numbers(ColumnId::kPubHigh)[row], numbers(ColumnId::kPubLow)[row] + kMappedLow});
+IpAddress FrameColumns::pub_ip(std::uint64_t place, std::uint64_t high, std::uint64_t low) const {
+  if (place == 0) return address_of({high, low + kMappedLow});
+  if (peers_all_.empty()) return peers_->at(static_cast<std::uint32_t>(place));
+  return peers_all_[static_cast<std::size_t>(place - 1)];
 }
 
 Result<void> FrameColumns::keep_pub_ips(const Passes& passes, std::span<const IpAddress> only,
@@ -253,14 +253,13 @@ Result<void> FrameColumns::keep_pub_ips(const Passes& passes, std::span<const Ip
     }
   }
   const auto places = numbers(ColumnId::kPubIp);
-  std::size_t kept = 0;
-  for (const std::uint32_t row : rows) {
-    rows[kept] = row;
+  const auto highs = numbers(ColumnId::kPubHigh);
+  const auto lows = numbers(ColumnId::kPubLow);
+  keep_rows(rows, [&](std::uint32_t row) {
     const std::uint64_t place = places[row];
-    const bool known = marked && place != 0;
-    kept += (known ? marks.passes[static_cast<std::size_t>(place)] != 0 : passes(pub_ip(row))) ? 1U : 0U;
-  }
-  rows.resize(kept);
+    if (marked && place != 0) return marks.passes[static_cast<std::size_t>(place)] != 0;
+    return passes(pub_ip(place, highs[row], lows[row]));
+  });
   return {};
 }
 
@@ -276,8 +275,7 @@ bool FrameColumns::load_pub_ip() {
     if (pub_of_.size() <= peers) pub_of_.resize(peers + 1);
   }
   const std::uint64_t left = wanted_ & ~pub_ip_done_;
-  const auto all =
-      (whole_ || std::popcount(left) > 2) && peers_ != nullptr ? peers_->all() : std::span<const IpAddress>();
+  if (std::popcount(left) > 2 && peers_ != nullptr) peers_all_ = peers_->all();
   pub_index_.resize(std::max(pub_index_.size(), rows()));
   for (std::size_t row = 0; row < rows(); ++row) {
     if (row % kBlockRows == 0 && (left >> (row / kBlockRows) & 1) == 0) {
@@ -287,14 +285,13 @@ bool FrameColumns::load_pub_ip() {
     const std::uint64_t place = places[row];
     if (place == 0) {
       pub_index_[row] = static_cast<std::uint16_t>(pubs_.size());
-      pubs_.push_back(address_of({highs[row], lows[row] + kMappedLow}));
+      pubs_.push_back(pub_ip(0, highs[row], lows[row]));
       continue;
     }
     std::uint32_t& known = pub_of_[static_cast<std::size_t>(place)];
     if (known == 0) {
-      const auto at = static_cast<std::uint32_t>(place);
-      pubs_.push_back(all.empty() ? peers_->at(at) : all[at - 1]);
-      pub_places_.push_back(at);
+      pubs_.push_back(pub_ip(place, 0, 0));
+      pub_places_.push_back(static_cast<std::uint32_t>(place));
       known = static_cast<std::uint32_t>(pubs_.size());
     }
     pub_index_[row] = static_cast<std::uint16_t>(known - 1);
@@ -422,10 +419,7 @@ void FrameColumns::assemble(std::size_t row, SessionRecord& record) const {
   record.origin = origins_[number(kOrigin)];
   record.vpc_id = vpc_ids_[number(kVpcId)];
   record.pri_ip = hosts_[host_index_[row]];
-  const std::uint64_t peer = number(kPubIp);
-  record.pub_ip = peer == 0            ? address_of({number(kPubHigh), number(kPubLow) + kMappedLow})
-                  : peers_all_.empty() ? peers_->at(static_cast<std::uint32_t>(peer))
-                                       : peers_all_[static_cast<std::size_t>(peer - 1)];
+  record.pub_ip = pub_ip(number(kPubIp), number(kPubHigh), number(kPubLow));
   record.nat_ip = nats_[nat_index_[row]];
   record.pri_port = pri_ports_[row];
   record.pub_port = static_cast<std::uint16_t>(number(kPubPort));
@@ -495,10 +489,7 @@ Result<void> FrameColumns::materialise_all(RecordBlock& out) {
   out.ordinals.resize(before + rows());
   for (std::size_t block = 0; block < blocks_of(rows()); block += kBlocksAtOnce) {
     wanted_ = low_bits(std::min(kBlocksAtOnce, static_cast<unsigned>(blocks_of(rows()) - block))) << block;
-    whole_ = true;
-    const bool loaded = load_all();
-    whole_ = false;
-    if (!loaded) {
+    if (!load_all()) {
       out.records.resize(before);
       out.ordinals.resize(before);
       want_all();

@@ -38,6 +38,17 @@ struct AddressColumn {
   std::span<const std::uint16_t> index;
 };
 
+// Leaves the rows that `keep(row)` is true of, in their order, without a branch on what nobody can foretell.
+template <typename Keep>
+void keep_rows(std::vector<std::uint32_t>& rows, Keep keep) {
+  std::size_t kept = 0;
+  for (const std::uint32_t row : rows) {
+    rows[kept] = row;
+    kept += keep(row) ? 1U : 0U;
+  }
+  rows.resize(kept);
+}
+
 class FrameColumns {
  public:
   using Read = FrameParts::Read;
@@ -129,7 +140,7 @@ class FrameColumns {
   bool load_pri_ports();
   bool load_pub_places();
   bool load_pub_ip();
-  [[nodiscard]] IpAddress pub_ip(std::size_t row) const;
+  [[nodiscard]] IpAddress pub_ip(std::uint64_t place, std::uint64_t high, std::uint64_t low) const;
   bool load_outcome();
   bool load_texts();
   bool load_all();
@@ -145,7 +156,6 @@ class FrameColumns {
   Peers peers_;
   PeersOf peers_of_;          // null once it was asked
   std::uint64_t wanted_ = 0;  // blocks, a bit each
-  bool whole_ = false;        // all of them, a few at once
 
   bool has_head_ = false;
   bool has_clock_ = false;

@@ -14,17 +14,6 @@ auto cost_of(Field field) {
   return std::find(kCheapest.begin(), kCheapest.end(), field) - kCheapest.begin();
 }
 
-template <typename Keep>
-void keep_rows(std::vector<std::uint32_t>& rows, Keep keep) {
-  // Without a branch on what nobody can foretell.
-  std::size_t kept = 0;
-  for (const std::uint32_t row : rows) {
-    rows[kept] = row;
-    kept += keep(row) ? 1U : 0U;
-  }
-  rows.resize(kept);
-}
-
 UnixMs at_ms(std::int64_t ms) {
   return UnixMs(std::chrono::milliseconds(ms));
 }
@@ -170,13 +159,13 @@ Result<void> FrameFilter::find_hosts(ScanBatch& batch) const {
                        [&](const Test& test) { return test.field == field; });
   };
   const auto wanted = [&](Field field) {
-    FrameColumns::Wanted wanted{nullptr, IpAddress(), highest_address()};
+    FrameColumns::Wanted those{nullptr, IpAddress(), highest_address()};
     for (const Test& test : addresses_) {
-      if (test.field == field) test.bound_by(wanted.from, wanted.to);
+      if (test.field == field) test.bound_by(those.from, those.to);
     }
     if (tests(field))
-      wanted.passes = [&passes, field](const IpAddress& address) { return passes(field, address); };
-    return wanted;
+      those.passes = [&passes, field](const IpAddress& address) { return passes(field, address); };
+    return those;
   };
   const auto found = batch.columns_.rows_of(wanted(Field::kNatIp), wanted(Field::kPriIp), batch.rows_);
   if (!found) return found;
