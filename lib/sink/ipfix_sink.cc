@@ -134,14 +134,7 @@ Result<SinkOpener> parse_ipfix_tls(const SinkUrl& url) {
 }
 
 std::vector<SinkOption> ipfix_options() {
-  std::vector<SinkOption> options = explain(ipfix_record_options());
-  for (SinkOption& option : explain(ipfix_transport_options())) options.push_back(std::move(option));
-  return options;
-}
-
-std::vector<SinkOption> followed_by(std::vector<SinkOption> options, const std::vector<SinkOption>& more) {
-  options.insert(options.end(), more.begin(), more.end());
-  return options;
+  return joined(explain(ipfix_record_options()), explain(ipfix_transport_options()));
 }
 
 }  // namespace
@@ -151,7 +144,7 @@ SinkKind ipfix_kind() {
       .scheme = "ipfix",
       .usage = "ipfix://HOST[:4739]",
       .help = "IPFIX with NAT events (RFC 8158) to a collector by UDP, which may lose records without a word",
-      .options = followed_by(ipfix_options(), explain(ipfix_udp_options())),
+      .options = joined(ipfix_options(), explain(ipfix_udp_options())),
       .remote = true,
       .encoding = SinkEncoding::kBinary,
       .parse = parse_ipfix_datagram};
@@ -171,7 +164,7 @@ SinkKind ipfix_tls_kind() {
   return {.scheme = "ipfix+tls",
           .usage = "ipfix+tls://HOST[:4740]",
           .help = "the same by TLS; options as ipfix+tcp, and those of TLS as syslog+tls",
-          .also = followed_by(ipfix_options(), stream_tls_options()),
+          .also = joined(ipfix_options(), stream_tls_options()),
           .remote = true,
           .encoding = SinkEncoding::kBinary,
           .missing = TlsContext::kBuiltIn ? "" : "OpenSSL (NATSESSION_SINK_TLS)",

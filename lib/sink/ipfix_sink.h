@@ -27,10 +27,10 @@
 #include <vector>
 
 #include "base/time.h"
+#include "sink/datagram_socket.h"
 #include "sink/ipfix_message.h"
 #include "sink/resending_stream.h"
 #include "sink/sink_kind.h"
-#include "sink/syslog_datagram_sink.h"
 
 namespace natsession {
 

@@ -64,11 +64,8 @@ std::span<const Option<DeliveryOptions>> delivery_options_table() {
 }
 
 const std::vector<SinkOption>& common_options() {
-  static const std::vector<SinkOption> kOptions = [] {
-    std::vector<SinkOption> options = explain(encoder_options_table());
-    for (SinkOption& option : explain(delivery_options_table())) options.push_back(std::move(option));
-    return options;
-  }();
+  static const std::vector<SinkOption> kOptions =
+      joined(explain(encoder_options_table()), explain(delivery_options_table()));
   return kOptions;
 }
 

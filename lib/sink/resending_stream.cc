@@ -123,9 +123,7 @@ void ResendingStream::leave() {
 }
 
 std::vector<SinkOption> stream_tls_options() {
-  std::vector<SinkOption> options = explain(tls_options());
-  for (SinkOption& option : explain(server_name_options())) options.push_back(std::move(option));
-  return options;
+  return joined(explain(tls_options()), explain(server_name_options()));
 }
 
 Result<TlsSettings> parse_stream_tls(const SinkUrl& url) {

@@ -92,6 +92,13 @@ template <typename S>
   return told;
 }
 
+// Those of one table, and then of another.
+[[nodiscard]] inline std::vector<SinkOption> joined(std::vector<SinkOption> first,
+                                                    const std::vector<SinkOption>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
 // Puts those options of a URL that are in the table into `settings`.
 // Errors: kUsage, naming the URL, the key, the value and what would do.
 template <typename S>

@@ -30,11 +30,6 @@ Result<SinkOpener> parse_tls(const SinkUrl& url) {
   return parse_stream(url, kTlsPort, *tls);
 }
 
-std::vector<SinkOption> both(std::vector<SinkOption> first, const std::vector<SinkOption>& second) {
-  first.insert(first.end(), second.begin(), second.end());
-  return first;
-}
-
 }  // namespace
 
 SinkKind syslog_tcp_kind() {
@@ -54,7 +49,7 @@ SinkKind syslog_tls_kind() {
           .usage = "syslog+tls://HOST[:6514]",
           .help = "the same by TLS (RFC 5425); options as syslog+tcp, and:",
           .options = stream_tls_options(),
-          .also = both(explain(syslog_options()), explain(syslog_framing_options())),
+          .also = joined(explain(syslog_options()), explain(syslog_framing_options())),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
           .own_format = kNatFormat,

@@ -170,14 +170,23 @@ class SyslogLocalRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
 };
 
 // At first nobody listens on the port.
-class SyslogUdpRig : public Rig<kMayRepeat, kArrivesAtOnce> {
+class UdpRig : public Rig<kMayRepeat, kArrivesAtOnce> {
  public:
-  SyslogUdpRig() { peer_.close(); }
-  Sink& sink() { return sink_; }
+  UdpRig() { peer_.close(); }
   void give_room() {
     if (closed_) peer_.open_again();
     closed_ = false;
   }
+
+ protected:
+  UdpPeer peer_;
+  bool closed_ = true;
+  std::vector<std::uint32_t> got_;
+};
+
+class SyslogUdpRig : public UdpRig {
+ public:
+  Sink& sink() { return sink_; }
   std::vector<std::uint32_t> arrived() {
     if (closed_) return got_;
     for (const std::string& message : peer_.take()) got_.push_back(number_of(message));
@@ -185,22 +194,14 @@ class SyslogUdpRig : public Rig<kMayRepeat, kArrivesAtOnce> {
   }
 
  private:
-  UdpPeer peer_;
-  bool closed_ = true;
   SyslogDatagramSink sink_{"syslog+udp://", endpoint_of(peer_.place()),
                            syslog_settings(SyslogFraming::kNone, std::chrono::milliseconds(100)), clock_};
-  std::vector<std::uint32_t> got_;
 };
 
-// Likewise. Each port that messages came from is a session of its own.
-class IpfixUdpRig : public Rig<kMayRepeat, kArrivesAtOnce> {
+// Each port that messages came from is a session of its own.
+class IpfixUdpRig : public UdpRig {
  public:
-  IpfixUdpRig() { peer_.close(); }
   Sink& sink() { return sink_; }
-  void give_room() {
-    if (closed_) peer_.open_again();
-    closed_ = false;
-  }
   std::vector<std::uint32_t> arrived() {
     if (closed_) return got_;
     for (const Datagram& datagram : peer_.take_from()) {
@@ -214,14 +215,11 @@ class IpfixUdpRig : public Rig<kMayRepeat, kArrivesAtOnce> {
   }
 
  private:
-  UdpPeer peer_;
-  bool closed_ = true;
   IpfixDatagramSink sink_{"ipfix://",
                           endpoint_of(peer_.place()),
                           {.records = {}, .timeout = std::chrono::milliseconds(100)},
                           clock_};
   std::map<std::uint16_t, IpfixReader> sessions_;
-  std::vector<std::uint32_t> got_;
 };
 
 // What goes over a stream: how its sink is opened, and what a connection brought.
