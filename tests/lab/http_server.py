@@ -9,10 +9,10 @@ import http.server
 import json
 import os
 import ssl
-import subprocess
 import sys
 import time
 
+from own_server import start_server
 from untracked import leave_untracked
 
 PORT = 8181
@@ -99,12 +99,7 @@ class HttpServer:
         lab.adopt(self)
 
     def start(self):
-        self._process = subprocess.Popen(
-            [*self._lab.enter(self._lab.nat), sys.executable, "-B", os.path.abspath(__file__)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        self._process.stdin.write(json.dumps(self._settings))
-        self._process.stdin.close()
-        assert self._process.stdout.readline() == "ready\n", "the HTTP server does not start"
+        self._process = start_server(self._lab, __file__, self._settings)
 
     def requests(self):
         if not os.path.exists(self._settings["requests"]):

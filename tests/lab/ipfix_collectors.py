@@ -18,6 +18,7 @@ import sys
 import threading
 
 from netlab import run, wait_until
+from own_server import start_server
 from untracked import leave_untracked
 
 NFCAPD, NFACCTD, TCP, TLS = 14739, 14740, 14741, 14742  # ports
@@ -130,12 +131,7 @@ class StreamCollector:
         lab.adopt(self)
 
     def start(self):
-        self._process = subprocess.Popen(
-            [*self._lab.enter(self._lab.nat), sys.executable, "-B", os.path.abspath(__file__)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        self._process.stdin.write(json.dumps(self._settings))
-        self._process.stdin.close()
-        assert self._process.stdout.readline() == "ready\n", "the collector does not start"
+        self._process = start_server(self._lab, __file__, self._settings)
 
     def crash(self):
         self._process.kill()
