@@ -126,8 +126,9 @@ class Reader {
       case 2: {
         const auto bytes = in.take(in.varint());
         // Into a buffer of known size: zstd allocates no window, whatever its frame claims.
-        return in.ok() && ZSTD_decompressDCtx(zstd_.get(), out.data(), out.size(), bytes.data(),
-                                              bytes.size()) == out.size();
+        return in.ok() && zstd_ != nullptr &&
+               ZSTD_decompressDCtx(zstd_.get(), out.data(), out.size(), bytes.data(), bytes.size()) ==
+                   out.size();
       }
       default:
         return false;
