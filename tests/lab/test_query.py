@@ -203,6 +203,8 @@ class QueryTest(LabCase):
         for number, host in enumerate((HOSTS[4], HOSTS[2], HOSTS[3])):
             self.open(f"s{number}", host, VICTIM)
             self.client.exchange(f"s{number}", 1000 * (number + 1), 100)
+            opened = time.time()
+            wait_until(lambda: time.time() - opened > 0.002, "another millisecond: ages are of milliseconds")
         table = lambda *words: list(csv.DictReader(io.StringIO(self.ask("sessions", "--csv", *words))))
         self.assertEqual([row["pri_ip"] for row in table("--sort", "bytes_from_vpc")], [HOSTS[3], HOSTS[2], HOSTS[4]])
         self.assertEqual([row["pri_ip"] for row in table("--sort", "age")], [HOSTS[4], HOSTS[2], HOSTS[3]])
