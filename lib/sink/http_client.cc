@@ -8,9 +8,8 @@
 namespace natsession {
 namespace {
 
-constexpr std::size_t kShownBytes = 200;
-// A server may talk for so long before it is cut off.
-constexpr std::size_t kMaxAnswerBytes = 1 << 20;
+// So much of a head is kept; a server that sends more is not listened to.
+constexpr std::size_t kMaxHeadBytes = 64 << 10;
 constexpr std::chrono::milliseconds kMaxConnectTime{10'000};
 constexpr std::chrono::hours kMaxRetryAfter{1};
 
@@ -55,7 +54,6 @@ class CurlClient final : public HttpClient {
     set(CURLOPT_URL, settings_.url.c_str());
     // Variables such as http_proxy are for people's programs: they would send a log to whoever set them.
     set(CURLOPT_PROXY, "");
-    set(CURLOPT_POST, 1L);
     set(CURLOPT_USERAGENT, "natsessiond");
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_FOLLOWLOCATION, 0L);
@@ -97,23 +95,30 @@ class CurlClient final : public HttpClient {
     return Error{ErrorKind::kUnavailable, error_[0] != '\0' ? error_.data() : curl_.easy_strerror(code)};
   }
 
-  HttpReply post(std::string_view body, const std::string& batch) override {
+  HttpReply send(const HttpRequest& request) override {
     List headers(nullptr, curl_.slist_free_all);
-    append(curl_, headers, "Content-Type: application/x-ndjson");
     append(curl_, headers, "Expect:");  // no question whether the body may come
-    if (settings_.compress == Compression::kGzip) append(curl_, headers, "Content-Encoding: gzip");
-    append(curl_, headers, "X-NatSession-Batch: " + batch);
+    for (const std::string& header : request.headers) append(curl_, headers, header);
     for (const std::string& header : secrets_.headers) append(curl_, headers, header);
+    set(CURLOPT_URL, request.url.empty() ? settings_.url.c_str() : request.url.c_str());
+    set(CURLOPT_CUSTOMREQUEST, request.method == HttpRequest::Method::kPut ? "PUT" : nullptr);
+    if (request.method == HttpRequest::Method::kGet) {
+      set(CURLOPT_HTTPGET, 1L);
+    } else {
+      set(CURLOPT_POST, 1L);
+      set(CURLOPT_POSTFIELDS, request.body.data() == nullptr ? "" : request.body.data());
+      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    }
     set(CURLOPT_HTTPHEADER, headers.get());
-    set(CURLOPT_POSTFIELDS, body.data());
-    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     error_[0] = '\0';
-    shown_.clear();
-    body_bytes_ = 0;
-    head_is_whole_ = false;
+    reply_ = {};
+    on_body_ = request.on_body ? &request.on_body : nullptr;
+    head_bytes_ = 0;
+    head_is_whole_ = talks_too_long_ = false;
     const CURLcode code = curl_.easy_perform(handle_);
     set(CURLOPT_HTTPHEADER, static_cast<curl_slist*>(nullptr));
-    return reply(code);
+    finish(code);
+    return std::move(reply_);
   }
 
  private:
@@ -126,47 +131,62 @@ class CurlClient final : public HttpClient {
     return static_cast<CurlClient*>(client)->take({data, one * size});
   }
 
-  // A connection that is closed within the head is not an error to libcurl, but the end of the head.
   static std::size_t on_header(const char* data, std::size_t one, std::size_t size, void* client) {
-    const std::string_view line(data, one * size);
-    static_cast<CurlClient*>(client)->head_is_whole_ = line == "\r\n" || line == "\n";
-    return line.size();
+    return static_cast<CurlClient*>(client)->take_header({data, one * size}) ? one * size : 0;
+  }
+
+  // A connection that is closed within the head is not an error to libcurl, but the end of the head.
+  bool take_header(std::string_view line) {
+    head_is_whole_ = line == "\r\n" || line == "\n";
+    head_bytes_ += line.size();
+    if (head_bytes_ > kMaxHeadBytes) return false;
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) {
+      if (!head_is_whole_) reply_.headers.clear();  // a status line: what stood before was 100 Continue's
+      return true;
+    }
+    std::string name(line.substr(0, colon));
+    for (char& letter : name) {
+      if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    }
+    line.remove_prefix(std::min(line.size(), line.find_first_not_of(" \t", colon + 1)));
+    reply_.headers.emplace_back(std::move(name), line.substr(0, line.find_last_not_of(" \t\r\n") + 1));
+    return true;
   }
 
   std::size_t take(std::string_view part) {
-    for (const char byte : part.substr(0, kShownBytes - std::min(kShownBytes, shown_.size()))) {
-      shown_ += byte > ' ' && byte < '\x7f' ? byte : ' ';
+    if (on_body_ != nullptr) {
+      long status = 0;
+      curl_.easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
+      if (status == 200) return (*on_body_)(part) ? part.size() : 0;
     }
-    body_bytes_ += part.size();
-    return body_bytes_ > kMaxAnswerBytes ? 0 : part.size();
+    talks_too_long_ = reply_.body.size() + part.size() > HttpReply::kMaxBytes;
+    reply_.body += part.substr(0, HttpReply::kMaxBytes - reply_.body.size());
+    return talks_too_long_ ? 0 : part.size();
   }
 
-  HttpReply reply(CURLcode code) {
-    HttpReply reply;
+  void finish(CURLcode code) {
     long status = 0;
     curl_.easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
-    const bool talks_too_long = code == CURLE_WRITE_ERROR && body_bytes_ > kMaxAnswerBytes;
-    if (code != CURLE_OK && !talks_too_long) {
-      reply.error = error_[0] != '\0' ? error_.data() : curl_.easy_strerror(code);
-      reply.refused = is_certificate_error(code) || tells_of_certificate_alert(reply.error);
-      return reply;
+    if (code != CURLE_OK && !(code == CURLE_WRITE_ERROR && talks_too_long_)) {
+      reply_.error = error_[0] != '\0' ? error_.data() : curl_.easy_strerror(code);
+      reply_.refused = is_certificate_error(code) || tells_of_certificate_alert(reply_.error);
+      return;
     }
     if (!head_is_whole_) {
-      reply.error = "the answer was cut";
-      return reply;
+      reply_.error = "the answer was cut";
+      return;
     }
-    reply.status = static_cast<int>(status);
-    reply.body = shown_.substr(0, shown_.find_last_not_of(' ') + 1);
+    reply_.status = static_cast<int>(status);
     const char* location = nullptr;
     if (curl_.easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &location) == CURLE_OK && location != nullptr) {
-      reply.location = location;
+      reply_.location = location;
     }
     curl_off_t seconds = 0;
     if (curl_.easy_getinfo(handle_, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0) {
-      reply.retry_after = std::min<std::chrono::milliseconds>(
+      reply_.retry_after = std::min<std::chrono::milliseconds>(
           kMaxRetryAfter, std::chrono::seconds(std::min<curl_off_t>(seconds, 1'000'000)));
     }
-    return reply;
   }
 
   const HttpSettings settings_;
@@ -174,9 +194,11 @@ class CurlClient final : public HttpClient {
   const LibCurl& curl_;
   CURL* const handle_;
   std::array<char, CURL_ERROR_SIZE> error_{};
-  std::string shown_;
-  std::size_t body_bytes_ = 0;
+  HttpReply reply_;  // of the request that is under way
+  const std::function<bool(std::string_view)>* on_body_ = nullptr;
+  std::size_t head_bytes_ = 0;
   bool head_is_whole_ = false;
+  bool talks_too_long_ = false;
 };
 
 }  // namespace

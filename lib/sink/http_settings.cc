@@ -124,15 +124,24 @@ std::span<const Option<HttpSettings>> http_options() {
   return kTable;
 }
 
-Result<HttpSettings> HttpSettings::parse(const SinkUrl& url) {
+Result<HttpSettings> HttpSettings::parse(const SinkUrl& url, std::string_view protocol, std::uint16_t port) {
   HttpSettings settings;
   SinkUrl place = url;
   place.target = "//" + std::string(authority_of(url.target));
-  if (const auto endpoint = endpoint_of(place, 80); !endpoint) return endpoint.error();
+  const auto endpoint = endpoint_of(place, port);
+  if (!endpoint) return endpoint.error();
   if (!std::all_of(url.target.begin(), url.target.end(), is_url_byte)) {
     return url.wrong("the path has a byte that no URL has: write a space as %2520, a # as %2523");
   }
-  settings.url = url.scheme + ":" + url.target;
+  settings.origin = std::string(protocol) + ":" + place.target;
+  // Only a sink whose port is not the protocol's has to say it.
+  if (port != (protocol == "https" ? 443 : 80)) {
+    const bool has_colons = endpoint->host.find(':') != std::string::npos;
+    settings.origin = std::string(protocol) + "://" +
+                      (has_colons ? "[" + endpoint->host + "]" : endpoint->host) + ":" +
+                      std::to_string(endpoint->port);
+  }
+  settings.url = settings.origin + url.target.substr(place.target.size());
   auto tls = TlsSettings::parse(url);
   if (!tls) return tls.error();
   settings.tls = std::move(*tls);
@@ -144,6 +153,14 @@ Result<HttpSettings> HttpSettings::parse(const SinkUrl& url) {
                    (settings.user_env.empty() ? 0 : 1);
   if (ways > 1) return url.wrong("credentials_file, token_env and user_env exclude one another");
   return settings;
+}
+
+std::vector<std::string> HttpSettings::secret_files() const {
+  std::vector<std::string> files = tls.secret_files();
+  for (const std::string& file : {credentials_file, headers_file}) {
+    if (!file.empty()) files.push_back(file);
+  }
+  return files;
 }
 
 bool HttpSecrets::identify() const {

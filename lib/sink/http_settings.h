@@ -4,8 +4,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -17,7 +19,8 @@
 namespace natsession {
 
 struct HttpSettings {
-  std::string url;  // as it is asked for
+  std::string origin;  // http://HOST:PORT, https://HOST:PORT; without a port that is the protocol's own
+  std::string url;     // as it is asked for: the origin, and what stands behind the host in the sink's URL
   Compression compress = Compression::kGzip;
   std::chrono::milliseconds timeout{30'000};
   TlsSettings tls;
@@ -29,8 +32,13 @@ struct HttpSettings {
   std::string user_env;
   std::string password_env;
 
+  // What a sink's URL stands for: `protocol` is http or https, `port` the usual one of the sink's scheme.
   // Errors: kUsage, naming URL, key and value.
-  [[nodiscard]] static Result<HttpSettings> parse(const SinkUrl& url);
+  [[nodiscard]] static Result<HttpSettings> parse(const SinkUrl& url, std::string_view protocol,
+                                                  std::uint16_t port);
+
+  // The files in which secrets stand.
+  [[nodiscard]] std::vector<std::string> secret_files() const;
 };
 
 // The options that http and https have in common.

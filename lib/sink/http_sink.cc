@@ -1,8 +1,6 @@
 #include "sink/http_sink.h"
 
-#include <algorithm>
 #include <array>
-#include <limits>
 
 #include "record/text_writer.h"
 
@@ -10,18 +8,6 @@ namespace natsession {
 namespace {
 
 constexpr std::size_t kMaxRequestBytes = 4 << 20;
-constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
-// A server that refuses so many records one after the other refuses not the records but what we are doing.
-constexpr std::size_t kMaxRejectedInARow = 100;
-
-enum class Verdict { kTaken, kTooMuch, kBadRecord, kFailed };
-
-Verdict verdict_of(const HttpReply& reply) {
-  if (reply.status >= 200 && reply.status < 300) return Verdict::kTaken;
-  if (reply.status == 413) return Verdict::kTooMuch;
-  if (reply.status == 400 || reply.status == 422) return Verdict::kBadRecord;
-  return Verdict::kFailed;
-}
 
 std::string batch_name(const SessionRecord& first, std::size_t count, std::uint32_t checksum) {
   std::array<char, kHex64Length + kTextSlack> hex;
@@ -34,7 +20,7 @@ std::string batch_name(const SessionRecord& first, std::size_t count, std::uint3
 
 // Nothing is asked for at the server.
 Result<SinkOpener> parse_http(const SinkUrl& url) {
-  auto settings = HttpSettings::parse(url);
+  auto settings = HttpSettings::parse(url, url.scheme, url.scheme == "https" ? 443 : 80);
   if (!settings) return settings.error();
   const auto open = [name = url.name(), settings = *settings](const EncoderOptions& options, const Clock&) {
     return HttpSink::open(name, settings, options);
@@ -54,11 +40,7 @@ Result<SinkOpener> parse_http(const SinkUrl& url) {
                        ? "connected; whether the credentials are right, the first records tell"
                        : "connected"};
   };
-  std::vector<std::string> secret_files = settings->tls.secret_files();
-  for (const std::string& file : {settings->credentials_file, settings->headers_file}) {
-    if (!file.empty()) secret_files.push_back(file);
-  }
-  return SinkOpener{.probe = probe, .reach = reach, .secret_files = std::move(secret_files), .open = open};
+  return SinkOpener{.probe = probe, .reach = reach, .secret_files = settings->secret_files(), .open = open};
 }
 
 }  // namespace
@@ -92,101 +74,40 @@ Result<std::unique_ptr<Sink>> HttpSink::open(std::string name, const HttpSetting
 }
 
 HttpSink::HttpSink(std::string name, const HttpSettings& settings, const EncoderOptions& options)
-    : name_(std::move(name)), settings_(settings), encoder_(make_encoder(options)), most_(kNoLimit) {}
+    : name_(std::move(name)), settings_(settings), encoder_(make_encoder(options)) {}
 
 Result<void> HttpSink::reopen() {
   const auto secrets = HttpSecrets::read(settings_);
   if (!secrets) return secrets.error();
   auto client = HttpClient::create(settings_, *secrets);
   if (!client) return client.error();
-  client_ = std::move(*client);
+  delivery_.use(std::move(*client));
   identified_ = secrets->identify() || !settings_.tls.cert_file.empty();
-  most_ = kNoLimit;
   return {};
 }
 
-Answer HttpSink::deliver(std::span<const SessionRecord> records) {
-  std::size_t taken = 0;
-  std::size_t suspects = 0;  // among so many records from the next on there is a bad one
-  while (taken < records.size()) {
-    std::size_t count = std::min(most_, records.size() - taken);
-    if (suspects > 0) count = std::min(count, std::max<std::size_t>(1, suspects / 2));
-    count = encode(records.subspan(taken, count));
-    std::string_view body = lines_;
-    if (settings_.compress == Compression::kGzip) {
-      if (auto packed = gzip_text(lines_, compressed_); !packed) {
-        return Answer::retry_later(taken, packed.error().message);
-      }
-      body = compressed_;
-    }
-    const HttpReply reply = client_->post(body, batch_name(records[taken], count, crc32_of(lines_)));
-    const Verdict verdict = verdict_of(reply);
-    if (verdict == Verdict::kTaken) {
-      taken += count;
-      suspects -= std::min(suspects, count);
-      rejected_in_a_row_ = 0;
-    } else if (verdict == Verdict::kFailed) {
-      Answer answer = failure(reply);
-      answer.taken = taken;
-      return answer;
-    } else if (count == 1) {
-      return reject(taken, reply);
-    } else if (verdict == Verdict::kTooMuch) {
-      most_ = count / 2;
-    } else {
-      suspects = count;
-    }
-  }
-  return Answer::delivered(taken);
-}
-
-// Fills lines_; returns of how many records.
-std::size_t HttpSink::encode(std::span<const SessionRecord> records) {
+Result<std::size_t> HttpSink::make_request(std::span<const SessionRecord> records, HttpRequest& request) {
   lines_.clear();
   std::size_t count = 0;
   while (count < records.size() && lines_.size() < kMaxRequestBytes)
     encoder_->append(records[count++], lines_);
+  request.headers = {"Content-Type: application/x-ndjson",
+                     "X-NatSession-Batch: " + batch_name(records.front(), count, crc32_of(lines_))};
+  request.body = lines_;
+  if (settings_.compress == Compression::kGzip) {
+    if (auto packed = gzip_text(lines_, compressed_); !packed) return packed.error();
+    request.headers.emplace_back("Content-Encoding: gzip");
+    request.body = compressed_;
+  }
   return count;
 }
 
-Answer HttpSink::reject(std::size_t taken, const HttpReply& reply) {
-  if (++rejected_in_a_row_ > kMaxRejectedInARow) {
-    return Answer::target_failed(taken, TargetCode::kProjectForbidden,
-                                 told(reply) + "; it has refused " + std::to_string(kMaxRejectedInARow) +
-                                     " records in a row, so no more are offered");
-  }
-  return Answer::rejected(taken, told(reply));
-}
-
-Answer HttpSink::failure(const HttpReply& reply) const {
-  const std::string why = told(reply);
-  const int status = reply.status;
-  const auto failed = [&](TargetCode code) { return Answer::target_failed(0, code, why); };
-  if (status == 0) return reply.refused ? failed(TargetCode::kUnauthorized) : Answer::retry_later(0, why);
-  if (status == 429) {
-    // The clouds' log services name what is exhausted in the body.
-    const bool part = reply.body.find(to_string(TargetCode::kShardWriteQuotaExceed)) != std::string::npos;
-    return Answer::throttled(0, part ? TargetCode::kShardWriteQuotaExceed : TargetCode::kWriteQuotaExceed,
-                             why, reply.retry_after);
-  }
-  if (status == 401 || status == 407) return failed(TargetCode::kInvalidAccessKeyId);
-  if (status == 403) return failed(identified_ ? TargetCode::kUnauthorized : TargetCode::kProjectForbidden);
-  if (status == 404 || status == 405 || status == 410) return failed(TargetCode::kLogStoreNotExist);
-  if (status >= 300 && status < 400) return failed(TargetCode::kLogStoreNotExist);
-  if (status >= 400 && status < 500 && status != 408) return failed(TargetCode::kProjectForbidden);
-  Answer answer = Answer::retry_later(0, why);
-  answer.after = reply.retry_after;
-  return answer;
+HttpVerdict HttpSink::judge(const HttpReply& reply) {
+  return judge_by_status(reply, identified_, told(reply));
 }
 
 std::string HttpSink::told(const HttpReply& reply) const {
-  const std::string begin = "post to " + settings_.url + ": ";
-  if (reply.status == 0) return begin + reply.error;
-  std::string text = begin + "status " + std::to_string(reply.status);
-  if (!reply.location.empty())
-    text += ": it has moved to " + without_secrets(reply.location) + ", which is not followed";
-  if (!reply.body.empty()) text += ": " + reply.body;
-  return text;
+  return reply.told("post to " + settings_.url);
 }
 
 }  // namespace natsession

@@ -19,7 +19,7 @@
 
 namespace natsession::testing {
 
-struct HttpRequest {
+struct ReceivedRequest {
   std::string line;                            // POST /path HTTP/1.1
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;                            // as it came
@@ -44,7 +44,7 @@ struct HttpAnswer {
 
 class HttpPeer {
  public:
-  using Handler = std::function<HttpAnswer(const HttpRequest&)>;
+  using Handler = std::function<HttpAnswer(const ReceivedRequest&)>;
 
   // `handler` runs on the peer's thread.
   explicit HttpPeer(Handler handler) : handler_(std::move(handler)), thread_([this] { serve(); }) {}
@@ -58,8 +58,8 @@ class HttpPeer {
   [[nodiscard]] std::string url(const std::string& path = "/log") const {
     return "http://" + listener_.place() + path;
   }
-  [[nodiscard]] std::vector<HttpRequest> requests() const {
-    return requests_.with([](const std::vector<HttpRequest>& requests) { return requests; });
+  [[nodiscard]] std::vector<ReceivedRequest> requests() const {
+    return requests_.with([](const std::vector<ReceivedRequest>& requests) { return requests; });
   }
   [[nodiscard]] int connections() const { return connections_; }
 
@@ -78,7 +78,7 @@ class HttpPeer {
   }
 
   bool serve_one(int fd, std::string& in) {
-    HttpRequest request;
+    ReceivedRequest request;
     std::size_t end = 0;
     while ((end = in.find("\r\n\r\n")) == std::string::npos) {
       if (!read_more(fd, in)) return false;
@@ -91,7 +91,7 @@ class HttpPeer {
     }
     request.body = in.substr(end + 4, size);
     in.erase(0, end + 4 + size);
-    requests_.with([&](std::vector<HttpRequest>& requests) { requests.push_back(request); });
+    requests_.with([&](std::vector<ReceivedRequest>& requests) { requests.push_back(request); });
     const HttpAnswer answer = handler_(request);
     std::string_view out = answer.bytes;
     while (!out.empty()) {
@@ -110,7 +110,7 @@ class HttpPeer {
     return true;
   }
 
-  static void parse_head(std::string_view head, HttpRequest& request) {
+  static void parse_head(std::string_view head, ReceivedRequest& request) {
     const auto line = [&] {
       const std::size_t end = head.find("\r\n");
       std::string text(head.substr(0, end));
@@ -131,7 +131,7 @@ class HttpPeer {
 
   const Handler handler_;
   const Listener listener_;
-  Guarded<std::vector<HttpRequest>> requests_;
+  Guarded<std::vector<ReceivedRequest>> requests_;
   std::atomic<int> connections_{0};
   std::atomic<int> connection_{-1};
   std::atomic<bool> stopping_{false};

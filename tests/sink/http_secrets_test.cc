@@ -37,7 +37,7 @@ class SecretsFixture {
 
   const TempDir directory;
   const std::string file = directory.file("secret");
-  const HttpPeer peer{[](const HttpRequest&) { return HttpAnswer::status(200); }};
+  const HttpPeer peer{[](const ReceivedRequest&) { return HttpAnswer::status(200); }};
 };
 
 }  // namespace
@@ -75,7 +75,7 @@ TEST_CASE_METHOD(SecretsFixture, "credentials come from a file or the environmen
 TEST_CASE_METHOD(SecretsFixture,
                  "a refusal of one who has shown who he is, is another than that of a stranger",
                  "[sink][http]") {
-  const HttpPeer forbidding([](const HttpRequest&) { return HttpAnswer::status(403); });
+  const HttpPeer forbidding([](const ReceivedRequest&) { return HttpAnswer::status(403); });
   const auto code = [&](const std::string& options) {
     auto opened = open_sink(forbidding.url() + options, {}, kStoppedClock);
     REQUIRE(opened);

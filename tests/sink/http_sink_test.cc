@@ -22,17 +22,17 @@ std::unique_ptr<Sink> open(const std::string& url) {
   return std::move(*opened);
 }
 
-HttpAnswer ok(const HttpRequest&) {
+HttpAnswer ok(const ReceivedRequest&) {
   return HttpAnswer::status(200);
 }
 
 HttpPeer::Handler always(const HttpAnswer& answer) {
-  return [answer](const HttpRequest&) { return answer; };
+  return [answer](const ReceivedRequest&) { return answer; };
 }
 
 // A server that knows some records as bad, and says so with a status.
 HttpPeer::Handler refusing(int status, const std::set<std::uint32_t>& bad) {
-  return [status, bad](const HttpRequest& request) {
+  return [status, bad](const ReceivedRequest& request) {
     for (const std::uint32_t number : numbers_in(request.text())) {
       if (bad.count(number) > 0) return HttpAnswer::status(status, {}, "bad record");
     }
@@ -63,7 +63,7 @@ Outcome deliver_all(Sink& sink, const std::vector<SessionRecord>& records) {
 // The records of the requests that were answered well, in order.
 std::vector<std::uint32_t> kept_by(const HttpPeer& peer, const HttpPeer::Handler& handler) {
   std::vector<std::uint32_t> kept;
-  for (const HttpRequest& request : peer.requests()) {
+  for (const ReceivedRequest& request : peer.requests()) {
     if (!handler(request).bytes.starts_with("HTTP/1.1 2")) continue;
     for (const std::uint32_t number : numbers_in(request.text())) kept.push_back(number);
   }
@@ -103,7 +103,7 @@ TEST_CASE("a proxy of the environment is not asked, and not named as the collect
 
 TEST_CASE("a batch says which it is, so that its repetition can be told", "[sink][http]") {
   int calls = 0;
-  const HttpPeer peer([&](const HttpRequest&) { return HttpAnswer::status(++calls == 1 ? 500 : 200); });
+  const HttpPeer peer([&](const ReceivedRequest&) { return HttpAnswer::status(++calls == 1 ? 500 : 200); });
   auto sink = open(peer.url());
   const auto records = numbered_records(7, 10);
   CHECK(sink->deliver(records).kind == Answer::Kind::kRetryLater);
@@ -179,7 +179,7 @@ TEST_CASE("a server whose partition is asked too much may name it", "[sink][http
 
 TEST_CASE("a batch that is too large for the server goes in parts, and the size is remembered",
           "[sink][http]") {
-  const HttpPeer::Handler at_most_10 = [](const HttpRequest& request) {
+  const HttpPeer::Handler at_most_10 = [](const ReceivedRequest& request) {
     return HttpAnswer::status(numbers_in(request.text()).size() > 10 ? 413 : 200);
   };
   const HttpPeer peer(at_most_10);
@@ -293,7 +293,7 @@ TEST_CASE("a batch of more than some megabytes goes in several requests", "[sink
   const HttpPeer peer(ok);
   CHECK(open(peer.url())->deliver(records).kind == Answer::Kind::kDelivered);
   std::string all;
-  for (const HttpRequest& request : peer.requests()) {
+  for (const ReceivedRequest& request : peer.requests()) {
     CHECK(request.text().size() < (5 << 20));
     all += request.text();
   }

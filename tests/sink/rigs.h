@@ -374,7 +374,7 @@ class HttpRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
   }
 
  private:
-  HttpAnswer answer(const HttpRequest& request) {
+  HttpAnswer answer(const ReceivedRequest& request) {
     if (busy_.exchange(true)) return HttpAnswer::status(503);
     got_.with([&](std::string& got) { got += request.text(); });
     return HttpAnswer::status(200);
@@ -382,9 +382,10 @@ class HttpRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
 
   std::atomic<bool> busy_{true};
   Guarded<std::string> got_;
-  HttpPeer peer_{[this](const HttpRequest& request) { return answer(request); }};
-  std::unique_ptr<Sink> sink_ = std::move(*HttpSink::open(
-      "http://", *HttpSettings::parse(*SinkUrl::parse(peer_.url())), {.format = RecordFormat::kJson}));
+  HttpPeer peer_{[this](const ReceivedRequest& request) { return answer(request); }};
+  std::unique_ptr<Sink> sink_ =
+      std::move(*HttpSink::open("http://", *HttpSettings::parse(*SinkUrl::parse(peer_.url()), "http", 80),
+                                {.format = RecordFormat::kJson}));
 };
 #endif
 
