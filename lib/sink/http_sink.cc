@@ -22,25 +22,16 @@ std::string batch_name(const SessionRecord& first, std::size_t count, std::uint3
 Result<SinkOpener> parse_http(const SinkUrl& url) {
   auto settings = HttpSettings::parse(url, url.scheme, url.scheme == "https" ? 443 : 80);
   if (!settings) return settings.error();
-  const auto open = [name = url.name(), settings = *settings](const EncoderOptions& options, const Clock&) {
-    return HttpSink::open(name, settings, options);
-  };
-  const auto probe = [open]() -> Result<void> {
-    const auto opened = open({}, SystemClock());
-    if (!opened) return opened.error();
-    return {};
-  };
-  const auto reach = [settings = *settings]() -> Result<Reached> {
-    const auto secrets = HttpSecrets::read(settings);
-    if (!secrets) return secrets.error();
-    auto client = HttpClient::create(settings, *secrets);
-    if (!client) return client.error();
-    if (auto connected = (*client)->connect(kReachLimit); !connected) return connected.error();
-    return Reached{secrets->identify()
-                       ? "connected; whether the credentials are right, the first records tell"
-                       : "connected"};
-  };
-  return SinkOpener{.probe = probe, .reach = reach, .secret_files = settings->secret_files(), .open = open};
+  return http_opener(
+      *settings,
+      [name = url.name(), settings = *settings](const EncoderOptions& options, const Clock&) {
+        return HttpSink::open(name, settings, options);
+      },
+      [](HttpClient& client, bool identified) -> Result<Reached> {
+        if (auto connected = client.connect(kReachLimit); !connected) return connected.error();
+        return Reached{identified ? "connected; whether the credentials are right, the first records tell"
+                                  : "connected"};
+      });
 }
 
 }  // namespace
@@ -68,23 +59,11 @@ SinkKind https_kind() {
 
 Result<std::unique_ptr<Sink>> HttpSink::open(std::string name, const HttpSettings& settings,
                                              const EncoderOptions& options) {
-  std::unique_ptr<HttpSink> sink(new HttpSink(std::move(name), settings, options));
-  if (auto opened = sink->reopen(); !opened) return opened.error();
-  return std::unique_ptr<Sink>(std::move(sink));
+  return ready(std::unique_ptr<HttpSink>(new HttpSink(std::move(name), settings, options)));
 }
 
 HttpSink::HttpSink(std::string name, const HttpSettings& settings, const EncoderOptions& options)
-    : name_(std::move(name)), settings_(settings), encoder_(make_encoder(options)) {}
-
-Result<void> HttpSink::reopen() {
-  const auto secrets = HttpSecrets::read(settings_);
-  if (!secrets) return secrets.error();
-  auto client = HttpClient::create(settings_, *secrets);
-  if (!client) return client.error();
-  delivery_.use(std::move(*client));
-  identified_ = secrets->identify() || !settings_.tls.cert_file.empty();
-  return {};
-}
+    : HttpServerSink(std::move(name), settings), encoder_(make_encoder(options)) {}
 
 Result<std::size_t> HttpSink::make_request(std::span<const SessionRecord> records, HttpRequest& request) {
   lines_.clear();
@@ -93,21 +72,8 @@ Result<std::size_t> HttpSink::make_request(std::span<const SessionRecord> record
     encoder_->append(records[count++], lines_);
   request.headers = {"Content-Type: application/x-ndjson",
                      "X-NatSession-Batch: " + batch_name(records.front(), count, crc32_of(lines_))};
-  request.body = lines_;
-  if (settings_.compress == Compression::kGzip) {
-    if (auto packed = gzip_text(lines_, compressed_); !packed) return packed.error();
-    request.headers.emplace_back("Content-Encoding: gzip");
-    request.body = compressed_;
-  }
+  if (auto set = set_body(lines_, request); !set) return set.error();
   return count;
-}
-
-HttpVerdict HttpSink::judge(const HttpReply& reply) {
-  return judge_by_status(reply, identified_, told(reply));
-}
-
-std::string HttpSink::told(const HttpReply& reply) const {
-  return reply.told("post to " + settings_.url);
 }
 
 }  // namespace natsession

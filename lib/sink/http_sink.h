@@ -11,45 +11,29 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "record/encoder.h"
-#include "sink/http_delivery.h"
-#include "sink/http_settings.h"
-#include "sink/sink_kind.h"
+#include "sink/http_server_sink.h"
 
 namespace natsession {
 
 [[nodiscard]] SinkKind http_kind();
 [[nodiscard]] SinkKind https_kind();
 
-class HttpSink final : public Sink, private HttpProtocol {
+class HttpSink final : public HttpServerSink {
  public:
   // Connects to nothing yet.
-  // Errors: as HttpSecrets::read() and HttpClient::create().
+  // Errors: as HttpServerSink::reopen().
   [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, const HttpSettings& settings,
                                                           const EncoderOptions& options);
-
-  [[nodiscard]] std::string_view name() const override { return name_; }
-  Answer deliver(std::span<const SessionRecord> records) override {
-    return delivery_.deliver(records, *this);
-  }
-  Result<void> reopen() override;  // reads headers and credentials anew
 
  private:
   HttpSink(std::string name, const HttpSettings& settings, const EncoderOptions& options);
 
   Result<std::size_t> make_request(std::span<const SessionRecord> records, HttpRequest& request) override;
-  HttpVerdict judge(const HttpReply& reply) override;
-  [[nodiscard]] std::string told(const HttpReply& reply) const override;
 
-  const std::string name_;
-  const HttpSettings settings_;
   const std::unique_ptr<Encoder> encoder_;
-  HttpDelivery delivery_;
-  bool identified_ = false;  // credentials are sent
   std::string lines_;
-  std::string compressed_;
 };
 
 }  // namespace natsession
