@@ -117,6 +117,7 @@ void SinkWorker::deliver(std::span<const SessionRecord> records) {
   Answer answer = state_.spec.sink->deliver(records);
   if (answer.kind == Answer::Kind::kDelivered) answer.taken = records.size();
   answer.taken = std::min(answer.taken, records.size());
+  answer.lost = std::min(answer.lost, answer.taken);
   // Also if the sink has hung for so long that the program has gone on without it: its place is still this
   // worker's alone.
   acknowledge(records, answer);
@@ -130,10 +131,16 @@ void SinkWorker::deliver(std::span<const SessionRecord> records) {
 
 void SinkWorker::acknowledge(std::span<const SessionRecord> records, const Answer& answer) {
   using Kind = Answer::Kind;
-  state_.delivered.add(answer.taken);
+  state_.delivered.add(answer.taken - answer.lost);
   if (answer.taken > 0) state_.last_delivery.set(to_ms(context_.clock.now()));
   const bool rest = answer.taken < records.size();
   owed_ = rest && (answer.kind == Kind::kRetryLater || answer.kind == Kind::kTargetFailed);
+  if (answer.lost > 0) {
+    state_.rejected.add(answer.lost);
+    state_.dead_letters_lost.add(dead_letters_.kept() ? answer.lost : 0);
+    unreported_rejected_ += answer.lost;
+    rejected_why_ = answer.why;
+  }
   const bool rejected = rest && answer.kind == Kind::kRejected;
   if (rejected) write_dead_letter(records[answer.taken], answer.why);
   consumer_->acknowledge(answer.taken + (rejected ? 1 : 0));
@@ -157,7 +164,8 @@ void SinkWorker::judge(const Answer& answer, std::size_t taken, std::uint64_t hi
   switch (answer.kind) {
     case Kind::kDelivered:
       health_.well();
-      if (!answer.why.empty()) {
+      report_rejected();
+      if (!answer.why.empty() && answer.lost == 0) {
         context_.reporter.report({.kind = Report::Kind::kNotice, .sink = state_.name, .why = answer.why});
       }
       break;

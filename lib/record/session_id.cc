@@ -3,6 +3,7 @@
 #include <array>
 #include <concepts>
 #include <limits>
+#include <string>
 
 #include <xxhash.h>
 
@@ -66,6 +67,23 @@ std::uint64_t derive_session_id(const SessionRecord& record) {
   const std::uint32_t twin = record.seq >> kSeqBits;
   if (momentary || twin != 0) input.put(twin);
   return input.hash();
+}
+
+std::uint64_t derive_gap_id(const SessionRecord& record) {
+  // Lengths before the texts, so that no two pairs look the same.
+  std::string input;
+  const auto put = [&](std::uint64_t value) {
+    for (unsigned shift = 64; shift > 0; shift -= 8) input.push_back(static_cast<char>(value >> (shift - 8)));
+  };
+  for (const std::string& text : {record.origin->instance, record.origin->netns}) {
+    put(text.size());
+    input += text;
+  }
+  put(static_cast<std::uint64_t>(record.start_time.time_since_epoch().count()));
+  put(static_cast<std::uint64_t>(record.end_time.time_since_epoch().count()));
+  put(static_cast<std::uint64_t>(record.reason));
+  put(record.events_lost.known() ? record.events_lost.value() + 1 : 0);
+  return XXH3_64bits(input.data(), input.size());
 }
 
 }  // namespace natsession

@@ -141,4 +141,8 @@ inline constexpr std::uint32_t kMaxSeq = (1U << kSeqBits) - 1;  // without the t
 // Shape:  FORMAT.md gives the bytes that are hashed (XXH3, 64 bits). Fields of slices do not enter.
 [[nodiscard]] std::uint64_t derive_session_id(const SessionRecord& record);
 
+// What names a gap record where each needs a name: a hash of all that it says. The same when it is sent
+// twice.
+[[nodiscard]] std::uint64_t derive_gap_id(const SessionRecord& record);
+
 }  // namespace natsession

@@ -16,12 +16,15 @@
 
 namespace natsession {
 
+// The beginning of what a server said, as one line of ASCII that can be shown.
+[[nodiscard]] std::string as_shown(std::string_view bytes);
+
 struct HttpRequest {
   enum class Method { kPost, kGet, kPut };
   Method method = Method::kPost;
-  std::string url;                   // empty: that of the settings
-  std::vector<std::string> headers;  // Name: value; those of HttpSecrets stand behind them
-  std::string_view body;             // kPost and kPut; as it goes over the wire
+  std::string url = {};                   // empty: that of the settings
+  std::vector<std::string> headers = {};  // Name: value; those of HttpSecrets stand behind them
+  std::string_view body = {};             // kPost and kPut; as it goes over the wire
   // Takes the body of an answer with a status of 200 as it comes, of any length, in place of HttpReply::body.
   // False: no more of it is wanted, and the connection is given up.
   std::function<bool(std::string_view part)> on_body = {};
@@ -40,8 +43,6 @@ struct HttpReply {
 
   // The header's value; empty: there is none. `name` is in lower case.
   [[nodiscard]] std::string_view header(std::string_view name) const;
-  // The beginning of the body, as one line that can be shown.
-  [[nodiscard]] std::string shown_body() const;
   // For people: what was done, by whom (`operation`: "post to URL"), and what came of it.
   [[nodiscard]] std::string told(std::string_view operation) const;
 };

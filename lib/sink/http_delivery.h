@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "record/session_record.h"
@@ -27,6 +28,8 @@ struct HttpVerdict {
   };
   Kind kind = Kind::kTaken;
   Answer answer = {};
+
+  [[nodiscard]] static HttpVerdict of(Answer answer) { return {Kind::kAnswer, std::move(answer)}; }
 };
 
 // What a status says at a server that keeps to HTTP:

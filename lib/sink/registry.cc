@@ -5,11 +5,14 @@
 #include <filesystem>
 
 #include "base/help_text.h"
+#include "sink/elasticsearch_sink.h"
 #include "sink/exec_sink.h"
 #include "sink/file_sink.h"
 #include "sink/http_sink.h"
 #include "sink/ipfix_sink.h"
 #include "sink/journald_sink.h"
+#include "sink/loki_sink.h"
+#include "sink/otlp_sink.h"
 #include "sink/stdout_sink.h"
 #include "sink/syslog_datagram_sink.h"
 #include "sink/syslog_stream_sink.h"
@@ -20,9 +23,16 @@ namespace {
 // The table.
 const auto& kinds() {
   static const std::array kKinds{
-      stdout_kind(),     file_kind(),       journald_kind(), syslog_kind(),    syslog_udp_kind(),
-      syslog_tcp_kind(), syslog_tls_kind(), ipfix_kind(),    ipfix_tcp_kind(), ipfix_tls_kind(),
-      http_kind(),       https_kind(),      exec_kind(),
+      stdout_kind(),        file_kind(),
+      journald_kind(),      syslog_kind(),
+      syslog_udp_kind(),    syslog_tcp_kind(),
+      syslog_tls_kind(),    ipfix_kind(),
+      ipfix_tcp_kind(),     ipfix_tls_kind(),
+      http_kind(),          https_kind(),
+      elasticsearch_kind(), elasticsearch_https_kind(),
+      loki_kind(),          loki_https_kind(),
+      otlp_kind(),          otlp_https_kind(),
+      exec_kind(),
   };
   return kKinds;
 }

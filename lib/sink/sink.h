@@ -63,6 +63,8 @@ struct Answer {
   TargetCode code = TargetCode::kProjectNotExist;  // kTargetFailed only
   // Operation, object and cause, for people. With kDelivered: empty, or a problem beside the delivery.
   std::string why;
+  // So many of those that are done were refused for good, and nobody says which: they count as rejected.
+  std::size_t lost = 0;
   std::optional<TargetCode> throttled_by = {};          // kRetryLater only: the destination throttles
   std::optional<std::chrono::milliseconds> after = {};  // likewise: it asks to be left alone for so long
 
@@ -73,7 +75,10 @@ struct Answer {
   // A passing fault with a code: kWriteQuotaExceed or kShardWriteQuotaExceed.
   [[nodiscard]] static Answer throttled(std::size_t taken, TargetCode code, std::string why,
                                         std::optional<std::chrono::milliseconds> after = {}) {
-    return {Kind::kRetryLater, taken, {}, std::move(why), code, after};
+    Answer answer = retry_later(taken, std::move(why));
+    answer.throttled_by = code;
+    answer.after = after;
+    return answer;
   }
   [[nodiscard]] static Answer target_failed(std::size_t taken, TargetCode code, std::string why) {
     return {Kind::kTargetFailed, taken, code, std::move(why)};

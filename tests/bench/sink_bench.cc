@@ -48,8 +48,11 @@ class Peer {
  public:
   enum class Kind { kDatagrams, kStream, kHttp };
 
-  explicit Peer(Kind kind)
+  // `answer`: the body of a good answer, of an HTTP server.
+  Peer(Kind kind, const char* answer)
       : kind_(kind),
+        answer_("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(std::string_view(answer).size()) +
+                "\r\n\r\n" + answer),
         fd_(::socket(AF_INET, (kind == Kind::kDatagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -116,11 +119,11 @@ class Peer {
     if (request.size() < head + 4 + std::stoul(request.substr(at + kLength.size()))) return;
     request.clear();
     ++messages_;
-    constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    if (::send(fd, kOk.data(), kOk.size(), MSG_NOSIGNAL) < 0) fail("cannot answer");
+    if (::send(fd, answer_.data(), answer_.size(), MSG_NOSIGNAL) < 0) fail("cannot answer");
   }
 
   const Kind kind_;
+  const std::string answer_;
   const UniqueFd fd_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopping_{false};
@@ -134,6 +137,7 @@ struct Workload {
   const char* before;  // of the URL: scheme
   const char* after;   // path and options
   Peer::Kind kind;
+  const char* answer = "";  // of an HTTP server
 };
 constexpr Workload kWorkloads[] = {
     {"ipfix", "ipfix://", "?rate=100000000", Peer::Kind::kDatagrams},
@@ -143,6 +147,10 @@ constexpr Workload kWorkloads[] = {
     {"syslog+tcp", "syslog+tcp://", "", Peer::Kind::kStream},
     {"http, gzip", "http://", "/log", Peer::Kind::kHttp},
     {"http, compress=none", "http://", "/log?compress=none", Peer::Kind::kHttp},
+    {"otlp", "otlp://", "", Peer::Kind::kHttp},
+    {"otlp, compress=none", "otlp://", "?compress=none", Peer::Kind::kHttp},
+    {"loki", "loki://", "?max_age=0s", Peer::Kind::kHttp},
+    {"elasticsearch", "elasticsearch://", "/nat", Peer::Kind::kHttp, R"({"errors":false})"},
 };
 
 void measure(const Workload& workload, const std::vector<SessionRecord>& records, int rounds) {
@@ -150,7 +158,7 @@ void measure(const Workload& workload, const std::vector<SessionRecord>& records
   double bytes = 0;
   const SystemClock clock;
   for (int round = 0; round < rounds; ++round) {
-    Peer peer(workload.kind);
+    Peer peer(workload.kind, workload.answer);
     const auto config = SinkConfig::parse(workload.before + peer.place() + workload.after);
     if (!config) {
       std::printf("%-24s %s\n", workload.name, "not built");

@@ -232,6 +232,8 @@ class Box:
             for path in ("/usr/share/man/man1/natsessionctl.1.gz", "/usr/share/man/man5/session-log.5.gz",
                          "/usr/share/man/man5/natsessiond.toml.5.gz", "/usr/share/man/man8/natsessiond.8.gz",
                          "/usr/share/man/man7/natsessiond-sizing.7.gz", "/usr/share/man/man7/natsessiond-ipfix.7.gz",
+                         "/usr/share/man/man7/natsessiond-otlp.7.gz", "/usr/share/man/man7/natsessiond-loki.7.gz",
+                         "/usr/share/man/man7/natsessiond-elasticsearch.7.gz",
                          "/usr/share/bash-completion/completions/natsessiond", "/usr/share/zsh/vendor-completions/_natsessionctl",
                          "/usr/share/fish/vendor_completions.d/natsessionctl.fish", "/usr/share/natsessiond/natsessiond.json",
                          "/usr/share/natsessiond/natsessiond.rules.yml", "/usr/share/doc/natsessiond/examples/netns.conf",

@@ -24,7 +24,7 @@ using IpfixTlsRig = TlsRig<IpfixStream>;
 #define TLS_RIGS
 #endif
 #ifdef NATSESSION_TEST_HTTP
-#define HTTP_RIGS , HttpRig
+#define HTTP_RIGS , HttpRig, ElasticsearchRig, LokiRig, OtlpRig
 #else
 #define HTTP_RIGS
 #endif

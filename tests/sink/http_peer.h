@@ -44,6 +44,11 @@ struct HttpAnswer {
 
 class HttpPeer {
  public:
+  // Answers all requests so.
+  static auto always(int code, const std::string& body = {}, const std::string& headers = {}) {
+    return [=](const ReceivedRequest&) { return HttpAnswer::status(code, headers, body); };
+  }
+
   using Handler = std::function<HttpAnswer(const ReceivedRequest&)>;
 
   // `handler` runs on the peer's thread.

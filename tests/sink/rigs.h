@@ -4,11 +4,13 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,8 +33,11 @@
 #include "sink/tls_peer.h"
 #endif
 #ifdef NATSESSION_TEST_HTTP
+#include <nlohmann/json.hpp>
+
 #include "sink/http_peer.h"
 #include "sink/http_sink.h"
+#include "sink/otlp_reader.h"
 #endif
 
 namespace natsession::testing {
@@ -364,29 +369,90 @@ class TlsRig : public Rig<kMayRepeat, kArrivesLater> {
 #endif
 
 #ifdef NATSESSION_TEST_HTTP
-// Every second request is answered with 503.
-class HttpRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+// Every second request is answered with 503. `Server` says the sink's scheme and path, what it answers where
+// all is well, and which numbers a request has.
+template <typename Server>
+class HttpServerRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
  public:
   Sink& sink() { return *sink_; }
   void give_room() { busy_ = false; }
   std::vector<std::uint32_t> arrived() {
-    return numbers_in(got_.with([](const std::string& got) { return got; }));
+    return got_.with([](const std::vector<std::uint32_t>& got) { return got; });
   }
 
  private:
   HttpAnswer answer(const ReceivedRequest& request) {
     if (busy_.exchange(true)) return HttpAnswer::status(503);
-    got_.with([&](std::string& got) { got += request.text(); });
-    return HttpAnswer::status(200);
+    got_.with([&](std::vector<std::uint32_t>& got) {
+      for (const std::uint32_t number : Server::numbers(request.text())) got.push_back(number);
+    });
+    return HttpAnswer::status(200, {}, std::string(Server::kAnswer));
   }
 
   std::atomic<bool> busy_{true};
-  Guarded<std::string> got_;
+  Guarded<std::vector<std::uint32_t>> got_;
   HttpPeer peer_{[this](const ReceivedRequest& request) { return answer(request); }};
-  std::unique_ptr<Sink> sink_ =
-      std::move(*HttpSink::open("http://", *HttpSettings::parse(*SinkUrl::parse(peer_.url()), "http", 80),
-                                {.format = RecordFormat::kJson}));
+  std::unique_ptr<Sink> sink_ = open_as(Server::kScheme, peer_.url(Server::kPath));
 };
+
+struct PlainHttp {
+  static constexpr auto kScheme = "http";
+  static constexpr auto kPath = "/log";
+  static constexpr auto kAnswer = "";
+  static std::vector<std::uint32_t> numbers(const std::string& text) { return numbers_in(text); }
+};
+using HttpRig = HttpServerRig<PlainHttp>;
+
+struct Elasticsearch {
+  static constexpr auto kScheme = "elasticsearch";
+  static constexpr auto kPath = "/nat-log";
+  static constexpr auto kAnswer = R"({"errors":false})";
+  static std::vector<std::uint32_t> numbers(const std::string& text) {
+    std::vector<std::uint32_t> all;
+    std::istringstream lines(text);
+    for (std::string action, document; std::getline(lines, action) && std::getline(lines, document);)
+      all.push_back(nlohmann::json::parse(document).at("natsession.seq"));
+    return all;
+  }
+};
+using ElasticsearchRig = HttpServerRig<Elasticsearch>;
+
+struct Loki {
+  static constexpr auto kScheme = "loki";
+  static constexpr auto kPath = "?format=json&max_age=0s";
+  static constexpr auto kAnswer = "";
+  static std::vector<std::uint32_t> numbers(const std::string& text) {
+    std::vector<std::uint32_t> all;
+    const auto push = nlohmann::json::parse(text);
+    for (const auto& stream : push.at("streams")) {
+      for (const auto& value : stream.at("values")) {
+        for (const std::uint32_t number : numbers_in(value.at(1).get<std::string>() + "\n"))
+          all.push_back(number);
+      }
+    }
+    std::sort(all.begin(), all.end());  // one stream stands behind the other
+    return all;
+  }
+};
+using LokiRig = HttpServerRig<Loki>;
+
+struct Otlp {
+  static constexpr auto kScheme = "otlp";
+  static constexpr auto kPath = "";
+  static constexpr auto kAnswer = "";
+  static std::vector<std::uint32_t> numbers(const std::string& text) {
+    std::vector<std::uint32_t> all;
+    for (const std::string& resource : ProtobufMessage(text).all(1)) {
+      for (const std::string& log : ProtobufMessage(ProtobufMessage(resource).one(2)).all(2)) {
+        const std::string seq = attributes(ProtobufMessage(log).all(6)).at("natsession.seq");
+        all.push_back(static_cast<std::uint32_t>(std::stoul(seq.substr(1))));
+      }
+    }
+    std::sort(all.begin(), all.end());  // one origin's stands behind the other
+    return all;
+  }
+};
+using OtlpRig = HttpServerRig<Otlp>;
 #endif
 
 }  // namespace natsession::testing

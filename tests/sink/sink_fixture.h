@@ -47,6 +47,14 @@ namespace natsession::testing {
 // For a sink whose time does not matter.
 inline const ManualClock kStoppedClock{UnixNs(std::chrono::seconds(0))};
 
+// The sink of a URL of another scheme: "loki" for http://HOST:PORT/….
+inline std::unique_ptr<Sink> open_as(const std::string& scheme, const std::string& url,
+                                     const Clock& clock = kStoppedClock) {
+  auto opened = open_sink(scheme + url.substr(url.find(':')), {}, clock);
+  if (!opened) FAIL(opened.error().message);
+  return std::move(*opened);
+}
+
 inline std::unique_ptr<Encoder> json() {
   return make_encoder({});
 }

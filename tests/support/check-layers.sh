@@ -53,7 +53,7 @@ only 'zlib' lib/sink
 only 'xxhash' lib/record lib/session lib/ledger
 only 'seccomp\.h' daemon
 only 'microhttpd' lib/control
-only 'nlohmann' lib/control daemon/ctl
+only 'nlohmann' lib/control lib/sink daemon/ctl
 only 'curl/' lib/sink
 only 'sqlite3' lib/query
 only 'cctz/' lib/query
