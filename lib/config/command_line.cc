@@ -158,6 +158,14 @@ Result<void> default_sinks(Invocation& result) {
 
 // Errors: kUsage for an option that another one has to come with.
 Result<void> check_together(const Invocation& result) {
+  for (const SinkConfig& sink : result.config.sinks) {
+    if (sink.tells_blocks() && result.config.records != RecordMode::kWindow) {
+      return usage_error(
+          "sink '" + without_secrets(sink.url().text) +
+          "': blocks: needs --records window: else nobody tells that a session goes on, and a block "
+          "would be told free that is not");
+    }
+  }
   if (result.config.handover.empty() || !result.config.ledger.empty() || result.action == Action::kGuardOnly)
     return {};
   return usage_error("handover: needs --ledger DIR: without one it is not known what of a run is written");

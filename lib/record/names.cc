@@ -80,6 +80,7 @@ std::string_view to_string(FieldSet fields) {
 
 // By the values' order.
 std::string_view to_string(RecordEvent event) {
+  if (is_block(event)) return event == RecordEvent::kAllocate ? "allocate" : "free";
   return word_at<RecordEvent>({"start", "interim", "end", "gap"}, event);
 }
 std::string_view to_string(RecordReason reason) {

@@ -36,7 +36,19 @@ struct Origin {
   std::string netns;  // empty when only one namespace is watched
 };
 
-enum class RecordEvent : std::uint8_t { kStart, kInterim, kEnd, kGap };
+enum class RecordEvent : std::uint8_t {
+  kStart,
+  kInterim,
+  kEnd,
+  kGap,
+  // These two never stand in the log: sinks make them of sessions (sink/port_blocks.h). A block of ports of
+  // nat_ip, nat_port to orig_dst_port, is one host's from start_time on; of kFree until end_time.
+  kAllocate,
+  kFree,
+};
+[[nodiscard]] constexpr bool is_block(RecordEvent event) {
+  return event >= RecordEvent::kAllocate;
+}
 
 enum class RecordReason : std::uint8_t {
   kNone,
@@ -67,7 +79,7 @@ enum class TcpState : std::uint8_t {
 };
 
 // The last value of each of these, and their names as they stand in records: start interim end gap; destroyed
-// vanished overrun …; ESTABLISHED …; empty for kNone.
+// vanished overrun …; ESTABLISHED …; empty for kNone. Of events the last that stands in the log.
 template <typename Word>
 inline constexpr Word kLast{};
 template <>

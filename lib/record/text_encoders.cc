@@ -81,6 +81,7 @@ class JsonEncoder final : public Encoder {
  public:
   explicit JsonEncoder(const EncoderOptions& options) : options_(options) {}
   void append(const SessionRecord& record, std::string& out) const override {
+    if (is_block(record.event)) return append_block(record, out);
     const Selection selection{
         .extra = true, .netns = options_.with_netns, .gap_fields = record.event == RecordEvent::kGap};
     append_line(out, max_record_length(record), [&](char* at) {
@@ -92,6 +93,28 @@ class JsonEncoder final : public Encoder {
   }
 
  private:
+  // A block of ports has few fields, so that it is short.
+  void append_block(const SessionRecord& record, std::string& out) const {
+    const JsonFormat format{options_.time_format};
+    append_line(out, max_record_length(record), [&](char* at) {
+      at = format.text<Field::kInstance>(at, record.origin->instance);
+      if (options_.with_netns) at = format.text<Field::kNetns>(at, record.origin->netns);
+      at = format.text<Field::kVpcId>(at, record.vpc_id);
+      at = format.address<Field::kPriIp>(at, record.pri_ip);
+      at = format.address<Field::kNatIp>(at, record.nat_ip);
+      at = format.number<Field::kNatPort>(at, record.nat_port);
+      at = write_uint(write_text(at, R"(,"nat_port_last":)"), record.orig_dst_port);
+      at = format.time<Field::kStartTime>(at, record.start_time);
+      at = record.event == RecordEvent::kFree ? format.time<Field::kEndTime>(at, record.end_time)
+                                              : format.null<Field::kEndTime>(at);
+      at = format.word<Field::kEvent>(at, to_string(record.event));
+      if (record.zone != 0) at = format.number<Field::kZone>(at, record.zone);
+      *at++ = '}';
+      *at++ = '\n';
+      return at;
+    });
+  }
+
   EncoderOptions options_;
 };
 

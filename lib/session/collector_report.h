@@ -37,6 +37,8 @@ struct RecordCounts {
       case RecordEvent::kEnd:
         return ends;
       case RecordEvent::kGap:
+      case RecordEvent::kAllocate:  // sinks alone have these two
+      case RecordEvent::kFree:
         break;
     }
     return gaps;

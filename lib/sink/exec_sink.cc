@@ -87,6 +87,7 @@ SinkKind exec_kind() {
           .options = explain(exec_options()),
           .remote = true,
           .encoding = SinkEncoding::kJson,
+          .blocks = true,
           .parse = parse_exec};
 }
 

@@ -84,6 +84,7 @@ SinkKind file_kind() {
           .usage = "file:PATH",
           .help = "lines appended to a file; SIGHUP reopens it",
           .options = explain(file_options()),
+          .blocks = true,
           .parse = parse_file};
 }
 

@@ -43,6 +43,7 @@ SinkKind http_kind() {
           .options = explain(http_options()),
           .remote = true,
           .encoding = SinkEncoding::kJsonOnly,
+          .blocks = true,
           .missing = HttpClient::kBuiltIn ? "" : "libcurl (NATSESSION_SINK_HTTP)",
           .parse = parse_http};
 }

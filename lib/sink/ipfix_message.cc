@@ -208,7 +208,35 @@ void append_options_template(std::uint16_t id, std::string& out) {
 }
 
 bool is_options(std::uint16_t id) {
-  return id > IpfixShape::kLast;
+  return id > IpfixShape::kLast && id < IpfixBlockShape::kFirst;
+}
+
+template <typename Out>
+void write_block_fields(const SessionRecord& r, const IpfixBlockShape& shape, std::uint32_t instance_id,
+                        Out& out) {
+  const bool allocated = r.event == RecordEvent::kAllocate;
+  out.number(kObservationTime, ms_of(allocated ? r.start_time : r.end_time));
+  out.number(230, static_cast<std::uint8_t>(allocated ? 16 : 17));
+  out.address(8, 27, shape.pri_v6, r.pri_ip);
+  out.address(225, 281, shape.nat_v6, r.nat_ip);
+  out.number(361, r.nat_port);
+  out.number(362, r.orig_dst_port);
+  if (shape.instance_id) out.number(463, instance_id);
+  if (shape.zone) out.number(234, static_cast<std::uint32_t>(r.zone));
+  if (shape.vpc) out.text(236, r.vpc_id);
+  if (shape.netns) out.text(kDomainName, r.origin->netns);
+}
+
+// The bytes of a record by `write`, which writes its fields to an Out.
+template <typename Write>
+void append_fields(std::string& out, Write write) {
+  SizeOut size;
+  write(size);
+  const std::size_t begin = out.size();
+  out.resize(begin + size.size());
+  DataOut data(out.data() + begin);
+  write(data);
+  out.resize(static_cast<std::size_t>(data.end() - out.data()));
 }
 
 }  // namespace
@@ -281,6 +309,34 @@ IpfixShape IpfixShape::from_id(std::uint16_t id) {
   return shape;
 }
 
+IpfixBlockShape IpfixBlockShape::of(const SessionRecord& record, const IpfixSettings& settings) {
+  const bool all = settings.fields == FieldSet::kAll;
+  return {.pri_v6 = !record.pri_ip.is_v4(),
+          .nat_v6 = !record.nat_ip.is_v4(),
+          .instance_id = settings.instance_id != 0,
+          .zone = all && record.zone != 0,
+          .netns = all && settings.with_netns,
+          .vpc = !record.vpc_id.empty()};
+}
+
+std::uint16_t IpfixBlockShape::id() const {
+  unsigned place = 0;
+  for (const bool each : {vpc, netns, zone, instance_id, nat_v6, pri_v6})
+    place = 2 * place + (each ? 1U : 0U);
+  return static_cast<std::uint16_t>(kFirst + place);
+}
+
+IpfixBlockShape IpfixBlockShape::from_id(std::uint16_t id) {
+  const unsigned place = id - kFirst;
+  const auto has = [place](unsigned bit) { return (place >> bit & 1) != 0; };
+  return {.pri_v6 = has(0),
+          .nat_v6 = has(1),
+          .instance_id = has(2),
+          .zone = has(3),
+          .netns = has(4),
+          .vpc = has(5)};
+}
+
 void append_ipfix_template(std::uint16_t id, std::string& out) {
   if (is_options(id)) {
     append_options_template(id, out);
@@ -293,19 +349,17 @@ void append_ipfix_template(std::uint16_t id, std::string& out) {
   const std::size_t count_at = out.size();
   append_be(out, std::uint16_t{0});
   TemplateOut fields(out);
-  write_fields(any, IpfixShape::from_id(id), 0, fields);
+  if (id >= IpfixBlockShape::kFirst) {
+    write_block_fields(any, IpfixBlockShape::from_id(id), 0, fields);
+  } else {
+    write_fields(any, IpfixShape::from_id(id), 0, fields);
+  }
   store_be(out.data() + count_at, fields.count());
 }
 
 void append_ipfix_record(const SessionRecord& record, const IpfixShape& shape, const IpfixSettings& settings,
                          std::string& out) {
-  SizeOut size;
-  write_fields(record, shape, settings.instance_id, size);
-  const std::size_t begin = out.size();
-  out.resize(begin + size.size());
-  DataOut data(out.data() + begin);
-  write_fields(record, shape, settings.instance_id, data);
-  out.resize(static_cast<std::size_t>(data.end() - out.data()));
+  append_fields(out, [&](auto& fields) { write_fields(record, shape, settings.instance_id, fields); });
 }
 
 void restamp_ipfix(std::string& messages, std::uint32_t less, UnixMs now) {
@@ -387,8 +441,14 @@ void IpfixBatch::append(const SessionRecord& record) {
     if (settings_.options) append_gap(record);
     return;
   }
-  const IpfixShape shape = IpfixShape::of(record, settings_);
   record_.clear();
+  if (is_block(record.event)) {
+    const IpfixBlockShape shape = IpfixBlockShape::of(record, settings_);
+    append_fields(record_,
+                  [&](auto& fields) { write_block_fields(record, shape, settings_.instance_id, fields); });
+    return append_data(shape.id(), record_);
+  }
+  const IpfixShape shape = IpfixShape::of(record, settings_);
   append_ipfix_record(record, shape, settings_, record_);
   append_data(shape.id(), record_);
 }

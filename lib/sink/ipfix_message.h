@@ -25,6 +25,10 @@
 // none: a collector would take create for a second session and delete for its end, and what counts traffic
 // takes a record without natEvent for the flow record that it is.
 //
+// A block of ports (port_blocks.h) is one record where it is allocated and one where it is free: 323
+// start_time, or of the second end_time; 230, 16 or 17; 8|27, 225|281; 361 and 362 the first port and the
+// last; 463, 234, 236 and 300 as above.
+//
 // What may be absent makes another template. A template's id tells its shape (IpfixShape::id()), so one id
 // means the same in every run, and who still knows a template of the run before reads this one's records with
 // it.
@@ -90,14 +94,33 @@ struct IpfixShape {
   static constexpr std::uint16_t kLast = kFirst + 2 * 16 * 4 * 3 * 5 * 8 - 1;
 };
 
+// Which fields a record of a block has; likewise.
+struct IpfixBlockShape {
+  bool pri_v6 = false;
+  bool nat_v6 = false;
+  bool instance_id = false;
+  bool zone = false;
+  bool netns = false;
+  bool vpc = false;
+
+  [[nodiscard]] static IpfixBlockShape of(const SessionRecord& record, const IpfixSettings& settings);
+  [[nodiscard]] static IpfixBlockShape from_id(std::uint16_t id);
+  [[nodiscard]] std::uint16_t id() const;
+
+  static constexpr std::uint16_t kFirst = IpfixShape::kLast + 6;  // behind the options templates
+  static constexpr std::uint16_t kLast = kFirst + (1U << 6) - 1;
+};
+
 // The options templates.
 enum class IpfixOptions : std::uint16_t {
   kName = IpfixShape::kLast + 1,
   kGap,  // and 1 more where its beginning is known, 2 more where the number of events is
   kLast = kGap + 3,
 };
+static_assert(static_cast<unsigned>(IpfixOptions::kLast) + 1 == IpfixBlockShape::kFirst);
 
-// Appends the template record with this id, one of IpfixShape or IpfixOptions, without its set's header.
+// Appends the template record with this id, one of IpfixShape, IpfixBlockShape or IpfixOptions, without its
+// set's header.
 void append_ipfix_template(std::uint16_t id, std::string& out);
 // Appends the data record, without its set's header.
 // Shape: `shape` is of this record and these settings.

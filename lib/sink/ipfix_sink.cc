@@ -147,6 +147,7 @@ SinkKind ipfix_kind() {
       .options = joined(ipfix_options(), explain(ipfix_udp_options())),
       .remote = true,
       .encoding = SinkEncoding::kBinary,
+      .blocks = true,
       .parse = parse_ipfix_datagram};
 }
 
@@ -157,6 +158,7 @@ SinkKind ipfix_tcp_kind() {
           .also = ipfix_options(),
           .remote = true,
           .encoding = SinkEncoding::kBinary,
+          .blocks = true,
           .parse = parse_ipfix_tcp};
 }
 
@@ -167,6 +169,7 @@ SinkKind ipfix_tls_kind() {
           .also = joined(ipfix_options(), stream_tls_options()),
           .remote = true,
           .encoding = SinkEncoding::kBinary,
+          .blocks = true,
           .missing = TlsContext::kBuiltIn ? "" : "OpenSSL (NATSESSION_SINK_TLS)",
           .parse = parse_ipfix_tls};
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/help_text.h"
+#include "sink/block_sink.h"
 #include "sink/elasticsearch_sink.h"
 #include "sink/exec_sink.h"
 #include "sink/file_sink.h"
@@ -73,14 +74,57 @@ std::span<const Option<DeliveryOptions>> delivery_options_table() {
   return kTable;
 }
 
+Result<std::vector<Prefix>> parse_prefixes(std::string_view text) {
+  std::vector<Prefix> prefixes;
+  while (true) {
+    const std::string_view one = text.substr(0, text.find(','));
+    const auto prefix = Prefix::parse(one);
+    if (!prefix) return prefix.error();
+    prefixes.push_back(*prefix);
+    if (one.size() == text.size()) return prefixes;
+    text.remove_prefix(one.size() + 1);
+  }
+}
+
+std::string text_of_prefixes(const std::vector<Prefix>& prefixes) {
+  std::string text;
+  for (const Prefix& prefix : prefixes) text += (text.empty() ? "" : ",") + prefix.to_string();
+  return text;
+}
+
+// Options of those that can tell of blocks of ports.
+std::span<const Option<PortBlockSettings>> block_options_table() {
+  static const Option<PortBlockSettings> kTable[] = {
+      {"blocks", "PREFIX,...",
+       "hosts in PREFIX have blocks of ports of their own: tell of a block when it is allocated and when it "
+       "is free, in "
+       "place of its sessions",
+       parsed_option(&PortBlockSettings::prefixes, parse_prefixes, text_of_prefixes)},
+      {"block_size", "N", "ports of a block",
+       number_option(&PortBlockSettings::size, Range<std::uint16_t>{2, 65'535})},
+      {"block_from", "PORT",
+       "the first port of the first block; sessions of ports below it are told as they are",
+       number_option(&PortBlockSettings::from, Range<std::uint16_t>{0, 65'534})},
+      {"block_idle", "TIME", "a block is free when it had no session for so long",
+       time_option(&PortBlockSettings::idle, {std::chrono::seconds(1), std::chrono::hours(24 * 30)})},
+  };
+  return kTable;
+}
+
+const std::vector<SinkOption>& block_options() {
+  static const std::vector<SinkOption> kOptions = explain(block_options_table());
+  return kOptions;
+}
+
 const std::vector<SinkOption>& common_options() {
   static const std::vector<SinkOption> kOptions =
       joined(explain(encoder_options_table()), explain(delivery_options_table()));
   return kOptions;
 }
 
-std::array<std::span<const SinkOption>, 3> options_of(const SinkKind& kind) {
-  return {kind.options, kind.also, common_options()};
+std::array<std::span<const SinkOption>, 4> options_of(const SinkKind& kind) {
+  return {kind.options, kind.also, common_options(),
+          kind.blocks ? std::span<const SinkOption>(block_options()) : std::span<const SinkOption>()};
 }
 
 std::string known_usages() {
@@ -124,6 +168,9 @@ std::string sink_help() {
   }
   out += help_row(2, "any sink", "may have options, as in 'file:/var/log/nat.json?rotate_size=100M&keep=14'");
   append_options(out, common_options());
+  out +=
+      help_row(2, "ipfix, and json to stdout, file, http or exec", "may tell of blocks of ports (RFC 7422):");
+  append_options(out, block_options());
   return out;
 }
 
@@ -158,6 +205,7 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
     return config.url_.wrong(std::string(config.encoder_.format ? "format" : "time_format") +
                              ": what is sent is no text");
   }
+  if (auto read = config.read_blocks(); !read) return read.error();
   if (!config.kind_->missing.empty()) {
     return config.url_.wrong("this natsessiond was built without " + std::string(config.kind_->missing) +
                              ", so it has no " + config.url_.scheme);
@@ -166,6 +214,15 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
   if (!opener) return opener.error();
   config.opener_ = std::move(*opener);
   return config;
+}
+
+Result<void> SinkConfig::read_blocks() {
+  if (auto read = read_options(url_, block_options_table(), blocks_); !read) return read.error();
+  const bool given = std::any_of(url_.options.begin(), url_.options.end(), [](const SinkUrl::Option& option) {
+    return option.key.starts_with("block_");
+  });
+  if (given && !tells_blocks()) return url_.wrong("block_size, block_from and block_idle belong to blocks=");
+  return {};
 }
 
 Result<void> SinkConfig::check_options() const {
@@ -231,10 +288,20 @@ Result<Reached> SinkConfig::reach() const {
 
 Result<std::unique_ptr<Sink>> SinkConfig::open(const EncoderOptions& defaults, const Clock& clock,
                                                std::unique_ptr<CommandRunner> runner) const {
-  if (opener_.command) return opener_.open_command(encoder_options(defaults), std::move(runner));
-  auto sink = opener_.open(encoder_options(defaults), clock);
-  if (!sink) return about_this(sink.error());
-  return sink;
+  const EncoderOptions options = encoder_options(defaults);
+  if (tells_blocks() && kind_->encoding != SinkEncoding::kBinary && options.format != RecordFormat::kJson) {
+    return about_this(usage_error("blocks: a block of ports is a record of json: say format=json"));
+  }
+  std::unique_ptr<Sink> opened;
+  if (opener_.command) {
+    opened = opener_.open_command(options, std::move(runner));
+  } else {
+    auto sink = opener_.open(options, clock);
+    if (!sink) return about_this(sink.error());
+    opened = std::move(*sink);
+  }
+  if (tells_blocks()) opened = std::make_unique<BlockSink>(std::move(opened), blocks_);
+  return opened;
 }
 
 Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const SinkConfig> configs,

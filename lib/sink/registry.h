@@ -13,6 +13,7 @@
 
 #include "base/option.h"
 #include "base/result.h"
+#include "sink/port_blocks.h"
 #include "sink/sink_kind.h"
 
 namespace natsession {
@@ -60,6 +61,8 @@ class SinkConfig {
   [[nodiscard]] std::string destination() const;
   [[nodiscard]] bool remote() const { return kind_->remote; }  // see sink_kind.h
   [[nodiscard]] const DeliveryOptions& delivery() const { return delivery_; }
+  // It is told of blocks of ports in place of sessions: needs a record of each open session now and then.
+  [[nodiscard]] bool tells_blocks() const { return !blocks_.prefixes.empty(); }
 
   // What it feeds; none: no command.
   [[nodiscard]] const std::optional<Command>& command() const { return opener_.command; }
@@ -86,6 +89,7 @@ class SinkConfig {
  private:
   SinkConfig() = default;
   [[nodiscard]] Result<void> check_options() const;
+  [[nodiscard]] Result<void> read_blocks();
   [[nodiscard]] EncoderOptions encoder_options(const EncoderOptions& defaults) const;
   [[nodiscard]] Error about_this(Error error) const;
 
@@ -93,6 +97,7 @@ class SinkConfig {
   const SinkKind* kind_ = nullptr;
   DeliveryOptions delivery_;
   EncoderChoice encoder_;
+  PortBlockSettings blocks_;
   SinkOpener opener_;
 };
 

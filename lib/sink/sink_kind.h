@@ -72,6 +72,8 @@ struct SinkKind {
   // Behind a network or another program: records are gathered for a moment, so that fewer batches go out.
   bool remote = false;
   SinkEncoding encoding = SinkEncoding::kConfigured;
+  bool blocks =
+      false;  // it can tell of blocks of ports (port_blocks.h), where its records are JSON or kBinary
   std::string_view own_format = {};  // what format= may be beside the encoders'; the kind reads it itself
   std::string_view missing = {};     // the library that this program was built without; empty: all is there
   // Reads what is this kind's own in a URL whose keys are known to exist.

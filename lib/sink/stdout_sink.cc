@@ -24,7 +24,11 @@ Result<SinkOpener> parse_stdout(const SinkUrl& url) {
 }  // namespace
 
 SinkKind stdout_kind() {
-  return {.scheme = "stdout", .usage = "stdout", .help = "lines on standard output", .parse = parse_stdout};
+  return {.scheme = "stdout",
+          .usage = "stdout",
+          .help = "lines on standard output",
+          .blocks = true,
+          .parse = parse_stdout};
 }
 
 Result<void> StdoutSink::probe(const std::string& name, int fd) {

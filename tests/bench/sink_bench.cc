@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <map>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -24,6 +25,8 @@
 
 #include "base/unique_fd.h"
 #include "bench/cgnat_day.h"
+#include "sink/ipfix_message.h"
+#include "sink/port_blocks.h"
 #include "sink/registry.h"
 
 namespace natsession::bench {
@@ -185,6 +188,79 @@ void measure(const Workload& workload, const std::vector<SessionRecord>& records
               bytes / count);
 }
 
+// What blocks of ports save: a day of records as they are, and as blocks of 512 ports, one for each host. The
+// generated day has ports at random, so they are given anew.
+class Allocator {
+ public:
+  static constexpr std::uint16_t kSize = 512;
+  static constexpr std::uint16_t kFrom = 1024;
+
+  void give_port(SessionRecord& record) {
+    const auto [host, is_new] = numbers_.try_emplace(record.pri_ip, numbers_.size());
+    constexpr std::uint32_t kBlocksOfAddress = (65'536 - kFrom) / kSize;
+    const auto number = static_cast<std::uint32_t>(host->second);
+    const std::uint32_t outside = htonl(0xc612'0000U + number / kBlocksOfAddress);  // 198.18.0.0/15
+    record.nat_ip = IpAddress::from_v4(outside);
+    record.nat_port =
+        static_cast<std::uint16_t>(kFrom + number % kBlocksOfAddress * kSize + record.nat_port % kSize);
+  }
+
+ private:
+  std::map<IpAddress, std::size_t> numbers_;
+};
+
+void measure_blocks(std::size_t sessions) {
+  struct Total {
+    std::size_t records = 0, json = 0, ipfix = 0;
+  };
+  const auto encoder = make_encoder({});
+  const auto add = [&](std::span<const SessionRecord> records, IpfixBatch& batch, Total& total) {
+    std::string text;
+    for (const SessionRecord& record : records) encoder->append(record, text);
+    batch.fill(records, std::size_t{1} << 40, {});
+    batch.sent(batch.messages().size());
+    total.records += records.size();
+    total.json += text.size();
+    total.ipfix += batch.text().size();
+  };
+  IpfixBatch plain_batch({}, std::nullopt);
+  IpfixBatch block_batch({}, std::nullopt);
+  plain_batch.set_longest(1400);
+  block_batch.set_longest(1400);
+  Total plain;
+  Total as_blocks;
+  PortBlocks blocks({.prefixes = {*Prefix::parse("0.0.0.0/0")},
+                     .size = Allocator::kSize,
+                     .from = Allocator::kFrom,
+                     .settle = {}});
+  Allocator allocator;
+  CgnatDay day(CgnatOptions{.sessions = sessions});
+  std::vector<SessionRecord> records(kBatch);
+  std::vector<SessionRecord> told;
+  double seconds = 0;
+  while (const std::size_t count = day.next(records)) {
+    const auto some = std::span(records).first(count);
+    for (SessionRecord& record : some) allocator.give_port(record);
+    add(some, plain_batch, plain);
+    told.clear();
+    const double begin = processor_seconds();
+    for (const SessionRecord& record : some) blocks.put(record, told);
+    blocks.keep(count);
+    seconds += processor_seconds() - begin;
+    add(told, block_batch, as_blocks);
+  }
+  std::printf("\nblocks of %u ports, a day of %zu sessions: %zu records are %zu (%.1f times fewer)\n",
+              unsigned{Allocator::kSize}, sessions, plain.records, as_blocks.records,
+              static_cast<double>(plain.records) / static_cast<double>(as_blocks.records));
+  std::printf(
+      "  json %.1f MB: %.1f (%.1f times less); ipfix %.1f MB: %.1f (%.1f times less); %.0f ns a record\n",
+      static_cast<double>(plain.json) / 1e6, static_cast<double>(as_blocks.json) / 1e6,
+      static_cast<double>(plain.json) / static_cast<double>(as_blocks.json),
+      static_cast<double>(plain.ipfix) / 1e6, static_cast<double>(as_blocks.ipfix) / 1e6,
+      static_cast<double>(plain.ipfix) / static_cast<double>(as_blocks.ipfix),
+      seconds / static_cast<double>(plain.records) * 1e9);
+}
+
 }  // namespace
 }  // namespace natsession::bench
 
@@ -201,4 +277,5 @@ int main(int argc, char** argv) {
   records.resize(day.next(records));
   for (const auto& workload : bench::kWorkloads)
     bench::measure(workload, records, quick ? 1 : bench::kRounds);
+  bench::measure_blocks(quick ? 20'000 : 5'000'000);
 }

@@ -293,6 +293,44 @@ TEST_CASE("a gap is a record of what was not sent, and adds up", "[sink][ipfix]"
   }
 }
 
+TEST_CASE("a block of ports is allocated and free, with its ports", "[sink][ipfix][blocks]") {
+  SessionRecord block = tcp_record(RecordEvent::kAllocate);
+  block.nat_port = 40'064;
+  block.orig_dst_port = 40'127;
+  SessionRecord free = block;
+  free.event = RecordEvent::kFree;
+  free.zone = 9;
+  const IpfixReader reader = read({block, free}, {.instance_id = 4});
+  REQUIRE(reader.records.size() == 2);
+  const IpfixSeen& allocated = reader.records[0];
+  CHECK(allocated.value(323) == 1'795'263'600'000);
+  CHECK(allocated.value(230) == 16);
+  CHECK(allocated.address(8) == "10.0.0.5");
+  CHECK(allocated.address(225) == "203.0.113.7");
+  CHECK(allocated.value(361) == 40'064);
+  CHECK(allocated.value(362) == 40'127);
+  CHECK(allocated.value(463) == 4);
+  CHECK_FALSE(allocated.has(234));
+  CHECK_FALSE(allocated.has(12));
+  CHECK_FALSE(allocated.options);
+  CHECK(reader.records[1].value(323) == 1'795'263'662'108);
+  CHECK(reader.records[1].value(230) == 17);
+  CHECK(reader.records[1].value(234) == 9);
+}
+
+TEST_CASE("the template of a block has an id that tells its fields", "[sink][ipfix][blocks]") {
+  std::vector<std::string> seen;
+  for (unsigned id = IpfixBlockShape::kFirst; id <= IpfixBlockShape::kLast; ++id) {
+    const auto number = static_cast<std::uint16_t>(id);
+    CHECK(IpfixBlockShape::from_id(number).id() == number);
+    std::string text;
+    append_ipfix_template(number, text);
+    seen.push_back(text.substr(2));  // behind the id
+  }
+  std::sort(seen.begin(), seen.end());
+  CHECK(std::adjacent_find(seen.begin(), seen.end()) == seen.end());
+}
+
 TEST_CASE("every template's id tells its fields", "[sink][ipfix]") {
   std::vector<std::string> seen;
   for (unsigned id = IpfixShape::kFirst; id <= IpfixShape::kLast; ++id) {
