@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kMaxRejectedInARow = 100;
+constexpr int kMaxTriesAtOnce = 4;
 
 }  // namespace
 
@@ -55,6 +56,7 @@ Answer HttpDelivery::deliver(std::span<const SessionRecord> records, HttpProtoco
     answer.lost += lost;
     return answer;
   };
+  int tries = 0;
   while (taken < records.size()) {
     std::size_t most = std::min(most_, records.size() - taken);
     if (suspects > 0) most = std::min(most, std::max<std::size_t>(1, suspects / 2));
@@ -64,6 +66,7 @@ Answer HttpDelivery::deliver(std::span<const SessionRecord> records, HttpProtoco
     const std::size_t count = *made;
     const HttpReply reply = client_->send(request);
     HttpVerdict verdict = protocol.judge(reply);
+    tries = verdict.kind == HttpVerdict::Kind::kAgain ? tries + 1 : 0;
     switch (verdict.kind) {
       case HttpVerdict::Kind::kTaken:
         taken += count;
@@ -85,6 +88,9 @@ Answer HttpDelivery::deliver(std::span<const SessionRecord> records, HttpProtoco
       case HttpVerdict::Kind::kBadRecord:
         if (count == 1) return with_lost(reject(taken, protocol.told(reply)));
         suspects = count;
+        break;
+      case HttpVerdict::Kind::kAgain:
+        if (tries >= kMaxTriesAtOnce) return with_lost(Answer::retry_later(taken, protocol.told(reply)));
         break;
     }
   }

@@ -24,6 +24,7 @@ struct HttpVerdict {
     kTaken,      // all of them; `answer.why` may tell of a problem beside it
     kTooMuch,    // smaller requests, please; of one record: it is rejected
     kBadRecord,  // one among them, or several: halved until it stands alone
+    kAgain,      // what was wrong is not any more: the request is made anew at once, some times at most
     kAnswer,     // `answer` says what; its `taken` counts from the first record of the request
   };
   Kind kind = Kind::kTaken;

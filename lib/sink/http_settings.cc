@@ -26,19 +26,6 @@ bool is_url_byte(char byte) {
 
 constexpr ByteCount kMaxFile{64 << 10};
 
-Result<std::string> read_secrets(const std::string& path) {
-  auto text = read_trusted_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
-  if (text && text->size() > kMaxFile.bytes)
-    return usage_error("read " + path + ": it is larger than 64 KiB");
-  return text;
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r";
-  text.remove_prefix(std::min(text.size(), text.find_first_not_of(kSpace)));
-  return text.substr(0, text.find_last_not_of(kSpace) + 1);
-}
-
 bool is_control(char byte) {
   const auto value = static_cast<unsigned char>(byte);
   return (value < ' ' && byte != '\t') || byte == '\x7f';
@@ -54,7 +41,7 @@ bool is_token(std::string_view text) {
 }
 
 Result<std::vector<std::string>> read_headers(const std::string& path) {
-  const auto text = read_secrets(path);
+  const auto text = read_secret_file(path);
   if (!text) return text.error();
   std::vector<std::string> headers;
   std::string_view rest = *text;
@@ -65,8 +52,7 @@ Result<std::vector<std::string>> read_headers(const std::string& path) {
     if (line.empty() || line.starts_with('#')) continue;
     const std::size_t colon = line.find(':');
     const std::string_view name = line.substr(0, colon);
-    if (colon == std::string_view::npos || !is_token(name) ||
-        std::any_of(line.begin(), line.end(), is_control)) {
+    if (colon == std::string_view::npos || !is_token(name) || has_control(line)) {
       return Error{ErrorKind::kUsage,
                    path + ":" + std::to_string(number) + ": not a header: write Name: value"};
     }
@@ -75,24 +61,12 @@ Result<std::vector<std::string>> read_headers(const std::string& path) {
   return headers;
 }
 
-Result<std::string> read_variable(const std::string& name) {
-  const char* const value = std::getenv(name.c_str());
-  if (value == nullptr || *value == '\0') {
-    return Error{ErrorKind::kUsage, "the environment variable " + name + " is not set"};
-  }
-  const std::string_view text(value);
-  if (std::any_of(text.begin(), text.end(), is_control)) {
-    return Error{ErrorKind::kUsage, "the environment variable " + name + " has a control character"};
-  }
-  return std::string(text);
-}
-
 Result<void> read_credentials(const std::string& path, HttpSecrets& secrets) {
-  const auto text = read_secrets(path);
+  const auto text = read_secret_file(path);
   if (!text) return text.error();
   const std::string_view line = trimmed(std::string_view(*text).substr(0, text->find('\n')));
   const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos || colon == 0 || std::any_of(line.begin(), line.end(), is_control)) {
+  if (colon == std::string_view::npos || colon == 0 || has_control(line)) {
     return Error{ErrorKind::kUsage, path + ":1: not credentials: write USER:PASSWORD"};
   }
   secrets.user = line.substr(0, colon);
@@ -102,6 +76,34 @@ Result<void> read_credentials(const std::string& path, HttpSecrets& secrets) {
 }
 
 }  // namespace
+
+Result<std::string> read_secret_file(const std::string& path) {
+  auto text = read_trusted_file(path, kMaxFile, ErrorKind::kUsage, O_NONBLOCK);
+  if (text && text->size() > kMaxFile.bytes)
+    return usage_error("read " + path + ": it is larger than 64 KiB");
+  return text;
+}
+
+Result<std::string> read_secret_variable(const std::string& name) {
+  const char* const value = std::getenv(name.c_str());
+  if (value == nullptr || *value == '\0') {
+    return Error{ErrorKind::kUsage, "the environment variable " + name + " is not set"};
+  }
+  if (has_control(value)) {
+    return Error{ErrorKind::kUsage, "the environment variable " + name + " has a control character"};
+  }
+  return std::string(value);
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r";
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(kSpace)));
+  return text.substr(0, text.find_last_not_of(kSpace) + 1);
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), is_control);
+}
 
 std::span<const Option<HttpSettings>> http_options() {
   static const Option<HttpSettings> kTable[] = {
@@ -182,14 +184,14 @@ Result<HttpSecrets> HttpSecrets::read(const HttpSettings& settings) {
     if (auto read = read_credentials(settings.credentials_file, secrets); !read) return read.error();
   }
   if (!settings.token_env.empty()) {
-    auto token = read_variable(settings.token_env);
+    auto token = read_secret_variable(settings.token_env);
     if (!token) return token.error();
     secrets.token = std::move(*token);
   }
   if (!settings.user_env.empty()) {
-    auto user = read_variable(settings.user_env);
+    auto user = read_secret_variable(settings.user_env);
     if (!user) return user.error();
-    auto password = read_variable(settings.password_env);
+    auto password = read_secret_variable(settings.password_env);
     if (!password) return password.error();
     secrets.user = std::move(*user);
     secrets.password = std::move(*password);

@@ -41,6 +41,15 @@ struct HttpSettings {
   [[nodiscard]] std::vector<std::string> secret_files() const;
 };
 
+// What a secret stands in. Neither is ever shown.
+// Errors: kUsage, kPermission or kIo, naming the file, or the variable, and what is wrong: a file of more
+//         than 64 KiB or that others may write; a variable that is not set, or has a control character.
+[[nodiscard]] Result<std::string> read_secret_file(const std::string& path);
+[[nodiscard]] Result<std::string> read_secret_variable(const std::string& name);
+// Without space at its ends; whether something of it cannot stand in a header.
+[[nodiscard]] std::string_view trimmed(std::string_view text);
+[[nodiscard]] bool has_control(std::string_view text);
+
 // The options that http and https have in common.
 [[nodiscard]] std::span<const Option<HttpSettings>> http_options();
 
