@@ -215,7 +215,8 @@ std::vector<Flag> make_flags() {
       {"sink", kOutput, "URL",
        "Where records go: stdout, file:PATH, journald and others (see SINKS). May be given several times; "
        "with a ledger there need be none.",
-       "Others are a syslog server, an IPFIX collector, an HTTP server and a command. Every sink gets every "
+       "Others are a syslog server, an IPFIX collector, an HTTP server, the clouds' log services and a "
+       "command. Every sink gets every "
        "record.",
        sinks_option(), R"("file:/var/log/natsession.json")", "",
        /*needs_one=*/false,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <lz4.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -168,6 +169,24 @@ Result<void> gzip_text(std::string_view text, std::string& out) {
   out.erase(out.size() - state.avail_out);
   deflateEnd(&state);
   if (result != Z_STREAM_END) return Error{ErrorKind::kIo, "gzip: failed"};
+  return {};
+}
+
+Result<void> zstd_text(std::string_view text, std::string& out) {
+  out.resize(ZSTD_compressBound(text.size()));
+  const std::size_t length = ZSTD_compress(out.data(), out.size(), text.data(), text.size(), /*level=*/1);
+  if (ZSTD_isError(length) != 0) return Error{ErrorKind::kIo, "zstd: failed"};
+  out.erase(length);
+  return {};
+}
+
+Result<void> lz4_text(std::string_view text, std::string& out) {
+  if (text.size() > LZ4_MAX_INPUT_SIZE) return usage_error("lz4: more than one block takes");
+  const auto size = static_cast<int>(text.size());
+  out.resize(static_cast<std::size_t>(LZ4_compressBound(size)));
+  const int length = LZ4_compress_default(text.data(), out.data(), size, static_cast<int>(out.size()));
+  if (length <= 0) return Error{ErrorKind::kIo, "lz4: failed"};
+  out.erase(static_cast<std::size_t>(length));
   return {};
 }
 

@@ -1,5 +1,5 @@
-// Compresses whole files with gzip or zstd, and texts with gzip. The one place of the sinks that knows zlib
-// and libzstd.
+// Compresses whole files with gzip or zstd, and texts with gzip, zstd or LZ4. The one place of the sinks that
+// knows zlib, libzstd and liblz4.
 // Threads: any.
 #pragma once
 
@@ -26,6 +26,11 @@ enum class Compression { kNone, kGzip, kZstd };
 // Sets `out` to `text` as a gzip member, quickly rather than small. The same text gives the same bytes.
 // Errors: kIo for want of memory.
 [[nodiscard]] Result<void> gzip_text(std::string_view text, std::string& out);
+
+// Likewise: as a zstd frame that says how long `text` is, and as one block of LZ4 without frame or length.
+// Errors: kIo for want of memory; kUsage for a text of 2 GB.
+[[nodiscard]] Result<void> zstd_text(std::string_view text, std::string& out);
+[[nodiscard]] Result<void> lz4_text(std::string_view text, std::string& out);
 
 // CRC-32 as in gzip and IEEE 802.3.
 [[nodiscard]] std::uint32_t crc32_of(std::string_view text);

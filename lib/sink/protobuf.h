@@ -2,8 +2,10 @@
 // length.
 //
 //   field  = key ( varint / length *OCTET )
-//   key    = varint: the field's number, shifted by 3 bits, and its wire type: 0 a varint, 2 what has a
-//   length length = varint varint = *( 7 bits with the highest bit set ) 7 bits, the lowest first
+//   key    = varint: the field's number, shifted by 3 bits, and its wire type: 0 for a varint, 2 for what has
+//            a length
+//   length = varint
+//   varint = *( 7 bits with the highest bit set ) 7 bits, the lowest first
 //
 // Shape:   the writers write at `out`, which has room, and return the new end.
 // Threads: any; pure functions.

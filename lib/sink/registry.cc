@@ -6,6 +6,7 @@
 
 #include "base/help_text.h"
 #include "sink/block_sink.h"
+#include "sink/cls_sink.h"
 #include "sink/elasticsearch_sink.h"
 #include "sink/exec_sink.h"
 #include "sink/file_sink.h"
@@ -13,7 +14,9 @@
 #include "sink/ipfix_sink.h"
 #include "sink/journald_sink.h"
 #include "sink/loki_sink.h"
+#include "sink/lts_sink.h"
 #include "sink/otlp_sink.h"
+#include "sink/sls_sink.h"
 #include "sink/stdout_sink.h"
 #include "sink/syslog_datagram_sink.h"
 #include "sink/syslog_stream_sink.h"
@@ -33,7 +36,8 @@ const auto& kinds() {
       elasticsearch_kind(), elasticsearch_https_kind(),
       loki_kind(),          loki_https_kind(),
       otlp_kind(),          otlp_https_kind(),
-      exec_kind(),
+      sls_kind(),           cls_kind(),
+      lts_kind(),           exec_kind(),
   };
   return kKinds;
 }
@@ -46,7 +50,7 @@ std::span<const Option<EncoderChoice>> encoder_options_table() {
        "as --format, for this sink; journald and syslog: of the message, default logfmt, and syslog also "
        "nat; "
        "exec: default json; "
-       "http has json only, ipfix none of these",
+       "http and lts have json only, ipfix, sls and cls none of these",
        choice_option(&EncoderChoice::format,
                      named({RecordFormat::kJson, RecordFormat::kCsv, RecordFormat::kLogfmt}))},
       {"time_format", "unix|unix_ms|rfc3339", "as --time-format, for this sink",
@@ -200,6 +204,9 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
   if (encoding == SinkEncoding::kJsonOnly && format != RecordFormat::kJson) {
     return config.url_.wrong("format: '" + std::string(to_string(format)) +
                              "': what is sent is lines of json");
+  }
+  if (encoding == SinkEncoding::kFields && config.encoder_.format) {
+    return config.url_.wrong("format: what is sent is names and values");
   }
   if (encoding == SinkEncoding::kBinary && (config.encoder_.format || config.encoder_.time_format)) {
     return config.url_.wrong(std::string(config.encoder_.format ? "format" : "time_format") +

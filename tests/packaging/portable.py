@@ -40,10 +40,11 @@ UNVERSIONED = {
         "seccomp_",
         """attr_set init load release rule_add_array syscall_resolve_name""",
     ),
+    "liblz4.so.1": ("LZ4_", """compressBound compress_default"""),  # 1.9.3
     "libz.so.1": ("deflate", """Bound End Init2_"""),
     "libzstd.so.1": (  # 1.5.1
         "ZSTD_",
-        """CCtx_setParameter compress2 compressStream2 createCCtx createDCtx decompressDCtx freeCCtx freeDCtx
+        """CCtx_setParameter compress compress2 compressBound compressStream2 createCCtx createDCtx decompressDCtx freeCCtx freeDCtx
         isError""",
     ),
 }

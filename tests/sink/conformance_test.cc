@@ -28,9 +28,17 @@ using IpfixTlsRig = TlsRig<IpfixStream>;
 #else
 #define HTTP_RIGS
 #endif
+#ifdef NATSESSION_TEST_CLOUD
+using SlsRig = CloudRig<SlsPeer>;
+using ClsRig = CloudRig<ClsPeer>;
+using LtsRig = CloudRig<LtsPeer>;
+#define CLOUD_RIGS , SlsRig, ClsRig, LtsRig
+#else
+#define CLOUD_RIGS
+#endif
 #define ALL_RIGS                                                                              \
   StdoutRig, FifoRig, LimitedFileRig, FullDiskRig, JournaldRig, SyslogLocalRig, SyslogUdpRig, \
-      SyslogOctetsRig, SyslogNewlineRig, IpfixUdpRig, IpfixTcpRig, ExecRig TLS_RIGS HTTP_RIGS
+      SyslogOctetsRig, SyslogNewlineRig, IpfixUdpRig, IpfixTcpRig, ExecRig TLS_RIGS HTTP_RIGS CLOUD_RIGS
 
 // How many records have arrived with none missing before them. Whatever comes out of order is an error; what
 // comes again is one unless the rig's sink may repeat.
@@ -134,7 +142,7 @@ TEST_CASE("a sink whose destination does not answer ends at once", "[sink][confo
   const std::string options = "?timeout=100ms";
   const std::string place = listener.place() + options;
   const std::string url = [&] {
-    switch (GENERATE(range(0, 9))) {
+    switch (GENERATE(range(0, 10))) {
       case 0:
         return "syslog+udp://" + place;
       case 1:
@@ -151,6 +159,9 @@ TEST_CASE("a sink whose destination does not answer ends at once", "[sink][confo
         return "ipfix+tcp://" + place;
       case 7:
         return "ipfix+tls://" + place + "&verify=off";
+      case 8:
+        return "sls://" + listener.place() + "/p/l" + options +
+               "&tls=off&region=r&role=auto&metadata=http://" + listener.place();
       default:
         return "https://" + place + "&verify=off";
     }

@@ -39,6 +39,9 @@
 #include "sink/http_sink.h"
 #include "sink/otlp_reader.h"
 #endif
+#ifdef NATSESSION_TEST_CLOUD
+#include "sink/cloud_peer.h"
+#endif
 
 namespace natsession::testing {
 
@@ -453,6 +456,55 @@ struct Otlp {
   }
 };
 using OtlpRig = HttpServerRig<Otlp>;
+#endif
+
+#ifdef NATSESSION_TEST_CLOUD
+// Likewise, of a cloud's log service.
+template <typename Service>
+class CloudRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  Sink& sink() { return *sink_; }
+  void give_room() { busy_ = false; }
+  std::vector<std::uint32_t> arrived() {
+    return got_.with([](const std::vector<std::uint32_t>& got) { return got; });
+  }
+
+ private:
+  HttpAnswer answer(const ReceivedRequest& request) {
+    if (busy_.exchange(true)) return HttpAnswer::status(503);
+    got_.with([&](std::vector<std::uint32_t>& got) {
+      for (const std::uint32_t number : Service::numbers_of_request(request)) got.push_back(number);
+    });
+    return Service::ok();
+  }
+
+  std::atomic<bool> busy_{true};
+  Guarded<std::vector<std::uint32_t>> got_;
+  HttpPeer peer_{[this](const ReceivedRequest& request) { return answer(request); }};
+  std::unique_ptr<Sink> sink_ = std::move(*open_sink(Service::url(peer_), {}, clock_));
+};
+
+struct SlsPeer {
+  static std::string url(const HttpPeer& peer) { return sls_url(peer); }
+  static std::vector<std::uint32_t> numbers_of_request(const ReceivedRequest& request) {
+    return numbers_of_sls(request);
+  }
+  static HttpAnswer ok() { return sls_ok(); }
+};
+struct ClsPeer {
+  static std::string url(const HttpPeer& peer) { return cls_url(peer); }
+  static std::vector<std::uint32_t> numbers_of_request(const ReceivedRequest& request) {
+    return numbers_of_group(group_of_cls(request));
+  }
+  static HttpAnswer ok() { return cls_ok(); }
+};
+struct LtsPeer {
+  static std::string url(const HttpPeer& peer) { return lts_url(peer); }
+  static std::vector<std::uint32_t> numbers_of_request(const ReceivedRequest& request) {
+    return numbers_in(lines_of_lts(request).text);
+  }
+  static HttpAnswer ok() { return lts_ok(); }
+};
 #endif
 
 }  // namespace natsession::testing

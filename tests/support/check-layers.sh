@@ -50,6 +50,7 @@ only 'toml\+\+' lib/config
 only 'CLI/' daemon/ctl
 only 'zstd' lib/sink lib/ledger
 only 'zlib' lib/sink
+only 'lz4' lib/sink
 only 'xxhash' lib/record lib/session lib/ledger
 only 'seccomp\.h' daemon
 only 'microhttpd' lib/control
