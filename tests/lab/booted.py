@@ -234,6 +234,7 @@ class Box:
                          "/usr/share/man/man7/natsessiond-sizing.7.gz", "/usr/share/man/man7/natsessiond-ipfix.7.gz",
                          "/usr/share/man/man7/natsessiond-otlp.7.gz", "/usr/share/man/man7/natsessiond-loki.7.gz",
                          "/usr/share/man/man7/natsessiond-elasticsearch.7.gz",
+                         *(f"/usr/share/man/man7/natsessiond-{cloud}.7.gz" for cloud in ("sls", "cls", "lts")),
                          "/usr/share/bash-completion/completions/natsessiond", "/usr/share/zsh/vendor-completions/_natsessionctl",
                          "/usr/share/fish/vendor_completions.d/natsessionctl.fish", "/usr/share/natsessiond/natsessiond.json",
                          "/usr/share/natsessiond/natsessiond.rules.yml", "/usr/share/doc/natsessiond/examples/netns.conf",

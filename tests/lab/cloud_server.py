@@ -1,0 +1,131 @@
+"""CloudServer: a cloud's log service on this machine, in the NAT box's namespace, with the rules of cloud_services.py; and the
+metadata service that gives keys of a role.
+
+As a program: what it was started as there. It keeps the logs that it took in a file, a line of JSON each, tells each request
+in another, and reads its state anew at each.
+"""
+
+import email.utils
+import http.server
+import json
+import os
+import sys
+import time
+
+import cloud_services
+from own_server import start_server
+from untracked import leave_untracked
+
+PORT = 8191
+ROLES = "/latest/meta-data/ram/security-credentials/"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    settings = {}
+
+    def state(self):
+        with open(self.settings["state"], encoding="utf-8") as file:
+            return json.load(file)
+
+    def do_POST(self):
+        state = self.state()
+        service = getattr(cloud_services, self.settings["service"])
+        now = time.time() + state["skew"]
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        request = cloud_services.Request("POST", self.path, headers, body)
+        logs, status, code, answer = [], 200, "", service.ANSWER
+        try:
+            logs = service(state, now).handle(request)
+        except cloud_services.Refused as refused:
+            status, code, answer = refused.status, refused.code, service.error_body(refused)
+        with open(self.settings["requests"], "a", encoding="utf-8") as file:
+            file.write(json.dumps({"path": self.path, "headers": headers, "status": status, "code": code,
+                                   "logs": len(logs), "bytes": len(body), "at": time.time()}) + "\n")
+        with open(self.settings["logs"], "a", encoding="utf-8") as file:
+            file.writelines(json.dumps({"__time__": when, **contents}) + "\n" for when, contents in logs)
+        if state["hangs_up"]:  # stored, and not said
+            self.close_connection = True
+            return
+        self.reply(status, answer, now, {service.REQUEST_ID: "5F3A0B1C"})
+
+    def do_PUT(self):
+        self.reply(200, b"session-token", time.time(), {})
+
+    def do_GET(self):
+        """As the metadata service: the first of the keys, while it has a token, is those of the role."""
+        if self.headers.get("X-aliyun-ecs-metadata-token") != "session-token":
+            self.reply(403, b"", time.time(), {})
+        elif self.path == ROLES:
+            self.reply(200, b"nat-writer", time.time(), {})
+        elif self.path == ROLES + "nat-writer":
+            key_id, key = next(iter(self.state()["keys"].items()))
+            self.reply(200, json.dumps({"Code": "Success", "AccessKeyId": key_id, "AccessKeySecret": key["secret"],
+                                        "SecurityToken": key["token"],
+                                        "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+                                        }).encode(), time.time(), {})
+        else:
+            self.reply(404, b"", time.time(), {})
+
+    def reply(self, status, answer, now, headers):
+        self.send_response_only(status)
+        for name, value in {"Date": email.utils.formatdate(now, usegmt=True), "Content-Length": str(len(answer)),
+                            **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+def serve(settings):
+    Handler.settings = settings
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
+    print("ready", flush=True)
+    server.serve_forever()
+
+
+class CloudServer:
+    """Listens when the constructor returns. service: a class of cloud_services. state: what is other than
+    EMPTY_STATE."""
+
+    def __init__(self, lab, folder, service, **state):
+        self._lab = lab
+        self._settings = {name: os.path.join(folder, f"{service}.{name}") for name in ("logs", "requests", "state")}
+        self._settings["service"] = service
+        self._state = {**cloud_services.EMPTY_STATE, "hangs_up": False, **state}
+        self.set()
+        leave_untracked(lab)
+        self._process = start_server(lab, __file__, self._settings)
+        lab.adopt(self)
+
+    def set(self, **state):
+        self._state |= state
+        with open(self._settings["state"] + ".new", "w", encoding="utf-8") as file:
+            json.dump(self._state, file)
+        os.rename(self._settings["state"] + ".new", self._settings["state"])
+
+    def logs(self):
+        return self._lines("logs")
+
+    def requests(self):
+        return self._lines("requests")
+
+    def _lines(self, name):
+        if not os.path.exists(self._settings[name]):
+            return []
+        with open(self._settings[name], encoding="utf-8") as file:
+            text = file.read()
+        return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+
+    def close(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+if __name__ == "__main__":
+    serve(json.load(sys.stdin))
