@@ -54,8 +54,8 @@ class Peer {
   // `answer`: the body of a good answer, of an HTTP server.
   Peer(Kind kind, const char* answer)
       : kind_(kind),
-        answer_("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(std::string_view(answer).size()) +
-                "\r\n\r\n" + answer),
+        answer_("HTTP/1.1 200 OK\r\nx-log-requestid: 1\r\nx-cls-requestid: 1\r\nContent-Length: " +
+                std::to_string(std::string_view(answer).size()) + "\r\n\r\n" + answer),
         fd_(::socket(AF_INET, (kind == Kind::kDatagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -142,6 +142,9 @@ struct Workload {
   Peer::Kind kind;
   const char* answer = "";  // of an HTTP server
 };
+// The day's records are of one that has passed.
+#define CLOUD_OPTIONS \
+  "&tls=off&late_after=3650d&id_env=NATSESSION_BENCH_KEY_ID&secret_env=NATSESSION_BENCH_KEY_SECRET"
 constexpr Workload kWorkloads[] = {
     {"ipfix", "ipfix://", "?rate=100000000", Peer::Kind::kDatagrams},
     {"ipfix, destination=no", "ipfix://", "?rate=100000000&destination=no", Peer::Kind::kDatagrams},
@@ -154,6 +157,14 @@ constexpr Workload kWorkloads[] = {
     {"otlp, compress=none", "otlp://", "?compress=none", Peer::Kind::kHttp},
     {"loki", "loki://", "?max_age=0s", Peer::Kind::kHttp},
     {"elasticsearch", "elasticsearch://", "/nat", Peer::Kind::kHttp, R"({"errors":false})"},
+    {"sls, lz4, v4", "sls://", "/project/logstore?region=r" CLOUD_OPTIONS, Peer::Kind::kHttp},
+    {"sls, lz4, v1", "sls://", "/project/logstore?signature=v1" CLOUD_OPTIONS, Peer::Kind::kHttp},
+    {"sls, zstd, v4", "sls://", "/project/logstore?region=r&compress=zstd" CLOUD_OPTIONS, Peer::Kind::kHttp},
+    {"sls, fields=cloud", "sls://", "/project/logstore?region=r&fields=cloud" CLOUD_OPTIONS,
+     Peer::Kind::kHttp},
+    {"cls, lz4", "cls://", "/topic?compress=lz4" CLOUD_OPTIONS, Peer::Kind::kHttp},
+    {"lts, gzip", "lts://", "/project/group/stream?compress=gzip" CLOUD_OPTIONS, Peer::Kind::kHttp,
+     R"({"errorCode":"SVCSTG.ALS.200.200"})"},
 };
 
 void measure(const Workload& workload, const std::vector<SessionRecord>& records, int rounds) {
@@ -271,6 +282,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: sink_bench [--quick]\n");
     return 2;
   }
+  ::setenv("NATSESSION_BENCH_KEY_ID", "id", 1);
+  ::setenv("NATSESSION_BENCH_KEY_SECRET", "secret", 1);
   const std::size_t wanted = quick ? 20'000 : 500'000;
   bench::CgnatDay day(bench::CgnatOptions{.sessions = wanted});
   std::vector<SessionRecord> records(wanted);
