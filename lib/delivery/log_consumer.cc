@@ -30,8 +30,12 @@ LogConsumer::Offer LogConsumer::offer(const BatchLimits& limits, Time arrived) {
   const bool gathers = limits.linger > Time::zero();
   const std::size_t wanted = gathers ? limits.records : std::min(limits.records, kWorthABatch);
   if (held_.empty()) held_since_ = arrived;
-  if (held_.empty() || gathers) {
-    while (held_.size() < wanted) {
+  // What is promised goes out as one batch again.
+  const auto short_of_promise = [this] {
+    return !held_.empty() && next_behind(held_.size() - 1) < reached_.promised;
+  };
+  if (held_.empty() || gathers || short_of_promise()) {
+    while (held_.size() < wanted || short_of_promise()) {
       const Result<bool> more = read_more();
       if (!more && held_.empty()) return {{}, arrived, more.error().message};
       if (!more || !*more) break;
@@ -99,15 +103,35 @@ void LogConsumer::publish_position() {
 
 void LogConsumer::acknowledge(std::size_t count) {
   if (count == 0) return;
-  reached_ = {next_behind(count - 1), held_[count - 1].end_time};
+  reached_.next = next_behind(count - 1);
+  reached_.delivered_to = held_[count - 1].end_time;
   held_ = held_.subspan(count);
   reader_.acknowledge(reached_.next);
+}
+
+Batch LogConsumer::settle(Batch batch, std::size_t most) const {
+  const Ordinal first = first_offered();
+  const bool again = reached_.promised > first;
+  const Ordinal end = again ? reached_.promised : (first / most + 1) * most;
+  std::size_t count = 1;  // a gap record may reach beyond
+  while (count < batch.count && next_behind(count) <= end) ++count;
+  const bool whole = again || count < batch.count || next_behind(count - 1) >= end;
+  return {count, batch.full || whole};
+}
+
+void LogConsumer::promise(std::size_t count, bool certain) {
+  const Ordinal end = next_behind(count - 1);
+  if (reached_.promised >= end) return;
+  reached_.promised = end;
+  if (certain || !cursor_) return;
+  place_.promised = end;
+  store(true);
 }
 
 void LogConsumer::commit() {
   publish_position();
   if (!cursor_) return;
-  if (place_.next != reached_.next) {
+  if (place_.next != reached_.next || place_.promised != reached_.promised) {
     place_ = reached_;
     dirty_ = true;
   }

@@ -61,6 +61,16 @@ struct DeliveryContext {
   Reporter& reporter;
 };
 
+// About what the record takes as a JSON line. For limits only: encoders that write less send smaller batches.
+[[nodiscard]] std::size_t estimated_bytes(const SessionRecord& record);
+
+// How much of what is offered makes one batch.
+struct Batch {
+  std::size_t count = 0;  // so many, from the front
+  bool full = false;      // more would not fit, or may not come: no use to wait
+};
+[[nodiscard]] Batch cut_batch(std::span<const SessionRecord> records, const BatchLimits& limits);
+
 class LogConsumer {
  public:
   using Time = std::chrono::nanoseconds;  // steady
@@ -79,6 +89,18 @@ class LogConsumer {
 
   // `arrived`: when what is new in this call can have come at the earliest.
   Offer offer(const BatchLimits& limits, Time arrived);
+  // For a destination that knows a batch again: the same batch as the last time, if it has been offered
+  // before and was not acknowledged (also in a run before, where the log outlives the program); else one that
+  // ends where the ordinals reach a multiple of `most`, so that the same batch would be cut again, at the
+  // latest.
+  // Shape:  `batch` is of what was offered, and not empty.
+  [[nodiscard]] Batch settle(Batch batch, std::size_t most) const;
+  // Called before such a batch goes out: it ends there until it is acknowledged. `certain`: settle() would
+  // say so anyway; else it is on the disk when this returns.
+  void promise(std::size_t count, bool certain);
+  // The ordinal of the first of what was offered; of a gap record: the last that it is for.
+  [[nodiscard]] Ordinal first_offered() const { return next_behind(0) - 1; }
+
   // The first `count` of what was offered are done with: delivered, or rejected and counted.
   void acknowledge(std::size_t count);
   // Called after batches: what is acknowledged will not come again after a restart.
@@ -129,15 +151,5 @@ class LogConsumer {
   Time flushed_at_{};
   bool in_trouble_ = false;  // storing fails
 };
-
-// About what the record takes as a JSON line. For limits only: encoders that write less send smaller batches.
-[[nodiscard]] std::size_t estimated_bytes(const SessionRecord& record);
-
-// How much of what is offered makes one batch.
-struct Batch {
-  std::size_t count = 0;  // so many, from the front
-  bool full = false;      // more would not fit, or may not come: no use to wait
-};
-[[nodiscard]] Batch cut_batch(std::span<const SessionRecord> records, const BatchLimits& limits);
 
 }  // namespace natsession

@@ -97,13 +97,19 @@ Turn SinkWorker::offer(Time now) {
 
   const SinkHealth::Permit permit = health_.permit(now, consumer_->high_watermark());
   if (permit == SinkHealth::Permit::kWaitForData) return sleep(Notifier::Sleep::kLight, std::nullopt);
-  const Batch batch = cut_batch(offered.records, limits);
+  Batch batch = cut_batch(offered.records, limits);
+  const bool known_again = state_.spec.sink->knows_batches();
+  if (known_again) batch = consumer_->settle(batch, limits.records);
   const Time waited = now - offered.since;
   if (!batch.full && waited < limits.linger && !stopping_ && !owed_ && permit == SinkHealth::Permit::kSend) {
     return sleep(Notifier::Sleep::kLight, limits.linger - waited);
   }
   flush_at_.reset();
   if (permit == SinkHealth::Permit::kTest) health_.begin_test();
+  if (known_again) {
+    consumer_->promise(batch.count, batch.full);
+    state_.spec.sink->name_batch(consumer_->first_offered());
+  }
   deliver(offered.records.first(batch.count));
   return {};
 }

@@ -1,6 +1,7 @@
 // The file, in FORMAT.md's words:
 //   cursor = slot padding slot padding      ; 8,192 bytes: a slot each 4,096, so that no write touches both
-//   slot   = magic version length required generation next delivered_to name_length name zeros checksum
+//   slot   = magic version length required generation next delivered_to name_length name zeros promised
+//            checksum
 #include "ledger/cursor.h"
 
 #include <sys/stat.h>
@@ -32,8 +33,10 @@ constexpr std::size_t kNextAt = 24;
 constexpr std::size_t kDeliveredAt = 32;
 constexpr std::size_t kHashAt = 40;
 constexpr std::size_t kNameAt = 48;
+// Behind the name, where 0.1 had the end of a very long one.
+constexpr std::size_t kPromisedAt = kSlotChecksumAt - sizeof(Ordinal);
 // A longer one is cut; its hash tells it from others.
-static_assert(max_slot_text(kNameAt) == kMaxCursorName);
+static_assert(kNameAt + sizeof(std::uint16_t) + kMaxCursorName == kPromisedAt);
 
 struct Slot {
   std::uint64_t generation = 0;
@@ -71,7 +74,8 @@ SlotBytes encode(const Slot& slot) {
   put_le(bytes, kNextAt, slot.state.next);
   put_time(bytes, kDeliveredAt, slot.state.delivered_to);
   put_le(bytes, kHashAt, slot.hash);
-  put_slot_text(bytes, kNameAt, slot.name);
+  put_slot_text(bytes, kNameAt, std::string_view(slot.name).substr(0, kMaxCursorName));
+  put_le(bytes, kPromisedAt, slot.state.promised);
   seal_slot(bytes);
   return bytes;
 }
@@ -86,6 +90,10 @@ std::optional<Slot> decode(const SlotBytes& bytes) {
   auto name = slot_text(bytes, kNameAt);
   if (!name || slot.state.next > kMaxCursor) return std::nullopt;
   slot.name = std::move(*name);
+  if (slot.name.size() <= kMaxCursorName) {
+    slot.state.promised = get_le<std::uint64_t>(bytes, kPromisedAt);
+    if (slot.state.promised > kMaxCursor) return std::nullopt;
+  }
   return slot;
 }
 

@@ -21,6 +21,9 @@ struct CursorState {
   Ordinal next = 0;     // the record to deliver next
   UnixMs delivered_to;  // end_time of the last record that was delivered; before it, when the sink came; or
                         // the epoch
+  // Where the batch ends that was offered last, if that is behind `next` and does not follow from the log: it
+  // is offered again as the same batch.
+  Ordinal promised = 0;
 };
 
 class Cursor {
@@ -51,7 +54,7 @@ class Cursor {
 };
 
 // All cursors in the ledger that can be read, by name; a longer name is cut to kMaxCursorName bytes.
-inline constexpr std::size_t kMaxCursorName = 458;
+inline constexpr std::size_t kMaxCursorName = 450;
 struct NamedCursor {
   std::string name;
   CursorState state;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -98,6 +99,12 @@ class Sink {
   [[nodiscard]] virtual std::string_view name() const = 0;
   // Takes records, in order. May block on its destination, but not for ever without cause; never throws.
   virtual Answer deliver(std::span<const SessionRecord> records) = 0;
+  // Whether the destination knows a batch that comes again by its name: then what was not taken is offered
+  // again in the same batches, also after a kill where the log outlives the program, and each is named
+  // before.
+  [[nodiscard]] virtual bool knows_batches() const { return false; }
+  // Of what is delivered next: the place of its first record in the log.
+  virtual void name_batch(std::uint64_t first) { static_cast<void>(first); }
   // SIGHUP: begins anew with what the name means now (a rotated file). On error the old destination stays in
   // use.
   virtual Result<void> reopen() { return {}; }

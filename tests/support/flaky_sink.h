@@ -2,8 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "support/capture_sink.h"
 
@@ -16,7 +19,19 @@ class FlakySink final : public CaptureSink {
   FlakySink(std::string name, std::shared_ptr<Capture> capture, Script script)
       : CaptureSink(std::move(name), std::move(capture)), script_(std::move(script)) {}
 
+  // One that knows_batches(), if a test wants it so.
+  struct Named {
+    std::uint64_t first = 0;
+    std::vector<std::uint32_t> numbers;
+    friend bool operator==(const Named&, const Named&) = default;
+  };
+  [[nodiscard]] bool knows_batches() const override { return names != nullptr; }
+  void name_batch(std::uint64_t first) override { names->push_back({first, {}}); }
+
   Answer deliver(std::span<const SessionRecord> records) override {
+    if (names != nullptr) {
+      for (const SessionRecord& record : records) names->back().numbers.push_back(record.seq);
+    }
     if (on_deliver) on_deliver();
     if (script_.empty()) return CaptureSink::deliver(records);
     Answer answer = script_.front();
@@ -37,6 +52,7 @@ class FlakySink final : public CaptureSink {
     return {};
   }
 
+  std::shared_ptr<std::vector<Named>> names;  // what it was offered; none: it knows no batches
   std::function<void()> on_deliver;
   bool fail_reopen = false;
   bool fail_flush = false;
