@@ -47,6 +47,8 @@ Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& cloc
     // Local sinks are given what there is, at once, unless their URL says otherwise.
     if (config.sinks[i].remote())
       spec.batch = {.records = config.batch, .bytes = config.batch_bytes, .linger = config.linger};
+    if (const auto& usual = config.sinks[i].usual_batch(); usual)
+      spec.batch = {.records = usual->records, .bytes = usual->bytes, .linger = usual->linger};
     if (asked.batch) spec.batch.records = *asked.batch;
     if (asked.batch_bytes) spec.batch.bytes = *asked.batch_bytes;
     if (asked.linger) spec.batch.linger = *asked.linger;

@@ -24,7 +24,7 @@ Result<T> checked(std::string_view text, T value, const Range<T>& range) {
 
 }  // namespace
 
-Result<std::chrono::milliseconds> time(std::string_view text, const TimeRange& range) {
+Result<std::chrono::milliseconds> time(std::string_view text, const DurationRange& range) {
   const auto time = parse_duration(text);
   if (!time) return time.error();
   return checked(text, *time, range);
@@ -59,7 +59,7 @@ Result<std::size_t> word(std::string_view text, std::span<const std::string_view
   return Error{ErrorKind::kUsage, in_quotes(text) + " is not one of " + known};
 }
 
-std::string of(const TimeRange& range) {
+std::string of(const DurationRange& range) {
   return within(range, format_duration(range.least), format_duration(range.most));
 }
 

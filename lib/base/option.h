@@ -45,7 +45,7 @@ struct Range<std::chrono::milliseconds> {
   std::chrono::milliseconds least{};
   std::chrono::milliseconds most = std::chrono::milliseconds::max();
 };
-using TimeRange = Range<std::chrono::milliseconds>;
+using DurationRange = Range<std::chrono::milliseconds>;
 
 // What a value looks like in a configuration file.
 enum class OptionForm {
@@ -88,12 +88,12 @@ template <typename T>
 }
 
 namespace option_text {
-[[nodiscard]] Result<std::chrono::milliseconds> time(std::string_view text, const TimeRange& range);
+[[nodiscard]] Result<std::chrono::milliseconds> time(std::string_view text, const DurationRange& range);
 [[nodiscard]] Result<ByteCount> size(std::string_view text, const Range<ByteCount>& range);
 [[nodiscard]] Result<std::uint64_t> number(std::string_view text, const Range<std::uint64_t>& range);
 // The place of `text` among `words`.
 [[nodiscard]] Result<std::size_t> word(std::string_view text, std::span<const std::string_view> words);
-[[nodiscard]] std::string of(const TimeRange& range);
+[[nodiscard]] std::string of(const DurationRange& range);
 [[nodiscard]] std::string of(const Range<ByteCount>& range);
 [[nodiscard]] std::string of(const Range<std::uint64_t>& range);
 // `help`, and in brackets the range and the default, where there are.
@@ -127,7 +127,7 @@ template <typename S, typename M, typename Parse, typename Print>
 }
 
 template <typename S, typename M>
-[[nodiscard]] OptionValue<S> time_option(M S::*member, TimeRange range) {
+[[nodiscard]] OptionValue<S> time_option(M S::*member, DurationRange range) {
   auto value = parsed_option(
       member, [range](std::string_view text) { return option_text::time(text, range); }, format_duration);
   value.range = option_text::of(range);

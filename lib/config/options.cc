@@ -160,7 +160,7 @@ OptionValue<Config> guard_option() {
 }
 
 OptionValue<Config> sync_option() {
-  constexpr TimeRange kInterval{milliseconds(10), minutes(1)};
+  constexpr DurationRange kInterval{milliseconds(10), minutes(1)};
   const Names<Sync::Mode> names{{"always", Sync::Mode::kAlways}, {"never", Sync::Mode::kNever}};
   auto value = parsed_option(
       &Config::sync,

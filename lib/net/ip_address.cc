@@ -93,6 +93,12 @@ bool Prefix::contains(const IpAddress& address) const {
   return address.is_v4() == address_.is_v4() && masked(address.bytes(), bits_) == address_.bytes();
 }
 
+IpAddress Prefix::highest() const {
+  auto bytes = address_.bytes();
+  for (unsigned bit = bits_; bit < 128; ++bit) bytes[bit / 8] |= static_cast<std::uint8_t>(0x80 >> bit % 8);
+  return IpAddress::from_v6(bytes);
+}
+
 std::string Prefix::to_string() const {
   return address_.to_string() + "/" + std::to_string(length());
 }

@@ -70,6 +70,9 @@ class Prefix {
 
   // An IPv4 prefix contains IPv4 addresses only, an IPv6 one (also ::/0) IPv6 addresses only.
   [[nodiscard]] bool contains(const IpAddress& address) const;
+  // The first and the last address that it contains.
+  [[nodiscard]] IpAddress lowest() const { return address_; }
+  [[nodiscard]] IpAddress highest() const;
   [[nodiscard]] unsigned length() const { return address_.is_v4() ? bits_ - 96 : bits_; }
   [[nodiscard]] std::string to_string() const;
 

@@ -6,6 +6,7 @@
 
 #include "base/help_text.h"
 #include "sink/block_sink.h"
+#include "sink/clickhouse_sink.h"
 #include "sink/cls_sink.h"
 #include "sink/elasticsearch_sink.h"
 #include "sink/exec_sink.h"
@@ -36,6 +37,7 @@ const auto& kinds() {
       elasticsearch_kind(), elasticsearch_https_kind(),
       loki_kind(),          loki_https_kind(),
       otlp_kind(),          otlp_https_kind(),
+      clickhouse_kind(),    clickhouse_tls_kind(),
       sls_kind(),           cls_kind(),
       lts_kind(),           exec_kind(),
   };
@@ -50,7 +52,7 @@ std::span<const Option<EncoderChoice>> encoder_options_table() {
        "as --format, for this sink; journald and syslog: of the message, default logfmt, and syslog also "
        "nat; "
        "exec: default json; "
-       "http and lts have json only, ipfix, sls and cls none of these",
+       "http and lts have json only, ipfix, sls, cls and clickhouse none of these",
        choice_option(&EncoderChoice::format,
                      named({RecordFormat::kJson, RecordFormat::kCsv, RecordFormat::kLogfmt}))},
       {"time_format", "unix|unix_ms|rfc3339", "as --time-format, for this sink",
@@ -68,7 +70,8 @@ std::span<const Option<DeliveryOptions>> delivery_options_table() {
       {"batch_bytes", "SIZE", "their size, at most",
        size_option(&DeliveryOptions::batch_bytes, kBatchBytesRange)},
       {"linger", "TIME",
-       "how long a batch waits to fill; as --linger for what is behind a network or a command, else 0s",
+       "how long a batch waits to fill; as --linger for what is behind a network or a command, clickhouse: "
+       "10s, else 0s",
        time_option(&DeliveryOptions::linger, kLingerRange)},
       {"suspend", "TIME", "pause after the target refused, as --suspend",
        time_option(&DeliveryOptions::suspend, kSuspendRange)},

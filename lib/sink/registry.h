@@ -30,8 +30,8 @@ namespace natsession {
 // How a sink is served, for its URL and for the configuration of all sinks.
 inline constexpr Range<std::size_t> kBatchRange{1, 100'000};  // records
 inline constexpr Range<ByteCount> kBatchBytesRange{{1ULL << 10}, {64ULL << 20}};
-inline constexpr TimeRange kLingerRange{std::chrono::milliseconds(0), std::chrono::hours(1)};
-inline constexpr TimeRange kSuspendRange{std::chrono::seconds(1), std::chrono::hours(24)};
+inline constexpr DurationRange kLingerRange{std::chrono::milliseconds(0), std::chrono::hours(1)};
+inline constexpr DurationRange kSuspendRange{std::chrono::seconds(1), std::chrono::hours(24)};
 
 // What a URL says of that; nothing is set that it does not say.
 struct DeliveryOptions {
@@ -63,6 +63,7 @@ class SinkConfig {
   [[nodiscard]] const DeliveryOptions& delivery() const { return delivery_; }
   // It is told of blocks of ports in place of sessions: needs a record of each open session now and then.
   [[nodiscard]] bool tells_blocks() const { return !blocks_.prefixes.empty(); }
+  [[nodiscard]] const std::optional<UsualBatch>& usual_batch() const { return kind_->batch; }
 
   // What it feeds; none: no command.
   [[nodiscard]] const std::optional<Command>& command() const { return opener_.command; }

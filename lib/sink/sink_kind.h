@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_count.h"
 #include "base/option.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -64,6 +66,14 @@ struct SinkOpener {
       open_command = {};
 };
 
+// When a batch is full where neither the URL nor the kind of sink has it as the configuration of all sinks
+// does.
+struct UsualBatch {
+  std::size_t records = 0;
+  ByteCount bytes;
+  std::chrono::milliseconds linger{};  // how long one waits to fill
+};
+
 struct SinkKind {
   std::string_view scheme;
   std::string_view usage;                // file:PATH; with // where a host stands behind the scheme
@@ -75,8 +85,9 @@ struct SinkKind {
   SinkEncoding encoding = SinkEncoding::kConfigured;
   bool blocks =
       false;  // it can tell of blocks of ports (port_blocks.h), where its records are JSON or kBinary
-  std::string_view own_format = {};  // what format= may be beside the encoders'; the kind reads it itself
-  std::string_view missing = {};     // the library that this program was built without; empty: all is there
+  std::optional<UsualBatch> batch = {};  // none: as the configuration of all sinks says
+  std::string_view own_format = {};      // what format= may be beside the encoders'; the kind reads it itself
+  std::string_view missing = {};  // the library that this program was built without; empty: all is there
   // Reads what is this kind's own in a URL whose keys are known to exist.
   // Errors: kUsage, naming the URL, the key, the value and what would do.
   Result<SinkOpener> (*parse)(const SinkUrl& url) = nullptr;

@@ -233,7 +233,7 @@ class Box:
                          "/usr/share/man/man5/natsessiond.toml.5.gz", "/usr/share/man/man8/natsessiond.8.gz",
                          "/usr/share/man/man7/natsessiond-sizing.7.gz", "/usr/share/man/man7/natsessiond-ipfix.7.gz",
                          "/usr/share/man/man7/natsessiond-otlp.7.gz", "/usr/share/man/man7/natsessiond-loki.7.gz",
-                         "/usr/share/man/man7/natsessiond-elasticsearch.7.gz",
+                         "/usr/share/man/man7/natsessiond-elasticsearch.7.gz", "/usr/share/man/man7/natsessiond-clickhouse.7.gz",
                          *(f"/usr/share/man/man7/natsessiond-{cloud}.7.gz" for cloud in ("sls", "cls", "lts")),
                          "/usr/share/bash-completion/completions/natsessiond", "/usr/share/zsh/vendor-completions/_natsessionctl",
                          "/usr/share/fish/vendor_completions.d/natsessionctl.fish", "/usr/share/natsessiond/natsessiond.json",

@@ -24,7 +24,7 @@ using IpfixTlsRig = TlsRig<IpfixStream>;
 #define TLS_RIGS
 #endif
 #ifdef NATSESSION_TEST_HTTP
-#define HTTP_RIGS , HttpRig, ElasticsearchRig, LokiRig, OtlpRig
+#define HTTP_RIGS , HttpRig, ClickHouseRig, ElasticsearchRig, LokiRig, OtlpRig
 #else
 #define HTTP_RIGS
 #endif
@@ -142,7 +142,7 @@ TEST_CASE("a sink whose destination does not answer ends at once", "[sink][confo
   const std::string options = "?timeout=100ms";
   const std::string place = listener.place() + options;
   const std::string url = [&] {
-    switch (GENERATE(range(0, 10))) {
+    switch (GENERATE(range(0, 11))) {
       case 0:
         return "syslog+udp://" + place;
       case 1:
@@ -162,6 +162,8 @@ TEST_CASE("a sink whose destination does not answer ends at once", "[sink][confo
       case 8:
         return "sls://" + listener.place() + "/p/l" + options +
                "&tls=off&region=r&role=auto&metadata=http://" + listener.place();
+      case 9:
+        return "clickhouse://" + listener.place() + "/d/t" + options;
       default:
         return "https://" + place + "&verify=off";
     }

@@ -35,6 +35,8 @@
 #ifdef NATSESSION_TEST_HTTP
 #include <nlohmann/json.hpp>
 
+#include "sink/clickhouse_peer.h"
+#include "sink/clickhouse_sink.h"
 #include "sink/http_peer.h"
 #include "sink/http_sink.h"
 #include "sink/otlp_reader.h"
@@ -456,6 +458,21 @@ struct Otlp {
   }
 };
 using OtlpRig = HttpServerRig<Otlp>;
+// Every second insert is answered by "too many parts".
+class ClickHouseRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
+ public:
+  Sink& sink() { return *sink_; }
+  void give_room() { busy_ = false; }
+  std::vector<std::uint32_t> arrived() { return peer_.numbers(); }
+
+ private:
+  std::atomic<bool> busy_{true};
+  ClickHousePeer peer_{[this](const ReceivedRequest&) {
+    return busy_.exchange(true) ? ClickHousePeer::error(500, 252) : HttpAnswer();
+  }};
+  std::unique_ptr<Sink> sink_ = std::move(
+      *ClickHouseSink::open("clickhouse://", *clickhouse::Place::parse(*SinkUrl::parse(peer_.url()))));
+};
 #endif
 
 #ifdef NATSESSION_TEST_CLOUD

@@ -51,7 +51,7 @@ only 'CLI/' daemon/ctl
 only 'zstd' lib/sink lib/ledger
 only 'zlib' lib/sink
 only 'lz4' lib/sink
-only 'xxhash' lib/record lib/session lib/ledger
+only 'xxhash' lib/record lib/session lib/ledger lib/sink
 only 'seccomp\.h' daemon
 only 'microhttpd' lib/control
 only 'nlohmann' lib/control lib/sink daemon/ctl
