@@ -24,14 +24,15 @@ bool interleaved(const FrameInfo& before, const FrameInfo& frame) {
 
 }  // namespace
 
-FramePlan::FramePlan(const SegmentList& ledger, const Query& query, bool newest_first)
-    : directory_(ledger.shared_directory()),
+FramePlan::FramePlan(const LogStore& ledger, const Query& query, bool newest_first)
+    : directory_(ledger.ledger() != nullptr ? ledger.ledger()->shared_directory() : nullptr),
       start_(query.start),
       end_(query.end),
       moments_(query.moments),
       ready_(query.ready),
       newest_first_(newest_first) {
-  for (const SegmentEntry& entry : ledger.entries()) {
+  if (ledger.ledger() == nullptr) return;
+  for (const SegmentEntry& entry : ledger.ledger()->entries()) {
     window_ = std::max(window_, entry.window);
     if (entry.settled) {
       const SegmentBounds& bounds = entry.bounds;
@@ -218,7 +219,7 @@ void FramePlan::add(const std::shared_ptr<const SegmentFile>& file, FramePlace p
           in_segment(*file, place.offset, info.why)});
     return;
   }
-  tasks_.push_back({file, std::move(place), from, ready_segment_ != nullptr});
+  tasks_.push_back({file, std::move(place), from, ready_segment_ != nullptr, {}, {}});
 }
 
 void FramePlan::tell(Trouble trouble) {

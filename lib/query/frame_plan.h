@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "ledger/segment_list.h"
 #include "ledger/segment_walker.h"
+#include "query/log_store.h"
 #include "query/query.h"
 #include "query/scan_batch.h"
 
@@ -20,6 +20,9 @@ struct FrameTask {
   FramePlace place;
   Ordinal from = 0;    // records with lower ordinals have been in frames before
   bool ready = false;  // of a segment in Query::ready
+  // Instead of a file: records that no frame has yet, and their ordinals, ascending.
+  std::vector<SessionRecord> records;
+  std::vector<Ordinal> ordinals;
 };
 
 class FramePlan {
@@ -27,7 +30,7 @@ class FramePlan {
   // `newest_first`: segments and the frames in them from the end to the beginning (segments of more than
   // kMaxPlanned frames in parts of so many).
   static constexpr std::size_t kMaxPlanned = std::size_t{1} << 18;
-  FramePlan(const SegmentList& ledger, const Query& query, bool newest_first);
+  FramePlan(const LogStore& ledger, const Query& query, bool newest_first);
 
   // Nothing at the end. What cannot be read is told to report().
   [[nodiscard]] std::optional<FrameTask> next();
@@ -40,6 +43,8 @@ class FramePlan {
   [[nodiscard]] const Result<void>& error() const { return error_; }
   // Adds a trouble if the records that it may have cost could be ones that the query asks for.
   void tell(Trouble trouble);
+  // What ended it outside of a ledger.
+  void fail(Error error) { error_ = std::move(error); }
 
  private:
   // A segment without an index is walked over, some frames at a time.

@@ -239,7 +239,7 @@ Result<std::size_t> count_points(const PortQuestion& question) {
   return points;
 }
 
-Result<std::vector<PortPeer>> find_peers(const SegmentList& ledger, const PortQuestion& question, Query query,
+Result<std::vector<PortPeer>> find_peers(const LogStore& ledger, const PortQuestion& question, Query query,
                                          const ScanControl& control) {
   query.columns = {Field::kNatIp, Field::kPubIp, Field::kProtocol, Field::kPubPort};
   Scan scan(ledger, query, control);
@@ -255,7 +255,7 @@ Result<std::vector<PortPeer>> find_peers(const SegmentList& ledger, const PortQu
 
 // `query` has the columns.
 template <typename Offset>
-Result<PortResult> sweep(const SegmentList& ledger, const PortQuestion& question, const Query& query,
+Result<PortResult> sweep(const LogStore& ledger, const PortQuestion& question, const Query& query,
                          const ScanControl& control, const PointGrid& grid,
                          const std::vector<PortPeer>& peers) {
   Sweeper<Offset> sweeper(grid, question.until, peers, Scan::threads_of(control) > 1);
@@ -357,7 +357,7 @@ Line line_through(std::span<const std::uint32_t> values) {
   return line;
 }
 
-Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& question,
+Result<PortResult> find_ports(const LogStore& ledger, const PortQuestion& question,
                               const ScanControl& control) {
   const auto points = count_points(question);
   if (!points) return points.error();

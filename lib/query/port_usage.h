@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "query/log_store.h"
 #include "query/scan.h"
 
 namespace natsession {
@@ -87,7 +88,7 @@ struct PortResult {
 };
 
 // Errors: kUsage if there would be too many points; kIo, kPermission.
-[[nodiscard]] Result<PortResult> find_ports(const SegmentList& ledger, const PortQuestion& question,
+[[nodiscard]] Result<PortResult> find_ports(const LogStore& ledger, const PortQuestion& question,
                                             const ScanControl& control);
 
 // Points of time: from, from + step, …

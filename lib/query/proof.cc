@@ -8,8 +8,8 @@
 
 namespace natsession {
 
-Proof::Proof(const SegmentList& ledger, std::optional<UnixMs> live_at)
-    : coverage_(ledger.coverage()), live_at_(live_at) {
+Proof::Proof(const LogStore& ledger, std::optional<UnixMs> live_at)
+    : coverage_(ledger.coverage()), why_unproved_(ledger.why_unproved()), live_at_(live_at) {
   for (const Coverage& coverage : coverage_) {
     const auto& known = namespaces_;
     if (std::find(known.begin(), known.end(), coverage.netns) == known.end()) {
@@ -39,7 +39,7 @@ std::string Proof::missing_of(UnixMs from, const std::string& netns, const Lacks
 
 template <typename Lacks>
 std::string Proof::missing_of_all(UnixMs from, const Lacks& lacks) const {
-  if (namespaces_.empty()) return "the ledger does not tell when all sessions were logged";
+  if (namespaces_.empty()) return why_unproved_;
   for (const std::string& netns : namespaces_) {
     std::string why = missing_of(from, netns, lacks);
     if (!why.empty()) return why;
@@ -136,7 +136,7 @@ std::optional<UnixMs> Proof::recorded_until() const {
   return all;
 }
 
-void tell_proved(const SegmentList& ledger, const Query& query, bool until_now, ScanReport& report) {
+void tell_proved(const LogStore& ledger, const Query& query, bool until_now, ScanReport& report) {
   const Proof proof(ledger);
   report.covered_until = proof.recorded_until();
   const auto from = query.end.from     ? query.end.from

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "ledger/segment_list.h"
+#include "query/log_store.h"
 #include "query/query.h"
 #include "query/scan_batch.h"
 
@@ -18,7 +18,7 @@ class Proof {
  public:
   // `live_at`: when the daemon was asked for all open sessions that a question may be about, and said that
   // all that ended before is in the ledger.
-  explicit Proof(const SegmentList& ledger, std::optional<UnixMs> live_at = {});
+  explicit Proof(const LogStore& ledger, std::optional<UnixMs> live_at = {});
 
   // Whether all sessions that ended in this time have their records in the ledger, but for what gap records
   // and damage tell. What is missing, in words; empty: nothing. Without a beginning it is where what is
@@ -49,11 +49,12 @@ class Proof {
   [[nodiscard]] UnixMs begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const;
 
   std::vector<Coverage> coverage_;
+  std::string why_unproved_;
   std::vector<std::string> namespaces_;  // that were ever watched
   std::optional<UnixMs> live_at_;
 };
 
 // Tells of a question's time what is proved of it. `until_now`: its end stands for now.
-void tell_proved(const SegmentList& ledger, const Query& query, bool until_now, ScanReport& report);
+void tell_proved(const LogStore& ledger, const Query& query, bool until_now, ScanReport& report);
 
 }  // namespace natsession

@@ -160,6 +160,7 @@ struct Query {
   TimeRange session_start;
   std::vector<FieldTest> where;  // all must hold
   Columns columns;               // what the consumer will look at
+  bool whole = false;            // it may ask for whole records (ScanBatch::materialise()), too
   bool gap_records = false;      // whether gap records are rows like others, too
   // If there are any: frames that have no time in common with one of these are not read; ascending, apart.
   // For many questions at once: it chooses frames, not records.

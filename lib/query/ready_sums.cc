@@ -120,13 +120,14 @@ bool ReadySums::can_tell(const SegmentEntry& segment) const {
 // The segments are shared out among the workers.
 class ReadySums::Reading {
  public:
-  Reading(const ReadySums& sums, const SegmentList& ledger, const ScanControl& control, const Use& use)
+  Reading(const ReadySums& sums, const LogStore& ledger, const ScanControl& control, const Use& use)
       : sums_(sums), ledger_(ledger), control_(control), use_(use), filter_([&] {
           Query query;
           query.where = sums.where_;
           return query;
         }()) {
-    for (const SegmentEntry& segment : ledger.entries()) {
+    if (ledger.ledger() == nullptr) return;
+    for (const SegmentEntry& segment : ledger.ledger()->entries()) {
       if (sums.can_tell(segment)) segments_.push_back(&segment);
     }
   }
@@ -176,7 +177,7 @@ class ReadySums::Reading {
 
   void read(unsigned worker, const SegmentEntry& segment) {
     const Ordinal first = segment.name.first;
-    auto sums = SegmentSums::open(*ledger_.shared_directory(), {first, segment.seal});
+    auto sums = SegmentSums::open(*ledger_.ledger()->shared_directory(), {first, segment.seal});
     if (!sums) {
       if (sums.error().kind == ErrorKind::kUnavailable) ++newer_;
       return;
@@ -206,7 +207,7 @@ class ReadySums::Reading {
   }
 
   const ReadySums& sums_;
-  const SegmentList& ledger_;
+  const LogStore ledger_;
   const ScanControl& control_;
   const Use& use_;
   const FrameFilter filter_;
@@ -218,7 +219,7 @@ class ReadySums::Reading {
   std::vector<ReadyPart::Segment> told_;
 };
 
-std::shared_ptr<const ReadyPart> ReadySums::read(const SegmentList& ledger, const ScanControl& control,
+std::shared_ptr<const ReadyPart> ReadySums::read(const LogStore& ledger, const ScanControl& control,
                                                  const Use& use, std::string& note) const {
   Reading reading(*this, ledger, control, use);
   reading.run();

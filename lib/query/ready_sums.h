@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "ledger/segment_list.h"
 #include "ledger/segment_sums.h"
+#include "query/log_store.h"
 #include "query/query.h"
 #include "query/scan.h"
 
@@ -40,7 +40,7 @@ class ReadySums {
   // asked for; null if a file was damaged in a way that shows too late: what `use` was given is void then,
   // and the records are to be asked alone. `note` says what an answer tells beside (ScanReport::note).
   using Use = std::function<void(unsigned worker, SumsKind kind, std::span<const SumsEntry> entries)>;
-  [[nodiscard]] std::shared_ptr<const ReadyPart> read(const SegmentList& ledger, const ScanControl& control,
+  [[nodiscard]] std::shared_ptr<const ReadyPart> read(const LogStore& ledger, const ScanControl& control,
                                                       const Use& use, std::string& note) const;
 
  private:

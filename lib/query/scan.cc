@@ -25,17 +25,26 @@ unsigned Scan::threads_of(const ScanControl& control) {
   return thread_count(control.threads);
 }
 
-Scan::Scan(const SegmentList& ledger, Query query, ScanControl control, Order order)
+Scan::Scan(const LogStore& ledger, Query query, ScanControl control, Order order)
     : query_(std::move(query)),
       control_(std::move(control)),
       filter_(query_),
       threads_(thread_count(control_.threads)),
       plan_(ledger, query_, order == Order::kNewestFirst) {
+  if (ledger.remote() != nullptr) {
+    remote_ = std::make_unique<RemoteFrames>(*ledger.remote(), query_, order == Order::kNewestFirst,
+                                             [this] { return control_.cancelled(); });
+  }
   frames_ = plan_.frames_expected();
   tell_proved(ledger, query_, control_.until_now, plan_.report());
 }
 
+Scan::~Scan() {
+  stop();
+}
+
 void Scan::give_up() {
+  if (remote_) remote_->stop();
   const std::lock_guard lock(mutex_);
   stopped_ = true;
 }
@@ -48,9 +57,13 @@ std::optional<FrameTask> Scan::take() {
     exhausted_ = true;
     return std::nullopt;
   }
-  auto task = plan_.next();
+  auto task = remote_ ? remote_->next() : plan_.next();
   frames_ = plan_.frames_expected();
   if (!task) exhausted_ = true;
+  if (!task && remote_) {
+    plan_.report().cancelled = plan_.report().cancelled || control_.cancelled();
+    if (auto read = remote_->error(); !read) plan_.fail(read.error());
+  }
   return task;
 }
 
@@ -58,6 +71,16 @@ bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& 
   const FrameInfo& info = task.place.info;
   batch.clear();
   batch.of_ready_segment_ = task.ready;
+  if (task.file == nullptr) {
+    Result<void> done = batch.open(task.records, task.ordinals);
+    if (done) done = filter_.select(task.from, batch, gaps);
+    if (done && !batch.rows_.empty()) done = batch.load(query_.columns);
+    if (done) return true;
+    why = done.error().message;
+    batch.clear();
+    gaps.clear();
+    return false;
+  }
   const auto read_at = [file = task.file, offset = task.place.offset](std::uint64_t at,
                                                                       std::span<std::byte> out) {
     const auto count = file->read_at(offset + at, out);
@@ -194,6 +217,7 @@ void Scan::run(const std::function<void(unsigned, const ScanBatch&)>& use) {
 }
 
 void Scan::stop() {
+  if (remote_) remote_->stop();
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;

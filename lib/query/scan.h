@@ -1,7 +1,7 @@
-// Scan: runs a Query over a ledger, several frames at once on several cores, and hands on what it finds in
-// batches, one for each frame that has something. The ledger may be written, sealed and deleted from
-// meanwhile: a scan sees the segments that were there when it began, each once, and says what it could not
-// see (ScanReport).
+// Scan: runs a Query over a ledger, or another store of the log (log_store.h), several frames at once on
+// several cores, and hands on what it finds in batches, one for each frame that has something. The ledger may
+// be written, sealed and deleted from meanwhile: a scan sees the segments that were there when it began, each
+// once, and says what it could not see (ScanReport).
 //
 //   auto ledger = SegmentList::open("/var/lib/natsession/ledger");
 //   Scan scan(*ledger, query, {});
@@ -20,15 +20,17 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
 
-#include "ledger/segment_list.h"
 #include "query/frame_filter.h"
 #include "query/frame_plan.h"
+#include "query/log_store.h"
 #include "query/query.h"
+#include "query/remote_frames.h"
 #include "query/scan_batch.h"
 
 namespace natsession {
@@ -66,8 +68,8 @@ class Scan {
 
   enum class Order { kOldestFirst, kNewestFirst };  // of the ledger's frames, for next()
 
-  Scan(const SegmentList& ledger, Query query, ScanControl control, Order order = Order::kOldestFirst);
-  ~Scan() { stop(); }
+  Scan(const LogStore& ledger, Query query, ScanControl control, Order order = Order::kOldestFirst);
+  ~Scan();
   Scan(const Scan&) = delete;
   Scan& operator=(const Scan&) = delete;
 
@@ -118,9 +120,10 @@ class Scan {
 
   std::mutex mutex_;  // of what follows, up to the blank line
   FramePlan plan_;
-  std::uint64_t taken_ = 0;  // frames that workers have begun with
-  std::uint64_t given_ = 0;  // frames that next() is done with
-  unsigned working_ = 0;     // threads that have not ended
+  std::unique_ptr<RemoteFrames> remote_;  // null: plan_ has the frames
+  std::uint64_t taken_ = 0;               // frames that workers have begun with
+  std::uint64_t given_ = 0;               // frames that next() is done with
+  unsigned working_ = 0;                  // threads that have not ended
   bool stopped_ = false;
   bool exhausted_ = false;  // no frame is left to take
 

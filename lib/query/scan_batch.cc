@@ -92,6 +92,13 @@ void ScanBatch::clear() {
   small_ = {};
 }
 
+Result<void> ScanBatch::open(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals) {
+  if (!encoder_) encoder_ = std::make_unique<FrameEncoder>(Effort::kFast);
+  frame_.clear();
+  static_cast<void>(encoder_->encode(records, ordinals, /*long_sessions=*/false, frame_));
+  return columns_.open(std::as_bytes(std::span(frame_)));
+}
+
 Result<void> ScanBatch::load(const Columns& wanted) {
   if (wanted.has_any(fields_of_records()) && !has_records_) {
     if (auto made = columns_.materialise(rows_, block_); !made) return made;

@@ -5,12 +5,14 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ledger/frame_columns.h"
+#include "ledger/frame_encoder.h"
 #include "query/query.h"
 #include "record/session_record.h"
 
@@ -137,10 +139,14 @@ class ScanBatch {
   using ByField = std::array<T, kFieldCount>;
   [[nodiscard]] static constexpr std::size_t at(Field field) { return static_cast<std::size_t>(field); }
 
+  // Makes a frame of records that have none, and opens it.
+  Result<void> open(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals);
   // Decodes the columns that the consumer wants.
   Result<void> load(const Columns& wanted);
   void clear();
 
+  std::unique_ptr<FrameEncoder> encoder_;  // of open(); likewise
+  std::string frame_;
   mutable FrameColumns columns_;  // decodes what is asked for
   bool of_ready_segment_ = false;
   bool in_order_ = false;  // rows are wanted in the order of their ordinals

@@ -57,9 +57,13 @@ struct SqlContext {
   static constexpr unsigned kMaxScans = 12;
   static constexpr unsigned kScansWithThreads = 2;  // further ones, the inner loops, read on the caller's
 
-  explicit SqlContext(SegmentList view) : ledger(std::move(view)) {}
+  explicit SqlContext(SegmentList view) : segments(std::move(view)), ledger(*segments) {}
+  explicit SqlContext(RemoteLog& remote) : ledger(remote) {}
+  SqlContext(const SqlContext&) = delete;
+  SqlContext& operator=(const SqlContext&) = delete;
 
-  SegmentList ledger;
+  std::optional<SegmentList> segments;  // none: it is a remote log
+  const LogStore ledger;
   ScanControl control;
   bool utc = false;
 

@@ -197,8 +197,9 @@ void SqlContext::begin_statement(std::string_view sql, UnixMs time) {
 
 class SqlSession::Impl {
  public:
-  Impl(SegmentList ledger, SqlOptions options)
-      : options_(std::move(options)), heap_(options_.memory), context_(std::move(ledger)) {
+  template <typename Log>
+  Impl(Log&& log, SqlOptions options)
+      : options_(std::move(options)), heap_(options_.memory), context_(std::forward<Log>(log)) {
     context_.utc = options_.utc;
   }
 
@@ -334,7 +335,9 @@ Result<SqlResult> SqlSession::Impl::run(std::string_view sql, const Consumer& co
     const auto deadline = std::chrono::steady_clock::now() + options_.time_limit;
     context_.control.deadline = std::min(context_.control.deadline.value_or(deadline), deadline);
   }
-  if (auto seen = context_.ledger.refresh(); !seen) return seen.error();
+  if (context_.segments) {
+    if (auto seen = context_.segments->refresh(); !seen) return seen.error();
+  }
   auto prepared = prepare(sql);
   if (!prepared) return prepared.error();
   SqlResult result;
@@ -387,6 +390,12 @@ SqlSession::~SqlSession() = default;
 
 Result<std::unique_ptr<SqlSession>> SqlSession::open(SegmentList ledger, SqlOptions options) {
   auto impl = std::make_unique<Impl>(std::move(ledger), std::move(options));
+  if (auto opened = impl->open(); !opened) return opened.error();
+  return std::unique_ptr<SqlSession>(new SqlSession(std::move(impl)));
+}
+
+Result<std::unique_ptr<SqlSession>> SqlSession::open(RemoteLog& log, SqlOptions options) {
+  auto impl = std::make_unique<Impl>(log, std::move(options));
   if (auto opened = impl->open(); !opened) return opened.error();
   return std::unique_ptr<SqlSession>(new SqlSession(std::move(impl)));
 }

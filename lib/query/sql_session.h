@@ -80,6 +80,8 @@ class SqlSession {
  public:
   // Errors: kIo if SQLite cannot be set up.
   [[nodiscard]] static Result<std::unique_ptr<SqlSession>> open(SegmentList ledger, SqlOptions options);
+  // `log` outlives it.
+  [[nodiscard]] static Result<std::unique_ptr<SqlSession>> open(RemoteLog& log, SqlOptions options);
   ~SqlSession();
 
   // Called once before the rows, and for each row; false from on_row ends the statement without an error.

@@ -219,7 +219,7 @@ Result<std::size_t> count_buckets(const TimelineQuestion& question) {
 
 // The values of `by` with the largest sums: some more than are wanted, as those of records at the borders are
 // cut later.
-Result<std::vector<TopGroup>> find_series(const SegmentList& ledger, const TimelineQuestion& question,
+Result<std::vector<TopGroup>> find_series(const LogStore& ledger, const TimelineQuestion& question,
                                           const Query& query, const ScanControl& control) {
   TopQuestion top;
   top.query = query;
@@ -234,7 +234,7 @@ Result<std::vector<TopGroup>> find_series(const SegmentList& ledger, const Timel
 
 }  // namespace
 
-Result<TimelineResult> find_timeline(const SegmentList& ledger, const TimelineQuestion& question,
+Result<TimelineResult> find_timeline(const LogStore& ledger, const TimelineQuestion& question,
                                      const ScanControl& control) {
   const auto buckets = count_buckets(question);
   if (!buckets) return buckets.error();

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "query/group.h"
+#include "query/log_store.h"
 #include "query/scan.h"
 
 namespace natsession {
@@ -52,8 +53,7 @@ struct TimelineResult {
 // With `by` the ledger is read twice, once for who is largest, unless it is a field of few values, as
 // protocol.
 // Errors: kUsage if there would be too many buckets, or for a field that cannot be; kIo, kPermission.
-[[nodiscard]] Result<TimelineResult> find_timeline(const SegmentList& ledger,
-                                                   const TimelineQuestion& question,
+[[nodiscard]] Result<TimelineResult> find_timeline(const LogStore& ledger, const TimelineQuestion& question,
                                                    const ScanControl& control);
 
 }  // namespace natsession

@@ -19,7 +19,7 @@ class Pass {
   Pass(const TopQuestion& question, const ScanControl& control) : question_(question), control_(control) {}
 
   // False if there are too many groups: it has to be done in more parts.
-  bool run(const SegmentList& ledger, const Query& query, unsigned parts, unsigned part);
+  bool run(const LogStore& ledger, const Query& query, unsigned parts, unsigned part);
 
   [[nodiscard]] GroupTable& groups() { return *merged_; }
   [[nodiscard]] const ScanReport& report() const { return report_; }
@@ -34,8 +34,7 @@ class Pass {
   };
 
   void make_workers(unsigned parts, unsigned part);
-  bool add_ready(const SegmentList& ledger, const ReadySums& ready, unsigned parts, unsigned part,
-                 Query& rest);
+  bool add_ready(const LogStore& ledger, const ReadySums& ready, unsigned parts, unsigned part, Query& rest);
   bool add(const ScanBatch& batch, Worker& worker);
   bool merge(unsigned parts, unsigned part);
 
@@ -48,7 +47,7 @@ class Pass {
   Result<void> error_;
 };
 
-bool Pass::run(const SegmentList& ledger, const Query& query, unsigned parts, unsigned part) {
+bool Pass::run(const LogStore& ledger, const Query& query, unsigned parts, unsigned part) {
   make_workers(parts, part);
   Query rest = query;
   const auto ready = question_.all_sums && !control_.from_records ? ReadySums::by_end(query, question_.by)
@@ -78,7 +77,7 @@ void Pass::make_workers(unsigned parts, unsigned part) {
 }
 
 // Adds what sums tell, and leaves to `rest` what they do not. False as run().
-bool Pass::add_ready(const SegmentList& ledger, const ReadySums& ready, unsigned parts, unsigned part,
+bool Pass::add_ready(const LogStore& ledger, const ReadySums& ready, unsigned parts, unsigned part,
                      Query& rest) {
   const bool by_address = !question_.by.empty() && kind_of(question_.by[0]) == FieldKind::kAddress;
   const auto key_of = [&](const SumsEntry& entry) {
@@ -217,8 +216,7 @@ void keep_largest(GroupTable& table, const KeyMaker& keys, const TopQuestion& qu
 
 }  // namespace
 
-Result<TopResult> find_top(const SegmentList& ledger, const TopQuestion& question,
-                           const ScanControl& control) {
+Result<TopResult> find_top(const LogStore& ledger, const TopQuestion& question, const ScanControl& control) {
   if (auto good = check(question); !good) return good.error();
   const KeyMaker keys(question.by);
   Query query = question.query;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "query/group.h"
+#include "query/log_store.h"
 #include "query/scan.h"
 
 namespace natsession {
@@ -42,7 +43,7 @@ struct TopResult {
 };
 
 // Errors: kUsage for fields or a count that cannot be; kIo, kPermission.
-[[nodiscard]] Result<TopResult> find_top(const SegmentList& ledger, const TopQuestion& question,
+[[nodiscard]] Result<TopResult> find_top(const LogStore& ledger, const TopQuestion& question,
                                          const ScanControl& control);
 
 }  // namespace natsession

@@ -121,7 +121,7 @@ void answer_question(TraceFinder& finder, const TraceQuestion& question, std::si
 // An address of this box is in the newest frame mostly; one that never was is looked for everywhere.
 constexpr std::chrono::seconds kLookLimit{5};
 
-void look_for_addresses(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
+void look_for_addresses(const LogStore& ledger, const std::vector<TraceQuestion>& questions,
                         ScanControl control, std::vector<TraceAnswer>& answers) {
   std::set<IpAddress> left;  // not seen yet
   for (std::size_t i = 0; i < questions.size(); ++i) {
@@ -212,7 +212,7 @@ std::vector<std::string> TraceCandidate::reasons() const {
   return reasons;
 }
 
-Result<TraceResult> trace(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
+Result<TraceResult> trace(const LogStore& ledger, const std::vector<TraceQuestion>& questions,
                           const TraceOptions& options, const ScanControl& control) {
   if (questions.size() > kMaxTraceQuestions) {
     return Error{ErrorKind::kUsage, "at most " + std::to_string(kMaxTraceQuestions) + " questions at once"};

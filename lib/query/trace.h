@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "query/log_store.h"
 #include "query/scan.h"
 
 namespace natsession {
@@ -143,8 +144,7 @@ inline constexpr std::size_t kMaxTraceQuestions = 1'000'000;
 // Answers all questions in one pass over the frames that they need, a second one for those that found
 // nothing, and one for the other records of the sessions that were found.
 // Errors: kUsage for too many questions; kIo, kPermission.
-[[nodiscard]] Result<TraceResult> trace(const SegmentList& ledger,
-                                        const std::vector<TraceQuestion>& questions,
+[[nodiscard]] Result<TraceResult> trace(const LogStore& ledger, const std::vector<TraceQuestion>& questions,
                                         const TraceOptions& options, const ScanControl& control);
 
 }  // namespace natsession

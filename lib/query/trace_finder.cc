@@ -121,7 +121,7 @@ Evidence evidence_of(const TraceQuestion& question, const SessionRecord& record)
   return evidence;
 }
 
-TraceFinder::TraceFinder(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
+TraceFinder::TraceFinder(const LogStore& ledger, const std::vector<TraceQuestion>& questions,
                          const TraceOptions& options, const ScanControl& control, const LedgerSpan& span)
     : ledger_(ledger),
       questions_(questions),
@@ -210,6 +210,7 @@ Result<void> TraceFinder::look(const std::vector<std::size_t>& questions, const 
   query.where.push_back(std::move(addresses));
   if (!any_port) query.where.push_back(std::move(ports));
   query.columns = {Field::kNatIp, Field::kNatPort, Field::kStartTime, Field::kEndTime, Field::kSessionStart};
+  query.whole = true;
 
   Scan scan(ledger_, query, control_);
   scan.run([this](unsigned, const ScanBatch& batch) { handle(batch); });

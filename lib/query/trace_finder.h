@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "query/log_store.h"
 #include "query/trace.h"
 
 namespace natsession {
@@ -56,7 +57,7 @@ class TraceFinder {
  public:
   static constexpr std::size_t kMaxSessions = 200'000;  // of all questions together
 
-  TraceFinder(const SegmentList& ledger, const std::vector<TraceQuestion>& questions,
+  TraceFinder(const LogStore& ledger, const std::vector<TraceQuestion>& questions,
               const TraceOptions& options, const ScanControl& control, const LedgerSpan& span);
 
   // The longest window of records that tell of the questions' times, and how far before a time the last
@@ -126,7 +127,7 @@ class TraceFinder {
   [[nodiscard]] const std::vector<std::size_t>* questions_about(const IpAddress& nat_ip,
                                                                 std::uint32_t port) const;
 
-  const SegmentList& ledger_;
+  const LogStore ledger_;
   const std::vector<TraceQuestion>& questions_;
   const TraceOptions& options_;
   const ScanControl& control_;

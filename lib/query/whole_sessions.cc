@@ -61,6 +61,7 @@ Result<void> WholeSessions::pass(std::vector<Whole*> open) {
   query.end = {query.moments.front().from, query.moments.back().until};
   query.where = {std::move(addresses), std::move(ports)};
   query.columns = {Field::kNatPort, Field::kEndTime, Field::kSessionStart};
+  query.whole = true;
 
   Scan scan(ledger_, query, control_);
   std::vector<Whole*> unsettled = open;

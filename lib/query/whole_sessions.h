@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "query/log_store.h"
 #include "query/trace_finder.h"
 
 namespace natsession {
@@ -26,7 +27,7 @@ class WholeSessions {
   // The kernel forgets a silent TCP session after five days, and nothing else so late.
   static constexpr std::chrono::hours kTcpSilence{24 * 6};
 
-  WholeSessions(const SegmentList& ledger, const ScanControl& control) : ledger_(ledger), control_(control) {}
+  WholeSessions(const LogStore& ledger, const ScanControl& control) : ledger_(ledger), control_(control) {}
 
   // A session that has no record is passed over.
   void want(const TraceCandidate& candidate);
@@ -56,7 +57,7 @@ class WholeSessions {
   void add(const SessionRecord& record);
   [[nodiscard]] static bool settled(const Whole& whole, UnixMs read_from);
 
-  const SegmentList& ledger_;
+  const LogStore ledger_;
   const ScanControl& control_;
   std::chrono::milliseconds reach_{kTcpSilence};
   std::map<SessionName, Whole> sessions_;

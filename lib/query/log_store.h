@@ -1,0 +1,68 @@
+// LogStore: what a question is asked of: a ledger's segments, or a RemoteLog, which has records of many boxes
+// elsewhere. Whatever it is, a Scan reads it, so every question has the same answers.
+// Threads: a view of what it was made of; as that.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ledger/segment_list.h"
+#include "query/query.h"
+
+namespace natsession {
+
+// RemoteLog: the log in a store that can be asked for records by their fields and times.
+// Threads: any, several at once.
+class RemoteLog {
+ public:
+  // Takes some records, at most kMaxFrameRecords; false: no more are wanted.
+  using Take = std::function<bool(std::vector<SessionRecord>&& records)>;
+
+  virtual ~RemoteLog() = default;
+
+  // Hands on all records that pass `query`, gap records included whose times pass, in the order of their
+  // ends, or against it. Others may be among them: they are looked at again. Only those fields of a record
+  // need be there that the query names or tests, its times, event and reason, the origin and events_lost; all
+  // where Query::whole says so. A record that the store has twice is handed on once.
+  // Errors: kUnavailable, kPermission …: not all were handed on.
+  virtual Result<void> read(const Query& query, bool newest_first, const Take& take) = 0;
+
+  // As they were when it was opened.
+  [[nodiscard]] virtual LedgerSpan span() const = 0;
+  [[nodiscard]] virtual std::chrono::milliseconds window() const = 0;  // the longest of its boxes'
+  // Why it proves of no time that it has all there was, in words.
+  [[nodiscard]] virtual std::string why_unproved() const = 0;
+};
+
+class LogStore {
+ public:
+  LogStore(const SegmentList& ledger) : ledger_(&ledger) {}  // NOLINT: a ledger is one
+  LogStore(RemoteLog& remote) : remote_(&remote) {}          // NOLINT: likewise
+
+  [[nodiscard]] const SegmentList* ledger() const { return ledger_; }  // null: it is a remote one
+  [[nodiscard]] RemoteLog* remote() const { return remote_; }          // null: it is a ledger
+
+  [[nodiscard]] LedgerSpan span() const { return ledger_ != nullptr ? ledger_->span() : remote_->span(); }
+  [[nodiscard]] std::chrono::milliseconds window_since(UnixMs time) const {
+    return ledger_ != nullptr ? ledger_->window_since(time) : remote_->window();
+  }
+  [[nodiscard]] std::vector<Coverage> coverage() const {
+    return ledger_ != nullptr ? ledger_->coverage() : std::vector<Coverage>();
+  }
+  // Where coverage() is empty: what that means.
+  [[nodiscard]] std::string why_unproved() const {
+    return ledger_ != nullptr ? "the ledger does not tell when all sessions were logged"
+                              : remote_->why_unproved();
+  }
+
+ private:
+  const SegmentList* ledger_ = nullptr;
+  RemoteLog* remote_ = nullptr;
+};
+
+}  // namespace natsession
