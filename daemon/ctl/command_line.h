@@ -18,6 +18,7 @@ namespace natsession::ctl {
 struct Global {
   std::string control = "/run/natsessiond/control.sock";
   std::string ledger;  // empty: the daemon's own
+  std::string store;   // instead of a ledger: where many boxes' records are; empty: none
   bool json = false;
 };
 

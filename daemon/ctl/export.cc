@@ -102,7 +102,7 @@ int copy_records(LogAccess& log, Query query, bool until_now, const EncoderOptio
                  bool told) {
   query.columns = Columns::all();
   query.gap_records = true;
-  Scan scan(log.ledger(), std::move(query), log.control(until_now));
+  Scan scan(log.store(), std::move(query), log.control(until_now));
   Exporter exporter(encoding, out);
   bool written = true;
   while (written) {

@@ -13,13 +13,17 @@
 namespace natsession::ctl {
 
 AddCommand add_status, add_sessions, add_tail, add_trace, add_top, add_timeline, add_ports, add_sql,
-    add_export, add_enable, add_disable, add_check, add_verify, add_dead_letters;
+    add_export, add_enable, add_disable, add_check, add_verify, add_dead_letters, add_clickhouse_schema;
 
 namespace {
 
-constexpr AddCommand* kCommands[] = {add_status,   add_sessions, add_tail,   add_trace,       add_top,
-                                     add_timeline, add_ports,    add_sql,    add_export,      add_enable,
-                                     add_disable,  add_check,    add_verify, add_dead_letters};
+constexpr AddCommand* kCommands[] = {
+    add_status,   add_sessions, add_tail,   add_trace,        add_top,
+    add_timeline, add_ports,    add_sql,    add_export,       add_enable,
+    add_disable,  add_check,    add_verify, add_dead_letters, add_clickhouse_schema};
+
+// What goes with --store.
+constexpr std::string_view kAskStores[] = {"trace", "top", "timeline", "ports", "sql", "export"};
 
 std::string command_names(CLI::App& app) {
   std::string names;
@@ -148,6 +152,11 @@ int run(int argc, char** argv) {
   app.add_option("--control", global.control, "The daemon's control socket; default " + global.control)
       ->type_name("PATH");
   app.add_option("--ledger", global.ledger, "The ledger to read; default: the daemon's")->type_name("DIR");
+  app.add_option("--store", global.store,
+                 "Ask the records of all boxes in ClickHouse instead of a ledger: "
+                 "clickhouse://HOST/DATABASE/TABLE, or "
+                 "clickhouse+https://; for trace, top, timeline, ports, sql and export")
+      ->type_name("URL");
   app.add_flag("--json", global.json, "Answer in JSON");
   bool listing = false;
   app.add_flag("--list-options", listing, "List all commands and flags, for a shell's completion");
@@ -184,6 +193,13 @@ int run(int argc, char** argv) {
   if (!commands.chosen()) {
     if (argc == 1) fmt::print(stderr, "{}\n", app.help());
     return usage_error("a command is missing; there are " + command_names(app));
+  }
+  if (!global.store.empty()) {
+    const std::string name = app.get_subcommands().front()->get_name();
+    if (std::none_of(std::begin(kAskStores), std::end(kAskStores),
+                     [&](std::string_view one) { return one == name; }))
+      return usage_error(fmt::format("{} does not ask a store: without --store it asks this machine", name));
+    if (!global.ledger.empty()) return usage_error("--store and --ledger are two logs: one of them");
   }
   if (const std::string trouble = trouble_with_local_zone(); !trouble.empty())
     fmt::print(stderr, "natsessionctl: warning: {}\n", trouble);

@@ -69,7 +69,7 @@ void set_times(const PortsCommand& options, const AskedTime& time, PortQuestion&
 // Sessions that are open and silent are in no record, or will be: the daemon knows them. It is asked before
 // the ledger is looked at: what ends in between is in the records.
 std::optional<LiveLog> ask_for_live(const Global& global, const PortsCommand& options, UnixMs until) {
-  if (!concerns_live(until, now_ms())) return std::nullopt;
+  if (!global.store.empty() || !concerns_live(until, now_ms())) return std::nullopt;
   LogOptions others = options.log;
   others.nat.clear();
   const Endpoint nat = split_endpoint(options.log.nat);
@@ -207,12 +207,12 @@ int run_ports(const Global& global, const PortsCommand& options) {
   auto live = ask_for_live(global, options, time->until);
   const auto log = LogAccess::open(global);
   if (!log) return fail("ports", log.error());
-  time = within_ledger(*time, (*log)->ledger());
+  time = within_ledger(*time, (*log)->store());
   if (!time) return fail("ports", time.error());
   set_times(options, *time, *question);
   if (live && live->told && live->more && question->until >= live->at) add_counts(global, options, *question);
   if (live) add_live(std::move(*live), *question);
-  const auto result = find_ports((*log)->ledger(), *question, (*log)->control(time->until_now));
+  const auto result = find_ports((*log)->store(), *question, (*log)->control(time->until_now));
   (*log)->end_progress();
   if (!result) return fail("ports", result.error());
   if (result->report.cancelled) return (*log)->interrupted("ports");

@@ -105,7 +105,7 @@ int run_sql(const Global& global, const SqlCommand& options) {
   if (!log) return fail("sql", log.error());
   const auto limits = read_limits(options, **log);
   if (!limits) return fail("sql", limits.error());
-  const auto session = SqlSession::open((*log)->take_ledger(), *limits);
+  const auto session = (*log)->open_sql(*limits);
   if (!session) return fail("sql", session.error());
 
   AnswerPrinter answer(*shape, screen());

@@ -97,7 +97,7 @@ int copy_selected(LogAccess& log, Query query, Ordinal end, std::size_t count, T
   if (count == 0) return kDone;
   const bool all = count == kUnsaid;
   query.columns = Columns::all();
-  Scan scan(log.ledger(), std::move(query), log.control(),
+  Scan scan(log.store(), std::move(query), log.control(),
             all ? Scan::Order::kOldestFirst : Scan::Order::kNewestFirst);
   std::vector<std::pair<Ordinal, SessionRecord>> newest;  // the newest first, but for the last frames
   RecordBlock block;

@@ -162,14 +162,14 @@ int run_timeline(const Global& global, const TimelineCommand& options) {
   if (!question) return fail("timeline", question.error());
   const auto log = LogAccess::open(global);
   if (!log) return fail("timeline", log.error());
-  time = within_ledger(*time, (*log)->ledger());
+  time = within_ledger(*time, (*log)->store());
   if (!time) return fail("timeline", time.error());
   if (options.bucket.empty()) question->bucket = usual_bucket(*time);
   question->from = aligned(time->from, question->bucket);
   question->until = time->until;
   ScanControl control = (*log)->control(time->until_now);
   control.from_records = options.from_records;
-  const auto result = find_timeline((*log)->ledger(), *question, control);
+  const auto result = find_timeline((*log)->store(), *question, control);
   (*log)->end_progress();
   if (!result) return fail("timeline", result.error());
   if (result->report.cancelled) return (*log)->interrupted("timeline");

@@ -97,12 +97,12 @@ int run_top(const Global& global, const TopCommand& options) {
   if (!question) return fail("top", question.error());
   const auto log = LogAccess::open(global);
   if (!log) return fail("top", log.error());
-  time = within_ledger(*time, (*log)->ledger());
+  time = within_ledger(*time, (*log)->store());
   if (!time) return fail("top", time.error());
   question->query.end = {time->from, time->until};
   ScanControl control = (*log)->control(time->until_now);
   control.from_records = options.from_records;
-  const auto result = find_top((*log)->ledger(), *question, control);
+  const auto result = find_top((*log)->store(), *question, control);
   (*log)->end_progress();
   if (!result) return fail("top", result.error());
   if (result->report.cancelled) return (*log)->interrupted("top");

@@ -99,7 +99,7 @@ Result<TraceResult> find_sessions(LogAccess& log, const std::vector<TraceQuestio
   how.max_candidates = options.candidates;
   how.live = live.records;
   how.live_at = live.proved_at();
-  auto result = trace(log.ledger(), questions, how, log.control());
+  auto result = trace(log.store(), questions, how, log.control());
   log.end_progress();
   return result;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ask/answer_printer.h"
+#include "ask/clickhouse_log.h"
 #include "command.h"
 #include "control/status_json.h"
 #include "control_client.h"
@@ -84,11 +85,24 @@ std::function<void(const ScanProgress&)> ProgressLine::callback() {
 }
 
 Result<std::unique_ptr<LogAccess>> LogAccess::open(const Global& global) {
+  std::unique_ptr<LogAccess> log(new LogAccess());  // NOLINT: a private constructor
+  if (!global.store.empty()) {
+    auto remote = ClickHouseLog::open(global.store);
+    if (!remote) return remote.error();
+    log->remote_ = std::move(*remote);
+    return log;
+  }
   const auto directory = ledger_directory(global);
   if (!directory) return directory.error();
   auto view = SegmentList::open(*directory);
   if (!view) return view.error();
-  return std::unique_ptr<LogAccess>(new LogAccess(std::move(*view)));  // NOLINT: a private constructor
+  log->ledger_.emplace(std::move(*view));
+  return log;
+}
+
+Result<std::unique_ptr<SqlSession>> LogAccess::open_sql(SqlOptions options) {
+  if (remote_ != nullptr) return SqlSession::open(*remote_, std::move(options));
+  return SqlSession::open(*ledger_, std::move(options));
 }
 
 ScanControl LogAccess::control(bool until_now) {
@@ -119,6 +133,10 @@ bool concerns_live(UnixMs until, UnixMs now) {
 
 LiveLog ask_live(const Global& global, const std::vector<QueryArguments>& questions) {
   LiveLog live;
+  if (!global.store.empty()) {
+    live.why = "a store of many boxes is asked";
+    return live;
+  }
   const ControlClient daemon(global.control);
   // Without --ledger it is the daemon's own that is asked about.
   if (!global.ledger.empty()) {

@@ -1,4 +1,5 @@
-// LogAccess: a ledger to ask, with Ctrl-C and a progress line for questions that take long.
+// LogAccess: a ledger or another store of the log to ask, with Ctrl-C and a progress line for questions that
+// take long.
 // Threads: one.
 #pragma once
 
@@ -17,6 +18,7 @@
 #include "control/session_filter.h"
 #include "ledger/segment_list.h"
 #include "query/scan.h"
+#include "query/sql_session.h"
 
 namespace natsession::ctl {
 
@@ -59,12 +61,15 @@ class ProgressLine {
 
 class LogAccess {
  public:
-  // The ledger of --ledger, else the daemon's.
-  // Errors: as ledger_directory() and SegmentList::open().
+  // The store of --store, the ledger of --ledger, else the daemon's.
+  // Errors: as ClickHouseLog::open(), ledger_directory() and SegmentList::open().
   [[nodiscard]] static Result<std::unique_ptr<LogAccess>> open(const Global& global);
 
-  [[nodiscard]] const SegmentList& ledger() const { return ledger_; }
-  [[nodiscard]] SegmentList take_ledger() { return std::move(ledger_); }
+  [[nodiscard]] LogStore store() const {
+    return remote_ != nullptr ? LogStore(*remote_) : LogStore(*ledger_);
+  }
+  // Errors: as SqlSession::open().
+  [[nodiscard]] Result<std::unique_ptr<SqlSession>> open_sql(SqlOptions options);
   [[nodiscard]] ScanControl control(bool until_now = false);
   void end_progress() { progress_.clear(); }
 
@@ -74,9 +79,10 @@ class LogAccess {
   [[nodiscard]] int interrupted(std::string_view command);
 
  private:
-  explicit LogAccess(SegmentList ledger) : ledger_(std::move(ledger)) {}
+  LogAccess() = default;
 
-  SegmentList ledger_;
+  std::optional<SegmentList> ledger_;  // this, or
+  std::unique_ptr<RemoteLog> remote_;
   Interrupt interrupt_;
   ProgressLine progress_;
 };

@@ -73,9 +73,9 @@ Result<AskedTime> read_times(std::string_view command, const LogOptions& options
                                               format_local_time(time.until), format_local_time(time.from))};
 }
 
-AskedTime within_ledger(const AskedTime& time, const SegmentList& ledger) {
+AskedTime within_ledger(const AskedTime& time, const LogStore& log) {
   if (!time.unsaid) return time;
-  const LedgerSpan span = ledger.span();
+  const LedgerSpan span = log.span();
   if (span.records == 0 || span.newest_end >= time.from) return time;
   const UnixMs end = span.newest_end + std::chrono::milliseconds(1);
   return AskedTime{end - (time.until - time.from), end, true, true};

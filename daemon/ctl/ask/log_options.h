@@ -11,7 +11,7 @@
 #include "ask/answer_printer.h"
 #include "base/result.h"
 #include "command.h"
-#include "ledger/segment_list.h"
+#include "query/log_store.h"
 #include "query/query.h"
 #include "query/time_text.h"
 #include "record/encoder.h"
@@ -62,7 +62,7 @@ struct AskedTime {
 [[nodiscard]] Result<AskedTime> read_times(std::string_view command, const LogOptions& options,
                                            std::chrono::milliseconds length);
 // If no time was given and the ledger has been at rest for longer than that: as long a time before its end.
-[[nodiscard]] AskedTime within_ledger(const AskedTime& time, const SegmentList& ledger);
+[[nodiscard]] AskedTime within_ledger(const AskedTime& time, const LogStore& log);
 // "2026-11-21 14:00:00.000 CET to 2026-11-21 15:00:00.000 CET, zone CET (UTC+01:00)"
 [[nodiscard]] std::string range_text(const AskedTime& time);
 
