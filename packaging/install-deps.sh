@@ -20,10 +20,11 @@ lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base, mandoc: format
 # the manual pages, and complain of different things. rsyslog, openssl: a real server for the syslog sinks. prometheus: its
 # promtool checks the metrics. jq, sqlite3, nfdump: what query.sh compares answers with. nfdump, pmacct, libfixbuf-tools:
-# collectors for the ipfix sinks. lz4: what the clouds' test services read is compared with. clang: the sanitizers. clang-format,
-# clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name.
+# collectors for the ipfix sinks. lz4: what the clouds' test services read is compared with. clickhouse-server: one of long
+# ago for its sink and store. clang: the sanitizers. clang-format, clang-tidy: how sources look, and what they hide.
+# tzdata: the zones that texts name.
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
-  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump pmacct lz4
+  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump pmacct lz4 clickhouse-server
   libfixbuf-tools curl tzdata)
 
 package_packages=(dpkg-dev debhelper systemd lintian openssl tzdata)

@@ -1,10 +1,10 @@
 // What a record costs by each sink of a network, and what it is on the wire.
 //
-// Workloads: the records of the generated day (cgnat_day.h), in batches of 10,000, to a peer over the
-// loopback interface that reads all and answers what its protocol wants. Time is the processor time of the
-// thread that delivers: encoding, compressing, TLS, and what the kernel does in its calls, which over
-// loopback is the way to the peer's buffer as well. Bytes are the protocol's: of datagrams, of the stream, of
-// a request with its headers. Usage: sink_bench [--quick]
+// Workloads: the records of the generated day (cgnat_day.h), in batches of 10,000 (ClickHouse: 100,000), to a
+// peer over the loopback interface that reads all and answers what its protocol wants. Time is the processor
+// time of the thread that delivers: encoding, compressing, TLS, and what the kernel does in its calls, which
+// over loopback is the way to the peer's buffer as well. Bytes are the protocol's: of datagrams, of the
+// stream, of a request with its headers. Usage: sink_bench [--quick]
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -25,6 +25,7 @@
 
 #include "base/unique_fd.h"
 #include "bench/cgnat_day.h"
+#include "sink/clickhouse_table.h"
 #include "sink/ipfix_message.h"
 #include "sink/port_blocks.h"
 #include "sink/registry.h"
@@ -49,7 +50,7 @@ double processor_seconds() {
 // Reads what comes to a port of 127.0.0.1, and counts it.
 class Peer {
  public:
-  enum class Kind { kDatagrams, kStream, kHttp };
+  enum class Kind { kDatagrams, kStream, kHttp, kClickHouse };
 
   // `answer`: the body of a good answer, of an HTTP server.
   Peer(Kind kind, const char* answer)
@@ -105,7 +106,7 @@ class Peer {
       const ssize_t count = ::recv(fd, part.data(), part.size(), 0);
       if (count <= 0) return;
       bytes_ += static_cast<std::size_t>(count);
-      if (kind_ != Kind::kHttp) {
+      if (kind_ != Kind::kHttp && kind_ != Kind::kClickHouse) {
         ++messages_;
         continue;
       }
@@ -117,12 +118,30 @@ class Peer {
     constexpr std::string_view kLength = "Content-Length: ";
     const std::size_t head = request.find("\r\n\r\n");
     if (head == std::string::npos) return;
+    if (request.starts_with("GET ")) {
+      tell_table(fd, request.find("DESCRIBE") < head);
+      request.clear();
+      return;
+    }
     const std::size_t at = request.find(kLength);
     if (at > head) fail("a request without its length");
     if (request.size() < head + 4 + std::stoul(request.substr(at + kLength.size()))) return;
     request.clear();
     ++messages_;
     if (::send(fd, answer_.data(), answer_.size(), MSG_NOSIGNAL) < 0) fail("cannot answer");
+  }
+
+  // What a ClickHouse is asked before the first insert: its columns, and its settings.
+  static void tell_table(int fd, bool columns) {
+    std::string body = columns ? "" : "insert_deduplication_token\nasync_insert\n";
+    for (const auto& column : clickhouse::columns()) {
+      const std::string_view types = clickhouse::types_of(column.kind);
+      if (columns)
+        body += std::string(column.name) + "\t" + std::string(types.substr(0, types.find(" or "))) + "\n";
+    }
+    const std::string reply =
+        "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    if (::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL) < 0) fail("cannot answer");
   }
 
   const Kind kind_;
@@ -141,6 +160,7 @@ struct Workload {
   const char* after;   // path and options
   Peer::Kind kind;
   const char* answer = "";  // of an HTTP server
+  std::size_t batch = kBatch;
 };
 // The day's records are of one that has passed.
 #define CLOUD_OPTIONS \
@@ -157,6 +177,9 @@ constexpr Workload kWorkloads[] = {
     {"otlp, compress=none", "otlp://", "?compress=none", Peer::Kind::kHttp},
     {"loki", "loki://", "?max_age=0s", Peer::Kind::kHttp},
     {"elasticsearch", "elasticsearch://", "/nat", Peer::Kind::kHttp, R"({"errors":false})"},
+    {"clickhouse, gzip", "clickhouse://", "/d/t", Peer::Kind::kClickHouse, "", 100'000},
+    {"clickhouse, compress=none", "clickhouse://", "/d/t?compress=none", Peer::Kind::kClickHouse, "",
+     100'000},
     {"sls, lz4, v4", "sls://", "/project/logstore?region=r" CLOUD_OPTIONS, Peer::Kind::kHttp},
     {"sls, lz4, v1", "sls://", "/project/logstore?signature=v1" CLOUD_OPTIONS, Peer::Kind::kHttp},
     {"sls, zstd, v4", "sls://", "/project/logstore?region=r&compress=zstd" CLOUD_OPTIONS, Peer::Kind::kHttp},
@@ -181,8 +204,8 @@ void measure(const Workload& workload, const std::vector<SessionRecord>& records
     auto sink = config->open({}, clock, nullptr);
     if (!sink) fail(sink.error().message);
     const double begin = processor_seconds();
-    for (std::size_t at = 0; at < records.size(); at += kBatch) {
-      const auto batch = std::span(records).subspan(at, std::min(kBatch, records.size() - at));
+    for (std::size_t at = 0; at < records.size(); at += workload.batch) {
+      const auto batch = std::span(records).subspan(at, std::min(workload.batch, records.size() - at));
       const Answer answer = (*sink)->deliver(batch);
       if (answer.kind != Answer::Kind::kDelivered) fail(std::string(workload.name) + ": " + answer.why);
     }

@@ -341,10 +341,11 @@ TEST_CASE("batches for ClickHouse are large unless its URL says otherwise", "[si
 TEST_CASE("the statements that make the table go by the server's version", "[sink][clickhouse]") {
   const std::string old = create_statements({.version = {18, 16}});
   CHECK_THAT(old, Contains("`nat_ip` FixedString(16)") && Contains("`end_time` Int64"));
-  CHECK_THAT(old,
-             !Contains("CODEC") && !Contains("TTL") && !Contains("SETTINGS") && !Contains("LowCardinality"));
+  CHECK_THAT(old, !Contains("CODEC") && !Contains("TTL") && !Contains("SETTINGS") &&
+                      !Contains("LowCardinality") && !Contains("INDEX"));
   const std::string present = create_statements({.database = "n`t", .keep_days = 30});
   CHECK_THAT(present, Contains("`n\\`t`.`nat_sessions`") && Contains("`nat_ip` IPv6"));
+  CHECK_THAT(present, Contains("INDEX end_time_range end_time TYPE minmax"));
   CHECK_THAT(present, Contains("INTERVAL 30 DAY") && Contains("non_replicated_deduplication_window = 1000"));
   CHECK_THAT(create_statements({.replicated = true}),
              Contains("ReplicatedMergeTree(") && !Contains("non_replicated"));

@@ -1,0 +1,137 @@
+"""The clickhouse sink and natsessionctl --store, against a real ClickHouse of long ago: the answers are the ledger's."""
+
+import json
+import signal
+import subprocess
+import time
+
+import ctl
+from case import LabCase, main
+from clickhouse_server import PORT, ClickHouse
+from daemon import run_to_end
+from netlab import SERVER4, run, wait_until
+
+TABLE = f"clickhouse://127.0.0.1:{PORT}/nat/sessions"
+# What only a ledger can know.
+OF_THE_LEDGER = ("missing", "not", "summary", "covered_until", "complete", "verdict", "silent_sessions_looked_for", "warnings")
+
+
+class ClickHouseTest(LabCase):
+    maxDiff = None
+    needs = ClickHouse.needs
+
+    def setUp(self):
+        super().setUp()
+        self.make_hosts()
+        self.clickhouse = ClickHouse(self.lab, self.folder)
+        self.clickhouse.run_script(ctl.ask("clickhouse-schema", "--database", "nat", "--table", "sessions",
+                                           "--server-version", "18.16.1"))
+        self.ledger, self.control = self.path("ledger"), self.path("control.sock")
+
+    def begin(self, options="?linger=200ms", **how):
+        return self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--sink", TABLE + options, **how)
+
+    def wait_for_all(self):
+        """Until the table has as many records as the ledger."""
+        def there():
+            return int(self.clickhouse.ask("SELECT uniq(session_id, seq, end_time) FROM nat.sessions"))
+        wait_until(lambda: there() == len(ctl.ledger_lines(self.ledger)) > 0,
+                   lambda: f"{there()} of {len(ctl.ledger_lines(self.ledger))} records are in the table")
+
+    def store(self, *words, status=0, url=TABLE):
+        """natsessionctl --store, from the NAT box."""
+        done = subprocess.run([*self.lab.enter(self.lab.nat), ctl.program(), "--store", url, *map(str, words)],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, status, (words, done.stdout[-300:], done.stderr[-1000:]))
+        return done.stdout if status == 0 else done.stderr
+
+    def assert_same_answer(self, *words):
+        def told(text):
+            return {name: value for name, value in json.loads(text).items() if name not in OF_THE_LEDGER}
+        of_ledger = told(ctl.ask("--ledger", self.ledger, "--json", *words))
+        of_table = told(self.store("--json", *words))
+        self.assertEqual(of_table, of_ledger, words)
+        return of_table
+
+    def test_the_store_answers_as_the_ledger_does(self):
+        daemon = self.begin()
+        self.make_sessions(20000, 50, pings=3)
+        wait_until(lambda: len(ctl.ledger_lines(self.ledger)) >= 100, "the sessions are in the ledger")
+        ctl.ask("--control", self.control, "disable")
+        ctl.ask("--control", self.control, "enable")
+        self.make_sessions(21000, 20)
+        run(*self.lab.enter(self.lab.nat), "conntrack", "-F")
+        wait_until(lambda: len(ctl.ledger_lines(self.ledger)) >= 141, "and their ends, and a gap")
+        self.wait_for_all()
+        daemon.stop()
+        self.wait_for_all()
+        (record, *_) = [r for r in map(json.loads, ctl.ledger_lines(self.ledger)) if r["pri_port"] == 20007 and r["protocol"] == 6]
+        nat = record["nat_ip"]
+        answer = self.assert_same_answer("trace", "--nat", f"{nat}:{record['nat_port']}", "--at", f"{record['end_time']:.3f}")
+        self.assertEqual(answer["candidates"][0]["pri_port"], 20007)
+        now = int(time.time())
+        long = ("--since", now - 3600, "--until", now + 3600)
+        for words in (("top", *long), ("top", "--by", "pub_port", "--by", "protocol", "--sum", "sessions", *long),
+                      ("top", "--where", "protocol=udp", "--where", "pri_port=20000-20010", *long),
+                      ("top", "--by", "event", "--where", "event!=interim", *long)):
+            answer = self.assert_same_answer(*words)
+            self.assertTrue(answer["rows"], words)
+            self.assertTrue(answer["gaps"], "the gap is told")
+        self.assert_same_answer("timeline", "--by", "protocol", "--since", now - 600, "--until", now + 60)
+        self.assert_same_answer("ports", "--since", now - 600, "--until", now)
+        for statement in ("SELECT protocol, count(*), sum(bytes_from_vpc), min(pub_port) FROM log GROUP BY 1 ORDER BY 1",
+                          "SELECT * FROM log WHERE event != 'gap' ORDER BY session_id, seq",
+                          "SELECT reason, events_lost, log_status FROM log WHERE event = 'gap' ORDER BY end_time",
+                          f"SELECT session_id FROM log WHERE nat_ip = '{nat}' AND in_prefix(pub_ip, '{SERVER4}/32') ORDER BY 1"):
+            self.assertTrue(self.assert_same_answer("sql", statement)["rows"], statement)
+        lines = sorted(self.store("export", *long).splitlines())
+        self.assertEqual(lines, sorted(ctl.ask("--ledger", self.ledger, "export", *long).splitlines()))
+
+    def test_a_store_denies_no_session(self):
+        daemon = self.begin()
+        self.make_sessions(20000, 3)
+        run(*self.lab.enter(self.lab.nat), "conntrack", "-F")
+        wait_until(lambda: len(ctl.ledger_lines(self.ledger)) >= 6, "the sessions are in the ledger")
+        self.wait_for_all()
+        daemon.stop()
+        done = subprocess.run([*self.lab.enter(self.lab.nat), ctl.program(), "--store", TABLE, "--json", "trace", "192.0.2.1:9", "-2h"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads(done.stdout)["verdict"], "not covered")
+
+    def test_a_server_that_is_away_gets_each_record_once_when_it_is_back_also_after_a_kill(self):
+        daemon = self.begin()
+        self.make_sessions(20000, 20)
+        self.wait_for_all()
+        self.clickhouse.stop()
+        self.make_sessions(21000, 20)
+        wait_until(lambda: len(ctl.ledger_lines(self.ledger)) >= 80, "the sessions are in the ledger")
+        wait_until(lambda: ctl.sink(self.control, "clickhouse")["state"] == "Failed", "the sink has failed")
+        daemon.stop(signal.SIGKILL, status=-signal.SIGKILL)
+        daemon = self.begin()
+        self.clickhouse.start()
+        self.wait_for_all()
+        daemon.stop()
+        self.wait_for_all()
+        told = self.clickhouse.ask("SELECT count(), uniq(session_id, seq, end_time) FROM nat.sessions").split()
+        self.assertEqual(told[0], told[1])
+
+    def test_check_says_in_the_servers_words_what_is_wrong(self):
+        def check(url, **environment):
+            return run_to_end(self.lab, self.folder, "--check", "--sink", url, environment=environment)[1]
+        self.assertIn("the table has all columns, and rows may be inserted", check(TABLE))
+        self.assertIn("LogStoreNotExist", check(TABLE + "2"))
+        self.assertIn("Table nat.sessions2 doesn't exist", check(TABLE + "2"))
+        self.assertIn("ProjectNotExist", check(TABLE.replace("/nat/", "/elsewhere/")))
+        who = "?user_env=WHO&password_env=WORD"
+        self.assertIn("InvalidAccessKeyId", check(TABLE + who, WHO="natbox", WORD="wrong"))
+        self.assertIn("rows may be inserted", check(TABLE + who, WHO="natbox", WORD="sesame"))
+        self.clickhouse.ask("CREATE TABLE nat.other (nat_ip String, instance String) ENGINE = Memory")
+        self.assertIn("has no column vpc_id", check(TABLE.replace("sessions", "other")))
+        self.assertEqual(self.clickhouse.ask("SELECT count() FROM nat.sessions"), "0\n")
+        self.assertIn("LogStoreNotExist", self.store("top", status=3, url=TABLE + "2"))
+        self.assertIn("does not ask a store", self.store("status", status=2))
+
+
+if __name__ == "__main__":
+    main()
