@@ -17,8 +17,8 @@ namespace natsession::ctl {
 // What every command may be given, before or behind its name.
 struct Global {
   std::string control = "/run/natsessiond/control.sock";
-  std::string ledger;  // empty: the daemon's own
-  std::string store;   // instead of a ledger: where many boxes' records are; empty: none
+  std::string ledger;      // empty: the daemon's own
+  std::string store = {};  // instead of a ledger: where many boxes' records are; empty: none
   bool json = false;
 };
 
