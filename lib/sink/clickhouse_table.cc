@@ -292,25 +292,6 @@ std::string quoted_text(std::string_view value) {
   return text + "'";
 }
 
-std::string percent_encoded(std::string_view bytes) {
-  static constexpr std::string_view kDigits = "0123456789ABCDEF";
-  static constexpr std::string_view kPlain = "-._~";
-  std::string text;
-  for (const char byte : bytes) {
-    const auto code = static_cast<unsigned char>(byte);
-    const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                       (byte >= '0' && byte <= '9') || kPlain.find(byte) != std::string_view::npos;
-    if (plain) {
-      text += byte;
-    } else {
-      text += '%';
-      text += kDigits[code >> 4];
-      text += kDigits[code & 15];
-    }
-  }
-  return text;
-}
-
 std::string create_statements(const TableWish& wish) {
   const bool modern = wish.version >= kModern;
   const std::string name = quoted_name(wish.database) + "." + quoted_name(wish.table);

@@ -57,8 +57,6 @@ struct Version {
 // A name of a database, table or column, in backquotes; and a text, in quotes. Any bytes.
 [[nodiscard]] std::string quoted_name(std::string_view name);
 [[nodiscard]] std::string quoted_text(std::string_view text);
-// `bytes` as a query of a URL has it.
-[[nodiscard]] std::string percent_encoded(std::string_view bytes);
 
 // What the table of records is to be.
 struct TableWish {

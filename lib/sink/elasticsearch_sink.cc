@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::json;
 
 // Below what a server takes by default (http.max_content_length 100 MB), and within one answer's size.
-constexpr std::size_t kMaxRequestBytes = 8 << 20;
+constexpr std::size_t kMaxBulkBytes = 8 << 20;
 // An answer that tells what is wrong with each fits into HttpReply::kMaxBytes.
 constexpr std::size_t kMaxDocuments = 2000;
 constexpr std::uint16_t kPort = 9200;
@@ -200,7 +200,7 @@ Result<std::size_t> ElasticsearchSink::make_request(std::span<const SessionRecor
                                                     HttpRequest& request) {
   lines_.clear();
   sent_ = 0;
-  while (sent_ < std::min(records.size(), kMaxDocuments) && lines_.size() < kMaxRequestBytes) {
+  while (sent_ < std::min(records.size(), kMaxDocuments) && lines_.size() < kMaxBulkBytes) {
     append_action(records[sent_], lines_);
     append_document(records[sent_++], lines_);
   }

@@ -7,7 +7,7 @@
 namespace natsession {
 namespace {
 
-constexpr std::size_t kMaxRequestBytes = 4 << 20;
+constexpr std::size_t kMaxLinesBytes = 4 << 20;
 
 std::string batch_name(const SessionRecord& first, std::size_t count, std::uint32_t checksum) {
   std::array<char, kHex64Length + kTextSlack> hex;
@@ -69,8 +69,7 @@ HttpSink::HttpSink(std::string name, const HttpSettings& settings, const Encoder
 Result<std::size_t> HttpSink::make_request(std::span<const SessionRecord> records, HttpRequest& request) {
   lines_.clear();
   std::size_t count = 0;
-  while (count < records.size() && lines_.size() < kMaxRequestBytes)
-    encoder_->append(records[count++], lines_);
+  while (count < records.size() && lines_.size() < kMaxLinesBytes) encoder_->append(records[count++], lines_);
   request.headers = {"Content-Type: application/x-ndjson",
                      "X-NatSession-Batch: " + batch_name(records.front(), count, crc32_of(lines_))};
   if (auto set = set_body(lines_, request); !set) return set.error();

@@ -62,22 +62,6 @@ std::string_view SignedRequest::header(std::string_view name) const {
   return found == headers.end() ? std::string_view() : std::string_view(found->second);
 }
 
-std::string percent_encoded(std::string_view text) {
-  static constexpr std::string_view kBeside = "-_.~";
-  std::string out;
-  for (const char byte : text) {
-    const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                       (byte >= '0' && byte <= '9') || kBeside.find(byte) != std::string_view::npos;
-    if (plain) {
-      out += byte;
-    } else {
-      out += '%';
-      out += hex_of({&byte, 1}, /*upper=*/true);
-    }
-  }
-  return out;
-}
-
 std::string http_date(UnixNs time) {
   const Civil civil = civil_of(time);
   std::array<char, 64> text;

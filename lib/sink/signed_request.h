@@ -38,9 +38,6 @@ struct SignedRequest {
   [[nodiscard]] std::string_view header(std::string_view name) const;
 };
 
-// RFC 3986's unreserved characters as they are, all others as %XX in upper case.
-[[nodiscard]] std::string percent_encoded(std::string_view text);
-
 // Mon, 30 Nov 2026 08:30:00 GMT, as RFC 9110, 5.6.7, wants it; and back. Nothing: it is no such text.
 [[nodiscard]] std::string http_date(UnixNs time);
 [[nodiscard]] std::optional<UnixNs> read_http_date(std::string_view text);

@@ -181,6 +181,25 @@ std::string without_secrets(std::string_view url) {
   }
 }
 
+std::string percent_encoded(std::string_view bytes) {
+  static constexpr std::string_view kDigits = "0123456789ABCDEF";
+  static constexpr std::string_view kPlain = "-._~";
+  std::string text;
+  for (const char byte : bytes) {
+    const auto code = static_cast<unsigned char>(byte);
+    const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                       (byte >= '0' && byte <= '9') || kPlain.find(byte) != std::string_view::npos;
+    if (plain) {
+      text += byte;
+    } else {
+      text += '%';
+      text += kDigits[code >> 4];
+      text += kDigits[code & 15];
+    }
+  }
+  return text;
+}
+
 Result<HostPort> endpoint_of(const SinkUrl& url, std::uint16_t usual_port) {
   const std::string form = ": " + url.scheme + "://HOST:PORT";
   const std::string_view target = url.target;

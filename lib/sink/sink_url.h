@@ -62,6 +62,9 @@ inline constexpr std::string_view kWhyNoSecrets =
 // Whether an option with this key would hold a secret.
 [[nodiscard]] bool is_secret_key(std::string_view key);
 
+// `bytes` as they stand in a query: all but the unreserved of RFC 3986 as %XX.
+[[nodiscard]] std::string percent_encoded(std::string_view bytes);
+
 // Where the sinks of a network connect to: the host and port in a URL, and the addresses that they have.
 // Threads: any; resolve() asks the system's resolver, which may take its own time.
 
