@@ -14,6 +14,7 @@
 #include "sink/http_sink.h"
 #include "sink/ipfix_sink.h"
 #include "sink/journald_sink.h"
+#include "sink/kafka_sink.h"
 #include "sink/loki_sink.h"
 #include "sink/lts_sink.h"
 #include "sink/otlp_sink.h"
@@ -39,7 +40,8 @@ const auto& kinds() {
       otlp_kind(),          otlp_https_kind(),
       clickhouse_kind(),    clickhouse_tls_kind(),
       sls_kind(),           cls_kind(),
-      lts_kind(),           exec_kind(),
+      lts_kind(),           kafka_kind(),
+      exec_kind(),
   };
   return kKinds;
 }

@@ -73,7 +73,8 @@ struct Answer {
   [[nodiscard]] static Answer retry_later(std::size_t taken, std::string why) {
     return {Kind::kRetryLater, taken, {}, std::move(why)};
   }
-  // A passing fault with a code: kWriteQuotaExceed or kShardWriteQuotaExceed.
+  // A passing fault with a code: kWriteQuotaExceed or kShardWriteQuotaExceed. With all taken: the destination
+  // asks for a pause before what comes next.
   [[nodiscard]] static Answer throttled(std::size_t taken, TargetCode code, std::string why,
                                         std::optional<std::chrono::milliseconds> after = {}) {
     Answer answer = retry_later(taken, std::move(why));

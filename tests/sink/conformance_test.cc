@@ -36,9 +36,15 @@ using LtsRig = CloudRig<LtsPeer>;
 #else
 #define CLOUD_RIGS
 #endif
+#ifdef NATSESSION_TEST_KAFKA
+#define KAFKA_RIGS , KafkaRig
+#else
+#define KAFKA_RIGS
+#endif
 #define ALL_RIGS                                                                              \
   StdoutRig, FifoRig, LimitedFileRig, FullDiskRig, JournaldRig, SyslogLocalRig, SyslogUdpRig, \
-      SyslogOctetsRig, SyslogNewlineRig, IpfixUdpRig, IpfixTcpRig, ExecRig TLS_RIGS HTTP_RIGS CLOUD_RIGS
+      SyslogOctetsRig, SyslogNewlineRig, IpfixUdpRig, IpfixTcpRig,                            \
+      ExecRig TLS_RIGS HTTP_RIGS CLOUD_RIGS KAFKA_RIGS
 
 // How many records have arrived with none missing before them. Whatever comes out of order is an error; what
 // comes again is one unless the rig's sink may repeat.
@@ -142,7 +148,7 @@ TEST_CASE("a sink whose destination does not answer ends at once", "[sink][confo
   const std::string options = "?timeout=100ms";
   const std::string place = listener.place() + options;
   const std::string url = [&] {
-    switch (GENERATE(range(0, 11))) {
+    switch (GENERATE(range(0, 12))) {
       case 0:
         return "syslog+udp://" + place;
       case 1:
@@ -164,6 +170,8 @@ TEST_CASE("a sink whose destination does not answer ends at once", "[sink][confo
                "&tls=off&region=r&role=auto&metadata=http://" + listener.place();
       case 9:
         return "clickhouse://" + listener.place() + "/d/t" + options;
+      case 10:
+        return "kafka://" + listener.place() + "/nat" + options;
       default:
         return "https://" + place + "&verify=off";
     }

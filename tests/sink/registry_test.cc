@@ -24,6 +24,9 @@ std::string why_not_built(const std::string& url) {
 #ifndef NATSESSION_TEST_TLS
   if (url.starts_with("syslog+tls")) return "NATSESSION_SINK_TLS";
 #endif
+#ifndef NATSESSION_TEST_KAFKA
+  if (url.starts_with("kafka")) return "NATSESSION_SINK_KAFKA";
+#endif
   static_cast<void>(url);
   return {};
 }
@@ -48,7 +51,9 @@ TEST_CASE("URLs of all sinks and options are accepted", "[sink][registry]") {
       "syslog+tls://host?verify=off", "http://host",
       "http://host:8080/a/b%3Fc=d?compress=none&timeout=5m&headers_file=/a&format=json",
       "https://[::1]/?credentials_file=/a&ca=/b&verify=on", "https://h/?user_env=A&password_env=B",
-      "http://h?token_env=A", "exec:cat", "exec:gzip >/a?format=csv&timeout=1m&run_as=nobody");
+      "http://h?token_env=A", "kafka://one,two:9093/nat?format=protobuf&partition_by=session&timeout=1s",
+      "kafka://[2001:db8::1]/nat?format=json&properties_file=/a", "exec:cat",
+      "exec:gzip >/a?format=csv&timeout=1m&run_as=nobody");
   CAPTURE(url);
   const auto checked = check_sink_url(url);
   if (const std::string why = why_not_built(url); !why.empty()) {
@@ -123,6 +128,9 @@ TEST_CASE("a URL that means nothing is refused with its text, the key, the value
       {"http://host/?token_env=A&credentials_file=/b", {"exclude one another"}},
       {"http://host/?token_env=", {"token_env:", "variable"}},
       {"http://host/?ca=/a", {"'ca'", "headers_file"}},
+      {"kafka://one", {"topic is missing"}},
+      {"kafka://one/nat?format=logfmt", {"format:", "'logfmt'"}},
+      {"kafka://one/nat?acks=1", {"'acks'", "kafka has partition_by, properties_file, timeout"}},
       {"exec:", {"command is missing"}},
       {"exec", {"command is missing"}},
       {"exec:%20", {"command is missing"}},

@@ -44,6 +44,10 @@
 #ifdef NATSESSION_TEST_CLOUD
 #include "sink/cloud_peer.h"
 #endif
+#ifdef NATSESSION_TEST_KAFKA
+#include "sink/kafka_cluster.h"
+#include "sink/kafka_sink.h"
+#endif
 
 namespace natsession::testing {
 
@@ -521,6 +525,31 @@ struct LtsPeer {
     return numbers_in(lines_of_lts(request).text);
   }
   static HttpAnswer ok() { return lts_ok(); }
+};
+#endif
+
+#ifdef NATSESSION_TEST_KAFKA
+// At first no broker is there.
+class KafkaRig : public Rig<kNeverRepeats, kArrivesLater> {
+ public:
+  KafkaRig() { cluster_.set_down(true); }
+  Sink& sink() { return *sink_; }
+  void give_room() {
+    if (std::exchange(down_, false)) cluster_.set_down(false);
+  }
+  std::vector<std::uint32_t> arrived() {
+    if (down_) return {};
+    std::string lines;
+    for (const KafkaMessage& message : cluster_.messages()) lines += message.value + "\n";
+    return numbers_in(lines);
+  }
+
+ private:
+  bool down_ = true;
+  KafkaCluster cluster_{1, 1};
+  std::unique_ptr<Sink> sink_ = std::move(
+      *KafkaSink::open("kafka://", *KafkaSettings::parse(*SinkUrl::parse(cluster_.url() + "?timeout=200ms")),
+                       {.format = RecordFormat::kJson}));
 };
 #endif
 

@@ -56,6 +56,7 @@ only 'seccomp\.h' daemon
 only 'microhttpd' lib/control
 only 'nlohmann' lib/control lib/sink daemon/ctl
 only 'curl/' lib/sink
+only 'librdkafka/' lib/sink
 only 'sqlite3' lib/query
 only 'cctz/' lib/query
 only 'csv\.h' daemon/ctl/ask
