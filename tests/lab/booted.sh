@@ -61,7 +61,7 @@ mount -t tmpfs -o mode=700,size=2G natlab-booted "$work"
 if [ -z "$deb" ]; then
   programs=$(dirname "$(realpath "${NATSESSION:-build/release/daemon/natsessiond}")")
   ./packaging/build-deb.sh --programs "$programs" --to "$work/deb" >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
-  deb=$(echo "$work"/deb/*.deb)
+  deb=$(echo "$work"/deb/natsessiond_*.deb)
   step "packaged $(basename "$deb")"
 fi
 
