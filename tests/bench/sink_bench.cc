@@ -3,14 +3,18 @@
 // Workloads: the records of the generated day (cgnat_day.h), in batches of 10,000 (ClickHouse: 100,000), to a
 // peer over the loopback interface that reads all and answers what its protocol wants. Time is the processor
 // time of the thread that delivers: encoding, compressing, TLS, and what the kernel does in its calls, which
-// over loopback is the way to the peer's buffer as well. Bytes are the protocol's: of datagrams, of the
-// stream, of a request with its headers. Usage: sink_bench [--quick]
+// over loopback is the way to the peer's buffer as well. Of kafka it is that of all threads of this process, as
+// most of it is librdkafka's, and the peer is librdkafka's mock cluster in a process of its own. Bytes are
+// the protocol's: of datagrams, of the stream, of a request with its headers. Usage: sink_bench [--quick]
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -20,8 +24,14 @@
 #include <thread>
 #include <vector>
 
+#include <dirent.h>
 #include <poll.h>
 #include <unistd.h>
+
+#ifdef NATSESSION_BENCH_KAFKA
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#endif
 
 #include "base/unique_fd.h"
 #include "bench/cgnat_day.h"
@@ -36,9 +46,9 @@ namespace {
 constexpr std::size_t kBatch = 10'000;
 constexpr int kRounds = 5;
 
-double processor_seconds() {
+double processor_seconds(clockid_t of = CLOCK_THREAD_CPUTIME_ID) {
   timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  ::clock_gettime(of, &time);
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
@@ -295,11 +305,106 @@ void measure_blocks(std::size_t sessions) {
       seconds / static_cast<double>(plain.records) * 1e9);
 }
 
+
+#ifdef NATSESSION_BENCH_KAFKA
+constexpr const char* kBeCluster = "--be-kafka-cluster";
+
+// What this program does with kBeCluster: tells where it listens, until it is killed.
+int be_cluster() {
+  std::array<char, 256> why{};
+  rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "log_level", "0", nullptr, 0);
+  rd_kafka_t* const handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why.data(), why.size());
+  rd_kafka_mock_cluster_t* const cluster = rd_kafka_mock_cluster_new(handle, 1);
+  rd_kafka_mock_topic_create(cluster, "nat", 4, 1);
+  std::printf("%s\n", rd_kafka_mock_cluster_bootstraps(cluster));
+  std::fflush(stdout);
+  while (true) ::pause();
+}
+
+class Cluster {
+ public:
+  Cluster() {
+    std::array<int, 2> pipe{};
+    if (::pipe(pipe.data()) != 0) fail("no pipe");
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::dup2(pipe[1], STDOUT_FILENO);
+      ::execl("/proc/self/exe", "sink_bench", kBeCluster, static_cast<const char*>(nullptr));
+      ::_exit(1);
+    }
+    ::close(pipe[1]);
+    std::array<char, 256> told{};
+    const ssize_t count = ::read(pipe[0], told.data(), told.size());
+    ::close(pipe[0]);
+    if (count < 2) fail("no Kafka cluster");
+    place_.assign(told.data(), static_cast<std::size_t>(count - 1));
+  }
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+  ~Cluster() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  [[nodiscard]] const std::string& place() const { return place_; }
+
+ private:
+  pid_t pid_ = 0;
+  std::string place_;
+};
+
+// What the peers of this process's TCP connections have of it.
+double bytes_sent() {
+  double bytes = 0;
+  DIR* const folder = ::opendir("/proc/self/fd");
+  while (const dirent* const entry = ::readdir(folder)) {
+    tcp_info info{};
+    socklen_t length = sizeof(info);
+    if (::getsockopt(std::atoi(entry->d_name), IPPROTO_TCP, TCP_INFO, &info, &length) == 0)
+      bytes += static_cast<double>(info.tcpi_bytes_acked);
+  }
+  ::closedir(folder);
+  return bytes;
+}
+
+void measure_kafka(const char* name, const char* options, const std::vector<SessionRecord>& records,
+                   int rounds) {
+  double best = 1e9;
+  double bytes = 0;
+  const SystemClock clock;
+  for (int round = 0; round < rounds; ++round) {
+    const Cluster cluster;
+    const auto config = SinkConfig::parse("kafka://" + cluster.place() + "/nat" + options);
+    if (!config) fail(config.error().message);
+    auto sink = config->open({}, clock, nullptr);
+    if (!sink) fail(sink.error().message);
+    // The first connects, and learns of the topic.
+    const auto deliver = [&](std::span<const SessionRecord> batch) {
+      const Answer answer = (*sink)->deliver(batch);
+      if (answer.kind != Answer::Kind::kDelivered) fail(std::string(name) + ": " + answer.why);
+    };
+    deliver(std::span(records).first(1));
+    const double sent = bytes_sent();
+    const double begin = processor_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    for (std::size_t at = 0; at < records.size(); at += kBatch)
+      deliver(std::span(records).subspan(at, std::min(kBatch, records.size() - at)));
+    best = std::min(best, processor_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin);
+    bytes = bytes_sent() - sent;
+  }
+  const auto count = static_cast<double>(records.size());
+  std::printf("%-24s %12.0f records a second and core  %7.1f bytes a record\n", name, count / best,
+              bytes / count);
+}
+#endif
+
 }  // namespace
 }  // namespace natsession::bench
 
 int main(int argc, char** argv) {
   using namespace natsession;
+#ifdef NATSESSION_BENCH_KAFKA
+  if (argc > 1 && std::string_view(argv[1]) == bench::kBeCluster) return bench::be_cluster();
+#endif
   const bool quick = argc > 1 && std::string_view(argv[1]) == "--quick";
   if (argc > 2 || (argc == 2 && !quick)) {
     std::fprintf(stderr, "usage: sink_bench [--quick]\n");
@@ -313,5 +418,9 @@ int main(int argc, char** argv) {
   records.resize(day.next(records));
   for (const auto& workload : bench::kWorkloads)
     bench::measure(workload, records, quick ? 1 : bench::kRounds);
+#ifdef NATSESSION_BENCH_KAFKA
+  bench::measure_kafka("kafka", "", records, quick ? 1 : bench::kRounds);
+  bench::measure_kafka("kafka, format=protobuf", "?format=protobuf", records, quick ? 1 : bench::kRounds);
+#endif
   bench::measure_blocks(quick ? 20'000 : 5'000'000);
 }
