@@ -39,6 +39,8 @@ constexpr Refused kRefused[] = {
     {"delivery.timeout.ms", kOfDelivery},
     {"delivery.report.only.error", kOfDelivery},
     {"queuing.strategy", kOfDelivery},
+    {"enabled_events", kOfDelivery},
+    {"test.mock.num.brokers", "records would go nowhere"},
     {"transactional.id", "there are no transactions here"},
     {"plugin.library.paths", kOfCode},
     {"ssl.engine.location", kOfCode},
@@ -90,6 +92,10 @@ Result<KafkaProperty> read_property(std::string_view line, std::string from) {
     if (property.name == refused.name)
       return usage_error(property.from + ": " + property.name +
                          " cannot be set: " + std::string(refused.why));
+  }
+  if (property.name == "partitioner" && property.value == "random") {
+    return usage_error(property.from +
+                       ": partitioner cannot be random: a session's records would not stay together");
   }
   if (property.name.ends_with(".location") && !property.value.empty() && property.value != "probe") {
     if (auto there = check_named_file(property.value); !there) {

@@ -154,6 +154,7 @@ void KafkaSink::forget_front(std::size_t count) {
 }
 
 void KafkaSink::produce(std::span<const SessionRecord> records) {
+  full_ = false;
   // What failed comes before what is behind it, or a session's records would change their order.
   for (; failed_ == 0 && !gap_ && next_ < records.size() && out_ < most_; ++next_) {
     Message& message = messages_[next_];
@@ -161,7 +162,8 @@ void KafkaSink::produce(std::span<const SessionRecord> records) {
     encode(records[next_]);
     KafkaReport report;
     const KafkaProducer::Took took = producer_->produce(key_, value_, message.serial, report);
-    if (took == KafkaProducer::Took::kFull) return;
+    full_ = took == KafkaProducer::Took::kFull;
+    if (full_) return;
     if (took == KafkaProducer::Took::kYes) {
       message.state = State::kOut;
       ++out_;
@@ -214,7 +216,7 @@ void KafkaSink::fetch(milliseconds limit) {
   if (out_ > 0 && limit.count() > 0) {
     producer_->flush(limit, reports_);
   } else {
-    producer_->poll(milliseconds(0), reports_);
+    producer_->poll(full_ ? limit : milliseconds(0), reports_);
   }
   if (!reports_.empty()) heard_at_ = Steady::now();
   for (const KafkaReport& report : reports_) note(report);
@@ -321,7 +323,8 @@ std::optional<Answer> KafkaSink::judge_failures(std::size_t among) {
     try_failed_again();
     return std::nullopt;
   }
-  const std::string why = told_of(producer_->words_of(find(Kind::kAgain)->error)) + doubts();
+  const Message* const message = find(Kind::kAgain);
+  const std::string why = told_of(producer_->words_of(message == nullptr ? 0 : message->error)) + doubts();
   try_failed_again();
   return Answer::retry_later(taken, why);
 }

@@ -118,7 +118,8 @@ class KafkaSink final : public Sink {
   bool purged_ = false;     // for their sake
   // So numbers are missing that brokers expect; this producer sends nothing more.
   bool gap_ = false;
-  std::size_t most_;  // are kOut at once
+  bool full_ = false;  // librdkafka takes no more now
+  std::size_t most_;   // are kOut at once
   std::size_t rejected_in_a_row_ = 0;
   std::uint64_t doubtful_ = 0;  // to be produced again, and perhaps in the topic already
   std::string throttled_by_;

@@ -390,6 +390,15 @@ TEST_CASE("kafka: a certificate that is not accepted is InvalidAccessKeyId, and 
 }
 #endif
 
+TEST_CASE("kafka: a library that takes a few messages at a time is fed so", "[sink][kafka]") {
+  KafkaCluster cluster(1, 1);
+  const TempDir directory;
+  const auto records = various_records(60, 10);
+  const auto sink = open_kafka(properties_url(directory, cluster.url(), "queue.buffering.max.messages=5\n"));
+  CHECK(sink->deliver(records).kind == Answer::Kind::kDelivered);
+  CHECK(numbers_of_messages(cluster.messages()) == numbers(0, 60));
+}
+
 TEST_CASE("kafka: its properties are read anew when it is reopened, and wrong ones change nothing",
           "[sink][kafka]") {
   KafkaCluster cluster(1, 1);
@@ -422,6 +431,8 @@ TEST_CASE("kafka: properties that are wrong are refused before anything is sent"
   CHECK_THAT(why("enable.idempotence=false\n"), Contains("cannot be set"));
   CHECK_THAT(why("bootstrap.servers=other:9092\n"), Contains("the URL has the brokers"));
   CHECK_THAT(why("plugin.library.paths=/tmp/x.so\n"), Contains("loads no code"));
+  CHECK_THAT(why("partitioner=random\n"), Contains("stay together"));
+  CHECK_THAT(why("test.mock.num.brokers=1\n"), Contains("go nowhere"));
   CHECK_THAT(why("ssl.ca.location=/nowhere/ca.pem\n"), Contains("/nowhere/ca.pem"));
   CHECK_THAT(why("max.in.flight=6\n"), Contains("max.in.flight"));
   CHECK_THAT(why("security.protocol=ssl\nssl.key.pem=verysecret\nssl.certificate.pem=verysecret\n"),
