@@ -81,6 +81,7 @@ class KafkaTest(LabCase):
     def wait_until_told(self, *words):
         """Until the status says of the sink that it failed, and so why."""
         def is_told():
+            self.lab.conntrack("-L")
             sink = self.sink()
             return all(word in sink["code"] + ": " + sink["message"] for word in words)
         wait_until(is_told, lambda: f"{words}; the sink: {self.sink()}")
@@ -224,10 +225,10 @@ class KafkaTest(LabCase):
         cluster = self.door_with_password()
         daemon = self.begin(cluster.url(self.sasl("wrong")))
         self.make_sessions(20000, 20)
-        flows = self.witness.flows()
         self.wait_until_told("InvalidAccessKeyId", "who are you?")
         self.sasl(PASSWORD)
         daemon.send_signal(signal.SIGHUP)
+        flows = self.witness.flows()
         self.wait_for_all(cluster)
         wait_until(lambda: self.sink()["state"] == "Success", "it is well")
         with open(f"/proc/{daemon.pid}/cmdline", encoding="utf-8") as file:
@@ -241,12 +242,11 @@ class KafkaTest(LabCase):
         daemon = self.begin(cluster.url())
         cluster.do("door.hold_back = 300")
         self.make_sessions(20000, 20)
-        self.witness.flows()
         self.wait_until_told("WriteQuotaExceed", "holds us back for 300ms")
         cluster.do("door.hold_back = 0")
-        self.wait_for_all(cluster)
         self.make_sessions(30000, 1)
         flows = self.witness.flows()
+        self.wait_for_all(cluster)
         wait_until(lambda: self.sink()["state"] == "Success", lambda: f"it is well: {self.sink()}")
         daemon.stop()
         self.assert_each_once(cluster, flows)
@@ -257,7 +257,6 @@ class KafkaTest(LabCase):
         options = self.properties("topic.metadata.propagation.max.ms=100\n")
         daemon = self.begin(cluster.url(options + "&suspend=1s&timeout=1s"))
         self.make_sessions(20000, 10)
-        self.witness.flows()
         self.wait_until_told("LogStoreNotExist", "nknown topic")
         cluster.set_topic_error(TOPIC_AUTHORIZATION_FAILED)
         ports = iter(range(30000, 31000))
