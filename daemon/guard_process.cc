@@ -345,8 +345,8 @@ Result<std::unique_ptr<GuardProcess>> GuardProcess::start(std::optional<unsigned
   }
   auto listener = listen_at(path, user);
   if (!listener) return listener.error();
-  auto link = HelperProcess::start_outliving(
-      kName, user, listener->get(), [&](int link) { be_guard(UniqueFd(link), std::move(*listener)); });
+  auto link = HelperProcess::start_outliving(kName, user, listener->get(),
+                                             [&](int end) { be_guard(UniqueFd(end), std::move(*listener)); });
   if (!link) return link.error();
   guard->link_ = std::move(*link);
   return guard;

@@ -315,10 +315,11 @@ Result<TimelineResult> find_timeline(const LogStore& ledger, const TimelineQuest
   };
   std::sort(result.series.begin(), result.series.end() - 1, larger);
   while (result.series.size() > question.series + 1) {
-    TimelineSeries& rest = result.series.back();
+    TimelineSeries& remainder = result.series.back();
     const TimelineSeries& least = *(result.series.end() - 2);
-    for (std::size_t bucket = 0; bucket < *buckets; ++bucket) rest.buckets[bucket].add(least.buckets[bucket]);
-    rest.total.add(least.total);
+    for (std::size_t bucket = 0; bucket < *buckets; ++bucket)
+      remainder.buckets[bucket].add(least.buckets[bucket]);
+    remainder.total.add(least.total);
     result.series.erase(result.series.end() - 2);
   }
   const auto empty = [](const TimelineSeries& series) { return series.total == Sums(); };

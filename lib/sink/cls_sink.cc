@@ -6,6 +6,7 @@
 #include "sink/digest.h"
 #include "sink/json_value.h"
 #include "sink/protobuf.h"
+#include "sink/sink_url.h"
 
 namespace natsession {
 namespace {
@@ -117,7 +118,7 @@ SinkKind cls_kind() {
       .help = "Tencent Cloud's log service; see natsessiond-cls(7); options as sls, but region and signature",
       .also = joined(joined(cloud_options(), explain(cls_options())), explain(tls_options())),
       .remote = true,
-      .encoding = SinkEncoding::kFields,
+      .encoding = SinkEncoding::kPairs,
       .missing = what_clouds_miss(),
       .parse = parse_cls};
 }

@@ -7,6 +7,7 @@
 #include "sink/digest.h"
 #include "sink/json_value.h"
 #include "sink/log_group.h"
+#include "sink/sink_url.h"
 
 namespace natsession {
 namespace {

@@ -210,7 +210,7 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
     return config.url_.wrong("format: '" + std::string(to_string(format)) +
                              "': what is sent is lines of json");
   }
-  if (encoding == SinkEncoding::kFields && config.encoder_.format) {
+  if (encoding == SinkEncoding::kPairs && config.encoder_.format) {
     return config.url_.wrong("format: what is sent is names and values");
   }
   if (encoding == SinkEncoding::kBinary && (config.encoder_.format || config.encoder_.time_format)) {

@@ -36,7 +36,7 @@ enum class SinkEncoding {
   kConfigured,  // as --format says
   kJson,        // lines of JSON, whatever --format says: for readers that expect them
   kJsonOnly,    // and nothing else can be asked for
-  kFields,      // names and values: format cannot be asked for
+  kPairs,       // names and values: format cannot be asked for
   kBinary,      // bytes of its own: neither format nor time_format can be asked for
   kMessage,     // a message for people, beside the fields: all of a record, as logfmt; CSV is refused
 };

@@ -1,6 +1,7 @@
 #include "sink/sls_signature.h"
 
 #include "sink/digest.h"
+#include "sink/sink_url.h"
 
 namespace natsession {
 namespace {

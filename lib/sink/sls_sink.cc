@@ -108,7 +108,7 @@ SinkKind sls_kind() {
           .options = joined(cloud_options(), explain(sls_options())),
           .also = explain(tls_options()),
           .remote = true,
-          .encoding = SinkEncoding::kFields,
+          .encoding = SinkEncoding::kPairs,
           .missing = what_clouds_miss(),
           .parse = parse_sls};
 }

@@ -3,8 +3,8 @@
 // Workloads: the records of the generated day (cgnat_day.h), in batches of 10,000 (ClickHouse: 100,000), to a
 // peer over the loopback interface that reads all and answers what its protocol wants. Time is the processor
 // time of the thread that delivers: encoding, compressing, TLS, and what the kernel does in its calls, which
-// over loopback is the way to the peer's buffer as well. Of kafka it is that of all threads of this process, as
-// most of it is librdkafka's, and the peer is librdkafka's mock cluster in a process of its own. Bytes are
+// over loopback is the way to the peer's buffer as well. Of kafka it is that of all threads of this process,
+// as most of it is librdkafka's, and the peer is librdkafka's mock cluster in a process of its own. Bytes are
 // the protocol's: of datagrams, of the stream, of a request with its headers. Usage: sink_bench [--quick]
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -304,7 +304,6 @@ void measure_blocks(std::size_t sessions) {
       static_cast<double>(plain.ipfix) / static_cast<double>(as_blocks.ipfix),
       seconds / static_cast<double>(plain.records) * 1e9);
 }
-
 
 #ifdef NATSESSION_BENCH_KAFKA
 constexpr const char* kBeCluster = "--be-kafka-cluster";

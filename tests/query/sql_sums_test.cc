@@ -224,11 +224,11 @@ TEST_CASE_METHOD(Traffic, "random SQL sums are what SQLite makes of the records"
 // Three hours in segments that have sums beside them, but for the last.
 struct Summed : BothWays {
   Summed() {
-    std::vector<SessionRecord> records = dice.traffic(8000, at_minute(-10), at_minute(170), 12);
-    for (SessionRecord& record : records) {
+    std::vector<SessionRecord> traffic = dice.traffic(8000, at_minute(-10), at_minute(170), 12);
+    for (SessionRecord& record : traffic) {
       if (record.pub_ip == dice.peers()[3]) record.bytes_from_vpc = Count();  // never known
     }
-    ledger.fill(records, 125, 5);
+    ledger.fill(traffic, 125, 5);
     ledger.seal();
     ledger.prove(at_minute(-20), at_minute(100));
     open();
@@ -342,15 +342,15 @@ TEST_CASE_METHOD(Traffic, "SQL sums of nothing are one row without GROUP BY, els
 TEST_CASE_METHOD(BothWays, "SQL sums of counters that SQLite has no integers for are SQLite's own",
                  "[query][sql][sums]") {
   TrafficDice dice(84);
-  std::vector<SessionRecord> records = dice.traffic(40, at_minute(0), at_minute(10));
+  std::vector<SessionRecord> traffic = dice.traffic(40, at_minute(0), at_minute(10));
   const std::uint64_t most = std::numeric_limits<std::int64_t>::max();
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    records[i].bytes_from_vpc = Count(i % 2 == 0 ? most / 8 : 1);  // too many together
-    records[i].bytes_from_pub = Count(i == 7 ? most + 5 : 3);      // a real number
-    records[i].pkts_from_vpc = Count(i < 3 ? (std::uint64_t{1} << 53) + i : i);
-    records[i].pkts_from_pub = i == 3 ? Count(most) : Count();
+  for (std::size_t i = 0; i < traffic.size(); ++i) {
+    traffic[i].bytes_from_vpc = Count(i % 2 == 0 ? most / 8 : 1);  // too many together
+    traffic[i].bytes_from_pub = Count(i == 7 ? most + 5 : 3);      // a real number
+    traffic[i].pkts_from_vpc = Count(i < 3 ? (std::uint64_t{1} << 53) + i : i);
+    traffic[i].pkts_from_pub = i == 3 ? Count(most) : Count();
   }
-  ledger.fill(records, 10, 2);
+  ledger.fill(traffic, 10, 2);
   open();
   CHECK(check("SELECT sum(bytes_from_vpc) FROM log").error.find("integer overflow") != std::string::npos);
   CHECK_FALSE(check("SELECT avg(bytes_from_vpc) FROM log").added_up);

@@ -10,6 +10,7 @@
 #include "record/address_text.h"
 #include "record/escape.h"
 #include "record/expected_fields.h"
+#include "record/fields.h"
 #include "record/golden.h"
 #include "record/readers.h"
 

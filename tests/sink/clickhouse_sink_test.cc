@@ -302,7 +302,7 @@ TEST_CASE("a description that is garbage is a table that will not do", "[sink][c
   CHECK(peer.inserts().empty());
 }
 
-TEST_CASE("--check asks for the columns and inserts no row", "[sink][clickhouse]") {
+TEST_CASE("a check asks for the columns and inserts no row", "[sink][clickhouse]") {
   ClickHousePeer peer;
   const auto config = SinkConfig::parse(peer.url());
   REQUIRE(config);

@@ -29,9 +29,9 @@ using IpfixTlsRig = TlsRig<IpfixStream>;
 #define HTTP_RIGS
 #endif
 #ifdef NATSESSION_TEST_CLOUD
-using SlsRig = CloudRig<SlsPeer>;
-using ClsRig = CloudRig<ClsPeer>;
-using LtsRig = CloudRig<LtsPeer>;
+using SlsRig = HttpServerRig<SlsPeer>;
+using ClsRig = HttpServerRig<ClsPeer>;
+using LtsRig = HttpServerRig<LtsPeer>;
 #define CLOUD_RIGS , SlsRig, ClsRig, LtsRig
 #else
 #define CLOUD_RIGS

@@ -378,8 +378,8 @@ class TlsRig : public Rig<kMayRepeat, kArrivesLater> {
 #endif
 
 #ifdef NATSESSION_TEST_HTTP
-// Every second request is answered with 503. `Server` says the sink's scheme and path, what it answers where
-// all is well, and which numbers a request has.
+// Every second request is answered with 503. `Server` says the sink's URL, what it answers where all is well,
+// and which numbers a request has.
 template <typename Server>
 class HttpServerRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
  public:
@@ -393,32 +393,32 @@ class HttpServerRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
   HttpAnswer answer(const ReceivedRequest& request) {
     if (busy_.exchange(true)) return HttpAnswer::status(503);
     got_.with([&](std::vector<std::uint32_t>& got) {
-      for (const std::uint32_t number : Server::numbers(request.text())) got.push_back(number);
+      for (const std::uint32_t number : Server::numbers_of_request(request)) got.push_back(number);
     });
-    return HttpAnswer::status(200, {}, std::string(Server::kAnswer));
+    return Server::ok();
   }
 
   std::atomic<bool> busy_{true};
   Guarded<std::vector<std::uint32_t>> got_;
   HttpPeer peer_{[this](const ReceivedRequest& request) { return answer(request); }};
-  std::unique_ptr<Sink> sink_ = open_as(Server::kScheme, peer_.url(Server::kPath));
+  std::unique_ptr<Sink> sink_ = std::move(*open_sink(Server::url(peer_), {}, clock_));
 };
 
 struct PlainHttp {
-  static constexpr auto kScheme = "http";
-  static constexpr auto kPath = "/log";
-  static constexpr auto kAnswer = "";
-  static std::vector<std::uint32_t> numbers(const std::string& text) { return numbers_in(text); }
+  static std::string url(const HttpPeer& peer) { return url_as("http", peer.url("/log")); }
+  static HttpAnswer ok() { return HttpAnswer::status(200, {}, ""); }
+  static std::vector<std::uint32_t> numbers_of_request(const ReceivedRequest& request) {
+    return numbers_in(request.text());
+  }
 };
 using HttpRig = HttpServerRig<PlainHttp>;
 
 struct Elasticsearch {
-  static constexpr auto kScheme = "elasticsearch";
-  static constexpr auto kPath = "/nat-log";
-  static constexpr auto kAnswer = R"({"errors":false})";
-  static std::vector<std::uint32_t> numbers(const std::string& text) {
+  static std::string url(const HttpPeer& peer) { return url_as("elasticsearch", peer.url("/nat-log")); }
+  static HttpAnswer ok() { return HttpAnswer::status(200, {}, R"({"errors":false})"); }
+  static std::vector<std::uint32_t> numbers_of_request(const ReceivedRequest& request) {
     std::vector<std::uint32_t> all;
-    std::istringstream lines(text);
+    std::istringstream lines(request.text());
     for (std::string action, document; std::getline(lines, action) && std::getline(lines, document);)
       all.push_back(nlohmann::json::parse(document).at("natsession.seq"));
     return all;
@@ -427,12 +427,11 @@ struct Elasticsearch {
 using ElasticsearchRig = HttpServerRig<Elasticsearch>;
 
 struct Loki {
-  static constexpr auto kScheme = "loki";
-  static constexpr auto kPath = "?format=json&max_age=0s";
-  static constexpr auto kAnswer = "";
-  static std::vector<std::uint32_t> numbers(const std::string& text) {
+  static std::string url(const HttpPeer& peer) { return url_as("loki", peer.url("?format=json&max_age=0s")); }
+  static HttpAnswer ok() { return HttpAnswer::status(200, {}, ""); }
+  static std::vector<std::uint32_t> numbers_of_request(const ReceivedRequest& request) {
     std::vector<std::uint32_t> all;
-    const auto push = nlohmann::json::parse(text);
+    const auto push = nlohmann::json::parse(request.text());
     for (const auto& stream : push.at("streams")) {
       for (const auto& value : stream.at("values")) {
         for (const std::uint32_t number : numbers_in(value.at(1).get<std::string>() + "\n"))
@@ -446,12 +445,11 @@ struct Loki {
 using LokiRig = HttpServerRig<Loki>;
 
 struct Otlp {
-  static constexpr auto kScheme = "otlp";
-  static constexpr auto kPath = "";
-  static constexpr auto kAnswer = "";
-  static std::vector<std::uint32_t> numbers(const std::string& text) {
+  static std::string url(const HttpPeer& peer) { return url_as("otlp", peer.url("")); }
+  static HttpAnswer ok() { return HttpAnswer::status(200, {}, ""); }
+  static std::vector<std::uint32_t> numbers_of_request(const ReceivedRequest& request) {
     std::vector<std::uint32_t> all;
-    for (const std::string& resource : ProtobufMessage(text).all(1)) {
+    for (const std::string& resource : ProtobufMessage(request.text()).all(1)) {
       for (const std::string& log : ProtobufMessage(ProtobufMessage(resource).one(2)).all(2)) {
         const std::string seq = attributes(ProtobufMessage(log).all(6)).at("natsession.seq");
         all.push_back(static_cast<std::uint32_t>(std::stoul(seq.substr(1))));
@@ -481,30 +479,6 @@ class ClickHouseRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
 
 #ifdef NATSESSION_TEST_CLOUD
 // Likewise, of a cloud's log service.
-template <typename Service>
-class CloudRig : public Rig<kNeverRepeats, kArrivesAtOnce> {
- public:
-  Sink& sink() { return *sink_; }
-  void give_room() { busy_ = false; }
-  std::vector<std::uint32_t> arrived() {
-    return got_.with([](const std::vector<std::uint32_t>& got) { return got; });
-  }
-
- private:
-  HttpAnswer answer(const ReceivedRequest& request) {
-    if (busy_.exchange(true)) return HttpAnswer::status(503);
-    got_.with([&](std::vector<std::uint32_t>& got) {
-      for (const std::uint32_t number : Service::numbers_of_request(request)) got.push_back(number);
-    });
-    return Service::ok();
-  }
-
-  std::atomic<bool> busy_{true};
-  Guarded<std::vector<std::uint32_t>> got_;
-  HttpPeer peer_{[this](const ReceivedRequest& request) { return answer(request); }};
-  std::unique_ptr<Sink> sink_ = std::move(*open_sink(Service::url(peer_), {}, clock_));
-};
-
 struct SlsPeer {
   static std::string url(const HttpPeer& peer) { return sls_url(peer); }
   static std::vector<std::uint32_t> numbers_of_request(const ReceivedRequest& request) {

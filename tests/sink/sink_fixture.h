@@ -47,10 +47,13 @@ namespace natsession::testing {
 // For a sink whose time does not matter.
 inline const ManualClock kStoppedClock{UnixNs(std::chrono::seconds(0))};
 
-// The sink of a URL of another scheme: "loki" for http://HOST:PORT/….
+// A URL with another scheme: "loki" for http://HOST:PORT/…. And its sink.
+inline std::string url_as(const std::string& scheme, const std::string& url) {
+  return scheme + url.substr(url.find(':'));
+}
 inline std::unique_ptr<Sink> open_as(const std::string& scheme, const std::string& url,
                                      const Clock& clock = kStoppedClock) {
-  auto opened = open_sink(scheme + url.substr(url.find(':')), {}, clock);
+  auto opened = open_sink(url_as(scheme, url), {}, clock);
   if (!opened) FAIL(opened.error().message);
   return std::move(*opened);
 }

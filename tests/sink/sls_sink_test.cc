@@ -301,7 +301,7 @@ TEST_CASE("a record ahead of the service's time waits for it; one far ahead is n
   CHECK(sink->deliver(records).kind == Answer::Kind::kRejected);
 }
 
-TEST_CASE("--check finds a logstore that takes records, with none sent", "[sink][cloud][sls]") {
+TEST_CASE("a check finds a logstore that takes records, with none sent", "[sink][cloud][sls]") {
   const auto [answer, words] = GENERATE(table<HttpAnswer, std::string>({
       {sls_ok(), ""},
       {sls_error(400, "PostBodyInvalid"), ""},
