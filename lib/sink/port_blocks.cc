@@ -71,6 +71,12 @@ void PortBlocks::remember(const Key& key) {
   if (const auto found = state_.blocks.find(key); found != state_.blocks.end()) change.block = found->second;
 }
 
+void PortBlocks::remember_freed(const Key& key) {
+  Change& change = note(Change::Kind::kFreed);
+  change.key = key;
+  if (const auto found = state_.freed.find(key); found != state_.freed.end()) change.freed = found->second;
+}
+
 void PortBlocks::put(const SessionRecord& record, std::vector<SessionRecord>& out) {
   advance(record.end_time, out);
   if (loses_records(record)) forget();
@@ -80,14 +86,12 @@ void PortBlocks::put(const SessionRecord& record, std::vector<SessionRecord>& ou
     return;
   }
   const Key key = key_of(record);
-  auto found = state_.blocks.find(key);
-  if (found != state_.blocks.end() && found->second.pri_ip != record.pri_ip) {
-    if (!shared_ && !shared_told_)
-      shared_ = Shared{record.nat_ip, record.nat_port, found->second.pri_ip, record.pri_ip};
+  if (is_anothers(record, key)) {
     out.push_back(record);
     ++put_;
     return;
   }
+  auto found = state_.blocks.find(key);
   remember(key);
   if (found == state_.blocks.end()) {
     found = state_.blocks.emplace(key, Block()).first;
@@ -98,6 +102,10 @@ void PortBlocks::put(const SessionRecord& record, std::vector<SessionRecord>& ou
     out.push_back(told(key, found->second, RecordEvent::kAllocate));
   }
   Block& block = found->second;
+  if (record.start_time < block.start) {
+    block.start = record.start_time;
+    out.push_back(told(key, block, RecordEvent::kAllocate));
+  }
   block.last = std::max(block.last, record.end_time);
   if (record.event == RecordEvent::kEnd) {
     if (state_.sessions.erase(record.session_id) > 0) {
@@ -110,6 +118,19 @@ void PortBlocks::put(const SessionRecord& record, std::vector<SessionRecord>& ou
   }
   if (block.open == 0 && !block.waits) wait(key, block);
   ++put_;
+}
+
+// Whether the block was another host's at some time of the record.
+bool PortBlocks::is_anothers(const SessionRecord& record, const Key& key) {
+  const auto held = state_.blocks.find(key);
+  if (held != state_.blocks.end() && held->second.pri_ip != record.pri_ip) {
+    if (!shared_ && !shared_told_)
+      shared_ = Shared{record.nat_ip, record.nat_port, held->second.pri_ip, record.pri_ip};
+    return true;
+  }
+  const auto freed = state_.freed.find(key);
+  return freed != state_.freed.end() && freed->second.pri_ip != record.pri_ip &&
+         record.start_time < freed->second.last;
 }
 
 // Looks at the block again when it has been idle for long enough.
@@ -145,6 +166,8 @@ void PortBlocks::advance(UnixMs time, std::vector<SessionRecord>& out) {
       continue;
     }
     out.push_back(told(idle.key, block, RecordEvent::kFree));
+    remember_freed(idle.key);
+    state_.freed[idle.key] = {block.pri_ip, block.last};
     state_.blocks.erase(found);
   }
 }
@@ -171,6 +194,13 @@ void PortBlocks::undo(Change& change) {
         state_.blocks.insert_or_assign(change.key, *change.block);
       } else {
         state_.blocks.erase(change.key);
+      }
+      break;
+    case Change::Kind::kFreed:
+      if (change.freed) {
+        state_.freed.insert_or_assign(change.key, *change.freed);
+      } else {
+        state_.freed.erase(change.key);
       }
       break;
     case Change::Kind::kWaits:

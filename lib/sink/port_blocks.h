@@ -11,9 +11,12 @@
 //   record since the start of the program, or since records were lost for this sink; an open session has one
 //   within a day and a window. So nothing is free before `settle` has passed; what is free then is told with
 //   the time when it became so.
+// - Records come as sessions end. Where one began before the time that a block was told from, the block is
+// told again, from then on. What began before a
+//   block was free of another host is told one by one.
 // - Begun anew, it says of each block again that it is allocated, when it sees a session of it.
 // Time is that of the records: end_time, the latest so far.
-// Memory: about 60 bytes an open session, 150 a block.
+// Memory: about 60 bytes an open session, 250 for each block that ever was.
 // Threads: one.
 #pragma once
 
@@ -83,12 +86,18 @@ class PortBlocks {
     std::uint32_t open = 0;  // sessions
     bool waits = false;      // stands in `idle`
   };
+  // Of a block that was free once: whose it was, and until when.
+  struct Freed {
+    IpAddress pri_ip;
+    UnixMs last;
+  };
   struct Idle {
     Key key;
     UnixMs due;
   };
   struct State {
     std::unordered_map<Key, Block, KeyHash> blocks;
+    std::unordered_map<Key, Freed, KeyHash> freed;
     std::unordered_set<std::uint64_t> sessions;  // open ones, by session_id
     std::deque<Idle> idle;
     std::optional<UnixMs> now;
@@ -96,12 +105,13 @@ class PortBlocks {
   };
   // What was before, to be put back.
   struct Change {
-    enum class Kind { kBegan, kEnded, kBlock, kWaits, kDue, kMoment, kForgot };
+    enum class Kind { kBegan, kEnded, kBlock, kFreed, kWaits, kDue, kMoment, kForgot };
     std::size_t record = 0;
     Kind kind{};
     std::uint64_t session = 0;
     Key key = {};
     std::optional<Block> block = {};
+    std::optional<Freed> freed = {};
     UnixMs due = {};
     std::optional<UnixMs> now = {};
   };
@@ -112,6 +122,8 @@ class PortBlocks {
   void advance(UnixMs time, std::vector<SessionRecord>& out);
   void forget();
   void remember(const Key& key);
+  void remember_freed(const Key& key);
+  [[nodiscard]] bool is_anothers(const SessionRecord& record, const Key& key);
   void wait(const Key& key, Block& block);
   Change& note(Change::Kind kind);
   void undo(Change& change);

@@ -7,10 +7,11 @@ from netlab import run, wait_until
 from untracked import leave_untracked
 
 PORT = 18123
+NATIVE_PORT = 19000
 
 CONFIG = """<yandex>
  <logger><level>warning</level><log>{folder}/log</log><errorlog>{folder}/errors</errorlog></logger>
- <http_port>{port}</http_port><tcp_port>19000</tcp_port><listen_host>127.0.0.1</listen_host>
+ <http_port>{port}</http_port><tcp_port>{native}</tcp_port><listen_host>127.0.0.1</listen_host>
  <path>{folder}/data/</path><tmp_path>{folder}/tmp/</tmp_path><mark_cache_size>500000000</mark_cache_size>
  <users_config>users.xml</users_config><default_profile>default</default_profile><default_database>default</default_database>
 </yandex>
@@ -25,13 +26,14 @@ class ClickHouse:
     """It answers when the constructor returns."""
 
     needs = ("clickhouse-server", "curl")
+    version = "18.16.1"
 
     def __init__(self, lab, folder):
         self._lab, self._folder = lab, os.path.join(folder, "clickhouse")
         for name in ("data", "tmp"):
             os.makedirs(os.path.join(self._folder, name))
         users = [("default", "", "default"), ("natbox", "sesame", "default"), ("reader", "", "readonly")]
-        for name, text in (("config.xml", CONFIG.format(folder=self._folder, port=PORT)),
+        for name, text in (("config.xml", CONFIG.format(folder=self._folder, port=PORT, native=NATIVE_PORT)),
                            ("users.xml", USERS.format(users="".join(
                                USER.format(name=n, password=p, profile=q) for n, p, q in users)))):
             with open(os.path.join(self._folder, name), "w", encoding="utf-8") as file:

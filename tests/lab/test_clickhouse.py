@@ -25,7 +25,7 @@ class ClickHouseTest(LabCase):
         self.make_hosts()
         self.clickhouse = ClickHouse(self.lab, self.folder)
         self.clickhouse.run_script(ctl.ask("clickhouse-schema", "--database", "nat", "--table", "sessions",
-                                           "--server-version", "18.16.1"))
+                                           "--server-version", ClickHouse.version))
         self.ledger, self.control = self.path("ledger"), self.path("control.sock")
 
     def begin(self, options="?linger=200ms", **how):

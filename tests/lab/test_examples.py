@@ -7,6 +7,7 @@ import subprocess
 
 import ctl
 from case import LabCase, main
+from clickhouse_server import NATIVE_PORT, PORT, ClickHouse
 from daemon import program
 from netlab import POOL4, SERVER4, wait_until
 
@@ -54,6 +55,8 @@ def examples():
 
 
 class ExamplesTest(LabCase):
+    needs = ClickHouse.needs
+
     def setUp(self):
         super().setUp()
         self.make_hosts("snat-range")
@@ -73,7 +76,10 @@ class ExamplesTest(LabCase):
         for path, place in (("/var/log/", "log/"), ("/var/lib/", "lib/"), ("/run/natsessiond/", "run/"), ("/etc/", "etc/"),
                             ("/mnt/", "mnt/")):
             command = command.replace(path, self.path(place))
-        command = command.replace("nat-box", self.lab.nat)
+        command = command.replace("nat-box", self.lab.nat).replace("ch.example.net", f"127.0.0.1:{PORT}")
+        if "| clickhouse-client" in command:  # the lab's is one of long ago
+            command = command.replace("| clickhouse-client", f"--server-version {ClickHouse.version} | "
+                                      f"clickhouse-client --host 127.0.0.1 --port {NATIVE_PORT}")
         return re.sub(r"^natsessionctl\b", f"natsessionctl --control {self.path('run/control.sock')}", command)
 
     def popen(self, command):
@@ -134,6 +140,8 @@ class ExamplesTest(LabCase):
         self.lab.conntrack("-D", "-p", "udp")
         wait_until(lambda: len(ctl.ledger_lines(ledger)) >= 20, "the records are in the ledger")
         shutil.copytree(ledger, self.path("mnt/evidence/ledger"))
+        ClickHouse(self.lab, self.folder).run_script(ctl.ask(
+            "clickhouse-schema", "--database", "nat", "--table", "sessions", "--server-version", ClickHouse.version))
         self.write("questions.csv", f"nat_ip,nat_port,time\n{POOL4[0]},40001,now\n")
         return daemon
 

@@ -169,6 +169,34 @@ class IpfixTest(LabCase):
         with open(collector.files()[0], "rb") as file:
             self.assertNotIn(bytes(map(int, SERVER4.split("."))), file.read())
 
+    def test_a_block_of_ports_is_told_in_place_of_its_sessions(self):
+        """By IPFIX and as JSON; the log itself keeps each session, and each lies in a block that its host was allocated."""
+        collector = StreamCollector(self.lab, self.folder)
+        size = 64
+        options = f"blocks={CLIENT4}/32&block_size={size}&block_from=1024"
+        daemon = self.begin(TCP_URL + "?" + options, f"file:{self.path('blocks.json')}?{options}", arguments=("--window", "2s"))
+        self.make_sessions(20000, 300)
+        self.witness.flows()
+        daemon.stop()
+        inside = [record for record in self.file_records() if record["pri_ip"] == CLIENT4]
+        blocks = read_records(self.path("blocks.json"))
+        told = [record for record in blocks if record["event"] not in ("allocate", "gap")]
+        self.assertEqual({record["session_id"] for record in told},
+                         {record["session_id"] for record in self.file_records() if record["pri_ip"] != CLIENT4})
+        allocates = [record for record in blocks if record["event"] == "allocate"]
+        allocated = {(record["nat_ip"], record["nat_port"]): record for record in allocates}  # the last is of the earliest
+        for record in inside:
+            block = allocated[record["nat_ip"], record["nat_port"] - (record["nat_port"] - 1024) % size]
+            self.assertEqual(block["pri_ip"], CLIENT4)
+            self.assertLessEqual(record["nat_port"], block["nat_port_last"])
+            self.assertLessEqual(block["start_time"], record["start_time"])
+        self.assertLess(len(allocated), len(inside) / 4)
+        seen = [record for record in collector.records(options=True) if "portRangeStart" in record]
+        self.assert_same(seen, [{
+            "observationTimeMilliseconds": to_ms(block["start_time"]), "natEvent": 16, "sourceIPv4Address": block["pri_ip"],
+            "postNATSourceIPv4Address": block["nat_ip"], "portRangeStart": block["nat_port"],
+            "portRangeEnd": block["nat_port_last"]} for block in allocates])
+
     def test_a_collector_that_crashes_misses_nothing(self):
         collector = StreamCollector(self.lab, self.folder)
         daemon = self.begin(TCP_URL)

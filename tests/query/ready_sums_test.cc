@@ -81,7 +81,7 @@ void compare(const SegmentList& view, const TimelineQuestion& question, FramesRe
 class ReadyDice {
  public:
   ReadyDice(SummedLedger& ledger, std::uint64_t seed)
-      : dice_(seed), questions_(seed, ledger.dice, ledger.all), ledger_(ledger) {}
+      : dice_(seed), questions_(seed, ledger.dice, ledger.all) {}
 
   TopQuestion top() {
     TopQuestion question;
@@ -136,7 +136,6 @@ class ReadyDice {
 
   TrafficDice dice_;
   QueryDice questions_;
-  SummedLedger& ledger_;
 };
 
 TEST_CASE("sums that stand ready answer as the records do", "[query][sums]") {
