@@ -195,7 +195,7 @@ class IpfixTest(LabCase):
         self.assert_same(seen, [{
             "observationTimeMilliseconds": to_ms(block["start_time"]), "natEvent": 16, "sourceIPv4Address": block["pri_ip"],
             "postNATSourceIPv4Address": block["nat_ip"], "portRangeStart": block["nat_port"],
-            "portRangeEnd": block["nat_port_last"]} for block in allocates])
+            "portRangeEnd": block["nat_port_last"], "VRFname": block["vpc_id"]} for block in allocates])
 
     def test_a_collector_that_crashes_misses_nothing(self):
         collector = StreamCollector(self.lab, self.folder)
