@@ -108,7 +108,7 @@ char* put_text(char* out, std::string_view text) {
   std::size_t rest = text.size();
   for (; rest >= 0x80; rest >>= 7) *out++ = static_cast<char>(rest | 0x80);
   *out++ = static_cast<char>(rest);
-  std::memcpy(out, text.data(), text.size());
+  text.copy(out, text.size());  // not memcpy: an empty text may have no address
   return out + text.size();
 }
 
