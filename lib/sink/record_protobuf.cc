@@ -87,7 +87,7 @@ char* put_tag(char* out, Wire wire) {
 template <Field kField>
 char* put_bytes(char* out, const void* bytes, std::size_t size) {
   out = write_varint(put_tag<kField>(out, Wire::kBytes), size);
-  if (size > 0) std::memcpy(out, bytes, size);  // an empty text may have no address
+  std::memcpy(out, bytes, size);
   return out + size;
 }
 
