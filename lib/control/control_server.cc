@@ -26,15 +26,16 @@ Result<void> ControlServer::listen() {
 Result<void> ControlServer::start(ControlHandler& handler) {
   if (control_listener_) {
     control_.emplace(settings_.limits,
-                     [&handler, group = find_group(settings_.steer_group)](HttpRequest& request, int fd) {
+                     [&handler, group = find_group(settings_.steer_group)](ControlRequest& request, int fd) {
                        request.may_change = peer_may_change(fd, group);
                        return answer_control(request, handler);
                      });
     if (auto started = control_->start(control_listener_->fd()); !started) return started;
   }
   if (metrics_listener_) {
-    metrics_.emplace(settings_.limits,
-                     [&handler](HttpRequest& request, int) { return answer_metrics_only(request, handler); });
+    metrics_.emplace(settings_.limits, [&handler](ControlRequest& request, int) {
+      return answer_metrics_only(request, handler);
+    });
     if (auto started = metrics_->start(metrics_listener_.get()); !started) return started;
   }
   return {};

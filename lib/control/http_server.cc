@@ -94,7 +94,7 @@ MHD_Result handle(HttpServer& server, MHD_Connection* connection, const char* ur
     return bytes > HttpServer::kMaxBody ? MHD_NO : MHD_YES;
   }
   server.watch().asked(socket_of(connection));
-  HttpRequest request{.method = method, .path = url, .query = {}};
+  ControlRequest request{.method = method, .path = url, .query = {}};
   MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, add_argument, &request.query);
   return send_answer(connection, server.answer()(request, socket_of(connection)));
 }

@@ -23,7 +23,7 @@ class HttpServer {
   static constexpr std::size_t kMaxBody = std::size_t{4} << 10;   // nothing here takes a body
 
   // Makes the answer; `fd` is the connection's socket. May throw: the peer then gets status 500.
-  using Answer = std::function<HttpAnswer(HttpRequest& request, int fd)>;
+  using Answer = std::function<HttpAnswer(ControlRequest& request, int fd)>;
 
   HttpServer(HttpLimits limits, Answer answer);
   HttpServer(const HttpServer&) = delete;

@@ -31,32 +31,32 @@ HttpAnswer refusal(const Error& error) {
   return refusal(500, error.message);
 }
 
-Result<void> refuse_arguments(const HttpRequest& request) {
+Result<void> refuse_arguments(const ControlRequest& request) {
   if (request.query.empty()) return {};
   return Error{ErrorKind::kUsage,
                "unknown argument '" + request.query.front().first + "'; there are none here"};
 }
 
-HttpAnswer answer_status(const HttpRequest& request, ControlHandler& handler) {
+HttpAnswer answer_status(const ControlRequest& request, ControlHandler& handler) {
   if (auto fit = refuse_arguments(request); !fit) return refusal(fit.error());
   return json_answer(status_json(handler.status()));
 }
 
-HttpAnswer answer_sessions(const HttpRequest& request, ControlHandler& handler) {
+HttpAnswer answer_sessions(const ControlRequest& request, ControlHandler& handler) {
   const auto filter = parse_session_filter(request.query);
   if (!filter) return refusal(filter.error());
   const auto answer = handler.sessions(*filter);
   return answer ? json_answer(sessions_json(*answer)) : refusal(answer.error());
 }
 
-HttpAnswer answer_ports(const HttpRequest& request, ControlHandler& handler) {
+HttpAnswer answer_ports(const ControlRequest& request, ControlHandler& handler) {
   if (auto fit = refuse_arguments(request); !fit) return refusal(fit.error());
   auto ports = handler.port_use();
   return ports ? json_answer(ports_json({std::move(*ports)})) : refusal(ports.error());
 }
 
 // Arguments are passed over: a scraper may be told to send some.
-HttpAnswer answer_metrics(const HttpRequest& /*request*/, ControlHandler& handler) {
+HttpAnswer answer_metrics(const ControlRequest& /*request*/, ControlHandler& handler) {
   const auto ports = handler.port_use();
   return {200,
           "text/plain; version=0.0.4; charset=utf-8",
@@ -64,7 +64,7 @@ HttpAnswer answer_metrics(const HttpRequest& /*request*/, ControlHandler& handle
           {}};
 }
 
-HttpAnswer change(const HttpRequest& request, ControlHandler& handler,
+HttpAnswer change(const ControlRequest& request, ControlHandler& handler,
                   Result<void> (ControlHandler::*make)(const std::optional<std::string>&)) {
   if (!request.may_change) {
     return refusal(403, "changes are for root, the daemon's own user and members of its --steer-group");
@@ -80,20 +80,20 @@ HttpAnswer change(const HttpRequest& request, ControlHandler& handler,
   return json_answer(status_json(handler.status()));
 }
 
-HttpAnswer answer_enable(const HttpRequest& request, ControlHandler& handler) {
+HttpAnswer answer_enable(const ControlRequest& request, ControlHandler& handler) {
   return change(request, handler, &ControlHandler::enable);
 }
 
-HttpAnswer answer_disable(const HttpRequest& request, ControlHandler& handler) {
+HttpAnswer answer_disable(const ControlRequest& request, ControlHandler& handler) {
   return change(request, handler, &ControlHandler::disable);
 }
 
-HttpAnswer answer_list(const HttpRequest& request, ControlHandler& handler);
+HttpAnswer answer_list(const ControlRequest& request, ControlHandler& handler);
 
 struct Route {
   std::string_view method;
   std::string_view path;
-  HttpAnswer (*answer)(const HttpRequest& request, ControlHandler& handler);
+  HttpAnswer (*answer)(const ControlRequest& request, ControlHandler& handler);
   std::string_view what;
 };
 
@@ -111,7 +111,7 @@ constexpr Route kRoutes[] = {
      "disable a sink (argument: sink), or all logging; answers the status"},
 };
 
-HttpAnswer answer_list(const HttpRequest& /*request*/, ControlHandler& /*handler*/) {
+HttpAnswer answer_list(const ControlRequest& /*request*/, ControlHandler& /*handler*/) {
   std::string text;
   for (const Route& route : kRoutes) {
     text.append(route.method).append(" ").append(route.path).append("\t").append(route.what).append("\n");
@@ -125,7 +125,7 @@ HttpAnswer unknown_path(std::string_view path) {
                  "nothing is at '" + std::string(path.substr(0, kShown)) + "'; GET / lists what there is");
 }
 
-HttpAnswer dispatch(const Route& route, const HttpRequest& request, ControlHandler& handler) {
+HttpAnswer dispatch(const Route& route, const ControlRequest& request, ControlHandler& handler) {
   const bool head = route.method == "GET" && request.method == "HEAD";  // the server leaves the body out
   if (request.method != route.method && !head) {
     HttpAnswer answer = refusal(405, std::string(route.path) + " is asked by " + std::string(route.method));
@@ -137,14 +137,14 @@ HttpAnswer dispatch(const Route& route, const HttpRequest& request, ControlHandl
 
 }  // namespace
 
-HttpAnswer answer_control(const HttpRequest& request, ControlHandler& handler) {
+HttpAnswer answer_control(const ControlRequest& request, ControlHandler& handler) {
   for (const Route& route : kRoutes) {
     if (route.path == request.path) return dispatch(route, request, handler);
   }
   return unknown_path(request.path);
 }
 
-HttpAnswer answer_metrics_only(const HttpRequest& request, ControlHandler& handler) {
+HttpAnswer answer_metrics_only(const ControlRequest& request, ControlHandler& handler) {
   for (const Route& route : kRoutes) {
     if (route.path == request.path && route.answer == answer_metrics)
       return dispatch(route, request, handler);

@@ -10,7 +10,7 @@
 
 namespace natsession {
 
-struct HttpRequest {
+struct ControlRequest {
   std::string_view method;
   std::string_view path;  // unescaped, without the query
   QueryArguments query;
@@ -25,8 +25,8 @@ struct HttpAnswer {
 };
 
 // On the control socket: everything.
-[[nodiscard]] HttpAnswer answer_control(const HttpRequest& request, ControlHandler& handler);
+[[nodiscard]] HttpAnswer answer_control(const ControlRequest& request, ControlHandler& handler);
 // Where only metrics are served: GET /metrics.
-[[nodiscard]] HttpAnswer answer_metrics_only(const HttpRequest& request, ControlHandler& handler);
+[[nodiscard]] HttpAnswer answer_metrics_only(const ControlRequest& request, ControlHandler& handler);
 
 }  // namespace natsession

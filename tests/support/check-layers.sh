@@ -67,4 +67,10 @@ while IFS= read -r file; do
   failed=1
 done < <(grep -rlP '^\s*#\s*include\s+"(collector_thread|messages|supervisor|kernel_setup)' lib)
 
+# Two types of one name in one namespace are one to the linker, which takes the functions of either for both.
+while IFS= read -r name; do
+  echo "two types of one name: $name in $(grep -rlE "^(struct|class) $name\\b" lib --include='*.h' | xargs)"
+  failed=1
+done < <(grep -rhoE '^(struct|class) [A-Z][A-Za-z0-9]+ *(final)? *[:{]' lib --include='*.h' | awk '{print $2}' | tr -d ':{' | sort | uniq -d)
+
 exit $failed
