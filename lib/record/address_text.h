@@ -13,6 +13,7 @@
 #include <span>
 
 #include "net/ip_address.h"
+#include "record/text_writer.h"
 
 namespace natsession {
 
@@ -48,6 +49,17 @@ char* write_ipv6(char* out, const IpAddress& address);
 inline char* write_address(char* out, const IpAddress& address) {
   if (!address.is_v4()) return write_ipv6(out, address);
   return write_octets(out, std::span(address.bytes()).last<4>());
+}
+
+// ADDRESS:PORT, an IPv6 address in brackets: so many characters at most, and kTextSlack of room behind them.
+inline constexpr std::size_t kMaxEndpointLength = IpAddress::kMaxTextLength + 2 + 1 + 5;
+inline char* write_endpoint(char* out, const IpAddress& address, std::uint16_t port) {
+  const bool brackets = !address.is_v4();
+  if (brackets) *out++ = '[';
+  out = write_address(out, address);
+  if (brackets) *out++ = ']';
+  *out++ = ':';
+  return write_uint(out, port);
 }
 
 }  // namespace natsession

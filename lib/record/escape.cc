@@ -124,6 +124,12 @@ char* write_utf8_text(char* out, std::string_view text) {
   return write_utf8(out, text, write_as_is);
 }
 
+std::string utf8_of(std::string_view text) {
+  std::string out(3 * text.size() + kTextSlack, '\0');
+  out.resize(static_cast<std::size_t>(write_utf8_text(out.data(), text) - out.data()));
+  return out;
+}
+
 char* write_csv_text_slowly(char* out, std::string_view text) {
   if ((needs_of(text) & text_tables::kQuotedInCsv) == 0) return write_utf8(out, text, write_as_is);
   *out++ = '"';

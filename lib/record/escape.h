@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "record/text_writer.h"
@@ -29,6 +30,7 @@ char* write_logfmt_text_slowly(char* out, std::string_view text);
 
 // As it is. Up to three bytes for each.
 char* write_utf8_text(char* out, std::string_view text);
+[[nodiscard]] std::string utf8_of(std::string_view text);
 
 // In quotes, as a PARAM-VALUE of RFC 5424, 6.3.3: a backslash before ", \ and ]. Control characters, which a
 // receiver may take for the end of the message, become the escapes of JSON, whose backslash is one of the

@@ -8,10 +8,6 @@ namespace {
 
 using Kind = HttpVerdict::Kind;
 
-HttpVerdict with(Answer answer) {
-  return {Kind::kAnswer, std::move(answer)};
-}
-
 // TabSeparated's escapes.
 std::string unescaped(std::string_view text) {
   std::string plain;
@@ -89,9 +85,11 @@ unsigned error_number(const HttpReply& reply) {
 }
 
 HttpVerdict judge_answer(const HttpReply& reply, bool identified, std::string why) {
-  const auto failed = [&](TargetCode code) { return with(Answer::target_failed(0, code, std::move(why))); };
+  const auto failed = [&](TargetCode code) {
+    return HttpVerdict::of(Answer::target_failed(0, code, std::move(why)));
+  };
   const auto throttled = [&](TargetCode code) {
-    return with(Answer::throttled(0, code, std::move(why), reply.retry_after));
+    return HttpVerdict::of(Answer::throttled(0, code, std::move(why), reply.retry_after));
   };
   switch (error_number(reply)) {
     case 0:
@@ -146,11 +144,11 @@ HttpVerdict judge_answer(const HttpReply& reply, bool identified, std::string wh
     case 349:  // CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
       return {Kind::kBadRecord};
     default:  // what passes: memory, time, network, replicas, Keeper; and what a newer server made up
-      return with(Answer::retry_later(0, std::move(why)));
+      return HttpVerdict::of(Answer::retry_later(0, std::move(why)));
   }
   HttpVerdict verdict = judge_by_status(reply, identified, why);
   // No ClickHouse says that a record is bad without a number.
-  if (verdict.kind == Kind::kBadRecord) return with(Answer::retry_later(0, std::move(why)));
+  if (verdict.kind == Kind::kBadRecord) return HttpVerdict::of(Answer::retry_later(0, std::move(why)));
   return verdict;
 }
 

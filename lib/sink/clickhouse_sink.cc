@@ -100,12 +100,8 @@ SinkKind clickhouse_kind() {
 }
 
 SinkKind clickhouse_tls_kind() {
-  SinkKind kind = clickhouse_kind();
-  kind.scheme = "clickhouse+https";
-  kind.usage = "clickhouse+https://HOST[:8443]/DATABASE/TABLE";
-  kind.help = "the same over TLS; options as https";
-  kind.also = joined(std::move(kind.also), explain(tls_options()));
-  return kind;
+  return over_tls(clickhouse_kind(), "clickhouse+https", "clickhouse+https://HOST[:8443]/DATABASE/TABLE",
+                  "the same over TLS; options as https");
 }
 
 Result<std::unique_ptr<Sink>> ClickHouseSink::open(std::string name, const Place& place) {
@@ -155,8 +151,8 @@ HttpVerdict ClickHouseSink::judge(const HttpReply& reply) {
   HttpVerdict verdict = judge_answer(reply, identified(), told(reply));
   // An insert is answered by nothing: this is a proxy's page.
   if (verdict.kind == HttpVerdict::Kind::kTaken && !reply.body.empty()) {
-    return {HttpVerdict::Kind::kAnswer,
-            Answer::retry_later(0, told(reply) + " (not what ClickHouse answers to an insert)")};
+    return HttpVerdict::of(
+        Answer::retry_later(0, told(reply) + " (not what ClickHouse answers to an insert)"));
   }
   return verdict;
 }

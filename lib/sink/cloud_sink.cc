@@ -55,10 +55,6 @@ std::string age_text(std::chrono::nanoseconds age) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(age).count()) + " s";
 }
 
-HttpVerdict verdict_of(Answer answer) {
-  return {HttpVerdict::Kind::kAnswer, std::move(answer)};
-}
-
 // For --check.
 CloudSettings with_limit(CloudSettings settings) {
   settings.http.timeout = std::min(settings.http.timeout, kReachLimit);
@@ -299,11 +295,11 @@ HttpVerdict CloudSink::judge(const HttpReply& reply) {
     case Kind::kBadRecord:
       return {HttpVerdict::Kind::kBadRecord};
     case Kind::kFailed:
-      return verdict_of(Answer::target_failed(0, judgement.code, told(reply)));
+      return HttpVerdict::of(Answer::target_failed(0, judgement.code, told(reply)));
     case Kind::kKeys:
       return refused(judgement.code, reply);
     case Kind::kThrottled:
-      return verdict_of(Answer::throttled(0, judgement.code, told(reply), reply.retry_after));
+      return HttpVerdict::of(Answer::throttled(0, judgement.code, told(reply), reply.retry_after));
     case Kind::kClock:
       if (learn_time(reply, std::chrono::seconds(1))) return {HttpVerdict::Kind::kAgain};
       break;
@@ -312,7 +308,7 @@ HttpVerdict CloudSink::judge(const HttpReply& reply) {
   }
   Answer answer = Answer::retry_later(0, told(reply));
   answer.after = reply.retry_after;
-  return verdict_of(std::move(answer));
+  return HttpVerdict::of(std::move(answer));
 }
 
 // The keys may have been renewed meanwhile, or the signature be refused for its time.
@@ -329,7 +325,7 @@ HttpVerdict CloudSink::refused(TargetCode code, const HttpReply& reply) {
     }
   }
   if (learn_time(reply, kClockTrouble)) return {HttpVerdict::Kind::kAgain};
-  return verdict_of(Answer::target_failed(0, code, std::move(why)));
+  return HttpVerdict::of(Answer::target_failed(0, code, std::move(why)));
 }
 
 // Whether the service's clock is that far from what was taken for it, and is taken now: once a delivery.
@@ -368,12 +364,7 @@ Result<Reached> CloudSink::reach() {
       return Reached{"keys and destination are accepted; a request of no records was sent"};
     const HttpVerdict verdict = judge(reply);
     if (verdict.kind == HttpVerdict::Kind::kAgain && tries < 3) continue;
-    const Answer& answer = verdict.answer;
-    std::string code;
-    if (verdict.kind == HttpVerdict::Kind::kAnswer && answer.kind == Answer::Kind::kTargetFailed)
-      code = to_string(answer.code);
-    if (answer.throttled_by) code = to_string(*answer.throttled_by);
-    return Error{ErrorKind::kUnavailable, (code.empty() ? "" : code + ": ") + told(reply)};
+    return unwell(verdict, told(reply));
   }
 }
 

@@ -181,12 +181,9 @@ SinkKind elasticsearch_kind() {
 }
 
 SinkKind elasticsearch_https_kind() {
-  SinkKind kind = elasticsearch_kind();
-  kind.scheme = "elasticsearch+https";
-  kind.usage = "elasticsearch+https://HOST[:9200]/INDEX";
-  kind.help = "the same over TLS; options as elasticsearch and https";
-  kind.also = joined(std::move(kind.options), explain(tls_options()));
-  kind.options = {};
+  SinkKind kind =
+      over_tls(elasticsearch_kind(), "elasticsearch+https", "elasticsearch+https://HOST[:9200]/INDEX",
+               "the same over TLS; options as elasticsearch and https");
   kind.parse = [](const SinkUrl& url) { return parse(url, "https"); };
   return kind;
 }

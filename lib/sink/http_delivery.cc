@@ -42,6 +42,15 @@ HttpVerdict judge_by_status(const HttpReply& reply, bool identified, std::string
   return HttpVerdict::of(std::move(answer));
 }
 
+Error unwell(const HttpVerdict& verdict, const std::string& why) {
+  std::string code;
+  if (verdict.kind == HttpVerdict::Kind::kAnswer) {
+    if (verdict.answer.kind == Answer::Kind::kTargetFailed) code = to_string(verdict.answer.code);
+    if (verdict.answer.throttled_by) code = to_string(*verdict.answer.throttled_by);
+  }
+  return {ErrorKind::kUnavailable, (code.empty() ? "" : code + ": ") + why};
+}
+
 void HttpDelivery::use(std::unique_ptr<HttpClient> client) {
   client_ = std::move(client);
   most_ = kNoLimit;

@@ -49,6 +49,10 @@ struct HttpVerdict {
 // `why` is what people are told; `identified`: credentials are sent.
 [[nodiscard]] HttpVerdict judge_by_status(const HttpReply& reply, bool identified, std::string why);
 
+// For --check: what is wrong by a verdict, told as `why`, behind the code of the log's specification where
+// there is one.
+[[nodiscard]] Error unwell(const HttpVerdict& verdict, const std::string& why);
+
 class HttpProtocol {
  public:
   virtual ~HttpProtocol() = default;

@@ -54,15 +54,19 @@ SinkOpener http_opener(const HttpSettings& settings,
   return {.probe = probe, .reach = look, .secret_files = settings.secret_files(), .open = std::move(open)};
 }
 
+SinkKind over_tls(SinkKind kind, std::string_view scheme, std::string_view usage, std::string_view help) {
+  kind.scheme = scheme;
+  kind.usage = usage;
+  kind.help = help;
+  kind.also = joined(joined(std::move(kind.also), kind.options), explain(tls_options()));
+  kind.options = {};
+  return kind;
+}
+
 Result<void> well(const HttpReply& reply, bool identified, const std::string& why) {
   const HttpVerdict verdict = judge_by_status(reply, identified, why);
   if (verdict.kind == HttpVerdict::Kind::kTaken) return {};
-  std::string code;
-  if (verdict.kind == HttpVerdict::Kind::kAnswer) {
-    if (verdict.answer.kind == Answer::Kind::kTargetFailed) code = to_string(verdict.answer.code);
-    if (verdict.answer.throttled_by) code = to_string(*verdict.answer.throttled_by);
-  }
-  return Error{ErrorKind::kUnavailable, (code.empty() ? "" : code + ": ") + why};
+  return unwell(verdict, why);
 }
 
 }  // namespace natsession

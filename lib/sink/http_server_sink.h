@@ -60,6 +60,10 @@ using HttpReach = std::function<Result<Reached>(HttpClient& client, bool identif
     const HttpSettings& settings,
     std::function<Result<std::unique_ptr<Sink>>(const EncoderOptions&, const Clock&)> open, HttpReach reach);
 
+// The row of the same sink over TLS; its options are told with the other.
+[[nodiscard]] SinkKind over_tls(SinkKind kind, std::string_view scheme, std::string_view usage,
+                                std::string_view help);
+
 // What is wrong with a server whose answer to a look at it, told as `why`, is not the one that is hoped for;
 // nothing where its status is 2xx.
 // Errors: kUnavailable, beginning with the code of the log's specification where there is one.

@@ -138,10 +138,7 @@ Result<HttpSettings> HttpSettings::parse(const SinkUrl& url, std::string_view pr
   settings.origin = std::string(protocol) + ":" + place.target;
   // Only a sink whose port is not the protocol's has to say it.
   if (port != (protocol == "https" ? 443 : 80)) {
-    const bool has_colons = endpoint->host.find(':') != std::string::npos;
-    settings.origin = std::string(protocol) + "://" +
-                      (has_colons ? "[" + endpoint->host + "]" : endpoint->host) + ":" +
-                      std::to_string(endpoint->port);
+    settings.origin = std::string(protocol) + "://" + endpoint->to_string();
   }
   settings.url = settings.origin + url.target.substr(place.target.size());
   auto tls = TlsSettings::parse(url);
@@ -155,6 +152,11 @@ Result<HttpSettings> HttpSettings::parse(const SinkUrl& url, std::string_view pr
                    (settings.user_env.empty() ? 0 : 1);
   if (ways > 1) return url.wrong("credentials_file, token_env and user_env exclude one another");
   return settings;
+}
+
+void HttpSettings::set_usual_path(const SinkUrl& sink, std::string_view path) {
+  const std::size_t slash = sink.target.find('/', 2);
+  if (slash == std::string::npos || slash + 1 == sink.target.size()) url = origin + std::string(path);
 }
 
 std::vector<std::string> HttpSettings::secret_files() const {

@@ -37,6 +37,9 @@ struct HttpSettings {
   [[nodiscard]] static Result<HttpSettings> parse(const SinkUrl& url, std::string_view protocol,
                                                   std::uint16_t port);
 
+  // Asks for `path` where the sink's URL has none.
+  void set_usual_path(const SinkUrl& sink, std::string_view path);
+
   // The files in which secrets stand.
   [[nodiscard]] std::vector<std::string> secret_files() const;
 };

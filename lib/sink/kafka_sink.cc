@@ -184,15 +184,9 @@ void KafkaSink::encode(const SessionRecord& record) {
     key_ = record.origin->instance;
   } else {
     switch (settings_.key) {
-      case KafkaKey::kNat: {
-        const bool brackets = !record.nat_ip.is_v4();
-        if (brackets) *end++ = '[';
-        end = write_address(end, record.nat_ip);
-        if (brackets) *end++ = ']';
-        *end++ = ':';
-        end = write_uint(end, record.nat_port);
+      case KafkaKey::kNat:
+        end = write_endpoint(end, record.nat_ip, record.nat_port);
         break;
-      }
       case KafkaKey::kSession:
         end = write_hex64(end, record.session_id);
         break;

@@ -99,12 +99,6 @@ constexpr std::size_t kContentOverhead = kKeys + 1 + 2 * kMaxVarint;
 
 }  // namespace
 
-std::string utf8_of(std::string_view text) {
-  std::string out(3 * text.size() + kTextSlack, '\0');
-  out.resize(static_cast<std::size_t>(write_utf8_text(out.data(), text) - out.data()));
-  return out;
-}
-
 void LogEncoder::append(const SessionRecord& record, std::string& out) const {
   const bool gap = record.event == RecordEvent::kGap;
   const bool all = gap || options_.fields == FieldSet::kAll;

@@ -30,9 +30,6 @@ namespace natsession {
   return record.event == RecordEvent::kStart ? record.start_time : record.end_time;
 }
 
-// A text as it is sent: what is not UTF-8 becomes U+FFFD.
-[[nodiscard]] std::string utf8_of(std::string_view text);
-
 class LogEncoder {
  public:
   explicit LogEncoder(const EncoderOptions& options) : options_(options) {}

@@ -47,9 +47,7 @@ Result<SinkOpener> parse_loki(const SinkUrl& url, std::string_view protocol) {
   auto http = HttpSettings::parse(url, protocol, kLokiPort);
   if (!http) return http.error();
   settings.http = std::move(*http);
-  const std::size_t path = url.target.find('/', 2);
-  if (path == std::string::npos || path + 1 == url.target.size())
-    settings.http.url = settings.http.origin + std::string(kPush);
+  settings.http.set_usual_path(url, kPush);
   if (auto read = read_options(url, loki_options(), settings); !read) return read.error();
   for (const std::string& text : {settings.tenant, settings.job}) {
     const bool odd =
@@ -81,12 +79,8 @@ SinkKind loki_kind() {
 }
 
 SinkKind loki_https_kind() {
-  SinkKind kind = loki_kind();
-  kind.scheme = "loki+https";
-  kind.usage = "loki+https://HOST[:3100]";
-  kind.help = "the same over TLS; options as loki and https";
-  kind.also = joined(std::move(kind.options), explain(tls_options()));
-  kind.options = {};
+  SinkKind kind = over_tls(loki_kind(), "loki+https", "loki+https://HOST[:3100]",
+                           "the same over TLS; options as loki and https");
   kind.parse = [](const SinkUrl& url) { return parse_loki(url, "https"); };
   return kind;
 }

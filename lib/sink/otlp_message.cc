@@ -71,10 +71,8 @@ class AttributeWriter {
   AttributeWriter(std::string& out, unsigned field) : out_(out), field_(field) {}
 
   void text(FlatName name, std::string_view value) {
-    if ((needs_of(value) & text_tables::kNotAscii) == 0) return word(name, value);
-    clean_.clear();
-    append_line(clean_, 3 * value.size() + kTextSlack, [&](char* at) { return write_utf8_text(at, value); });
-    word(name, clean_);
+    word(name,
+         (needs_of(value) & text_tables::kNotAscii) == 0 ? value : std::string_view(clean_ = utf8_of(value)));
   }
   void word(FlatName name, std::string_view value) {
     const std::size_t string = 1 + varint_length(value.size()) + value.size();
@@ -124,22 +122,14 @@ char* write_line(char* out, const SessionRecord& record) {
     out = write_text(out, to_string(record.reason));
     return write_text(out, ": sessions of this time may be missing");
   }
-  const auto place = [&](const IpAddress& address, std::uint16_t port) {
-    const bool v6 = !address.is_v4();
-    if (v6) *out++ = '[';
-    out = write_address(out, address);
-    if (v6) *out++ = ']';
-    *out++ = ':';
-    out = write_uint(out, port);
-  };
   const std::string_view protocol = protocol_name(record.protocol);
   out = protocol.empty() ? write_uint(out, record.protocol) : write_text(out, protocol);
   *out++ = ' ';
-  place(record.pri_ip, record.pri_port);
+  out = write_endpoint(out, record.pri_ip, record.pri_port);
   out = write_text(out, " > ");
-  place(record.nat_ip, record.nat_port);
+  out = write_endpoint(out, record.nat_ip, record.nat_port);
   out = write_text(out, " > ");
-  place(record.pub_ip, record.pub_port);
+  out = write_endpoint(out, record.pub_ip, record.pub_port);
   *out++ = ' ';
   return write_text(out, to_string(record.event));
 }

@@ -22,9 +22,7 @@ Result<Reached> look_at_otlp(HttpClient& client, bool identified, const HttpSett
 Result<SinkOpener> parse_otlp(const SinkUrl& url, std::string_view protocol) {
   auto settings = HttpSettings::parse(url, protocol, kOtlpPort);
   if (!settings) return settings.error();
-  const std::size_t path = url.target.find('/', 2);
-  if (path == std::string::npos || path + 1 == url.target.size())
-    settings->url = settings->origin + std::string(kLogs);
+  settings->set_usual_path(url, kLogs);
   return http_opener(
       *settings,
       [name = url.name(), settings = *settings](const EncoderOptions&, const Clock&) {
@@ -50,12 +48,8 @@ SinkKind otlp_kind() {
 }
 
 SinkKind otlp_https_kind() {
-  SinkKind kind = otlp_kind();
-  kind.scheme = "otlp+https";
-  kind.usage = "otlp+https://HOST[:4318]";
-  kind.help = "the same over TLS; options as otlp and https";
-  kind.also = joined(std::move(kind.options), explain(tls_options()));
-  kind.options = {};
+  SinkKind kind = over_tls(otlp_kind(), "otlp+https", "otlp+https://HOST[:4318]",
+                           "the same over TLS; options as otlp and https");
   kind.parse = [](const SinkUrl& url) { return parse_otlp(url, "https"); };
   return kind;
 }

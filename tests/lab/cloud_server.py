@@ -13,8 +13,7 @@ import sys
 import time
 
 import cloud_services
-from own_server import start_server
-from untracked import leave_untracked
+from own_server import OwnServer, json_lines
 
 PORT = 8191
 ROLES = "/latest/meta-data/ram/security-credentials/"
@@ -87,44 +86,26 @@ def serve(settings):
     server.serve_forever()
 
 
-class CloudServer:
-    """Listens when the constructor returns. service: a class of cloud_services. state: what is other than
-    EMPTY_STATE."""
+class CloudServer(OwnServer):
+    """service: a class of cloud_services. state: what is other than EMPTY_STATE."""
 
     def __init__(self, lab, folder, service, **state):
-        self._lab = lab
-        self._settings = {name: os.path.join(folder, f"{service}.{name}") for name in ("logs", "requests", "state")}
-        self._settings["service"] = service
+        self._paths = {name: os.path.join(folder, f"{service}.{name}") for name in ("logs", "requests", "state")}
         self._state = {**cloud_services.EMPTY_STATE, "hangs_up": False, **state}
         self.set()
-        leave_untracked(lab)
-        self._process = start_server(lab, __file__, self._settings)
-        lab.adopt(self)
+        super().__init__(lab, __file__, {**self._paths, "service": service})
 
     def set(self, **state):
         self._state |= state
-        with open(self._settings["state"] + ".new", "w", encoding="utf-8") as file:
+        with open(self._paths["state"] + ".new", "w", encoding="utf-8") as file:
             json.dump(self._state, file)
-        os.rename(self._settings["state"] + ".new", self._settings["state"])
+        os.rename(self._paths["state"] + ".new", self._paths["state"])
 
     def logs(self):
-        return self._lines("logs")
+        return json_lines(self._paths["logs"])
 
     def requests(self):
-        return self._lines("requests")
-
-    def _lines(self, name):
-        if not os.path.exists(self._settings[name]):
-            return []
-        with open(self._settings[name], encoding="utf-8") as file:
-            text = file.read()
-        return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
-
-    def close(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        return json_lines(self._paths["requests"])
 
 
 if __name__ == "__main__":

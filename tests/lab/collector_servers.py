@@ -14,8 +14,7 @@ import struct
 import sys
 import time
 
-from own_server import start_server
-from untracked import leave_untracked
+from own_server import OwnServer, json_lines
 
 PORT = 8183
 LOKI_WEEK_NS = 7 * 86400 * 10**9
@@ -200,27 +199,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class CollectorServer:
-    """Listens when the constructor returns. plan: what to do with the first requests, then all are well."""
+class CollectorServer(OwnServer):
+    """plan: what to do with the first requests, then all are well."""
 
     def __init__(self, lab, folder, plan=()):
         self._folder = folder
-        leave_untracked(lab)
-        self._process = start_server(lab, __file__, {"folder": folder, "plan": list(plan)})
-        lab.adopt(self)
+        super().__init__(lab, __file__, {"folder": folder, "plan": list(plan)})
 
     def kept(self, service):
-        path = os.path.join(self._folder, service + ".jsonl")
-        if not os.path.exists(path):
-            return []
-        with open(path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
-
-    def close(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        return json_lines(os.path.join(self._folder, service + ".jsonl"))
 
 
 def serve(settings):

@@ -12,8 +12,7 @@ import ssl
 import sys
 import time
 
-from own_server import start_server
-from untracked import leave_untracked
+from own_server import OwnServer, json_lines
 
 PORT = 8181
 
@@ -83,35 +82,19 @@ def serve(settings):
     server.serve_forever()
 
 
-class HttpServer:
-    """Listens when the constructor returns. plan: what to do with the first requests, then all are well."""
+class HttpServer(OwnServer):
+    """plan: what to do with the first requests, then all are well."""
 
     def __init__(self, lab, folder, plan=(), certificates=None):
-        self._lab = lab
-        self._settings = {
-            "lines": os.path.join(folder, "http.jsonl"), "requests": os.path.join(folder, "requests.jsonl"),
+        self.lines_path = os.path.join(folder, "http.jsonl")
+        self._requests_path = os.path.join(folder, "requests.jsonl")
+        super().__init__(lab, __file__, {
+            "lines": self.lines_path, "requests": self._requests_path,
             "plan": list(plan), "certificate": certificates and certificates.crt("server"),
-            "key": certificates and certificates.key("server")}
-        self.lines_path = self._settings["lines"]
-        self._process = None
-        leave_untracked(lab)
-        self.start()
-        lab.adopt(self)
-
-    def start(self):
-        self._process = start_server(self._lab, __file__, self._settings)
+            "key": certificates and certificates.key("server")})
 
     def requests(self):
-        if not os.path.exists(self._settings["requests"]):
-            return []
-        with open(self._settings["requests"], encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
-
-    def close(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        return json_lines(self._requests_path)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import sys
 import threading
 
 from netlab import run, wait_until
-from own_server import start_server
+from own_server import OwnServer
 from untracked import leave_untracked
 
 NFCAPD, NFACCTD, TCP, TLS = 14739, 14740, 14741, 14742  # ports
@@ -117,30 +117,14 @@ class Nfacctd(_Program):
         return wait_until(whole, lambda: "nfacctd's records; it said: " + self.told()[-1000:])
 
 
-class StreamCollector:
+class StreamCollector(OwnServer):
     """By TCP, or by TLS with `certificates`."""
 
     def __init__(self, lab, folder, certificates=None):
-        self._lab = lab
-        self._settings = {"port": TLS if certificates else TCP, "folder": folder,
-                          "certificate": certificates and certificates.crt("server"),
-                          "key": certificates and certificates.key("server")}
-        self._process = None
-        leave_untracked(lab)
-        self.start()
-        lab.adopt(self)
-
-    def start(self):
-        self._process = start_server(self._lab, __file__, self._settings)
-
-    def crash(self):
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def close(self):
-        if self._process.poll() is None:
-            self.crash()
+        super().__init__(lab, __file__, {
+            "port": TLS if certificates else TCP, "folder": folder,
+            "certificate": certificates and certificates.crt("server"),
+            "key": certificates and certificates.key("server")})
 
     def files(self):
         """One for each connection, in their order."""

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+from untracked import leave_untracked
+
 
 def start_server(lab, file, settings):
     """Runs the Python file in the NAT box's namespace; it listens when this returns."""
@@ -14,3 +16,35 @@ def start_server(lab, file, settings):
     process.stdin.close()
     assert process.stdout.readline() == "ready\n", f"{os.path.basename(file)} does not start"
     return process
+
+
+def json_lines(path):
+    """Of a file of JSON, the whole lines; a line under way is left for the next look."""
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+
+
+class OwnServer:
+    """A server in the NAT box's namespace, which conntrack does not watch; it listens when the constructor returns."""
+
+    def __init__(self, lab, file, settings):
+        self._lab, self._file, self._settings = lab, file, settings
+        self._process = None
+        leave_untracked(lab)
+        self.start()
+        lab.adopt(self)
+
+    def start(self):
+        self._process = start_server(self._lab, self._file, self._settings)
+
+    def crash(self):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def close(self):
+        if self._process.poll() is None:
+            self.crash()
