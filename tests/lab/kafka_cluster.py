@@ -8,6 +8,7 @@ to its input is done: Python, with `cluster`, `lib` and `door`.
 import ctypes
 import json
 import os
+import select
 import socket
 import ssl
 import struct
@@ -95,15 +96,21 @@ class KafkaCluster:
         self._process.stdout.close()
 
 
-def frames(connection):
-    """The requests or answers that come, without their lengths."""
-    file = connection.makefile("rb")
-    while len(head := file.read(4)) == 4:
-        (size,) = struct.unpack("!i", head)
-        body = file.read(size)
-        if len(body) < size:
-            return
-        yield body
+class Frames:
+    """The requests or answers of one direction, without their lengths."""
+
+    def __init__(self):
+        self._bytes = b""
+
+    def take(self, data):
+        """Those that are whole, now that `data` has come as well."""
+        self._bytes += data
+        while len(self._bytes) >= 4:
+            (size,) = struct.unpack_from("!i", self._bytes)
+            if len(self._bytes) < 4 + size:
+                return
+            body, self._bytes = self._bytes[4:4 + size], self._bytes[4 + size:]
+            yield body
 
 
 def send_frame(connection, body):
@@ -141,52 +148,67 @@ class Door:
             if self._context:
                 client = self._context.wrap_socket(client, server_side=True)
             with client, socket.create_connection(("127.0.0.1", self._broker)) as broker:
-                asked = {}  # by the number of a request
-                back = threading.Thread(target=self._answer, args=(broker, client, asked), daemon=True)
-                back.start()
-                self._ask(client, broker, asked)
-                broker.shutdown(socket.SHUT_RDWR)
-                back.join()
+                self._pass_frames(client, broker)
         except OSError:
             pass  # who goes, goes
 
-    def _ask(self, client, broker, asked):
+    def _pass_frames(self, client, broker):
+        """Both ways by one thread: OpenSSL has no connection that one reads while another writes."""
+        asked = {}  # by the number of a request
         known = self._user is None
-        for request in frames(client):
-            kind, version, number = struct.unpack_from("!hhi", request)
-            if kind == API_VERSIONS and version > 0:
-                send_frame(client, struct.pack("!ihihhh", number, UNSUPPORTED_VERSION, 1, API_VERSIONS, 0, 0))
-            elif kind == SASL_HANDSHAKE:
-                send_frame(client, struct.pack("!ihi", number, 0, 1) + text_of(b"PLAIN"))
-            elif kind == SASL_AUTHENTICATE:
-                known = request.endswith(f"\0{self._user}\0{self._password}".encode())
-                error, why = (0, b"") if known else (SASL_FAILED, b"Authentication failed: who are you?")
-                send_frame(client, struct.pack("!ih", number, error) + text_of(why) + struct.pack("!i", 0)
-                           + (struct.pack("!q", 0) if version else b""))
-            elif known or kind == API_VERSIONS:
-                asked[number] = kind, version
-                send_frame(broker, request)
-            else:
-                return
+        ways = {client: Frames(), broker: Frames()}
+        while True:
+            unread = self._context and client.pending()
+            for peer in [client] if unread else select.select([client, broker], [], [])[0]:
+                data = peer.recv(65536)
+                if not data:
+                    return
+                for frame in ways[peer].take(data):
+                    if peer is broker:
+                        if not self._answer(client, frame, asked):
+                            return
+                    else:
+                        known = self._ask(client, broker, frame, asked, known)
+                        if known is None:
+                            return
 
-    def _answer(self, broker, client, asked):
-        for answer in frames(broker):
-            (number,) = struct.unpack_from("!i", answer)
-            kind, version = asked.pop(number)
-            if kind == PRODUCE and self.cut:
-                self.cut -= 1
-                client.shutdown(socket.SHUT_RDWR)
-                return
-            if kind == PRODUCE and version >= 1 and self.hold_back:
-                answer = answer[:-4] + struct.pack("!i", self.hold_back)
-            if kind == METADATA:
-                place = text_of(b"127.0.0.1")
-                answer = answer.replace(place + struct.pack("!i", self._broker), place + struct.pack("!i", self.port))
-            if kind == API_VERSIONS and self._user is not None:
-                (count,) = struct.unpack_from("!i", answer, 6)
-                answer = (answer[:6] + struct.pack("!i", count + 2) + answer[10:10 + 6 * count]
-                          + struct.pack("!hhhhhh", SASL_HANDSHAKE, 0, 1, SASL_AUTHENTICATE, 0, 1))
-            send_frame(client, answer)
+    def _ask(self, client, broker, request, asked, known):
+        """Whether it is known from now on who asks; None ends the connection."""
+        kind, version, number = struct.unpack_from("!hhi", request)
+        if kind == API_VERSIONS and version > 0:
+            send_frame(client, struct.pack("!ihihhh", number, UNSUPPORTED_VERSION, 1, API_VERSIONS, 0, 0))
+        elif kind == SASL_HANDSHAKE:
+            send_frame(client, struct.pack("!ihi", number, 0, 1) + text_of(b"PLAIN"))
+        elif kind == SASL_AUTHENTICATE:
+            known = request.endswith(f"\0{self._user}\0{self._password}".encode())
+            error, why = (0, b"") if known else (SASL_FAILED, b"Authentication failed: who are you?")
+            send_frame(client, struct.pack("!ih", number, error) + text_of(why) + struct.pack("!i", 0)
+                       + (struct.pack("!q", 0) if version else b""))
+        elif known or kind == API_VERSIONS:
+            asked[number] = kind, version
+            send_frame(broker, request)
+        else:
+            return None
+        return known
+
+    def _answer(self, client, answer, asked):
+        """False ends the connection."""
+        (number,) = struct.unpack_from("!i", answer)
+        kind, version = asked.pop(number)
+        if kind == PRODUCE and self.cut:
+            self.cut -= 1
+            return False
+        if kind == PRODUCE and version >= 1 and self.hold_back:
+            answer = answer[:-4] + struct.pack("!i", self.hold_back)
+        if kind == METADATA:
+            place = text_of(b"127.0.0.1")
+            answer = answer.replace(place + struct.pack("!i", self._broker), place + struct.pack("!i", self.port))
+        if kind == API_VERSIONS and self._user is not None:
+            (count,) = struct.unpack_from("!i", answer, 6)
+            answer = (answer[:6] + struct.pack("!i", count + 2) + answer[10:10 + 6 * count]
+                      + struct.pack("!hhhhhh", SASL_HANDSHAKE, 0, 1, SASL_AUTHENTICATE, 0, 1))
+        send_frame(client, answer)
+        return True
 
 
 def serve():
