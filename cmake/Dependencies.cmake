@@ -16,12 +16,12 @@ pkg_check_modules(CAP REQUIRED IMPORTED_TARGET libcap)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(OPENSSL IMPORTED_TARGET openssl)
-# Its headers alone: lib/sink/libcurl.h.
+# Its headers alone: lib/sink/http/libcurl.h.
 pkg_check_modules(CURL IMPORTED_TARGET libcurl)
 if(TARGET PkgConfig::CURL)
   set_target_properties(PkgConfig::CURL PROPERTIES INTERFACE_LINK_LIBRARIES "${CMAKE_DL_LIBS}")
 endif()
-# Likewise: lib/sink/librdkafka.h. The tests link it: they run its mock cluster.
+# Likewise: lib/sink/kafka/librdkafka.h. The tests link it: they run its mock cluster.
 pkg_check_modules(RDKAFKA IMPORTED_TARGET rdkafka)
 if(TARGET PkgConfig::RDKAFKA)
   set(NATSESSION_RDKAFKA_LIBRARIES ${RDKAFKA_LINK_LIBRARIES})

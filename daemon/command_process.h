@@ -14,7 +14,7 @@
 
 #include "config/config.h"
 #include "helper_process.h"
-#include "sink/child_process.h"
+#include "sink/local/child_process.h"
 
 namespace natsession {
 

@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "sink/child_process.h"
+#include "sink/local/child_process.h"
 
 namespace natsession {
 namespace {

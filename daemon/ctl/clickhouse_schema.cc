@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "command.h"
-#include "sink/clickhouse_table.h"
+#include "sink/clickhouse/clickhouse_table.h"
 
 namespace natsession::ctl {
 namespace {

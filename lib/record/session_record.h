@@ -41,8 +41,8 @@ enum class RecordEvent : std::uint8_t {
   kInterim,
   kEnd,
   kGap,
-  // These two never stand in the log: sinks make them of sessions (sink/port_blocks.h). A block of ports of
-  // nat_ip, nat_port to orig_dst_port, is one host's from start_time on; of kFree until end_time.
+  // These two never stand in the log: sinks make them of sessions (sink/blocks/port_blocks.h). A block of
+  // ports of nat_ip, nat_port to orig_dst_port, is one host's from start_time on; of kFree until end_time.
   kAllocate,
   kFree,
 };

@@ -13,7 +13,7 @@
 
 #include "base/option.h"
 #include "base/result.h"
-#include "sink/port_blocks.h"
+#include "sink/blocks/port_blocks.h"
 #include "sink/sink_kind.h"
 
 namespace natsession {

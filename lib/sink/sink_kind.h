@@ -18,7 +18,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "record/encoder.h"
-#include "sink/child_process.h"
+#include "sink/local/child_process.h"
 #include "sink/sink.h"
 #include "sink/sink_url.h"
 

@@ -35,9 +35,9 @@
 
 #include "base/unique_fd.h"
 #include "bench/cgnat_day.h"
-#include "sink/clickhouse_table.h"
-#include "sink/ipfix_message.h"
-#include "sink/port_blocks.h"
+#include "sink/blocks/port_blocks.h"
+#include "sink/clickhouse/clickhouse_table.h"
+#include "sink/ipfix/ipfix_message.h"
 #include "sink/registry.h"
 
 namespace natsession::bench {

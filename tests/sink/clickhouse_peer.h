@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "sink/clickhouse_table.h"
+#include "sink/clickhouse/clickhouse_table.h"
 #include "sink/http_peer.h"
 
 namespace natsession::testing {

@@ -1,4 +1,4 @@
-#include "sink/clickhouse_sink.h"
+#include "sink/clickhouse/clickhouse_sink.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "sink/cloud_credentials.h"
+#include "sink/cloud/cloud_credentials.h"
 
 #include <catch2/catch.hpp>
 

@@ -2,12 +2,12 @@
 // specification has them ("reproduced" there), and some that were computed with Python's hmac.
 #include <catch2/catch.hpp>
 
-#include "sink/cls_sink.h"
-#include "sink/digest.h"
+#include "sink/cloud/cls_sink.h"
+#include "sink/cloud/digest.h"
+#include "sink/cloud/lts_sink.h"
+#include "sink/cloud/signed_request.h"
+#include "sink/cloud/sls_signature.h"
 #include "sink/log_group_reader.h"
-#include "sink/lts_sink.h"
-#include "sink/signed_request.h"
-#include "sink/sls_signature.h"
 
 using namespace natsession;
 using namespace std::chrono_literals;

@@ -1,4 +1,4 @@
-#include "sink/cls_sink.h"
+#include "sink/cloud/cls_sink.h"
 
 #include <catch2/catch.hpp>
 

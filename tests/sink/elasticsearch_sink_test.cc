@@ -1,4 +1,4 @@
-#include "sink/elasticsearch_sink.h"
+#include "sink/collector/elasticsearch_sink.h"
 
 #include <map>
 

@@ -1,4 +1,4 @@
-#include "sink/exec_sink.h"
+#include "sink/local/exec_sink.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>

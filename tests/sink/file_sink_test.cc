@@ -1,4 +1,4 @@
-#include "sink/file_sink.h"
+#include "sink/local/file_sink.h"
 
 #include <sys/stat.h>
 

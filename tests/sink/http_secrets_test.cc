@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "sink/http/http_settings.h"
 #include "sink/http_peer.h"
-#include "sink/http_settings.h"
 #include "sink/sink_fixture.h"
 
 using namespace natsession;

@@ -1,4 +1,4 @@
-#include "sink/http_sink.h"
+#include "sink/http/http_sink.h"
 
 #include <algorithm>
 #include <set>

@@ -1,4 +1,4 @@
-#include "sink/ipfix_message.h"
+#include "sink/ipfix/ipfix_message.h"
 
 #include <random>
 

@@ -1,4 +1,4 @@
-#include "sink/ipfix_sink.h"
+#include "sink/ipfix/ipfix_sink.h"
 
 #include <thread>
 

@@ -1,4 +1,4 @@
-#include "sink/journald_sink.h"
+#include "sink/local/journald_sink.h"
 
 #include <catch2/catch.hpp>
 

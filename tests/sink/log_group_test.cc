@@ -1,10 +1,10 @@
-#include "sink/log_group.h"
+#include "sink/cloud/log_group.h"
 
 #include <catch2/catch.hpp>
 
-#include "sink/compressor.h"
+#include "sink/encoding/compressor.h"
+#include "sink/encoding/protobuf.h"
 #include "sink/log_group_reader.h"
-#include "sink/protobuf.h"
 #include "sink/sink_fixture.h"
 
 using namespace natsession;

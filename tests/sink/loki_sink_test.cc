@@ -1,4 +1,4 @@
-#include "sink/loki_sink.h"
+#include "sink/collector/loki_sink.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>

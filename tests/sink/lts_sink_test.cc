@@ -1,4 +1,4 @@
-#include "sink/lts_sink.h"
+#include "sink/cloud/lts_sink.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,10 +1,10 @@
-#include "sink/otlp_sink.h"
+#include "sink/collector/otlp_sink.h"
 
 #include <catch2/catch.hpp>
 
 #include "record/fields.h"
+#include "sink/collector/otlp_message.h"
 #include "sink/http_peer.h"
-#include "sink/otlp_message.h"
 #include "sink/otlp_reader.h"
 #include "sink/sink_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "sink/port_blocks.h"
+#include "sink/blocks/port_blocks.h"
 
 #include <map>
 #include <random>
@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "sink/block_sink.h"
+#include "sink/blocks/block_sink.h"
 #include "sink/sink_fixture.h"
 
 using namespace natsession;

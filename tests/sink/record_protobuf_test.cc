@@ -1,4 +1,4 @@
-#include "sink/record_protobuf.h"
+#include "sink/encoding/record_protobuf.h"
 
 #include <cctype>
 #include <map>

@@ -16,16 +16,16 @@
 #include <vector>
 
 #include "base/guarded.h"
-#include "sink/exec_sink.h"
+#include "sink/ipfix/ipfix_sink.h"
 #include "sink/ipfix_reader.h"
-#include "sink/ipfix_sink.h"
-#include "sink/journald_sink.h"
+#include "sink/local/exec_sink.h"
+#include "sink/local/journald_sink.h"
+#include "sink/local/stdout_sink.h"
 #include "sink/loopback.h"
 #include "sink/sink_fixture.h"
-#include "sink/stdout_sink.h"
-#include "sink/syslog_datagram_sink.h"
+#include "sink/syslog/syslog_datagram_sink.h"
+#include "sink/syslog/syslog_stream_sink.h"
 #include "sink/syslog_reader.h"
-#include "sink/syslog_stream_sink.h"
 #include "support/fake_journal.h"
 #include "support/small_disk.h"
 
@@ -35,18 +35,18 @@
 #ifdef NATSESSION_TEST_HTTP
 #include <nlohmann/json.hpp>
 
+#include "sink/clickhouse/clickhouse_sink.h"
 #include "sink/clickhouse_peer.h"
-#include "sink/clickhouse_sink.h"
+#include "sink/http/http_sink.h"
 #include "sink/http_peer.h"
-#include "sink/http_sink.h"
 #include "sink/otlp_reader.h"
 #endif
 #ifdef NATSESSION_TEST_CLOUD
 #include "sink/cloud_peer.h"
 #endif
 #ifdef NATSESSION_TEST_KAFKA
+#include "sink/kafka/kafka_sink.h"
 #include "sink/kafka_cluster.h"
-#include "sink/kafka_sink.h"
 #endif
 
 namespace natsession::testing {

@@ -5,9 +5,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "sink/compressor.h"
 #include "sink/decompress.h"
-#include "sink/rotated_files.h"
+#include "sink/encoding/compressor.h"
+#include "sink/local/rotated_files.h"
 #include "sink/sink_fixture.h"
 
 using namespace natsession;

@@ -1,4 +1,4 @@
-#include "sink/sls_sink.h"
+#include "sink/cloud/sls_sink.h"
 
 #include <set>
 

@@ -1,12 +1,12 @@
-#include "sink/stream_writer.h"
+#include "sink/transport/stream_writer.h"
 
 #include <cerrno>
 #include <csignal>
 
 #include <catch2/catch.hpp>
 
+#include "sink/local/stdout_sink.h"
 #include "sink/sink_fixture.h"
-#include "sink/stdout_sink.h"
 
 using namespace natsession;
 using namespace natsession::testing;

@@ -1,6 +1,6 @@
 // Oracle: RFC 5424 by hand, and the reader in syslog_reader.h, which was written from its grammar. The lab
 // compares what a real rsyslogd reads.
-#include "sink/syslog_message.h"
+#include "sink/syslog/syslog_message.h"
 
 #include <catch2/catch.hpp>
 #include <unistd.h>

@@ -30,6 +30,36 @@ allow delivery base net record ledger sink
 allow control base net record session ledger delivery  # of delivery and session the reports
 allow config base net record session sink
 
+# below FOLDER BELOW...: the same for the folders of lib/sink. What stands in lib/sink itself (the interface, a URL) all may
+# include, but for the table of sinks, which includes all of them.
+below() {
+  local folder=$1
+  shift
+  local allowed=" $folder $* " from
+  while IFS=: read -r file include; do
+    from=$(cut -d/ -f2 <<<"$include")
+    if [[ $from == registry.h || ($from != *.h && $allowed != *" $from "*) ]]; then
+      echo "back edge: $file includes \"$include\": sink/$folder may include of lib/sink's folders only: ${*:-none}"
+      failed=1
+    fi
+  done < <(grep -rHoP '^\s*#\s*include\s+"\Ksink/[^"]+' "lib/sink/$folder" 2>/dev/null)
+}
+below encoding
+below transport
+below http encoding transport
+below blocks
+below local encoding transport
+below syslog transport
+below ipfix transport
+below clickhouse http
+below cloud encoding http
+below collector encoding http
+below kafka encoding transport
+for folder in lib/sink/*/; do
+  folder=$(basename "$folder")
+  grep -q "^below $folder\b" "$0" || { echo "lib/sink/$folder has no line in $0"; failed=1; }
+done
+
 # only HEADER-PATTERN FOLDER...: where an outside library may be included.
 only() {
   local pattern=$1 file ok folder

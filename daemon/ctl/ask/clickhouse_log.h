@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "query/log_store.h"
-#include "sink/clickhouse_server.h"
+#include "sink/clickhouse/clickhouse_server.h"
 
 namespace natsession::ctl {
 
