@@ -301,7 +301,9 @@ bool FrameColumns::load_pub_ip() {
 }
 
 bool FrameColumns::load_texts() {
-  if (!load_head() || !load_column(ColumnId::kOrigin) || !load_column(ColumnId::kVpcId)) return false;
+  for (const ColumnId column : {ColumnId::kOrigin, ColumnId::kVpcId, ColumnId::kIif, ColumnId::kOif}) {
+    if (!load_head() || !load_column(column)) return false;
+  }
   const auto within = [&](ColumnId column, std::size_t count) {
     if (!models_[plan_place(column)].present()) return true;
     const auto values = numbers(column);
@@ -311,8 +313,11 @@ bool FrameColumns::load_texts() {
     }
     return true;
   };
-  if (!within(ColumnId::kOrigin, origin_texts_.size() / 2) || !within(ColumnId::kVpcId, vpc_texts_.size()))
+  if (!within(ColumnId::kOrigin, origin_texts_.size() / 2) ||
+      !within(ColumnId::kVpcId, vpc_texts_.size()) || !within(ColumnId::kIif, vpc_texts_.size() + 1) ||
+      !within(ColumnId::kOif, vpc_texts_.size() + 1)) {
     return false;
+  }
   if (has_texts_) return true;
   const auto keep = [this](const auto& label, auto& labels) {
     if (label) {
@@ -412,12 +417,27 @@ Result<std::span<const Ordinal>> FrameColumns::ordinals() {
   return numbers(ColumnId::kOrdinal).first(rows());
 }
 
+Result<std::span<const std::uint64_t>> FrameColumns::flows() {
+  if (rows() == 0) return std::span<const std::uint64_t>();  // no frame is open
+  if (!load_models()) return error();
+  if (!models_[plan_place(ColumnId::kFlow)].present()) return std::span<const std::uint64_t>();
+  if (!load_column(ColumnId::kFlow)) return error();
+  return numbers(ColumnId::kFlow).first(rows());
+}
+
 // All columns are loaded, by load_all().
 void FrameColumns::assemble(std::size_t row, SessionRecord& record) const {
   using enum ColumnId;
   const auto number = [&](ColumnId column) { return all_[at(column)][row]; };
   record.origin = origins_[number(kOrigin)];
   record.vpc_id = vpc_ids_[number(kVpcId)];
+  if (const std::uint64_t flow = number(kFlow); flow != 0) {
+    record.flow = static_cast<std::uint32_t>(flow / 4);
+    record.flow_kind = static_cast<FlowKind>(flow % 4);
+  }
+  if (const std::uint64_t iif = number(kIif); iif != 0) record.iif = vpc_ids_[iif - 1];
+  if (const std::uint64_t oif = number(kOif); oif != 0) record.oif = vpc_ids_[oif - 1];
+  record.tcp_flags = static_cast<std::uint8_t>(number(kTcpFlags));
   record.pri_ip = hosts_[host_index_[row]];
   record.pub_ip = pub_ip(number(kPubIp), number(kPubHigh), number(kPubLow));
   record.nat_ip = nats_[nat_index_[row]];

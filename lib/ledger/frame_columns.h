@@ -78,6 +78,8 @@ class FrameColumns {
   [[nodiscard]] Result<std::span<const std::uint64_t>> counters(Field field);  // or kUnknownCount; seq, too
   [[nodiscard]] Result<std::span<const std::uint8_t>> small(Field field);      // words by their numbers
   [[nodiscard]] Result<std::span<const Ordinal>> ordinals();
+  // Of each row whether it is not the session log's, as a number that is not 0. Empty where all are.
+  [[nodiscard]] Result<std::span<const std::uint64_t>> flows();
 
   using Passes = std::function<bool(const IpAddress&)>;
   // Which addresses pass: none outside of `from` to `to`, and of those all, or those that `passes` is true

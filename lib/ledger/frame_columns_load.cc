@@ -32,6 +32,8 @@ constexpr auto kLimits = [] {
   set(kSeq, kSpec<Field::kSeq>.limit);
   set(kHasOrigDst, 1);
   set(kOrigDstPort, 0xffff);
+  set(kFlow, 4 * std::uint64_t{kMaxFlow} + 3);
+  set(kTcpFlags, 0xff);
   visit_plain([&]<Field kField>() {
     if constexpr (!std::is_same_v<FieldType<kField>, Count>) set(kColumn<kField>, kSpec<kField>.limit);
   });
@@ -455,6 +457,10 @@ bool FrameColumns::settle(ColumnId column, std::size_t begin, std::span<std::uin
       for (std::size_t i = 0; i < values.size(); ++i)
         values[i] = ages[i] != 0 ? min_start + values[i] : ends[i] - values[i];
       return true;
+    }
+    case kFlow: {
+      const auto is_no_kind = [](std::uint64_t value) { return value % 4 > 2; };
+      return std::none_of(values.begin(), values.end(), is_no_kind) || fail(What::kColumn, column);
     }
     default:
       return true;

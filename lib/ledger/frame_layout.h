@@ -79,6 +79,11 @@ enum class ColumnId : std::uint16_t {
   kZone = 25,
   kMark = 26,
   kEventsLost = 27,  // a count
+  // Of flow logs. Further plain numbers come behind these: a column's place never changes.
+  kFlow = 28,      // flow * 4 + flow_kind
+  kIif = 29,       // 0: none; else one more than which of the vpc_ids' texts
+  kOif = 30,       // likewise
+  kTcpFlags = 31,  //
   // And what is no field's own.
   kPubHigh = 60,      // where kPubIp is 0: the first 64 bits of the address
   kPubLow = 61,       // and the last, as of orig_dst_ip
@@ -97,7 +102,7 @@ inline constexpr auto kPlainColumns = [] {
   return columns;
 }();
 static_assert(kPlainColumns.front() > static_cast<std::uint16_t>(ColumnId::kOrigDstPort) &&
-              kPlainColumns.back() < static_cast<std::uint16_t>(ColumnId::kPubHigh));
+              kPlainColumns.back() < static_cast<std::uint16_t>(ColumnId::kFlow));
 template <Field kField>
 inline constexpr ColumnId kColumn{kRow<kField>.column};
 static_assert(kColumn<Field::kVpcId> == ColumnId::kVpcId && kColumn<Field::kPubPort> == ColumnId::kPubPort &&
@@ -154,11 +159,13 @@ inline constexpr auto kPlan = [] {
                                    {kOrigDstHigh},
                                    {kOrigDstLow},
                                    {kOrigDstPort}};
-  std::array<ColumnPlan, std::size(kFixed) + kPlainColumns.size()> plan{};
+  constexpr ColumnPlan kOfFlows[] = {{kFlow}, {kIif}, {kOif}, {kTcpFlags}};
+  std::array<ColumnPlan, std::size(kFixed) + kPlainColumns.size() + std::size(kOfFlows)> plan{};
   std::size_t place = 0;
   for (const ColumnPlan& each : kFixed) plan[place++] = each;
   for (const std::uint16_t column : kPlainColumns)
     plan[place++] = {static_cast<ColumnId>(column), Context::kNone};
+  for (const ColumnPlan& each : kOfFlows) plan[place++] = each;
   return plan;
 }();
 

@@ -144,11 +144,15 @@ void RecordColumns::load_texts(std::span<const SessionRecord> records) {
   std::unordered_map<std::string_view, std::uint64_t> vpcs;
   auto& origin = (*this)[ColumnId::kOrigin];
   auto& vpc = (*this)[ColumnId::kVpcId];
+  auto& iif = (*this)[ColumnId::kIif];
+  auto& oif = (*this)[ColumnId::kOif];
   origin.clear();
   vpc.clear();
+  iif.clear();
+  oif.clear();
   const auto same = [&](const SessionRecord& record) {
     return record.origin == records[0].origin && record.vpc_id.data() == records[0].vpc_id.data() &&
-           record.vpc_id.size() == records[0].vpc_id.size();
+           record.vpc_id.size() == records[0].vpc_id.size() && record.iif.empty() && record.oif.empty();
   };
   if (std::all_of(records.begin(), records.end(), same)) {
     origin_texts = {records[0].origin->instance, records[0].origin->netns};
@@ -163,9 +167,14 @@ void RecordColumns::load_texts(std::span<const SessionRecord> records) {
       origin_texts.push_back(record.origin->netns);
     }
     origin.push_back(known->second);
-    const auto [label, added] = vpcs.try_emplace(record.vpc_id, vpcs.size());
-    if (added) vpc_ids.push_back(record.vpc_id);
-    vpc.push_back(label->second);
+    const auto place_of = [&](std::string_view text) {
+      const auto [label, added] = vpcs.try_emplace(text, vpcs.size());
+      if (added) vpc_ids.push_back(text);
+      return label->second;
+    };
+    vpc.push_back(place_of(record.vpc_id));
+    iif.push_back(record.iif.empty() ? 0 : place_of(record.iif) + 1);
+    oif.push_back(record.oif.empty() ? 0 : place_of(record.oif) + 1);
   }
 }
 
@@ -183,6 +192,8 @@ void RecordColumns::fill(std::span<const SessionRecord> records, std::span<const
   bool no_start = false;
   bool orig_dst = false;
   bool v6 = false;
+  bool flows = false;
+  std::uint64_t flags = 0;
   std::uint64_t seqs = 0;
   std::uint32_t plains = 0;
   for (const SessionRecord& r : records) {
@@ -190,6 +201,8 @@ void RecordColumns::fill(std::span<const SessionRecord> records, std::span<const
     orig_dst |= r.has_orig_dst;
     v6 |= !r.pub_ip.is_v4();
     seqs |= r.seq;
+    flows |= r.flow != 0;
+    flags |= r.tcp_flags;
     std::uint32_t bit = 1;
     visit_plain([&]<Field kField>() {
       plains |= plain_code<kField>(r) != 0 ? bit : 0;
@@ -265,6 +278,8 @@ void RecordColumns::fill(std::span<const SessionRecord> records, std::span<const
   each(kOrigDstLow, orig_dst,
        [](const R& r) { return r.has_orig_dst ? halves_of(r.orig_dst_ip).low - kMappedLow : 0; });
   each(kOrigDstPort, orig_dst, [](const R& r) { return r.has_orig_dst ? r.orig_dst_port : 0U; });
+  each(kFlow, flows, [](const R& r) { return 4 * std::uint64_t{r.flow} + static_cast<unsigned>(r.flow_kind); });
+  each(kTcpFlags, flags != 0, [](const R& r) { return r.tcp_flags; });
   std::uint32_t bit = 1;
   visit_plain([&]<Field kField>() {
     each(kColumn<kField>, (plains & bit) != 0, [](const R& r) { return plain_code<kField>(r); });

@@ -143,6 +143,7 @@ Result<SegmentSummer::Columns> SegmentSummer::columns_of(FrameColumns& frame) {
     keep(frame.counters(kCounterSums[i].field), columns.counters[i]);
   keep(frame.small(Field::kEvent), columns.events);
   keep(frame.small(Field::kProtocol), columns.protocols);
+  keep(frame.flows(), columns.flows);
   for (std::size_t i = 0; i < kAddressKinds; ++i)
     keep(frame.addresses(kSummedAddresses[i]), columns.addresses[i]);
   if (!failed) return failed.error();
@@ -177,6 +178,7 @@ void SegmentSummer::add_rows(const Columns& columns) {
   }
   for (std::size_t row = 0; row < columns.ends.size(); ++row) {
     if (columns.events[row] == static_cast<std::uint8_t>(RecordEvent::kGap)) continue;
+    if (!columns.flows.empty() && columns.flows[row] != 0) continue;  // not the session log's
     const std::int64_t end = columns.ends[row];
     if (is_far(columns.starts[row]) || is_far(end) || columns.starts[row] > end) {
       spoil();

@@ -99,6 +99,7 @@ class SegmentSummer {
     std::span<const std::uint64_t> seqs;
     std::array<std::span<const std::uint64_t>, kCounterSums.size()> counters;
     std::span<const std::uint8_t> events, protocols;
+    std::span<const std::uint64_t> flows;  // may be empty
     std::array<AddressColumn, kAddressKinds> addresses;
   };
 

@@ -94,7 +94,11 @@ bool FrameFilter::Test::passes(const FieldValue& value) const {
 }
 
 FrameFilter::FrameFilter(const Query& query)
-    : start_(query.start), end_(query.end), ready_(query.ready), gap_records_(query.gap_records) {
+    : start_(query.start),
+      end_(query.end),
+      ready_(query.ready),
+      gap_records_(query.gap_records),
+      flows_(query.flows) {
   for (const FieldTest& test : query.where) {
     const FieldSpec& spec = spec_of(test.field);
     if (!spec.in_gap) tests_sessions_ = true;
@@ -113,6 +117,9 @@ Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<Kno
     const auto ordinals = batch.columns_.ordinals();
     if (!ordinals) return ordinals.error();
     keep_rows(batch.rows_, [&](std::uint32_t row) { return (*ordinals)[row] >= from; });
+  }
+  if (!flows_) {
+    if (auto left = leave_flows(batch); !left || batch.rows_.empty()) return left;
   }
   const auto gaps_inside = has_gaps(batch);
   if (!gaps_inside) return gaps_inside.error();
@@ -139,6 +146,7 @@ Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<Kno
 }
 
 bool FrameFilter::passes(const SessionRecord& record) const {
+  if (!flows_ && record.flow != 0) return false;
   if (is_gap(static_cast<std::uint8_t>(record.event)) && (!gap_records_ || tests_sessions_)) return false;
   const auto all = [&](const std::vector<Test>& tests) {
     return std::all_of(tests.begin(), tests.end(),
@@ -170,6 +178,13 @@ Result<void> FrameFilter::find_hosts(ScanBatch& batch) const {
   const auto found = batch.columns_.rows_of(wanted(Field::kNatIp), wanted(Field::kPriIp), batch.rows_);
   if (!found) return found;
   batch.columns_.want(batch.rows_);
+  return {};
+}
+
+Result<void> FrameFilter::leave_flows(ScanBatch& batch) const {
+  const auto flows = batch.columns_.flows();
+  if (!flows) return flows.error();
+  if (!flows->empty()) keep_rows(batch.rows_, [&](std::uint32_t row) { return (*flows)[row] == 0; });
   return {};
 }
 

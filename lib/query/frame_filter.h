@@ -46,6 +46,7 @@ class FrameFilter {
   };
 
   Result<void> find_hosts(ScanBatch& batch) const;
+  Result<void> leave_flows(ScanBatch& batch) const;
   Result<bool> has_gaps(ScanBatch& batch) const;
   Result<void> sort_out_gaps(ScanBatch& batch, std::vector<KnownGap>& gaps) const;
   Result<void> test_addresses(const Test& test, ScanBatch& batch) const;
@@ -60,6 +61,7 @@ class FrameFilter {
   TimeRange end_;
   std::shared_ptr<const ReadyPart> ready_;
   bool gap_records_ = false;
+  bool flows_ = false;
   bool tests_sessions_ = false;  // a gap record passes no test of a session's field
   std::vector<Test> addresses_;  // of columns, those that cost least first; likewise
   std::vector<Test> numbers_;

@@ -162,6 +162,7 @@ struct Query {
   Columns columns;               // what the consumer will look at
   bool whole = false;            // it may ask for whole records (ScanBatch::materialise()), too
   bool gap_records = false;      // whether gap records are rows like others, too
+  bool flows = false;            // and records that are not the session log's, but of flow logs alone
   // If there are any: frames that have no time in common with one of these are not read; ascending, apart.
   // For many questions at once: it chooses frames, not records.
   std::vector<TimeRange> moments;

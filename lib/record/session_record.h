@@ -64,6 +64,21 @@ enum class RecordReason : std::uint8_t {
   kStarted,      // gap: the logger began, and has no ledger that tells of the time before
 };
 
+// RFC 9293's control bits, as far as conntrack's states tell of them.
+namespace tcp_flag {
+inline constexpr std::uint8_t kFin = 1;
+inline constexpr std::uint8_t kSyn = 2;
+inline constexpr std::uint8_t kRst = 4;
+inline constexpr std::uint8_t kAck = 16;
+}  // namespace tcp_flag
+
+// What a record that is not the session log's tells of.
+enum class FlowKind : std::uint8_t {
+  kSession,       // as in the session log: of a flow, translated or not
+  kRefused,       // packets that a rule dropped, of which there was no flow
+  kWindowClosed,  // nothing; all that ended in this window has been told before
+};
+
 // nf_conntrack's enum tcp_conntrack. kNone is also: not TCP, or not known.
 enum class TcpState : std::uint8_t {
   kNone,
@@ -127,11 +142,22 @@ struct SessionRecord {
   TcpState tcp_state = TcpState::kNone;
   bool has_orig_dst = false;
 
-  Count events_lost;  // kGap only: how many events, where it is known
+  Count events_lost;  // kGap, and FlowKind::kWindowClosed: how many events, where it is known
+
+  // What only flow logs want. `flow`: the record is one of windows of so many seconds, at most kMaxFlow, and
+  // not the session log's; 0: it is, and what follows is there if a flow log reads it as well. A flow that is
+  // not translated has no nat_ip (::), and its pri_port as nat_port.
+  std::uint32_t flow = 0;
+  FlowKind flow_kind = FlowKind::kSession;
+  std::uint8_t tcp_flags = 0;  // seen in this slice: tcp_flag's bits
+  std::string_view iif;        // labels: where the original direction enters, and the reply leaves; empty: not
+  std::string_view oif;        // asked for. And where the original direction leaves
 
   // Texts by their bytes, the origin by its address: labels.
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
+
+inline constexpr std::uint32_t kMaxFlow = 24 * 3600;
 
 // An open session has a record at least so often, also when it is idle, unless it gets none before it ends.
 inline constexpr std::chrono::hours kLongestSilence{24};

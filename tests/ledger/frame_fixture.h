@@ -104,6 +104,13 @@ class RecordDice {
       record.orig_dst_ip = address();
       record.orig_dst_port = static_cast<std::uint16_t>(number(0xffff));
     }
+    if (odd()) {
+      record.flow = static_cast<std::uint32_t>(number(kMaxFlow));
+      if (record.flow != 0) record.flow_kind = static_cast<FlowKind>(pick(3));
+      record.tcp_flags = static_cast<std::uint8_t>(number(0xff));
+      record.iif = vpcs_[pick(2)];
+      record.oif = vpcs_[pick(vpcs_.size())];
+    }
     record.session_id = derive_session_id(record);
     return record;
   }

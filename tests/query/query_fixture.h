@@ -46,7 +46,8 @@ class QueryLedger {
 
   // One frame (or two: long sessions).
   void frame(std::span<const SessionRecord> records) {
-    if (writer->append(records) != records.size()) throw std::runtime_error("append took too few");
+    const auto written = with_flows ? among_flows(records) : std::vector(records.begin(), records.end());
+    if (writer->append(written) != written.size()) throw std::runtime_error("append took too few");
     sync();
     for (const SessionRecord& record : records) all.push_back(record);
   }
@@ -100,12 +101,27 @@ class QueryLedger {
   }
 
   std::vector<SessionRecord> all;  // what was written, in its order
+  bool with_flows = true;         // and what is not the session log's beside it, which nobody asks for
   LedgerSettings settings;
   ManualClock clock{UnixNs(std::chrono::milliseconds(kDayBegin))};
   std::unique_ptr<LedgerWriter> writer;
   std::unique_ptr<Compactor> compactor;
 
  private:
+  static std::vector<SessionRecord> among_flows(std::span<const SessionRecord> records) {
+    std::vector<SessionRecord> all;
+    for (const SessionRecord& record : records) {
+      all.push_back(record);
+      if (record.event == RecordEvent::kGap || all.size() % 3 != 1) continue;
+      SessionRecord& flow = all.emplace_back(record);
+      flow.flow = 60;
+      flow.flow_kind = static_cast<FlowKind>(all.size() % 2);
+      flow.iif = "eth0";
+      if (all.size() % 4 == 0) flow.nat_ip = IpAddress();
+    }
+    return all;
+  }
+
   TempDir temp_;
 };
 
