@@ -74,7 +74,7 @@ LedgerLog::LedgerLog(LedgerSetup setup, ConsumerState& state, LogReader& queue, 
       run_(run),
       context_(context),
       on_complete_(std::move(on_complete)),
-      consumer_(state, queue, context),
+      consumer_(state, queue, context, Takes::kAll),
       writer_(std::move(setup.writer)),
       compaction_(setup.settings, context.clock),
       proved_(std::move(proved)) {
@@ -110,7 +110,8 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
     if (auto stored = cursor->store(place, true); !stored) return stored.error();
   }
   ledger.seek(place.next, place.delivered_to);
-  return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, std::move(*cursor), place);
+  return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, sink.spec.takes, std::move(*cursor),
+                                       place);
 }
 
 std::unique_ptr<LogConsumer> LedgerLog::stand_in(SinkState& sink, const Error& cause) {
@@ -126,7 +127,7 @@ std::unique_ptr<LogConsumer> LedgerLog::stand_in(SinkState& sink, const Error& c
   sink.closed.store(true, std::memory_order_release);
   context_.reporter.report({.kind = Report::Kind::kPlaceLost, .sink = sink.name, .why = why});
   const Ordinal end = readers_.back()->ledger().end();
-  return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, std::nullopt,
+  return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, sink.spec.takes, std::nullopt,
                                        CursorState{end, to_ms(context_.clock.now())});
 }
 

@@ -15,11 +15,12 @@ constexpr std::size_t kLineBytesV6 = kLineBytes + std::size_t{4} * 24;
 
 }  // namespace
 
-LogConsumer::LogConsumer(ConsumerState& state, LogReader& reader, const DeliveryContext& context,
+LogConsumer::LogConsumer(ConsumerState& state, LogReader& reader, const DeliveryContext& context, Takes takes,
                          std::optional<Cursor> cursor, const CursorState& place)
     : state_(state),
       reader_(reader),
       context_(context),
+      takes_(takes),
       cursor_(std::move(cursor)),
       reached_(place),
       place_(place) {
@@ -73,6 +74,10 @@ void LogConsumer::make_own() {
 }
 
 void LogConsumer::hold(std::span<const SessionRecord> records, Ordinal first) {
+  read_to_ = first + records.size();
+  const auto is_flow = [](const SessionRecord& record) { return record.flow != 0; };
+  if (takes_ == Takes::kSessionLog && std::any_of(records.begin(), records.end(), is_flow))
+    return hold_session_log(records, first);
   const bool only_these = held_.empty();
   if (only_these) {
     next_.clear();
@@ -83,6 +88,31 @@ void LogConsumer::hold(std::span<const SessionRecord> records, Ordinal first) {
     held_ = records_;
   }
   for (std::size_t i = 0; i < records.size(); ++i) next_.push_back(first + i + 1);
+  if (only_these) publish_position();
+}
+
+// Where none of them is, they are done with.
+void LogConsumer::hold_session_log(std::span<const SessionRecord> records, Ordinal first) {
+  const bool only_these = held_.empty();
+  if (only_these) {
+    next_.clear();
+    records_.clear();
+    own_ = true;
+  }
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i].flow != 0) continue;
+    records_.push_back(records[i]);
+    next_.push_back(first + i + 1);
+  }
+  held_ = records_;
+  if (held_.empty()) {
+    if (cursor_ && place_.next == reached_.next) {  // else it is commit() that moves it
+      place_.next = read_to_;
+      dirty_ = true;
+    }
+    reached_.next = read_to_;
+    reader_.acknowledge(reached_.next);
+  }
   if (only_these) publish_position();
 }
 
@@ -106,6 +136,7 @@ void LogConsumer::acknowledge(std::size_t count) {
   reached_.next = next_behind(count - 1);
   reached_.delivered_to = held_[count - 1].end_time;
   held_ = held_.subspan(count);
+  if (held_.empty()) reached_.next = read_to_;  // what was passed over behind it is done with as well
   reader_.acknowledge(reached_.next);
 }
 

@@ -84,7 +84,7 @@ class LogConsumer {
   };
 
   // `reader` stands at `place`. Without a cursor nothing outlives the program.
-  LogConsumer(ConsumerState& state, LogReader& reader, const DeliveryContext& context,
+  LogConsumer(ConsumerState& state, LogReader& reader, const DeliveryContext& context, Takes takes,
               std::optional<Cursor> cursor = {}, const CursorState& place = {});
 
   // `arrived`: when what is new in this call can have come at the earliest.
@@ -123,6 +123,7 @@ class LogConsumer {
   Result<bool> read_more();
   void make_own();
   void hold(std::span<const SessionRecord> records, Ordinal first);
+  void hold_session_log(std::span<const SessionRecord> records, Ordinal first);
   void hold_gap(const Skipped& skipped);
   [[nodiscard]] Ordinal next_behind(std::size_t index) const {
     return next_[next_.size() - held_.size() + index];
@@ -133,6 +134,7 @@ class LogConsumer {
   ConsumerState& state_;
   LogReader& reader_;
   const DeliveryContext context_;
+  const Takes takes_;
   std::optional<Cursor> cursor_;
 
   // What was read and is not acknowledged: where the reader has it, or, once more than that is wanted, in
@@ -144,6 +146,7 @@ class LogConsumer {
   SessionRecord gap_;
   Time held_since_{};
 
+  Ordinal read_to_ = 0;     // behind what was read
   CursorState reached_;     // behind what is acknowledged
   CursorState place_;       // the same as of the last commit(): only that is stored
   bool dirty_ = false;      // not in the cursor's file

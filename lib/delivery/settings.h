@@ -47,6 +47,9 @@ struct BatchLimits {
 };
 
 // One sink, and how it is to be served. The sink's name() is its name in status and set_enabled().
+// What a consumer is given of the log, which has flow logs' records as well; the others it passes over.
+enum class Takes : bool { kSessionLog, kAll };
+
 struct SinkSpec {
   std::unique_ptr<Sink> sink;
   BatchLimits batch = {};
@@ -54,6 +57,7 @@ struct SinkSpec {
   std::chrono::nanoseconds suspend = std::chrono::minutes(5);
   // A sink that the ledger does not know yet begins with the oldest record, not behind the newest.
   bool from_start = false;
+  Takes takes = Takes::kSessionLog;
 };
 
 }  // namespace natsession

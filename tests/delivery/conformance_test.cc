@@ -188,3 +188,50 @@ TEST_CASE_OF_BOTH_LOGS("a closed sink is told once and does not hold up a stop",
   rig.stop();
   CHECK(rig.run(0).kind == Kind::kDone);
 }
+
+TEST_CASE_OF_BOTH_LOGS("a sink of the session log passes over what is a flow log's, and one of all does not",
+                       "[delivery]") {
+  TestType rig(sinks({{}, {}}), [](std::size_t sink, SinkSpec& spec) {
+    if (sink == 1) spec.takes = Takes::kAll;
+  });
+  const auto emit = [&](std::uint32_t number, std::uint32_t flow) {
+    SessionRecord record = numbered_record(number);
+    record.flow = flow;
+    rig.producer->emit(record);
+  };
+  for (std::uint32_t number = 0; number < 3000; ++number) emit(number, number % 3 == 0 ? 0 : 60);
+  rig.write();
+  rig.run(0);
+  rig.run(1);
+  std::vector<std::uint32_t> every_third;
+  for (std::uint32_t number = 0; number < 3000; number += 3) every_third.push_back(number);
+  CHECK(rig.delivered(0) == every_third);
+  CHECK(rig.delivered(1) == numbers(0, 3000));
+  CHECK(rig.status(0).waiting == 0);
+
+  // Where nothing is for it nothing waits, and its place moves all the same.
+  for (std::uint32_t number = 3000; number < 5000; ++number) emit(number, 60);
+  rig.write();
+  rig.run(0);
+  CHECK(rig.status(0).waiting == 0);
+  CHECK(rig.delivered(0) == every_third);
+  rig.run_after(2s);
+  if (TestType::kKeeps) CHECK(rig.cursor(0) == 5000);
+}
+
+TEST_CASE("after a kill a sink of the session log goes on behind what it passed over", "[delivery]") {
+  LedgerRig rig(sinks({{}}));
+  for (std::uint32_t number = 0; number < 100; ++number) {
+    SessionRecord record = numbered_record(number);
+    record.flow = number % 2 == 0 ? 0 : 600;
+    rig.producer->emit(record);
+  }
+  rig.write();
+  rig.run(0);
+  rig.restart();
+  rig.feed(100, 110);
+  std::vector<std::uint32_t> expected;
+  for (std::uint32_t number = 0; number < 100; number += 2) expected.push_back(number);
+  for (std::uint32_t number = 100; number < 110; ++number) expected.push_back(number);
+  CHECK(rig.delivered(0) == expected);
+}
