@@ -89,6 +89,14 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   return result;
 }
 
+Prefix Prefix::of(const IpAddress& address, unsigned length) {
+  const unsigned limit = address.is_v4() ? 32 : 128;
+  Prefix result;
+  result.bits_ = std::min(length, limit) + (128 - limit);
+  result.address_ = IpAddress::from_v6(masked(address.bytes(), result.bits_));
+  return result;
+}
+
 bool Prefix::contains(const IpAddress& address) const {
   return address.is_v4() == address_.is_v4() && masked(address.bytes(), bits_) == address_.bytes();
 }

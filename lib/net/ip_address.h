@@ -67,6 +67,8 @@ class Prefix {
   // Reads "10.0.0.0/8", "fd00::/8", or an address alone for its full length.
   // Errors: kUsage, naming the text, also when bits behind the length are set.
   [[nodiscard]] static Result<Prefix> parse(std::string_view text);
+  // That of `length` bits in which the address is. A length beyond the family's is cut to that.
+  [[nodiscard]] static Prefix of(const IpAddress& address, unsigned length);
 
   // An IPv4 prefix contains IPv4 addresses only, an IPv6 one (also ::/0) IPv6 addresses only.
   [[nodiscard]] bool contains(const IpAddress& address) const;

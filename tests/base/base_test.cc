@@ -2,6 +2,7 @@
 #include <latch>
 #include <limits>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/byte_count.h"
 #include "base/guarded.h"
 #include "base/result.h"
+#include "base/seeded_hash.h"
 #include "base/time.h"
 #include "base/unique_fd.h"
 
@@ -247,6 +249,22 @@ TEST_CASE("an owner moved to itself keeps its descriptor", "[base][unique_fd]") 
   owner = std::move(same);
   REQUIRE(owner);
   CHECK(is_open(owner.get()));
+}
+
+TEST_CASE("a seeded hash tells words apart, and differs with its key", "[base][seeded_hash]") {
+  const SeededHash hash({1, 2, 3, 5});
+  using Words = std::array<std::uint64_t, 3>;
+  CHECK(hash(Words{1, 2, 3}) == hash(Words{1, 2, 3}));
+  CHECK(hash(Words{1, 2, 3}) != SeededHash({1, 2, 3, 7})(Words{1, 2, 3}));
+  CHECK(SeededHash::random()(Words{1, 2, 3}) != SeededHash::random()(Words{1, 2, 3}));
+  const SeededHash random = SeededHash::random();
+  std::set<std::uint64_t> seen;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    for (const Words& words :
+         {Words{i, 0, 0}, Words{0, i + 1, 0}, Words{0, 0, i + 1}, Words{i + 1, i + 1, i + 1}})
+      seen.insert(random(words) & 0xffff'ffffU);
+  }
+  CHECK(seen.size() > 3990);  // of 4000 words of 32 bits: two that meet are one chance in 500
 }
 
 TEST_CASE("a released descriptor stays open, and 0 is a descriptor", "[base][unique_fd]") {

@@ -189,6 +189,14 @@ TEST_CASE("what is no host and port is refused with what is wrong", "[net]") {
   CHECK(where.error().message.find(why) != std::string::npos);
 }
 
+TEST_CASE("the prefix of an address has no bits behind its length", "[net][prefix]") {
+  CHECK(Prefix::of(*IpAddress::parse("10.1.2.3"), 24).to_string() == "10.1.2.0/24");
+  CHECK(Prefix::of(*IpAddress::parse("10.1.2.3"), 0).to_string() == "0.0.0.0/0");
+  CHECK(Prefix::of(*IpAddress::parse("10.1.2.3"), 128).to_string() == "10.1.2.3/32");
+  CHECK(Prefix::of(*IpAddress::parse("fd01:2::3"), 17).to_string() == "fd01::/17");
+  CHECK(Prefix::of(*IpAddress::parse("fd01::3"), 128) == *Prefix::parse("fd01::3"));
+}
+
 TEST_CASE("a protocol is read by name or number and shown by name", "[net]") {
   CHECK(*parse_protocol("tcp") == 6);
   CHECK(*parse_protocol("132") == 132);

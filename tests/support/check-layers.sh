@@ -20,6 +20,7 @@ allow() {
 }
 allow base
 allow net base
+allow routes base net
 allow record base net
 allow session base net record
 allow conntrack base net record session
@@ -73,7 +74,7 @@ only() {
     fi
   done < <(grep -rlP "^\s*#\s*include\s+<$pattern" lib daemon 2>/dev/null)
 }
-only 'libmnl/' lib/conntrack
+only 'libmnl/' lib/conntrack lib/routes
 only 'libnetfilter_conntrack/' lib/conntrack
 only 'linux/netfilter' lib/conntrack
 only 'toml\+\+' lib/config
