@@ -264,13 +264,15 @@ RecordBatch* MemoryLog::first_batch() {
   return ring_->with([](Ring& ring) { return ring.acquire(); });
 }
 
-RecordBatch* MemoryLog::append(RecordBatch* batch, std::size_t from, std::size_t to,
+RecordBatch* MemoryLog::append(RecordBatch* batch, std::size_t from, std::size_t to, bool is_full,
                                const std::function<void(Ordinal end)>& on_append) {
   RecordBatch* const next = ring_->with([&](Ring& ring) {
-    if (on_append) on_append(ring.end() + (to - from));
-    if (ring.append(*batch, from, to)) lag_changed_.store(true, std::memory_order_release);
-    end_.store(ring.end(), std::memory_order_release);
-    if (to < RecordBatch::kCapacity) return batch;
+    if (from < to) {
+      if (on_append) on_append(ring.end() + (to - from));
+      if (ring.append(*batch, from, to)) lag_changed_.store(true, std::memory_order_release);
+      end_.store(ring.end(), std::memory_order_release);
+    }
+    if (!is_full) return batch;
     ring.release(batch);
     return ring.acquire();
   });
@@ -307,6 +309,12 @@ void Producer::emit(const SessionRecord& record) {
   batch_->records[filled_++] = record;
 }
 
+void Producer::keep_together(std::size_t count) {
+  if (batch_ == nullptr || filled_ + count <= RecordBatch::kCapacity) return;
+  batch_ = log_.append(batch_, published_, filled_, true, on_append_);
+  published_ = filled_ = 0;
+}
+
 bool Producer::has_room() {
   return log_.has_room();
 }
@@ -317,7 +325,7 @@ void Producer::prove(std::optional<Coverage> coverage) {
 
 void Producer::flush() {
   if (filled_ == published_) return;
-  batch_ = log_.append(batch_, published_, filled_, on_append_);
+  batch_ = log_.append(batch_, published_, filled_, filled_ == RecordBatch::kCapacity, on_append_);
   published_ = filled_ %= RecordBatch::kCapacity;
 }
 

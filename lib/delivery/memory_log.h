@@ -51,6 +51,7 @@ class Producer final : public RecordOutput {
   explicit Producer(MemoryLog& log) : log_(log) {}
 
   void emit(const SessionRecord& record) override;
+  void keep_together(std::size_t count) override;
   [[nodiscard]] bool has_room() override;
   // Hands on what was emitted so far. To be called at the end of every turn of the collector; once its thread
   // has ended, by any.
@@ -100,8 +101,8 @@ class MemoryLog {
   class Reader;
 
   RecordBatch* first_batch();
-  // Returns the batch to go on with: another one if this is full.
-  RecordBatch* append(RecordBatch* batch, std::size_t from, std::size_t to,
+  // Returns the batch to go on with: another one if this is full, or to count as such.
+  RecordBatch* append(RecordBatch* batch, std::size_t from, std::size_t to, bool is_full,
                       const std::function<void(Ordinal end)>& on_append);
   [[nodiscard]] bool has_room();
 

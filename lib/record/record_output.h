@@ -14,6 +14,10 @@ class RecordOutput {
   virtual ~RecordOutput() = default;
   // Copies the record.
   virtual void emit(const SessionRecord& record) = 0;
+  // The next `count` records, if they come before anything else is called, are handed on at once or not at
+  // all.
+  // Shape:  at most 64.
+  virtual void keep_together(std::size_t count) { static_cast<void>(count); }
   // Whether kRoom more records fit. While it is false the collector leaves its events in the kernel.
   [[nodiscard]] virtual bool has_room() = 0;
 };

@@ -38,29 +38,45 @@ EventGroups common(const EventGroups& some, const EventGroups& others) {
 
 // What has no stamp of its own happened before it was received: the clock is asked behind that.
 struct TimedHandler final : EventSource::Handler {
-  TimedHandler(Tracker& to, const Clock& by, UnixNs since) : tracker(to), clock(by), waiting_since(since) {}
+  TimedHandler(Tracker& to, FlowTrackers* and_to, const Clock& by, UnixNs since)
+      : tracker(to), flows(and_to), clock(by), waiting_since(since) {}
   void on_event(const ConntrackEvent& event) override { on_events({&event, 1}); }
   void on_events(std::span<const ConntrackEvent> events) override {
-    tracker.set_now(clock.now(), waiting_since);
-    tracker.on_events(events);
+    const UnixNs now = clock.now();
+    tracker.set_now(now, waiting_since);
+    if (flows == nullptr) {
+      tracker.on_events(events);
+      return;
+    }
+    flows->each([&](Tracker& each) { each.set_now(now, waiting_since); });
+    flows->on_events(events, tracker);
   }
   Tracker& tracker;
+  FlowTrackers* const flows;
   const Clock& clock;
   const UnixNs waiting_since;
 };
 
 struct DumpHandler final : EventSource::Handler {
-  explicit DumpHandler(Tracker& to) : tracker(to) {}
-  void on_event(const ConntrackEvent& event) override { tracker.on_dump_entry(event); }
+  DumpHandler(Tracker& to, FlowTrackers* and_to) : tracker(to), flows(and_to) {}
+  void on_event(const ConntrackEvent& event) override {
+    if (flows == nullptr) {
+      tracker.on_dump_entry(event);
+    } else {
+      flows->on_dump_entry(event, tracker);
+    }
+  }
   Tracker& tracker;
+  FlowTrackers* const flows;
 };
 
 }  // namespace
 
 Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output, const Clock& clock,
-                     const CollectorSettings& settings)
+                     const CollectorSettings& settings, FlowTrackers* flows)
     : source_(&source),
       tracker_(tracker),
+      flows_(flows),
       output_(output),
       clock_(clock),
       window_(settings.window),
@@ -72,8 +88,52 @@ Collector::Collector(EventSource& source, Tracker& tracker, RecordOutput& output
       start_untold_(settings.nothing_before),
       sent_until_(complete_until_) {
   if (choice_.groups != source.groups()) choice_ = {source.groups(), EventsWhy::kTakenOver};
-  tracker_.subscribe_to_new(choice_.groups.new_);
+  subscribe_to_new(choice_.groups.new_);
+  if (flows_ != nullptr) flows_->open_windows(to_ms(clock.now()));
   want_pass({.close = {}, .final = false, .initial = true});
+}
+
+template <typename Call>
+void Collector::each_tracker(Call&& call) {
+  call(tracker_);
+  if (flows_ != nullptr) flows_->each(call);
+}
+
+void Collector::subscribe_to_new(bool subscribed) {
+  each_tracker([&](Tracker& tracker) { tracker.subscribe_to_new(subscribed); });
+}
+
+bool Collector::any_mute() const {
+  bool any = tracker_.mute() > 0;
+  if (flows_ != nullptr) flows_->each([&](const Tracker& tracker) { any = any || tracker.mute() > 0; });
+  return any;
+}
+
+std::optional<Tracker::Unheard> Collector::take_unheard() {
+  std::optional<Tracker::Unheard> all;
+  each_tracker([&](Tracker& tracker) {
+    const auto unheard = tracker.take_unheard();
+    if (!unheard) return;
+    all = Tracker::Unheard{std::min(all.value_or(*unheard).first, unheard->first),
+                           std::max(all.value_or(*unheard).last, unheard->last)};
+  });
+  return all;
+}
+
+bool Collector::wants_confirmation() {
+  bool any = false;
+  each_tracker([&](const Tracker& tracker) { any = any || tracker.wants_confirmation(); });
+  return any;
+}
+
+// True when all have done.
+bool Collector::sweep() {
+  if (!tracker_.sweep(kSweepStep)) return false;
+  bool done = true;
+  if (flows_ != nullptr)
+    flows_->each(
+        [&](Tracker& tracker) { done = done && tracker.sweep(kSweepStep / FlowTrackers::kMaxWindows); });
+  return done;
 }
 
 void Collector::leave_source() {
@@ -90,6 +150,7 @@ void Collector::continue_from(const Continuation& before, const EventGroups& gro
   start_untold_ = false;
   // A window that ended meanwhile is closed by the first dump.
   schedule_ = WindowSchedule(window_, before.complete_until.wall);
+  if (flows_ != nullptr) flows_->open_windows(before.complete_until.wall);
 }
 
 std::optional<Continuation> Collector::continuation() const {
@@ -103,9 +164,10 @@ Result<void> Collector::resume(EventSource& source) {
   choice_ = choose_events(needs_, source.sysctls().stamps_sessions());
   stamped_before_ = false;
   if (auto set = source.set_groups(choice_); !set) return set;
-  tracker_.subscribe_to_new(choice_.groups.new_);
+  subscribe_to_new(choice_.groups.new_);
   const UnixMs now = to_ms(clock_.now());
   schedule_ = WindowSchedule(window_, now);
+  if (flows_ != nullptr) flows_->open_windows(now);
   dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_->dropped();
   losses_open_ = delaying_ = false;
   complete_until_ = moment();
@@ -138,8 +200,8 @@ Result<Collector::Pace> Collector::turn() {
     return Pace::kTick;
   }
 
-  tracker_.set_now(now, UnixNs(complete_until_.wall));
-  TimedHandler handler(tracker_, clock_, UnixNs(complete_until_.wall));
+  each_tracker([&](Tracker& tracker) { tracker.set_now(now, UnixNs(complete_until_.wall)); });
+  TimedHandler handler(tracker_, flows_, clock_, UnixNs(complete_until_.wall));
   const auto received = source_->receive(handler);
   if (!received) return received.error();
   watch_losses(received->unreadable);
@@ -154,6 +216,10 @@ Result<Collector::Pace> Collector::turn() {
 
   if (const auto close = schedule_.close_if_due(to_ms(now)))
     want_pass({.close = close, .final = false, .initial = false});
+  if (flows_ != nullptr) {
+    if (flows_->close_if_due(to_ms(now))) want_pass({});
+    if (received->drained && !gap_.open_since()) flows_->tell_closed(complete_until_.wall);
+  }
   if (close_requested_.exchange(false, std::memory_order_relaxed)) {
     want_pass({.close = to_ms(now), .final = false, .initial = false});
   }
@@ -207,7 +273,7 @@ bool Collector::watch_groups() {
     const auto set = source_->set_groups(wanted);
     if (!set) last_dump_error_ = set.error();
     choice_ = {source_->groups(), set ? wanted.why : choice_.why};
-    tracker_.subscribe_to_new(choice_.groups.new_);
+    subscribe_to_new(choice_.groups.new_);
     covered_groups_ = common(covered_groups_, choice_.groups);
   }
   blind_ = is_blind();
@@ -279,7 +345,7 @@ void Collector::watch_losses(std::size_t unreadable) {
 void Collector::count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again) {
   const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
-  if (missed > 0 || unreadable > 0) tracker_.miss_news();
+  if (missed > 0 || unreadable > 0) each_tracker([](Tracker& tracker) { tracker.miss_news(); });
   if (missed > 0) {
     delaying_ = true;
     missed_at_ = clock_.steady();
@@ -337,7 +403,7 @@ void Collector::advance_pass(bool drained) {
       if (drained) begin_dump();
       return;
     case Step::kDump: {
-      DumpHandler handler(tracker_);
+      DumpHandler handler(tracker_, flows_);
       const auto state = source_->continue_dump(handler);
       if (!state) return dump_failed(state.error());
       if (*state == EventSource::DumpState::kMore) return;
@@ -348,12 +414,12 @@ void Collector::advance_pass(bool drained) {
     case Step::kDrainAfter: {
       if (!drained) return;
       delayed_ = guard_.reliable() && source_->dropped() != dropped_before_;
-      tracker_.end_pass(whole_, delayed_);
+      each_tracker([this](Tracker& tracker) { tracker.end_pass(whole_, delayed_); });
       step_ = Step::kSweep;
       return;
     }
     case Step::kSweep:
-      if (tracker_.sweep(kSweepStep)) pass_over();
+      if (sweep()) pass_over();
       return;
   }
 }
@@ -365,6 +431,7 @@ void Collector::begin_dump() {
     dropped_at_pass_ = source_->dropped();
   }
   tracker_.begin_pass(purpose_);
+  if (flows_ != nullptr) flows_->begin_pass(purpose_, /*again=*/confirming_ || tries_ > 0);
   const auto started = source_->start_dump();
   if (!started) return dump_failed(started.error());
   step_ = Step::kDump;
@@ -382,12 +449,13 @@ void Collector::pass_over() {
   if (!whole_) {
     ++counters_.passes_failed;
     if (++tries_ < kMaxTries) step_ = Step::kDrainBefore;
-  } else if (tracker_.wants_confirmation() && !confirming_) {
+  } else if (!confirming_ && wants_confirmation()) {
     confirming_ = true;  // once: where DESTROY is not subscribed to, sessions vanish all the time
     step_ = Step::kDrainBefore;
   }
   if (step_ != Step::kNone) return;
   ready_ = true;
+  if (flows_ != nullptr) flows_->pass_over();
   pass_ended_ = clock_.steady();
   if (whole_) {
     tell_unheard();
@@ -409,7 +477,7 @@ void Collector::tell_unheard() {
   const auto longest = std::chrono::ceil<std::chrono::milliseconds>(
       std::max({longest_look_, longest_look_before_, std::chrono::nanoseconds(kEventsInterval)}));
   longest_look_before_ = std::exchange(longest_look_, {});
-  const auto unheard = tracker_.take_unheard();
+  const auto unheard = take_unheard();
   // What was lost otherwise is told otherwise.
   if (!unheard || silent_ || losses_open_ || source_->dropped() != dropped_before_) return;
   tracker_.emit_gap(unheard->first - longest, unheard->last + longest, RecordReason::kEventsOff, Count());
@@ -443,7 +511,9 @@ void Collector::report_coverage(CollectorReport& report) const {
   // What a window's end makes known is recorded when its dump is over.
   if (wanted_ && wanted_->close) until = std::min(until, *wanted_->close);
   if (step_ != Step::kNone && purpose_.close) until = std::min(until, *purpose_.close);
-  if (!choice_.groups.destroy || tracker_.mute() > 0) until = std::min(until, shown_until_);
+  if (const auto closing = flows_ != nullptr ? flows_->closing() : std::nullopt)
+    until = std::min(until, *closing);
+  if (!choice_.groups.destroy || any_mute()) until = std::min(until, shown_until_);
   if (until < *covered_from_) return;  // also after the clock was set back
   report.covered_from = covered_from_;
   report.covered_until = until;

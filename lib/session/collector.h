@@ -7,6 +7,7 @@
 #include <atomic>
 #include <optional>
 
+#include "session/flow_trackers.h"
 #include "session/gap_keeper.h"
 #include "session/tracker.h"
 #include "session/window_schedule.h"
@@ -41,9 +42,9 @@ class Collector {
   static constexpr std::chrono::milliseconds kIdleLimit{
       500};  // so that windows close, also after a clock step
 
-  // All outlive the collector.
+  // All outlive the collector. `flows`: may be null.
   Collector(EventSource& source, Tracker& tracker, RecordOutput& output, const Clock& clock,
-            const CollectorSettings& settings);
+            const CollectorSettings& settings, FlowTrackers* flows = nullptr);
 
   // Errors: the source is broken for good.
   [[nodiscard]] Result<Pace> turn();
@@ -87,6 +88,13 @@ class Collector {
   // while it ran before its outcome counts.
   enum class Step { kNone, kDrainBefore, kDump, kDrainAfter, kSweep };
 
+  template <typename Call>
+  void each_tracker(Call&& call);
+  void subscribe_to_new(bool subscribed);
+  [[nodiscard]] bool any_mute() const;
+  [[nodiscard]] std::optional<Tracker::Unheard> take_unheard();
+  [[nodiscard]] bool wants_confirmation();
+  [[nodiscard]] bool sweep();
   void want_pass(const DumpPurpose& purpose);
   void watch_table(std::chrono::nanoseconds steady);
   void watch_events(const Moment& now);
@@ -108,7 +116,8 @@ class Collector {
 
   EventSource* source_;
   SourceCounters left_;  // of sources before this one
-  Tracker& tracker_;
+  Tracker& tracker_;     // the session log's
+  FlowTrackers* const flows_;
   RecordOutput& output_;
   const Clock& clock_;
   const std::chrono::milliseconds window_;

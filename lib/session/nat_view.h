@@ -43,4 +43,13 @@ inline void set_nat_view(const Tuple& original, const Tuple& reply, std::uint8_t
   record.orig_dst_port = original.dst_port;
 }
 
+// How flow logs see any flow: from where it began, whatever is translated. See SessionRecord::flow.
+inline void set_flow_view(const Tuple& original, const Tuple& reply, std::uint8_t protocol,
+                          std::uint32_t status, SessionRecord& record) {
+  set_nat_view(original, reply, protocol, status | kStatusSrcNat, record);
+  if ((status & kStatusSrcNat) != 0) return;
+  record.nat_ip = IpAddress();
+  record.nat_port = record.pri_port;
+}
+
 }  // namespace natsession

@@ -26,7 +26,7 @@ Count sum_of(Count total, Count count) {
 }  // namespace
 
 void OpenSessions::add(const SessionRecord& record) {
-  if (record.event == RecordEvent::kGap) return;
+  if (record.event == RecordEvent::kGap || record.flow_kind != FlowKind::kSession) return;
   const bool ends = record.event == RecordEvent::kEnd;
   if (ends && is_first(record.seq)) return;  // its only record
   const std::uint64_t flow = flow_of(record);

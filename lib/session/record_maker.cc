@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "session/nat_view.h"
+#include "session/tcp_seen.h"
 #include "session/window_schedule.h"
 
 namespace natsession {
@@ -26,6 +27,7 @@ bool moved_uncounted(const ConntrackEvent& shown, const History& before, UnixMs 
 }
 
 constexpr History kNothing{};
+constexpr std::uint8_t kTcp = 6;
 
 }  // namespace
 
@@ -33,7 +35,12 @@ template <typename Family>
 SessionRecord RecordMaker::describe(const Session<Family>& session) const {
   const FlowKey<Family>& key = session.key;
   SessionRecord record;
-  set_nat_view(key.original(), key.reply(), key.protocol, session.nat_status, record);
+  if (flow_ == 0) {
+    set_nat_view(key.original(), key.reply(), key.protocol, session.nat_status, record);
+  } else {
+    set_flow_view(key.original(), key.reply(), key.protocol, session.nat_status, record);
+  }
+  record.flow = flow_;
   record.origin = origin_;
   record.vpc_id = vpcs_.find(record.pri_ip, key.zone, session.mark);
   record.protocol = key.protocol;
@@ -47,6 +54,26 @@ SessionRecord RecordMaker::describe(const Session<Family>& session) const {
     record.seq = session.has(Session<Family>::kStartReported) ? 1 : 0;
   }
   return record;
+}
+
+template <typename Family>
+bool RecordMaker::has_dnat_view(const Session<Family>& session) const {
+  return flow_ == 0 && is_dnat_view(session.nat_status);
+}
+
+// Of a record whose slice is set. The session log's view of destination NAT alone is not that of flow logs,
+// which have records of their own then.
+template <typename Family>
+void RecordMaker::set_flow_fields(const Session<Family>& session, SessionRecord& record) const {
+  if (interfaces_ == nullptr || has_dnat_view(session)) return;
+  const IpAddress& first_peer = record.has_orig_dst ? record.orig_dst_ip : record.pub_ip;
+  record.iif = interfaces_->towards(record.pri_ip, first_peer, session.mark);
+  record.oif = interfaces_->towards(record.pub_ip, record.pri_ip, session.mark);
+  if (record.protocol != kTcp) return;
+  const History* const before = history(session.history);
+  const bool began = session.has(Session<Family>::kStartKnown) && session.begin == record.start_time;
+  record.tcp_flags = flags_of_slice(session.nat_status & tcp_seen::kAll,
+                                    before != nullptr ? before->tcp_seen : 0, began, before != nullptr);
 }
 
 template <typename Family>
@@ -136,11 +163,12 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   const UnixMs last = before != nullptr ? before->reported_until : session.begin;
   const bool uncounted =
       shown != nullptr && moved_uncounted(*shown, before != nullptr ? *before : kNothing, last, end);
-  if (shown != nullptr && !uncounted) set_traffic(*shown, before, is_dnat_view(session.nat_status), record);
+  if (shown != nullptr && !uncounted) set_traffic(*shown, before, has_dnat_view(session), record);
   const bool idle = record.pkts_from_vpc == Count(0) && record.pkts_from_pub == Count(0) &&
                     record.bytes_from_vpc == Count(0) && record.bytes_from_pub == Count(0);
   const bool due = end + 2 * window_ > last + kLongestSilence;  // 2: the dump of the next window may fail
   if (idle && !always && !due) return;
+  set_flow_fields(session, record);
   emit(record);
 
   session.set(Session<Family>::kStartPinned);
@@ -148,6 +176,7 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
   History& after = histories_[session.history];
   after.seq = record.seq + 1;
   after.reported_until = end;
+  after.tcp_seen = session.nat_status & tcp_seen::kAll;
   if (shown != nullptr) after.reported_known = !uncounted;
   if (shown != nullptr && shown->original_counters) after.original = *shown->original_counters;
   if (shown != nullptr && shown->reply_counters) after.reply = *shown->reply_counters;
@@ -160,12 +189,24 @@ void RecordMaker::end(Session<Family>& session, const ConntrackEvent* destroy, R
   record.event = RecordEvent::kEnd;
   record.reason = reason;
   set_slice(session, end, record);
-  if (destroy != nullptr)
-    set_traffic(*destroy, history(session.history), is_dnat_view(session.nat_status), record);
+  if (destroy != nullptr) set_traffic(*destroy, history(session.history), has_dnat_view(session), record);
+  set_flow_fields(session, record);
   if (is_momentary(record)) number_twin(record);
   emit(record);
   if (session.history != kNoHistory) histories_.release(session.history);
   session.history = kNoHistory;
+}
+
+void RecordMaker::window_closed(UnixMs end) {
+  SessionRecord record;
+  record.origin = origin_;
+  record.event = RecordEvent::kInterim;
+  record.start_time = end - window_;
+  record.end_time = end;
+  record.flow = flow_;
+  record.flow_kind = FlowKind::kWindowClosed;
+  record.session_id = derive_session_id(record);
+  output_.emit(record);
 }
 
 void RecordMaker::gap(UnixMs start, UnixMs end, RecordReason reason, Count lost) {
@@ -201,12 +242,13 @@ void RecordMaker::adopt(Session<Family>& session, OpenSessions& open) {
       whole ? Counters{known->pkts_from_vpc.value(), known->bytes_from_vpc.value()} : Counters();
   const Counters pub =
       whole ? Counters{known->pkts_from_pub.value(), known->bytes_from_pub.value()} : Counters();
-  const bool dnat = is_dnat_view(session.nat_status);
+  const bool dnat = has_dnat_view(session);
   session.history = add_history({.original = dnat ? pub : vpc,
                                  .reply = dnat ? vpc : pub,
                                  .reported_until = known->end_time,
                                  .seq = known->seq + 1,
-                                 .reported_known = whole});
+                                 .reported_known = whole,
+                                 .tcp_seen = seen_by(known->tcp_state)});
 }
 
 SessionRecord RecordMaker::here(const SessionRecord& total) const {
@@ -242,7 +284,7 @@ std::optional<SessionRecord> RecordMaker::total(const Session<Family>& session) 
   if (session.history != kNoHistory) total.end_time = reported.reported_until;
   total.start_time = std::min(total.start_time, total.end_time);
   if (reported.reported_known) {
-    const bool dnat = is_dnat_view(session.nat_status);
+    const bool dnat = has_dnat_view(session);
     const Counters& vpc = dnat ? reported.reply : reported.original;
     const Counters& pub = dnat ? reported.original : reported.reply;
     total.bytes_from_vpc = Count(vpc.bytes);

@@ -8,6 +8,7 @@
 
 #include "record/record_output.h"
 #include "session/collector_report.h"
+#include "session/interface_finder.h"
 #include "session/open_sessions.h"
 #include "session/session.h"
 #include "session/settings.h"
@@ -21,8 +22,14 @@ class RecordMaker {
  public:
   // `origin` outlives every record: it is interned (record/labels.h).
   RecordMaker(RecordMode mode, std::chrono::milliseconds window, const Origin& origin, VpcMap vpcs,
-              RecordOutput& output)
-      : mode_(mode), window_(window), origin_(&origin), vpcs_(std::move(vpcs)), output_(output) {}
+              RecordOutput& output, std::uint32_t flow = 0, InterfaceFinder* interfaces = nullptr)
+      : mode_(mode),
+        window_(window),
+        origin_(&origin),
+        vpcs_(std::move(vpcs)),
+        output_(output),
+        flow_(flow),
+        interfaces_(interfaces) {}
 
   // The session begins.
   template <typename Family>
@@ -39,6 +46,8 @@ class RecordMaker {
   template <typename Family>
   void end(Session<Family>& session, const ConntrackEvent* destroy, RecordReason reason, UnixMs end);
 
+  // FlowKind::kWindowClosed, of the window that ends at `end`.
+  void window_closed(UnixMs end);
   void gap(UnixMs start, UnixMs end, RecordReason reason, Count lost);
 
   // The session is one that the log of an earlier run knows, if it is among `open`: it goes on from there.
@@ -70,6 +79,10 @@ class RecordMaker {
   template <typename Family>
   [[nodiscard]] SessionRecord describe(const Session<Family>& session) const;
   template <typename Family>
+  void set_flow_fields(const Session<Family>& session, SessionRecord& record) const;
+  template <typename Family>
+  [[nodiscard]] bool has_dnat_view(const Session<Family>& session) const;
+  template <typename Family>
   void set_slice(const Session<Family>& session, UnixMs end, SessionRecord& record) const;
   void set_traffic(const ConntrackEvent& seen, const History* before, bool dnat_view, SessionRecord& record);
   void number_twin(SessionRecord& record);
@@ -80,6 +93,8 @@ class RecordMaker {
   const Origin* origin_;
   VpcMap vpcs_;
   RecordOutput& output_;
+  const std::uint32_t flow_;
+  InterfaceFinder* const interfaces_;
   Slab<History> histories_;
   TwinNumbers twins_;
   RecordCounts records_;

@@ -18,6 +18,7 @@ struct History {
   UnixMs reported_until;       // the end of the last slice
   std::uint32_t seq = 0;       // of the next record
   bool reported_known = true;  // else what the next record would have to leave out is not known
+  std::uint8_t tcp_seen = 0;   // by then: tcp_seen.h
 };
 
 template <typename Family>
@@ -38,7 +39,7 @@ struct Session {
   std::uint32_t next;     // in the bucket's chain
   std::uint32_t history;  // Slab<History>, or kNone
   std::uint32_t mark;
-  std::uint8_t nat_status;  // the low byte of the status word: IPS_SRC_NAT, IPS_DST_NAT
+  std::uint8_t nat_status;  // IPS_SRC_NAT and IPS_DST_NAT of the status word, and below them tcp_seen's bits
   std::uint8_t flags;
   TcpState tcp_state;
   std::uint8_t pass;  // the last dump pass that saw it, or during which it appeared

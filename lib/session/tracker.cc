@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "session/nat_view.h"
+#include "session/tcp_seen.h"
 
 namespace natsession {
 namespace {
@@ -16,6 +17,8 @@ bool is_v4(const ConntrackEvent& event) {
 }
 
 constexpr std::uint8_t kNatStatus = kStatusSrcNat | kStatusDstNat;
+constexpr std::size_t kNear = 16'384;  // a megabyte of cells: they are in the second-level cache
+static_assert((kNatStatus & tcp_seen::kAll) == 0);
 
 // When something happened that the kernel gave no better time for.
 UnixMs time_of(const ConntrackEvent& event, UnixNs received) {
@@ -38,7 +41,8 @@ template <typename Family>
 void learn(Session<Family>& session, const ConntrackEvent& event) {
   using S = Session<Family>;
   session.mark = event.mark;
-  session.nat_status = static_cast<std::uint8_t>(event.status & kNatStatus);
+  session.nat_status = static_cast<std::uint8_t>(
+      (event.status & kNatStatus) | (session.nat_status & tcp_seen::kAll) | seen_by(event.tcp_state));
   if (event.tcp_state != TcpState::kNone) session.tcp_state = event.tcp_state;
   if (event.start && !session.has(S::kStartPinned)) {
     session.begin = to_ms(*event.start);
@@ -52,7 +56,8 @@ void learn(Session<Family>& session, const ConntrackEvent& event) {
 Tracker::Tracker(const TrackerSettings& settings, const Origin& origin, VpcMap vpcs, RecordOutput& output)
     : mode_(settings.records),
       max_sessions_(settings.max_sessions),
-      maker_(settings.records, settings.window, origin, std::move(vpcs), output),
+      maker_(settings.records, settings.window, origin, std::move(vpcs), output, settings.flow,
+             settings.interfaces),
       destroys_(settings.destroys),
       vanished_limit_(settings.max_vanished / 2) {}
 
@@ -76,12 +81,27 @@ void Tracker::on_event(const ConntrackEvent& event) {
   on_events({&event, 1});
 }
 
+void Tracker::expect(std::span<const ConntrackEvent> events) {
+  if (v4_.size() <= kNear) return;
+  constexpr std::size_t kAhead = 64;
+  std::array<FlowKey<V4>, kAhead> keys;      // NOLINT: written before it is read
+  std::array<std::uint64_t, kAhead> hashes;  // NOLINT: likewise
+  std::size_t count = 0;
+  for (const ConntrackEvent& event : events.first(std::min(events.size(), kAhead))) {
+    if (!is_v4(event)) continue;
+    keys[count] = FlowKey<V4>::of(event);
+    hashes[count] = hash_key(keys[count]);
+    v4_.prefetch_head(hashes[count++]);
+  }
+  for (std::size_t i = 0; i < count; ++i) v4_.prefetch_cell(hashes[i]);
+  for (std::size_t i = 0; i < count; ++i) v4_.prefetch_second(keys[i], hashes[i]);
+}
+
 // With a million sessions nearly every look into the table misses the processor's caches, three times or
 // more: the head of the chain, and each cell of it. Asked for ahead, for many events at once, they come while
 // other work is done.
 void Tracker::on_events(std::span<const ConntrackEvent> events) {
   constexpr std::size_t kAhead = 64;
-  constexpr std::size_t kNear = 16'384;  // a megabyte of cells: they are in the second-level cache
   const bool is_far = v4_.size() > kNear;
   std::array<FlowKey<V4>, kAhead> keys;      // NOLINT: written before it is read
   std::array<std::uint64_t, kAhead> hashes;  // NOLINT: likewise

@@ -29,8 +29,10 @@ struct TrackerSettings {
   // Sessions beyond these are not followed: they still get their end record from DESTROY, but no interim
   // ones.
   std::size_t max_sessions = 16'000'000;
-  std::size_t max_vanished = 1'000'000;  // how many that vanished are remembered, for a DESTROY after all
-  bool destroys = true;                  // DESTROY is subscribed to
+  std::size_t max_vanished = 1'000'000;   // how many that vanished are remembered, for a DESTROY after all
+  bool destroys = true;                   // DESTROY is subscribed to
+  std::uint32_t flow = 0;                 // of flow logs alone: see SessionRecord::flow
+  InterfaceFinder* interfaces = nullptr;  // records have interfaces, and flags of TCP; outlives the tracker
 };
 
 // What a dump is for.
@@ -61,6 +63,8 @@ class Tracker final : public EventSource::Handler {
   void on_event(const ConntrackEvent& event) override;
   // The same for several: what they will need of the table is fetched into the cache first.
   void on_events(std::span<const ConntrackEvent> events) override;
+  // These will come, one by one: likewise.
+  void expect(std::span<const ConntrackEvent> events);
 
   // A dump pass: begin_pass(), on_dump_entry() for each entry (at most two records each), then end_pass()
   // after everything that was queued while the dump ran has been handled, then sweep() until it says done.
@@ -96,6 +100,9 @@ class Tracker final : public EventSource::Handler {
   void emit_gap(UnixMs start, UnixMs end, RecordReason reason, Count lost) {
     maker_.gap(start, end, reason, lost);
   }
+
+  // Tells that all which ended by `end` in the window that ends there has been told.
+  void emit_window_closed(UnixMs end) { maker_.window_closed(end); }
 
   // Records from now on carry these, from a reloaded configuration; they outlive every record.
   void relabel(const Origin& origin, VpcMap vpcs) { maker_.relabel(origin, std::move(vpcs)); }

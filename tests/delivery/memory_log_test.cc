@@ -333,3 +333,22 @@ TEST_CASE("at the end a sink that lagged gets its gap record and what memory has
   CHECK(rig.seen(kHung).back().seq == rig.next - 1);
   CHECK(rig.status(kHung).waiting == 0);
 }
+
+TEST_CASE("records that are to be kept together are handed on at once", "[delivery][memory]") {
+  MemoryRig rig(sinks({{}}));
+  std::vector<Ordinal> ends;
+  rig.producer->on_append([&](Ordinal end) { ends.push_back(end); });
+  std::uint32_t number = 0;
+  const std::uint32_t before = GENERATE(0U, 1U, 505U, 511U, 512U);
+  rig.emit(0, before);
+  number = before;
+  for (int event = 0; event < 300; ++event) {
+    rig.producer->keep_together(6);
+    rig.emit(number, number + 5);
+    number += 5;
+  }
+  rig.write();
+  for (const Ordinal end : ends) CHECK((end <= before || (end - before) % 5 == 0));
+  rig.run(0);
+  CHECK(rig.delivered(0) == numbers(0, number));
+}
