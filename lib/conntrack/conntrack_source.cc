@@ -259,7 +259,7 @@ bool EventReader::read(const ReceiveRing::Datagram& datagram, EventSource::Handl
     const DecodeResult result = decode_new(rest, event, counters.decode);
     if (result == DecodeResult::kMalformed) return false;  // where a next one would begin is not known
     if (result == DecodeResult::kEvent) {
-      if ((event.status & status_mask_) != 0) {
+      if (is_selected(event.status, status_mask_)) {
         handler.on_event(event);
         if (event.type == EventType::kDestroy) ends.push_back(rest);
       } else {

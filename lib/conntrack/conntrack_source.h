@@ -38,7 +38,7 @@ struct EventCounters {
 // EventReader: what the event socket received, datagram by datagram, becomes calls of a handler. No I/O.
 class EventReader {
  public:
-  // Events are handed on if their status has a bit of `status_mask`.
+  // Events are handed on if is_selected() by `status_mask`.
   explicit EventReader(std::uint32_t status_mask) : status_mask_(status_mask) {}
 
   // Returns false if the datagram was truncated or malformed: an event is lost, as in an overrun. The

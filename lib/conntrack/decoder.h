@@ -54,7 +54,10 @@ struct DecodeCounters {
 // Which bits of a flow's status word a NatSelection asks for.
 // Threads: pure functions.
 
-// A flow is selected if one of these bits is set.
+// A flow is selected if one of these bits is set; all are, where there is none.
+[[nodiscard]] constexpr bool is_selected(std::uint32_t status, std::uint32_t mask) {
+  return mask == 0 || (status & mask) != 0;
+}
 [[nodiscard]] constexpr std::uint32_t nat_status_mask(NatSelection selection) {
   switch (selection) {
     case NatSelection::kSnat:
@@ -62,9 +65,11 @@ struct DecodeCounters {
     case NatSelection::kDnat:
       return kStatusDstNat;
     case NatSelection::kAny:
+      return kStatusSrcNat | kStatusDstNat;
+    case NatSelection::kAll:
       break;
   }
-  return kStatusSrcNat | kStatusDstNat;
+  return 0;
 }
 
 }  // namespace natsession

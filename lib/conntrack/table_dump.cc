@@ -79,7 +79,7 @@ void DumpReader::hand_on(std::span<const std::byte> message, EventSource::Handle
   began_ = true;
   if ((entry.status & kStatusDying) != 0) {
     ++counters.dying;
-  } else if ((entry.status & status_mask_) == 0) {
+  } else if (!is_selected(entry.status, status_mask_)) {
     ++counters.not_selected;
   } else {
     entry.type = EventType::kUpdate;
@@ -133,6 +133,8 @@ std::vector<StatusFilter> TableDump::passes_of(NatSelection selection) {
       return {{kStatusDstNat, kStatusDstNat}};
     case NatSelection::kAny:
       break;
+    case NatSelection::kAll:
+      return {};
   }
   // All with SRC, then those with DST alone, so that none is shown twice.
   return {{kStatusSrcNat, kStatusSrcNat}, {kStatusDstNat, kBoth}};

@@ -109,6 +109,7 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
     // Also if nothing is ever delivered, a restart must not move a new sink's beginning.
     if (auto stored = cursor->store(place, true); !stored) return stored.error();
   }
+  if (known && known->next == place.next && !place.memory.empty()) sink.spec.sink->remember(place.memory);
   ledger.seek(place.next, place.delivered_to);
   return std::make_unique<LogConsumer>(sink, *readers_.back(), context_, sink.spec.takes, std::move(*cursor),
                                        place);

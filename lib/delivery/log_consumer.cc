@@ -159,11 +159,12 @@ void LogConsumer::promise(std::size_t count, bool certain) {
   store(true);
 }
 
-void LogConsumer::commit() {
+void LogConsumer::commit(std::string memory) {
   publish_position();
   if (!cursor_) return;
   if (place_.next != reached_.next || place_.promised != reached_.promised) {
     place_ = reached_;
+    place_.memory = std::move(memory);
     dirty_ = true;
   }
   if (dirty_) store(false);

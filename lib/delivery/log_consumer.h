@@ -103,8 +103,9 @@ class LogConsumer {
 
   // The first `count` of what was offered are done with: delivered, or rejected and counted.
   void acknowledge(std::size_t count);
-  // Called after batches: what is acknowledged will not come again after a restart.
-  void commit();
+  // Called after batches: what is acknowledged will not come again after a restart; the sink is then told
+  // `memory` again.
+  void commit(std::string memory = {});
 
   // What is due by time. Returns when to call again, at the latest.
   std::optional<Time> tick(Time now);

@@ -161,7 +161,7 @@ void SinkWorker::commit() {
     letters_ = 0;
     report_dead_letters(synced);
   }
-  consumer_->commit();
+  consumer_->commit(consumer_->keeps() ? state_.spec.sink->memory() : std::string());
 }
 
 void SinkWorker::judge(const Answer& answer, std::size_t taken, std::uint64_t high_watermark) {

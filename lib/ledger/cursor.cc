@@ -1,7 +1,9 @@
 // The file, in FORMAT.md's words:
-//   cursor = slot padding slot padding      ; 8,192 bytes: a slot each 4,096, so that no write touches both
+//   cursor = slot padding slot padding [memory memory]  ; a slot each 4,096, so that no write touches both
 //   slot   = magic version length required generation next delivered_to name_length name zeros promised
 //            checksum
+//   memory = generation length checksum bytes  ; each 65,536, of the slot at the same place; CRC32C of the
+//   bytes
 #include "ledger/cursor.h"
 
 #include <sys/stat.h>
@@ -17,6 +19,7 @@
 
 #include "base/files.h"
 #include "ledger/bytes.h"
+#include "ledger/crc32c.h"
 #include "ledger/ledger_directory.h"
 #include "ledger/slot.h"
 
@@ -44,6 +47,40 @@ struct Slot {
   std::uint64_t hash = 0;
   std::string name;
 };
+
+constexpr std::size_t kMemoryHeader = 16;
+constexpr std::size_t kMemoryDistance = kMaxCursorMemory + kMemoryHeader;
+std::size_t memory_at(std::size_t slot) {
+  return kFileBytes + slot * kMemoryDistance;
+}
+
+Result<void> write_memory(int fd, std::size_t slot, std::uint64_t generation, std::string_view memory,
+                          const std::string& path) {
+  std::string bytes;
+  append_little_endian(generation, bytes);
+  append_little_endian(static_cast<std::uint32_t>(memory.size()), bytes);
+  append_little_endian(crc32c(std::as_bytes(std::span(memory))), bytes);
+  bytes += memory;
+  return write_at(fd, std::as_bytes(std::span(bytes)), memory_at(slot), path);
+}
+
+// Nothing if it is not whole, or of another state of this slot.
+std::string read_memory(int fd, std::size_t slot, std::uint64_t generation) {
+  std::array<std::byte, kMemoryHeader> header;
+  if (::pread(fd, header.data(), header.size(), static_cast<off_t>(memory_at(slot))) !=
+      static_cast<ssize_t>(header.size()))
+    return {};
+  const auto of = get_le<std::uint64_t>(header, 0);
+  const auto length = get_le<std::uint32_t>(header, 8);
+  const auto checksum = get_le<std::uint32_t>(header, 12);
+  if (of != generation || length > kMaxCursorMemory) return {};
+  std::string memory(length, '\0');
+  if (::pread(fd, memory.data(), length, static_cast<off_t>(memory_at(slot) + kMemoryHeader)) !=
+          static_cast<ssize_t>(length) ||
+      crc32c(std::as_bytes(std::span(memory))) != checksum)
+    return {};
+  return memory;
+}
 
 std::uint64_t hash_of(std::string_view name) {
   return XXH3_64bits(name.data(), name.size());
@@ -112,6 +149,7 @@ Result<std::optional<Slot>> read_slots(int fd, const std::string& path) {
       continue;
     }
     auto slot = decode(bytes);
+    if (slot) slot->state.memory = read_memory(fd, index, slot->generation);
     if (slot && (!newest || slot->generation > newest->generation)) newest = std::move(slot);
   }
   if (!newest && !known) return known.error();
@@ -177,7 +215,13 @@ Result<void> Cursor::store(const CursorState& state, bool flush) {
   const std::uint64_t generation = generation_ + 1;
   const auto bytes = encode({generation, state, hash_of(name_), name_});
   if (!fd_) return make_file(bytes);  // on the disk then
-  const std::size_t offset = generation % 2 == 1 ? 0 : kSlotDistance;
+  const std::size_t slot = generation % 2 == 1 ? 0 : 1;
+  const std::size_t offset = slot * kSlotDistance;
+  // Before the slot, which says that it holds.
+  if (!state.memory.empty() && state.memory.size() <= kMaxCursorMemory) {
+    if (auto written = write_memory(fd_.get(), slot, generation, state.memory, path_); !written)
+      return written;
+  }
   if (auto written = write_at(fd_.get(), bytes, offset, path_); !written) return written;
   generation_ = generation;
   state_ = state;

@@ -24,7 +24,10 @@ struct CursorState {
   // Where the batch ends that was offered last, if that is behind `next` and does not follow from the log: it
   // is offered again as the same batch.
   Ordinal promised = 0;
+  // What the sink is told again after a restart (Sink::memory()). Longer than kMaxCursorMemory: nothing.
+  std::string memory = {};
 };
+inline constexpr std::size_t kMaxCursorMemory = (std::size_t{64} << 10) - 16;
 
 class Cursor {
  public:

@@ -458,10 +458,6 @@ bool FrameColumns::settle(ColumnId column, std::size_t begin, std::span<std::uin
         values[i] = ages[i] != 0 ? min_start + values[i] : ends[i] - values[i];
       return true;
     }
-    case kFlow: {
-      const auto is_no_kind = [](std::uint64_t value) { return value % 4 > 2; };
-      return std::none_of(values.begin(), values.end(), is_no_kind) || fail(What::kColumn, column);
-    }
     default:
       return true;
   }

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "record/session_record.h"
@@ -18,11 +20,16 @@ enum class FieldSet {
   kCloud,  // the fifteen of the cloud schema; JSON always has all, and gaps have where columns allow
 };
 
+class Encoder;
+
 struct EncoderOptions {
   RecordFormat format = RecordFormat::kJson;
   TimeFormat time_format = TimeFormat::kUnix;
   FieldSet fields = FieldSet::kAll;
   bool with_netns = false;  // more than one namespace is watched: records say which
+  // What is written instead, whatever the other options say: what stands before the sink has made entries of
+  // another kind of the records.
+  std::shared_ptr<const Encoder> own = {};
 };
 
 class Encoder {
@@ -32,6 +39,13 @@ class Encoder {
   [[nodiscard]] virtual std::string_view header() const { return {}; }
   // Appends one record and its newline to `out`.
   virtual void append(const SessionRecord& record, std::string& out) const = 0;
+  // What append() writes as names and values, for sinks that take these of an encoder of their own (`own`
+  // below); the names live as long as the encoder.
+  virtual void append_pairs(const SessionRecord& record,
+                            std::vector<std::pair<std::string_view, std::string>>& out) const {
+    static_cast<void>(record);
+    static_cast<void>(out);
+  }
 };
 
 [[nodiscard]] std::unique_ptr<Encoder> make_encoder(const EncoderOptions& options);

@@ -76,7 +76,9 @@ inline constexpr std::uint8_t kAck = 16;
 enum class FlowKind : std::uint8_t {
   kSession,       // as in the session log: of a flow, translated or not
   kRefused,       // packets that a rule dropped, of which there was no flow
-  kWindowClosed,  // nothing; all that ended in this window has been told before
+  kWindowClosed,  // nothing; all that ended in this window has been told before: sessions, or where seq is 1
+                  // refused packets
+  kSkipped,  // refused packets of this window are not told: events_lost of them, at iif or oif, or anywhere
 };
 
 // nf_conntrack's enum tcp_conntrack. kNone is also: not TCP, or not known.
@@ -142,7 +144,7 @@ struct SessionRecord {
   TcpState tcp_state = TcpState::kNone;
   bool has_orig_dst = false;
 
-  Count events_lost;  // kGap, and FlowKind::kWindowClosed: how many events, where it is known
+  Count events_lost;  // kGap, and FlowKind::kSkipped: how many, where it is known
 
   // What only flow logs want. `flow`: the record is one of windows of so many seconds, at most kMaxFlow, and
   // not the session log's; 0: it is, and what follows is there if a flow log reads it as well. A flow that is
@@ -150,8 +152,8 @@ struct SessionRecord {
   std::uint32_t flow = 0;
   FlowKind flow_kind = FlowKind::kSession;
   std::uint8_t tcp_flags = 0;  // seen in this slice: tcp_flag's bits
-  std::string_view iif;        // labels: where the original direction enters, and the reply leaves; empty: not
-  std::string_view oif;        // asked for. And where the original direction leaves
+  std::string_view iif;  // labels: where the original direction enters, and the reply leaves; empty: not
+  std::string_view oif;  // asked for. And where the original direction leaves
 
   // Texts by their bytes, the origin by its address: labels.
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;

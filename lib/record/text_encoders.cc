@@ -211,9 +211,20 @@ class LogfmtEncoder final : public Encoder {
   EncoderOptions options_;
 };
 
+class SharedEncoder final : public Encoder {
+ public:
+  explicit SharedEncoder(std::shared_ptr<const Encoder> own) : own_(std::move(own)) {}
+  [[nodiscard]] std::string_view header() const override { return own_->header(); }
+  void append(const SessionRecord& record, std::string& out) const override { own_->append(record, out); }
+
+ private:
+  std::shared_ptr<const Encoder> own_;
+};
+
 }  // namespace
 
 std::unique_ptr<Encoder> make_encoder(const EncoderOptions& options) {
+  if (options.own) return std::make_unique<SharedEncoder>(options.own);
   switch (options.format) {
     case RecordFormat::kJson:
       return std::make_unique<JsonEncoder>(options);

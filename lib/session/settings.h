@@ -12,6 +12,7 @@ enum class NatSelection : std::uint8_t {
   kSnat,  // IPS_SRC_NAT
   kDnat,  // IPS_DST_NAT
   kAny,   // either
+  kAll,   // these, and flows that are not translated: for flow logs alone
 };
 
 // Which records a session gets.

@@ -106,6 +106,11 @@ class Sink {
   [[nodiscard]] virtual bool knows_batches() const { return false; }
   // Of what is delivered next: the place of its first record in the log.
   virtual void name_batch(std::uint64_t first) { static_cast<void>(first); }
+  // What it must know again after a restart of all that it has taken, and is told then; small, any bytes.
+  // Where nothing outlives the program, or what is kept is not of the place where the log goes on, it is told
+  // nothing.
+  [[nodiscard]] virtual std::string memory() const { return {}; }
+  virtual void remember(std::string_view memory) { static_cast<void>(memory); }
   // SIGHUP: begins anew with what the name means now (a rotated file). On error the old destination stays in
   // use.
   virtual Result<void> reopen() { return {}; }

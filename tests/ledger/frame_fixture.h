@@ -106,7 +106,7 @@ class RecordDice {
     }
     if (odd()) {
       record.flow = static_cast<std::uint32_t>(number(kMaxFlow));
-      if (record.flow != 0) record.flow_kind = static_cast<FlowKind>(pick(3));
+      if (record.flow != 0) record.flow_kind = static_cast<FlowKind>(pick(4));
       record.tcp_flags = static_cast<std::uint8_t>(number(0xff));
       record.iif = vpcs_[pick(2)];
       record.oif = vpcs_[pick(vpcs_.size())];

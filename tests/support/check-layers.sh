@@ -22,14 +22,15 @@ allow base
 allow net base
 allow routes base net
 allow record base net
+allow flow base net record
 allow session base net record
 allow conntrack base net record session
 allow ledger base net record
 allow query base net record ledger
-allow sink base net record
+allow sink base net record flow
 allow delivery base net record ledger sink
 allow control base net record session ledger delivery  # of delivery and session the reports
-allow config base net record session sink
+allow config base net record flow session sink
 
 # below FOLDER BELOW...: the same for the folders of lib/sink. What stands in lib/sink itself (the interface, a URL) all may
 # include, but for the table of sinks, which includes all of them.
@@ -49,6 +50,7 @@ below encoding
 below transport
 below http encoding transport
 below blocks
+below flow
 below local encoding transport
 below syslog transport
 below ipfix transport

@@ -1,0 +1,83 @@
+#include "flow/flow_entries.h"
+
+namespace natsession {
+namespace {
+
+// As the kernel's route to one of the box's own addresses has it.
+constexpr std::string_view kItself = "lo";
+
+constexpr bool has_ports(std::uint8_t protocol) {
+  return protocol == 6 || protocol == 17 || protocol == 33 || protocol == 132 || protocol == 136;
+}
+
+struct End {
+  IpAddress address;
+  std::uint16_t port;
+};
+
+class Maker {
+ public:
+  Maker(const SessionRecord& record, std::vector<SessionRecord>& out) : record_(record), out_(out) {}
+
+  void add(std::string_view interface, bool ingress, const End& from, const End& to, Count packets,
+           Count bytes) {
+    if (packets == Count(0) || interface.empty() || interface == kItself) return;
+    SessionRecord& entry = out_.emplace_back(record_);
+    const bool ports = has_ports(record_.protocol);
+    entry.pri_ip = from.address;
+    entry.pri_port = ports ? from.port : std::uint16_t{0};
+    entry.pub_ip = to.address;
+    entry.pub_port = ports ? to.port : std::uint16_t{0};
+    entry.nat_ip = IpAddress();
+    entry.nat_port = 0;
+    entry.has_orig_dst = false;
+    entry.orig_dst_ip = IpAddress();
+    entry.orig_dst_port = 0;
+    entry.pkts_from_vpc = packets;
+    entry.bytes_from_vpc = bytes;
+    entry.pkts_from_pub = entry.bytes_from_pub = Count();
+    entry.iif = ingress ? interface : std::string_view();
+    entry.oif = ingress ? std::string_view() : interface;
+  }
+
+ private:
+  const SessionRecord& record_;
+  std::vector<SessionRecord>& out_;
+};
+
+}  // namespace
+
+void append_entries(const SessionRecord& record, std::vector<SessionRecord>& out) {
+  if (record.event == RecordEvent::kGap || record.event == RecordEvent::kStart || is_status(record)) return;
+  Maker maker(record, out);
+  // The ends of both tuples.
+  const End client{record.pri_ip, record.pri_port};
+  const End server{record.pub_ip, record.pub_port};
+  if (is_refused(record)) {
+    maker.add(interface_of(record), is_ingress(record), client, server, record.pkts_from_vpc,
+              record.bytes_from_vpc);
+    return;
+  }
+  const End dialled = record.has_orig_dst ? End{record.orig_dst_ip, record.orig_dst_port} : server;
+  const End shown = record.nat_ip != IpAddress() ? End{record.nat_ip, record.nat_port} : client;
+  const Count out_packets = record.pkts_from_vpc;
+  const Count out_bytes = record.bytes_from_vpc;
+  maker.add(record.iif, true, client, dialled, out_packets, out_bytes);
+  maker.add(record.oif, false, shown, server, out_packets, out_bytes);
+  maker.add(record.oif, true, server, shown, record.pkts_from_pub, record.bytes_from_pub);
+  maker.add(record.iif, false, dialled, client, record.pkts_from_pub, record.bytes_from_pub);
+}
+
+SessionRecord status_entry(const SessionRecord& window_closed, std::string_view interface, bool skipped) {
+  SessionRecord entry;
+  entry.origin = window_closed.origin;
+  entry.event = RecordEvent::kInterim;
+  entry.start_time = window_closed.start_time;
+  entry.end_time = window_closed.end_time;
+  entry.flow = window_closed.flow;
+  entry.flow_kind = skipped ? FlowKind::kSkipped : FlowKind::kWindowClosed;
+  entry.iif = interface;
+  return entry;
+}
+
+}  // namespace natsession
