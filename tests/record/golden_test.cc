@@ -15,9 +15,9 @@
 namespace natsession::testing {
 namespace {
 
-constexpr EncoderOptions kJson{RecordFormat::kJson};
-constexpr EncoderOptions kCsv{RecordFormat::kCsv};
-constexpr EncoderOptions kLogfmt{RecordFormat::kLogfmt};
+const EncoderOptions kJson{RecordFormat::kJson};
+const EncoderOptions kCsv{RecordFormat::kCsv};
+const EncoderOptions kLogfmt{RecordFormat::kLogfmt};
 
 EncoderOptions with_netns(EncoderOptions options) {
   options.with_netns = true;

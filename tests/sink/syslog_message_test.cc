@@ -16,7 +16,7 @@ using Fields = std::map<std::string, std::string>;
 namespace {
 
 constexpr SyslogHeader kHeader{.process_id = 4711};
-constexpr EncoderOptions kLogfmt{.format = RecordFormat::kLogfmt};
+const EncoderOptions kLogfmt{.format = RecordFormat::kLogfmt};
 
 std::string message_of(const SessionRecord& record, const SyslogHeader& header = kHeader,
                        const EncoderOptions& options = kLogfmt, bool nat = false) {

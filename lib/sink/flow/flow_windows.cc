@@ -104,13 +104,14 @@ std::vector<FlowWindows::Status> FlowWindows::close(const SessionRecord& closed,
   Window* const own = window_at(closed.end_time);
   if (own == nullptr) return all;
   own->parts.insert(part_of(closed));
-  // A part that is behind by a whole window is off, or gone: it is not waited for.
-  const auto is_over = [&](UnixMs end, const Window& window) {
-    return window.parts.size() >= parts || end + window_ < closed.end_time;
-  };
+  // Each part closes its windows in order; one that is behind by a whole window is off, or gone, and is not
+  // waited for.
+  UnixMs over = closed.end_time - window_ - std::chrono::milliseconds(1);
+  for (const auto& [end, window] : windows_) {
+    if (window.parts.size() >= parts) over = std::max(over, end);
+  }
   UnixMs last = closed_until_;
-  for (auto window = windows_.begin(); window != windows_.end() && window->first <= closed.end_time;) {
-    if (!is_over(window->first, window->second)) break;
+  for (auto window = windows_.begin(); window != windows_.end() && window->first <= over;) {
     Status status;
     status.window = closed;
     status.window.end_time = window->first;
