@@ -53,6 +53,7 @@ enum class OptionForm {
   kSize,    // a string, or a whole number of bytes
   kSwitch,  // true or false
   kList,    // strings, each of which is put
+  kTables,  // tables, each of which is put as the text of one in a line
 };
 
 // How the value of one option gets into settings of type S, and out of them.

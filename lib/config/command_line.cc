@@ -11,6 +11,7 @@
 #include "config/options.h"
 #include "config/settings_file.h"
 #include "config/text.h"
+#include "session/flow_trackers.h"
 
 namespace natsession {
 namespace {
@@ -165,6 +166,25 @@ Result<void> check_together(const Invocation& result) {
           "': blocks: needs --records window: else nobody tells that a session goes on, and a block "
           "would be told free that is not");
     }
+  }
+  if (result.config.flow_logs.size() > result.config.flow_log_max) {
+    return usage_error("flow_log: there are " + std::to_string(result.config.flow_logs.size()) +
+                       ", and flow_log_max is " + std::to_string(result.config.flow_log_max));
+  }
+  for (const FlowLogConfig& log : result.config.flow_logs) {
+    if (log.on && log.traffic == FlowTraffic::kReject && result.config.reject_groups.empty())
+      return usage_error("flow log " + log.name +
+                         ": traffic: of rejected packets nothing is known without reject_group");
+    for (const SinkConfig& sink : result.config.sinks) {
+      if (sink.destination() == log.destination.destination())
+        return usage_error("flow log " + log.name + ": destination: '" + without_secrets(sink.url().text) +
+                           "' is a sink of the session log already");
+    }
+  }
+  if (const auto windows = flow_windows(result.config); windows.size() > FlowTrackers::kMaxWindows) {
+    return usage_error("flow_log: windows of " + std::to_string(windows.size()) +
+                       " different lengths: at most " + std::to_string(FlowTrackers::kMaxWindows) +
+                       " at once");
   }
   if (result.config.handover.empty() || !result.config.ledger.empty() || result.action == Action::kGuardOnly)
     return {};

@@ -2,13 +2,16 @@
 // Threads: plain value types.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/byte_count.h"
+#include "config/flow_log_config.h"
 #include "net/host_port.h"
 #include "record/encoder.h"
 #include "session/settings.h"
@@ -26,6 +29,13 @@ struct Sync {
   Mode mode = Mode::kInterval;
   std::chrono::milliseconds interval{1000};  // kInterval only
   friend bool operator==(const Sync&, const Sync&) = default;
+};
+
+// Where the configuration says which interface an address is at.
+struct InterfaceRule {
+  std::string interface;
+  Prefix prefix;
+  friend bool operator==(const InterfaceRule&, const InterfaceRule&) = default;
 };
 
 // Every member is the option of the same name (options.cc, with its range); the values here are the defaults.
@@ -58,6 +68,19 @@ struct Config {
   std::chrono::milliseconds linger{1000};
   std::chrono::milliseconds suspend = std::chrono::minutes(5);
 
+  std::vector<FlowLogConfig> flow_logs;
+  unsigned flow_log_max = kUsualFlowLogs;
+  std::uint32_t flow_entries = 400'000;  // of an interface in ten minutes
+  std::vector<InterfaceRule> interface_rules;
+  std::vector<std::uint16_t> reject_groups;  // of NFLOG
+  std::uint32_t reject_flows = 200'000;      // that are added up at once, of a window
+  std::string account_id;                    // what a cloud's flow logs have, and this box cannot know
+  std::string region_id;
+  std::string az_id;
+  std::vector<std::pair<std::string, std::string>> interface_ids;  // an interface, its id
+  FlowIds::ByPrefix network_ids;
+  FlowIds::ByPrefix vm_ids;
+
   std::string handover;             // the path at which the next process takes over; empty: none
   std::string user;                 // whom to go on as; empty: natsession, if started as root and it exists
   std::string control;              // the path of the control socket; empty: none
@@ -68,6 +91,16 @@ struct Config {
 
   friend bool operator==(const Config&, const Config&) = default;
 };
+
+// The windows of flow logs that are on, each once.
+[[nodiscard]] inline std::vector<std::chrono::seconds> flow_windows(const Config& config) {
+  std::vector<std::chrono::seconds> windows;
+  for (const FlowLogConfig& log : config.flow_logs) {
+    if (log.on && std::find(windows.begin(), windows.end(), log.window) == windows.end())
+      windows.push_back(log.window);
+  }
+  return windows;
+}
 
 inline constexpr std::size_t kMaxNamespaces = 64;  // each has a thread and a receive buffer
 inline constexpr std::size_t kMaxSinks = 32;       // each has a thread

@@ -19,6 +19,7 @@ constexpr std::string_view kOutput = "Where records go, and how they are written
 constexpr std::string_view kSessions = "Which sessions, and what is said of them";
 constexpr std::string_view kKernel = "The kernel";
 constexpr std::string_view kLedger = "The ledger, and delivery to sinks";
+constexpr std::string_view kFlowLogs = "Flow logs";
 constexpr std::string_view kProgram = "The program";
 
 // A list of what `parse` makes of a text, at most `most`. `same` says why a new one cannot stand beside an
@@ -88,6 +89,96 @@ OptionValue<Config> netns_option() {
       [](const std::string& name) { return name; },
       [](const std::string& name, const std::string& other) -> std::string {
         return name == other ? " is given twice" : "";
+      });
+}
+
+// The part before the first '=' and what is behind.
+Result<std::pair<std::string_view, std::string_view>> split_pair(std::string_view text,
+                                                                 std::string_view example) {
+  const std::size_t at = text.find('=');
+  if (at != std::string_view::npos && at > 0 && at + 1 < text.size())
+    return std::pair(text.substr(0, at), text.substr(at + 1));
+  return usage_error(in_quotes(text) + " is not of the form " + std::string(example));
+}
+
+constexpr std::size_t kMaxFlowRules = 1024;
+
+OptionValue<Config> flow_logs_option() {
+  auto value = list_option(
+      &Config::flow_logs, kMaxFlowLogs, "flow logs", FlowLogConfig::parse,
+      [](const FlowLogConfig& log) { return log.text(); },
+      [](const FlowLogConfig& log, const FlowLogConfig& other) -> std::string {
+        if (log.name == other.name) return ": there is a flow log " + other.name + " already";
+        if (log.destination.destination() != other.destination.destination()) return {};
+        return ": the flow log " + other.name + " has the same destination";
+      });
+  value.form = OptionForm::kTables;
+  value.clear = {};  // those of another file come to them
+  return value;
+}
+
+OptionValue<Config> interface_rules_option() {
+  return list_option(
+      &Config::interface_rules, kMaxFlowRules, "interfaces",
+      [](std::string_view text) -> Result<InterfaceRule> {
+        const auto pair = split_pair(text, "INTERFACE=PREFIX, such as eth1=10.0.0.0/8");
+        if (!pair) return pair.error();
+        const auto resource = FlowResource::parse(pair->first);
+        if (!resource || resource->kind != FlowResource::Kind::kInterface)
+          return usage_error(in_quotes(text) + ": " + in_quotes(pair->first) + " names no interface");
+        const auto prefix = Prefix::parse(pair->second);
+        if (!prefix) return prefix.error();
+        return InterfaceRule{resource->name, *prefix};
+      },
+      [](const InterfaceRule& rule) { return rule.interface + "=" + rule.prefix.to_string(); },
+      [](const InterfaceRule& rule, const InterfaceRule& other) -> std::string {
+        return rule.prefix == other.prefix ? ": " + other.interface + " has this prefix already" : "";
+      });
+}
+
+OptionValue<Config> reject_groups_option() {
+  return list_option(
+      &Config::reject_groups, 16, "groups",
+      [](std::string_view text) -> Result<std::uint16_t> {
+        const auto number = option_text::number(text, {1, 65'535});
+        if (!number) return number.error();
+        return static_cast<std::uint16_t>(*number);
+      },
+      [](std::uint16_t group) { return std::to_string(group); },
+      [](std::uint16_t group, std::uint16_t other) -> std::string {
+        return group == other ? " is given twice" : "";
+      });
+}
+
+OptionValue<Config> interface_ids_option() {
+  using Pair = std::pair<std::string, std::string>;
+  return list_option(
+      &Config::interface_ids, kMaxFlowRules, "interfaces",
+      [](std::string_view text) -> Result<Pair> {
+        const auto pair = split_pair(text, "INTERFACE=ID, such as eth1=eni-1");
+        if (!pair) return pair.error();
+        return Pair(pair->first, pair->second);
+      },
+      [](const Pair& pair) { return pair.first + "=" + pair.second; },
+      [](const Pair& pair, const Pair& other) -> std::string {
+        return pair.first == other.first ? ": it has the id " + other.second + " already" : "";
+      });
+}
+
+OptionValue<Config> prefix_ids_option(FlowIds::ByPrefix Config::*member) {
+  using Pair = std::pair<Prefix, std::string>;
+  return list_option(
+      member, kMaxFlowRules, "prefixes",
+      [](std::string_view text) -> Result<Pair> {
+        const auto pair = split_pair(text, "PREFIX=ID, such as 10.0.0.0/24=vsw-1");
+        if (!pair) return pair.error();
+        const auto prefix = Prefix::parse(pair->first);
+        if (!prefix) return prefix.error();
+        return Pair(*prefix, pair->second);
+      },
+      [](const Pair& pair) { return pair.first.to_string() + "=" + pair.second; },
+      [](const Pair& pair, const Pair& other) -> std::string {
+        return pair.first == other.first ? ": it has the id " + other.second + " already" : "";
       });
 }
 
@@ -342,6 +433,51 @@ std::vector<Flag> make_flags() {
        "That is, it does not exist, forbids all writes, or finds the credentials wrong. After the "
        "rest, once there is new data, one batch is sent as a test.",
        time_option(&Config::suspend, kSuspendRange)},
+      {"flow-log", kFlowLogs, "TABLE",
+       "A flow log: an entry for each interface and direction that a flow crosses, translated or not; see "
+       "FLOW "
+       "LOGS. In the file a table [[flow_log]] each; those of several files add up.",
+       "It has a name, a resource (an interface, a subnet, vpc:ID or nat), traffic (all, accept or reject), "
+       "a "
+       "record (alibaba, tencent, huawei-v1, huawei-v2, aws, or names of fields), a format (text or json), a "
+       "window, a destination (a sink's URL), a state (on or off) and tags.",
+       flow_logs_option(),
+       R"([{name = "edge", resource = "eth1", record = "aws", destination = "file:/var/log/flow.log"}])"},
+      {"flow-log-max", kFlowLogs, "N", "How many flow logs there may be.", "",
+       number_option(&Config::flow_log_max, Range<unsigned>{1, kMaxFlowLogs})},
+      {"flow-entries", kFlowLogs, "N",
+       "How many entries of an interface a flow log has in ten minutes, at most; more are left out, and it "
+       "says so "
+       "(SKIPDATA).",
+       "", number_option(&Config::flow_entries, Range<std::uint32_t>{1, 100'000'000})},
+      {"interface", kFlowLogs, "NAME=PREFIX",
+       "By which interface addresses in PREFIX are reached, where the kernel's routes do not tell: "
+       "asymmetric and "
+       "policy routing. May be given several times.",
+       "The longest prefix is taken; for all other addresses the kernel is asked.", interface_rules_option(),
+       R"("eth1=10.0.0.0/8")"},
+      {"reject-group", kFlowLogs, "N",
+       "NFLOG group to which the firewall's rules hand copies of packets that they drop. May be given "
+       "several times.",
+       "Only flow logs of all or rejected traffic ask for it; see FLOW LOGS for the rules.",
+       reject_groups_option(), R"("100")"},
+      {"reject-flows", kFlowLogs, "N",
+       "How many refused flows of one window are added up; more are counted as skipped.", "",
+       number_option(&Config::reject_flows, Range<std::uint32_t>{1000, 4'000'000})},
+      {"account-id", kFlowLogs, "ID", "Account or project in flow logs.", "",
+       text_option(&Config::account_id), R"("123456789012")"},
+      {"region-id", kFlowLogs, "ID", "Region in flow logs.", "", text_option(&Config::region_id),
+       R"("eu-central-1")"},
+      {"az-id", kFlowLogs, "ID", "Availability zone in flow logs.", "", text_option(&Config::az_id),
+       R"("eu-central-1a")"},
+      {"interface-id", kFlowLogs, "NAME=ID",
+       "Id of an interface in flow logs; else its name. May be given several times.", "",
+       interface_ids_option(), R"("eth1=eni-1")"},
+      {"network-id", kFlowLogs, "PREFIX=ID",
+       "Id of the subnet of an address (vswitch-id, network-id). May be given several times.", "",
+       prefix_ids_option(&Config::network_ids), R"("10.0.0.0/24=vsw-1")"},
+      {"vm-id", kFlowLogs, "PREFIX=ID", "Id of the machine that has an address. May be given several times.",
+       "", prefix_ids_option(&Config::vm_ids), R"("10.0.0.5=i-1")"},
       {"config",
        kProgram,
        "FILE",
@@ -424,25 +560,16 @@ std::vector<Flag> make_flags() {
   };
 }
 
-// A basic string of TOML. The texts of a Config are UTF-8 without control characters (check_text).
-std::string toml_string(std::string_view text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result + '"';
-}
-
 constexpr std::size_t kWidestLine = 100;
 
-std::string toml_array(const Texts& texts) {
+std::string toml_array(const Texts& texts, bool are_tables) {
   std::string line = "[";
   std::string lines = "[\n";
   for (const std::string& text : texts) {
+    const std::string element = are_tables ? text : toml_string(text);
     if (line.size() > 1) line += ", ";
-    line += toml_string(text);
-    lines += "  " + toml_string(text) + ",\n";
+    line += element;
+    lines += "  " + element + ",\n";
   }
   return line.size() < kWidestLine ? line + "]" : lines + "]";
 }
@@ -461,7 +588,7 @@ std::string Flag::key() const {
 
 std::string Flag::toml_value(const Config& config) const {
   const Texts texts = value.texts(config);
-  if (is_list()) return toml_array(texts);
+  if (is_list()) return toml_array(texts, value.form == OptionForm::kTables);
   const std::string text = texts.empty() ? "" : texts.front();
   return value.form == OptionForm::kSwitch ? text : toml_string(text);
 }

@@ -31,7 +31,9 @@ struct Flag {
 
   [[nodiscard]] bool is_setting() const { return static_cast<bool>(value.put); }
   [[nodiscard]] bool takes_value() const { return !value_name.empty(); }
-  [[nodiscard]] bool is_list() const { return value.form == OptionForm::kList; }
+  [[nodiscard]] bool is_list() const {
+    return value.form == OptionForm::kList || value.form == OptionForm::kTables;
+  }
   [[nodiscard]] std::string flag() const;  // "--time-format"
   [[nodiscard]] std::string key() const;   // "time_format"
   // The value of a setting as it stands in the file: "10m" in quotes, true, ["new", "destroy"].

@@ -79,6 +79,26 @@ std::string_view type_name(const toml::node& node) {
   }
 }
 
+// In one line; what is neither a text, a switch nor an array of texts stands there as an empty table, which
+// no key takes.
+std::string text_of(const toml::node& node) {
+  if (const auto* const text = node.as_string()) return toml_string(text->get());
+  if (const auto* const on = node.as_boolean()) return on->get() ? "true" : "false";
+  std::string out;
+  if (const auto* const array = node.as_array()) {
+    for (const toml::node& element : *array) out += (out.empty() ? "" : ", ") + text_of(element);
+    return "[" + out + "]";
+  }
+  return "{}";
+}
+
+std::string text_of(const toml::table& table) {
+  std::string out;
+  for (const auto& [key, node] : table)
+    out += (out.empty() ? "" : ", ") + toml_string(key.str()) + " = " + text_of(node);
+  return "{" + out + "}";
+}
+
 Error wrong_type(const Flag& flag, const toml::node& node, const std::string& where) {
   std::string needed;
   switch (flag.value.form) {
@@ -90,6 +110,9 @@ Error wrong_type(const Flag& flag, const toml::node& node, const std::string& wh
     case OptionForm::kList:
       needed = "a string or an array of strings";
       break;
+    case OptionForm::kTables:
+      return usage_error(where + ": needs tables [[" + flag.key() + "]], not " +
+                         std::string(type_name(node)));
     case OptionForm::kText:
       needed = "a string";
   }
@@ -109,6 +132,17 @@ Result<std::vector<GivenValue>> texts_of(const Flag& flag, const toml::node& nod
       const auto* text = element.as_string();
       if (text == nullptr) return wrong_type(flag, element, element_where);
       values.push_back({text->get(), element_where});
+    }
+    return values;
+  }
+  if (flag.value.form == OptionForm::kTables) {
+    const auto* const tables = node.as_array();
+    if (tables == nullptr) return wrong_type(flag, node, where);
+    std::vector<GivenValue> values;
+    for (const toml::node& element : *tables) {
+      const std::string element_where = position(path, element.source()) + ": " + flag.key();
+      if (!element.is_table()) return wrong_type(flag, element, element_where);
+      values.push_back({text_of(*element.as_table()), element_where});
     }
     return values;
   }

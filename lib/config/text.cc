@@ -62,6 +62,21 @@ constexpr std::size_t kLongestName = 64;  // nothing longer is a slip of the fin
 
 }  // namespace
 
+std::string toml_string(std::string_view text) {
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      result += std::string("\\u00") + kDigits[byte >> 4] + kDigits[byte & 15];
+      continue;
+    }
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
 Result<void> check_text(std::string_view text) {
   std::string_view rest = text;
   while (!rest.empty()) {

@@ -18,6 +18,9 @@ namespace natsession {
 // shown.
 [[nodiscard]] std::string in_quotes(std::string_view text);
 
+// A basic string of TOML. Control characters become escapes.
+[[nodiscard]] std::string toml_string(std::string_view text);
+
 // The name that was probably meant: the one that begins with `wanted`, or is few typing errors away.
 // Leading dashes, case, and '-' against '_' do not count. Empty if none is near.
 [[nodiscard]] std::string_view nearest(std::string_view wanted, std::span<const std::string> known);

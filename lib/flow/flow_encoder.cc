@@ -171,7 +171,7 @@ FlowEncoder::Value FlowEncoder::value_of(FlowField field, const SessionRecord& e
     case FlowField::kAction:
       return Value::of(std::string_view(is_refused(entry) ? "REJECT" : "ACCEPT"));
     case FlowField::kSessionId:
-      return Value::of_id(entry.session_id);
+      return Value::of_id(session_of(entry));
     case FlowField::kSeq:
       return Value::of(entry.seq);
     default:

@@ -32,7 +32,8 @@ class Maker {
     entry.nat_port = 0;
     entry.has_orig_dst = false;
     entry.orig_dst_ip = IpAddress();
-    entry.orig_dst_port = 0;
+    entry.orig_dst_port = place_;
+    entry.session_id += place_++;
     entry.pkts_from_vpc = packets;
     entry.bytes_from_vpc = bytes;
     entry.pkts_from_pub = entry.bytes_from_pub = Count();
@@ -41,6 +42,7 @@ class Maker {
   }
 
  private:
+  std::uint16_t place_ = 0;
   const SessionRecord& record_;
   std::vector<SessionRecord>& out_;
 };
@@ -77,6 +79,11 @@ SessionRecord status_entry(const SessionRecord& window_closed, std::string_view 
   entry.flow = window_closed.flow;
   entry.flow_kind = skipped ? FlowKind::kSkipped : FlowKind::kWindowClosed;
   entry.iif = interface;
+  // FNV-1a, so that interfaces have different ones.
+  entry.session_id = 0xcbf29ce484222325;
+  for (const char c : interface)
+    entry.session_id = (entry.session_id ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  entry.session_id += skipped ? 1 : 0;
   return entry;
 }
 

@@ -33,6 +33,11 @@ void append_entries(const SessionRecord& record, std::vector<SessionRecord>& out
   return record.nat_ip != IpAddress() || record.has_orig_dst;
 }
 
+// Entries have ids that differ, also those of one record: destinations tell records apart by these.
+[[nodiscard]] inline std::uint64_t session_of(const SessionRecord& entry) {
+  return entry.session_id - entry.orig_dst_port;  // its place among those of its record
+}
+
 // What stands in a flow log where there is nothing to be told of an interface's window (NODATA), or not all
 // (SKIPDATA): an entry with an interface, a window, and no addresses.
 [[nodiscard]] SessionRecord status_entry(const SessionRecord& window_closed, std::string_view interface,

@@ -228,6 +228,17 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
   return config;
 }
 
+bool SinkConfig::takes_flows() const {
+  const bool has_form_of_its_own =
+      std::any_of(url_.options.begin(), url_.options.end(),
+                  [](const SinkUrl::Option& given) { return given.key == "format"; });
+  return kind_->flows && !tells_blocks() && !has_form_of_its_own && !encoder_.time_format && !encoder_.fields;
+}
+
+bool SinkConfig::takes_json_alone() const {
+  return kind_->encoding == SinkEncoding::kJsonOnly;
+}
+
 Result<void> SinkConfig::read_blocks() {
   if (auto read = read_options(url_, block_options_table(), blocks_); !read) return read.error();
   const bool given = std::any_of(url_.options.begin(), url_.options.end(), [](const SinkUrl::Option& option) {

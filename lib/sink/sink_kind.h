@@ -85,6 +85,7 @@ struct SinkKind {
   SinkEncoding encoding = SinkEncoding::kConfigured;
   bool blocks =
       false;  // it can tell of blocks of ports (port_blocks.h), where its records are JSON or kBinary
+  bool flows = false;  // it can write entries of flow logs, by an encoder of theirs (EncoderOptions::own)
   std::optional<UsualBatch> batch = {};  // none: as the configuration of all sinks says
   std::string_view own_format = {};      // what format= may be beside the encoders'; the kind reads it itself
   std::string_view missing = {};  // the library that this program was built without; empty: all is there

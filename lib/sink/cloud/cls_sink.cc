@@ -119,6 +119,7 @@ SinkKind cls_kind() {
       .also = joined(joined(cloud_options(), explain(cls_options())), explain(tls_options())),
       .remote = true,
       .encoding = SinkEncoding::kPairs,
+      .flows = true,
       .missing = what_clouds_miss(),
       .parse = parse_cls};
 }

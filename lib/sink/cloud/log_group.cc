@@ -100,6 +100,7 @@ constexpr std::size_t kContentOverhead = kKeys + 1 + 2 * kMaxVarint;
 }  // namespace
 
 void LogEncoder::append(const SessionRecord& record, std::string& out) const {
+  if (options_.own) return append_pairs(record, out);
   const bool gap = record.event == RecordEvent::kGap;
   const bool all = gap || options_.fields == FieldSet::kAll;
   const Selection selection{.extra = all, .netns = all && options_.with_netns, .gap_fields = gap};
@@ -121,6 +122,26 @@ void LogEncoder::append(const SessionRecord& record, std::string& out) const {
     *at = bytes_key(1);
     return write_varint(at + 1, length) + length;
   });
+}
+
+void LogEncoder::append_pairs(const SessionRecord& record, std::string& out) const {
+  std::vector<std::pair<std::string_view, std::string>> pairs;
+  options_.own->append_pairs(record, pairs);
+  std::string log;
+  const auto append_number = [&](std::uint64_t number) {
+    append_line(log, kMaxVarint, [&](char* at) { return write_varint(at, number); });
+  };
+  log += varint_key(1);
+  append_number(static_cast<std::uint64_t>(std::clamp<std::int64_t>(
+      std::chrono::floor<std::chrono::seconds>(log_time(record)).time_since_epoch().count(), 0,
+      std::int64_t{0xffffffff})));
+  for (const auto& [name, value] : pairs) {
+    std::string content;
+    append_bytes(content, 1, name);
+    append_bytes(content, 2, utf8_of(value));
+    append_bytes(log, 2, content);
+  }
+  append_bytes(out, 1, log);
 }
 
 std::size_t LogEncoder::fill(std::span<const SessionRecord> records, const Limits& limits,

@@ -35,6 +35,7 @@ class LogEncoder {
   explicit LogEncoder(const EncoderOptions& options) : options_(options) {}
   // Appends field 1 of a LogGroup.
   void append(const SessionRecord& record, std::string& out) const;
+  void append_pairs(const SessionRecord& record, std::string& out) const;
   // Makes `group` a LogGroup of the first of `records`, as many as are within `limits`, and at least one,
   // where there is one. Returns of how many. Its source is the first one's instance.
   struct Limits {

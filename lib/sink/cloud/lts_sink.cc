@@ -137,6 +137,7 @@ SinkKind lts_kind() {
           .also = joined(cloud_options(), explain(tls_options())),
           .remote = true,
           .encoding = SinkEncoding::kJsonOnly,
+          .flows = true,
           .missing = what_clouds_miss(),
           .parse = parse_lts};
 }

@@ -109,6 +109,7 @@ SinkKind sls_kind() {
           .also = explain(tls_options()),
           .remote = true,
           .encoding = SinkEncoding::kPairs,
+          .flows = true,
           .missing = what_clouds_miss(),
           .parse = parse_sls};
 }

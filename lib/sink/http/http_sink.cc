@@ -44,6 +44,7 @@ SinkKind http_kind() {
           .remote = true,
           .encoding = SinkEncoding::kJsonOnly,
           .blocks = true,
+          .flows = true,
           .missing = HttpClient::kBuiltIn ? "" : "libcurl (NATSESSION_SINK_HTTP)",
           .parse = parse_http};
 }

@@ -62,6 +62,7 @@ SinkKind kafka_kind() {
           .options = explain(kafka_options()),
           .remote = true,
           .encoding = SinkEncoding::kJsonOnly,
+          .flows = true,
           .own_format = kProtobufFormat,
           .missing = KafkaProducer::kBuiltIn ? "" : "librdkafka (NATSESSION_SINK_KAFKA)",
           .parse = parse_kafka};

@@ -88,6 +88,7 @@ SinkKind exec_kind() {
           .remote = true,
           .encoding = SinkEncoding::kJson,
           .blocks = true,
+          .flows = true,
           .parse = parse_exec};
 }
 

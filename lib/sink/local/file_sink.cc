@@ -85,6 +85,7 @@ SinkKind file_kind() {
           .help = "lines appended to a file; SIGHUP reopens it",
           .options = explain(file_options()),
           .blocks = true,
+          .flows = true,
           .parse = parse_file};
 }
 

@@ -159,6 +159,17 @@ void append_message(const SessionRecord& record, const Encoder& message, std::st
   out.replace(text - 1, 1, framing.data(), framing.size());
 }
 
+// Names of an encoder's own, as the journal allows them.
+void append_pairs(const SessionRecord& record, const Encoder& own, std::string& out) {
+  std::vector<std::pair<std::string_view, std::string>> pairs;
+  own.append_pairs(record, pairs);
+  for (const auto& [name, value] : pairs) {
+    out += kPrefix;
+    for (const char c : name) out += c == '-' ? '_' : to_capital(c);
+    append_line(out, value.size() + kTextSlack + kFraming, [&](char* at) { return write_value(at, value); });
+  }
+}
+
 }  // namespace
 
 SinkKind journald_kind() {
@@ -168,6 +179,7 @@ SinkKind journald_kind() {
               "structured entries in systemd's journal (NATSESSION_PRI_IP= ...); its rate limit drops "
               "entries: set LogRateLimitIntervalSec=1s and LogRateLimitBurst=10000000 in the unit",
           .encoding = SinkEncoding::kMessage,
+          .flows = true,
           .parse = parse_journald};
 }
 
@@ -283,6 +295,7 @@ void append_journal_entry(const SessionRecord& record, const Encoder& message, c
   out += kConstantFields;
   out += kRecordMessageId;
   out += '\n';
+  if (options.own) return append_pairs(record, *options.own, out);
   const Selection selection{
       .extra = true, .netns = options.with_netns, .gap_fields = record.event == RecordEvent::kGap};
   append_line(out, max_length(record), [&](char* at) {

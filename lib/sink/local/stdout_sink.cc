@@ -28,6 +28,7 @@ SinkKind stdout_kind() {
           .usage = "stdout",
           .help = "lines on standard output",
           .blocks = true,
+          .flows = true,
           .parse = parse_stdout};
 }
 

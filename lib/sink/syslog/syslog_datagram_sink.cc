@@ -66,6 +66,7 @@ SinkKind syslog_kind() {
           .options = explain(syslog_options()),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
+          .flows = true,
           .own_format = kNatFormat,
           .parse = parse_local};
 }
@@ -77,6 +78,7 @@ SinkKind syslog_udp_kind() {
           .also = explain(syslog_options()),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
+          .flows = true,
           .own_format = kNatFormat,
           .parse = parse_udp};
 }

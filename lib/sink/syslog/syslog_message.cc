@@ -100,7 +100,24 @@ SyslogMessage::SyslogMessage(const SyslogHeader& header, const EncoderOptions& o
       process_id_(header.process_id > 0 ? std::to_string(header.process_id) : "-"),
       text_(make_encoder(options)) {}
 
+// Of an encoder of its own: its names and values, and its line.
+void SyslogMessage::append_own(const SessionRecord& record, std::string& out) const {
+  std::vector<std::pair<std::string_view, std::string>> pairs;
+  options_.own->append_pairs(record, pairs);
+  append_header(record, record.end_time, kApplication, "flow", out);
+  out += kElement;
+  for (const auto& [name, value] : pairs) {
+    (out += ' ').append(name) += '=';
+    append_line(out, value.size() * kMaxSyslogEscapedPerByte + 2 + kTextSlack,
+                [&](char* at) { return write_syslog_value(at, value); });
+  }
+  out += "] ";
+  text_->append(record, out);
+  out.pop_back();  // the encoder's newline
+}
+
 void SyslogMessage::append(const SessionRecord& record, std::string& out) const {
+  if (options_.own) return append_own(record, out);
   if (nat_ && (record.event == RecordEvent::kStart || record.event == RecordEvent::kEnd)) {
     append_nat(record, out);
     return;

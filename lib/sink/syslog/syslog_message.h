@@ -68,6 +68,7 @@ class SyslogMessage {
   void append_header(const SessionRecord& record, UnixMs time, std::string_view application,
                      std::string_view message_id, std::string& out) const;
   void append_nat(const SessionRecord& record, std::string& out) const;
+  void append_own(const SessionRecord& record, std::string& out) const;
 
   const SyslogHeader header_;
   const EncoderOptions options_;

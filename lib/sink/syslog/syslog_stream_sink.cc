@@ -40,6 +40,7 @@ SinkKind syslog_tcp_kind() {
           .also = explain(syslog_options()),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
+          .flows = true,
           .own_format = kNatFormat,
           .parse = parse_tcp};
 }
@@ -52,6 +53,7 @@ SinkKind syslog_tls_kind() {
           .also = joined(explain(syslog_options()), explain(syslog_framing_options())),
           .remote = true,
           .encoding = SinkEncoding::kMessage,
+          .flows = true,
           .own_format = kNatFormat,
           .missing = TlsContext::kBuiltIn ? "" : "OpenSSL (NATSESSION_SINK_TLS)",
           .parse = parse_tls};
