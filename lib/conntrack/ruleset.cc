@@ -7,24 +7,12 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/quoted_words.h"
+
 namespace natsession {
 namespace {
 
 constexpr int kNotFound = 127;  // as the shell has it
-
-// The words of a line; what stands in quotes is one word, with its first quote: a comment is no statement.
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  while (true) {
-    line.remove_prefix(std::min(line.size(), line.find_first_not_of(" \t")));
-    if (line.empty()) return words;
-    const bool quoted = line.front() == '"';
-    std::size_t end = quoted ? line.find('"', 1) : line.find_first_of(" \t");
-    end = std::min(end, line.size());
-    words.push_back(line.substr(0, end));
-    line.remove_prefix(std::min(line.size(), end + (quoted ? 1 : 0)));
-  }
-}
 
 template <std::size_t kCount>
 bool is_one_of(std::string_view word, const std::array<std::string_view, kCount>& words) {
@@ -80,7 +68,7 @@ Ruleset Ruleset::read(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    const std::vector<std::string_view> words = words_of(line);
+    const std::vector<std::string_view> words = quoted_words(line);
     if (words.empty()) continue;
     if (words.front() == "table" && words.size() >= 3) {
       table = std::string(words[1]) + " " + std::string(words[2]);

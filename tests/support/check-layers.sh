@@ -21,6 +21,7 @@ allow() {
 allow base
 allow net base
 allow routes base net
+allow nflog base net
 allow record base net
 allow flow base net record
 allow session base net record
@@ -76,9 +77,9 @@ only() {
     fi
   done < <(grep -rlP "^\s*#\s*include\s+<$pattern" lib daemon 2>/dev/null)
 }
-only 'libmnl/' lib/conntrack lib/routes
+only 'libmnl/' lib/conntrack lib/nflog lib/routes
 only 'libnetfilter_conntrack/' lib/conntrack
-only 'linux/netfilter' lib/conntrack
+only 'linux/netfilter' lib/conntrack lib/nflog
 only 'toml\+\+' lib/config
 only 'CLI/' daemon/ctl
 only 'zstd' lib/sink lib/ledger
