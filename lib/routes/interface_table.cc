@@ -4,7 +4,6 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -14,22 +13,12 @@
 #include <utility>
 
 #include "net/netlink_attribute.h"
+#include "routes/route_message.h"
 
 namespace natsession {
 namespace {
 
 constexpr int kAttempts = 5;  // to list what changes meanwhile
-
-std::optional<IpAddress> address_in(std::span<const std::byte> payload, std::uint8_t family) {
-  std::array<std::uint8_t, 16> bytes{};
-  const std::size_t length = family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
-  if (length == 0 || payload.size() < length) return std::nullopt;
-  std::memcpy(bytes.data(), payload.data(), length);
-  if (family == AF_INET6) return IpAddress::from_v6(bytes);
-  std::uint32_t v4 = 0;
-  std::memcpy(&v4, bytes.data(), sizeof v4);
-  return IpAddress::from_v4(v4);
-}
 
 }  // namespace
 

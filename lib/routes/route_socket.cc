@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -83,37 +84,44 @@ RouteSocket::Took RouteSocket::receive(std::span<const std::byte>& datagram, int
 }
 
 RouteSocket::Answer RouteSocket::ask(std::span<std::byte> request, const Visit& visit) {
+  Answer answer{begin(request), false};
+  if (answer.error_number != 0) return answer;
+  while (next_part(answer, visit) == Part::kMore) {
+  }
+  return answer;
+}
+
+int RouteSocket::begin(std::span<std::byte> request) {
   nlmsghdr header{};
   std::memcpy(&header, request.data(), sizeof header);
   header.nlmsg_seq = ++sequence_;
   std::memcpy(request.data(), &header, sizeof header);
-  Answer answer;
   ssize_t sent = 0;
   do {
     sent = ::send(fd_.get(), request.data(), request.size(), 0);
   } while (sent < 0 && errno == EINTR);
-  if (sent < 0) return {errno, false};
+  return sent < 0 ? errno : 0;
+}
 
+RouteSocket::Part RouteSocket::next_part(Answer& answer, const Visit& visit) {
+  std::span<const std::byte> datagram;
+  if (receive(datagram, answer.error_number) != Took::kSome) return Part::kDone;
   bool done = false;
-  while (!done) {
-    std::span<const std::byte> datagram;
-    if (receive(datagram, answer.error_number) != Took::kSome) return answer;
-    for_each_message(datagram, [&](const nlmsghdr& message, std::span<const std::byte> payload) {
-      if (message.nlmsg_seq != sequence_) return true;  // of an earlier question that failed half-way
-      answer.interrupted |= (message.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-      done = (message.nlmsg_flags & NLM_F_MULTI) == 0 || message.nlmsg_type == NLMSG_DONE;
-      if (message.nlmsg_type == NLMSG_ERROR) {
-        done = true;
-        answer.error_number = error_in(payload);
-      } else if (message.nlmsg_type == NLMSG_DONE) {
-        answer.error_number = payload.empty() ? 0 : error_in(payload);
-      } else if (message.nlmsg_type >= NLMSG_MIN_TYPE) {
-        visit({message.nlmsg_type, payload});
-      }
-      return !done;
-    });
-  }
-  return answer;
+  for_each_message(datagram, [&](const nlmsghdr& message, std::span<const std::byte> payload) {
+    if (message.nlmsg_seq != sequence_) return true;  // of an earlier question that failed half-way
+    answer.interrupted |= (message.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+    done = (message.nlmsg_flags & NLM_F_MULTI) == 0 || message.nlmsg_type == NLMSG_DONE;
+    if (message.nlmsg_type == NLMSG_ERROR) {
+      done = true;
+      answer.error_number = error_in(payload);
+    } else if (message.nlmsg_type == NLMSG_DONE) {
+      answer.error_number = payload.empty() ? 0 : error_in(payload);
+    } else if (message.nlmsg_type >= NLMSG_MIN_TYPE) {
+      visit({message.nlmsg_type, payload});
+    }
+    return !done;
+  });
+  return done ? Part::kDone : Part::kMore;
 }
 
 bool RouteSocket::take_events(const Visit& visit) {

@@ -36,6 +36,12 @@ class RouteSocket {
   // kernel answers before sending returns, so this never waits.
   Answer ask(std::span<std::byte> request, const Visit& visit);
 
+  // The same in parts, for what may be long: begin(), then next_part() until it is done. 0, or errno.
+  int begin(std::span<std::byte> request);
+  enum class Part : std::uint8_t { kMore, kDone };
+  // What was met is added to `answer`.
+  Part next_part(Answer& answer, const Visit& visit);
+
   // Visits all that is queued. False if something is missing: the kernel had no room for it.
   bool take_events(const Visit& visit);
 

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "net/netlink_attribute.h"
+#include "routes/route_message.h"
 
 namespace natsession {
 namespace {
@@ -57,15 +58,17 @@ Route route_in(const RouteSocket::Message& message) {
 
 }  // namespace
 
-RouteTable::RouteTable(RouteSocket events, RouteSocket questions, const Clock& clock, std::size_t entries)
+RouteTable::RouteTable(RouteSocket events, RouteSocket questions, RouteList list, const Clock& clock,
+                       std::size_t entries)
     : events_(std::move(events)),
       questions_(std::move(questions)),
+      list_(std::move(list)),
       clock_(&clock),
       hash_(SeededHash::random()),
       entries_(std::bit_ceil(std::max(entries, kWays))),
       mask_((entries_.size() - 1) & ~(kWays - 1)) {}
 
-Result<RouteTable> RouteTable::open(const Clock& clock, std::size_t entries) {
+Result<RouteTable> RouteTable::open(const Clock& clock, std::size_t entries, std::size_t max_prefixes) {
   auto events = RouteSocket::open();
   if (!events) return events.error();
   for (const unsigned group : kGroups) {
@@ -74,7 +77,10 @@ Result<RouteTable> RouteTable::open(const Clock& clock, std::size_t entries) {
   (void)events->join(kNexthopGroup);
   auto questions = RouteSocket::open();
   if (!questions) return questions.error();
-  return RouteTable(*std::move(events), *std::move(questions), clock, entries);
+  auto lists = RouteSocket::open();
+  if (!lists) return lists.error();
+  return RouteTable(*std::move(events), *std::move(questions), RouteList(*std::move(lists), max_prefixes),
+                    clock, entries);
 }
 
 void RouteTable::on_readable() {
@@ -89,6 +95,11 @@ void RouteTable::on_readable() {
 
 void RouteTable::empty() {
   ++emptied_;
+  by_region_ = false;
+  empty_entries();
+}
+
+void RouteTable::empty_entries() {
   if (++generation_ != 0) return;
   std::fill(entries_.begin(), entries_.end(), Entry{});
   generation_ = 1;
@@ -96,10 +107,14 @@ void RouteTable::empty() {
 
 Route RouteTable::interface_of(const IpAddress& to, std::uint32_t mark, const IpAddress* from) {
   if (!rules_known_) learn_rules();
-  if (!by_source_) from = nullptr;
-  const std::array<std::uint64_t, 2> to_words = words_of(to);
+  if (!by_source_ && !routes_by_source_) from = nullptr;
+  // What is remembered is the answer of a region, under its first address.
+  const auto words = [this](const IpAddress& address) {
+    return words_of(by_region_ ? list_.regions().first_of(address) : address);
+  };
+  const std::array<std::uint64_t, 2> to_words = words(to);
   const std::array<std::uint64_t, 2> from_words =
-      from == nullptr ? std::array<std::uint64_t, 2>{} : words_of(*from);
+      from == nullptr ? std::array<std::uint64_t, 2>{} : words(*from);
   const std::uint64_t hash =
       hash_(std::array<std::uint64_t, 5>{to_words[0], to_words[1], from_words[0], from_words[1], mark});
   // Two sets, either of which would do: with one, sets overflow long before the table is full.
@@ -123,7 +138,29 @@ Route RouteTable::interface_of(const IpAddress& to, std::uint32_t mark, const Ip
   entry = {to_words,  from_words,  clock_->steady().count() + std::chrono::nanoseconds(kUnknownFor).count(),
            mark,      generation_, route.interface,
            route.kind};
+  if (!by_region_) list_routes();
   return route;
+}
+
+// A part of the list, where one is due: whoever asks for an address that is not remembered pays for it.
+void RouteTable::list_routes() {
+  const std::int64_t now = clock_->steady().count();
+  if (list_.state() != RouteList::State::kMore) {
+    if (now < list_from_ns_) return;
+    list_from_ns_ = now + std::chrono::nanoseconds(kListAfter).count();
+    listed_ = emptied_;
+    list_.start(rule_regions_);
+  }
+  const RouteList::State state = list_.step();
+  if (state == RouteList::State::kCannot)
+    list_from_ns_ = now + std::chrono::nanoseconds(kListAgainAfter).count();
+  // If something changed meanwhile, another list will tell.
+  if (listed_ != emptied_ || (state != RouteList::State::kWhole && state != RouteList::State::kCannot))
+    return;
+  by_region_ = state == RouteList::State::kWhole;
+  if (routes_by_source_ == list_.by_source()) return;
+  routes_by_source_ = list_.by_source();
+  empty_entries();
 }
 
 Route RouteTable::ask(const IpAddress& to, std::uint32_t mark, const IpAddress* from) {
@@ -163,7 +200,7 @@ Route RouteTable::ask_kernel(const IpAddress& to, std::uint32_t mark, const IpAd
 
 bool RouteTable::by_source() {
   if (!rules_known_) learn_rules();
-  return by_source_;
+  return by_source_ || routes_by_source_;
 }
 
 bool RouteTable::by_more() {
@@ -174,6 +211,7 @@ bool RouteTable::by_more() {
 void RouteTable::learn_rules() {
   rules_known_ = true;
   by_source_ = by_more_ = false;
+  rule_regions_ = RouteRegions();
   for (const int family : {AF_INET, AF_INET6}) {
     alignas(nlmsghdr) std::array<std::byte, 64> bytes{};
     nlmsghdr* const request = mnl_nlmsg_put_header(bytes.data());
@@ -191,6 +229,10 @@ void RouteTable::learn_rules() {
       by_more_ |= rule.tos != 0;
       (void)for_each_attribute(
           attributes_behind<fib_rule_hdr>(message.payload), [&](const Attribute& attribute) {
+            const bool is_address = attribute.type == FRA_DST || attribute.type == FRA_SRC;
+            if (const auto address = address_in(attribute.payload, rule.family); is_address && address)
+              rule_regions_.add(
+                  Prefix::of(*address, attribute.type == FRA_DST ? rule.dst_len : rule.src_len));
             by_source_ |= attribute.type == FRA_IIFNAME || attribute.type == FRA_L3MDEV;
             by_more_ |= attribute.type == FRA_IP_PROTO || attribute.type == FRA_SPORT_RANGE ||
                         attribute.type == FRA_DPORT_RANGE || attribute.type == FRA_UID_RANGE ||

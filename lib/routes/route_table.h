@@ -17,6 +17,8 @@
 #include "base/seeded_hash.h"
 #include "base/time.h"
 #include "net/ip_address.h"
+#include "routes/route_list.h"
+#include "routes/route_regions.h"
 #include "routes/route_socket.h"
 
 namespace natsession {
@@ -38,28 +40,36 @@ class RouteTable {
   // What is not known now may be soon, without an event that tells: a daemon of routes that starts, say.
   static constexpr std::chrono::seconds kUnknownFor{1};
 
+  // So many prefixes of routes and rules are few.
+  static constexpr std::size_t kDefaultPrefixes = 4'096;
+
   // In the network namespace of the calling thread. `clock` outlives the table. `entries` is rounded up to a
-  // power of two.
-  [[nodiscard]] static Result<RouteTable> open(const Clock& clock, std::size_t entries = kDefaultEntries);
+  // power of two. `max_prefixes` 0: each address is asked for by itself.
+  [[nodiscard]] static Result<RouteTable> open(const Clock& clock, std::size_t entries = kDefaultEntries,
+                                               std::size_t max_prefixes = kDefaultPrefixes);
 
   [[nodiscard]] int fd() const { return events_.fd(); }
   // Takes what is queued; anything there, or lost, empties the cache.
   void on_readable();
 
   // The route to `to`, for a packet with `mark`. A look-up that the cache answers makes no system call; one
-  // that it does not is one question to the kernel, which answers at once.
-  // `from`, if there is one: where the packet comes from. It counts only where a policy rule looks at sources
-  // or at interfaces of entry (by_source()), and then is a part of what is remembered: where a packet is
-  // forwarded, the kernel is asked for the way in from there, as forwarding asks it.
+  // that it does not is one question to the kernel, which answers at once; and, while routes are listed, a
+  // part of the list, up to 32 KiB. `from`, if there is one: where the packet comes from. It counts only
+  // where a policy rule looks at sources or at interfaces of entry (by_source()), and then is a part of what
+  // is remembered: where a packet is forwarded, the kernel is asked for the way in from there, as forwarding
+  // asks it.
   [[nodiscard]] Route interface_of(const IpAddress& to, std::uint32_t mark = 0,
                                    const IpAddress* from = nullptr);
 
-  // Whether a policy rule looks at the source, the interface of entry, or a VRF.
+  // Whether a policy rule looks at the source, the interface of entry, or a VRF, or a route is for sources of
+  // its own.
   [[nodiscard]] bool by_source();
   // Whether one looks at what no question here tells: ports, protocol, TOS, users. Routes that it chooses are
   // not known.
   [[nodiscard]] bool by_more();
 
+  // Whether answers are those of regions, not of single addresses.
+  [[nodiscard]] bool by_region() const { return by_region_; }
   [[nodiscard]] std::uint64_t asked() const { return asked_; }      // questions to the kernel
   [[nodiscard]] std::uint64_t unknown() const { return unknown_; }  // of these: not answered by an interface
   [[nodiscard]] std::uint64_t emptied() const { return emptied_; }  // times that events emptied the cache
@@ -78,21 +88,35 @@ class RouteTable {
   };
   static_assert(sizeof(Entry) == 64);
 
-  RouteTable(RouteSocket events, RouteSocket questions, const Clock& clock, std::size_t entries);
+  // How long after a list the next may begin: routes that change all the time are not listed all the time,
+  // and too many not often.
+  static constexpr std::chrono::seconds kListAfter{1};
+  static constexpr std::chrono::seconds kListAgainAfter{60};
+
+  RouteTable(RouteSocket events, RouteSocket questions, RouteList list, const Clock& clock,
+             std::size_t entries);
   [[nodiscard]] Route ask(const IpAddress& to, std::uint32_t mark, const IpAddress* from);
   [[nodiscard]] Route ask_kernel(const IpAddress& to, std::uint32_t mark, const IpAddress* from,
                                  std::uint32_t in_interface);
   void learn_rules();
+  void list_routes();
   void empty();
+  void empty_entries();
 
   RouteSocket events_;
   RouteSocket questions_;
+  RouteList list_;
   const Clock* clock_;
   SeededHash hash_;
   std::vector<Entry, HugePageAllocator<Entry>> entries_;
   std::size_t mask_;  // of the first entry of a set
   std::uint32_t generation_ = 1;
   std::uint32_t next_way_ = 0;
+  RouteRegions rule_regions_;
+  std::int64_t list_from_ns_ = 0;  // steady: not before
+  std::uint64_t listed_ = 0;       // emptied_ when the list began
+  bool by_region_ = false;
+  bool routes_by_source_ = false;
   bool rules_known_ = false;
   bool by_source_ = false;
   bool by_more_ = false;

@@ -38,8 +38,9 @@ struct Network {
     c0 = ::if_nametoindex("c0");
   }
   [[nodiscard]] bool entered() const { return network.entered(); }
-  RouteTable open(std::size_t entries = 64) {
-    auto table = RouteTable::open(clock, entries);
+  // Each address for itself, unless it is said.
+  RouteTable open(std::size_t entries = 64, std::size_t max_prefixes = 0) {
+    auto table = RouteTable::open(clock, entries, max_prefixes);
     if (!table) FAIL(table.error().message);
     return *std::move(table);
   }
@@ -180,6 +181,113 @@ TEST_CASE("more addresses than the cache has room for are all answered", "[route
       CHECK(table.interface_of(address("10.3." + last)) == by(network.c0));
     }
   }
+}
+
+namespace {
+
+// Asks until the routes are listed, or cannot be.
+void let_list(RouteTable& table) {
+  for (std::uint32_t i = 0; i < 50 && !table.by_region(); ++i)
+    (void)table.interface_of(IpAddress::from_v4(0x0000'01c0U | i << 24U));
+}
+
+}  // namespace
+
+TEST_CASE("few routes are listed once, and answer for all their addresses", "[routes][lab]") {
+  Network network;
+  if (!network.entered()) return;
+  RouteTable table = network.open(64, 100);
+  let_list(table);
+  REQUIRE(table.by_region());
+  CHECK(table.interface_of(address("10.1.7.7")) == by(network.a0));
+  CHECK(table.interface_of(address("198.51.100.1")) == by(network.b0));
+  const std::uint64_t asked = table.asked();
+  CHECK(table.interface_of(address("10.1.9.9")) == by(network.a0));
+  CHECK(table.interface_of(address("203.0.113.9")) == by(network.b0));
+  CHECK(table.asked() == asked);
+  CHECK(table.interface_of(address("10.1.0.1")) == kHere);
+  CHECK(table.interface_of(address("10.1.0.2")) == by(network.a0));
+
+  ip("route add 203.0.113.0/24 dev c0");
+  table.on_readable();
+  CHECK_FALSE(table.by_region());
+  CHECK(table.interface_of(address("203.0.113.9")) == by(network.c0));
+  let_list(table);
+  CHECK_FALSE(table.by_region());  // not all the time
+  network.clock.advance(std::chrono::seconds(2));
+  let_list(table);
+  CHECK(table.by_region());
+  CHECK(table.interface_of(address("203.0.113.10")) == by(network.c0));
+  CHECK(table.interface_of(address("203.0.114.1")) == by(network.b0));
+}
+
+TEST_CASE("answers of regions are those of single addresses, whatever the routes and rules",
+          "[routes][lab]") {
+  Network network;
+  if (!network.entered()) return;
+  std::uint32_t state = 11;
+  const auto chance = [&](std::uint32_t below) {
+    state = state * 1664525 + 1013904223;
+    return (state >> 16U) % below;
+  };
+  const auto some_v4 = [&] {
+    return "198." + std::to_string(50 + chance(2)) + "." + std::to_string(chance(4) * 64) + "." +
+           std::to_string(chance(256));
+  };
+  for (int i = 0; i < 60; ++i) {
+    const std::string prefix = Prefix::of(address(some_v4()), 14 + chance(19)).to_string();
+    const std::string way =
+        chance(6) == 0 ? "blackhole " + prefix : prefix + " dev " + (chance(2) == 0 ? "a0" : "c0");
+    ip("route replace " + way + (chance(3) == 0 ? " table 88" : ""));
+  }
+  ip("rule add to 198.50.64.0/18 table 88");
+  ip("rule add from 198.51.0.0/17 table 88");
+  ip("rule add fwmark 3 to 198.51.128.0/18 table 88");
+  RouteTable single = network.open(1024);
+  RouteTable table = network.open(1024, 1000);
+  let_list(table);
+  REQUIRE(table.by_region());
+  const std::uint64_t asked = table.asked();
+  for (int i = 0; i < 3000; ++i) {
+    const IpAddress to = address(some_v4());
+    const IpAddress from = address(some_v4());
+    const std::uint32_t mark = chance(2) * 3;
+    INFO("to " << to.to_string() << " from " << from.to_string() << " mark " << mark);
+    CHECK(table.interface_of(to, mark, &from) == single.interface_of(to, mark, &from));
+    CHECK(table.interface_of(to, mark) == single.interface_of(to, mark));
+  }
+  CHECK(table.asked() - asked < single.asked());
+}
+
+TEST_CASE("more routes than are listed, and routes of several ways, are asked by address", "[routes][lab]") {
+  Network network;
+  if (!network.entered()) return;
+  RouteTable few = network.open(64, 5);
+  let_list(few);
+  CHECK_FALSE(few.by_region());
+  CHECK(few.interface_of(address("10.1.7.7")) == by(network.a0));
+  ip("route add 203.0.113.0/24 nexthop via 10.1.0.7 nexthop via 10.3.0.7");
+  RouteTable several = network.open(64, 100);
+  let_list(several);
+  CHECK_FALSE(several.by_region());
+  ip("route del 203.0.113.0/24");
+  several.on_readable();
+  network.clock.advance(std::chrono::seconds(61));
+  let_list(several);
+  CHECK(several.by_region());
+}
+
+TEST_CASE("a route for sources of its own is found when the routes are listed", "[routes][lab]") {
+  Network network;
+  if (!network.entered()) return;
+  ip("route add 2001:db8::/32 dev b0");
+  ip("route add 2001:db8:7::/48 from fd01::/64 dev c0");
+  RouteTable table = network.open(64, 100);
+  let_list(table);
+  CHECK(table.by_source());
+  const IpAddress own = address("fd01::1");
+  CHECK(table.interface_of(address("2001:db8:7::1"), 0, &own) == by(network.c0));
+  CHECK(table.interface_of(address("2001:db8:8::1"), 0, &own) == by(network.b0));
 }
 
 }  // namespace natsession::testing
