@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <map>
 
@@ -145,6 +146,29 @@ TEST_CASE("copies that a small buffer had no room for are counted exactly", "[nf
   std::uint64_t told = 0;
   for (const RefusedFlow& flow : flows_of(table)) told += flow.packets;
   CHECK(told == reader.counters().packets);
+}
+
+TEST_CASE("copies that come while other groups are still being bound are not lost", "[nflog][lab]") {
+  const PrivateNetwork network;
+  if (!network.entered()) return;
+  run("ip link set lo up");
+  run("nft 'add table inet t; add chain inet t i { type filter hook input priority 0 ; };"
+      " add rule inet t i udp dport 7 log group 100 queue-threshold 1 drop'");
+  const pid_t sender = ::fork();
+  if (sender == 0) {
+    for (Sender endless(AF_INET);;) endless.send(7, 20);
+  }
+  REQUIRE(sender > 0);
+  const SystemClock clock;
+  RefusedTable table(100);
+  for (int time = 0; time < 20; ++time) {
+    RefusedReader reader = open_reader(clock, {100, 101, 102, 103, 104, 105, 106, 107, 108, 109});
+    read_until(reader, table, 100);
+    CHECK(reader.counters().lost == 0);
+    CHECK(reader.counters().strange_messages == 0);
+  }
+  ::kill(sender, SIGKILL);
+  ::waitpid(sender, nullptr, 0);
 }
 
 TEST_CASE("a group that another socket has is refused, and is told with its owner", "[nflog][lab]") {

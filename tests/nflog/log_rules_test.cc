@@ -44,7 +44,8 @@ TEST_CASE("what only looks like a rule that logs to the group is none", "[nflog]
 TEST_CASE("rules of iptables are read, and those that nft only names are not known", "[nflog][check]") {
   const std::string legacy =
       "*filter\n:INPUT ACCEPT [0:0]\n"
-      "-A INPUT -p tcp -m comment --comment \"a \\\" -j NFLOG --nflog-group 7\" -j DROP\n"
+      "-A INPUT -p tcp -m comment --comment \"a \\\" -j NFLOG --nflog-group 7 \" -j DROP\n"
+      "# -A INPUT -j NFLOG --nflog-group 7\n"
       "-A INPUT -p udp -j NFLOG --nflog-prefix \"no \" --nflog-group 100\n"
       "-A INPUT -p udp -j NFLOG\nCOMMIT\n";
   CHECK(of_group(100, std::string(), legacy).seen == Seen::kRule);

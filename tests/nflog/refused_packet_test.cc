@@ -205,6 +205,8 @@ TEST_CASE("what is no IP is told apart from what is malformed", "[nflog][decoder
   NlMessageBuilder arp = nflog_message(kArp, 0, ETH_P_ARP);
   CHECK(decode_refusal(behind_header(with_packet(arp, Packet(28)))).kind == RefusedKind::kNotIp);
   CHECK(decode_at(1, {}).kind == RefusedKind::kMalformed);
+  NlMessageBuilder headless(NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET, 0, AF_INET);
+  CHECK(decode_refusal(behind_header(with_packet(headless, v4_syn()))).kind == RefusedKind::kMalformed);
   Packet version = v4_syn();
   version[0] = 0x55;
   CHECK(decode_at(1, version).kind == RefusedKind::kMalformed);

@@ -103,12 +103,14 @@ TEST_CASE("a port that leaves its bridge is not gone", "[routes][lab]") {
   InterfaceTable table = open_table();
   ip("link add br0 type bridge");
   ip("link add a0 type veth");
+  ip("addr add 10.1.2.3/24 dev a0");
   ip("link set a0 master br0");
   REQUIRE(changes(table));
   CHECK(named(table, "a0").master == named(table, "br0").index);
   ip("link set a0 nomaster");
   CHECK(changes(table));
   CHECK(named(table, "a0").master == 0);
+  CHECK(named(table, "a0").addresses == std::vector{on("10.1.2.3", "10.1.2.0/24")});
 }
 
 TEST_CASE("lost interface events make all be listed anew", "[routes][lab]") {
