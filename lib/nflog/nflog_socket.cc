@@ -86,19 +86,27 @@ Result<NflogSocket> NflogSocket::open(const NflogOptions& options) {
   if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0 &&
       ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) != 0)
     return system_error("set the receive buffer of the NFLOG socket", errno);
-  int granted = 0;
-  socklen_t length = sizeof granted;
-  if (::getsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &granted, &length) != 0)
-    return system_error("read the receive buffer of the NFLOG socket", errno);
   const int on = 1;
   if (::setsockopt(fd.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0)
     return system_error("set NETLINK_NO_ENOBUFS on the NFLOG socket", errno);
 
+  auto socket = adopt(std::move(fd));
+  if (!socket) return socket.error();
+  for (const std::uint16_t group : options.groups) {
+    if (const auto bound = socket->bind_group(group); !bound) return bound.error();
+  }
+  return socket;
+}
+
+Result<NflogSocket> NflogSocket::adopt(UniqueFd fd) {
+  int granted = 0;
+  socklen_t length = sizeof granted;
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &granted, &length) != 0)
+    return system_error("read the receive buffer of the NFLOG socket", errno);
   NflogSocket socket(std::move(fd));
   socket.receive_buffer_ = ByteCount{static_cast<std::uint64_t>(granted) / 2};
-  for (const std::uint16_t group : options.groups) {
-    if (const auto bound = socket.bind_group(group); !bound) return bound.error();
-  }
+  (void)socket.dropped_messages();
+  socket.dropped_ = 0;  // of another's time
   return socket;
 }
 

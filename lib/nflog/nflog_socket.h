@@ -49,6 +49,10 @@ class NflogSocket {
   //         another process has a group: which group, and, where /proc tells, which process.
   [[nodiscard]] static Result<NflogSocket> open(const NflogOptions& options);
 
+  // One that open() made in another process, whose groups stay bound. What that received is not here.
+  // Errors: it is no socket.
+  [[nodiscard]] static Result<NflogSocket> adopt(UniqueFd fd);
+
   [[nodiscard]] int fd() const { return fd_.get(); }
   // What was granted, in the unit that was asked in.
   [[nodiscard]] ByteCount receive_buffer() const { return receive_buffer_; }

@@ -2,15 +2,23 @@
 
 namespace natsession {
 
-RefusedReader::RefusedReader(NflogSocket socket, const std::vector<std::uint16_t>& groups, const Clock& clock)
+RefusedReader::RefusedReader(NflogSocket socket, const std::vector<std::uint16_t>& groups, const Clock& clock,
+                             CopySequence::From from)
     : socket_(std::move(socket)), clock_(&clock) {
-  for (const std::uint16_t group : groups) groups_.push_back({group, 0, 0, {}});
+  for (const std::uint16_t group : groups) groups_.push_back({group, 0, 0, CopySequence(from)});
 }
 
 Result<RefusedReader> RefusedReader::open(const NflogOptions& options, const Clock& clock) {
   auto socket = NflogSocket::open(options);
   if (!socket) return socket.error();
-  return RefusedReader(*std::move(socket), options.groups, clock);
+  return RefusedReader(*std::move(socket), options.groups, clock, CopySequence::From::kZero);
+}
+
+Result<RefusedReader> RefusedReader::adopt(UniqueFd fd, const std::vector<std::uint16_t>& groups,
+                                           const Clock& clock, CopySequence::From from) {
+  auto socket = NflogSocket::adopt(std::move(fd));
+  if (!socket) return socket.error();
+  return RefusedReader(*std::move(socket), groups, clock, from);
 }
 
 Result<bool> RefusedReader::on_readable(RefusedTable& table) {

@@ -17,15 +17,21 @@ namespace natsession {
 // The numbers of one group's copies: how many are missing.
 class CopySequence {
  public:
+  // From the group's first copy on, or from the first that comes.
+  enum class From : bool { kZero, kFirst };
+  explicit CopySequence(From from = From::kZero) : known_(from == From::kZero) {}
+
   // How many were lost between the last one and this; wraps with the kernel's number.
   std::uint32_t lost_before(std::uint32_t sequence) {
-    const std::uint32_t lost = sequence - next_;
+    const std::uint32_t lost = known_ ? sequence - next_ : 0;
+    known_ = true;
     next_ = sequence + 1;
     return lost;
   }
 
  private:
   std::uint32_t next_ = 0;
+  bool known_;
 };
 
 // Since the beginning. Of the packets that rules handed to the groups each is one of: added, not_ip,
@@ -55,6 +61,11 @@ class RefusedReader {
   // `clock` outlives the reader.
   // Errors: as NflogSocket::open() has them.
   [[nodiscard]] static Result<RefusedReader> open(const NflogOptions& options, const Clock& clock);
+  // Of the descriptor of one that open() made in another process with these groups. kZero: it was not read
+  // from, but for what came while it was opened, which counts as lost; kFirst: it was, and what was lost
+  // between is not known.
+  [[nodiscard]] static Result<RefusedReader> adopt(UniqueFd fd, const std::vector<std::uint16_t>& groups,
+                                                   const Clock& clock, CopySequence::From from);
 
   [[nodiscard]] int fd() const { return socket_.fd(); }
   [[nodiscard]] ByteCount receive_buffer() const { return socket_.receive_buffer(); }
@@ -72,7 +83,8 @@ class RefusedReader {
   // The kernel's time of a packet, if it is one: before now, by less than this.
   static constexpr std::chrono::hours kOldest{1};
 
-  RefusedReader(NflogSocket socket, const std::vector<std::uint16_t>& groups, const Clock& clock);
+  RefusedReader(NflogSocket socket, const std::vector<std::uint16_t>& groups, const Clock& clock,
+                CopySequence::From from);
   void take(std::span<const std::byte> message, UnixNs now);
 
   NflogSocket socket_;

@@ -35,6 +35,12 @@ Result<InterfaceTable> InterfaceTable::open() {
   return table;
 }
 
+Result<InterfaceTable> InterfaceTable::adopt(std::span<UniqueFd, kDescriptors> descriptors) {
+  InterfaceTable table(RouteSocket(std::move(descriptors[0])), RouteSocket(std::move(descriptors[1])));
+  if (const auto listed = table.list(); !listed) return listed.error();
+  return table;
+}
+
 Result<bool> InterfaceTable::on_readable() {
   changed_ = false;
   if (!events_.take_events([this](const RouteSocket::Message& message) { take(message); })) complete_ = false;

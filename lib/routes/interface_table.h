@@ -3,9 +3,11 @@
 // Threads: one at a time: the caller's, who waits for fd() and calls on_readable().
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -42,6 +44,10 @@ class InterfaceTable {
 
   // In the network namespace of the calling thread. Joins first and lists then, so nothing falls between.
   [[nodiscard]] static Result<InterfaceTable> open();
+  // One that open() made in another process, of its descriptors there.
+  static constexpr std::size_t kDescriptors = 2;
+  [[nodiscard]] std::array<int, kDescriptors> descriptors() const { return {events_.fd(), questions_.fd()}; }
+  [[nodiscard]] static Result<InterfaceTable> adopt(std::span<UniqueFd, kDescriptors> descriptors);
 
   [[nodiscard]] int fd() const { return events_.fd(); }
   // Takes what is queued; true if that changed the table. Lists all anew where events were lost.

@@ -25,6 +25,8 @@ class RouteList {
   RouteList(RouteSocket socket, std::size_t max_prefixes)
       : socket_(std::move(socket)), max_prefixes_(max_prefixes) {}
 
+  [[nodiscard]] int fd() const { return socket_.fd(); }
+
   // From the beginning, with `regions` to add to: what rules ask for. A list that is under way is read to its
   // end first: the kernel gives up none.
   void start(RouteRegions regions);

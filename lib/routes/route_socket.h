@@ -19,6 +19,9 @@ class RouteSocket {
   // Errors: kUnavailable if the kernel has no NETLINK_ROUTE.
   [[nodiscard]] static Result<RouteSocket> open();
 
+  // One that open() made, here or in another process, with the groups that it has joined.
+  explicit RouteSocket(UniqueFd fd);
+
   // Joins a multicast group (enum rtnetlink_groups).
   Result<void> join(unsigned group);
 
@@ -49,7 +52,6 @@ class RouteSocket {
 
  private:
   enum class Took : std::uint8_t { kSome, kNothing, kLost };
-  explicit RouteSocket(UniqueFd fd);
   // Receives one datagram into buffer_.
   Took receive(std::span<const std::byte>& datagram, int& error_number);
 

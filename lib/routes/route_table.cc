@@ -83,6 +83,12 @@ Result<RouteTable> RouteTable::open(const Clock& clock, std::size_t entries, std
                     clock, entries);
 }
 
+RouteTable RouteTable::adopt(std::span<UniqueFd, kDescriptors> descriptors, const Clock& clock,
+                             std::size_t entries, std::size_t max_prefixes) {
+  return RouteTable(RouteSocket(std::move(descriptors[0])), RouteSocket(std::move(descriptors[1])),
+                    RouteList(RouteSocket(std::move(descriptors[2])), max_prefixes), clock, entries);
+}
+
 void RouteTable::on_readable() {
   bool any = false;
   const bool whole = events_.take_events([&](const RouteSocket::Message& message) {
@@ -96,10 +102,6 @@ void RouteTable::on_readable() {
 void RouteTable::empty() {
   ++emptied_;
   by_region_ = false;
-  empty_entries();
-}
-
-void RouteTable::empty_entries() {
   if (++generation_ != 0) return;
   std::fill(entries_.begin(), entries_.end(), Entry{});
   generation_ = 1;
@@ -158,9 +160,8 @@ void RouteTable::list_routes() {
   if (listed_ != emptied_ || (state != RouteList::State::kWhole && state != RouteList::State::kCannot))
     return;
   by_region_ = state == RouteList::State::kWhole;
-  if (routes_by_source_ == list_.by_source()) return;
+  // What was remembered stays: answers with a source and those without are not under one key.
   routes_by_source_ = list_.by_source();
-  empty_entries();
 }
 
 Route RouteTable::ask(const IpAddress& to, std::uint32_t mark, const IpAddress* from) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/huge_pages.h"
@@ -47,6 +48,15 @@ class RouteTable {
   // power of two. `max_prefixes` 0: each address is asked for by itself.
   [[nodiscard]] static Result<RouteTable> open(const Clock& clock, std::size_t entries = kDefaultEntries,
                                                std::size_t max_prefixes = kDefaultPrefixes);
+
+  // One that open() made in another process, of its descriptors there.
+  static constexpr std::size_t kDescriptors = 3;
+  [[nodiscard]] std::array<int, kDescriptors> descriptors() const {
+    return {events_.fd(), questions_.fd(), list_.fd()};
+  }
+  [[nodiscard]] static RouteTable adopt(std::span<UniqueFd, kDescriptors> descriptors, const Clock& clock,
+                                        std::size_t entries = kDefaultEntries,
+                                        std::size_t max_prefixes = kDefaultPrefixes);
 
   [[nodiscard]] int fd() const { return events_.fd(); }
   // Takes what is queued; anything there, or lost, empties the cache.
@@ -101,7 +111,6 @@ class RouteTable {
   void learn_rules();
   void list_routes();
   void empty();
-  void empty_entries();
 
   RouteSocket events_;
   RouteSocket questions_;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <optional>
 
 #include <catch2/catch.hpp>
 #include <poll.h>
@@ -202,6 +203,35 @@ TEST_CASE("groups that are none, and a missing privilege, are told", "[nflog][la
           const auto reader = RefusedReader::open({{100}, ByteCount{4096}}, clock);
           return !reader && reader.error().kind == ErrorKind::kPermission ? 0 : 1;
         }) == 0);
+}
+
+TEST_CASE("a socket that another process opened is read on, and what it knew not is not claimed",
+          "[nflog][lab]") {
+  const PrivateNetwork network;
+  if (!network.entered()) return;
+  refuse();
+  const SystemClock clock;
+  std::optional<RefusedReader> first = open_reader(clock, {100});
+  RefusedTable table(100);
+  Sender sender(AF_INET);
+  for (int i = 0; i < 3; ++i) sender.send(7, 1);
+  read_until(*first, table, 3);
+  UniqueFd kept(::dup(first->fd()));
+  first.reset();
+  sender.send(7, 1);  // while nobody reads
+  using From = CopySequence::From;
+  UniqueFd again(::dup(kept.get()));
+  auto second = RefusedReader::adopt(std::move(kept), {100}, clock, From::kFirst);
+  REQUIRE(second);
+  read_until(*second, table, 1);
+  CHECK(second->counters().lost == 0);
+  sender.send(7, 1);
+  auto third = RefusedReader::adopt(std::move(again), {100}, clock, From::kZero);
+  REQUIRE(third);
+  read_until(*third, table, 5);
+  CHECK(third->counters().lost == 4);
+  CHECK(third->receive_buffer() > ByteCount{4096});
+  CHECK_FALSE(RefusedReader::adopt(UniqueFd(::open("/dev/null", O_RDONLY)), {100}, clock, From::kZero));
 }
 
 TEST_CASE("sequence numbers tell what is missing, also where they wrap", "[nflog]") {

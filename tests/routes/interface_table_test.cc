@@ -2,6 +2,9 @@
 
 #include <sys/socket.h>
 
+#include <array>
+#include <optional>
+
 #include <catch2/catch.hpp>
 
 #include "routes/ip_command.h"
@@ -95,6 +98,22 @@ TEST_CASE("an interface that is gone is still known by its index, and no more by
   CHECK(changes(table));
   CHECK(named(table, "a0").index == index);
   CHECK(named(table, "a0").addresses.empty());
+}
+
+TEST_CASE("a table of interfaces that another process opened is taken over", "[routes][lab]") {
+  const PrivateNetwork network;
+  if (!network.entered()) return;
+  std::optional<InterfaceTable> first = open_table();
+  std::array<UniqueFd, InterfaceTable::kDescriptors> kept;
+  for (std::size_t i = 0; i < kept.size(); ++i) kept[i].reset(::dup(first->descriptors()[i]));
+  first.reset();
+  ip("link add a0 type veth");
+  auto second = InterfaceTable::adopt(kept);
+  REQUIRE(second);
+  CHECK(second->find("a0") != nullptr);
+  ip("link set a0 name b0");
+  CHECK(changes(*second));
+  CHECK(second->find("b0") != nullptr);
 }
 
 TEST_CASE("a port that leaves its bridge is not gone", "[routes][lab]") {

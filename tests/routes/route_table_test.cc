@@ -3,6 +3,9 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <array>
+#include <optional>
+
 #include <catch2/catch.hpp>
 
 #include "routes/ip_command.h"
@@ -51,6 +54,12 @@ Route by(std::uint32_t interface) {
 }
 constexpr Route kHere{Route::Kind::kLocal, 0};
 constexpr Route kNowhere{};
+
+// Asks until the routes are listed, or cannot be.
+void let_list(RouteTable& table) {
+  for (std::uint32_t i = 0; i < 50 && !table.by_region(); ++i)
+    (void)table.interface_of(IpAddress::from_v4(0x0000'01c0U | i << 24U));
+}
 
 }  // namespace
 
@@ -157,6 +166,22 @@ TEST_CASE("the source counts only where a policy rule looks at it", "[routes][la
   CHECK(table.by_more());
 }
 
+TEST_CASE("a table of routes that another process opened is taken over", "[routes][lab]") {
+  Network network;
+  if (!network.entered()) return;
+  std::optional<RouteTable> first = network.open();
+  std::array<UniqueFd, RouteTable::kDescriptors> kept;
+  for (std::size_t i = 0; i < kept.size(); ++i) kept[i].reset(::dup(first->descriptors()[i]));
+  first.reset();
+  RouteTable second = RouteTable::adopt(kept, network.clock, 64, 100);
+  CHECK(second.interface_of(address("198.51.100.1")) == by(network.b0));
+  let_list(second);
+  CHECK(second.by_region());
+  ip("route add 198.51.100.0/24 dev c0");
+  second.on_readable();
+  CHECK(second.interface_of(address("198.51.100.1")) == by(network.c0));
+}
+
 TEST_CASE("what has no route is asked for again after a short while", "[routes][lab]") {
   Network network;
   if (!network.entered()) return;
@@ -182,16 +207,6 @@ TEST_CASE("more addresses than the cache has room for are all answered", "[route
     }
   }
 }
-
-namespace {
-
-// Asks until the routes are listed, or cannot be.
-void let_list(RouteTable& table) {
-  for (std::uint32_t i = 0; i < 50 && !table.by_region(); ++i)
-    (void)table.interface_of(IpAddress::from_v4(0x0000'01c0U | i << 24U));
-}
-
-}  // namespace
 
 TEST_CASE("few routes are listed once, and answer for all their addresses", "[routes][lab]") {
   Network network;
