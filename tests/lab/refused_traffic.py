@@ -15,9 +15,10 @@ import ipaddress
 import json
 import socket
 import struct
-import subprocess
 import sys
 from collections import namedtuple
+
+from netlab import run
 
 GROUP = 100
 TCP, UDP, ICMP, ICMP6, SCTP, ESP, UDPLITE, DCCP = 6, 17, 1, 58, 132, 50, 136, 33
@@ -133,12 +134,11 @@ class Refused:
                      f"  {match4} counter {log} drop\n  {match6} counter {log} drop\n }}\n}}\n")
         lab.nft(text)
         # So that no packet waits for its neighbour, and nothing but these comes by.
-        server = self._mac(lab.server, "eth0")
+        server = self.mac(lab.server, "eth0")
         for hook in HOOKS:
             _, dst4, _, dst6, _, _ = self._addresses(hook)
             for address in (dst4, dst6) if hook.name in ("egress", "postrouting", "output") else ():
-                subprocess.run(["ip", "-n", lab.nat, "neigh", "replace", address, "lladdr", server, "dev", "outer"],
-                               check=True)
+                run("ip", "-n", lab.nat, "neigh", "replace", address, "lladdr", server, "dev", "outer")
 
     @staticmethod
     def _addresses(hook):
@@ -151,19 +151,16 @@ class Refused:
         dst4, dst6 = ("10.64.0.1", "fd64::1") if to_box else (f"203.0.113.{hook.number}", f"2001:db8:113::{hook.number}")
         return (src4, dst4, src6, dst6, f"ip saddr {src4}", f"ip6 saddr {src6}")
 
-    def _mac(self, namespace, interface):
-        shown = subprocess.run(["ip", "-n", namespace, "-j", "link", "show", "dev", interface], capture_output=True, text=True,
-                               check=True)
-        return json.loads(shown.stdout)[0]["address"]
+    def mac(self, namespace, interface):
+        return json.loads(run("ip", "-n", namespace, "-j", "link", "show", "dev", interface))[0]["address"]
 
     def interface_names(self):
         """{index: name} of the NAT box."""
-        shown = subprocess.run(["ip", "-n", self._lab.nat, "-j", "link"], capture_output=True, text=True, check=True)
-        return {link["ifindex"]: link["ifname"] for link in json.loads(shown.stdout)}
+        return {link["ifindex"]: link["ifname"] for link in json.loads(run("ip", "-n", self._lab.nat, "-j", "link"))}
 
     def send(self, rounds=1):
         """Every kind of packet through every hook, `rounds` times. entries then has them."""
-        link = bytes.fromhex(self._mac(self._lab.nat, "inner").replace(":", "")) + b"\2\0\0\0\0\2"
+        link = bytes.fromhex(self.mac(self._lab.nat, "inner").replace(":", "")) + b"\2\0\0\0\0\2"
         lines = {"client": [], "nat": []}
         for hook in HOOKS:
             src4, dst4, src6, dst6, _, _ = self._addresses(hook)
@@ -178,15 +175,16 @@ class Refused:
                 entry[2] |= flags
         for namespace, how, frames in ((self._lab.client, ["frames", "eth0"], lines["client"]),
                                        (self._lab.nat, ["packets"], lines["nat"])):
-            subprocess.run([*self._lab.enter(namespace), sys.executable, __file__, *how], input="\n".join(frames), text=True,
-                           check=True)
+            self.send_lines(namespace, how, frames)
+
+    def send_lines(self, namespace, how, lines):
+        """Frames in hex from a namespace; `how`: this program's arguments."""
+        run(*self._lab.enter(namespace), sys.executable, __file__, *how, text_in="\n".join(lines))
 
     def counters(self):
         """{hook: (packets, bytes)}, bytes from the IP header on."""
         counted = {}
-        shown = subprocess.run([*self._lab.enter(self._lab.nat), "nft", "-j", "list", "ruleset"], capture_output=True, text=True,
-                               check=True)
-        for item in json.loads(shown.stdout)["nftables"]:
+        for item in json.loads(run(*self._lab.enter(self._lab.nat), "nft", "-j", "list", "ruleset"))["nftables"]:
             rule = item.get("rule", {})
             if not rule.get("table", "").startswith("refused_"):
                 continue

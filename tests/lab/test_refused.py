@@ -9,8 +9,8 @@ import sys
 
 from bulk import tool
 from case import LabCase, main
-from netlab import OUTER4, wait_until
-from refused_traffic import GROUP, Key, Refused
+from netlab import OUTER4, run, wait_until
+from refused_traffic import GROUP, UDP, Key, Refused, udp, v4
 
 
 class Reader:
@@ -60,7 +60,7 @@ class RefusedTest(LabCase):
         self.refused = Refused(self.lab)
 
     def mac(self, namespace, interface):
-        return self.refused._mac(namespace, interface)
+        return self.refused.mac(namespace, interface)
 
     def counted(self):
         return sum(packets for packets, _ in self.refused.counters().values())
@@ -75,10 +75,9 @@ class RefusedTest(LabCase):
         return sent
 
     def burst(self, seconds, addresses, rate=0):
-        out = subprocess.run(
-            [*self.lab.enter(self.lab.server), tool("NATSESSION_REFUSED_FLOOD"), "eth0", self.mac(self.lab.nat, "outer"), OUTER4,
-             str(rate), str(seconds), str(addresses)], capture_output=True, text=True, check=True).stdout
-        return int(out.split()[1])
+        told = run(*self.lab.enter(self.lab.server), tool("NATSESSION_REFUSED_FLOOD"), "eth0", self.mac(self.lab.nat, "outer"),
+                   OUTER4, rate, seconds, addresses)
+        return int(told.split()[1])
 
     def assert_entries(self, entries, wanted):
         different = [f"{key}: {entries.get(key)}, not {wanted.get(key)}" for key in sorted(entries.keys() | wanted.keys(), key=str)
@@ -100,9 +99,26 @@ class RefusedTest(LabCase):
     def read_all(self, reader):
         """Once nothing is left with the kernel, which hands on what it gathers after a tenth of a second."""
         listed = [*self.lab.enter(self.lab.nat), "cat", "/proc/net/netfilter/nfnetlink_log"]
-        wait_until(lambda: subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()[2] == "0",
-                   "the kernel keeps copies")
+        wait_until(lambda: run(*listed).split()[2] == "0", "the kernel keeps copies")
         return reader.stop(self.refused.interface_names())
+
+    def test_what_a_bridge_refuses_is_the_bridge_s(self):
+        ip = ["ip", "-n", self.lab.nat]
+        run(*ip, "link", "add", "br0", "type", "bridge")
+        run(*ip, "link", "add", "port0", "type", "veth", "peer", "name", "eth1", "netns", self.lab.client)
+        run(*ip, "link", "set", "port0", "master", "br0")
+        for link in ("br0", "port0"):
+            run(*ip, "link", "set", link, "addrgenmode", "none", "up")
+        run("ip", "-n", self.lab.client, "link", "set", "eth1", "addrgenmode", "none", "up")
+        self.lab.nft("table bridge refused_bridge {\n chain rules {\n  type filter hook prerouting priority 0\n"
+                     f"  ip daddr 192.0.2.9 counter log group {GROUP} drop\n }}\n}}\n")
+        reader = Reader(self.lab, flows=True)
+        packet = v4("192.0.2.1", "192.0.2.9", UDP, udp(5000, 53, 100))
+        link = bytes.fromhex(self.mac(self.lab.nat, "br0").replace(":", "")) + b"\2\0\0\0\0\2" + b"\x08\0"
+        self.refused.send_lines(self.lab.client, ["frames", "eth1"], [(link + packet).hex()] * 5)
+        numbers, entries = self.read_all(reader)
+        self.assertEqual({Key("br0", "ingress", "192.0.2.1", 5000, "192.0.2.9", 53, UDP): [5, 640, 0]}, entries)
+        self.assertEqual((5, 640), self.refused.counters()["bridge"])
 
     def test_entries_and_counted_loss_are_what_the_rules_counted_with_a_small_buffer(self):
         reader = Reader(self.lab, "buffer=1", flows=True)
@@ -140,7 +156,7 @@ class RefusedTest(LabCase):
 
 def queued_bytes(lab, pid):
     """What waits in the netlink socket of the process. Its port is the process's id: it has but one."""
-    shown = subprocess.run([*lab.enter(lab.nat), "cat", "/proc/net/netlink"], capture_output=True, text=True, check=True).stdout
+    shown = run(*lab.enter(lab.nat), "cat", "/proc/net/netlink")
     return sum(int(line.split()[4]) for line in shown.splitlines()[1:] if line.split()[1] == "12" and line.split()[2] == str(pid))
 
 
