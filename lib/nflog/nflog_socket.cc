@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::uint16_t kCopy = NFNL_SUBSYS_ULOG << 8U | NFULNL_MSG_PACKET;
 constexpr std::uint16_t kConfig = NFNL_SUBSYS_ULOG << 8U | NFULNL_MSG_CONFIG;
+constexpr std::size_t kMostEarlyBytes = std::size_t{16} << 20U;
 constexpr ByteCount kLargestBuffer{(std::uint64_t{1} << 30U) - 1};  // the kernel doubles it, in an int
 
 // Looks for a line of one of /proc/net's lists whose word at `key_place` is `key`; its word at `place`.
@@ -150,8 +151,9 @@ int NflogSocket::command(std::uint8_t command, std::uint16_t group) {
       if (header.nlmsg_type == NLMSG_ERROR && header.nlmsg_seq == request->nlmsg_seq) {
         int error = 0;
         answer = load_host(left.subspan(sizeof header), error) ? -error : EBADMSG;
-      } else {
+      } else if (early_.size() < kMostEarlyBytes) {  // what is beyond shows as lost
         early_.insert(early_.end(), left.begin(), left.end());
+        early_.resize((early_.size() + 3) / 4 * 4);
       }
     }
   }

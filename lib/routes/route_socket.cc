@@ -14,7 +14,8 @@
 namespace natsession {
 namespace {
 
-constexpr std::size_t kBufferBytes = 64 * 1024;  // the kernel fills up to 32 KiB of it when it lists
+constexpr std::size_t kBufferBytes =
+    std::size_t{64} * 1024;  // the kernel fills up to 32 KiB of it when it lists
 constexpr int kEventQueueBytes = 1 << 20;
 
 // Calls `visit(header, payload)` for each message of a datagram, until it returns false.

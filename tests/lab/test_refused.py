@@ -13,13 +13,16 @@ from netlab import OUTER4, run, wait_until
 from refused_traffic import GROUP, UDP, Key, Refused, udp, v4
 
 
+ONLY_NET_ADMIN = ("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all,+net_admin", "--inh-caps=-all,+net_admin",
+                  "--ambient-caps=-all,+net_admin")
+
+
 class Reader:
     """refused_bench on the NAT box. stop() returns its numbers and, with flows=True, {Key: [packets, bytes, flags]}."""
 
-    def __init__(self, lab, *arguments, flows=False):
-        self._flows = flows
+    def __init__(self, lab, *arguments, flows=False, before=()):
         self._process = subprocess.Popen(
-            [*lab.enter(lab.nat), tool("NATSESSION_REFUSED_BENCH"), str(GROUP), *arguments, *(["flows"] if flows else [])],
+            [*lab.enter(lab.nat), *before, tool("NATSESSION_REFUSED_BENCH"), str(GROUP), *arguments, *(["flows"] if flows else [])],
             stdout=subprocess.PIPE, text=True)
         lab.adopt(self)
         assert self._process.stdout.readline() == "ready\n", "refused_bench is not ready"
@@ -54,6 +57,8 @@ class Reader:
 
 
 class RefusedTest(LabCase):
+    needs = ("setpriv",)
+
     def setUp(self):
         super().setUp()
         self.lab = self.make_lab("masquerade")
@@ -101,6 +106,13 @@ class RefusedTest(LabCase):
         listed = [*self.lab.enter(self.lab.nat), "cat", "/proc/net/netfilter/nfnetlink_log"]
         wait_until(lambda: run(*listed).split()[2] == "0", "the kernel keeps copies")
         return reader.stop(self.refused.interface_names())
+
+    def test_one_capability_is_enough(self):
+        reader = Reader(self.lab, f"buffer={64 << 20}", before=ONLY_NET_ADMIN)
+        self.refused.send()
+        numbers, _ = self.read_all(reader)
+        self.assertEqual(self.counted(), numbers["packets"])
+        self.assertEqual(64 << 20, numbers["buffer"])  # beyond net.core.rmem_max
 
     def test_what_a_bridge_refuses_is_the_bridge_s(self):
         ip = ["ip", "-n", self.lab.nat]
