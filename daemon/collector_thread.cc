@@ -17,6 +17,16 @@ constexpr std::chrono::milliseconds kFlushInterval{20};
 // Cells that one turn looks at while ports are counted: about a millisecond.
 constexpr std::uint32_t kPortUsageStep = 32'768;
 
+// The session log's records have interfaces where a flow log reads them as well.
+TrackerSettings with_interfaces(TrackerSettings settings, const FlowWants& flows,
+                                InterfaceFinder* interfaces) {
+  const bool shares =
+      settings.records == RecordMode::kWindow &&
+      std::find(flows.windows.begin(), flows.windows.end(), settings.window) != flows.windows.end();
+  if (shares) settings.interfaces = interfaces;
+  return settings;
+}
+
 }  // namespace
 
 std::uint64_t number_of(const CoverageConditions& conditions) {
@@ -29,7 +39,7 @@ CollectorThread::CollectorThread(std::string netns, const NamespaceIdentity& ide
                                  std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
                                  const CollectorSettings& collecting, const CoverageConditions& conditions,
                                  const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock,
-                                 WakeFd& notice)
+                                 WakeFd& notice, FollowedFlows flows)
     : netns_(std::move(netns)),
       identity_(identity),
       conditions_(conditions),
@@ -37,8 +47,10 @@ CollectorThread::CollectorThread(std::string netns, const NamespaceIdentity& ide
       notice_(notice),
       source_(std::move(source)),
       output_(output),
-      tracker_(tracking, origin, vpcs, output),
-      collector_(*source_, tracker_, output, clock, collecting),
+      interfaces_(std::move(flows.interfaces)),
+      tracker_(with_interfaces(tracking, flows.wants, interfaces_.get()), origin, vpcs, output),
+      collector_(*source_, tracker_, output, clock, collecting,
+                 follow(flows, tracking, origin, vpcs, output)),
       named_until_(to_ms(clock.now())),
       labels_(Labels{&origin, std::move(vpcs)}) {
   report_.with([this](CollectorReport& report) {
@@ -47,22 +59,37 @@ CollectorThread::CollectorThread(std::string netns, const NamespaceIdentity& ide
   });
 }
 
+// Made before the collector, which refers to it.
+FlowTrackers* CollectorThread::follow(const FollowedFlows& flows, const TrackerSettings& tracking,
+                                      const Origin& origin, const VpcMap& vpcs, Producer& output) {
+  if (flows.wants.windows.empty()) return nullptr;
+  TrackerSettings settings = tracking;
+  settings.interfaces = interfaces_.get();
+  return &flows_.emplace(flows.wants, settings, flows.log_selects, origin, vpcs, output);
+}
+
+void CollectorThread::take_open(std::vector<SessionRecord>& totals) {
+  tracker_.take_open(totals);
+  if (flows_) flows_->each([&](Tracker& tracker) { tracker.take_open(totals); });
+}
+
 CollectorThread::~CollectorThread() {
   request_abort();
   join();
 }
 
-void CollectorThread::restore(OpenSessions open, const MissedTime& missed,
-                              std::optional<UnixMs> logged_since) {
-  tracker_.restore(std::move(open), logged_since);
+void CollectorThread::restore(Open open, const MissedTime& missed, std::optional<UnixMs> logged_since) {
+  tracker_.restore(std::move(open.log), logged_since);
+  if (flows_) flows_->restore(std::move(open.flows), logged_since, {});
   tell_missed(missed);
 }
 
-void CollectorThread::restore(OpenSessions open, const Continuation& before, const EventGroups& groups,
+void CollectorThread::restore(Open open, const Continuation& before, const EventGroups& groups,
                               std::chrono::milliseconds away) {
   report_.with(
       [&](CollectorReport& report) { report.away_seconds = std::chrono::duration<double>(away).count(); });
-  tracker_.restore(std::move(open), before.covered_from, before.covered_from);
+  tracker_.restore(std::move(open.log), before.covered_from, before.covered_from);
+  if (flows_) flows_->restore(std::move(open.flows), before.covered_from, before.covered_from);
   collector_.continue_from(before, groups);
 }
 
@@ -72,7 +99,7 @@ void CollectorThread::keep_for_successor(Handover handover) {
   appended_ = handover_->first;
   output_.on_append([this](Ordinal end) {
     appended_ = handover_->first + end;
-    region_->journal().recorded(tracker_.destroys() - destroys_before_, appended_);
+    region_->journal().recorded(destroys() - destroys_before_, appended_);
   });
 }
 
@@ -90,7 +117,7 @@ CoverageConditions CollectorThread::conditions() const {
 void CollectorThread::note_settled() {
   const Ordinal written = handover_->written();
   // All that was emitted is appended: events that made no record are done with as well.
-  region_->journal().recorded(tracker_.destroys() - destroys_before_, appended_);
+  region_->journal().recorded(destroys() - destroys_before_, appended_);
   region_->journal().release(written);
   if (const auto now = follows_ ? collector_.continuation() : std::nullopt) {
     settling_.emplace_back(appended_, Settled{*now, number_of(conditions())});
@@ -229,7 +256,7 @@ void CollectorThread::take_next_source() {
     owner.netns_inode = identity_.inode;
     (void)source_->take_up(owner, handover_->written(), {});  // it inherits nothing
     region_ = source_->region();
-    destroys_before_ = tracker_.destroys();
+    destroys_before_ = destroys();
   }
   lost_name_ = false;
   report_.with([this](CollectorReport& report) {
@@ -259,11 +286,15 @@ CollectorThread::State CollectorThread::take_turns() {
   for (;;) {
     turns_.fetch_add(1, std::memory_order_relaxed);
     if (relabelled_.exchange(false, std::memory_order_acquire)) {
-      labels_.with([this](const Labels& labels) { tracker_.relabel(*labels.origin, labels.vpcs); });
+      labels_.with([this](const Labels& labels) {
+        tracker_.relabel(*labels.origin, labels.vpcs);
+        if (flows_) flows_->each([&](Tracker& tracker) { tracker.relabel(*labels.origin, labels.vpcs); });
+      });
     }
     if (!logging_.load(std::memory_order_relaxed) || stop_.load(std::memory_order_relaxed) || lost_name_)
       collector_.request_stop();
     if (counting_ != nullptr || port_usage_wanted_.exchange(false, std::memory_order_relaxed)) count_ports();
+    if (interfaces_) interfaces_->refresh();
     const auto pace = collector_.turn();
     // Between the turns of one burst a batch may fill up, so that the sinks write much at a time.
     const std::chrono::nanoseconds now = clock_.steady();

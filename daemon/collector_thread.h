@@ -15,6 +15,7 @@
 #include "conntrack/conntrack_source.h"
 #include "conntrack/network_namespace.h"
 #include "delivery/memory_log.h"
+#include "interface_routes.h"
 #include "session/collector.h"
 #include "session/missed_time.h"
 #include "wake_fd.h"
@@ -23,6 +24,13 @@ namespace natsession {
 
 // Conditions as a number, for a successor; the lowest byte are the groups.
 [[nodiscard]] std::uint64_t number_of(const CoverageConditions& conditions);
+
+// What flow logs want of a namespace; no windows: there are none that are on.
+struct FollowedFlows {
+  FlowWants wants = {};
+  std::uint32_t log_selects = 0;  // bits of a flow's status word that make it the session log's
+  std::unique_ptr<InterfaceRoutes> interfaces = {};
+};
 
 class CollectorThread {
  public:
@@ -40,14 +48,19 @@ class CollectorThread {
   CollectorThread(std::string netns, const NamespaceIdentity& identity,
                   std::unique_ptr<ConntrackSource> source, const TrackerSettings& tracking,
                   const CollectorSettings& collecting, const CoverageConditions& conditions,
-                  const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock, WakeFd& notice);
+                  const Origin& origin, VpcMap vpcs, Producer& output, const Clock& clock, WakeFd& notice,
+                  FollowedFlows flows = {});
   ~CollectorThread();  // aborts, if it still runs
 
   // Before start(): the sessions that the run before left open, and the time since then as gaps, or where its
   // events go on.
-  void restore(OpenSessions open, const MissedTime& missed, std::optional<UnixMs> logged_since);
+  struct Open {
+    OpenSessions log;
+    FlowTrackers::Open flows;
+  };
+  void restore(Open open, const MissedTime& missed, std::optional<UnixMs> logged_since);
   // Of `groups` at least.
-  void restore(OpenSessions open, const Continuation& before, const EventGroups& groups,
+  void restore(Open open, const Continuation& before, const EventGroups& groups,
                std::chrono::milliseconds away);
   // Before start(): what a successor needs to know is kept in the source's region, until it is in the log's
   // files. A stop then leaves the source as it is.
@@ -83,7 +96,7 @@ class CollectorThread {
   void relabel(const Origin& origin, VpcMap vpcs);
   void join();
   // After join(): the sessions that have not ended, for the run after this one.
-  void take_open(std::vector<SessionRecord>& totals) { tracker_.take_open(totals); }
+  void take_open(std::vector<SessionRecord>& totals);
   // After join(): hands on what was emitted last.
   void finish_output() { output_.flush(); }
 
@@ -105,6 +118,8 @@ class CollectorThread {
     NamespaceIdentity identity;
   };
 
+  [[nodiscard]] FlowTrackers* follow(const FollowedFlows& flows, const TrackerSettings& tracking,
+                                     const Origin& origin, const VpcMap& vpcs, Producer& output);
   void run();
   State live();
   State take_turns();
@@ -118,6 +133,7 @@ class CollectorThread {
   void tell_missed(const MissedTime& missed);
   void publish();
   [[nodiscard]] CoverageConditions conditions() const;
+  [[nodiscard]] std::uint64_t destroys() const { return flows_ ? flows_->destroys() : tracker_.destroys(); }
   void note_settled();
   void change_state(State state);
 
@@ -130,6 +146,8 @@ class CollectorThread {
   std::unique_ptr<ConntrackSource>
       source_;  // none after the thread has ended, and while the namespace is gone
   Producer& output_;
+  std::unique_ptr<InterfaceRoutes> interfaces_;  // null without flow logs; likewise
+  std::optional<FlowTrackers> flows_;
   Tracker tracker_;
   Collector collector_;
   std::chrono::nanoseconds flushed_at_{};

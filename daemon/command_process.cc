@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "delivery_setup.h"
+
 namespace natsession {
 
 // What passes over the link: one request, then its reply.
@@ -85,7 +87,8 @@ void CommandProcess::signal(int number) {
 
 Result<std::vector<std::unique_ptr<CommandRunner>>> start_command_processes(const Config& config) {
   std::vector<std::unique_ptr<CommandRunner>> runners;
-  for (const SinkConfig& sink : config.sinks) {
+  for (const SinkConfig* const destination : destinations(config)) {
+    const SinkConfig& sink = *destination;
     if (!sink.command()) continue;
     const auto about_sink = [&](Error error) {
       error.message = fmt::format("sink {}: {}", sink.url().name(), error.message);

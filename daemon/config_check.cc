@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/processes.h"
 #include "control/listen_socket.h"
+#include "delivery_setup.h"
 #include "ledger/coverage.h"
 #include "ledger/segment_list.h"
 
@@ -150,7 +151,8 @@ Result<std::vector<Finding>> check_configuration(const Config& config, const std
   if (config.metrics) findings.push_back(check_metrics(*config.metrics));
   if (auto dropped = keep_only({CAP_NET_ADMIN}, user); !dropped) return dropped.error();
   if (!config.ledger.empty() && !ledger_to_come) findings.push_back(check_ledger(config, user));
-  for (const SinkConfig& sink : config.sinks) {
+  for (const SinkConfig* const destination : destinations(config)) {
+    const SinkConfig& sink = *destination;
     findings.push_back(check_sink(sink, user));
     for (const std::string& file : sink.secret_files()) findings.push_back(check_secret(file));
   }

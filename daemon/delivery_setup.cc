@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "messages.h"
+#include "sink/flow/flow_sink.h"
 
 namespace natsession {
 namespace {
@@ -35,29 +36,92 @@ LedgerSettings ledger_settings(const Config& config) {
   return settings;
 }
 
+std::vector<const SinkConfig*> destinations(const Config& config) {
+  std::vector<const SinkConfig*> all;
+  for (const SinkConfig& sink : config.sinks) all.push_back(&sink);
+  for (const FlowLogConfig& log : config.flow_logs) {
+    if (log.on) all.push_back(&log.destination);
+  }
+  return all;
+}
+
+namespace {
+
+SinkSpec spec_of(const Config& config, const SinkConfig& sink, std::unique_ptr<Sink> opened) {
+  const DeliveryOptions& asked = sink.delivery();
+  SinkSpec spec;
+  spec.sink = std::move(opened);
+  // Local sinks are given what there is, at once, unless their URL says otherwise.
+  if (sink.remote())
+    spec.batch = {.records = config.batch, .bytes = config.batch_bytes, .linger = config.linger};
+  if (const auto& usual = sink.usual_batch(); usual)
+    spec.batch = {.records = usual->records, .bytes = usual->bytes, .linger = usual->linger};
+  if (asked.batch) spec.batch.records = *asked.batch;
+  if (asked.batch_bytes) spec.batch.bytes = *asked.batch_bytes;
+  if (asked.linger) spec.batch.linger = *asked.linger;
+  spec.suspend = asked.suspend.value_or(config.suspend);
+  spec.from_start = asked.from_start;
+  log_debug(
+      fmt::format("sink {}: opened; batches of at most {} records or {} after {}", spec.sink->name(),
+                  spec.batch.records, format_byte_count(spec.batch.bytes),
+                  format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(spec.batch.linger))));
+  return spec;
+}
+
+Result<std::unique_ptr<Sink>> open_flow_log(const Config& config, const FlowLogConfig& log,
+                                            const Clock& clock, std::unique_ptr<CommandRunner> runner,
+                                            const InterfaceDirectory& interfaces) {
+  EncoderOptions options = encoder_options(config);
+  options.own =
+      std::make_shared<const FlowEncoder>(log.record,
+                                          FlowIds{config.account_id, config.region_id, config.az_id,
+                                                  config.interface_ids, config.network_ids, config.vm_ids},
+                                          log.format);
+  auto behind = log.destination.open(options, clock, std::move(runner));
+  if (!behind) {
+    return Error{behind.error().kind, fmt::format("flow log {}: {}", log.name, behind.error().message)};
+  }
+  const bool shares = config.records == RecordMode::kWindow && config.window == log.window;
+  FlowSinkSettings settings{.name = log.name,
+                            .resource = log.resource,
+                            .traffic = log.traffic,
+                            .window = log.window,
+                            .shares_session_log = shares,
+                            .netns = config.netns.empty() ? std::vector<std::string>{""} : config.netns,
+                            .refused = !config.reject_groups.empty(),
+                            .limits = {.entries = config.flow_entries}};
+  // Records have a namespace's name only where more than one is watched.
+  if (settings.netns.size() == 1) settings.netns = {""};
+  return std::unique_ptr<Sink>(
+      std::make_unique<FlowSink>(std::move(*behind), std::move(settings), interfaces));
+}
+
+}  // namespace
+
 Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& clock,
-                                         std::vector<std::unique_ptr<CommandRunner>> runners) {
+                                         std::vector<std::unique_ptr<CommandRunner>> runners,
+                                         const InterfaceDirectory& interfaces) {
+  for (const SinkConfig* const destination : destinations(config)) {
+    if (auto probed = destination->probe(); !probed) return probed.error();
+  }
+  const auto commands = std::count_if(config.sinks.begin(), config.sinks.end(),
+                                      [](const SinkConfig& sink) { return sink.command().has_value(); });
+  std::vector<std::unique_ptr<CommandRunner>> of_flow_logs(
+      std::make_move_iterator(runners.begin() + commands), std::make_move_iterator(runners.end()));
+  runners.resize(static_cast<std::size_t>(commands));
   auto sinks = open_sinks(config.sinks, encoder_options(config), clock, std::move(runners));
   if (!sinks) return sinks.error();
   std::vector<SinkSpec> specs;
-  for (std::size_t i = 0; i < sinks->size(); ++i) {
-    const DeliveryOptions& asked = config.sinks[i].delivery();
-    SinkSpec spec;
-    spec.sink = std::move((*sinks)[i]);
-    // Local sinks are given what there is, at once, unless their URL says otherwise.
-    if (config.sinks[i].remote())
-      spec.batch = {.records = config.batch, .bytes = config.batch_bytes, .linger = config.linger};
-    if (const auto& usual = config.sinks[i].usual_batch(); usual)
-      spec.batch = {.records = usual->records, .bytes = usual->bytes, .linger = usual->linger};
-    if (asked.batch) spec.batch.records = *asked.batch;
-    if (asked.batch_bytes) spec.batch.bytes = *asked.batch_bytes;
-    if (asked.linger) spec.batch.linger = *asked.linger;
-    spec.suspend = asked.suspend.value_or(config.suspend);
-    spec.from_start = asked.from_start;
-    log_debug(fmt::format(
-        "sink {}: opened; batches of at most {} records or {} after {}", spec.sink->name(),
-        spec.batch.records, format_byte_count(spec.batch.bytes),
-        format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(spec.batch.linger))));
+  for (std::size_t i = 0; i < sinks->size(); ++i)
+    specs.push_back(spec_of(config, config.sinks[i], std::move((*sinks)[i])));
+  auto runner = of_flow_logs.begin();
+  for (const FlowLogConfig& log : config.flow_logs) {
+    if (!log.on) continue;
+    auto opened = open_flow_log(config, log, clock,
+                                log.destination.command() ? std::move(*runner++) : nullptr, interfaces);
+    if (!opened) return opened.error();
+    SinkSpec spec = spec_of(config, log.destination, std::move(*opened));
+    spec.takes = Takes::kAll;
     specs.push_back(std::move(spec));
   }
   return specs;

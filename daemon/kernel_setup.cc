@@ -11,11 +11,30 @@
 namespace natsession {
 
 ConntrackOptions source_options(const Config& config, bool kept) {
-  return {.nat = config.nat,
+  const FlowWants flows = flow_wants(config);
+  const NatSelection wide = flows.untranslated ? NatSelection::kAll : NatSelection::kAny;
+  return {.nat = flows.windows.empty() ? config.nat : wide,
           .receive_buffer = config.rcvbuf,
           .reliable = config.reliable != ReliableMode::kOff,
           .force_userspace_filter = false,
           .journal = kept};
+}
+
+FlowWants flow_wants(const Config& config) {
+  FlowWants wants{flow_windows(config), false};
+  for (const FlowLogConfig& log : config.flow_logs) {
+    wants.untranslated = wants.untranslated || (log.on && log.resource.kind != FlowResource::Kind::kNat &&
+                                                log.traffic != FlowTraffic::kReject);
+  }
+  return wants;
+}
+
+bool wants_refused(const Config& config) {
+  return !config.reject_groups.empty() &&
+         std::any_of(config.flow_logs.begin(), config.flow_logs.end(), [](const FlowLogConfig& log) {
+           return log.on && log.traffic != FlowTraffic::kAccept &&
+                  log.resource.kind != FlowResource::Kind::kNat;
+         });
 }
 
 EventNeeds event_needs(const Config& config) {
@@ -66,6 +85,23 @@ ConntrackSource::Inherited take_of(const NamespaceIdentity& netns,
   return taken;
 }
 
+Result<void> open_for_flow_logs(const Config& config, const std::string& netns, KernelSetup& setup) {
+  if (flow_windows(config).empty()) return {};
+  auto interfaces = InterfaceRoutes::open(config, netns);
+  if (!interfaces) return interfaces.error();
+  setup.interfaces = std::move(*interfaces);
+  if (!wants_refused(config)) return {};
+  static const SystemClock clock;
+  auto refused =
+      RefusedReader::open({.groups = config.reject_groups, .receive_buffer = config.rcvbuf}, clock);
+  if (!refused) return refused.error();
+  setup.refused = std::move(*refused);
+  auto names = InterfaceTable::open();
+  if (!names) return names.error();
+  setup.refused_names = std::move(*names);
+  return {};
+}
+
 }  // namespace
 
 Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns, Succession& succession) {
@@ -90,6 +126,7 @@ Result<KernelSetup> set_up_kernel(const Config& config, const std::string& netns
   auto table = LiveSessions::open(config.nat, netns);
   if (!table) return table.error();
   setup.table = std::move(*table);
+  if (auto opened = open_for_flow_logs(config, netns, setup); !opened) return opened.error();
   setup.findings = check_kernel({.probe = *probe,
                                  .release = kernel_release(),
                                  .buffer_asked = config.rcvbuf,

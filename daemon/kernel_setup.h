@@ -12,7 +12,10 @@
 #include "conntrack/conntrack_source.h"
 #include "conntrack/kernel_check.h"
 #include "conntrack/network_namespace.h"
+#include "interface_routes.h"
 #include "live_sessions.h"
+#include "nflog/refused_reader.h"
+#include "session/flow_trackers.h"
 
 namespace natsession {
 
@@ -22,6 +25,10 @@ struct KernelSetup {
   std::vector<Finding> findings;
   std::vector<SysctlChange> tuned;
   NamespaceIdentity identity;
+  // Where a flow log is on that wants them; none otherwise.
+  std::unique_ptr<InterfaceRoutes> interfaces;
+  std::optional<RefusedReader> refused;
+  std::optional<InterfaceTable> refused_names;
   std::optional<Settled> before;     // where the run before ended, whose events go on here
   std::chrono::milliseconds away{};  // since then
 };
@@ -43,6 +50,11 @@ void tell_setup(const std::string& netns, const KernelSetup& setup);
 
 // How the sockets of `config` are opened; `kept` as in Succession.
 [[nodiscard]] ConntrackOptions source_options(const Config& config, bool kept);
+
+// What the flow logs that are on want to be told.
+[[nodiscard]] FlowWants flow_wants(const Config& config);
+// Whether one of them wants refused packets.
+[[nodiscard]] bool wants_refused(const Config& config);
 
 // Which events the log needs.
 [[nodiscard]] EventNeeds event_needs(const Config& config);

@@ -26,6 +26,7 @@
 #include "messages.h"
 #include "namespace_follower.h"
 #include "privileges.h"
+#include "refused_thread.h"
 #include "reports.h"
 #include "restart_state.h"
 #include "service_manager.h"
@@ -264,7 +265,8 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
         std::max(clock.steady() - setup.source->region()->turned_at(), std::chrono::nanoseconds()));
     tell_taken_up(namespaces[i], setup);
   }
-  auto sinks = make_sinks(config, clock, *std::move(commands));
+  static InterfaceDirectory interfaces;  // outlives a sink's thread that hangs
+  auto sinks = make_sinks(config, clock, *std::move(commands), interfaces);
   if (!sinks) return fail(explain_refusal(sinks.error(), *user));
 
   WakeFd notice;
@@ -283,6 +285,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
       config.instance, std::move(ledger));
   DeliveryThreads delivery_threads(delivery);
   Collectors collectors;
+  std::vector<std::unique_ptr<RefusedThread>> refused;
   std::vector<std::shared_ptr<LiveSessions>> tables;
   std::vector<NamespaceIdentity> identities;
   const CoverageConditions conditions = conditions_of(config);
@@ -304,6 +307,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   for (std::size_t i = 0; i < namespaces.size(); ++i) {
     KernelSetup& setup = (*setups)[i];
     hold(i, setup.source.get());
+    if (setup.interfaces) setup.interfaces->tell(interfaces);
     collectors.push_back(std::make_unique<CollectorThread>(
         namespaces[i], setup.identity, std::move(setup.source),
         TrackerSettings{.records = config.records,
@@ -314,7 +318,14 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
                           .guard_percent = config.guard_percent,
                           .events = needs,
                           .nothing_before = config.ledger.empty()},
-        conditions, *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice));
+        conditions, *labels->origins[i], labels->vpcs, delivery->add_producer(), clock, notice,
+        FollowedFlows{flow_wants(config), nat_status_mask(config.nat), std::move(setup.interfaces)}));
+    if (setup.refused) {
+      refused.push_back(std::make_unique<RefusedThread>(
+          RefusedThread::Settings{flow_windows(config), config.reject_flows}, *std::move(setup.refused),
+          *std::move(setup.refused_names), *labels->origins[i], labels->vpcs, delivery->add_producer(),
+          clock));
+    }
     if (succession.kept) {
       collectors.back()->keep_for_successor(
           {.first = first, .written = [&] { return delivery->files_end(); }});
@@ -342,6 +353,13 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
   for (const auto& collector : collectors) {
     if (auto started = collector->start(); !started) return refuse(started.error());
   }
+  for (const auto& thread : refused) {
+    if (auto started = thread->start(); !started) return refuse(started.error());
+  }
+  main_loop.on_inputs_end([&] {
+    for (const auto& thread : refused) thread->request_stop();
+    for (const auto& thread : refused) thread->join();
+  });
   delivery->begin();
 
   return main_loop.run(ready, [&] {

@@ -50,7 +50,7 @@ UnixMs oldest_start(const std::vector<KernelSetup>& setups, UnixMs now) {
 
 class Gatherer {
  public:
-  Gatherer(const std::vector<const Origin*>& origins, std::vector<OpenSessions>& open)
+  Gatherer(const std::vector<const Origin*>& origins, std::vector<CollectorThread::Open>& open)
       : origins_(origins), open_(open) {}
 
   // As sessions_left_open().
@@ -102,14 +102,15 @@ class Gatherer {
     if (!reading_) forget();
   }
   void forget() {
-    for (OpenSessions& open : open_) open = {};
+    for (CollectorThread::Open& open : open_) open = {};
   }
 
   void for_each_of(const RecordBlock& block,
                    const std::function<void(OpenSessions&, const SessionRecord&)>& call) {
     for (const SessionRecord& record : block.records) {
       for (std::size_t i = 0; i < origins_.size(); ++i) {
-        if (origins_[i]->netns == record.origin->netns) call(open_[i], record);
+        if (origins_[i]->netns != record.origin->netns) continue;
+        call(record.flow == 0 ? open_[i].log : open_[i].flows[record.flow], record);
       }
     }
   }
@@ -126,7 +127,7 @@ class Gatherer {
   }
 
   const std::vector<const Origin*>& origins_;
-  std::vector<OpenSessions>& open_;
+  std::vector<CollectorThread::Open>& open_;
   std::vector<std::byte> bytes_;
   std::vector<std::uint32_t> rows_;
   FrameColumns columns_;
@@ -136,9 +137,9 @@ class Gatherer {
 
 }  // namespace
 
-Result<std::vector<OpenSessions>> sessions_left_open(const std::string& directory, UnixMs from,
-                                                     const std::vector<const Origin*>& origins) {
-  std::vector<OpenSessions> open(origins.size());
+Result<std::vector<CollectorThread::Open>> sessions_left_open(const std::string& directory, UnixMs from,
+                                                              const std::vector<const Origin*>& origins) {
+  std::vector<CollectorThread::Open> open(origins.size());
   if (auto read = Gatherer(origins, open).read(directory, from); !read) return read.error();
   return open;
 }
@@ -201,7 +202,7 @@ RestartState::RestartState(const Config& config, const std::optional<LedgerWrite
   }
   open_ = std::move(*left_open);
   std::size_t count = 0;
-  for (const OpenSessions& open : open_) count += open.size();
+  for (const CollectorThread::Open& open : open_) count += open.log.size();
   if (all_go_on) {
     log_info(fmt::format("{} sessions were open in the ledger when the run before ended", count));
   } else if (previous->crashed) {

@@ -22,8 +22,8 @@ namespace natsession {
 // The sessions of each of `origins` that had not ended: what the checkpoint tells, and the records behind it;
 // but none that ended before `from`. Damage in a frame costs what that frame tells.
 // Errors: the ledger's folder cannot be read.
-[[nodiscard]] Result<std::vector<OpenSessions>> sessions_left_open(const std::string& directory, UnixMs from,
-                                                                   const std::vector<const Origin*>& origins);
+[[nodiscard]] Result<std::vector<CollectorThread::Open>> sessions_left_open(
+    const std::string& directory, UnixMs from, const std::vector<const Origin*>& origins);
 
 // The time since the run before logged all there was, in namespace `netns`. Where it did not stop in order,
 // sessions that were open then may have no record of what they moved since the last window closed.
@@ -56,7 +56,7 @@ class RestartState {
   // Of each other one; nullopt if there was no run before.
   std::vector<std::optional<MissedTime>> missed_;
   std::vector<std::optional<UnixMs>> logged_since_;  // likewise: since when the ledger covers anything
-  std::vector<OpenSessions> open_;                   // of each setup
+  std::vector<CollectorThread::Open> open_;          // of each setup
 };
 
 }  // namespace natsession

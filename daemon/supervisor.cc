@@ -371,6 +371,7 @@ int Supervisor::stop(const std::function<void()>& finish) {
     for (const auto& collector : collectors_) collector->request_abort();
   }
   for (const auto& collector : collectors_) collector->join();
+  on_inputs_end_();
   delivery_.set_logged_until(to_ms(clock_.now()));
   tell_losses(true);
   for (const auto& collector : collectors_) collector->finish_output();

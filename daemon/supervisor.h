@@ -37,6 +37,9 @@ class Supervisor {
              DeliveryThreads& delivery_threads, ControlService& service, WakeFd& notice, GuardProcess* guard,
              NamespaceFollower* follower, ServiceManager& manager);
 
+  // What else puts records into the log, beside the collectors: called once when these have ended.
+  void on_inputs_end(std::function<void()> call) { on_inputs_end_ = std::move(call); }
+
   // A sink's reader has gone: the program stops with status 1. From any thread.
   void sink_closed();
   // No memory is left: likewise, but in order. From any thread.
@@ -76,6 +79,7 @@ class Supervisor {
   GuardProcess* const guard_;
   NamespaceFollower* const follower_;
   ServiceManager& manager_;
+  std::function<void()> on_inputs_end_ = [] {};
   SystemClock clock_;
   UniqueFd signals_;
   std::string ready_text_;

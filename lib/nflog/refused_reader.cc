@@ -21,14 +21,14 @@ Result<RefusedReader> RefusedReader::adopt(UniqueFd fd, const std::vector<std::u
   return RefusedReader(*std::move(socket), groups, clock, from);
 }
 
-Result<bool> RefusedReader::on_readable(RefusedTable& table) {
+Result<bool> RefusedReader::on_readable(const Add& add) {
   for (int round = 0; round < kMostRounds; ++round) {
     const UnixNs now = clock_->now();
     packets_.clear();
     const auto received = socket_.receive([&](std::span<const std::byte> message) { take(message, now); });
     counters_.dropped_messages = socket_.dropped_messages();
     counters_.strange_messages = socket_.strange_messages();
-    table.add(packets_);
+    add(packets_);
     if (!received) return received.error();
     if (*received == 0) return false;
   }

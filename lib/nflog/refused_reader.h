@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -73,7 +75,11 @@ class RefusedReader {
   // Takes what is queued, but no more than kMostRounds rounds: other work of the thread must not wait for the
   // end of a flood. True: there is more.
   // Errors: kIo.
-  Result<bool> on_readable(RefusedTable& table);
+  using Add = std::function<void(std::span<const RefusedPacket>)>;
+  Result<bool> on_readable(const Add& add);
+  Result<bool> on_readable(RefusedTable& table) {
+    return on_readable([&table](std::span<const RefusedPacket> packets) { table.add(packets); });
+  }
 
   [[nodiscard]] const RefusedCounters& counters() const { return counters_; }
   [[nodiscard]] const std::vector<Group>& groups() const { return groups_; }

@@ -1,0 +1,66 @@
+// InterfaceRoutes: by which interfaces flows come and go, for flow logs: what the configuration says, else
+// the kernel's routes. It also tells which interfaces there are (flow/flow_resource.h).
+// Threads: open() in the network namespace, all else on the collector's thread; counters() any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/time.h"
+#include "config/config.h"
+#include "flow/flow_resource.h"
+#include "routes/interface_table.h"
+#include "routes/route_table.h"
+#include "session/interface_finder.h"
+
+namespace natsession {
+
+class InterfaceRoutes final : public InterfaceFinder {
+ public:
+  // Errors: those of the tables.
+  [[nodiscard]] static Result<std::unique_ptr<InterfaceRoutes>> open(const Config& config,
+                                                                     const std::string& netns);
+
+  // Before anything else: where to tell of interfaces. It outlives this.
+  void tell(InterfaceDirectory& directory);
+  // Takes what the kernel has told since. Never blocks.
+  void refresh();
+
+  [[nodiscard]] std::string_view towards(const IpAddress& to, const IpAddress& from,
+                                         std::uint32_t mark) override;
+  // A label; kUnknownInterface for one that was never there.
+  [[nodiscard]] std::string_view name_of(std::uint32_t index);
+
+  // How often it was asked and did not know.
+  [[nodiscard]] std::uint64_t unknown() const { return unknown_.load(std::memory_order_relaxed); }
+
+ private:
+  InterfaceRoutes(const Config& config, std::string netns, InterfaceTable interfaces)
+      : netns_(std::move(netns)),
+        rules_(config.interface_rules),
+        vpcs_(config.vpc_rules),
+        interfaces_(std::move(interfaces)) {}
+  void publish();
+
+  const SystemClock clock_;
+  const std::string netns_;
+  struct Rule {
+    Prefix prefix;
+    std::string_view interface;  // a label
+  };
+  std::vector<InterfaceRule> rules_;
+  std::vector<Rule> by_prefix_;  // the longest first
+  VpcMap vpcs_;
+  InterfaceTable interfaces_;
+  std::unique_ptr<RouteTable> routes_;
+  InterfaceDirectory* directory_ = nullptr;
+  std::unordered_map<std::uint32_t, std::string_view> names_;
+  std::atomic<std::uint64_t> unknown_{0};
+};
+
+}  // namespace natsession

@@ -1,0 +1,84 @@
+// RefusedThread: takes copies of packets that the firewall refused (NFLOG) and puts them, added up, into the
+// log: for each flow and window a record of FlowKind::kRefused. It is a thread of its own, so that no flood
+// of refused packets delays what conntrack tells.
+// Threads: start() and join() on the thread that made it; counters() any.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/guarded.h"
+#include "delivery/memory_log.h"
+#include "interface_routes.h"
+#include "nflog/refused_reader.h"
+#include "session/vpc_map.h"
+#include "session/window_schedule.h"
+#include "wake_fd.h"
+
+namespace natsession {
+
+class RefusedThread {
+ public:
+  struct Settings {
+    std::vector<std::chrono::seconds> windows;  // not empty
+    std::size_t max_flows = RefusedTable::kDefaultFlows;
+  };
+  struct Report {
+    RefusedCounters counters;
+    std::uint64_t left_out = 0;  // packets beyond the table's limit
+    std::size_t flows = 0;       // in the table now, of the first window
+    std::optional<std::string> error;
+  };
+
+  // All references outlive the thread and every record. `names` is its own.
+  RefusedThread(const Settings& settings, RefusedReader reader, InterfaceTable names, const Origin& origin,
+                VpcMap vpcs, Producer& output, const Clock& clock);
+  ~RefusedThread();  // stops, if it still runs
+
+  // Errors: no thread could be had.
+  Result<void> start();
+  // What was added up so far is told, and the thread ends.
+  void request_stop();
+  void join();
+  [[nodiscard]] Report report() const;
+
+ private:
+  struct Series {
+    Series(std::chrono::seconds length, std::size_t flows, UnixMs now)
+        : window(length), schedule(length, now), table(flows) {}
+    std::chrono::seconds window;
+    WindowSchedule schedule;
+    RefusedTable table;
+    std::optional<UnixMs> closing;  // the window whose flows are being told
+    std::uint64_t lost_before = 0;  // copies that were lost when the last window closed
+    std::uint64_t dropped_before = 0;
+  };
+  void run();
+  Result<bool> take_copies();
+  void close_windows(UnixMs now, bool all);
+  void tell(Series& series);
+  void emit(const Series& series, const RefusedFlow& flow);
+  void emit_skipped(const Series& series, std::string_view interface, bool egress, Count count);
+  void publish();
+  [[nodiscard]] std::string_view name_of(std::uint32_t index);
+
+  const Origin& origin_;
+  const VpcMap vpcs_;
+  Producer& output_;
+  const Clock& clock_;
+  RefusedReader reader_;
+  InterfaceTable names_;
+  std::vector<std::unique_ptr<Series>> series_;
+  WakeFd wake_;
+  std::thread thread_;
+  std::atomic<bool> stop_{false};
+  std::optional<std::chrono::nanoseconds> stopping_since_;
+  Guarded<Report> report_;
+};
+
+}  // namespace natsession
