@@ -177,13 +177,14 @@ NetlinkSocket::Queue NetlinkSocket::queue() {
 
 BpfProgram nat_event_filter(NatSelection selection) {
   if (selection == NatSelection::kAll) {
-    return {
+    BpfProgram program{
         instruction(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, type_as_loaded(IPCTNL_MSG_CT_NEW), 1, 0),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, type_as_loaded(IPCTNL_MSG_CT_DELETE), 0, 1),  // else drop
         instruction(BPF_RET | BPF_K, kPass),
-        instruction(BPF_RET | BPF_K, kDrop),
     };
+    std::fill(program.begin() + 4, program.end(), instruction(BPF_RET | BPF_K, kDrop));
+    return program;
   }
   constexpr auto kFindAttribute = static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_NLATTR);
   return {

@@ -172,6 +172,8 @@ TEST_CASE("the filter passes the NAT status that is asked for, and no other", "[
   const auto both = with_status(kind, kStatusSrcNat | kStatusDstNat);
   FilteredPair for_snat(NatSelection::kSnat);
   CHECK_FALSE(for_snat.passes(none));
+  CHECK(FilteredPair(NatSelection::kAll).passes(none));
+  CHECK(FilteredPair(NatSelection::kAll).passes(both));
   CHECK(for_snat.passes(snat));
   CHECK_FALSE(for_snat.passes(dnat));
   CHECK(for_snat.passes(both));
