@@ -173,6 +173,14 @@ TEST_CASE("what is missing in a window is told as SKIPDATA beside what there is"
                             "eth1 SKIPDATA"});
 }
 
+TEST_CASE("of the time before a flow log there are no windows to tell of", "[sink][flow]") {
+  Log log(of("eth1", FlowTraffic::kAccept));
+  SessionRecord started = gap(kBegin, kBegin + 5, RecordReason::kStarted);
+  started.start_time = kUnknownStart;
+  log.deliver({started, closed(kBegin + 600), closed(kBegin + 1200)});
+  CHECK(log.told() == Lines{"eth1 SKIPDATA", "eth1 NODATA"});
+}
+
 TEST_CASE("copies of refused packets that were lost are SKIPDATA where refused traffic is asked for",
           "[sink][flow]") {
   const auto told = [](FlowTraffic traffic, std::string_view iif) {

@@ -85,9 +85,13 @@ bool FlowWindows::admit(const SessionRecord& entry) {
 
 void FlowWindows::skip(UnixMs from, UnixMs until, const Interface& interface) {
   if (until <= closed_until_) return;
-  from = std::max({from, closed_until_, until - static_cast<std::int64_t>(kMostWindows) * window_});
-  for (UnixMs end = align_up(std::max(from, UnixMs()) + std::chrono::milliseconds(1), window_);;
-       end += window_) {
+  constexpr std::chrono::milliseconds kMoment{1};
+  // Of the time before the first window there is nothing to tell.
+  const bool is_new = closed_until_ == UnixMs::min();
+  from = std::max(
+      from, is_new ? until - kMoment
+                   : std::max(closed_until_, until - static_cast<std::int64_t>(kMostWindows) * window_));
+  for (UnixMs end = align_up(std::max(from, UnixMs()) + kMoment, window_);; end += window_) {
     if (Window* const window = window_at(end)) {
       if (interface.second.empty()) {
         window->all_skipped = true;
