@@ -9,6 +9,8 @@
 #include "ask/log_access.h"
 #include "ask/log_options.h"
 #include "command.h"
+#include "flow/flow_encoder.h"
+#include "flow/flow_entries.h"
 #include "record/encoder.h"
 #include "words.h"
 
@@ -21,6 +23,7 @@ struct ExportCommand {
   std::string time_format = "unix";
   std::string fields = "all";
   std::string output;
+  std::string record;
 };
 
 constexpr std::chrono::years kAllOfIt{100};
@@ -40,7 +43,19 @@ Result<EncoderOptions> read_encoding(const ExportCommand& options) {
   if (!time_format) return about("--time-format", time_format.error());
   const auto fields = parse_field_set(options.fields);
   if (!fields) return about("--fields", fields.error());
-  return EncoderOptions{.format = *format, .time_format = *time_format, .fields = *fields};
+  EncoderOptions encoding{.format = *format, .time_format = *time_format, .fields = *fields};
+  if (!options.log.flows()) {
+    if (options.record.empty()) return encoding;
+    return Error{ErrorKind::kUsage, "--record: belongs to --log flow"};
+  }
+  auto form = FlowForm::parse(options.record.empty() ? "aws" : options.record);
+  if (!form) return about("--record", form.error());
+  if (*format == RecordFormat::kLogfmt || options.log.csv || *format == RecordFormat::kCsv)
+    return Error{ErrorKind::kUsage, "--format: of flows there is text, and json"};
+  const bool json = options.format == "json";
+  encoding.own = std::make_shared<const FlowEncoder>(std::move(*form), FlowIds(),
+                                                     json ? FlowFormat::kJson : FlowFormat::kText);
+  return encoding;
 }
 
 // Copies what a query finds to a stream. Whether records say their namespace is decided by the first.
@@ -50,6 +65,10 @@ class Exporter {
 
   [[nodiscard]] bool write(const ScanBatch& batch) {
     for (const SessionRecord& record : batch.records()) {
+      if (encoding_.own && record.event == RecordEvent::kGap) {
+        append_gap(record);
+        continue;
+      }
       if (!encoder_) begin(!record.origin->netns.empty());
       encoder_->append(record, text_);
       ++records_;
@@ -66,6 +85,10 @@ class Exporter {
  private:
   static constexpr std::size_t kWritten = std::size_t{1} << 18;
 
+  // Of flows: SKIPDATA of its time.
+  void append_gap(const SessionRecord& record) {
+    if (record.start_time != kUnknownStart) encoding_.own->append(status_entry(record, {}, true), text_);
+  }
   void begin(bool with_netns) {
     encoding_.with_netns = with_netns;
     encoder_ = make_encoder(encoding_);
@@ -133,6 +156,7 @@ int run_export(const Global& global, const ExportCommand& options) {
   if (!where) return fail("export", where.error());
   const auto log = LogAccess::open(global);
   if (!log) return fail("export", log.error());
+  if (auto chosen = (*log)->choose(options.log); !chosen) return fail("export", chosen.error());
   const bool all = options.log.since.empty();
   Query query = Query::overlapping(all ? std::nullopt : std::optional(time->from), time->until);
   query.where = std::move(*where);
@@ -150,6 +174,11 @@ void add_export(Commands& commands) {
   const auto options = std::make_shared<ExportCommand>();
   add_time_options(command, options->log, "default all that there is");
   add_where_options(command, options->log);
+  add_log_option(command, options->log);
+  command.option("--record", options->record, "RECORD",
+                 "With --log flow: alibaba, tencent, huawei-v1, huawei-v2, aws, or names of fields; as lines "
+                 "of text, or "
+                 "with --format json; default aws");
   command.option("--format", options->format, "FORMAT", "json, csv or logfmt; default json");
   add_csv_option(command, options->log);
   command.option("--time-format", options->time_format, "FORMAT", "unix, unix_ms or rfc3339; default unix");

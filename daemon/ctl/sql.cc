@@ -86,7 +86,7 @@ int describe_table(Shape shape) {
                        std::string_view meaning) {
     return answer.row({std::string(name), std::string(type), std::string(unit), std::string(meaning)});
   };
-  for (const FieldSpec& spec : kFields) {
+  for (const FieldSpec& spec : session_fields()) {
     if (!row(spec.name, sql_type_of(spec.field), unit_of(spec.field), meaning_of(spec.field))) return kFailed;
   }
   if (!row(kTimeColumnName, "INTEGER", "Unix seconds", "end_time in whole seconds")) return kFailed;

@@ -21,7 +21,7 @@ struct TimelineCommand {
   LogOptions log;
   std::string bucket;
   std::string by;
-  std::string sum = "bytes_from_vpc";
+  std::string sum;
   std::size_t series = 8;
   bool at_end = false;
   bool from_records = false;
@@ -74,52 +74,51 @@ Result<TimelineQuestion> read_timeline(const TimelineCommand& options) {
   if (!where) return where.error();
   question.where = std::move(*where);
   if (!options.by.empty()) {
-    const auto by = read_fields("--by", {options.by});
+    const auto by = read_fields("--by", {options.by}, options.log);
     if (!by) return by.error();
     if (by->size() != 1) return Error{ErrorKind::kUsage, "--by: one field, not '" + options.by + "'"};
     question.by = by->front();
   }
-  const auto sum = parse_sum_field(options.sum);
-  if (!sum) return Error{sum.error().kind, "--sum: " + sum.error().message};
+  const auto sum = read_sum(options.sum, options.log);
+  if (!sum) return sum.error();
   question.sum = *sum;
   question.series = options.series;
   question.spread = options.at_end ? Spread::kAtEnd : Spread::kOverSlice;
   return question;
 }
 
-ChartLabels labels_of(const TimelineQuestion& question, const TimelineResult& result) {
+ChartLabels labels_of(const LogOptions& options, const TimelineQuestion& question,
+                      const TimelineResult& result) {
   ChartLabels labels{{}, question.sum};
   for (const TimelineSeries& series : result.series) {
     labels.series.push_back(series.rest   ? "all others"
                             : question.by ? to_text(*question.by, series.key)
-                                          : std::string(to_string(question.sum)));
+                                          : std::string(shown_sum(question.sum, options)));
   }
   return labels;
 }
 
-std::string title_of(const TimelineQuestion& question) {
-  return fmt::format("{}{} in {} from {}", to_string(question.sum),
-                     question.by ? fmt::format(" by {}", name_of(*question.by)) : "",
+std::string title_of(const LogOptions& options, const TimelineQuestion& question) {
+  return fmt::format("{}{} in {} from {}", shown_sum(question.sum, options),
+                     question.by ? fmt::format(" by {}", shown_name(*question.by, options)) : "",
                      format_duration(question.bucket), range_text({question.from, question.until}));
 }
 
-int show_rows(Shape shape, const TimelineQuestion& question, const TimelineResult& result,
-              const ChartLabels& labels, LogAccess& log) {
+int show_rows(Shape shape, const LogOptions& options, const TimelineQuestion& question,
+              const TimelineResult& result, const ChartLabels& labels, LogAccess& log) {
   AnswerPrinter answer(shape, screen());
   answer.fact("from", question.from);
   answer.fact("until", question.until);
   answer.fact("bucket", format_duration(question.bucket));
   std::vector<AnswerColumn> columns{{"time"}};
-  if (question.by) columns.push_back({std::string(name_of(*question.by))});
-  constexpr std::array kSums{SumField::kBytesFromVpc, SumField::kPktsFromVpc, SumField::kBytesFromPub,
-                             SumField::kPktsFromPub,  SumField::kSessions,    SumField::kRecords};
-  for (const SumField sum : kSums) columns.push_back({std::string(to_string(sum))});
+  if (question.by) columns.push_back({std::string(shown_name(*question.by, options))});
+  for (const SumField sum : shown_sums(options)) columns.push_back({std::string(shown_sum(sum, options))});
   answer.begin(std::move(columns));
   for (std::size_t i = 0; i < result.buckets; ++i) {
     for (std::size_t s = 0; s < result.series.size(); ++s) {
       std::vector<AnswerValue> row{result.from + result.bucket * static_cast<std::int64_t>(i)};
       if (question.by) row.emplace_back(labels.series[s]);
-      for (const SumField sum : kSums) row.emplace_back(result.series[s].buckets[i].of(sum));
+      for (const SumField sum : shown_sums(options)) row.emplace_back(result.series[s].buckets[i].of(sum));
       if (!answer.row(std::move(row))) return kFailed;
     }
   }
@@ -136,15 +135,16 @@ Result<void> write_picture(const std::string& path, const std::string& svg) {
 
 int show_timeline(Shape shape, const TimelineCommand& options, const TimelineQuestion& question,
                   const TimelineResult& result, LogAccess& log) {
-  const ChartLabels labels = labels_of(question, result);
+  const ChartLabels labels = labels_of(options.log, question, result);
   if (!options.svg.empty()) {
-    const auto written = write_picture(options.svg, timeline_svg(result, labels, title_of(question)));
+    const auto written =
+        write_picture(options.svg, timeline_svg(result, labels, title_of(options.log, question)));
     if (!written) return fail("timeline", written.error());
   }
-  if (shape != Shape::kTable) return show_rows(shape, question, result, labels, log);
+  if (shape != Shape::kTable) return show_rows(shape, options.log, question, result, labels, log);
   int status = kDone;
   if (options.svg.empty()) {
-    status = print(paragraph(title_of(question), 0, Paint::kPlain, screen()) +
+    status = print(paragraph(title_of(options.log, question), 0, Paint::kPlain, screen()) +
                    timeline_chart(result, labels, screen()));
   } else {
     fmt::print(stderr, "natsessionctl: timeline: the picture is in {}\n", options.svg);
@@ -162,6 +162,7 @@ int run_timeline(const Global& global, const TimelineCommand& options) {
   if (!question) return fail("timeline", question.error());
   const auto log = LogAccess::open(global);
   if (!log) return fail("timeline", log.error());
+  if (auto chosen = (*log)->choose(options.log); !chosen) return fail("timeline", chosen.error());
   time = within_ledger(*time, (*log)->store());
   if (!time) return fail("timeline", time.error());
   if (options.bucket.empty()) question->bucket = usual_bucket(*time);
@@ -199,6 +200,7 @@ void add_timeline(Commands& commands) {
       "Ask the records alone, not the sums that stand ready beside them; the answer is the same, and "
       "takes longer");
   add_where_options(command, options->log);
+  add_log_option(command, options->log);
   add_time_options(command, options->log, "default an hour before --until");
   add_csv_option(command, options->log);
   command.footer(

@@ -16,7 +16,7 @@ namespace {
 struct TopCommand {
   LogOptions log;
   std::vector<std::string> by;
-  std::string sum = "bytes_from_vpc";
+  std::string sum;
   std::size_t count = 10;
   bool from_records = false;
 };
@@ -30,12 +30,12 @@ Result<TopQuestion> read_top(const TopCommand& options) {
   question.query.where = std::move(*where);
   question.by = {Field::kPriIp};
   if (!options.by.empty()) {
-    auto by = read_fields("--by", options.by);
+    auto by = read_fields("--by", options.by, options.log);
     if (!by) return by.error();
     question.by = std::move(*by);
   }
-  const auto sum = parse_sum_field(options.sum);
-  if (!sum) return Error{sum.error().kind, "--sum: " + sum.error().message};
+  const auto sum = read_sum(options.sum, options.log);
+  if (!sum) return sum.error();
   question.sum = *sum;
   question.count = options.count;
   return question;
@@ -48,27 +48,25 @@ AnswerValue key_value(Field field, const GroupValue& value) {
   return to_text(field, value);
 }
 
-int show_top(Shape shape, const TopQuestion& question, const AskedTime& time, const TopResult& result,
-             LogAccess& log) {
+int show_top(Shape shape, const LogOptions& options, const TopQuestion& question, const AskedTime& time,
+             const TopResult& result, LogAccess& log) {
   AnswerPrinter answer(shape, screen());
   answer.fact("from", time.from);
   answer.fact("until", time.until);
-  answer.fact("sum", std::string(to_string(question.sum)));
+  answer.fact("sum", std::string(shown_sum(question.sum, options)));
   answer.fact("groups", result.group_count);
   answer.fact("total", result.total.of(question.sum));
   answer.remark(range_text(time));
   const std::uint64_t total = result.total.of(question.sum);
   answer.remark(fmt::format("{} of {} groups with the most {}, of {} together", grouped(result.groups.size()),
-                            grouped(result.group_count), to_string(question.sum), grouped(total)));
+                            grouped(result.group_count), shown_sum(question.sum, options), grouped(total)));
   std::vector<AnswerColumn> columns;
-  for (const Field field : question.by) columns.push_back({std::string(name_of(field))});
+  for (const Field field : question.by) columns.push_back({std::string(shown_name(field, options))});
   columns.push_back({"share", Unit::kShare});
-  columns.push_back({"bytes_from_vpc", Unit::kBytes});
-  columns.push_back({"pkts_from_vpc", Unit::kCount});
-  columns.push_back({"bytes_from_pub", Unit::kBytes});
-  columns.push_back({"pkts_from_pub", Unit::kCount});
-  columns.push_back({"sessions", Unit::kCount});
-  columns.push_back({"records", Unit::kCount});
+  for (const SumField sum : shown_sums(options)) {
+    const bool bytes = sum == SumField::kBytesFromVpc || sum == SumField::kBytesFromPub;
+    columns.push_back({std::string(shown_sum(sum, options)), bytes ? Unit::kBytes : Unit::kCount});
+  }
   answer.begin(std::move(columns));
   for (const TopGroup& group : result.groups) {
     std::vector<AnswerValue> row;
@@ -76,10 +74,7 @@ int show_top(Shape shape, const TopQuestion& question, const AskedTime& time, co
       row.push_back(key_value(question.by[i], group.key[i]));
     row.emplace_back(
         total == 0 ? 0.0 : static_cast<double>(group.sums.of(question.sum)) / static_cast<double>(total));
-    for (const SumField field : {SumField::kBytesFromVpc, SumField::kPktsFromVpc, SumField::kBytesFromPub,
-                                 SumField::kPktsFromPub, SumField::kSessions, SumField::kRecords}) {
-      row.emplace_back(group.sums.of(field));
-    }
+    for (const SumField field : shown_sums(options)) row.emplace_back(group.sums.of(field));
     if (!answer.row(std::move(row))) return kFailed;
   }
   if (result.total.unknown != 0) {
@@ -97,6 +92,7 @@ int run_top(const Global& global, const TopCommand& options) {
   if (!question) return fail("top", question.error());
   const auto log = LogAccess::open(global);
   if (!log) return fail("top", log.error());
+  if (auto chosen = (*log)->choose(options.log); !chosen) return fail("top", chosen.error());
   time = within_ledger(*time, (*log)->store());
   if (!time) return fail("top", time.error());
   question->query.end = {time->from, time->until};
@@ -106,7 +102,7 @@ int run_top(const Global& global, const TopCommand& options) {
   (*log)->end_progress();
   if (!result) return fail("top", result.error());
   if (result->report.cancelled) return (*log)->interrupted("top");
-  return show_top(*shape, *question, *time, *result, **log);
+  return show_top(*shape, options.log, *question, *time, *result, **log);
 }
 
 }  // namespace
@@ -127,6 +123,7 @@ void add_top(Commands& commands) {
       "Ask the records alone, not the sums that stand ready beside them; the answer is the same, and "
       "takes longer");
   add_where_options(command, options->log);
+  add_log_option(command, options->log);
   add_time_options(command, options->log, "default an hour before --until");
   add_csv_option(command, options->log);
   command.footer(
@@ -136,6 +133,7 @@ void add_top(Commands& commands) {
       "Examples:\n  natsessionctl top\n"
       "  natsessionctl top --where pub_ip=198.51.100.157 --since '14:55' --until '15:05'\n"
       "  natsessionctl top --by pri_ip --by pub_port --sum sessions --since today -n 20\n"
+      "  natsessionctl top --log flow --by interface --by srcaddr --where action=REJECT --since today\n"
       "  natsessionctl --json top --by vpc_id --since -1d");
   command.run([options](const Global& global) { return run_top(global, *options); });
 }

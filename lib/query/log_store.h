@@ -32,6 +32,8 @@ class RemoteLog {
   // Errors: kUnavailable, kPermission …: not all were handed on.
   virtual Result<void> read(const Query& query, bool newest_first, const Take& take) = 0;
 
+  // Its records are entries of flows, which no other question sees.
+  [[nodiscard]] virtual bool tells_flows() const { return false; }
   // As they were when it was opened.
   [[nodiscard]] virtual LedgerSpan span() const = 0;
   [[nodiscard]] virtual std::chrono::milliseconds window() const = 0;  // the longest of its boxes'

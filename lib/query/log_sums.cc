@@ -283,7 +283,8 @@ SumsCursor& sums_cursor(sqlite3_vtab_cursor* cursor) {
 // What is no column of the log has no type, as an expression has none.
 std::string sums_declaration() {
   std::string text = "CREATE TABLE log_sums(";
-  for (const FieldSpec& spec : kFields) text += fmt::format("{} {}, ", spec.name, sql_type(spec.kind));
+  for (const FieldSpec& spec : session_fields())
+    text += fmt::format("{} {}, ", spec.name, sql_type(spec.kind));
   text += fmt::format("{} INTEGER, sums_records", kTimeColumnName);
   for (std::size_t i = 0; i < SumsPlan::kMaxKeys; ++i) text += fmt::format(", sums_step{}", i);
   for (std::size_t i = 0; i < SumsPlan::kMaxParts; ++i)

@@ -207,7 +207,8 @@ LogCursor& rows_of(sqlite3_vtab_cursor* cursor) {
 
 std::string declaration() {
   std::string text = "CREATE TABLE log(";
-  for (const FieldSpec& spec : kFields) text += std::string(spec.name) + " " + sql_type(spec.kind) + ", ";
+  for (const FieldSpec& spec : session_fields())
+    text += std::string(spec.name) + " " + sql_type(spec.kind) + ", ";
   return text + std::string(kTimeColumnName) + " INTEGER)";
 }
 

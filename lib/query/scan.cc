@@ -14,6 +14,11 @@ unsigned thread_count(unsigned wanted) {
   return std::clamp(threads, 1U, Scan::kMaxThreads);
 }
 
+Query seen_in(Query query, const LogStore& log) {
+  query.flows = query.flows || (log.remote() != nullptr && log.remote()->tells_flows());
+  return query;
+}
+
 }  // namespace
 
 double ScanProgress::share() const {
@@ -26,7 +31,7 @@ unsigned Scan::threads_of(const ScanControl& control) {
 }
 
 Scan::Scan(const LogStore& ledger, Query query, ScanControl control, Order order)
-    : query_(std::move(query)),
+    : query_(seen_in(std::move(query), ledger)),
       control_(std::move(control)),
       filter_(query_),
       threads_(thread_count(control_.threads)),

@@ -136,7 +136,7 @@ class ScanBatch {
   friend class Scan;         // fills it
 
   template <typename T>
-  using ByField = std::array<T, kFieldCount>;
+  using ByField = std::array<T, kAllFields>;
   [[nodiscard]] static constexpr std::size_t at(Field field) { return static_cast<std::size_t>(field); }
 
   // Makes a frame of records that have none, and opens it.

@@ -112,7 +112,7 @@ std::vector<SqlToken> sql_tokens(std::string_view sql) {
 
 std::optional<int> log_column_of(std::string_view name) {
   if (same_sql_name(name, kTimeColumnName)) return kTimeColumn;
-  for (const FieldSpec& spec : kFields) {
+  for (const FieldSpec& spec : session_fields()) {
     if (same_sql_name(name, spec.name)) return static_cast<int>(spec.field);
   }
   return std::nullopt;

@@ -11,6 +11,7 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -55,6 +56,11 @@ enum class Field : std::uint8_t {
   kNetns,
   kEventsLost,
   kLogStatus,
+  // Of flow logs' entries (flow/flow_entries.h) alone.
+  kInterface,
+  kDirection,
+  kAction,
+  kTcpFlags,
 };
 
 // What a field's values are; the type of its value says it.
@@ -73,6 +79,7 @@ enum class FieldGroup : std::uint8_t {
   kExtra,  // where all fields are asked for
   kNetns,  // likewise, if more than one namespace is watched
   kGap,    // likewise, where gap records may be
+  kFlow,   // in none: of flow logs' entries alone
 };
 
 // Which records a field has a value in, beyond what its type says (an unknown Count, an empty word).
@@ -111,6 +118,17 @@ inline SessionId session_id(const SessionRecord& record) {
 }
 inline std::string_view log_status(const SessionRecord&) {
   return kGapLogStatus;
+}
+inline std::string_view interface(const SessionRecord& entry) {
+  return entry.iif.empty() ? entry.oif : entry.iif;
+}
+inline std::string_view direction(const SessionRecord& entry) {
+  return !entry.iif.empty() ? "ingress" : !entry.oif.empty() ? "egress" : "";
+}
+inline std::string_view action(const SessionRecord& entry) {
+  return entry.flow_kind == FlowKind::kRefused   ? "REJECT"
+         : entry.flow_kind == FlowKind::kSession ? "ACCEPT"
+                                                 : "";
 }
 }  // namespace field_values
 
@@ -164,12 +182,21 @@ inline constexpr std::tuple kRows{
     FieldRow<netns>{Field::kNetns, "netns", kNetns, kInGap | kOfSession | kGroups, kRecord, 2},
     FieldRow<&R::events_lost, Has::kGap>{Field::kEventsLost, "events_lost", kGap, kInGap, kPlain, 27},
     FieldRow<log_status, Has::kGap>{Field::kLogStatus, "log_status", kGap, kInGap, kRecord},
+    FieldRow<interface>{Field::kInterface, "interface", kFlow, kGroups, kRecord},
+    FieldRow<direction>{Field::kDirection, "direction", kFlow, kGroups, kRecord},
+    FieldRow<action>{Field::kAction, "action", kFlow, kGroups, kRecord},
+    FieldRow<&R::tcp_flags>{Field::kTcpFlags, "tcp_flags", kFlow, kGroups, kRecord},
 };
 // clang-format on
 }  // namespace field_table
 
-inline constexpr std::size_t kFieldCount = std::tuple_size_v<decltype(field_table::kRows)>;
-static_assert(kFieldCount <= 32, "query's Columns are 32 bits");
+inline constexpr std::size_t kAllFields = std::tuple_size_v<decltype(field_table::kRows)>;
+static_assert(kAllFields <= 32, "query's Columns are 32 bits");
+// Those of the session log, which come first.
+inline constexpr std::size_t kFieldCount = static_cast<std::size_t>(Field::kInterface);
+[[nodiscard]] constexpr bool is_of_flows(Field field) {
+  return static_cast<std::size_t>(field) >= kFieldCount;
+}
 
 template <Field kField>
 inline constexpr const auto& kRow = std::get<static_cast<std::size_t>(kField)>(field_table::kRows);
@@ -312,7 +339,7 @@ inline constexpr auto kFields = []<std::size_t... kPlaces>(std::index_sequence<k
                 "the table stands in the order of the enum");
   return std::array{make_spec<static_cast<Field>(kPlaces)>()...};
 }
-(std::make_index_sequence<kFieldCount>());
+(std::make_index_sequence<kAllFields>());
 
 template <Field kField>
 inline constexpr const FieldSpec& kSpec = kFields[static_cast<std::size_t>(kField)];
@@ -340,7 +367,12 @@ inline constexpr const FieldSpec& kSpec = kFields[static_cast<std::size_t>(kFiel
 // The number of a word of `field`, which is a kWord.
 [[nodiscard]] std::optional<std::uint64_t> parse_word(Field field, std::string_view word);
 
-// Calls visit.operator()<Field>() for each field, in order.
+// The session log's.
+[[nodiscard]] constexpr std::span<const FieldSpec> session_fields() {
+  return std::span(kFields).first(kFieldCount);
+}
+
+// Calls visit.operator()<Field>() for each field of the session log, in order.
 template <typename Visit>
 constexpr void visit_fields(Visit&& visit) {
   [&]<std::size_t... kPlaces>(std::index_sequence<kPlaces...>) {

@@ -106,7 +106,7 @@ Result<Field> parse_field(std::string_view name) {
   std::string message = "there is no field '" + std::string(name) + "'; there are";
   for (const FieldSpec& spec : kFields) {
     if (spec.name == name) return spec.field;
-    message += " " + std::string(spec.name);
+    if (!is_of_flows(spec.field)) message += " " + std::string(spec.name);
   }
   return Error{ErrorKind::kUsage, std::move(message)};
 }

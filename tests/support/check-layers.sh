@@ -27,7 +27,7 @@ allow flow base net record
 allow session base net record
 allow conntrack base net record session
 allow ledger base net record
-allow query base net record ledger
+allow query base net record flow ledger
 allow sink base net record flow
 allow delivery base net record ledger sink
 allow control base net record session ledger delivery  # of delivery and session the reports

@@ -100,6 +100,29 @@ Result<std::unique_ptr<LogAccess>> LogAccess::open(const Global& global) {
   return log;
 }
 
+Result<void> LogAccess::choose(const LogOptions& options) {
+  if (options.log != "session" && options.log != "flow")
+    return Error{ErrorKind::kUsage,
+                 fmt::format("--log: '{}' is neither session nor flow", printable(options.log))};
+  if (!options.flows()) {
+    if (options.flow_window.empty()) return {};
+    return Error{ErrorKind::kUsage, "--flow-window: belongs to --log flow"};
+  }
+  if (remote_ != nullptr)
+    return Error{ErrorKind::kUsage, "--log flow: a store has the session log alone; flows are in a ledger"};
+  std::optional<std::chrono::seconds> window;
+  if (!options.flow_window.empty()) {
+    const auto length = read_length("--flow-window", options.flow_window);
+    if (!length) return length.error();
+    window = std::chrono::duration_cast<std::chrono::seconds>(*length);
+  }
+  auto flows = FlowStore::open(*ledger_, window, control());
+  end_progress();
+  if (!flows) return flows.error();
+  flows_ = std::move(*flows);
+  return {};
+}
+
 Result<std::unique_ptr<SqlSession>> LogAccess::open_sql(SqlOptions options) {
   if (remote_ != nullptr) return SqlSession::open(*remote_, std::move(options));
   return SqlSession::open(*ledger_, std::move(options));

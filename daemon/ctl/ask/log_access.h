@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "ask/answer_printer.h"
+#include "ask/log_options.h"
 #include "base/result.h"
 #include "command.h"
 #include "control/session_filter.h"
 #include "ledger/segment_list.h"
+#include "query/flow_store.h"
 #include "query/scan.h"
 #include "query/sql_session.h"
 
@@ -65,7 +67,12 @@ class LogAccess {
   // Errors: as ClickHouseLog::open(), ledger_directory() and SegmentList::open().
   [[nodiscard]] static Result<std::unique_ptr<LogAccess>> open(const Global& global);
 
+  // Which log is asked for: --log, --flow-window.
+  // Errors: kUsage; those of FlowStore::open().
+  [[nodiscard]] Result<void> choose(const LogOptions& options);
+
   [[nodiscard]] LogStore store() const {
+    if (flows_ != nullptr) return LogStore(*flows_);
     return remote_ != nullptr ? LogStore(*remote_) : LogStore(*ledger_);
   }
   // Errors: as SqlSession::open().
@@ -83,6 +90,7 @@ class LogAccess {
 
   std::optional<SegmentList> ledger_;  // this, or
   std::unique_ptr<RemoteLog> remote_;
+  std::unique_ptr<FlowStore> flows_;  // of ledger_, if these are asked for
   Interrupt interrupt_;
   ProgressLine progress_;
 };

@@ -1,9 +1,11 @@
 #include "ask/log_options.h"
 
+#include <array>
 #include <cstdio>
 
 #include <fmt/format.h>
 
+#include "query/flow_store.h"
 #include "words.h"
 
 namespace natsession::ctl {
@@ -13,7 +15,74 @@ Error about(std::string_view option, const Error& error) {
   return {error.kind, fmt::format("{}: {}", option, error.message)};
 }
 
+// What the user calls a field, as records have it.
+Result<Field> field_of(std::string_view name, const LogOptions& options) {
+  if (options.flows()) {
+    if (const auto field = flow_field(name)) return *field;
+    return Error{ErrorKind::kUsage,
+                 fmt::format("entries of flow logs have no field '{}'; they have {}", name, flow_names())};
+  }
+  const auto field = parse_field(name);
+  if (field && is_of_flows(*field)) {
+    return Error{ErrorKind::kUsage, fmt::format("'{}' is a field of flow logs: --log flow", name)};
+  }
+  return field;
+}
+
+// "srcaddr=10.0.0.5" as it is said of records.
+Result<FieldTest> field_test_of(std::string_view text, const LogOptions& options) {
+  const std::size_t end = std::min(text.find_first_of("=!<>"), text.size());
+  std::size_t length = end;
+  while (length > 0 && text[length - 1] == ' ') --length;
+  const auto known = options.flows() || parse_field(text.substr(0, length))
+                         ? field_of(text.substr(0, length), options)
+                         : Result<Field>(Field::kInstance);
+  if (!known) return known.error();
+  if (!options.flows()) return parse_field_test(text);
+  return parse_field_test(std::string(name_of(*known)) + std::string(text.substr(end)));
+}
+
 }  // namespace
+
+void add_log_option(Command& command, LogOptions& options) {
+  command.option(
+      "--log", options.log, "LOG",
+      "session, or flow: entries of flow logs by interface and direction, with the fields srcaddr, dstaddr, "
+      "srcport, dstport, interface, direction, action ...; default session");
+  command.option(
+      "--flow-window", options.flow_window, "DURATION",
+      "With --log flow: take the records of windows of this length; default the shortest that there is");
+}
+
+Result<SumField> read_sum(const std::string& text, const LogOptions& options) {
+  if (!options.flows()) {
+    const auto sum = parse_sum_field(text.empty() ? "bytes_from_vpc" : text);
+    return sum ? sum : about("--sum", sum.error());
+  }
+  if (text.empty() || text == "bytes") return SumField::kBytesFromVpc;
+  if (text == "packets") return SumField::kPktsFromVpc;
+  if (text == "entries") return SumField::kRecords;
+  return Error{
+      ErrorKind::kUsage,
+      fmt::format("--sum: of flows there are bytes, packets and entries, not '{}'", printable(text))};
+}
+
+std::string_view shown_sum(SumField sum, const LogOptions& options) {
+  if (!options.flows()) return to_string(sum);
+  return sum == SumField::kBytesFromVpc ? "bytes" : sum == SumField::kPktsFromVpc ? "packets" : "entries";
+}
+
+std::span<const SumField> shown_sums(const LogOptions& options) {
+  static constexpr std::array kOfSessions{SumField::kBytesFromVpc, SumField::kPktsFromVpc,
+                                          SumField::kBytesFromPub, SumField::kPktsFromPub,
+                                          SumField::kSessions,     SumField::kRecords};
+  static constexpr std::array kOfFlows{SumField::kBytesFromVpc, SumField::kPktsFromVpc, SumField::kRecords};
+  return options.flows() ? std::span<const SumField>(kOfFlows) : std::span<const SumField>(kOfSessions);
+}
+
+std::string_view shown_name(Field field, const LogOptions& options) {
+  return options.flows() ? flow_name(field) : name_of(field);
+}
 
 void add_time_options(Command& command, LogOptions& options, std::string_view unsaid) {
   command.option("--since", options.since, "TIME",
@@ -89,7 +158,7 @@ std::string range_text(const AskedTime& time) {
 Result<std::vector<FieldTest>> read_where(const LogOptions& options) {
   std::vector<FieldTest> tests;
   for (const std::string& text : options.where) {
-    auto test = parse_field_test(text);
+    auto test = field_test_of(text, options);
     if (!test) return about("--where", test.error());
     tests.push_back(std::move(*test));
   }
@@ -105,6 +174,10 @@ Result<std::vector<FieldTest>> read_where(const LogOptions& options) {
     const std::string& text;
     Field ip, port;
   };
+  if (options.flows() && !options.nat.empty())
+    return Error{
+        ErrorKind::kUsage,
+        "--nat: entries of flow logs have no translated end: --pri is the source, --pub the destination"};
   for (const End& end : {End{"--pri", options.pri, Field::kPriIp, Field::kPriPort},
                          End{"--nat", options.nat, Field::kNatIp, Field::kNatPort},
                          End{"--pub", options.pub, Field::kPubIp, Field::kPubPort}}) {
@@ -116,13 +189,14 @@ Result<std::vector<FieldTest>> read_where(const LogOptions& options) {
   return tests;
 }
 
-Result<std::vector<Field>> read_fields(std::string_view option, const std::vector<std::string>& texts) {
+Result<std::vector<Field>> read_fields(std::string_view option, const std::vector<std::string>& texts,
+                                       const LogOptions& options) {
   std::vector<Field> fields;
   for (const std::string& text : texts) {
     std::size_t at = 0;
     while (at <= text.size()) {
       const std::size_t comma = std::min(text.find(',', at), text.size());
-      const auto field = parse_field(std::string_view(text).substr(at, comma - at));
+      const auto field = field_of(std::string_view(text).substr(at, comma - at), options);
       if (!field) return about(option, field.error());
       fields.push_back(*field);
       at = comma + 1;

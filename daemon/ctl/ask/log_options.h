@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "query/query.h"
 #include "query/time_text.h"
 #include "record/encoder.h"
+#include "record/sums.h"
 
 namespace natsession::ctl {
 
@@ -25,7 +27,10 @@ struct LogOptions {
   std::string pri, nat, pub;  // ends
   std::string protocol;
   bool csv = false;
+  std::string log = "session";  // or flow
+  std::string flow_window;      // of flow logs' records
 
+  [[nodiscard]] bool flows() const { return log == "flow"; }
   [[nodiscard]] bool conditional() const {
     return !where.empty() || !pri.empty() || !nat.empty() || !pub.empty() || !protocol.empty();
   }
@@ -41,6 +46,8 @@ inline constexpr const char* kProtocolOption = "-p,--proto,--protocol";
 // taken where none is given.
 void add_time_options(Command& command, LogOptions& options, std::string_view unsaid);
 void add_where_options(Command& command, LogOptions& options);
+// --log, --flow-window.
+void add_log_option(Command& command, LogOptions& options);
 void add_csv_option(Command& command, LogOptions& options);
 
 // Errors: kUsage if both --json and --csv are given.
@@ -69,10 +76,18 @@ struct AskedTime {
 // All conditions, of --where and of the ends.
 // Errors: kUsage, with the option.
 [[nodiscard]] Result<std::vector<FieldTest>> read_where(const LogOptions& options);
-// Reads "FIELD" or "FIELD,FIELD".
+// Reads "FIELD" or "FIELD,FIELD", by the names of `options.log`.
 // Errors: kUsage, with the option.
 [[nodiscard]] Result<std::vector<Field>> read_fields(std::string_view option,
-                                                     const std::vector<std::string>& texts);
+                                                     const std::vector<std::string>& texts,
+                                                     const LogOptions& options);
+// What is added up, by its name in `options.log`; none: bytes from the private side, or of entries all.
+// Errors: kUsage, with the option.
+[[nodiscard]] Result<SumField> read_sum(const std::string& text, const LogOptions& options);
+[[nodiscard]] std::string_view shown_sum(SumField sum, const LogOptions& options);
+[[nodiscard]] std::span<const SumField> shown_sums(const LogOptions& options);
+// As `options.log` calls it.
+[[nodiscard]] std::string_view shown_name(Field field, const LogOptions& options);
 // Reads a duration, which must be above zero.
 // Errors: kUsage, with the option.
 [[nodiscard]] Result<std::chrono::milliseconds> read_length(std::string_view option, std::string_view text);
