@@ -79,6 +79,15 @@ std::string_view sql_type_of(Field field) {
   }
 }
 
+int describe_flows(Shape shape) {
+  AnswerPrinter answer(shape, screen());
+  answer.begin({{"column"}, {"type"}});
+  for (const Field field : flow_fields()) {
+    if (!answer.row({std::string(flow_name(field)), std::string(sql_type_of(field))})) return kFailed;
+  }
+  return answer.finish({});
+}
+
 int describe_table(Shape shape) {
   AnswerPrinter answer(shape, screen());
   answer.begin({{"column"}, {"type"}, {"unit"}, {"meaning"}});
@@ -99,7 +108,8 @@ int run_sql(const Global& global, const SqlCommand& options) {
   const std::string statement = read_statement(options.statement);
   if (const std::vector<std::string> words = describe_words(statement); !words.empty()) {
     if (words.size() == 1 || (words.size() == 2 && words[1] == "log")) return describe_table(*shape);
-    return fail("sql", {ErrorKind::kUsage, "there is one table, log: DESCRIBE log"});
+    if (words.size() == 2 && words[1] == "flow") return describe_flows(*shape);
+    return fail("sql", {ErrorKind::kUsage, "there are two tables: DESCRIBE log, DESCRIBE flow"});
   }
   const auto log = LogAccess::open(global);
   if (!log) return fail("sql", log.error());

@@ -19,8 +19,8 @@ constexpr std::array kFlowFields{
     NamedField{"protocol", Field::kProtocol},   NamedField{"srcaddr", Field::kPriIp},
     NamedField{"dstaddr", Field::kPubIp},       NamedField{"srcport", Field::kPriPort},
     NamedField{"dstport", Field::kPubPort},     NamedField{"packets", Field::kPktsFromVpc},
-    NamedField{"bytes", Field::kBytesFromVpc},  NamedField{"start", Field::kStartTime},
-    NamedField{"end", Field::kEndTime},         NamedField{"tcp_flags", Field::kTcpFlags},
+    NamedField{"bytes", Field::kBytesFromVpc},  NamedField{"start_time", Field::kStartTime},
+    NamedField{"end_time", Field::kEndTime},    NamedField{"tcp_flags", Field::kTcpFlags},
     NamedField{"tcp_state", Field::kTcpState},  NamedField{"seq", Field::kSeq}};
 
 // What a record says of each of its entries.
@@ -36,6 +36,12 @@ std::optional<Field> flow_field(std::string_view name) {
     if (one.name == name) return one.field;
   }
   return std::nullopt;
+}
+
+std::vector<Field> flow_fields() {
+  std::vector<Field> fields;
+  for (const NamedField& one : kFlowFields) fields.push_back(one.field);
+  return fields;
 }
 
 std::string_view flow_name(Field field) {

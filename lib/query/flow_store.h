@@ -46,6 +46,7 @@ class FlowStore final : public RemoteLog {
 // Under which name an entry's field is asked for: srcaddr, dstport, packets …; and back.
 [[nodiscard]] std::optional<Field> flow_field(std::string_view name);
 [[nodiscard]] std::string_view flow_name(Field field);  // empty: entries have no such field
-[[nodiscard]] std::string flow_names();                 // for messages
+[[nodiscard]] std::vector<Field> flow_fields();
+[[nodiscard]] std::string flow_names();  // for messages
 
 }  // namespace natsession

@@ -4,6 +4,7 @@
 #include <new>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <sqlite3.h>
@@ -15,10 +16,34 @@
 namespace natsession {
 namespace {
 
+// The tables: log, of the session log's records, and flow, of entries of flow logs.
+struct TableShape {
+  const char* name;
+  bool of_flows;
+  std::vector<Field> fields;  // of its columns
+
+  [[nodiscard]] std::string_view name_of_field(Field field) const {
+    return of_flows ? flow_name(field) : name_of(field);
+  }
+};
+
+const TableShape& log_shape() {
+  static const TableShape kShape = [] {
+    TableShape shape{"log", false, {}};
+    for (const FieldSpec& spec : session_fields()) shape.fields.push_back(spec.field);
+    return shape;
+  }();
+  return kShape;
+}
+const TableShape& flow_shape() {
+  static const TableShape kShape{"flow", true, flow_fields()};
+  return kShape;
+}
+
 // The rows of one pass over the table, and their values as SQLite wants them.
 class LogCursor {
  public:
-  explicit LogCursor(SqlContext& context) : context_(context) {}
+  LogCursor(SqlContext& context, const TableShape& shape) : context_(context), shape_(shape) {}
   ~LogCursor() { end(); }
   LogCursor(const LogCursor&) = delete;
   LogCursor& operator=(const LogCursor&) = delete;
@@ -35,12 +60,15 @@ class LogCursor {
   void end();
   void give_address(Field field, sqlite3_context* result);
 
+  [[nodiscard]] Result<void> open_scan(Query query, ScanControl control);
+
   SqlContext& context_;
+  const TableShape& shape_;
   std::optional<Scan> scan_;
   const ScanBatch* batch_ = nullptr;
   std::size_t place_ = 0;  // in the batch
   // Of each address column, the text of each different address, when it has been asked for.
-  std::array<std::vector<const std::string*>, kFieldCount> address_texts_;
+  std::array<std::vector<const std::string*>, kAllFields> address_texts_;
 };
 
 void give_static(std::string_view text, sqlite3_context* result) {
@@ -92,10 +120,10 @@ int LogCursor::begin(const LogPlan& plan, std::span<sqlite3_value*> values) {
     }
     if (!*possible) return SQLITE_OK;  // at the end
   }
-  for (std::size_t column = 0; column < kFieldCount; ++column) {
-    if ((plan.columns_used >> column & 1) != 0) query.columns.add(static_cast<Field>(column));
+  for (std::size_t column = 0; column < shape_.fields.size(); ++column) {
+    if ((plan.columns_used >> column & 1) != 0) query.columns.add(shape_.fields[column]);
   }
-  if ((plan.columns_used >> kTimeColumn & 1) != 0) query.columns.add(Field::kEndTime);
+  if ((plan.columns_used >> shape_.fields.size() & 1) != 0) query.columns.add(Field::kEndTime);
   if (context_.scans == SqlContext::kMaxScans) {
     context_.error = Error{ErrorKind::kUsage, "SQL: the statement reads the log in more than " +
                                                   std::to_string(SqlContext::kMaxScans) + " places at once"};
@@ -103,9 +131,28 @@ int LogCursor::begin(const LogPlan& plan, std::span<sqlite3_value*> values) {
   }
   ScanControl control = context_.control;
   if (context_.scans >= SqlContext::kScansWithThreads) control.threads = 1;
-  scan_.emplace(context_.ledger, std::move(query), std::move(control));
+  if (auto opened = open_scan(std::move(query), std::move(control)); !opened) {
+    context_.error = opened.error();
+    return SQLITE_ERROR;
+  }
   ++context_.scans;
   return next_batch();
+}
+
+Result<void> LogCursor::open_scan(Query query, ScanControl control) {
+  if (!shape_.of_flows) {
+    scan_.emplace(context_.ledger, std::move(query), std::move(control));
+    return {};
+  }
+  if (!context_.segments)
+    return Error{ErrorKind::kUsage, "SQL: a store has the table log alone; flows are in a ledger"};
+  if (!context_.flows) {
+    auto flows = FlowStore::open(*context_.segments, std::nullopt, context_.control);
+    if (!flows) return flows.error();
+    context_.flows = std::move(*flows);
+  }
+  scan_.emplace(LogStore(*context_.flows), std::move(query), std::move(control));
+  return {};
 }
 
 int LogCursor::next_batch() {
@@ -144,11 +191,11 @@ sqlite3_int64 LogCursor::row_id() const {
 // What is not given is NULL.
 void LogCursor::give(int column, sqlite3_context* result) {
   const std::uint32_t row = batch_->rows()[place_];
-  if (column == kTimeColumn) {
+  if (static_cast<std::size_t>(column) == shape_.fields.size()) {
     sqlite3_result_int64(result, whole_seconds(batch_->times(Field::kEndTime)[row]));
     return;
   }
-  const Field field = static_cast<Field>(column);
+  const Field field = shape_.fields[static_cast<std::size_t>(column)];
   const FieldSpec& spec = spec_of(field);
   if (!spec.in_gap && batch_->is_gap(place_)) return;
   switch (spec.stored) {
@@ -192,12 +239,13 @@ void LogCursor::give_address(Field field, sqlite3_context* result) {
 }
 
 struct LogTable : sqlite3_vtab {
-  explicit LogTable(SqlContext& shared) : sqlite3_vtab(), context(&shared) {}
+  LogTable(SqlContext& shared, const TableShape& of) : sqlite3_vtab(), context(&shared), shape(&of) {}
   SqlContext* context;
+  const TableShape* shape;
 };
 
 struct Cursor : sqlite3_vtab_cursor {
-  explicit Cursor(SqlContext& context) : sqlite3_vtab_cursor(), rows(context) {}
+  explicit Cursor(const LogTable& table) : sqlite3_vtab_cursor(), rows(*table.context, *table.shape) {}
   LogCursor rows;
 };
 
@@ -205,17 +253,18 @@ LogCursor& rows_of(sqlite3_vtab_cursor* cursor) {
   return static_cast<Cursor*>(cursor)->rows;
 }
 
-std::string declaration() {
-  std::string text = "CREATE TABLE log(";
-  for (const FieldSpec& spec : session_fields())
-    text += std::string(spec.name) + " " + sql_type(spec.kind) + ", ";
+std::string declaration(const TableShape& shape) {
+  std::string text = "CREATE TABLE " + std::string(shape.name) + "(";
+  for (const Field field : shape.fields)
+    text += std::string(shape.name_of_field(field)) + " " + sql_type(kind_of(field)) + ", ";
   return text + std::string(kTimeColumnName) + " INTEGER)";
 }
 
-int connect(sqlite3* database, void* shared, int, const char* const*, sqlite3_vtab** table, char**) {
-  const int code = sqlite3_declare_vtab(database, declaration().c_str());
+int connect(sqlite3* database, void* shared, int, const char* const* words, sqlite3_vtab** table, char**) {
+  const TableShape& shape = std::string_view(words[0]) == flow_shape().name ? flow_shape() : log_shape();
+  const int code = sqlite3_declare_vtab(database, declaration(shape).c_str());
   if (code != SQLITE_OK) return code;
-  *table = new (std::nothrow) LogTable(*static_cast<SqlContext*>(shared));
+  *table = new (std::nothrow) LogTable(*static_cast<SqlContext*>(shared), shape);
   return *table != nullptr ? SQLITE_OK : SQLITE_NOMEM;
 }
 
@@ -236,17 +285,31 @@ double share_left(Comparison comparison, int column) {
   return comparison == Comparison::kInPrefix ? 0.1 : 0.001;
 }
 
+// Where the column stands in the table log, whose constraints are known; none: it has no such column.
+std::optional<int> column_in_log(const TableShape& shape, int column) {
+  if (!shape.of_flows || column < 0) return column;
+  const auto place = static_cast<std::size_t>(column);
+  if (place >= shape.fields.size()) return kTimeColumn;
+  return is_of_flows(shape.fields[place]) ? std::nullopt
+                                          : std::optional(static_cast<int>(shape.fields[place]));
+}
+
 int best_index(sqlite3_vtab* table, sqlite3_index_info* info) {
-  const bool other_collations = static_cast<LogTable*>(table)->context->other_collations;
+  const LogTable& of = *static_cast<LogTable*>(table);
   std::vector<LogConstraint> used;
   double rows = 1e9;
   for (int i = 0; i < info->nConstraint; ++i) {
-    const auto comparison = usable_comparison(info, i, other_collations);
+    int& column = info->aConstraint[i].iColumn;
+    const auto place = column_in_log(*of.shape, column);
+    if (!place) continue;
+    const int asked = std::exchange(column, *place);
+    const auto comparison = usable_comparison(info, i, of.context->other_collations);
+    const int in_log = std::exchange(column, asked);
     if (!comparison) continue;
-    used.push_back({info->aConstraint[i].iColumn, *comparison});
+    used.push_back({in_log, *comparison});
     info->aConstraintUsage[i].argvIndex = static_cast<int>(used.size());
     if (*comparison == Comparison::kIn) sqlite3_vtab_in(info, i, 1);
-    rows *= share_left(*comparison, info->aConstraint[i].iColumn);
+    rows *= share_left(*comparison, in_log);
   }
   const std::string plan = encode_plan(info->colUsed, used);
   info->idxStr = static_cast<char*>(sqlite3_malloc64(plan.size() + 1));
@@ -259,7 +322,7 @@ int best_index(sqlite3_vtab* table, sqlite3_index_info* info) {
 }
 
 int open(sqlite3_vtab* table, sqlite3_vtab_cursor** cursor) {
-  *cursor = new (std::nothrow) Cursor(*static_cast<LogTable*>(table)->context);
+  *cursor = new (std::nothrow) Cursor(*static_cast<LogTable*>(table));
   return *cursor != nullptr ? SQLITE_OK : SQLITE_NOMEM;
 }
 
@@ -312,7 +375,12 @@ const sqlite3_module kModule = [] {
 }  // namespace
 
 int add_log_table(sqlite3* database, SqlContext& context) {
-  return sqlite3_create_module_v2(database, "log", &kModule, &context, nullptr);
+  for (const TableShape* const shape : {&log_shape(), &flow_shape()}) {
+    if (const int code = sqlite3_create_module_v2(database, shape->name, &kModule, &context, nullptr);
+        code != SQLITE_OK)
+      return code;
+  }
+  return SQLITE_OK;
 }
 
 }  // namespace natsession

@@ -13,6 +13,7 @@
 
 #include <sqlite3.h>
 
+#include "query/flow_store.h"
 #include "query/scan.h"
 
 namespace natsession {
@@ -64,6 +65,7 @@ struct SqlContext {
 
   std::optional<SegmentList> segments;  // none: it is a remote log
   const LogStore ledger;
+  std::unique_ptr<FlowStore> flows;  // of segments, once a statement has asked for them
   ScanControl control;
   bool utc = false;
 

@@ -68,7 +68,7 @@ int authorize(void* known, int action, const char* first, const char* second, co
     case SQLITE_READ:
       if (first == nullptr) return SQLITE_DENY;
       if (guard.own_statement) return first == kSumsTable ? SQLITE_OK : SQLITE_DENY;
-      if (sqlite3_stricmp(first, "log") == 0) return SQLITE_OK;
+      if (sqlite3_stricmp(first, "log") == 0 || sqlite3_stricmp(first, "flow") == 0) return SQLITE_OK;
       // count(*) over a table of WITH reads none of its columns: SQLite asks of it all the same.
       return second != nullptr && *second == '\0' && !is_real_table(guard.modules, first) ? SQLITE_OK
                                                                                           : SQLITE_DENY;
@@ -111,10 +111,12 @@ int lock_down(sqlite3* database, std::size_t max_statement_bytes, Guard& guard) 
                           "SELECT 1 FROM log WHERE pri_ip = NULL",
                           nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return code;
-  sqlite3_stmt* sums = nullptr;  // never run
-  code = sqlite3_prepare_v2(database, "SELECT 1 FROM log_sums", -1, &sums, nullptr);
-  sqlite3_finalize(sums);
-  if (code != SQLITE_OK) return code;
+  for (const char* const statement : {"SELECT 1 FROM log_sums", "SELECT 1 FROM flow"}) {
+    sqlite3_stmt* prepared = nullptr;  // never run
+    code = sqlite3_prepare_v2(database, statement, -1, &prepared, nullptr);
+    sqlite3_finalize(prepared);
+    if (code != SQLITE_OK) return code;
+  }
   const auto keep = [](void* names, int, char** row, char**) {
     static_cast<Modules*>(names)->emplace_back(row[0]);
     return 0;
@@ -268,7 +270,7 @@ Error SqlSession::Impl::failure(int code, const Place& place) const {
                         : std::string("SQL: cancelled")};
     }
     case SQLITE_AUTH:
-      return sql_error(std::string("only reading the table log is allowed: ") +
+      return sql_error(std::string("only reading the tables log and flow is allowed: ") +
                        sqlite3_errmsg(database_.get()));
     default: {
       const int offset = sqlite3_error_offset(database_.get());
@@ -305,7 +307,7 @@ Result<SqlSession::Impl::Prepared> SqlSession::Impl::prepare(std::string_view gi
   }
   if (!statement) return sql_error("there is no statement");
   if (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0) {
-    return sql_error("only reading the table log is allowed");
+    return sql_error("only reading the tables log and flow is allowed");
   }
   Prepared prepared;
   prepared.statement = std::move(statement);
@@ -337,6 +339,7 @@ Result<SqlResult> SqlSession::Impl::run(std::string_view sql, const Consumer& co
   }
   if (context_.segments) {
     if (auto seen = context_.segments->refresh(); !seen) return seen.error();
+    context_.flows.reset();  // which windows there are may have changed
   }
   auto prepared = prepare(sql);
   if (!prepared) return prepared.error();
