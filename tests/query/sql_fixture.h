@@ -72,7 +72,7 @@ class PlainTable {
     if (own_functions) static_cast<void>(add_functions(database_, context_));
     std::string create = "CREATE TABLE log(";
     std::string insert = "INSERT INTO log VALUES(";
-    for (const FieldSpec& spec : kFields) {
+    for (const FieldSpec& spec : session_fields()) {
       create += std::string(spec.name) + " " + sql_type(spec.kind) + ", ";
       insert += "?,";
     }
@@ -81,7 +81,7 @@ class PlainTable {
     sqlite3_stmt* statement = nullptr;
     sqlite3_prepare_v2(database_, (insert + "?)").c_str(), -1, &statement, nullptr);
     for (const SessionRecord& record : records) {
-      for (const FieldSpec& spec : kFields)
+      for (const FieldSpec& spec : session_fields())
         bind(statement, static_cast<int>(spec.field) + 1, record, spec.field);
       sqlite3_bind_int64(statement, static_cast<int>(kFieldCount) + 1,
                          record.end_time.time_since_epoch().count() / 1000);

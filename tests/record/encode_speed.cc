@@ -20,7 +20,7 @@ struct Workload {
   bool ipv6;
   EncoderOptions options;
 };
-constexpr Workload kWorkloads[] = {
+const Workload kWorkloads[] = {
     {"json ipv4 unix", false, {RecordFormat::kJson, TimeFormat::kUnix}},
     {"json ipv4 unix_ms", false, {RecordFormat::kJson, TimeFormat::kUnixMs}},
     {"json ipv4 rfc3339", false, {RecordFormat::kJson, TimeFormat::kRfc3339}},
