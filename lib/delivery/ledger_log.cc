@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <random>
 #include <system_error>
 
+#include "ledger/segment_list.h"
 #include "record/text_writer.h"
 
 namespace natsession {
@@ -37,6 +39,25 @@ std::string deletion_text(const DeletedSegment& deleted, const LedgerSettings& s
   return text;
 }
 
+// From when on all records that end are yet to come to a sink that is new: a clock that was set back does not
+// show the time before once more. One that begins at the start gets all that there is.
+Result<UnixMs> complete_since(const std::string& directory, bool from_start, const Clock& clock) {
+  const auto segments = SegmentList::open(directory);
+  if (!segments) return segments.error();
+  if (from_start) return segments->whole_since();
+  const LedgerSpan span = segments->span();
+  const UnixMs now = to_ms(clock.now());
+  return span.records > 0 ? std::max(now, span.newest_end) : now;
+}
+
+std::uint64_t draw_stream() {
+  std::random_device random;
+  while (true) {
+    const std::uint64_t stream = std::uint64_t{random()} << 32 | random();
+    if (stream != 0) return stream;
+  }
+}
+
 }  // namespace
 
 class LedgerLog::Reader final : public LogReader {
@@ -58,6 +79,7 @@ class LedgerLog::Reader final : public LogReader {
     return std::max(writer_.status().written, reader_->place());
   }
   [[nodiscard]] LogStatus status() const override { return {.end = writer_.status().written}; }
+  [[nodiscard]] std::vector<CoverageClaim> claims() const override { return writer_.claims(); }
 
  private:
   const std::unique_ptr<LedgerReader> reader_;
@@ -105,7 +127,14 @@ Result<std::unique_ptr<LogConsumer>> LedgerLog::open_consumer(SinkState& sink) {
                                                      : CursorState{end, to_ms(context_.clock.now())};
   CursorState place = known.value_or(beginning);
   place.next = std::min(place.next, end);
-  if (!known || known->next != place.next) {
+  if (place.stream == 0) {
+    // Of a cursor that a build before wrote, it is not known what was rejected.
+    const auto since = complete_since(settings_.directory, !known && sink.spec.from_start, context_.clock);
+    if (!since) return since.error();
+    place.complete_since = *since;
+    place.stream = draw_stream();
+  }
+  if (!known || known->next != place.next || known->stream != place.stream) {
     // Also if nothing is ever delivered, a restart must not move a new sink's beginning.
     if (auto stored = cursor->store(place, true); !stored) return stored.error();
   }

@@ -140,6 +140,11 @@ void LogConsumer::acknowledge(std::size_t count) {
   reader_.acknowledge(reached_.next);
 }
 
+void LogConsumer::note_lost(UnixMs end_time) {
+  if (reached_.stream == 0) return;
+  reached_.complete_since = std::max(reached_.complete_since, end_time + std::chrono::milliseconds(1));
+}
+
 Batch LogConsumer::settle(Batch batch, std::size_t most) const {
   const Ordinal first = first_offered();
   const bool again = reached_.promised > first;

@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "delivery/job.h"
 #include "delivery/log_reader.h"
+#include "delivery/proved_records.h"
 #include "delivery/report.h"
 #include "delivery/settings.h"
 #include "ledger/cursor.h"
@@ -103,6 +104,14 @@ class LogConsumer {
 
   // The first `count` of what was offered are done with: delivered, or rejected and counted.
   void acknowledge(std::size_t count);
+  // A record that ended then will never be there: what is proved of the log is proved of the destination from
+  // behind it on.
+  void note_lost(UnixMs end_time);
+  // What is proved of the records that are acknowledged, and was not told yet; what told() says is.
+  [[nodiscard]] std::vector<Coverage> proved() { return proved_.due(reader_, reached_); }
+  void told() { proved_.told(); }
+  [[nodiscard]] std::uint64_t stream() const { return reached_.stream; }  // see CursorState
+
   // Called after batches: what is acknowledged will not come again after a restart; the sink is then told
   // `memory` again.
   void commit(std::string memory = {});
@@ -148,6 +157,7 @@ class LogConsumer {
   Time held_since_{};
 
   Ordinal read_to_ = 0;     // behind what was read
+  ProvedRecords proved_;
   CursorState reached_;     // behind what is acknowledged
   CursorState place_;       // the same as of the last commit(): only that is stored
   bool dirty_ = false;      // not in the cursor's file

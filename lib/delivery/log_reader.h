@@ -6,8 +6,10 @@
 
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
+#include "ledger/coverage.h"
 #include "ledger/ledger_reader.h"
 
 namespace natsession {
@@ -43,6 +45,8 @@ class LogReader {
   // How much has ever been readable: it grows when new data comes.
   [[nodiscard]] virtual Ordinal high_watermark() const = 0;
   [[nodiscard]] virtual LogStatus status() const = 0;
+  // What is proved of the log, each by the records below its end. In memory nothing is.
+  [[nodiscard]] virtual std::vector<CoverageClaim> claims() const { return {}; }
 };
 
 }  // namespace natsession

@@ -47,6 +47,7 @@ Turn SinkWorker::work() {
   }
   if (note_stop() && in_vain()) return leave();
   if (const std::optional<Time> wait = health_.wait(now)) return sleep(Notifier::Sleep::kDeep, wait);
+  if (tell_proof(now, false)) return {};
   return offer(now);
 }
 
@@ -91,6 +92,7 @@ Turn SinkWorker::offer(Time now) {
     state_.oldest_waiting.clear();
     if (!complete) return idle(now);
     flush();
+    tell_proof(now, true);
     return leave();
   }
   state_.oldest_waiting.set(offered.records.front().end_time);
@@ -141,6 +143,9 @@ void SinkWorker::acknowledge(std::span<const SessionRecord> records, const Answe
   if (answer.taken > 0) state_.last_delivery.set(to_ms(context_.clock.now()));
   const bool rest = answer.taken < records.size();
   owed_ = rest && (answer.kind == Kind::kRetryLater || answer.kind == Kind::kTargetFailed);
+  // Which ones, nobody says.
+  for (const SessionRecord& record : records.first(answer.lost > 0 ? answer.taken : 0))
+    consumer_->note_lost(record.end_time);
   if (answer.lost > 0) {
     state_.rejected.add(answer.lost);
     state_.dead_letters_lost.add(dead_letters_.kept() ? answer.lost : 0);
@@ -148,6 +153,7 @@ void SinkWorker::acknowledge(std::span<const SessionRecord> records, const Answe
     rejected_why_ = answer.why;
   }
   const bool rejected = rest && answer.kind == Kind::kRejected;
+  if (rejected) consumer_->note_lost(records[answer.taken].end_time);
   if (rejected) write_dead_letter(records[answer.taken], answer.why);
   consumer_->acknowledge(answer.taken + (rejected ? 1 : 0));
 }
@@ -227,6 +233,34 @@ void SinkWorker::report_rejected() {
                             .why = rejected_why_,
                             .records = unreported_rejected_});
   unreported_rejected_ = 0;
+}
+
+// What is proved of the records that it was given, in order and not too often, where the sink keeps that; at
+// the end whatever is left. True: it took some time.
+bool SinkWorker::tell_proof(Time now, bool last) {
+  Sink& sink = *state_.spec.sink;
+  const auto interval = sink.proof_interval();
+  if (!interval || owed_ || health_.in_trouble()) return false;
+  if (!last && now < proof_at_) return false;
+  constexpr int kLooks = 8;  // in an interval, while there is nothing
+  const std::vector<Coverage> proved = consumer_->proved();
+  if (proved.empty()) {
+    consumer_->told();
+    proof_at_ = now + *interval / kLooks;
+    return false;
+  }
+  proof_at_ = now + *interval;
+  commit();  // a claim is behind the place that it rests on, also in the file
+  const Result<void> taken = sink.take_proof({context_.origin.instance, consumer_->stream(), proved});
+  if (taken) consumer_->told();
+  const std::string failure = taken ? std::string() : taken.error().message;
+  if (failure != proof_failure_ && !failure.empty()) {
+    context_.reporter.report({.kind = Report::Kind::kNotice,
+                              .sink = state_.name,
+                              .why = "what is proved of its records cannot be kept there: " + failure});
+  }
+  proof_failure_ = failure;
+  return true;
 }
 
 void SinkWorker::reopen() {

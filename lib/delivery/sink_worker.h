@@ -44,6 +44,7 @@ class SinkWorker {
   void acknowledge(std::span<const SessionRecord> records, const Answer& answer);
   void judge(const Answer& answer, std::size_t taken, std::uint64_t high_watermark);
   void commit();
+  bool tell_proof(Time now, bool last);
   void write_dead_letter(const SessionRecord& record, const std::string& why);
   void report_dead_letters(const Result<void>& written);
   void report_rejected();
@@ -69,6 +70,8 @@ class SinkWorker {
   std::optional<Time> due_;         // the consumer wants to be called again within that
   std::optional<Time> flush_at_;    // steady; set while idle
   std::string flush_failure_;       // the last one told
+  Time proof_at_{};                 // steady: not before then the sink is told what is proved
+  std::string proof_failure_;       // the last one told
   bool dead_letters_fail_ = false;  // told
   std::uint64_t letters_ = 0;       // dead, since the last commit
   bool uncommitted_ = false;        // its place is to move

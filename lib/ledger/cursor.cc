@@ -1,9 +1,9 @@
 // The file, in FORMAT.md's words:
 //   cursor = slot padding slot padding [memory memory]  ; a slot each 4,096, so that no write touches both
-//   slot   = magic version length required generation next delivered_to name_length name zeros promised
-//            checksum
+//   slot   = magic version length required generation next delivered_to hash name_length name zeros
+//            complete_since stream promised checksum
 //   memory = generation length checksum bytes  ; each 65,536, of the slot at the same place; CRC32C of the
-//   bytes
+//            bytes
 #include "ledger/cursor.h"
 
 #include <sys/stat.h>
@@ -36,10 +36,14 @@ constexpr std::size_t kNextAt = 24;
 constexpr std::size_t kDeliveredAt = 32;
 constexpr std::size_t kHashAt = 40;
 constexpr std::size_t kNameAt = 48;
-// Behind the name, where 0.1 had the end of a very long one.
+// Behind the name, where versions before had the end of a very long one.
 constexpr std::size_t kPromisedAt = kSlotChecksumAt - sizeof(Ordinal);
+constexpr std::size_t kStreamAt = kPromisedAt - sizeof(std::uint64_t);
+constexpr std::size_t kCompleteSinceAt = kStreamAt - sizeof(std::int64_t);
 // A longer one is cut; its hash tells it from others.
-static_assert(kNameAt + sizeof(std::uint16_t) + kMaxCursorName == kPromisedAt);
+static_assert(kNameAt + sizeof(std::uint16_t) + kMaxCursorName == kCompleteSinceAt);
+// So long a version could be that had `promised` and no more.
+constexpr std::size_t kMaxNameBeforePromised = kPromisedAt - kNameAt - sizeof(std::uint16_t);
 
 struct Slot {
   std::uint64_t generation = 0;
@@ -112,6 +116,8 @@ SlotBytes encode(const Slot& slot) {
   put_time(bytes, kDeliveredAt, slot.state.delivered_to);
   put_le(bytes, kHashAt, slot.hash);
   put_slot_text(bytes, kNameAt, std::string_view(slot.name).substr(0, kMaxCursorName));
+  put_time(bytes, kCompleteSinceAt, slot.state.complete_since);
+  put_le(bytes, kStreamAt, slot.state.stream);
   put_le(bytes, kPromisedAt, slot.state.promised);
   seal_slot(bytes);
   return bytes;
@@ -128,6 +134,10 @@ std::optional<Slot> decode(const SlotBytes& bytes) {
   if (!name || slot.state.next > kMaxCursor) return std::nullopt;
   slot.name = std::move(*name);
   if (slot.name.size() <= kMaxCursorName) {
+    slot.state.complete_since = get_time(bytes, kCompleteSinceAt);
+    slot.state.stream = get_le<std::uint64_t>(bytes, kStreamAt);
+  }
+  if (slot.name.size() <= kMaxNameBeforePromised) {
     slot.state.promised = get_le<std::uint64_t>(bytes, kPromisedAt);
     if (slot.state.promised > kMaxCursor) return std::nullopt;
   }
@@ -242,7 +252,7 @@ std::vector<NamedCursor> list_cursors(const std::string& directory) {
     const auto fd = open_regular(folder_fd->get(), name, path, O_RDONLY, 0);
     if (!fd) continue;
     auto slot = read_slots(fd->get(), path);
-    if (slot && *slot) cursors.push_back({std::move((*slot)->name), (*slot)->state});
+    if (slot && *slot) cursors.push_back({(*slot)->name.substr(0, kMaxCursorName), (*slot)->state});
   }
   std::sort(cursors.begin(), cursors.end(),
             [](const NamedCursor& a, const NamedCursor& b) { return a.name < b.name; });

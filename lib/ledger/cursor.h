@@ -24,6 +24,12 @@ struct CursorState {
   // Where the batch ends that was offered last, if that is behind `next` and does not follow from the log: it
   // is offered again as the same batch.
   Ordinal promised = 0;
+  // All records below `next` that ended from then on were delivered, or a gap record that was tells of them:
+  // so what is proved of the ledger is proved of the destination, from then on. The epoch: that is not known.
+  UnixMs complete_since = {};
+  // A number that this cursor alone has, drawn when `complete_since` was first known: two boxes of one name
+  // are told apart by it. 0: none.
+  std::uint64_t stream = 0;
   // What the sink is told again after a restart (Sink::memory()). Longer than kMaxCursorMemory: nothing.
   std::string memory = {};
 };
@@ -57,7 +63,7 @@ class Cursor {
 };
 
 // All cursors in the ledger that can be read, by name; a longer name is cut to kMaxCursorName bytes.
-inline constexpr std::size_t kMaxCursorName = 450;
+inline constexpr std::size_t kMaxCursorName = 434;
 struct NamedCursor {
   std::string name;
   CursorState state;

@@ -105,6 +105,7 @@ Result<void> LedgerWriter::open_coverage() {
   auto opened = CoverageFile::open(settings_.directory, written_, oldest);
   if (!opened) return opened.error();
   coverage_ = std::move(*opened);
+  claims_.with([this](std::vector<CoverageClaim>& claims) { claims = coverage_->before(); });
   return {};
 }
 
@@ -129,6 +130,7 @@ void LedgerWriter::claim() {
   const nanoseconds now = clock_.steady();
   if (!claim_->urgent && appended_ == claimed_ && now < next_claim()) return;
   if (!coverage_->store(claim_->proved, written_, claim_->booted)) return;  // not claimed; it is tried again
+  note_claims();
   claimed_ = appended_;
   claimed_at_ = now;
   proved_until_.reset();
@@ -137,6 +139,23 @@ void LedgerWriter::claim() {
   }
   claim_.reset();
   publish();
+}
+
+// One whose namespace and beginning are known goes on, as in the file.
+void LedgerWriter::note_claims() {
+  claims_.with([this](std::vector<CoverageClaim>& claims) {
+    for (const Coverage& proved : claim_->proved) {
+      const auto known = std::find_if(claims.begin(), claims.end(), [&](const CoverageClaim& one) {
+        return one.coverage.netns == proved.netns && one.coverage.from == proved.from;
+      });
+      CoverageClaim told{proved, claim_->end, claim_->booted};
+      if (known == claims.end()) {
+        claims.push_back(std::move(told));
+      } else {
+        *known = std::move(told);
+      }
+    }
+  });
 }
 
 std::size_t LedgerWriter::append(std::span<const SessionRecord> records) {

@@ -99,6 +99,13 @@ class LedgerWriter {
     return status_.with([](const WriterStatus& status) { return status; });
   }
 
+  // What the file of coverage claims by now, of this run and those before it, each with the end that it was
+  // proved by.
+  // Threads: any.
+  [[nodiscard]] std::vector<CoverageClaim> claims() const {
+    return claims_.with([](const std::vector<CoverageClaim>& claims) { return claims; });
+  }
+
   // Until when there are records of all that happened, for the next run: told when the collectors have ended.
   // Else it is when the writer ends.
   // Threads: any.
@@ -171,6 +178,7 @@ class LedgerWriter {
   bool flush_segment();
   Result<void> open_coverage();
   void claim();
+  void note_claims();
   [[nodiscard]] std::chrono::nanoseconds next_claim() const;
   bool fail(const Error& error);
   void publish();
@@ -206,6 +214,7 @@ class LedgerWriter {
   std::optional<UnixMs> proved_until_;
   std::string failure_;
   Guarded<WriterStatus> status_;
+  Guarded<std::vector<CoverageClaim>> claims_;
 };
 
 }  // namespace natsession

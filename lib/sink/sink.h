@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "record/coverage.h"
 #include "record/session_record.h"
 
 namespace natsession {
@@ -93,6 +94,13 @@ struct Answer {
   }
 };
 
+// What was proved of the records that a sink was given.
+struct ProvedTimes {
+  std::string_view instance;  // of the box
+  std::uint64_t stream = 0;   // drawn at random by the one who tells: two boxes of one name have two
+  std::span<const Coverage> times;
+};
+
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -106,6 +114,15 @@ class Sink {
   [[nodiscard]] virtual bool knows_batches() const { return false; }
   // Of what is delivered next: the place of its first record in the log.
   virtual void name_batch(std::uint64_t first) { static_cast<void>(first); }
+  // How often at most a destination is told what is proved of its records, where it keeps that beside them;
+  // nothing: it does not.
+  [[nodiscard]] virtual std::optional<std::chrono::milliseconds> proof_interval() const { return {}; }
+  // All records that this rests on were delivered before. What was told already may come again.
+  // Errors: kUnavailable with the cause; it is told again later.
+  virtual Result<void> take_proof(const ProvedTimes& proved) {
+    static_cast<void>(proved);
+    return {};
+  }
   // What it must know again after a restart of all that it has taken, and is told then; small, any bytes.
   // Where nothing outlives the program, or what is kept is not of the place where the log goes on, it is told
   // nothing.

@@ -142,6 +142,30 @@ TEST_CASE("a cursor file of any length and content is refused or read", "[ledger
   }
 }
 
+TEST_CASE("a cursor that a build before wrote says nothing of what is complete", "[ledger][cursor]") {
+  TempDir directory;
+  const std::string path = directory.path().string();
+  const std::string name = GENERATE(std::string("old"), std::string(440, 'x'));
+  CursorState state{5, at_second(5), 9, at_second(3), 77};
+  REQUIRE(open_cursor(path, name).store(state, false));
+  CHECK(open_cursor(path, name).state()->stream == 77);
+  CHECK(open_cursor(path, name).state()->complete_since == at_second(3));
+  std::string slot = read_file(cursor_file(path)).substr(0, 512);
+  slot.replace(484, 16, 16, name.size() > 434 ? 'x' : '\0');
+  if (name.size() > 434) {  // its end stood there
+    slot[48] = static_cast<char>(440 & 0xff);
+    slot[49] = static_cast<char>(440 >> 8);
+  }
+  correct_checksum(slot, 0, 508);
+  write_file(cursor_file(path), slot + std::string(7680, '\0'));
+  const auto read = open_cursor(path, name).state();
+  REQUIRE(read);
+  CHECK(read->next == 5);
+  CHECK(read->promised == 9);
+  CHECK(read->stream == 0);
+  CHECK(list_cursors(path).at(0).name == name.substr(0, kMaxCursorName));
+}
+
 TEST_CASE("a cursor is not read through a symbolic link", "[ledger][cursor]") {
   TempDir directory;
   const std::string path = directory.path().string();

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "support/capture_sink.h"
@@ -52,6 +53,26 @@ class FlakySink final : public CaptureSink {
     return {};
   }
 
+  // What it was told to be proved, if a test wants it so.
+  struct Proofs {
+    std::chrono::milliseconds interval{0};
+    bool refused = false;
+    std::vector<std::vector<Coverage>> told;
+    std::uint64_t stream = 0;
+    std::string instance;
+  };
+  [[nodiscard]] std::optional<std::chrono::milliseconds> proof_interval() const override {
+    return proofs != nullptr ? std::optional(proofs->interval) : std::nullopt;
+  }
+  Result<void> take_proof(const ProvedTimes& proved) override {
+    if (proofs->refused) return Error{ErrorKind::kUnavailable, "no such table"};
+    proofs->told.emplace_back(proved.times.begin(), proved.times.end());
+    proofs->stream = proved.stream;
+    proofs->instance = proved.instance;
+    return {};
+  }
+
+  std::shared_ptr<Proofs> proofs;             // none: it keeps no proof
   std::shared_ptr<std::vector<Named>> names;  // what it was offered; none: it knows no batches
   std::function<void()> on_deliver;
   bool fail_reopen = false;
