@@ -37,7 +37,9 @@ class RemoteLog {
   // As they were when it was opened.
   [[nodiscard]] virtual LedgerSpan span() const = 0;
   [[nodiscard]] virtual std::chrono::milliseconds window() const = 0;  // the longest of its boxes'
-  // Why it proves of no time that it has all there was, in words.
+  // What is proved, of each box under its name; nothing where there is a box of which nothing is.
+  [[nodiscard]] virtual std::vector<Coverage> coverage() const { return {}; }
+  // Then: why, in words.
   [[nodiscard]] virtual std::string why_unproved() const = 0;
 };
 
@@ -54,7 +56,7 @@ class LogStore {
     return ledger_ != nullptr ? ledger_->window_since(time) : remote_->window();
   }
   [[nodiscard]] std::vector<Coverage> coverage() const {
-    return ledger_ != nullptr ? ledger_->coverage() : std::vector<Coverage>();
+    return ledger_ != nullptr ? ledger_->coverage() : remote_->coverage();
   }
   // Where coverage() is empty: what that means.
   [[nodiscard]] std::string why_unproved() const {

@@ -11,20 +11,25 @@ namespace natsession {
 Proof::Proof(const LogStore& ledger, std::optional<UnixMs> live_at)
     : coverage_(ledger.coverage()), why_unproved_(ledger.why_unproved()), live_at_(live_at) {
   for (const Coverage& coverage : coverage_) {
-    const auto& known = namespaces_;
-    if (std::find(known.begin(), known.end(), coverage.netns) == known.end()) {
-      namespaces_.push_back(coverage.netns);
-    }
+    const bool known = std::any_of(watched_.begin(), watched_.end(),
+                                   [&](const Watched& watched) { return watched.is_of(coverage); });
+    if (!known) watched_.push_back({coverage.instance, coverage.netns});
   }
 }
 
+std::string Proof::Watched::in_words() const {
+  std::string words = instance;
+  if (!netns.empty()) words += (words.empty() ? "" : ", ") + ("network namespace " + netns);
+  return words;
+}
+
 template <typename Lacks>
-std::string Proof::missing_of(UnixMs from, const std::string& netns, const Lacks& lacks) const {
+std::string Proof::missing_of(UnixMs from, const Watched& watched, const Lacks& lacks) const {
   std::string why = "not all sessions were logged at this time";
   bool covered = false;
   UnixMs later = UnixMs::max();
   for (const Coverage& coverage : coverage_) {
-    if (coverage.netns != netns || coverage.until < from) continue;
+    if (!watched.is_of(coverage) || coverage.until < from) continue;
     if (coverage.from > from) {
       later = std::min(later, coverage.from);
       continue;
@@ -34,14 +39,28 @@ std::string Proof::missing_of(UnixMs from, const std::string& netns, const Lacks
     if (why.empty()) return {};
   }
   if (!covered && later != UnixMs::max()) why += ", but from " + format_local_time(later) + " on";
-  return netns.empty() ? why : fmt::format("network namespace {}: {}", netns, why);
+  const std::string who = watched.in_words();
+  return who.empty() ? why : who + ": " + why;
+}
+
+// Records that name no namespace may be of any, on a box of many: its logger watches one alone.
+template <typename Lacks>
+std::string Proof::missing_of_name(UnixMs from, const std::string& netns, const Lacks& lacks) const {
+  bool any = false;
+  for (const Watched& watched : watched_) {
+    if (watched.netns != netns && (watched.instance.empty() || !watched.netns.empty())) continue;
+    any = true;
+    std::string why = missing_of(from, watched, lacks);
+    if (!why.empty()) return why;
+  }
+  return any ? std::string() : missing_of(from, Watched{{}, netns}, lacks);
 }
 
 template <typename Lacks>
 std::string Proof::missing_of_all(UnixMs from, const Lacks& lacks) const {
-  if (namespaces_.empty()) return why_unproved_;
-  for (const std::string& netns : namespaces_) {
-    std::string why = missing_of(from, netns, lacks);
+  if (watched_.empty()) return why_unproved_;
+  for (const Watched& watched : watched_) {
+    std::string why = missing_of(from, watched, lacks);
     if (!why.empty()) return why;
   }
   return {};
@@ -53,7 +72,7 @@ std::string Proof::missing_of_all(UnixMs from, const Lacks& lacks) const {
 bool Proof::comes_twice(UnixMs from, UnixMs until, const Coverage& one) const {
   constexpr std::chrono::seconds kUntold{70};
   return std::any_of(coverage_.begin(), coverage_.end(), [&](const Coverage& other) {
-    if (other.netns != one.netns || other.from == one.from) return false;
+    if (other.instance != one.instance || other.netns != one.netns || other.from == one.from) return false;
     const UnixMs begin = std::max(one.from, other.from);
     const UnixMs end = std::min(one.until, other.until);
     return begin <= end && until >= begin && from <= end + kUntold;
@@ -62,10 +81,10 @@ bool Proof::comes_twice(UnixMs from, UnixMs until, const Coverage& one) const {
 
 UnixMs Proof::begin_of(std::optional<UnixMs> from, std::optional<UnixMs> until) const {
   if (from) return *from;
-  for (const std::string& netns : namespaces_) {
+  for (const Watched& watched : watched_) {
     UnixMs begin = UnixMs::max();
     for (const Coverage& coverage : coverage_) {
-      if (coverage.netns == netns) begin = std::min(begin, coverage.from);
+      if (watched.is_of(coverage)) begin = std::min(begin, coverage.from);
     }
     from = std::max(from.value_or(begin), begin);
   }
@@ -107,14 +126,14 @@ std::string Proof::missing_open(UnixMs from, UnixMs until, const std::string& ne
     return known + ", and sessions that were open and silent at this time may have a record as late as " +
            format_local_time(by);
   };
-  if (!netns.empty()) return missing_of(from, netns, lacks);
+  if (!netns.empty()) return missing_of_name(from, netns, lacks);
   std::string why = missing_of_all(from, lacks);
   if (why.empty()) return why;
   // One that is not watched any more proves nothing of now; who asks may mean another.
   std::string others;
-  for (const std::string& other : namespaces_) {
-    if (!other.empty() && missing_of(from, other, lacks).empty())
-      others += (others.empty() ? "" : " or ") + ("--netns " + other);
+  for (const Watched& other : watched_) {
+    if (other.instance.empty() && !other.netns.empty() && missing_of(from, other, lacks).empty())
+      others += (others.empty() ? "" : " or ") + ("--netns " + other.netns);
   }
   return others.empty() ? why : fmt::format("{}; proved is what {} asks about", why, others);
 }
@@ -126,10 +145,10 @@ bool Proof::source_nat_alone() const {
 
 std::optional<UnixMs> Proof::recorded_until() const {
   std::optional<UnixMs> all;
-  for (const std::string& netns : namespaces_) {
+  for (const Watched& watched : watched_) {
     UnixMs until = UnixMs::min();
     for (const Coverage& coverage : coverage_) {
-      if (coverage.netns == netns) until = std::max(until, coverage.until);
+      if (watched.is_of(coverage)) until = std::max(until, coverage.until);
     }
     all = std::min(all.value_or(until), until);
   }

@@ -35,9 +35,22 @@ class Proof {
   [[nodiscard]] std::optional<UnixMs> recorded_until() const;
 
  private:
+  // Who must prove a time: a network namespace, of a box where the log has many.
+  struct Watched {
+    std::string instance;
+    std::string netns;
+    [[nodiscard]] bool is_of(const Coverage& coverage) const {
+      return coverage.instance == instance && coverage.netns == netns;
+    }
+    [[nodiscard]] std::string in_words() const;
+  };
+
   // `lacks` says of what covers `from` what it does not prove, in words.
   template <typename Lacks>
-  [[nodiscard]] std::string missing_of(UnixMs from, const std::string& netns, const Lacks& lacks) const;
+  [[nodiscard]] std::string missing_of(UnixMs from, const Watched& watched, const Lacks& lacks) const;
+  // The same, of a namespace by its name, on all boxes that may have it.
+  template <typename Lacks>
+  [[nodiscard]] std::string missing_of_name(UnixMs from, const std::string& netns, const Lacks& lacks) const;
   // The same, of all namespaces.
   template <typename Lacks>
   [[nodiscard]] std::string missing_of_all(UnixMs from, const Lacks& lacks) const;
@@ -50,7 +63,7 @@ class Proof {
 
   std::vector<Coverage> coverage_;
   std::string why_unproved_;
-  std::vector<std::string> namespaces_;  // that were ever watched
+  std::vector<Watched> watched_;  // ever
   std::optional<UnixMs> live_at_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "query/proof.h"
 #include "query/scan.h"
 #include "sink/clickhouse_peer.h"
 #include "support/session_between.h"
@@ -70,13 +71,25 @@ class Store {
 
   std::string error;
   std::string columns = ClickHousePeer::described();
-  std::string span = "100\t1000\t9000\n";
+  std::string boxes = "box-1\t100\t1000\t9000\n";
+  std::string coverage_columns;  // empty: there is no such table
+  std::string coverage;
+  std::string engine = "MergeTree\tMergeTree ORDER BY end_time\t1000000\n";
+  std::string replica = "1\n";
 
  private:
   HttpAnswer answer(const ReceivedRequest& request) {
     const std::string query = ClickHousePeer::parameter(request, "query");
+    const auto has = [&query](const char* text) { return query.find(text) != std::string::npos; };
+    if (query.starts_with("DESCRIBE") && has("_coverage`"))
+      return coverage_columns.empty() ? ClickHousePeer::error(404, 60, "DB::Exception: no such table")
+                                      : HttpAnswer::status(200, {}, coverage_columns);
     if (query.starts_with("DESCRIBE")) return HttpAnswer::status(200, {}, columns);
-    if (query.starts_with("SELECT count()")) return HttpAnswer::status(200, {}, span);
+    if (has("GROUP BY instance FORMAT")) return HttpAnswer::status(200, {}, boxes);
+    if (has("_coverage`")) return HttpAnswer::status(200, {}, coverage);
+    if (has("system.tables")) return HttpAnswer::status(200, {}, engine);
+    if (has("system.replicas")) return HttpAnswer::status(200, {}, replica);
+    if (query.starts_with("SELECT count()")) return HttpAnswer::status(200, {}, "1\t1000\n");
     if (query.starts_with("SELECT")) return HttpAnswer::status(200, {}, "1000\n");
     return rows_;
   }
@@ -173,7 +186,7 @@ TEST_CASE("a table without a column is no store, and says which", "[ctl][store]"
 
 TEST_CASE("a store that cannot say what it holds is none", "[ctl][store]") {
   Store store(std::string{});
-  store.span = GENERATE("", "a\tb\tc\n", "<html></html>\n");
+  store.boxes = GENERATE("\n", "a\tb\tc\n", "box\t0\t1\t2\n", "<html></html>\n");
   CHECK_FALSE(why_not(store.url()).empty());
 }
 
@@ -236,4 +249,145 @@ TEST_CASE("a scan of a store looks at what it is handed once more", "[ctl][store
   CHECK(rows == 10);
   CHECK(scan.error());
   CHECK_THAT(scan.report().missing, Contains("does not tell when all sessions were logged"));
+}
+
+namespace {
+
+constexpr const char* kDay = "86400000";
+
+// A store with coverage of two boxes.
+struct CoveredStore : Store {
+  CoveredStore() : Store(std::string()) {
+    coverage_columns = ClickHousePeer::described_coverage();
+    boxes = "gw-1\t100\t1000\t9000000\ngw-10\t50\t2000\t9000000\n";
+    add("gw-1", "1", "5000");
+    add("gw-10", "1500", "4000");
+  }
+  void add(const std::string& instance, const std::string& from, const std::string& until,
+           const std::string& netns = {}, const std::string& stream = "1") {
+    coverage +=
+        instance + "\t" + netns + "\t" + stream + "\t" + from + "\t" + until + "\t0\t7\t0\t0\t600000\n";
+  }
+  [[nodiscard]] std::string missing(int from, int until, const std::string& behind = "/nat/sessions") {
+    auto log = ClickHouseLog::open(url(behind));
+    REQUIRE(log);
+    return Proof(**log).missing(UnixMs(std::chrono::milliseconds(from)),
+                                UnixMs(std::chrono::milliseconds(until)));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a store proves what all of its boxes prove", "[ctl][store]") {
+  CoveredStore store;
+  CHECK(store.missing(2000, 4000).empty());
+  CHECK_THAT(store.missing(2000, 4001), Contains("gw-10: what ended is recorded until"));
+  CHECK_THAT(store.missing(1999, 4000), Contains("gw-10"));  // no record of it is older
+}
+
+TEST_CASE("a store can be asked about some boxes alone", "[ctl][store]") {
+  CoveredStore store;
+  store.boxes = "gw-1\t100\t1000\t9000000\n";
+  store.coverage.clear();
+  store.add("gw-1", "1", "5000");
+  const std::string behind = "/nat/sessions?instance=gw-1,gw%272";
+  CHECK(store.missing(1000, 5000, behind).empty());
+  CHECK_THAT(store.missing(999, 5000, behind), Contains("gw-1: "));
+  std::size_t asked = 0;
+  for (const ReceivedRequest& request : store.requests()) {
+    const std::string query = ClickHousePeer::parameter(request, "query");
+    if (query.find("FROM `nat`.") == std::string::npos) continue;
+    ++asked;
+    CHECK_THAT(query, Contains("WHERE instance IN ('gw-1', 'gw\\'2') "));
+  }
+  CHECK(asked == 6);
+  auto log = ClickHouseLog::open(store.url(behind));
+  REQUIRE(log);
+  CHECK_THAT((*log)->statement(Store::whole(), false), Contains("WHERE instance IN ('gw-1', 'gw\\'2') AND"));
+}
+
+TEST_CASE("a store of a trace denies a session where every box would know it", "[ctl][store]") {
+  CoveredStore store;
+  store.coverage.clear();
+  store.add("gw-1", "1", kDay);
+  store.add("gw-10", "1", kDay, "blue");
+  auto log = ClickHouseLog::open(store.url());
+  REQUIRE(log);
+  const UnixMs early = UnixMs(std::chrono::milliseconds(3000));
+  CHECK_THAT(Proof(**log).missing_open(early, early), Contains("gw-1: all is recorded until"));
+  store.coverage.clear();
+  store.add("gw-1", "1", "90000000");
+  store.add("gw-10", "1", "90000000", "blue");
+  log = ClickHouseLog::open(store.url());
+  REQUIRE(log);
+  CHECK(Proof(**log).missing_open(early, early).empty());
+  // gw-1 names no namespace, so it may be the one that is meant.
+  CHECK(Proof(**log).missing_open(early, early, "blue").empty());
+  CHECK_FALSE(Proof(**log).missing_open(UnixMs(1500ms), early, "blue").empty());
+}
+
+TEST_CASE("a store proves nothing where it may lack records that were taken", "[ctl][store]") {
+  CoveredStore store;
+  REQUIRE(store.missing(2000, 4000).empty());
+  std::string expected;
+  SECTION("a box that tells nothing") {
+    store.boxes += "gw\t1\t2000\t2000\n";
+    expected = "box 'gw' logged all sessions; instance=";
+  }
+  SECTION("a box without records") {
+    store.add("gw-2", "1", "9000");
+    expected = "gw-2: ";
+  }
+  SECTION("no table of coverage") {
+    store.coverage_columns.clear();
+    expected = "no such table";
+  }
+  SECTION("an engine that drops rows") {
+    store.engine = "ReplacingMergeTree\tReplacingMergeTree ORDER BY nat_ip\t1000\n";
+    expected = "a table of ReplacingMergeTree may lack records";
+  }
+  SECTION("an engine that sends rows on") {
+    store.engine = "Distributed\tDistributed(a, b, c)\t1000\n";
+    expected = "a table of Distributed";
+  }
+  SECTION("an engine that is not to be seen") {
+    store.engine.clear();
+    expected = "may not see";
+  }
+  SECTION("a replica that is behind") {
+    store.engine = "ReplicatedMergeTree\tReplicatedMergeTree('a', 'b')\t1000\n";
+    CHECK(store.missing(2000, 4000).empty());
+    store.replica = GENERATE("0\n", "");
+    expected = "this replica has not got all";
+  }
+  SECTION("records that are deleted by a rule of the operator's own") {
+    store.engine = "MergeTree\tMergeTree ORDER BY a TTL toDateTime(end_time) + toIntervalHour(1)\t1000\n";
+    expected = "its TTL";
+  }
+  SECTION("a column that is emptied") {
+    const std::size_t at = store.columns.find('\n', store.columns.find("\nnat_ip\t") + 1);
+    store.columns.insert(at, "end_time + INTERVAL 1 DAY");
+    expected = "its column nat_ip is emptied by age";
+  }
+  SECTION("coverage that is none") {
+    store.coverage = GENERATE("x\n", "gw-1\t\t1\t-\t5\t0\t7\t0\t0\t1\n");
+    expected = "where coverage should be";
+  }
+  CHECK_THAT(store.missing(2000, 4000), Contains(expected));
+}
+
+TEST_CASE("what is older than the table keeps records is not proved", "[ctl][store]") {
+  CoveredStore store;
+  const std::string rule = GENERATE("toIntervalDay(30)", "INTERVAL 30 DAY");
+  store.engine = "MergeTree\tMergeTree ORDER BY a TTL toDateTime(end_time) + " + rule +
+                 " SETTINGS ttl_only_drop_parts = 1\t2592003\n";
+  CHECK(store.missing(3000, 4000).empty());
+  CHECK_FALSE(store.missing(2999, 4000).empty());
+}
+
+TEST_CASE("two boxes of one name are told apart, and both must prove a time", "[ctl][store]") {
+  CoveredStore store;
+  store.add("gw-1", "1", "3500", {}, "2");
+  CHECK(store.missing(2000, 3500).empty());
+  CHECK_THAT(store.missing(2000, 3501), Contains("gw-1 (several boxes have that name: 2)"));
 }

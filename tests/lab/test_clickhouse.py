@@ -91,16 +91,60 @@ class ClickHouseTest(LabCase):
         lines = sorted(self.store("export", *long).splitlines())
         self.assertEqual(lines, sorted(ctl.ask("--ledger", self.ledger, "export", *long).splitlines()))
 
-    def test_a_store_denies_no_session(self):
-        daemon = self.begin()
+    def verdict_of_nobody(self, at, url=TABLE):
+        """Of a trace of an address that nobody had, and what is missing."""
+        done = subprocess.run([*self.lab.enter(self.lab.nat), ctl.program(), "--store", url, "--json", "trace", "--nat", "192.0.2.1:9",
+                               "--at", f"{at:.3f}", "--slack", "0s"], capture_output=True, text=True, timeout=60)
+        answer = json.loads(done.stdout)
+        return answer["verdict"], answer.get("missing", "")
+
+    def wait_for_proof(self, at, url=TABLE):
+        wait_until(lambda: self.verdict_of_nobody(at, url)[0] == "no session", lambda: str(self.verdict_of_nobody(at, url)))
+
+    def test_a_store_denies_a_session_where_all_of_that_time_is_there(self):
+        started = time.time()
+        daemon = self.begin("?linger=200ms&coverage=200ms")
         self.make_ended_sessions(20000, 3)
         wait_until(lambda: len(ctl.ledger_lines(self.ledger)) >= 6, "the sessions are in the ledger")
         self.wait_for_all()
+        middle = time.time()
+        self.make_ended_sessions(21000, 3)
+        wait_until(lambda: self.clickhouse.ask(f"SELECT count() FROM nat.sessions_coverage WHERE until_time > {middle * 1000:.0f}") > "0\n",
+                   "what is proved is told while it runs")
+        verdict, missing = self.verdict_of_nobody(middle)
+        self.assertEqual(verdict, "not covered", "a session may be open and silent")
+        self.assertIn("may have a record as late as", missing)
+        self.assertTrue(json.loads(self.store("--json", "sql", "SELECT count(*) FROM log WHERE end_time > "
+                                              f"{started + 1:.3f} AND end_time < {middle:.3f}"))["complete"])
+        # A stop in order: what is open has its record. The server is away then, so the next run tells.
+        self.clickhouse.stop()
         daemon.stop()
-        done = subprocess.run([*self.lab.enter(self.lab.nat), ctl.program(), "--store", TABLE, "--json", "trace", "192.0.2.1:9", "-2h"],
-                              capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 1)
-        self.assertEqual(json.loads(done.stdout)["verdict"], "not covered")
+        self.clickhouse.start()
+        self.assertEqual(self.verdict_of_nobody(middle)[0], "not covered")
+        daemon = self.begin("?linger=200ms&coverage=200ms")
+        self.wait_for_proof(middle)
+        self.assertEqual(self.verdict_of_nobody(started - 60)[0], "not covered")
+        self.assertEqual(ctl.verdict(self.ledger, self.path("nobody"), "192.0.2.1:9", middle), "no session", "as the ledger says")
+        daemon.stop()
+        # Another box has records there, and tells nothing.
+        self.clickhouse.ask("INSERT INTO nat.sessions (instance, event, end_time) VALUES ('other', 'gap', 1)")
+        verdict, missing = self.verdict_of_nobody(middle)
+        self.assertEqual(verdict, "not covered")
+        self.assertIn("box 'other'", missing)
+        name = json.loads(ctl.ledger_lines(self.ledger)[0])["instance"]
+        self.wait_for_proof(middle, f"{TABLE}?instance={name}")
+
+    def test_a_store_without_the_table_of_coverage_denies_no_session(self):
+        self.clickhouse.ask("DROP TABLE nat.sessions_coverage")
+        daemon = self.begin("?linger=200ms&coverage=200ms")
+        self.make_ended_sessions(20000, 3)
+        wait_until(lambda: len(ctl.ledger_lines(self.ledger)) >= 6, "the sessions are in the ledger")
+        self.wait_for_all()
+        middle = time.time()
+        daemon.stop()
+        verdict, missing = self.verdict_of_nobody(middle - 1)
+        self.assertEqual(verdict, "not covered")
+        self.assertIn("sessions_coverage", missing)
 
     def test_a_server_that_is_away_gets_each_record_once_when_it_is_back_also_after_a_kill(self):
         daemon = self.begin()
@@ -123,6 +167,7 @@ class ClickHouseTest(LabCase):
         def check(url, **environment):
             return run_to_end(self.lab, self.folder, "--check", "--sink", url, environment=environment)[1]
         self.assertIn("the table has all columns, and rows may be inserted", check(TABLE))
+        self.assertIn("what is proved goes into sessions_coverage", check(TABLE))
         self.assertIn("LogStoreNotExist", check(TABLE + "2"))
         self.assertIn("Table nat.sessions2 doesn't exist", check(TABLE + "2"))
         self.assertIn("ProjectNotExist", check(TABLE.replace("/nat/", "/elsewhere/")))

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sink/clickhouse/clickhouse_coverage.h"
 #include "sink/clickhouse/clickhouse_table.h"
 #include "sink/http_peer.h"
 
@@ -54,6 +55,15 @@ class ClickHousePeer {
     }
     return text;
   }
+  // What its table of coverage has.
+  static std::string described_coverage() {
+    std::string text;
+    for (const clickhouse::NamedColumn& column : clickhouse::coverage_columns()) {
+      std::string type(clickhouse::types_of(column.kind));
+      text += std::string(column.name) + "\t" + type.substr(0, type.find(" or ")) + "\t\t\t\t\t\n";
+    }
+    return text;
+  }
   static std::string parameter(const ReceivedRequest& request, const std::string& name) {
     const std::string line = request.line.substr(0, request.line.rfind(' '));
     for (const std::string& begin : {"?" + name + "=", "&" + name + "="}) {
@@ -83,10 +93,17 @@ class ClickHousePeer {
     for (const SessionRecord& record : records()) numbers.push_back(record.seq);
     return numbers;
   }
+  // Rows of the table of coverage, as they came.
+  [[nodiscard]] std::string coverage() const {
+    return coverage_.with([](const std::string& rows) { return rows; });
+  }
+  // Into the table of records.
   [[nodiscard]] std::vector<ReceivedRequest> inserts() const {
     std::vector<ReceivedRequest> inserts;
     for (const ReceivedRequest& request : peer_.requests()) {
-      if (parameter(request, "query").starts_with("INSERT")) inserts.push_back(request);
+      const std::string query = parameter(request, "query");
+      if (query.starts_with("INSERT") && query.find("_coverage` (") == std::string::npos)
+        inserts.push_back(request);
     }
     return inserts;
   }
@@ -99,17 +116,24 @@ class ClickHousePeer {
   }
 
   std::string columns = described();
+  std::string coverage_columns = described_coverage();  // empty: there is no such table
   std::string settings = "insert_deduplication_token\nasync_insert\n";
 
  private:
   HttpAnswer answer(const ReceivedRequest& request) {
     const std::string query = parameter(request, "query");
+    if (query.starts_with("DESCRIBE") && query.find("_coverage`") != std::string::npos)
+      return coverage_columns.empty() ? error(404, 60) : HttpAnswer::status(200, {}, coverage_columns);
     if (query.starts_with("DESCRIBE")) {
       return columns.starts_with("Code: ") ? HttpAnswer::status(404, {}, columns)
                                            : HttpAnswer::status(200, {}, columns);
     }
     if (query.starts_with("SELECT name FROM system.settings")) return HttpAnswer::status(200, {}, settings);
     if (!query.starts_with("INSERT")) return HttpAnswer::status(200);
+    if (query.find("_coverage` (") != std::string::npos) {
+      coverage_.with([&](std::string& rows) { rows += request.text(); });
+      return HttpAnswer::status(200);
+    }
     if (on_insert_) {
       HttpAnswer wanted = on_insert_(request);
       if (!wanted.bytes.empty()) return wanted;
@@ -131,6 +155,7 @@ class ClickHousePeer {
   HttpPeer::Handler on_insert_;
   std::set<std::string> known_;  // the peer's thread alone
   Guarded<std::vector<SessionRecord>> records_;
+  Guarded<std::string> coverage_;
   HttpPeer peer_{[this](const ReceivedRequest& request) { return answer(request); }};
 };
 

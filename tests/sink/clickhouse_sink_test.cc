@@ -1,6 +1,7 @@
 #include "sink/clickhouse/clickhouse_sink.h"
 
 #include <algorithm>
+#include <set>
 
 #include <catch2/catch.hpp>
 
@@ -302,6 +303,77 @@ TEST_CASE("a description that is garbage is a table that will not do", "[sink][c
   CHECK(peer.inserts().empty());
 }
 
+TEST_CASE("what is proved goes into a table of its own, as rows of its columns", "[sink][clickhouse]") {
+  const ClickHousePeer peer;
+  auto sink = open_clickhouse(peer.url("/nat/sessions?coverage=5s"));
+  CHECK(sink->proof_interval() == 5s);
+  const std::vector<Coverage> times{
+      {"blue", UnixMs(1000ms), UnixMs(2000ms), true, {7, 2, 1, std::chrono::minutes(10)}},
+      {"", UnixMs::min(), UnixMs(3000ms), false, {4, 0, 0, 30s}}};
+  REQUIRE(sink->take_proof({"gw-1", 0x0102030405060708, times}));
+  const std::string rows = peer.coverage();
+  const std::string first(
+      "\4gw-1\4blue\x08\7\6\5\4\3\2\1\xe8\3\0\0\0\0\0\0\xd0\7\0\0\0\0\0\0\1\7\2\1\xc0\x27\x09\0"
+      "\xa1\x0f\0\0\0\0\0\0",
+      10 + 8 + 16 + 4 + 4 + 8);
+  CHECK(rows.substr(0, first.size()) == first);
+  CHECK(rows.size() == 2 * first.size() - 4);
+  CHECK(peer.inserts().empty());
+}
+
+TEST_CASE("where there is no table for what is proved, or another, nothing goes there",
+          "[sink][clickhouse]") {
+  ClickHousePeer peer;
+  SECTION("none") {
+    peer.coverage_columns.clear();
+  }
+  SECTION("another") {
+    peer.coverage_columns.replace(peer.coverage_columns.find("UInt64"), 6, "UInt32");
+  }
+  auto sink = open_clickhouse(peer.url());
+  const std::vector<Coverage> times{{"", UnixMs(1s), UnixMs(2s), true, {7, 0, 0, 30s}}};
+  const auto taken = sink->take_proof({"gw-1", 1, times});
+  REQUIRE_FALSE(taken);
+  CHECK_THAT(taken.error().message, Contains("sessions_coverage"));
+  CHECK(peer.coverage().empty());
+  CHECK(sink->deliver(numbered_records(0, 3)).kind == Answer::Kind::kDelivered);
+  sink.reset();  // the peer talks to one at a time
+  const auto config = SinkConfig::parse(peer.url());
+  REQUIRE(config);
+  const auto reached = config->reach();
+  REQUIRE(reached);
+  CHECK_THAT(reached->text, Contains("never says that there was no session"));
+}
+
+TEST_CASE("two boxes of one name that are there at one time must each prove it", "[sink][clickhouse]") {
+  const auto stored = [](std::uint64_t stream, int from, int until) {
+    StoredCoverage one{
+        {"", UnixMs(std::chrono::seconds(from)), UnixMs(std::chrono::seconds(until)), false, {}}, stream};
+    one.coverage.instance = "gw-1";
+    return one;
+  };
+  const auto names = [](std::vector<StoredCoverage> all) {
+    std::set<std::string> names;
+    for (const Coverage& one : coverage_of_boxes(std::move(all))) names.insert(one.instance);
+    return names.size();
+  };
+  CHECK(names({stored(1, 0, 10), stored(1, 5, 20)}) == 1);   // one box, whose clock was set back
+  CHECK(names({stored(1, 0, 10), stored(2, 10, 20)}) == 1);  // one that was set up anew
+  CHECK(names({stored(1, 0, 10), stored(2, 9, 20)}) == 2);
+  CHECK(names({stored(1, 0, 5), stored(2, 6, 7), stored(1, 8, 20)}) == 2);
+}
+
+TEST_CASE("an answer that is no coverage is none", "[sink][clickhouse]") {
+  const std::vector<std::string> good{"gw-1", "", "5", "1000", "2000", "1", "7", "0", "0", "600000"};
+  CHECK(read_coverage_answer({good}));
+  for (std::size_t i = 2; i < good.size(); ++i) {
+    auto bad = good;
+    bad[i] = GENERATE("", "x", "-99999999999999999999", "1 ");
+    CHECK_FALSE(read_coverage_answer({bad}));
+  }
+  CHECK_FALSE(read_coverage_answer({{"gw-1"}}));
+}
+
 TEST_CASE("a check asks for the columns and inserts no row", "[sink][clickhouse]") {
   ClickHousePeer peer;
   const auto config = SinkConfig::parse(peer.url());
@@ -310,6 +382,7 @@ TEST_CASE("a check asks for the columns and inserts no row", "[sink][clickhouse]
   REQUIRE(reached);
   CHECK_THAT(reached->text, Contains("the table has all columns"));
   REQUIRE(peer.inserts().size() == 1);
+  CHECK(peer.coverage().empty());
   CHECK(peer.inserts()[0].text().empty());
   CHECK(peer.records().empty());
   peer.columns = "Code: 60. DB::Exception: Table nat.sessions doesn't exist";
@@ -341,6 +414,7 @@ TEST_CASE("batches for ClickHouse are large unless its URL says otherwise", "[si
 TEST_CASE("the statements that make the table go by the server's version", "[sink][clickhouse]") {
   const std::string old = create_statements({.version = {18, 16}});
   CHECK_THAT(old, Contains("`nat_ip` FixedString(16)") && Contains("`end_time` Int64"));
+  CHECK_THAT(old, Contains("`nat_sessions_coverage`") && Contains("ENGINE = ReplacingMergeTree(version)"));
   CHECK_THAT(old, !Contains("CODEC") && !Contains("TTL") && !Contains("SETTINGS") &&
                       !Contains("LowCardinality") && !Contains("INDEX"));
   const std::string present = create_statements({.database = "n`t", .keep_days = 30});
@@ -348,7 +422,9 @@ TEST_CASE("the statements that make the table go by the server's version", "[sin
   CHECK_THAT(present, Contains("INDEX end_time_range end_time TYPE minmax"));
   CHECK_THAT(present, Contains("INTERVAL 30 DAY") && Contains("non_replicated_deduplication_window = 1000"));
   CHECK_THAT(create_statements({.replicated = true}),
-             Contains("ReplicatedMergeTree(") && !Contains("non_replicated"));
+             Contains("ReplicatedMergeTree(") && !Contains("non_replicated") &&
+                 Contains("ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/default/"
+                          "nat_sessions_coverage', '{replica}', version)"));
 }
 
 TEST_CASE("versions of ClickHouse are read as it tells them", "[sink][clickhouse]") {

@@ -22,13 +22,15 @@ constexpr std::chrono::minutes kUsualTimeout{5};
 constexpr std::size_t kShownBytes = 300;
 
 struct StoreSettings {
-  std::chrono::milliseconds window = kUnnamedWindow;
+  std::chrono::milliseconds window{};  // zero: not given
+  std::string instances;
 };
 
 std::span<const Option<StoreSettings>> store_options() {
   static const Option<StoreSettings> kTable[] = {
       {"window", "TIME", "the longest --window of the boxes",
        time_option(&StoreSettings::window, {std::chrono::seconds(1), std::chrono::hours(24)})},
+      {"instance", "NAME,…", "ask about these boxes alone", text_option(&StoreSettings::instances)},
   };
   return kTable;
 }
@@ -167,6 +169,40 @@ UnixMs shifted(UnixMs time, std::chrono::milliseconds by) {
   return UnixMs(std::chrono::milliseconds(std::clamp(ms, -kFar, kFar)) + by);
 }
 
+std::vector<std::string> split(std::string_view text, char between) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find(between));
+    if (!part.empty()) parts.emplace_back(part);
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+  }
+  return parts;
+}
+
+bool take_number(const std::string& text, std::int64_t& value) {
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+  return read.ec == std::errc() && read.ptr == text.data() + text.size();
+}
+
+// How long a table with this engine keeps records: 0 for ever; nothing where it is not said in words that are
+// known here.
+std::optional<std::chrono::hours> kept_for(std::string_view engine) {
+  const std::size_t at = engine.find(" TTL ");
+  if (at == std::string_view::npos) return std::chrono::hours(0);
+  std::string_view rule = engine.substr(at + 5);
+  rule = rule.substr(0, rule.find(" SETTINGS "));
+  for (const auto& [begin, end] :
+       {std::pair<std::string_view, std::string_view>{"toDateTime(end_time) + toIntervalDay(", ")"},
+        {"toDateTime(end_time) + INTERVAL ", " DAY"}}) {
+    std::int64_t days = 0;
+    if (rule.starts_with(begin) && rule.ends_with(end) &&
+        take_number(std::string(rule.substr(begin.size(), rule.size() - begin.size() - end.size())), days) &&
+        days > 0 && days < 100'000)
+      return std::chrono::hours(24 * days);
+  }
+  return std::nullopt;
+}
+
 // Times as columns of ClickHouse have them: years 1900 to 2299.
 constexpr std::int64_t kEarliest = -2'208'988'800'000;
 constexpr std::int64_t kLatest = 10'413'791'999'999;
@@ -193,7 +229,8 @@ Result<std::unique_ptr<ClickHouseLog>> ClickHouseLog::open(std::string_view text
   if (!place) return place.error();
   std::unique_ptr<ClickHouseLog> log(new ClickHouseLog());  // NOLINT: a private constructor
   log->place_ = std::move(*place);
-  log->window_ = settings.window;
+  log->instances_ = split(settings.instances, ',');
+  if (settings.window > std::chrono::milliseconds(0)) log->window_ = settings.window;
   if (std::none_of(url->options.begin(), url->options.end(),
                    [](const auto& given) { return given.key == "timeout"; }))
     log->place_.http.timeout = kUsualTimeout;
@@ -206,57 +243,156 @@ Result<std::unique_ptr<ClickHouseLog>> ClickHouseLog::open(std::string_view text
                                [](const Column& column) { return column.field == Field::kEndTime; });
   log->modern_ =
       look.types[static_cast<std::size_t>(at - clickhouse::columns().begin())].starts_with("DateTime64");
-  if (auto looked = log->look_at_span(**client, identified); !looked) return looked.error();
+  // What is proved before the records: there may be more of these by then, not less.
+  const Server server{**client, identified};
+  UnixMs kept_since = UnixMs::min();
+  auto told = look.expiring.empty()
+                  ? log->look_at_coverage(server, kept_since)
+                  : Error{ErrorKind::kUnavailable, "its column " + look.expiring + " is emptied by age"};
+  const auto boxes = log->look_at_boxes(server);
+  if (!boxes) return boxes.error();
+  if (told) {
+    log->believe(std::move(*told), *boxes, kept_since);
+  } else {
+    log->why_unproved_ = "the table " + log->place_.quoted() +
+                         " does not tell when all sessions were logged: " + told.error().message;
+  }
+  if (settings.window == std::chrono::milliseconds(0)) {
+    for (const Coverage& one : log->coverage_) log->window_ = std::max(log->window_, one.conditions.window);
+  }
+  if (auto looked = log->look_at_span(server, *boxes); !looked) return looked.error();
   return log;
 }
 
-Result<void> ClickHouseLog::look_at_span(HttpClient& client, bool identified) {
+// Errors: the server's, or that there is no such answer.
+Result<ClickHouseLog::Lines> ClickHouseLog::ask(const Server& server, const std::string& statement) const {
+  std::optional<Answer> failure;
+  auto lines =
+      clickhouse::ask(server.client, place_, statement + " FORMAT TabSeparated", server.identified, failure);
+  if (!lines) return told(*failure);
+  return std::move(*lines);
+}
+
+// Of the boxes that are asked about, as SQL.
+std::string ClickHouseLog::of_boxes() const {
+  std::string names;
+  for (const std::string& one : instances_)
+    names += (names.empty() ? "" : ", ") + clickhouse::quoted_text(one);
+  return names.empty() ? "1" : "instance IN (" + names + ")";
+}
+
+Result<ClickHouseLog::Boxes> ClickHouseLog::look_at_boxes(const Server& server) const {
   const auto ms = [this](const std::string& time) {
     return modern_ ? "toUnixTimestamp64Milli(" + time + ")" : "toInt64(" + time + ")";
   };
-  const auto numbers = [&](const std::string& what,
-                           const std::string& condition) -> Result<std::vector<std::int64_t>> {
-    std::optional<Answer> failure;
-    const auto lines = clickhouse::ask(
-        client, place_, "SELECT " + what + " FROM " + place_.quoted() + condition + " FORMAT TabSeparated",
-        identified, failure);
-    if (!lines) return told(*failure);
-    std::vector<std::int64_t> values;
-    for (const std::string& text : lines->empty() ? std::vector<std::string>() : lines->front()) {
-      std::int64_t value = 0;
-      const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-      if (read.ec != std::errc() && text != "\\N" && text != "N")
-        return Error{ErrorKind::kUnavailable,
-                     "ask " + place_.http.url + ": '" + text.substr(0, 40) + "' is no number"};
-      values.push_back(value);
-    }
-    return values;
-  };
-  const auto whole = numbers("count(), " + ms("min(end_time)") + ", " + ms("max(end_time)"), "");
-  if (!whole) return whole.error();
-  if (whole->size() != 3)
-    return Error{ErrorKind::kUnavailable, "ask " + place_.http.url + ": no answer to a count"};
-  span_.records = static_cast<std::uint64_t>((*whole)[0]);
-  if (span_.records == 0) return {};
-  span_.oldest_end = UnixMs(std::chrono::milliseconds((*whole)[1]));
-  span_.newest_end = UnixMs(std::chrono::milliseconds((*whole)[2]));
+  const auto lines =
+      ask(server, "SELECT instance, count(), " + ms("min(end_time)") + ", " + ms("max(end_time)") + " FROM " +
+                      place_.quoted() + " WHERE " + of_boxes() + " GROUP BY instance");
+  if (!lines) return lines.error();
+  Boxes boxes;
+  for (const auto& line : *lines) {
+    std::int64_t records = 0;
+    std::int64_t oldest = 0;
+    std::int64_t newest = 0;
+    if (line.size() != 4 || !take_number(line[1], records) || !take_number(line[2], oldest) ||
+        !take_number(line[3], newest) || records <= 0)
+      return Error{ErrorKind::kUnavailable,
+                   "ask " + place_.http.url + ": '" + as_shown(line[0]).substr(0, 40) + "' is no count"};
+    boxes[line[0]] = {static_cast<std::uint64_t>(records), UnixMs(std::chrono::milliseconds(oldest)),
+                      UnixMs(std::chrono::milliseconds(newest))};
+  }
+  return boxes;
+}
+
+Result<void> ClickHouseLog::look_at_span(const Server& server, const Boxes& boxes) {
+  if (boxes.empty()) return {};
+  span_.oldest_end = UnixMs::max();
+  span_.newest_end = UnixMs::min();
+  for (const auto& [instance, box] : boxes) {
+    span_.records += box.records;
+    span_.oldest_end = std::min(span_.oldest_end, box.oldest_end);
+    span_.newest_end = std::max(span_.newest_end, box.newest_end);
+  }
   span_.oldest_start = span_.oldest_end;
   // Records that end soon after the first are those that may have begun before it. A gap that has no
   // beginning is as old as the log may be; it is told by itself.
+  const std::string first = "assumeNotNull(min(start_time))";
   const auto begun =
-      numbers(ms("assumeNotNull(min(start_time))"),
-              " WHERE end_time <= " + time(shifted(span_.oldest_end, kLongestSilence + window_)) +
-                  " AND start_time IS NOT NULL");
+      ask(server, "SELECT count(), " + (modern_ ? "toUnixTimestamp64Milli(" + first + ")" : first) +
+                      " FROM " + place_.quoted() + " WHERE " + of_boxes() +
+                      " AND end_time <= " + time(shifted(span_.oldest_end, kLongestSilence + window_)) +
+                      " AND start_time IS NOT NULL");
   if (!begun) return begun.error();
-  if (!begun->empty()) {
-    const UnixMs first{std::chrono::milliseconds(begun->front())};
-    span_.oldest_start = std::min(span_.oldest_start, first);
-  }
+  std::int64_t count = 0;
+  std::int64_t start = 0;
+  if (begun->empty() || begun->front().size() != 2 || !take_number(begun->front()[0], count))
+    return Error{ErrorKind::kUnavailable, "ask " + place_.http.url + ": no answer to a count"};
+  if (count > 0 && take_number(begun->front()[1], start))
+    span_.oldest_start = std::min(span_.oldest_start, UnixMs(std::chrono::milliseconds(start)));
   return {};
 }
 
-std::string ClickHouseLog::why_unproved() const {
-  return "the table " + place_.quoted() + " does not tell when all sessions were logged: a box's ledger does";
+// What the boxes have said; `kept_since`: records that ended before may have been deleted for their age.
+// Errors: why none of it can be believed.
+Result<std::vector<clickhouse::StoredCoverage>> ClickHouseLog::look_at_coverage(const Server& server,
+                                                                                UnixMs& kept_since) {
+  if (const auto unseen = clickhouse::look_at_coverage(server.client, place_, server.identified))
+    return Error{ErrorKind::kUnavailable, unseen->why};
+  const auto named = "database = " + clickhouse::quoted_text(place_.database);
+  const auto table =
+      ask(server, "SELECT engine, engine_full, toInt64(toUInt32(now())) FROM system.tables WHERE " + named +
+                      " AND name = " + clickhouse::quoted_text(place_.table));
+  if (!table) return table.error();
+  std::int64_t now = 0;
+  if (table->size() != 1 || table->front().size() != 3 || !take_number(table->front()[2], now))
+    return Error{ErrorKind::kUnavailable, "what kind of table it is, this user may not see"};
+  // Others may drop rows that look alike, or have taken what is not to be read yet.
+  const std::string& engine = table->front()[0];
+  if (engine != "MergeTree" && engine != "ReplicatedMergeTree")
+    return Error{ErrorKind::kUnavailable, "a table of " + as_shown(engine) +
+                                              " may lack records that were taken; a MergeTree does not"};
+  const auto kept = kept_for(table->front()[1]);
+  if (!kept) return Error{ErrorKind::kUnavailable, "its TTL is not one of natsessionctl clickhouse-schema"};
+  if (kept->count() > 0) kept_since = UnixMs(std::chrono::seconds(now) - *kept);
+  const auto lines = ask(server, clickhouse::coverage_question(place_, of_boxes(), modern_));
+  if (!lines) return lines.error();
+  auto stored = clickhouse::read_coverage_answer(*lines);
+  if (!stored) return stored.error();
+  if (engine == "ReplicatedMergeTree") {
+    // Behind the coverage: what that rests on was written before, perhaps at another replica.
+    const auto replica =
+        ask(server,
+            "SELECT toUInt8(log_pointer > log_max_index AND inserts_in_queue = 0 AND NOT is_session_expired) "
+            "FROM system.replicas WHERE " +
+                named + " AND table = " + clickhouse::quoted_text(place_.table));
+    if (!replica) return replica.error();
+    if (replica->size() != 1 || replica->front()[0] != "1")
+      return Error{ErrorKind::kUnavailable, "this replica has not got all that others have taken"};
+  }
+  return std::move(*stored);
+}
+
+// As far as the records must be there. A box that has none left proves nothing, but is not forgotten.
+void ClickHouseLog::believe(std::vector<clickhouse::StoredCoverage> told, const Boxes& boxes,
+                            UnixMs kept_since) {
+  const std::string begin = "the table " + place_.quoted() + " does not tell when ";
+  for (const auto& [instance, box] : boxes) {
+    const bool tells = std::any_of(told.begin(), told.end(), [&name = instance](const auto& one) {
+      return one.coverage.instance == name;
+    });
+    if (tells) continue;
+    why_unproved_ = begin + "box '" + as_shown(instance) + "' logged all sessions" +
+                    (boxes.size() > 1 ? "; instance= in the URL of the store asks about others alone" : "");
+    return;
+  }
+  for (auto& [coverage, stream] : told) {
+    const auto box = boxes.find(coverage.instance);
+    coverage.from =
+        box == boxes.end() ? UnixMs::max() : std::max({coverage.from, box->second.oldest_end, kept_since});
+    if (coverage.from > coverage.until) coverage.from = UnixMs::max();
+  }
+  coverage_ = clickhouse::coverage_of_boxes(std::move(told));
+  if (coverage_.empty()) why_unproved_ = begin + "all sessions were logged: it has no records";
 }
 
 std::string ClickHouseLog::time(UnixMs time) const {
@@ -346,13 +482,14 @@ std::string ClickHouseLog::statement(const Query& query, bool newest_first) cons
   for (const FieldTest& test : query.where) {
     if (std::string one = condition(test); !one.empty()) tests.push_back(std::move(one));
   }
-  // Gap records have no address, and so stand together.
+  // Gap records have no address, and so stand together. They have no session_id either: what comes behind
+  // that puts one that is there twice beside itself.
   const std::string gap = "(nat_ip = " + address(IpAddress()) + " AND event = 'gap')";
   const std::string_view order = newest_first ? " DESC" : "";
   return fmt::format(
-      "SELECT {} FROM {} WHERE {} AND {} AND ({} OR {}) ORDER BY end_time{}, session_id{}, seq{} FORMAT "
-      "RowBinary",
-      columns, place_.quoted(), times(query), moments(query), joined_by(" AND ", tests), gap, order, order,
+      "SELECT {0} FROM {1} WHERE {2} AND {3} AND {4} AND ({5} OR {6}) ORDER BY end_time{7}, session_id{7}, "
+      "seq{7}, instance{7}, netns{7}, reason{7}, start_time{7} FORMAT RowBinary",
+      columns, place_.quoted(), of_boxes(), times(query), moments(query), joined_by(" AND ", tests), gap,
       order);
 }
 

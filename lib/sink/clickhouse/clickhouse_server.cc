@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "sink/clickhouse/clickhouse_coverage.h"
+
 namespace natsession::clickhouse {
 namespace {
 
@@ -38,13 +40,53 @@ std::vector<std::vector<std::string>> lines_of(std::string_view body) {
   return lines;
 }
 
+constexpr std::size_t kMostAnswerBytes = 32 << 20;
+
 // As far as an answer goes beyond one request.
 Answer failure_of(HttpVerdict verdict, std::string why) {
   if (verdict.kind == Kind::kAnswer) return std::move(verdict.answer);
   return Answer::retry_later(0, std::move(why));
 }
 
+// Whether a table has these columns, with the bytes that are theirs; else why not.
+std::optional<Answer> look_at_columns(HttpClient& client, const Place& place,
+                                      std::span<const NamedColumn> wanted, bool identified, TableLook& look) {
+  const std::string name = place.quoted();
+  std::optional<Answer> failure;
+  const auto described =
+      ask(client, place, "DESCRIBE TABLE " + name + " FORMAT TabSeparated", identified, failure);
+  if (!described) return failure;
+  const auto wrong = [&](const std::string& what) {
+    return Answer::target_failed(0, TargetCode::kLogStoreNotExist,
+                                 "the table " + name + " at " + place.http.url + " " + what +
+                                     "; natsessionctl clickhouse-schema says how to make it");
+  };
+  constexpr std::size_t kTypeAt = 1;
+  constexpr std::size_t kExpiryAt = 6;  // of servers that know that
+  for (const NamedColumn& column : wanted) {
+    const auto found = std::find_if(described->begin(), described->end(),
+                                    [&](const auto& line) { return line[0] == column.name; });
+    if (found == described->end()) return wrong("has no column " + std::string(column.name));
+    const std::string type = found->size() > kTypeAt ? (*found)[kTypeAt] : std::string();
+    if (!is_type_of(column.kind, type)) {
+      return wrong("has a column " + std::string(column.name) + " of type " + type.substr(0, 60) + ", not " +
+                   std::string(types_of(column.kind)));
+    }
+    look.types.push_back(type);
+    if (found->size() > kExpiryAt && !(*found)[kExpiryAt].empty() && look.expiring.empty())
+      look.expiring = column.name;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<Answer> look_at_coverage(HttpClient& client, const Place& place, bool identified) {
+  TableLook look;
+  Place there = place;
+  there.table = coverage_table(place.table);
+  return look_at_columns(client, there, coverage_columns(), identified, look);
+}
 
 Result<Place> Place::parse(const SinkUrl& url) {
   const std::size_t slash = url.target.starts_with("//") ? url.target.find('/', 2) : std::string::npos;
@@ -158,39 +200,28 @@ std::optional<std::vector<std::vector<std::string>>> ask(HttpClient& client, con
   HttpRequest request;
   request.method = HttpRequest::Method::kGet;
   request.url = place.url_of(statement);
-  const HttpReply reply = client.send(request);
+  std::string body;
+  request.on_body = [&body](std::string_view part) {
+    body += part;
+    return body.size() <= kMostAnswerBytes;
+  };
+  HttpReply reply = client.send(request);
+  // An error may stand there as well: its head was out before it came.
+  constexpr std::size_t kShown = 4096;
+  if (body.starts_with("Code: ")) reply.body = body.substr(0, kShown);
   const std::string why = reply.told("ask " + place.http.url + " about " + place.quoted());
   HttpVerdict verdict = judge_answer(reply, identified, why);
-  if (verdict.kind == Kind::kTaken) return lines_of(reply.body);
+  if (verdict.kind == Kind::kTaken) return lines_of(body);
   failure = failure_of(std::move(verdict), why);
   return std::nullopt;
 }
 
 TableLook look_at(HttpClient& client, const Place& place, bool identified) {
   TableLook look;
-  const auto described = ask(client, place, "DESCRIBE TABLE " + place.quoted() + " FORMAT TabSeparated",
-                             identified, look.failure);
-  if (!described) return look;
-  const auto wrong = [&](const std::string& what) {
-    look.failure = Answer::target_failed(0, TargetCode::kLogStoreNotExist,
-                                         "the table " + place.quoted() + " at " + place.http.url + " " +
-                                             what + "; natsessionctl clickhouse-schema says how to make it");
-  };
-  for (const Column& column : columns()) {
-    const auto found = std::find_if(described->begin(), described->end(),
-                                    [&](const auto& line) { return line[0] == column.name; });
-    if (found == described->end()) {
-      wrong("has no column " + std::string(column.name));
-      return look;
-    }
-    const std::string type = found->size() > 1 ? (*found)[1] : std::string();
-    if (!is_type_of(column.kind, type)) {
-      wrong("has a column " + std::string(column.name) + " of type " + type.substr(0, 60) + ", not " +
-            std::string(types_of(column.kind)));
-      return look;
-    }
-    look.types.push_back(type);
-  }
+  std::vector<NamedColumn> wanted;
+  for (const Column& column : columns()) wanted.push_back({column.name, column.kind});
+  look.failure = look_at_columns(client, place, wanted, identified, look);
+  if (look.failure) return look;
   // Who may not see them gets no token: the server then knows a batch by its content, if at all.
   std::optional<Answer> unseen;
   const auto settings = ask(client, place,

@@ -44,10 +44,14 @@ struct TableLook {
   std::vector<std::string> types;  // of columns(), in their order
   bool takes_tokens = false;       // insert_deduplication_token is a setting of it
   bool has_async = false;          // async_insert is
+  std::string expiring;            // the first of columns() whose values are deleted by age; empty: none
 };
 [[nodiscard]] TableLook look_at(HttpClient& client, const Place& place, bool identified);
+// Whether the table of coverage beside it is there and as it must be: else why not.
+[[nodiscard]] std::optional<Answer> look_at_coverage(HttpClient& client, const Place& place, bool identified);
 
-// Asks for a short answer: lines of values apart by tabs. Where it fails `failure` says how.
+// Asks for an answer of some megabytes at most: lines of values apart by tabs. Where it fails `failure` says
+// how.
 [[nodiscard]] std::optional<std::vector<std::vector<std::string>>> ask(HttpClient& client, const Place& place,
                                                                        std::string_view statement,
                                                                        bool identified,

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "record/text_writer.h"
+#include "sink/clickhouse/clickhouse_coverage.h"
 
 namespace natsession {
 namespace {
@@ -16,6 +17,18 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMaxInsertBytes = 64 << 20;
 // As ClickHouse wants them: few and large.
 constexpr UsualBatch kInserts{100'000, {64ULL << 20}, 10s};
+
+struct ClickHouseSettings {
+  std::chrono::milliseconds coverage = kProofInterval;
+};
+
+std::span<const Option<ClickHouseSettings>> clickhouse_options() {
+  static const Option<ClickHouseSettings> kTable[] = {
+      {"coverage", "TIME", "how often at most what is proved goes into TABLE_coverage, where there is one",
+       time_option(&ClickHouseSettings::coverage, {100ms, 24h})},
+  };
+  return kTable;
+}
 
 std::string insert_statement(const Place& place) {
   std::string names;
@@ -50,6 +63,27 @@ std::string repeats_in_words(HttpClient& client, const Place& place, const Table
          "batches";
 }
 
+std::string coverage_statement(const Place& place) {
+  std::string names;
+  for (const NamedColumn& column : coverage_columns())
+    names += (names.empty() ? "" : ", ") + quoted_name(column.name);
+  return "INSERT INTO " + quoted_name(place.database) + "." + quoted_name(coverage_table(place.table)) +
+         " (" + names + ") FORMAT RowBinary";
+}
+
+// Whether the store will be able to say that there was no session.
+std::string coverage_in_words(HttpClient& client, const Place& place, bool identified) {
+  const std::string none = "so natsessionctl --store never says that there was no session: ";
+  if (const auto unseen = look_at_coverage(client, place, identified)) return none + unseen->why;
+  HttpRequest request;
+  request.url = place.url_of(coverage_statement(place));
+  const HttpReply reply = client.send(request);
+  const std::string why = reply.told("insert no row into " + quoted_name(coverage_table(place.table)));
+  const HttpVerdict verdict = judge_answer(reply, identified, why);
+  return verdict.kind == HttpVerdict::Kind::kTaken ? "what is proved goes into " + coverage_table(place.table)
+                                                   : none + why;
+}
+
 // Looks at the table, and inserts nothing into it.
 Result<Reached> reach_table(const Place& place, HttpClient& client, bool identified) {
   const auto bad = [](const Answer& answer) {
@@ -67,16 +101,19 @@ Result<Reached> reach_table(const Place& place, HttpClient& client, bool identif
       judge_answer(reply, identified, reply.told("insert no row into " + place.quoted()));
   if (verdict.kind == HttpVerdict::Kind::kAnswer) return bad(verdict.answer);
   return Reached{"connected; the table has all columns, and rows may be inserted; " +
-                 repeats_in_words(client, place, look, identified)};
+                 repeats_in_words(client, place, look, identified) + "; " +
+                 coverage_in_words(client, place, identified)};
 }
 
 Result<SinkOpener> parse_clickhouse(const SinkUrl& url) {
   auto place = Place::parse(url);
   if (!place) return place.error();
+  ClickHouseSettings settings;
+  if (auto read = read_options(url, clickhouse_options(), settings); !read) return read.error();
   return http_opener(
       place->http,
-      [name = url.name(), place = *place](const EncoderOptions&, const Clock&) {
-        return ClickHouseSink::open(name, place);
+      [name = url.name(), place = *place, settings](const EncoderOptions&, const Clock&) {
+        return ClickHouseSink::open(name, place, settings.coverage);
       },
       [place = *place](HttpClient& client, bool identified) {
         return reach_table(place, client, identified);
@@ -91,6 +128,7 @@ SinkKind clickhouse_kind() {
           .help =
               "rows of a table of ClickHouse, which natsessionctl clickhouse-schema makes; options as http; "
               "batch=100000, batch_bytes=64M and linger=10s unless its URL says otherwise",
+          .options = explain(clickhouse_options()),
           .also = explain(http_options()),
           .remote = true,
           .encoding = SinkEncoding::kBinary,
@@ -104,8 +142,9 @@ SinkKind clickhouse_tls_kind() {
                   "the same over TLS; options as https");
 }
 
-Result<std::unique_ptr<Sink>> ClickHouseSink::open(std::string name, const Place& place) {
-  return ready(std::unique_ptr<ClickHouseSink>(new ClickHouseSink(std::move(name), place)));
+Result<std::unique_ptr<Sink>> ClickHouseSink::open(std::string name, const Place& place,
+                                                   std::chrono::milliseconds proof_interval) {
+  return ready(std::unique_ptr<ClickHouseSink>(new ClickHouseSink(std::move(name), place, proof_interval)));
 }
 
 Result<void> ClickHouseSink::reopen() {
@@ -115,18 +154,43 @@ Result<void> ClickHouseSink::reopen() {
 
 Answer ClickHouseSink::deliver(std::span<const SessionRecord> records) {
   if (records.empty()) return Answer::delivered(0);
-  if (!seen_) {
-    TableLook look = look_at(delivery().client(), place_, identified());
-    if (look.failure) return std::move(*look.failure);
-    takes_tokens_ = look.takes_tokens;
-    has_async_ = look.has_async;
-    seen_ = true;
-  }
+  if (auto failure = look()) return std::move(*failure);
   batch_ = records;
   Answer answer = delivery().deliver(records, *this);
   if (answer.kind == Answer::Kind::kTargetFailed) seen_ = false;
   first_ += answer.taken;
   return answer;
+}
+
+// At the table of records; else why it cannot be used.
+std::optional<Answer> ClickHouseSink::look() {
+  if (seen_) return std::nullopt;
+  TableLook look = look_at(delivery().client(), place_, identified());
+  if (look.failure) return std::move(look.failure);
+  takes_tokens_ = look.takes_tokens;
+  has_async_ = look.has_async;
+  seen_ = true;
+  return std::nullopt;
+}
+
+// The table is looked at each time: it may be made any day, and RowBinary has no names.
+Result<void> ClickHouseSink::take_proof(const ProvedTimes& proved) {
+  HttpClient& client = delivery().client();
+  auto failure = look();
+  if (!failure) failure = look_at_coverage(client, place_, identified());
+  if (failure) return Error{ErrorKind::kUnavailable, std::move(failure->why)};
+  HttpRequest request;
+  request.url = place_.url_of(coverage_statement(place_), has_async_ ? "&async_insert=0" : "");
+  request.headers = {"Content-Type: application/octet-stream"};
+  rows_.clear();
+  append_coverage(proved, rows_);
+  request.body = rows_;
+  const HttpReply reply = client.send(request);
+  const std::string why =
+      reply.told("insert into " + quoted_name(coverage_table(place_.table)) + " at " + place_.http.url);
+  const HttpVerdict verdict = judge_answer(reply, identified(), why);
+  if (verdict.kind == HttpVerdict::Kind::kTaken && reply.body.empty()) return {};
+  return Error{ErrorKind::kUnavailable, why};
 }
 
 Result<std::size_t> ClickHouseSink::make_request(std::span<const SessionRecord> records,

@@ -20,27 +20,40 @@ namespace natsession {
 [[nodiscard]] SinkKind clickhouse_kind();
 [[nodiscard]] SinkKind clickhouse_tls_kind();
 
+// How often at most a table is told what is proved, unless its URL says otherwise.
+inline constexpr std::chrono::milliseconds kProofInterval = std::chrono::minutes(1);
+
 class ClickHouseSink final : public HttpServerSink {
  public:
   // Connects to nothing yet.
   // Errors: as HttpServerSink::reopen().
-  [[nodiscard]] static Result<std::unique_ptr<Sink>> open(std::string name, const clickhouse::Place& place);
+  [[nodiscard]] static Result<std::unique_ptr<Sink>> open(
+      std::string name, const clickhouse::Place& place,
+      std::chrono::milliseconds proof_interval = kProofInterval);
 
   // Looks at the table before the first batch, and again after an answer that says that it is another one.
   Answer deliver(std::span<const SessionRecord> records) override;
   Result<void> reopen() override;
   [[nodiscard]] bool knows_batches() const override { return true; }
   void name_batch(std::uint64_t first) override { first_ = first; }
+  // Into the table of coverage, where there is one.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> proof_interval() const override {
+    return proof_interval_;
+  }
+  Result<void> take_proof(const ProvedTimes& proved) override;
 
  private:
-  ClickHouseSink(std::string name, const clickhouse::Place& place)
-      : HttpServerSink(std::move(name), place.http), place_(place) {}
+  ClickHouseSink(std::string name, const clickhouse::Place& place, std::chrono::milliseconds proof_interval)
+      : HttpServerSink(std::move(name), place.http), place_(place), proof_interval_(proof_interval) {}
+
+  [[nodiscard]] std::optional<Answer> look();
 
   Result<std::size_t> make_request(std::span<const SessionRecord> records, HttpRequest& request) override;
   HttpVerdict judge(const HttpReply& reply) override;
   [[nodiscard]] std::string told(const HttpReply& reply) const override;
 
   const clickhouse::Place place_;
+  const std::chrono::milliseconds proof_interval_;
   bool seen_ = false;  // the table is as it must be
   bool takes_tokens_ = false;
   bool has_async_ = false;

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "record/labels.h"
+#include "sink/clickhouse/clickhouse_coverage.h"
 
 namespace natsession::clickhouse {
 namespace {
@@ -292,6 +293,34 @@ std::string quoted_text(std::string_view value) {
   return text + "'";
 }
 
+namespace {
+
+// A table's engine, by its kind and what it takes.
+std::string engine_of(const TableWish& wish, const std::string& table, const std::string& kind,
+                      const std::string& argument) {
+  if (!wish.replicated) return kind + "(" + argument + ")";
+  return "Replicated" + kind + "('/clickhouse/tables/{shard}/" + wish.database + "/" + table +
+         "', '{replica}'" + (argument.empty() ? "" : ", " + argument) + ")";
+}
+
+std::string create_coverage_statement(const TableWish& wish) {
+  const bool modern = wish.version >= kModern;
+  const std::string table = coverage_table(wish.table);
+  std::string sql =
+      "\nCREATE TABLE IF NOT EXISTS " + quoted_name(wish.database) + "." + quoted_name(table) + "\n(\n";
+  for (const NamedColumn& column : coverage_columns()) {
+    sql += "    " + quoted_name(column.name) + " " + std::string(type_name(column.kind, modern));
+    sql += &column == &coverage_columns().back() ? "\n" : ",\n";
+  }
+  sql += ")\nENGINE = " + engine_of(wish, table, "ReplacingMergeTree", "version");
+  sql += "\nORDER BY (instance, netns, stream, from_time)";
+  if (modern && wish.keep_days > 0)
+    sql += "\nTTL toDateTime(until_time) + INTERVAL " + std::to_string(wish.keep_days) + " DAY";
+  return sql + ";\n";
+}
+
+}  // namespace
+
 std::string create_statements(const TableWish& wish) {
   const bool modern = wish.version >= kModern;
   const std::string name = quoted_name(wish.database) + "." + quoted_name(wish.table);
@@ -310,10 +339,7 @@ std::string create_statements(const TableWish& wish) {
         "    INDEX start_time_range start_time TYPE minmax GRANULARITY 1\n";
   }
   const std::string second = modern ? "end_time" : "toDateTime(intDiv(end_time, 1000), 'UTC')";
-  sql += ")\nENGINE = ";
-  sql += wish.replicated ? "ReplicatedMergeTree('/clickhouse/tables/{shard}/" + wish.database + "/" +
-                               wish.table + "', '{replica}')"
-                         : "MergeTree()";
+  sql += ")\nENGINE = " + engine_of(wish, wish.table, "MergeTree", "");
   sql += "\nPARTITION BY toYYYYMMDD(" + second + ")";
   sql += "\nORDER BY (toStartOfHour(" + second + "), nat_ip, nat_port, end_time)";
   if (modern && wish.keep_days > 0) {
@@ -325,7 +351,7 @@ std::string create_statements(const TableWish& wish) {
     settings += std::string(settings.empty() ? "" : ", ") + "non_replicated_deduplication_window = 1000";
   }
   if (!settings.empty()) sql += "\nSETTINGS " + settings;
-  return sql + ";\n";
+  return sql + ";\n" + create_coverage_statement(wish);
 }
 
 void append_row(const SessionRecord& record, std::string& out) {

@@ -31,6 +31,12 @@ enum class ColumnKind : std::uint8_t {
   kMaybeTime,
 };
 
+// A column of any table.
+struct NamedColumn {
+  std::string_view name;
+  ColumnKind kind;
+};
+
 struct Column {
   Field field;
   std::string_view name;
@@ -66,7 +72,8 @@ struct TableWish {
   unsigned keep_days = 180;  // 0: for ever
   bool replicated = false;
 };
-// The statements that make it, for people to read and for clickhouse-client to run.
+// The statements that make it, and the table of coverage beside it (clickhouse_coverage.h), for people to
+// read and for clickhouse-client to run.
 [[nodiscard]] std::string create_statements(const TableWish& wish);
 
 // Appends a row with all columns().
