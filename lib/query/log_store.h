@@ -7,14 +7,25 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "ledger/segment_list.h"
+#include "ledger/segment_sums.h"
 #include "query/query.h"
 
 namespace natsession {
+
+// What records add up to that are not gap records, whole periods of it, as segments' sums have it
+// (ledger/segment_sums.h).
+struct SumsQuestion {
+  SumsKind kind = SumsKind::kMinutesAtEnd;
+  std::optional<std::int64_t> first, behind;  // periods: the first one, and the one behind the last
+  std::vector<FieldTest> where;               // of the field that the kind is by
+  bool by_period = true;                      // false: all periods are one, number 0
+};
 
 // RemoteLog: the log in a store that can be asked for records by their fields and times.
 // Threads: any, several at once.
@@ -28,12 +39,23 @@ class RemoteLog {
   // Hands on all records that pass `query`, gap records included whose times pass, in the order of their
   // ends, or against it. Others may be among them: they are looked at again. Only those fields of a record
   // need be there that the query names or tests, its times, event and reason, the origin and events_lost; all
-  // where Query::whole says so. A record that the store has twice is handed on once.
+  // where Query::whole says so. What ended within Query::ready is not, gap records apart. A record that the
+  // store has twice is handed on once.
   // Errors: kUnavailable, kPermission …: not all were handed on.
   virtual Result<void> read(const Query& query, bool newest_first, const Take& take) = 0;
 
   // Its records are entries of flows, which no other question sees.
   [[nodiscard]] virtual bool tells_flows() const { return false; }
+  // Hands on what records add up to, in pieces; others may be among them: they are looked at again. A period
+  // and key may come several times: they are to be added. False: the store cannot tell exactly, or not now;
+  // what was handed on is void then, and the records are to be asked.
+  using TakeSums = std::function<bool(std::span<const SumsEntry> entries)>;
+  virtual bool sums(const SumsQuestion& question, const TakeSums& take) {
+    static_cast<void>(question);
+    static_cast<void>(take);
+    return false;
+  }
+
   // As they were when it was opened.
   [[nodiscard]] virtual LedgerSpan span() const = 0;
   [[nodiscard]] virtual std::chrono::milliseconds window() const = 0;  // the longest of its boxes'

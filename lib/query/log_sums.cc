@@ -149,8 +149,9 @@ SumsCursor::Workers SumsCursor::make_workers() const {
 std::shared_ptr<const ReadyPart> SumsCursor::add_ready(const Query& query, Workers& workers,
                                                        std::string& note) const {
   if (!can_be_ready(*context_.sums)) return nullptr;
-  const auto ready = ReadySums::by_end(query, context_.sums->keys);
+  auto ready = ReadySums::by_end(query, context_.sums->keys);
   if (!ready) return nullptr;
+  if (context_.sums->steps.empty()) ready->add_up_periods();
   std::atomic<bool> fits = true;
   auto part = ready->read(
       context_.ledger, context_.control,
@@ -190,7 +191,9 @@ int SumsCursor::add_up(const Query& wanted, bool may_be_ready) {
   GroupedSums& all = workers[0];
   for (std::size_t i = 1; i < workers.size() && !gave_up; ++i) gave_up = !all.add(workers[i]);
   ScanReport report = scan.report();
-  if (query.ready && !sessions_only && !gave_up && report.gap_count > all.gaps_seen())
+  // Of a remote log all gap records were rows.
+  const bool gaps_left_out = query.ready && !query.ready->segments.empty();
+  if (gaps_left_out && !sessions_only && !gave_up && report.gap_count > all.gaps_seen())
     gave_up = !all.add_gaps(report.gap_count - all.gaps_seen());
   if (!gave_up && all.unclear()) return add_up(wanted, /*may_be_ready=*/false);
   if (gave_up || !all.exact()) return give_up();

@@ -117,6 +117,14 @@ bool ReadySums::can_tell(const SegmentEntry& segment) const {
   return !before && !after;
 }
 
+ReadyPart ReadySums::whole_part() const {
+  ReadyPart part;
+  const bool spread = kinds_.back() == SumsKind::kMinutes;
+  if (first_ && !spread) part.end.from = time_of(*first_ * length_ms());
+  if (behind_) part.end.until = time_of(*behind_ * length_ms() - 1);
+  return part;
+}
+
 // The segments are shared out among the workers.
 class ReadySums::Reading {
  public:
@@ -144,11 +152,7 @@ class ReadySums::Reading {
 
   [[nodiscard]] std::shared_ptr<const ReadyPart> part() {
     if (void_) return nullptr;
-    auto part = std::make_shared<ReadyPart>();
-    const std::int64_t length = sums_.length_ms();
-    const bool spread = sums_.kinds_.back() == SumsKind::kMinutes;
-    if (sums_.first_ && !spread) part->end.from = time_of(*sums_.first_ * length);
-    if (sums_.behind_) part->end.until = time_of(*sums_.behind_ * length - 1);
+    auto part = std::make_shared<ReadyPart>(sums_.whole_part());
     std::sort(told_.begin(), told_.end(),
               [](const ReadyPart::Segment& a, const ReadyPart::Segment& b) { return a.first < b.first; });
     part->segments = std::move(told_);
@@ -219,8 +223,35 @@ class ReadySums::Reading {
   std::vector<ReadyPart::Segment> told_;
 };
 
+std::shared_ptr<const ReadyPart> ReadySums::read(RemoteLog& log, const ScanControl& control,
+                                                 const Use& use) const {
+  const FrameFilter filter([this] {
+    Query query;
+    query.where = where_;
+    return query;
+  }());
+  for (const SumsKind kind : kinds_) {
+    const auto wanted = [&](const SumsEntry& entry) {
+      if (by_period_ && first_ && entry.period < *first_) return false;
+      if (by_period_ && behind_ && entry.period >= *behind_) return false;
+      return where_.empty() || filter.passes(record_of(field_of(kind), entry.key));
+    };
+    std::vector<SumsEntry> some;
+    const bool told =
+        log.sums({kind, first_, behind_, where_, by_period_}, [&](std::span<const SumsEntry> all) {
+          some.clear();
+          std::copy_if(all.begin(), all.end(), std::back_inserter(some), wanted);
+          if (!some.empty()) use(0, kind, some);
+          return !control.cancelled();
+        });
+    if (!told) return nullptr;
+  }
+  return std::make_shared<ReadyPart>(whole_part());
+}
+
 std::shared_ptr<const ReadyPart> ReadySums::read(const LogStore& ledger, const ScanControl& control,
                                                  const Use& use, std::string& note) const {
+  if (ledger.remote() != nullptr) return read(*ledger.remote(), control, use);
   Reading reading(*this, ledger, control, use);
   reading.run();
   note = reading.note();

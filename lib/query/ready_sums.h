@@ -1,7 +1,8 @@
 // ReadySums: answers a question, for as much of its time as is whole minutes or hours, from the sums that
-// stand ready beside the ledger's sealed segments (ledger/segment_sums.h). The rest of the time, and segments
-// whose sums are not there, are left to the records: read() says which these are not (Query::ready), and a
-// scan of them makes the answer whole. Both together are what the records alone would say.
+// stand ready beside the ledger's sealed segments (ledger/segment_sums.h), or that another store makes. The
+// rest of the time, and segments whose sums are not there, are left to the records: read() says which these
+// are not (Query::ready), and a scan of them makes the answer whole. Both together are what the records alone
+// would say.
 // Threads: one call at a time; `use` is called from several threads at once.
 #pragma once
 
@@ -30,6 +31,9 @@ class ReadySums {
                                                           const std::vector<FieldTest>& where,
                                                           const std::optional<Field>& by, bool at_end);
 
+  // When what was added up was does not matter: a store elsewhere need not tell.
+  void add_up_periods() { by_period_ = false; }
+
   // Which sums are read. Of kMinutesAtEnd and kMinutes both, sessions are to be taken from the latter.
   [[nodiscard]] const std::vector<SumsKind>& kinds() const { return kinds_; }
   // Where the part that sums answer ends, for over_time().
@@ -48,10 +52,14 @@ class ReadySums {
   ReadySums(std::vector<SumsKind> kinds, std::vector<FieldTest> where)
       : kinds_(std::move(kinds)), where_(std::move(where)) {}
   [[nodiscard]] bool can_tell(const SegmentEntry& segment) const;
+  [[nodiscard]] ReadyPart whole_part() const;
+  [[nodiscard]] std::shared_ptr<const ReadyPart> read(RemoteLog& log, const ScanControl& control,
+                                                      const Use& use) const;
   [[nodiscard]] std::int64_t length_ms() const { return length_of(kinds_.front()).count(); }
 
   std::vector<SumsKind> kinds_;
   std::vector<FieldTest> where_;
+  bool by_period_ = true;
   std::optional<std::int64_t> first_;   // the first period; nothing: from the beginning
   std::optional<std::int64_t> behind_;  // the one behind the last; nothing: to the end
 };

@@ -79,6 +79,8 @@ std::optional<FrameTask> RemoteFrames::next() {
   const Ordinal first = newest_first_ ? place_ - count : place_;
   place_ = newest_first_ ? first : first + count;
   for (Ordinal i = 0; i < count; ++i) task.ordinals.push_back(first + i);
+  // Gap records that are rows like others are there as well.
+  task.ready = query_.ready != nullptr && !query_.gap_records;
   task.place.info.records = static_cast<std::uint32_t>(count);
   return task;
 }

@@ -50,8 +50,9 @@ class Pass {
 bool Pass::run(const LogStore& ledger, const Query& query, unsigned parts, unsigned part) {
   make_workers(parts, part);
   Query rest = query;
-  const auto ready = question_.all_sums && !control_.from_records ? ReadySums::by_end(query, question_.by)
-                                                                  : std::optional<ReadySums>();
+  auto ready = question_.all_sums && !control_.from_records ? ReadySums::by_end(query, question_.by)
+                                                            : std::optional<ReadySums>();
+  if (ready) ready->add_up_periods();
   if (ready && !add_ready(ledger, *ready, parts, part, rest)) return false;
   Scan scan(ledger, rest, control_);
   std::atomic<bool> full = false;

@@ -76,6 +76,7 @@ class Store {
   std::string coverage;
   std::string engine = "MergeTree\tMergeTree ORDER BY end_time\t1000000\n";
   std::string replica = "1\n";
+  std::string exact = "1\n";
 
  private:
   HttpAnswer answer(const ReceivedRequest& request) {
@@ -90,6 +91,7 @@ class Store {
     if (has("system.tables")) return HttpAnswer::status(200, {}, engine);
     if (has("system.replicas")) return HttpAnswer::status(200, {}, replica);
     if (query.starts_with("SELECT count()")) return HttpAnswer::status(200, {}, "1\t1000\n");
+    if (has("uniqExact")) return HttpAnswer::status(200, {}, exact);
     if (query.starts_with("SELECT")) return HttpAnswer::status(200, {}, "1000\n");
     return rows_;
   }
@@ -249,6 +251,87 @@ TEST_CASE("a scan of a store looks at what it is handed once more", "[ctl][store
   CHECK(rows == 10);
   CHECK(scan.error());
   CHECK_THAT(scan.report().missing, Contains("does not tell when all sessions were logged"));
+}
+
+namespace {
+
+// A row of sums by an address, with numbers 1 to 7.
+std::string sums_row(std::int64_t period, const IpAddress& address) {
+  std::string row(reinterpret_cast<const char*>(&clickhouse::kRowMark), sizeof clickhouse::kRowMark);
+  const auto put = [&row](std::uint64_t value) {
+    row.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  put(static_cast<std::uint64_t>(period));
+  const auto bytes = address.bytes();
+  row.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (std::uint64_t number = 1; number <= 7; ++number) put(number);
+  return row;
+}
+
+constexpr SumsQuestion kHour{SumsKind::kHoursByPriIp, 5, 6, {}, true};
+
+}  // namespace
+
+TEST_CASE("sums that ClickHouse made are taken as they come, in any pieces", "[ctl][store]") {
+  const IpAddress address = GENERATE(*IpAddress::parse("10.0.0.2"), *IpAddress::parse("2001:db8::9"));
+  const std::string rows = sums_row(5, address) + sums_row(-1, IpAddress());
+  for (std::size_t piece = 1; piece <= rows.size(); ++piece) {
+    std::vector<SumsEntry> found;
+    const RemoteLog::TakeSums take = [&](std::span<const SumsEntry> some) {
+      found.insert(found.end(), some.begin(), some.end());
+      return true;
+    };
+    SumsRows taker(SumsKind::kHoursByPriIp, take);
+    for (std::size_t at = 0; at < rows.size(); at += piece)
+      REQUIRE(taker.add(std::string_view(rows).substr(at, piece)));
+    REQUIRE(taker.finish());
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].period == 5);
+    CHECK(found[0].key.address() == address);
+    CHECK(found[0].sums == Sums{1, 2, 3, 4, 5, 6, 7});
+    CHECK(found[1].period == -1);
+  }
+}
+
+TEST_CASE("sums are taken for good only where nothing is there twice", "[ctl][store]") {
+  std::string rows = sums_row(5, *IpAddress::parse("10.0.0.2"));
+  bool good = false;
+  std::string exact = "1\n";
+  SECTION("all is well") {
+    good = true;
+  }
+  SECTION("a record is there twice") {
+    exact = "0\n";
+  }
+  SECTION("it cannot say") {
+    exact = GENERATE("", "Code: 241. DB::Exception: Memory limit\n");
+  }
+  SECTION("an answer that is cut") {
+    rows.pop_back();
+  }
+  SECTION("an error behind the rows") {
+    rows += "Code: 241. DB::Exception: Memory limit (for query) exceeded, and so on";
+  }
+  Store store(rows);
+  store.exact = exact;
+  auto log = ClickHouseLog::open(store.url());
+  REQUIRE(log);
+  std::size_t entries = 0;
+  CHECK((*log)->sums(kHour, [&](std::span<const SumsEntry> some) { return entries += some.size(), true; }) ==
+        good);
+  if (good) CHECK(entries == 1);
+}
+
+TEST_CASE("what sums tell is not asked of the records again, but gaps are", "[ctl][store]") {
+  Store store(std::string{});
+  auto log = ClickHouseLog::open(store.url());
+  REQUIRE(log);
+  Query query;
+  auto ready = std::make_shared<ReadyPart>();
+  ready->end.until = UnixMs(59'999ms);
+  query.ready = ready;
+  CHECK_THAT((*log)->statement(query, false),
+             Contains("event != 'gap' AND NOT (end_time <= fromUnixTimestamp64Milli(toInt64(59999)))) OR "));
 }
 
 namespace {

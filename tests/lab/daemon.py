@@ -45,7 +45,7 @@ class Daemon:
     it is to inherit.
     """
 
-    def __init__(self, lab, folder, *arguments, before=(), enter=None, environment=None, pass_fds=()):
+    def __init__(self, lab, folder, *arguments, before=(), enter=None, environment=None, pass_fds=(), instance=INSTANCE):
         self._stdout_path = os.path.join(folder, "stdout.jsonl")
         self.messages = []
         enter = lab.enter(lab.nat) if enter is None else enter
@@ -54,7 +54,7 @@ class Daemon:
             arguments = (*arguments, "--events", events)
         with open(self._stdout_path, "ab") as stdout:
             self._process = subprocess.Popen(
-                [*enter, *before, program(), "--instance", INSTANCE, "--vpc-id", VPC, *map(str, arguments)],
+                [*enter, *before, program(), "--instance", instance, "--vpc-id", VPC, *map(str, arguments)],
                 stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=folder,
                 env={**os.environ, **(environment or {})}, text=True, errors="backslashreplace",
                 start_new_session=True, pass_fds=pass_fds)

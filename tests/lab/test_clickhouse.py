@@ -12,8 +12,8 @@ from daemon import run_to_end
 from netlab import SERVER4, run, wait_until
 
 TABLE = f"clickhouse://127.0.0.1:{PORT}/nat/sessions"
-# What only a ledger can know.
-OF_THE_LEDGER = ("missing", "not", "summary", "covered_until", "complete", "verdict", "silent_sessions_looked_for", "warnings")
+# In whose words something is missing, and of what it is told.
+OF_THE_LEDGER = ("missing", "not", "summary", "covered_until", "warnings")
 
 
 class ClickHouseTest(LabCase):
@@ -50,16 +50,34 @@ class ClickHouseTest(LabCase):
         self.assertEqual(done.returncode, status, (words, done.stdout[-300:], done.stderr[-1000:]))
         return done.stdout if status == 0 else done.stderr
 
-    def assert_same_answer(self, *words):
+    def assert_same_answer(self, *words, ledger=None, url=TABLE, proved=True):
+        """Word for word, and proved alike: `complete` and the verdict are the ledger's."""
         def told(text):
-            return {name: value for name, value in json.loads(text).items() if name not in OF_THE_LEDGER}
-        of_ledger = told(ctl.ask("--ledger", self.ledger, "--json", *words))
-        of_table = told(self.store("--json", *words))
+            left = OF_THE_LEDGER + (() if proved else ("complete", "verdict"))
+            return {name: value for name, value in json.loads(text).items() if name not in left}
+        of_ledger = told(ctl.run("--ledger", ledger or self.ledger, "--control", self.path("nobody"), "--json", *words))
+        done = subprocess.run([*self.lab.enter(self.lab.nat), ctl.program(), "--store", url, "--json", *map(str, words)],
+                              capture_output=True, text=True, timeout=60)
+        of_table = told(done.stdout)
         self.assertEqual(of_table, of_ledger, words)
         return of_table
 
+    def moment_that_is_proved(self, ledger, control):
+        """A moment of which the daemon can say that there was no session."""
+        moment = time.time()
+        wait_until(lambda: ctl.verdict(ledger, control, "192.0.2.1:9", moment) == "no session", "the daemon has seen all that there was")
+        return moment
+
+    def wait_until_all_is_proved(self, table=TABLE, ledger=None, now=None):
+        """Until the store proves as much as a ledger that was stopped in order."""
+        words = ("trace", "--nat", "192.0.2.1:9", "--at", f"{now:.3f}", "--slack", "0s")
+        asked = [ctl.program(), "--ledger", ledger or self.ledger, "--control", self.path("nobody"), "--json", *words]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=60).stdout
+        self.assertEqual(json.loads(said)["verdict"], "no session", said)
+        self.wait_for_proof(now, table)
+
     def test_the_store_answers_as_the_ledger_does(self):
-        daemon = self.begin()
+        daemon = self.begin("?linger=200ms&coverage=200ms")
         self.make_ended_sessions(20000, 50, pings=3)
         wait_until(lambda: len(ctl.ledger_lines(self.ledger)) >= 100, "the sessions are in the ledger")
         ctl.ask("--control", self.control, "disable")
@@ -67,12 +85,21 @@ class ClickHouseTest(LabCase):
         self.make_ended_sessions(21000, 20)
         wait_until(lambda: len(ctl.ledger_lines(self.ledger)) >= 141, "and their ends, and a gap")
         self.wait_for_all()
+        between = self.moment_that_is_proved(self.ledger, self.control)
+        daemon.stop()
+        self.wait_for_all()
+        # What the stop itself proved the next run may have to tell.
+        daemon = self.begin("?linger=200ms&coverage=200ms")
+        self.wait_until_all_is_proved(now=between)
         daemon.stop()
         self.wait_for_all()
         (record, *_) = [r for r in map(json.loads, ctl.ledger_lines(self.ledger)) if r["pri_port"] == 20007 and r["protocol"] == 6]
         nat = record["nat_ip"]
         answer = self.assert_same_answer("trace", "--nat", f"{nat}:{record['nat_port']}", "--at", f"{record['end_time']:.3f}")
         self.assertEqual(answer["candidates"][0]["pri_port"], 20007)
+        for at in (between, between - 3600):
+            nobody = self.assert_same_answer("trace", "--nat", "192.0.2.1:9", "--at", f"{at:.3f}", "--slack", "0s")
+            self.assertEqual(nobody["verdict"], "no session" if at == between else "not covered")
         now = int(time.time())
         long = ("--since", now - 3600, "--until", now + 3600)
         for words in (("top", *long), ("top", "--by", "pub_port", "--by", "protocol", "--sum", "sessions", *long),
@@ -90,6 +117,61 @@ class ClickHouseTest(LabCase):
             self.assertTrue(self.assert_same_answer("sql", statement)["rows"], statement)
         lines = sorted(self.store("export", *long).splitlines())
         self.assertEqual(lines, sorted(ctl.ask("--ledger", self.ledger, "export", *long).splitlines()))
+        self.compare_sums(now)
+        # Each batch once more, as a server that remembers none would have them: so ClickHouse's own sums are no good.
+        self.clickhouse.ask("INSERT INTO nat.sessions SELECT * FROM nat.sessions")
+        self.compare_sums(now)
+        self.assertEqual(lines, sorted(self.store("export", *long).splitlines()))
+
+    def compare_sums(self, now):
+        """Questions whose sums ClickHouse makes, over whole hours and minutes and what is beside these."""
+        for since, until in ((now - 7200, now + 7200), (now - 7200, now - 1)):
+            times = ("--since", since, "--until", until)
+            for by in ((), ("--by", "pri_ip"), ("--by", "pub_ip"), ("--by", "nat_ip"), ("--by", "protocol")):
+                for where in ((), ("--where", "pri_ip=fd00::/8"), ("--where", "protocol=tcp"), ("--where", f"pub_ip!={SERVER4}")):
+                    self.assert_same_answer("top", *by, *where, *times)
+            for more in ((), ("--by", "protocol"), ("--at-end",), ("--by", "protocol", "--where", "protocol!=6")):
+                self.assert_same_answer("timeline", *more, *times)
+        for statement in ("SELECT count(*), sum(bytes_from_vpc), count(pkts_from_pub) FROM log",
+                          "SELECT pri_ip, count(*), sum(bytes_from_pub), avg(pkts_from_vpc) FROM log GROUP BY 1 ORDER BY 1",
+                          "SELECT date_trunc('minute', __time__) m, protocol, count(*) FROM log GROUP BY 1, 2 ORDER BY 1, 2",
+                          "SELECT nat_ip, count(*) FROM log WHERE nat_ip > '::' GROUP BY 1 ORDER BY 1"):
+            self.assert_same_answer("sql", statement)
+
+    def test_two_boxes_in_one_table_answer_together_and_each_alone(self):
+        boxes = {}
+        for name in ("gw-1", "gw-10"):
+            ledger = self.path(name)
+            boxes[name] = ledger, self.start(self.lab, "--ledger", ledger, "--control", self.path(name + ".sock"),
+                                             "--sink", TABLE + "?linger=200ms&coverage=200ms", instance=name)
+        self.make_ended_sessions(20000, 20)
+        for ledger, _ in boxes.values():
+            wait_until(lambda: len(ctl.ledger_lines(ledger)) >= 40, "the sessions are in both ledgers")  # noqa: B023
+        between = max(self.moment_that_is_proved(ledger, self.path(name + ".sock")) for name, (ledger, _) in boxes.items())
+        for name, (ledger, daemon) in boxes.items():
+            daemon.stop()
+            daemon = self.start(self.lab, "--ledger", ledger, "--sink", TABLE + "?linger=200ms&coverage=200ms", instance=name)
+            self.wait_until_all_is_proved(f"{TABLE}?instance={name}", ledger, between)
+            daemon.stop()
+        now = int(time.time())
+        times = ("--since", now - 7200, "--until", now + 7200)
+        totals = []
+        for name, (ledger, _) in boxes.items():
+            url = f"{TABLE}?instance={name}"
+            for words in (("top", *times), ("top", "--by", "pri_ip", *times), ("timeline", *times),
+                          ("sql", "SELECT instance, event, count(*) FROM log GROUP BY 1, 2 ORDER BY 1, 2"),
+                          ("trace", "--nat", "192.0.2.1:9", "--at", f"{between:.3f}", "--slack", "0s")):
+                answer = self.assert_same_answer(*words, ledger=ledger, url=url)
+                if words == ("top", *times):
+                    totals.append(answer["rows"][0])
+        both = json.loads(self.store("--json", "top", *times))["rows"][0]
+        self.assertEqual(both["sessions"], sum(total["sessions"] for total in totals))
+        self.assertEqual(both["bytes_from_vpc"], sum(total["bytes_from_vpc"] for total in totals))
+        self.assertEqual(self.verdict_of_nobody(between)[0], "no session", "both prove it")
+        # A box that is behind proves nothing of now, and so nobody does.
+        self.clickhouse.ask("INSERT INTO nat.sessions_coverage (instance, from_time, until_time, version, stream, window_ms) "
+                            f"SELECT 'gw-2', 0, {(between - 60) * 1000:.0f}, 1, 9, 600000")
+        self.assertEqual(self.verdict_of_nobody(between)[0], "not covered")
 
     def verdict_of_nobody(self, at, url=TABLE):
         """Of a trace of an address that nobody had, and what is missing."""

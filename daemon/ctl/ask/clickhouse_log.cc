@@ -19,7 +19,6 @@ using clickhouse::RowReader;
 constexpr std::size_t kPiece = kMaxFrameRecords;
 // A question may take long; what is silent for so long is not there.
 constexpr std::chrono::minutes kUsualTimeout{5};
-constexpr std::size_t kShownBytes = 300;
 
 struct StoreSettings {
   std::chrono::milliseconds window{};  // zero: not given
@@ -87,13 +86,12 @@ std::vector<const Column*> wanted_columns(const Query& query) {
 }
 
 // Puts rows together as they come, and hands them on in pieces.
-class StoreRows {
+class StoreRows final : public AnswerRows {
  public:
   StoreRows(std::span<const Column* const> columns, const RemoteLog::Take& take)
       : reader_(columns), take_(take) {}
 
-  // False: no more.
-  bool add(std::string_view part) {
+  bool add(std::string_view part) override {
     std::string_view bytes = part;
     if (!rest_.empty()) {
       rest_ += part;
@@ -116,8 +114,7 @@ class StoreRows {
     }
     return true;
   }
-  // Errors: what was wrong with the answer.
-  Result<void> finish() {
+  Result<void> finish() override {
     if (!why_.empty()) return Error{ErrorKind::kUnavailable, why_};
     if (!rest_.empty() && !unwanted_) {
       return Error{ErrorKind::kUnavailable, "the answer ends within a row: " + shown(rest_)};
@@ -125,19 +122,9 @@ class StoreRows {
     if (!unwanted_ && !piece_.empty()) take_(std::move(piece_));
     return {};
   }
-  [[nodiscard]] bool unwanted() const { return unwanted_; }
-  [[nodiscard]] const std::string& why() const { return why_; }
 
  private:
   static constexpr std::size_t kMaxRow = 8 << 20;
-
-  static std::string shown(std::string_view bytes) {
-    std::string text(bytes.substr(0, kShownBytes));
-    for (char& byte : text) {
-      if (byte < ' ' || byte > '~') byte = ' ';
-    }
-    return text;
-  }
 
   // A batch that came twice stands side by side, since rows are in order.
   bool keep() {
@@ -159,8 +146,6 @@ class StoreRows {
   std::optional<SessionRecord> last_;
   std::vector<SessionRecord> piece_;
   std::string rest_;
-  std::string why_;
-  bool unwanted_ = false;
 };
 
 UnixMs shifted(UnixMs time, std::chrono::milliseconds by) {
@@ -482,6 +467,12 @@ std::string ClickHouseLog::statement(const Query& query, bool newest_first) cons
   for (const FieldTest& test : query.where) {
     if (std::string one = condition(test); !one.empty()) tests.push_back(std::move(one));
   }
+  if (query.ready) {
+    std::vector<std::string> ready;
+    if (query.ready->end.from) ready.push_back("end_time >= " + time(*query.ready->end.from));
+    if (query.ready->end.until) ready.push_back("end_time <= " + time(*query.ready->end.until));
+    tests.push_back("NOT " + joined_by(" AND ", ready));
+  }
   // Gap records have no address, and so stand together. They have no session_id either: what comes behind
   // that puts one that is there twice beside itself.
   const std::string gap = "(nat_ip = " + address(IpAddress()) + " AND event = 'gap')";
@@ -494,15 +485,19 @@ std::string ClickHouseLog::statement(const Query& query, bool newest_first) cons
 }
 
 Result<void> ClickHouseLog::read(const Query& query, bool newest_first, const Take& take) {
+  const std::vector<const Column*> columns = wanted_columns(query);
+  StoreRows rows(columns, take);
+  return fetch(statement(query, newest_first), rows);
+}
+
+// Errors: the server's, or what was wrong with its answer.
+Result<void> ClickHouseLog::fetch(std::string_view statement, AnswerRows& rows) const {
   bool identified = false;
   const auto client = connect(identified);
   if (!client) return client.error();
-  const std::vector<const Column*> columns = wanted_columns(query);
-  StoreRows rows(columns, take);
-  const std::string text = statement(query, newest_first);
   HttpRequest request;
   request.headers = {"Content-Type: text/plain"};
-  request.body = text;
+  request.body = statement;
   request.on_body = [&rows](std::string_view part) { return rows.add(part); };
   const HttpReply reply = (*client)->send(request);
   if (rows.unwanted()) return {};
@@ -515,6 +510,29 @@ Result<void> ClickHouseLog::read(const Query& query, bool newest_first, const Ta
   auto finished = rows.finish();
   if (!finished) return Error{finished.error().kind, asked + ": " + finished.error().message};
   return {};
+}
+
+// That nothing is there twice is looked at behind the sums: what came between would make them too large.
+bool ClickHouseLog::sums(const SumsQuestion& question, const TakeSums& take) {
+  std::vector<std::string> tests{of_boxes(), "event != 'gap'"};
+  for (const FieldTest& test : question.where) {
+    if (std::string one = condition(test); !one.empty()) tests.push_back(std::move(one));
+  }
+  const std::int64_t length = length_of(question.kind).count();
+  const auto at = [&](std::int64_t period) {
+    return time(UnixMs(std::chrono::milliseconds(period * length)));
+  };
+  if (question.first) tests.push_back("end_time >= " + at(*question.first));
+  if (question.behind)
+    tests.push_back((is_spread(question.kind) ? "start_time < " : "end_time < ") + at(*question.behind));
+  const SumsPlace where{place_.quoted(), joined_by(" AND ", tests), modern_};
+  SumsRows rows(question.kind, take);
+  if (!fetch(sums_statement(question, where), rows) || rows.unwanted()) return false;
+  bool identified = false;
+  const auto client = connect(identified);
+  if (!client) return false;
+  const auto exact = ask({**client, identified}, exactness_question(question.kind, where));
+  return exact && exact->size() == 1 && exact->front()[0] == "1";
 }
 
 }  // namespace natsession::ctl

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ask/clickhouse_sums.h"
 #include "query/log_store.h"
 #include "sink/clickhouse/clickhouse_coverage.h"
 #include "sink/clickhouse/clickhouse_server.h"
@@ -30,6 +31,8 @@ class ClickHouseLog final : public RemoteLog {
   [[nodiscard]] static Result<std::unique_ptr<ClickHouseLog>> open(std::string_view url);
 
   Result<void> read(const Query& query, bool newest_first, const Take& take) override;
+  // ClickHouse adds up, unless a record of that time is there twice.
+  bool sums(const SumsQuestion& question, const TakeSums& take) override;
   [[nodiscard]] LedgerSpan span() const override { return span_; }
   [[nodiscard]] std::chrono::milliseconds window() const override { return window_; }
   [[nodiscard]] std::vector<Coverage> coverage() const override { return coverage_; }
@@ -59,6 +62,7 @@ class ClickHouseLog final : public RemoteLog {
   Result<std::vector<clickhouse::StoredCoverage>> look_at_coverage(const Server& server, UnixMs& kept_since);
   void believe(std::vector<clickhouse::StoredCoverage> told, const Boxes& boxes, UnixMs kept_since);
   [[nodiscard]] std::string of_boxes() const;
+  Result<void> fetch(std::string_view statement, AnswerRows& rows) const;
   [[nodiscard]] Result<std::unique_ptr<HttpClient>> connect(bool& identified) const;
   [[nodiscard]] std::string time(UnixMs time) const;
   [[nodiscard]] std::string address(const IpAddress& address) const;

@@ -1,0 +1,63 @@
+// ClickHouseSums: the statements by which a ClickHouse adds records up, and how its answers are read. They
+// add up to what a ledger's sums do (ledger/segment_summer.h), to the last byte.
+// Threads: any; an object one.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "query/log_store.h"
+
+namespace natsession::ctl {
+
+// An answer that is taken as it comes.
+class AnswerRows {
+ public:
+  virtual ~AnswerRows() = default;
+  // False: no more.
+  virtual bool add(std::string_view part) = 0;
+  // Errors: what was wrong with the answer.
+  virtual Result<void> finish() = 0;
+  [[nodiscard]] bool unwanted() const { return unwanted_; }
+  [[nodiscard]] const std::string& why() const { return why_; }
+
+ protected:
+  // The beginning of what came, for people.
+  [[nodiscard]] static std::string shown(std::string_view bytes);
+
+  std::string why_;
+  bool unwanted_ = false;
+};
+
+// Of what: a table, a condition on its rows, as SQL, and whether it has types for times and addresses.
+struct SumsPlace {
+  std::string table;
+  std::string condition;
+  bool modern = false;
+};
+
+[[nodiscard]] inline bool is_spread(SumsKind kind) {
+  return kind == SumsKind::kMinutes;
+}
+// Its answer is for SumsRows.
+[[nodiscard]] std::string sums_statement(const SumsQuestion& question, const SumsPlace& place);
+// Answered by 1 where the sums are exact: nothing is there twice, no number has run over. Without FORMAT.
+[[nodiscard]] std::string exactness_question(SumsKind kind, const SumsPlace& place);
+
+class SumsRows final : public AnswerRows {
+ public:
+  SumsRows(SumsKind kind, const RemoteLog::TakeSums& take);
+  bool add(std::string_view part) override;
+  Result<void> finish() override;
+
+ private:
+  bool hand_on();
+
+  const RemoteLog::TakeSums& take_;
+  const std::size_t key_bytes_;
+  std::vector<SumsEntry> piece_;
+  std::string rest_;
+};
+
+}  // namespace natsession::ctl
