@@ -401,6 +401,17 @@ TEST_CASE("who may not insert is told so by --check", "[sink][clickhouse]") {
   CHECK_THAT(reached.error().message, Contains("Unauthorized: ") && Contains("Not enough privileges"));
 }
 
+TEST_CASE("--check names the code where ClickHouse throttles", "[sink][clickhouse]") {
+  const auto [number, code] =
+      GENERATE(table<unsigned, std::string>({{202, "WriteQuotaExceed: "}, {252, "ShardWriteQuotaExceed: "}}));
+  const ClickHousePeer peer(first_answers(1, ClickHousePeer::error(500, number, "DB::Exception: too many")));
+  const auto config = SinkConfig::parse(peer.url());
+  REQUIRE(config);
+  const auto reached = config->reach();
+  REQUIRE_FALSE(reached);
+  CHECK_THAT(reached.error().message, Contains("': " + code) && Contains("too many"));
+}
+
 TEST_CASE("batches for ClickHouse are large unless its URL says otherwise", "[sink][clickhouse]") {
   const auto config = SinkConfig::parse("clickhouse://h/d/t?batch=50");
   REQUIRE(config);

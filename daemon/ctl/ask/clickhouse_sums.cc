@@ -61,7 +61,8 @@ std::string spread_statement(const SumsPlace& place) {
   return fmt::format(
       "SELECT toUInt32({}), m AS period, key{}, toUInt64(countIf(i = 0 AND begins)), toUInt64(countIf(m = "
       "l)), "
-      "toUInt64(countIf(m = l AND unknown)) FROM (SELECT *, f + toInt64(i) AS m FROM (SELECT "
+      "toUInt64(countIf(m = l AND unknown)) FROM (SELECT key, c0, c1, c2, c3, unknown, begins, s, e, l, i, f "
+      "+ toInt64(i) AS m FROM (SELECT "
       "toUInt8(protocol) AS key{}, "
       "{} AS unknown, bitAnd(seq, toUInt32({})) = 0 AS begins, {} AS s, {} AS e, intDiv(s, 60000) AS f, "
       "intDiv(e, 60000) "

@@ -86,20 +86,15 @@ std::string coverage_in_words(HttpClient& client, const Place& place, bool ident
 
 // Looks at the table, and inserts nothing into it.
 Result<Reached> reach_table(const Place& place, HttpClient& client, bool identified) {
-  const auto bad = [](const Answer& answer) {
-    const bool code = answer.kind == Answer::Kind::kTargetFailed;
-    return Error{ErrorKind::kUnavailable,
-                 (code ? std::string(to_string(answer.code)) + ": " : "") + answer.why};
-  };
   const TableLook look = look_at(client, place, identified);
-  if (look.failure) return bad(*look.failure);
+  if (look.failure) return unwell(HttpVerdict::of(*look.failure), look.failure->why);
   // No rows: whether this user may insert.
   HttpRequest request;
   request.url = place.url_of(insert_statement(place));
   const HttpReply reply = client.send(request);
-  const HttpVerdict verdict =
-      judge_answer(reply, identified, reply.told("insert no row into " + place.quoted()));
-  if (verdict.kind == HttpVerdict::Kind::kAnswer) return bad(verdict.answer);
+  const std::string why = reply.told("insert no row into " + place.quoted());
+  const HttpVerdict verdict = judge_answer(reply, identified, why);
+  if (verdict.kind != HttpVerdict::Kind::kTaken) return unwell(verdict, why);
   return Reached{"connected; the table has all columns, and rows may be inserted; " +
                  repeats_in_words(client, place, look, identified) + "; " +
                  coverage_in_words(client, place, identified)};
