@@ -115,6 +115,7 @@ class ClickHousePeer {
     return tokens;
   }
 
+  std::string version;  // as version() tells it
   std::string columns = described();
   std::string coverage_columns = described_coverage();  // empty: there is no such table
   std::string settings = "insert_deduplication_token\nasync_insert\n";
@@ -128,6 +129,7 @@ class ClickHousePeer {
       return columns.starts_with("Code: ") ? HttpAnswer::status(404, {}, columns)
                                            : HttpAnswer::status(200, {}, columns);
     }
+    if (query.starts_with("SELECT version()")) return HttpAnswer::status(200, {}, version + "\n");
     if (query.starts_with("SELECT name FROM system.settings")) return HttpAnswer::status(200, {}, settings);
     if (!query.starts_with("INSERT")) return HttpAnswer::status(200);
     if (query.find("_coverage` (") != std::string::npos) {

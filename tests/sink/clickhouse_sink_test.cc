@@ -108,6 +108,36 @@ TEST_CASE("records are inserted as rows, compressed, into the columns that are n
   CHECK(ClickHousePeer::parameter(inserts[0], "async_insert") == "0");
 }
 
+TEST_CASE("a server that reads zstd is sent that, unless its URL says otherwise", "[sink][clickhouse]") {
+  const auto [version, options, encoding] =
+      GENERATE(table<std::string, std::string, std::string>({{"26.7.2.1", "", "zstd"},
+                                                             {"22.3.2", "", "zstd"},
+                                                             {"22.2.9", "", "gzip"},
+                                                             {"18.16.1", "", "gzip"},
+                                                             {"", "", "gzip"},
+                                                             {"garbage", "", "gzip"},
+                                                             {"26.7.2.1", "?compress=gzip", "gzip"},
+                                                             {"26.7.2.1", "?compress=none", ""}}));
+  CAPTURE(version, options);
+  ClickHousePeer peer;
+  peer.version = version;
+  auto sink = open_clickhouse(peer.url("/nat/sessions" + options));
+  CHECK(sink->deliver(numbered_records(0, 50)).kind == Answer::Kind::kDelivered);
+  CHECK(peer.numbers() == numbers(0, 50));
+  const auto headers = peer.inserts().at(0).headers;
+  CHECK((headers.contains("content-encoding") ? headers.at("content-encoding") : "") == encoding);
+}
+
+TEST_CASE("a server that does not know zstd after all gets gzip at once", "[sink][clickhouse]") {
+  ClickHousePeer peer([](const ReceivedRequest& request) {
+    return request.headers.at("content-encoding") == "zstd" ? ClickHousePeer::error(501, 48) : HttpAnswer();
+  });
+  peer.version = "24.3.1";
+  CHECK(deliver_to(peer, 0, 5).kind == Answer::Kind::kDelivered);
+  CHECK(peer.numbers() == numbers(0, 5));
+  CHECK(peer.inserts().size() == 2);
+}
+
 TEST_CASE("the names of database and table cannot end their quotes", "[sink][clickhouse]") {
   const ClickHousePeer peer;
   auto sink = open_clickhouse(peer.url("/a%60b/c%5C%60d%20%C3%BC"));

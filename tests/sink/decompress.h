@@ -41,6 +41,16 @@ inline std::string gunzip(std::string packed) {
   return text;
 }
 
+// A whole zstd frame in memory, which tells its length.
+inline std::string unzstd(const std::string& packed) {
+  const auto length = ZSTD_getFrameContentSize(packed.data(), packed.size());
+  if (length > (std::size_t{1} << 30)) throw std::runtime_error("not a whole zstd frame");
+  std::string text(length, '\0');
+  if (ZSTD_decompress(text.data(), text.size(), packed.data(), packed.size()) != length)
+    throw std::runtime_error("not a whole zstd frame");
+  return text;
+}
+
 inline std::string read_zstd(const std::string& path) {
   const std::string packed = read_file(path);
   std::string text(64 << 20, '\0');

@@ -26,7 +26,8 @@ struct ReceivedRequest {
 
   [[nodiscard]] std::string text() const {
     const auto encoding = headers.find("content-encoding");
-    return encoding != headers.end() && encoding->second == "gzip" ? gunzip(body) : body;
+    if (encoding == headers.end()) return body;
+    return encoding->second == "gzip" ? gunzip(body) : encoding->second == "zstd" ? unzstd(body) : body;
   }
 };
 

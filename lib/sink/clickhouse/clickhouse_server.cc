@@ -98,6 +98,8 @@ Result<Place> Place::parse(const SinkUrl& url) {
   Place place;
   place.http = std::move(*http);
   place.http.url = place.http.origin + "/";
+  place.compress_given = std::any_of(url.options.begin(), url.options.end(),
+                                     [](const auto& given) { return given.key == "compress"; });
   const std::string names = slash == std::string::npos ? std::string() : url.target.substr(slash + 1);
   const std::size_t between = names.find('/');
   place.database = names.substr(0, between);

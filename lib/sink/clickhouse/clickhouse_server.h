@@ -24,6 +24,7 @@ struct Place {
   HttpSettings http;
   std::string database;
   std::string table;
+  bool compress_given = false;  // its URL says how bodies are compressed
 
   // Errors: kUsage, naming the URL and what is wrong with it.
   [[nodiscard]] static Result<Place> parse(const SinkUrl& url);

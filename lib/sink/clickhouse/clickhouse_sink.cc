@@ -15,6 +15,18 @@ using namespace clickhouse;
 using namespace std::chrono_literals;
 
 constexpr std::size_t kMaxInsertBytes = 64 << 20;
+// From which version on zstd is sent. Measured (tests/bench/RESULTS.md): three times as fast as gzip, and a
+// fifth smaller.
+constexpr Version kReadsZstd{22, 3};
+constexpr unsigned kNotImplemented = 48;  // ClickHouse's number of a compression that it does not know
+
+bool reads_zstd(HttpClient& client, const Place& place, bool identified) {
+  std::optional<Answer> unseen;
+  const auto told = ask(client, place, "SELECT version() FORMAT TabSeparated", identified, unseen);
+  if (!told || told->empty()) return false;
+  const auto version = Version::parse((*told)[0][0]);
+  return version && *version >= kReadsZstd;
+}
 // As ClickHouse wants them: few and large.
 constexpr UsualBatch kInserts{100'000, {64ULL << 20}, 10s};
 
@@ -164,6 +176,9 @@ std::optional<Answer> ClickHouseSink::look() {
   if (look.failure) return std::move(look.failure);
   takes_tokens_ = look.takes_tokens;
   has_async_ = look.has_async;
+  compress_ = settings().compress;
+  if (!place_.compress_given && reads_zstd(delivery().client(), place_, identified()))
+    compress_ = Compression::kZstd;
   seen_ = true;
   return std::nullopt;
 }
@@ -202,11 +217,15 @@ Result<std::size_t> ClickHouseSink::make_request(std::span<const SessionRecord> 
   if (has_async_) settings += "&async_insert=0";
   request.url = place_.url_of(insert_statement(place_), settings);
   request.headers = {"Content-Type: application/octet-stream"};
-  if (auto set = set_body(rows_, request); !set) return set.error();
+  if (auto set = set_body(rows_, request, compress_); !set) return set.error();
   return count;
 }
 
 HttpVerdict ClickHouseSink::judge(const HttpReply& reply) {
+  if (compress_ == Compression::kZstd && error_number(reply) == kNotImplemented) {
+    compress_ = Compression::kGzip;
+    return {HttpVerdict::Kind::kAgain};
+  }
   HttpVerdict verdict = judge_answer(reply, identified(), told(reply));
   // An insert is answered by nothing: this is a proxy's page.
   if (verdict.kind == HttpVerdict::Kind::kTaken && !reply.body.empty()) {

@@ -1,4 +1,5 @@
-// ClickHouseSink: records as rows of a table, inserted over HTTP: RowBinary, gzip unless told otherwise.
+// ClickHouseSink: records as rows of a table, inserted over HTTP: RowBinary, compressed with what the server
+// reads of gzip and zstd unless told otherwise.
 //
 // A batch that comes again has the same bytes and the same name, insert_deduplication_token, which is made of
 // the place of its first record in the log, their number and a hash of the bytes: so a table that remembers
@@ -57,6 +58,7 @@ class ClickHouseSink final : public HttpServerSink {
   bool seen_ = false;  // the table is as it must be
   bool takes_tokens_ = false;
   bool has_async_ = false;
+  Compression compress_ = Compression::kGzip;
   std::uint64_t first_ = 0;               // of batch_, in the log
   std::span<const SessionRecord> batch_;  // while it is being delivered
   std::string rows_;

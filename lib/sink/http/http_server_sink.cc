@@ -14,11 +14,13 @@ Result<void> HttpServerSink::reopen() {
   return {};
 }
 
-Result<void> HttpServerSink::set_body(std::string_view text, HttpRequest& request) {
+Result<void> HttpServerSink::set_body(std::string_view text, HttpRequest& request, Compression how) {
   request.body = text;
-  if (settings_.compress == Compression::kNone) return {};
-  if (auto packed = gzip_text(text, compressed_); !packed) return packed.error();
-  request.headers.emplace_back("Content-Encoding: gzip");
+  if (how == Compression::kNone) return {};
+  const bool zstd = how == Compression::kZstd;
+  if (auto packed = zstd ? zstd_text(text, compressed_) : gzip_text(text, compressed_); !packed)
+    return packed.error();
+  request.headers.emplace_back(zstd ? "Content-Encoding: zstd" : "Content-Encoding: gzip");
   request.body = compressed_;
   return {};
 }

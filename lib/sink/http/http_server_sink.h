@@ -30,8 +30,12 @@ class HttpServerSink : public Sink, protected HttpProtocol {
   HttpServerSink(std::string name, const HttpSettings& settings)
       : name_(std::move(name)), settings_(settings) {}
 
-  // Makes `text` the body; it stays as it is until the request is answered.
-  Result<void> set_body(std::string_view text, HttpRequest& request);
+  // Makes `text` the body, compressed as the settings say, or `how`; it stays as it is until the request is
+  // answered.
+  Result<void> set_body(std::string_view text, HttpRequest& request) {
+    return set_body(text, request, settings_.compress);
+  }
+  Result<void> set_body(std::string_view text, HttpRequest& request, Compression how);
   HttpVerdict judge(const HttpReply& reply) override {
     return judge_by_status(reply, identified_, told(reply));
   }
