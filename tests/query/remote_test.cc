@@ -13,6 +13,8 @@
 namespace natsession::testing {
 namespace {
 
+using namespace std::chrono_literals;
+
 // Has what it is given, by their ends, and hands on no more than it must.
 class ListedLog final : public RemoteLog {
  public:
@@ -27,8 +29,8 @@ class ListedLog final : public RemoteLog {
       const bool is_gap = record.event == RecordEvent::kGap;
       const bool gap =
           is_gap && query.start.contains(record.start_time) && query.end.contains(record.end_time);
-      const bool added_up = !is_gap && query.ready && query.ready->end.contains(record.end_time);
-      if (!added_up && (gap || passes(record, query))) chosen.push_back(record);
+      const bool is_ready = !is_gap && query.ready && query.ready->end.contains(record.end_time);
+      if (!is_ready && (gap || passes(record, query))) chosen.push_back(record);
     }
     if (newest_first) std::reverse(chosen.begin(), chosen.end());
     constexpr std::size_t kPiece = 500;

@@ -383,9 +383,9 @@ TEST_CASE("two boxes of one name that are there at one time must each prove it",
     return one;
   };
   const auto names = [](std::vector<StoredCoverage> all) {
-    std::set<std::string> names;
-    for (const Coverage& one : coverage_of_boxes(std::move(all))) names.insert(one.instance);
-    return names.size();
+    std::set<std::string> told;
+    for (const Coverage& one : coverage_of_boxes(std::move(all))) told.insert(one.instance);
+    return told.size();
   };
   CHECK(names({stored(1, 0, 10), stored(1, 5, 20)}) == 1);   // one box, whose clock was set back
   CHECK(names({stored(1, 0, 10), stored(2, 10, 20)}) == 1);  // one that was set up anew
@@ -431,7 +431,7 @@ TEST_CASE("who may not insert is told so by --check", "[sink][clickhouse]") {
   CHECK_THAT(reached.error().message, Contains("Unauthorized: ") && Contains("Not enough privileges"));
 }
 
-TEST_CASE("--check names the code where ClickHouse throttles", "[sink][clickhouse]") {
+TEST_CASE("a check names the code where ClickHouse throttles", "[sink][clickhouse]") {
   const auto [number, code] =
       GENERATE(table<unsigned, std::string>({{202, "WriteQuotaExceed: "}, {252, "ShardWriteQuotaExceed: "}}));
   const ClickHousePeer peer(first_answers(1, ClickHousePeer::error(500, number, "DB::Exception: too many")));
