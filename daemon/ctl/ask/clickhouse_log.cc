@@ -13,10 +13,7 @@ namespace {
 
 using clickhouse::Column;
 using clickhouse::ColumnKind;
-using clickhouse::RowReader;
 
-// A piece that is handed on.
-constexpr std::size_t kPiece = kMaxFrameRecords;
 // A question may take long; what is silent for so long is not there.
 constexpr std::chrono::minutes kUsualTimeout{5};
 
@@ -84,69 +81,6 @@ std::vector<const Column*> wanted_columns(const Query& query) {
   }
   return wanted;
 }
-
-// Puts rows together as they come, and hands them on in pieces.
-class StoreRows final : public AnswerRows {
- public:
-  StoreRows(std::span<const Column* const> columns, const RemoteLog::Take& take)
-      : reader_(columns), take_(take) {}
-
-  bool add(std::string_view part) override {
-    std::string_view bytes = part;
-    if (!rest_.empty()) {
-      rest_ += part;
-      bytes = rest_;
-    }
-    while (!bytes.empty()) {
-      const RowReader::Outcome outcome = reader_.take(bytes, record_);
-      if (outcome == RowReader::Outcome::kMore) break;
-      if (outcome == RowReader::Outcome::kBad) {
-        why_ = reader_.why() + ": " + shown(bytes);
-        return false;
-      }
-      if (!keep()) return false;
-    }
-    // `bytes` may be a part of it.
-    rest_ = std::string(bytes);
-    if (rest_.size() > kMaxRow) {
-      why_ = "the answer has a row that does not end";
-      return false;
-    }
-    return true;
-  }
-  Result<void> finish() override {
-    if (!why_.empty()) return Error{ErrorKind::kUnavailable, why_};
-    if (!rest_.empty() && !unwanted_) {
-      return Error{ErrorKind::kUnavailable, "the answer ends within a row: " + shown(rest_)};
-    }
-    if (!unwanted_ && !piece_.empty()) take_(std::move(piece_));
-    return {};
-  }
-
- private:
-  static constexpr std::size_t kMaxRow = 8 << 20;
-
-  // A batch that came twice stands side by side, since rows are in order.
-  bool keep() {
-    if (!piece_.empty() && piece_.back() == record_) return true;
-    if (piece_.empty() && last_ && *last_ == record_) return true;
-    piece_.push_back(record_);
-    if (piece_.size() < kPiece) return true;
-    last_ = piece_.back();
-    std::vector<SessionRecord> full;
-    full.reserve(kPiece);
-    full.swap(piece_);
-    unwanted_ = !take_(std::move(full));
-    return !unwanted_;
-  }
-
-  RowReader reader_;
-  const RemoteLog::Take& take_;
-  SessionRecord record_;
-  std::optional<SessionRecord> last_;
-  std::vector<SessionRecord> piece_;
-  std::string rest_;
-};
 
 UnixMs shifted(UnixMs time, std::chrono::milliseconds by) {
   const std::int64_t ms = time.time_since_epoch().count();

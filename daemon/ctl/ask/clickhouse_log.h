@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ask/clickhouse_rows.h"
 #include "ask/clickhouse_sums.h"
 #include "query/log_store.h"
 #include "sink/clickhouse/clickhouse_coverage.h"

@@ -74,15 +74,6 @@ std::string spread_statement(const SumsPlace& place) {
 
 }  // namespace
 
-std::string AnswerRows::shown(std::string_view bytes) {
-  constexpr std::size_t kShownBytes = 300;
-  std::string text(bytes.substr(0, kShownBytes));
-  for (char& byte : text) {
-    if (byte < ' ' || byte > '~') byte = ' ';
-  }
-  return text;
-}
-
 std::string sums_statement(const SumsQuestion& question, const SumsPlace& place) {
   if (is_spread(question.kind)) return spread_statement(place);
   std::string sums;

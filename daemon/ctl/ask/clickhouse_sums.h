@@ -7,28 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "ask/clickhouse_rows.h"
 #include "query/log_store.h"
 
 namespace natsession::ctl {
-
-// An answer that is taken as it comes.
-class AnswerRows {
- public:
-  virtual ~AnswerRows() = default;
-  // False: no more.
-  virtual bool add(std::string_view part) = 0;
-  // Errors: what was wrong with the answer.
-  virtual Result<void> finish() = 0;
-  [[nodiscard]] bool unwanted() const { return unwanted_; }
-  [[nodiscard]] const std::string& why() const { return why_; }
-
- protected:
-  // The beginning of what came, for people.
-  [[nodiscard]] static std::string shown(std::string_view bytes);
-
-  std::string why_;
-  bool unwanted_ = false;
-};
 
 // Of what: a table, a condition on its rows, as SQL, and whether it has types for times and addresses.
 struct SumsPlace {
