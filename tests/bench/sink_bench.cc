@@ -129,7 +129,7 @@ class Peer {
     const std::size_t head = request.find("\r\n\r\n");
     if (head == std::string::npos) return;
     if (request.starts_with("GET ")) {
-      tell_table(fd, request.find("DESCRIBE") < head);
+      tell_table(fd, std::string_view(request).substr(0, head));
       request.clear();
       return;
     }
@@ -141,9 +141,11 @@ class Peer {
     if (::send(fd, answer_.data(), answer_.size(), MSG_NOSIGNAL) < 0) fail("cannot answer");
   }
 
-  // What a ClickHouse is asked before the first insert: its columns, and its settings.
-  static void tell_table(int fd, bool columns) {
-    std::string body = columns ? "" : "insert_deduplication_token\nasync_insert\n";
+  // What a ClickHouse is asked before the first insert: its columns, its settings and its version.
+  static void tell_table(int fd, std::string_view asked) {
+    const bool columns = asked.find("DESCRIBE") != std::string_view::npos;
+    const bool version = asked.find("version%28%29") != std::string_view::npos;
+    std::string body = columns ? "" : version ? "26.7\n" : "insert_deduplication_token\nasync_insert\n";
     for (const auto& column : clickhouse::columns()) {
       const std::string_view types = clickhouse::types_of(column.kind);
       if (columns)
@@ -187,7 +189,9 @@ constexpr Workload kWorkloads[] = {
     {"otlp, compress=none", "otlp://", "?compress=none", Peer::Kind::kHttp},
     {"loki", "loki://", "?max_age=0s", Peer::Kind::kHttp},
     {"elasticsearch", "elasticsearch://", "/nat", Peer::Kind::kHttp, R"({"errors":false})"},
-    {"clickhouse, gzip", "clickhouse://", "/d/t", Peer::Kind::kClickHouse, "", 100'000},
+    {"clickhouse, zstd", "clickhouse://", "/d/t", Peer::Kind::kClickHouse, "", 100'000},
+    {"clickhouse, compress=gzip", "clickhouse://", "/d/t?compress=gzip", Peer::Kind::kClickHouse, "",
+     100'000},
     {"clickhouse, compress=none", "clickhouse://", "/d/t?compress=none", Peer::Kind::kClickHouse, "",
      100'000},
     {"sls, lz4, v4", "sls://", "/project/logstore?region=r" CLOUD_OPTIONS, Peer::Kind::kHttp},
