@@ -13,8 +13,34 @@ namespace {
 // From so many rows on it is worth it to test each place of a segment's dictionary.
 constexpr std::size_t kPubRowsToMark = 1024;
 
+// Up to so many rows are remembered one by one.
+constexpr std::size_t kFewRows = kBlockRows;
+
 constexpr unsigned kBlocksAtOnce = 2;
 constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max();
+
+// Where addresses are marked that may be among some: one in 64 others is, too.
+std::size_t likely_bit(std::span<const std::uint64_t> likely, std::uint64_t high, std::uint64_t low) {
+  const std::uint64_t mixed = (high * 0x9e37'79b9'7f4a'7c15U ^ low) * 0xbf58'476d'1ce4'e5b9U;
+  return static_cast<std::size_t>(mixed >> 32) & (64 * likely.size() - 1);
+}
+
+void mark_likely(std::span<const IpAddress> addresses, std::vector<std::uint64_t>& likely) {
+  constexpr std::size_t kMost = std::size_t{1} << 16;  // half a megabyte
+  likely.assign(std::min(kMost, std::bit_ceil(addresses.size())), 0);
+  for (const IpAddress& address : addresses) {
+    const Halves halves = halves_of(address);
+    const std::size_t bit = likely_bit(likely, halves.high, halves.low);
+    likely[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  }
+}
+
+// True where nothing is marked.
+bool may_be_among(std::span<const std::uint64_t> likely, std::uint64_t high, std::uint64_t low) {
+  if (likely.empty()) return true;
+  const std::size_t bit = likely_bit(likely, high, low);
+  return (likely[bit / 64] >> (bit % 64) & 1) != 0;
+}
 
 UnixMs at_ms(std::int64_t ms) {
   return UnixMs(std::chrono::milliseconds(ms));
@@ -46,15 +72,20 @@ Result<void> FrameColumns::open(std::uint32_t bytes, Read read, PeersOf peers) {
 
 // What is known of the frame before.
 void FrameColumns::forget() {
-  has_head_ = has_clock_ = has_blocks_ = has_models_ = has_texts_ = false;
+  has_head_ = has_clock_ = has_blocks_ = has_texts_ = models_bad_ = false;
+  models_done_ = 0;
   runs_done_ = 0;
   hosts_.clear();
-  done_.fill(0);
+  for (Reach& done : done_) done.fill(0);
   symbols_done_.fill(0);
   grouped_.fill(0);
-  ports_done_ = pri_ports_done_ = pub_ports_done_ = protocol_done_ = outcome_done_ = pub_ip_done_ =
-      session_start_done_ = 0;
-  for (Block& block : blocks_) block.split = false;
+  ports_done_ = 0;
+  for (Reach* const done :
+       {&pri_ports_done_, &pub_ports_done_, &protocol_done_, &outcome_done_, &session_start_done_}) {
+    done->fill(0);
+  }
+  pub_ip_done_.clear();
+  for (Block& block : blocks_) block.split = 0;
   pubs_.clear();
   why_.clear();
   peers_ = nullptr;
@@ -102,10 +133,38 @@ Error FrameColumns::error() const {
 void FrameColumns::want(std::span<const std::uint32_t> rows) {
   wanted_ = 0;
   for (const std::uint32_t row : rows) wanted_ |= std::uint64_t{1} << (row / kBlockRows);
+  few_ = rows.size() <= kFewRows;
+  if (!few_) return want_blocks(wanted_);
+  few_rows_.assign(rows.begin(), rows.end());
+  reach_.fill(0);
+  for (const std::uint32_t row : rows) {
+    std::uint16_t& reach = reach_[row / kBlockRows];
+    reach = std::max(reach, static_cast<std::uint16_t>(row % kBlockRows + 1));
+  }
 }
 
 void FrameColumns::want_all() {
-  wanted_ = low_bits(static_cast<unsigned>(blocks_of(rows())));
+  want_blocks(low_bits(static_cast<unsigned>(blocks_of(rows()))));
+}
+
+// All of their rows.
+void FrameColumns::want_blocks(std::uint64_t blocks) {
+  wanted_ = blocks;
+  few_ = false;
+  for (std::uint64_t left = blocks; left != 0; left &= left - 1) {
+    const auto block = static_cast<std::size_t>(std::countr_zero(left));
+    reach_[block] = static_cast<std::uint16_t>(rows_in(block));
+  }
+}
+
+template <typename Make>
+void FrameColumns::make_left(Reach& done, Make make) {
+  for (std::uint64_t left = wanted_; left != 0; left &= left - 1) {
+    const auto block = static_cast<std::size_t>(std::countr_zero(left));
+    if (done[block] >= reach_[block]) continue;
+    make(block * kBlockRows + done[block], block * kBlockRows + reach_[block]);
+    done[block] = reach_[block];
+  }
 }
 
 Result<void> FrameColumns::rows_of(const Wanted& nat_ip, const Wanted& pri_ip,
@@ -137,13 +196,12 @@ Result<void> FrameColumns::rows_of(const Wanted& nat_ip, const Wanted& pri_ip,
     if (block.first > pri_ip.to || (followed && host_blocks_[i + 1].first < pri_ip.from)) continue;
     std::span<const std::byte> bytes;
     runs.clear();
-    if (!parts_.get(kRunsPart, bytes) || !read_host_runs(block, bytes, runs)) {
+    if (!parts_.get(kRunsPart, bytes) || !read_host_runs(block, bytes, pri_ip.from, pri_ip.to, runs)) {
       fail(What::kHosts);
       return error();
     }
     for (const HostRun& run : runs) {
-      if (run.pri_ip >= pri_ip.from && run.pri_ip <= pri_ip.to && pri_ip.passes(run.pri_ip))
-        take(run.first_row, run.rows);
+      if (pri_ip.passes(run.pri_ip)) take(run.first_row, run.rows);
     }
   }
   return {};
@@ -160,7 +218,7 @@ bool FrameColumns::load_nat_ports() {
   for (std::uint64_t left = wanted_ & ~ports_done_; left != 0; left &= left - 1) {
     const auto block = static_cast<std::size_t>(std::countr_zero(left));
     const std::size_t begin = block * kBlockRows;
-    const std::size_t count = std::min(rows() - begin, kBlockRows);
+    const std::size_t count = rows_in(block);
     std::span<const std::byte> bytes;
     if (!parts_.get(kFirstPortsPart + block, bytes) || bytes.size() != 2 * count) return fail(What::kPorts);
     for (std::size_t i = 0; i < count; ++i)
@@ -170,19 +228,15 @@ bool FrameColumns::load_nat_ports() {
   return true;
 }
 
-// Narrow copies of a column, for the blocks that have none yet.
+// Narrow copies of a column, for the rows that have none yet.
 template <typename T, typename ValueOf>
-bool FrameColumns::load_narrow(ColumnId column, std::uint64_t& done, Scratch<T>& out, ValueOf value_of) {
+bool FrameColumns::load_narrow(ColumnId column, Reach& done, Scratch<T>& out, ValueOf value_of) {
   if (!load_column(column)) return false;
   out.resize(std::max(out.size(), rows()));
   const auto values = numbers(column);
-  for (std::uint64_t left = wanted_ & ~done; left != 0; left &= left - 1) {
-    const std::size_t begin = static_cast<std::size_t>(std::countr_zero(left)) * kBlockRows;
-    for (std::size_t row = begin; row < std::min(rows(), begin + kBlockRows); ++row) {
-      out[row] = static_cast<T>(value_of(values[row], row));
-    }
-  }
-  done |= wanted_;
+  make_left(done, [&](std::size_t row, std::size_t end) {
+    for (; row < end; ++row) out[row] = static_cast<T>(value_of(values[row], row));
+  });
   return true;
 }
 
@@ -194,28 +248,23 @@ bool FrameColumns::load_pri_ports() {
 }
 
 bool FrameColumns::load_outcome() {
-  const auto as_it_is = [](std::uint64_t value, std::size_t) { return value; };
-  std::uint64_t done = outcome_done_;
-  if (!load_narrow(ColumnId::kOutcome, done, events_,
-                   [](std::uint64_t value, std::size_t) { return value & 3; }))
-    return false;
-  done = outcome_done_;
-  if (!load_narrow(ColumnId::kOutcome, done, tcp_states_,
-                   [](std::uint64_t value, std::size_t) { return value >> 2; }))
-    return false;
-  const std::uint64_t before = outcome_done_;
-  const std::uint64_t left = wanted_ & ~before;
-  if (!load_narrow(ColumnId::kReason, outcome_done_, reasons_, as_it_is)) return false;
+  if (!load_column(ColumnId::kOutcome) || !load_column(ColumnId::kReason)) return false;
+  for (Scratch<std::uint8_t>* const out : {&events_, &tcp_states_, &reasons_})
+    out->resize(std::max(out->size(), rows()));
+  const auto outcomes = numbers(ColumnId::kOutcome);
+  const auto reasons = numbers(ColumnId::kReason);
+  const Reach before = outcome_done_;
   std::uint8_t largest = 0;
-  for (std::size_t row = 0; row < rows(); ++row) {
-    if (row % kBlockRows == 0 && (left >> (row / kBlockRows) & 1) == 0) {
-      row += kBlockRows - 1;
-      continue;
+  make_left(outcome_done_, [&](std::size_t row, std::size_t end) {
+    for (; row < end; ++row) {
+      events_[row] = static_cast<std::uint8_t>(outcomes[row] & 3);
+      tcp_states_[row] = static_cast<std::uint8_t>(outcomes[row] >> 2);
+      reasons_[row] = static_cast<std::uint8_t>(reasons[row]);
+      if (events_[row] == static_cast<std::uint8_t>(RecordEvent::kEnd))
+        reasons_[row] ^= static_cast<std::uint8_t>(RecordReason::kDestroyed);
+      largest = std::max(largest, reasons_[row]);
     }
-    if (events_[row] == static_cast<std::uint8_t>(RecordEvent::kEnd))
-      reasons_[row] ^= static_cast<std::uint8_t>(RecordReason::kDestroyed);
-    largest = std::max(largest, reasons_[row]);
-  }
+  });
   if (largest <= static_cast<std::uint8_t>(kLast<RecordReason>)) return true;
   outcome_done_ = before;  // who asks again is told again
   return fail(What::kColumn, ColumnId::kReason);
@@ -223,7 +272,7 @@ bool FrameColumns::load_outcome() {
 
 // What pub_ip() goes by.
 bool FrameColumns::load_pub_places() {
-  if (!load_column(ColumnId::kPubIp)) return false;
+  if (!load_column(ColumnId::kPubIp) || !load_models(plan_place(ColumnId::kPubLow))) return false;
   const bool owns =
       models_[plan_place(ColumnId::kPubHigh)].present() || models_[plan_place(ColumnId::kPubLow)].present();
   return !owns || (load_column(ColumnId::kPubHigh) && load_column(ColumnId::kPubLow));
@@ -237,11 +286,13 @@ IpAddress FrameColumns::pub_ip(std::uint64_t place, std::uint64_t high, std::uin
 
 Result<void> FrameColumns::keep_pub_ips(const Passes& passes, std::span<const IpAddress> only,
                                         PubMarks& marks, std::vector<std::uint32_t>& rows) {
-  if (!load_pub_places()) return error();
+  if (!load_models(plan_place(ColumnId::kPubLow))) return error();
   const bool coded = models_[plan_place(ColumnId::kPubIp)].present();
+  if (coded && !load_peers()) return error();
   // Where only a few rows are asked about, the dictionary is not gone through for them.
   const bool marked =
       coded && peers_ != nullptr && (marks.dictionary == peers_->checksum() || rows.size() >= kPubRowsToMark);
+  if (marks.likely.empty() && !only.empty()) mark_likely(only, marks.likely);
   if (marked && marks.dictionary != peers_->checksum()) {
     marks.dictionary = peers_->checksum();
     marks.passes.assign(peers_->size() + 1, 0);
@@ -251,16 +302,86 @@ Result<void> FrameColumns::keep_pub_ips(const Passes& passes, std::span<const Ip
       const auto all = peers_->all();
       for (std::size_t i = 0; i < all.size(); ++i) marks.passes[i + 1] = passes(all[i]) ? 1 : 0;
     }
+    marks.before.assign(1, 0);
+    for (const std::uint8_t each : marks.passes) marks.before.push_back(marks.before.back() + each);
   }
+  if (marked && !only.empty()) {
+    if (!find_pub_ips(passes, marks)) return error();
+    keep_rows(rows, [&](std::uint32_t row) { return passing_[row] != 0; });
+    return {};
+  }
+  if (!load_pub_places()) return error();
   const auto places = numbers(ColumnId::kPubIp);
   const auto highs = numbers(ColumnId::kPubHigh);
   const auto lows = numbers(ColumnId::kPubLow);
   keep_rows(rows, [&](std::uint32_t row) {
     const std::uint64_t place = places[row];
     if (marked && place != 0) return marks.passes[static_cast<std::size_t>(place)] != 0;
+    if (place == 0 && !may_be_among(marks.likely, highs[row], lows[row] + kMappedLow)) return false;
     return passes(pub_ip(place, highs[row], lows[row]));
   });
   return {};
+}
+
+// Sets passing_ of all rows of the wanted blocks, for a list of addresses. Most places in the dictionary have
+// none of them: where no place that a symbol stands for has one, nothing more is read of it. Of addresses
+// that the frame has itself, which few rows have, no others are decoded.
+bool FrameColumns::find_pub_ips(const Passes& passes, const PubMarks& marks) {
+  using enum ColumnId;
+  const std::size_t place = plan_place(kPubIp);
+  const std::size_t low_place = plan_place(kPubLow);
+  const SymbolSet& set = models_[place].symbols();
+  NumberDecoder& low = models_[low_place];
+  const bool high_present = models_[plan_place(kPubHigh)].present();
+  std::array<std::uint8_t, kMaxSymbols> asked{};
+  for (std::size_t i = 0; i < set.size(); ++i) {
+    const std::uint64_t first = set.base[i];
+    const std::uint64_t last = std::min<std::uint64_t>(peers_->size(), first + low_bits(set.bits[i]) < first
+                                                                           ? ~std::uint64_t{0}
+                                                                           : first + low_bits(set.bits[i]));
+    asked[i] = first == 0 || (first <= last && marks.before[static_cast<std::size_t>(last) + 1] !=
+                                                   marks.before[static_cast<std::size_t>(first)]);
+  }
+  if (!load_symbols(place)) return false;
+  const bool alone = !high_present && low.present() && grouped_columns_[low_place] && low.has_one_symbol(0) &&
+                     symbols_done_[low_place] == 0;
+  if (!alone && !(load_column(kPubHigh) && load_column(kPubLow))) return false;
+  const auto lows = numbers(kPubLow);
+  const auto highs = numbers(kPubHigh);
+  passing_.resize(std::max(passing_.size(), rows()));
+  const auto own_passes = [&](std::uint64_t of_high, std::uint64_t of_low) {
+    return may_be_among(marks.likely, of_high, of_low + kMappedLow) && passes(pub_ip(0, of_high, of_low));
+  };
+  for (std::uint64_t left = wanted_; left != 0; left &= left - 1) {
+    const auto block = static_cast<std::size_t>(std::countr_zero(left));
+    const std::size_t begin = block * kBlockRows;
+    std::fill_n(passing_.begin() + static_cast<std::ptrdiff_t>(begin), rows_in(block), std::uint8_t{0});
+    found_.clear();
+    own_rows_.clear();
+    const NumberDecoder::Block coded{
+        blocks_[block].streams[place], {}, std::span(symbols_[place]).subspan(begin, rows_in(block))};
+    if (!models_[place].find(coded, asked, found_)) return fail(What::kColumn, kPubIp);
+    for (const auto& [number, row] : found_) {
+      if (number > peers_->size()) return fail(What::kColumn, kPubIp);
+      if (number == 0) {
+        own_rows_.push_back(row);
+      } else {
+        passing_[begin + row] = marks.passes[static_cast<std::size_t>(number)];
+      }
+    }
+    if (own_rows_.empty()) continue;
+    if (!alone) {
+      for (const std::uint16_t row : own_rows_)
+        passing_[begin + row] = own_passes(highs[begin + row], lows[begin + row]) ? 1 : 0;
+      continue;
+    }
+    own_lows_.resize(own_rows_.size());
+    if (!split(block, low_place) || !low.get_some(blocks_[block].streams[low_place], own_rows_, 1, own_lows_))
+      return fail(What::kColumn, kPubLow);
+    for (std::size_t i = 0; i < own_rows_.size(); ++i)
+      passing_[begin + own_rows_[i]] = own_passes(0, own_lows_[i]) ? 1 : 0;
+  }
+  return true;
 }
 
 bool FrameColumns::load_pub_ip() {
@@ -269,24 +390,24 @@ bool FrameColumns::load_pub_ip() {
   const auto highs = numbers(ColumnId::kPubHigh);
   const auto lows = numbers(ColumnId::kPubLow);
   const std::size_t peers = peers_ != nullptr ? peers_->size() : 0;
-  if (pub_ip_done_ == 0) {
+  if (pub_ip_done_.empty()) {
     for (const std::uint32_t place : pub_places_) pub_of_[place] = 0;
     pub_places_.clear();
     if (pub_of_.size() <= peers) pub_of_.resize(peers + 1);
+    pub_ip_done_.assign((rows() + 63) / 64, 0);
   }
-  const std::uint64_t left = wanted_ & ~pub_ip_done_;
-  if (std::popcount(left) > 2 && peers_ != nullptr) peers_all_ = peers_->all();
+  if ((!few_ || few_rows_.size() >= kPubRowsToMark) && peers_ != nullptr) peers_all_ = peers_->all();
   pub_index_.resize(std::max(pub_index_.size(), rows()));
-  for (std::size_t row = 0; row < rows(); ++row) {
-    if (row % kBlockRows == 0 && (left >> (row / kBlockRows) & 1) == 0) {
-      row += kBlockRows - 1;
-      continue;
-    }
+  // An address of the dictionary takes longer to find than all else of a row: none is looked for in vain.
+  const auto make = [&](std::size_t row) {
+    const std::uint64_t bit = std::uint64_t{1} << (row % 64);
+    if ((pub_ip_done_[row / 64] & bit) != 0) return;
+    pub_ip_done_[row / 64] |= bit;
     const std::uint64_t place = places[row];
     if (place == 0) {
       pub_index_[row] = static_cast<std::uint16_t>(pubs_.size());
       pubs_.push_back(pub_ip(0, highs[row], lows[row]));
-      continue;
+      return;
     }
     std::uint32_t& known = pub_of_[static_cast<std::size_t>(place)];
     if (known == 0) {
@@ -295,8 +416,15 @@ bool FrameColumns::load_pub_ip() {
       known = static_cast<std::uint32_t>(pubs_.size());
     }
     pub_index_[row] = static_cast<std::uint16_t>(known - 1);
+  };
+  if (few_) {
+    for (const std::uint32_t row : few_rows_) make(row);
+    return true;
   }
-  pub_ip_done_ |= wanted_;
+  for (std::uint64_t left = wanted_; left != 0; left &= left - 1) {
+    const std::size_t begin = static_cast<std::size_t>(std::countr_zero(left)) * kBlockRows;
+    for (std::size_t row = begin; row < std::min(rows(), begin + kBlockRows); ++row) make(row);
+  }
   return true;
 }
 
@@ -307,9 +435,10 @@ bool FrameColumns::load_texts() {
   const auto within = [&](ColumnId column, std::size_t count) {
     if (!models_[plan_place(column)].present()) return true;
     const auto values = numbers(column);
-    for (std::size_t row = 0; row < rows(); ++row) {
-      if ((wanted_ >> (row / kBlockRows) & 1) != 0 && values[row] >= count)
-        return fail(What::kColumn, column);
+    for (std::uint64_t left = wanted_; left != 0; left &= left - 1) {
+      const auto block = static_cast<std::size_t>(std::countr_zero(left));
+      const auto of_block = values.subspan(block * kBlockRows, reach_[block]);
+      if (*std::max_element(of_block.begin(), of_block.end()) >= count) return fail(What::kColumn, column);
     }
     return true;
   };
@@ -342,6 +471,11 @@ bool FrameColumns::load_all() {
   for (std::size_t place = 0; place < kPlan.size(); ++place) {
     if (!load_column(place)) return false;
     all_[at(kPlan[place].column)] = numbers(kPlan[place].column).data();
+  }
+  for (std::uint64_t left = wanted_; left != 0; left &= left - 1) {
+    const auto block = static_cast<std::size_t>(std::countr_zero(left));
+    if (!split(block, kPlan.size() - 1) || !blocks_[block].rest.empty())
+      return fail(What::kColumn, kPlan.back().column);
   }
   return load_runs() && load_pub_places() && load_pri_ports() && load_outcome() && load_texts();
 }
@@ -508,7 +642,7 @@ Result<void> FrameColumns::materialise_all(RecordBlock& out) {
   out.records.resize(before + rows());
   out.ordinals.resize(before + rows());
   for (std::size_t block = 0; block < blocks_of(rows()); block += kBlocksAtOnce) {
-    wanted_ = low_bits(std::min(kBlocksAtOnce, static_cast<unsigned>(blocks_of(rows()) - block))) << block;
+    want_blocks(low_bits(std::min(kBlocksAtOnce, static_cast<unsigned>(blocks_of(rows()) - block))) << block);
     if (!load_all()) {
       out.records.resize(before);
       out.ordinals.resize(before);

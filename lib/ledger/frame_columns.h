@@ -95,8 +95,10 @@ class FrameColumns {
   // ascend. `marks` is kept by who asks the same of frame after frame: what was found out of a segment's
   // dictionary.
   struct PubMarks {
-    std::uint32_t dictionary = 0;      // its checksum; 0: none
-    std::vector<std::uint8_t> passes;  // of each place
+    std::uint32_t dictionary = 0;       // its checksum; 0: none
+    std::vector<std::uint8_t> passes;   // of each place
+    std::vector<std::uint32_t> before;  // of each place, and behind the last: how many before it pass
+    std::vector<std::uint64_t> likely;  // a bit for each hash: what has none is not among `only`
   };
   Result<void> keep_pub_ips(const Passes& passes, std::span<const IpAddress> only, PubMarks& marks,
                             std::vector<std::uint32_t>& rows);
@@ -117,31 +119,44 @@ class FrameColumns {
   enum class What : std::uint8_t { kNothing, kHead, kHosts, kModels, kColumn, kPorts, kPeers };
 
   struct Block {
-    bool split = false;
+    std::size_t split = 0;            // the columns before this place have their streams
+    std::span<const std::byte> rest;  // behind these
     std::array<std::span<const std::byte>, kPlan.size()> streams;
   };
+  // How many rows of each block, from its first on.
+  using Reach = std::array<std::uint16_t, kMaxBlocks>;
 
   void forget();
+  void want_blocks(std::uint64_t blocks);
   bool load_peers();
   [[nodiscard]] std::size_t rows() const { return info().records; }
   bool load_head();
   bool load_clock();
   bool load_blocks();
-  bool load_runs();  // of all wanted rows
-  bool load_models();
-  bool split(std::size_t block);
-  bool load_column(std::size_t place);  // of kPlan, of all wanted blocks
+  bool load_runs();                     // of all wanted rows
+  bool load_models(std::size_t place);  // of kPlan's columns up to this
+  bool load_keys();
+  bool split(std::size_t block, std::size_t place);  // likewise
+  bool load_column(std::size_t place);               // of kPlan, of all wanted blocks
   bool load_column(ColumnId column) { return load_column(plan_place(column)); }
-  bool decode(std::size_t place, std::size_t block);
+  bool decode(std::size_t place, std::size_t block, std::size_t count);
+  [[nodiscard]] std::size_t rows_in(std::size_t block) const {
+    return std::min(rows() - block * kBlockRows, kBlockRows);
+  }
+  // Calls `make(row, end)` for the rows up to the last wanted one of each wanted block that are not done.
+  template <typename Make>
+  void make_left(Reach& done, Make make);
   bool get_symbols(std::size_t place, std::span<const std::size_t> blocks);
   bool make_groups(Context context, std::size_t block, GroupSpan& groups);
   bool settle(ColumnId column, std::size_t begin, std::span<std::uint64_t> values);
   template <typename T, typename ValueOf>
-  bool load_narrow(ColumnId column, std::uint64_t& done, Scratch<T>& out, ValueOf value_of);
+  bool load_narrow(ColumnId column, Reach& done, Scratch<T>& out, ValueOf value_of);
   bool load_nat_ports();
   bool load_pri_ports();
   bool load_pub_places();
   bool load_pub_ip();
+  bool load_symbols(std::size_t place);  // of a column that has a model, of all wanted blocks
+  bool find_pub_ips(const Passes& passes, const PubMarks& marks);
   [[nodiscard]] IpAddress pub_ip(std::uint64_t place, std::uint64_t high, std::uint64_t low) const;
   bool load_outcome();
   bool load_texts();
@@ -158,11 +173,13 @@ class FrameColumns {
   Peers peers_;
   PeersOf peers_of_;          // null once it was asked
   std::uint64_t wanted_ = 0;  // blocks, a bit each
+  Reach reach_{};             // of these, up to the last row that is wanted
+  bool few_ = false;          // then these rows are wanted, and no others
+  std::vector<std::uint32_t> few_rows_;
 
   bool has_head_ = false;
   bool has_clock_ = false;
   bool has_blocks_ = false;
-  bool has_models_ = false;
   bool has_texts_ = false;
   std::vector<std::string_view> origin_texts_;
   std::vector<std::string_view> vpc_texts_;
@@ -179,28 +196,32 @@ class FrameColumns {
   Scratch<std::uint8_t> first_of_run_;
 
   std::array<NumberDecoder, kPlan.size()> models_;
-  std::bitset<kPlan.size()> grouped_columns_;  // which of them have groups
+  std::size_t models_done_ = 0;  // the columns before this place have theirs
+  bool models_bad_ = false;      // those behind do not
+  std::span<const std::byte> models_rest_;
+  std::array<std::size_t, kContexts> group_counts_{};  // as the lists say
+  std::bitset<kPlan.size()> grouped_columns_;          // which of them have groups
   struct Listed {
     std::vector<std::uint8_t> group_of;  // of each key
     std::vector<std::uint16_t> keys;
   };
   std::array<Listed, kContexts> listed_;
   std::array<Block, kMaxBlocks> blocks_;
-  std::array<std::uint64_t, kPlan.size()> done_{};          // blocks of each column, a bit each
-  std::array<std::uint64_t, kPlan.size()> symbols_done_{};  // likewise: only the numbers are left
+  std::array<Reach, kPlan.size()> done_{};                  // of each column
+  std::array<std::uint64_t, kPlan.size()> symbols_done_{};  // blocks, a bit each: only the numbers are left
   std::array<Scratch<std::uint64_t>, kPlan.size()> numbers_;
   std::array<const std::uint64_t*, kColumnIds> all_{};  // each column's numbers, once all are loaded
   std::array<Scratch<std::uint8_t>, kPlan.size()> symbols_;
   std::array<Scratch<std::uint8_t>, kContexts> groups_;
   std::array<std::uint64_t, kContexts> grouped_{};
 
-  std::uint64_t ports_done_ = 0;
-  std::uint64_t pri_ports_done_ = 0;
-  std::uint64_t pub_ports_done_ = 0;
-  std::uint64_t protocol_done_ = 0;
-  std::uint64_t outcome_done_ = 0;
-  std::uint64_t pub_ip_done_ = 0;
-  std::uint64_t session_start_done_ = 0;
+  std::uint64_t ports_done_ = 0;  // blocks, a bit each
+  Reach pri_ports_done_{};
+  Reach pub_ports_done_{};
+  Reach protocol_done_{};
+  Reach outcome_done_{};
+  Reach session_start_done_{};
+  std::vector<std::uint64_t> pub_ip_done_;  // rows, a bit each; empty: none
   Scratch<std::uint16_t> nat_ports_;
   Scratch<std::uint16_t> pri_ports_;
   Scratch<std::uint16_t> pub_ports_;
@@ -209,6 +230,10 @@ class FrameColumns {
   Scratch<std::uint8_t> tcp_states_;
   Scratch<std::uint8_t> reasons_;
   Scratch<std::int64_t> session_starts_;
+  std::vector<NumberDecoder::Found> found_;  // scratch, likewise
+  std::vector<std::uint16_t> own_rows_;
+  std::vector<std::uint64_t> own_lows_;
+  Scratch<std::uint8_t> passing_;  // of each row
   std::vector<IpAddress> pubs_;
   Scratch<std::uint16_t> pub_index_;
   std::vector<std::uint32_t>

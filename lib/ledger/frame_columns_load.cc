@@ -186,14 +186,41 @@ bool FrameColumns::load_runs() {
   return true;
 }
 
-bool FrameColumns::load_models() {
-  if (has_models_) return true;
+// Where its groups are listed, and the models themselves: no more of them than are needed, for they take as
+// long as some blocks.
+bool FrameColumns::load_models(std::size_t place) {
+  if (models_done_ > place) return true;
+  const auto bad = [this] {
+    models_bad_ = true;
+    return fail(What::kModels);
+  };
+  if (models_bad_) return bad();
+  if (models_done_ == 0 && !load_keys()) return bad();
+  ByteReader in(models_rest_);
+  while (in.left() > 0) {
+    const auto byte = std::to_integer<std::uint8_t>(in.rest().front());
+    const std::size_t next = byte & 0x7fU;
+    if (next < models_done_ || next >= kPlan.size()) return bad();
+    if (next > place) break;
+    static_cast<void>(in.u8());
+    const Context context = kPlan[next].context;
+    grouped_columns_[next] = (byte & kGroupedModel) != 0;
+    if (grouped_columns_[next] && context == Context::kNone) return bad();
+    const std::size_t groups = grouped_columns_[next] ? group_counts_[static_cast<std::size_t>(context)] : 1;
+    if (!models_[next].load(in, groups)) return bad();
+    models_done_ = next + 1;
+    models_rest_ = in.rest();
+  }
+  models_done_ = place + 1;
+  return true;
+}
+
+bool FrameColumns::load_keys() {
   std::span<const std::byte> bytes;
-  if (!parts_.get(kModelsPart, bytes)) return fail(What::kModels);
+  if (!parts_.get(kModelsPart, bytes)) return false;
   ByteReader in(bytes);
-  std::array<std::size_t, kContexts> counts;
-  counts.fill(2);
-  counts[static_cast<std::size_t>(Context::kUsual)] = kMaxServices + 1;
+  group_counts_.fill(2);
+  group_counts_[static_cast<std::size_t>(Context::kUsual)] = kMaxServices + 1;
   for (std::size_t context = 0; context < kContexts; ++context) {
     if (!is_listed(static_cast<Context>(context))) continue;
     Listed& listed = listed_[context];
@@ -201,46 +228,35 @@ bool FrameColumns::load_models() {
     for (const std::uint16_t key : listed.keys) listed.group_of[key] = kNotListed;
     listed.keys.clear();
     const std::uint64_t count = in.varint();
-    if (!in.ok() || count >= kMaxGroupsOfModel) return fail(What::kModels);
+    if (!in.ok() || count >= kMaxGroupsOfModel) return false;
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t key = in.varint();
-      if (key > 0xffff) return fail(What::kModels);
+      if (key > 0xffff) return false;
       listed.keys.push_back(static_cast<std::uint16_t>(key));
       listed.group_of[static_cast<std::size_t>(key)] = static_cast<std::uint8_t>(i);
     }
-    counts[context] = static_cast<std::size_t>(count) + 1;
+    group_counts_[context] = static_cast<std::size_t>(count) + 1;
   }
   for (NumberDecoder& model : models_) model.clear();
   grouped_columns_.reset();
-  std::size_t next = 0;
-  while (in.ok() && in.left() > 0) {
-    const std::uint8_t byte = in.u8();
-    const std::size_t place = byte & 0x7f;
-    if (place < next || place >= kPlan.size()) return fail(What::kModels);
-    next = place + 1;
-    const Context context = kPlan[place].context;
-    grouped_columns_[place] = (byte & kGroupedModel) != 0;
-    if (grouped_columns_[place] && context == Context::kNone) return fail(What::kModels);
-    const std::size_t groups = grouped_columns_[place] ? counts[static_cast<std::size_t>(context)] : 1;
-    if (!models_[place].load(in, groups)) return fail(What::kModels);
-  }
-  if (!in.ok()) return fail(What::kModels);
-  return has_models_ = true;
+  models_rest_ = in.rest();
+  return in.ok();
 }
 
-// Finds where each column's bytes stand in a block.
-bool FrameColumns::split(std::size_t place) {
-  Block& block = blocks_[place];
-  if (block.split) return true;
-  std::span<const std::byte> bytes;
-  if (!parts_.get(kFirstPortsPart + blocks_of(rows()) + place, bytes)) return false;
-  ByteReader in(bytes);
-  for (std::size_t column = 0; column < kPlan.size(); ++column) {
+// Finds where each column's bytes stand in a block, up to this one. Their models are loaded.
+bool FrameColumns::split(std::size_t number, std::size_t place) {
+  Block& block = blocks_[number];
+  if (block.split > place) return true;
+  if (block.split == 0 && !parts_.get(kFirstPortsPart + blocks_of(rows()) + number, block.rest)) return false;
+  ByteReader in(block.rest);
+  for (std::size_t column = block.split; column <= place; ++column) {
     if (!models_[column].present()) continue;
     block.streams[column] = NumberDecoder::take_block(in);
     if (!in.ok()) return false;
   }
-  return block.split = in.left() == 0;
+  block.rest = in.rest();
+  block.split = place + 1;
+  return true;
 }
 
 std::span<const std::uint64_t> FrameColumns::numbers(ColumnId column) const {
@@ -250,16 +266,30 @@ std::span<const std::uint64_t> FrameColumns::numbers(ColumnId column) const {
 }
 
 bool FrameColumns::load_column(std::size_t place) {
-  if (!load_models()) return false;
-  for (std::uint64_t left = wanted_ & ~done_[place]; left != 0; left &= left - 1) {
+  if (!load_models(place)) return false;
+  std::uint64_t left = 0;
+  for (std::uint64_t wanted = wanted_; wanted != 0; wanted &= wanted - 1) {
+    const auto block = static_cast<std::size_t>(std::countr_zero(wanted));
+    if (done_[place][block] < reach_[block]) left |= std::uint64_t{1} << block;
+  }
+  for (; left != 0; left &= left - 1) {
     const auto block = static_cast<std::size_t>(std::countr_zero(left));
     if (const std::uint64_t others = left & (left - 1) & ~symbols_done_[place];
         models_[place].present() && others != 0 && (symbols_done_[place] >> block & 1) == 0) {
       const std::array two = {block, static_cast<std::size_t>(std::countr_zero(others))};
       if (!get_symbols(place, two)) return false;
     }
-    if (!decode(place, block)) return false;
-    done_[place] |= std::uint64_t{1} << block;
+    if (!decode(place, block, reach_[block])) return false;
+  }
+  return true;
+}
+
+bool FrameColumns::load_symbols(std::size_t place) {
+  for (std::uint64_t left = wanted_ & ~symbols_done_[place]; left != 0;
+       left = wanted_ & ~symbols_done_[place]) {
+    const std::array two = {static_cast<std::size_t>(std::countr_zero(left)),
+                            static_cast<std::size_t>(std::countr_zero(left & (left - 1)))};
+    if (!get_symbols(place, std::span(two).first(std::has_single_bit(left) ? 1 : 2))) return false;
   }
   return true;
 }
@@ -272,9 +302,9 @@ bool FrameColumns::get_symbols(std::size_t place, std::span<const std::size_t> b
     const std::size_t begin = blocks[i] * kBlockRows;
     if (grouped_columns_[place] && !make_groups(kPlan[place].context, blocks[i], coded[i].groups))
       return false;
-    if (!split(blocks[i])) return fail(What::kColumn, kPlan[place].column);
+    if (!split(blocks[i], place)) return fail(What::kColumn, kPlan[place].column);
     coded[i].bytes = blocks_[blocks[i]].streams[place];
-    coded[i].symbols = std::span(symbols_[place]).subspan(begin, std::min(rows() - begin, kBlockRows));
+    coded[i].symbols = std::span(symbols_[place]).subspan(begin, rows_in(blocks[i]));
   }
   if (!models_[place].get_symbols(std::span(coded).first(blocks.size())))
     return fail(What::kColumn, kPlan[place].column);
@@ -290,7 +320,7 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
   using enum ColumnId;
   const auto place = static_cast<std::size_t>(context);
   const std::size_t begin = block * kBlockRows;
-  const std::size_t count = std::min(rows() - begin, kBlockRows);
+  const std::size_t count = rows_in(block);
   Scratch<std::uint8_t>& all = groups_[place];
   if (all.size() < rows()) all.resize(rows());
   const std::span<std::uint8_t> out = std::span(all).subspan(begin, count);
@@ -298,12 +328,11 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
   const std::uint64_t bit = std::uint64_t{1} << block;
   if ((grouped_[place] & bit) != 0) return true;
 
-  const auto ready = [&](ColumnId column) {
+  const auto ready = [&](ColumnId column) { return decode(plan_place(column), block, count); };
+  const auto coded = [&](ColumnId column) {
     const std::size_t needed = plan_place(column);
-    if ((done_[needed] & bit) != 0) return true;
-    if (!decode(needed, block)) return false;
-    done_[needed] |= bit;
-    return true;
+    return !models_[needed].present() || (symbols_done_[needed] & bit) != 0 ||
+           get_symbols(needed, std::span(&block, 1));
   };
   const auto values = [&](ColumnId column) { return numbers(column).subspan(begin, count); };
   const auto symbols = [&](ColumnId column) {
@@ -311,6 +340,14 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
     return models_[needed].present() ? std::span<const std::uint8_t>(symbols_[needed]).subspan(begin, count)
                                      : no_symbols().first(count);
   };
+  // Which symbols stand for numbers other than 0: those whose least number is not 0.
+  const auto tell_zeros = [&](ColumnId column, std::array<std::uint8_t, kMaxSymbols>& not_zero) {
+    const NumberDecoder& model = models_[plan_place(column)];
+    not_zero.fill(0);
+    if (!model.present()) return;
+    for (std::size_t i = 0; i < model.symbols().size(); ++i) not_zero[i] = model.symbols().base[i] != 0;
+  };
+  std::array<std::uint8_t, kMaxSymbols> not_zero;
   const auto listed = [&](auto key_of) {
     const Listed& list = listed_[place];
     const auto last = static_cast<std::uint8_t>(list.keys.size());
@@ -324,15 +361,17 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
       groups = std::span<const std::uint8_t>(first_of_run_).subspan(begin, count);
       return true;
     case Context::kOwnPub: {
-      if (!ready(kPubIp)) return false;
-      const auto pubs = values(kPubIp);
-      for (std::size_t i = 0; i < count; ++i) out[i] = pubs[i] == 0 ? 1 : 0;
+      if (!coded(kPubIp)) return false;
+      const auto pubs = symbols(kPubIp);
+      tell_zeros(kPubIp, not_zero);
+      for (std::size_t i = 0; i < count; ++i) out[i] = not_zero[pubs[i]] ^ 1;
       break;
     }
     case Context::kContinued: {
-      if (!ready(kSessionAge)) return false;
-      const auto ages = values(kSessionAge);
-      for (std::size_t i = 0; i < count; ++i) out[i] = ages[i] != 0 ? 1 : 0;
+      if (!coded(kSessionAge)) return false;
+      const auto ages = symbols(kSessionAge);
+      tell_zeros(kSessionAge, not_zero);
+      for (std::size_t i = 0; i < count; ++i) out[i] = not_zero[ages[i]];
       break;
     }
     case Context::kUsual: {
@@ -343,13 +382,13 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
     }
     case Context::kAsked: {
       GroupSpan usual;
-      if (!make_groups(Context::kUsual, block, usual) || !ready(kProtocol)) return false;
+      if (!make_groups(Context::kUsual, block, usual) || !coded(kProtocol)) return false;
       const auto protocol = symbols(kProtocol);
       listed([&](std::size_t i) { return asked_key(usual[i], protocol[i]); });
       break;
     }
     case Context::kService: {
-      if (!ready(kProtocol) || !ready(kPubPort)) return false;
+      if (!coded(kProtocol) || !coded(kPubPort)) return false;
       const auto protocol = symbols(kProtocol);
       const auto port = symbols(kPubPort);
       listed([&](std::size_t i) { return service_key(protocol[i], port[i]); });
@@ -357,11 +396,12 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
     }
     case Context::kKind: {
       GroupSpan service;
-      if (!make_groups(Context::kService, block, service) || !ready(kOutcome) || !ready(kSessionAge))
+      if (!make_groups(Context::kService, block, service) || !coded(kOutcome) || !coded(kSessionAge))
         return false;
       const auto outcome = symbols(kOutcome);
-      const auto ages = values(kSessionAge);
-      listed([&](std::size_t i) { return kind_key(service[i], outcome[i], ages[i] != 0); });
+      const auto ages = symbols(kSessionAge);
+      tell_zeros(kSessionAge, not_zero);
+      listed([&](std::size_t i) { return kind_key(service[i], outcome[i], not_zero[ages[i]] != 0); });
       break;
     }
     case Context::kSize:
@@ -378,11 +418,11 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
   return true;
 }
 
-// One column of one block.
-bool FrameColumns::decode(std::size_t place, std::size_t block) {
+// The first rows of one column of one block.
+bool FrameColumns::decode(std::size_t place, std::size_t block, std::size_t count) {
+  if (done_[place][block] >= count) return true;
   const ColumnId column = kPlan[place].column;
   const std::size_t begin = block * kBlockRows;
-  const std::size_t count = std::min(rows() - begin, kBlockRows);
   const bool present = models_[place].present();
   if (!present && !kHasOffset[at(column)]) return true;
   if (column == ColumnId::kPubIp && !load_peers()) return false;
@@ -394,14 +434,11 @@ bool FrameColumns::decode(std::size_t place, std::size_t block) {
     if (column == ColumnId::kBytesFromVpc || column == ColumnId::kBytesFromPub) {
       const std::size_t of =
           plan_place(column == ColumnId::kBytesFromVpc ? ColumnId::kPktsFromVpc : ColumnId::kPktsFromPub);
-      if ((done_[of] >> block & 1) == 0) {
-        if (!decode(of, block)) return false;
-        done_[of] |= std::uint64_t{1} << block;
-      }
+      if (!decode(of, block, count)) return false;
       packets = numbers(kPlan[of].column).subspan(begin, count);
     }
     const NumberDecoder::Block coded{
-        blocks_[block].streams[place], {}, std::span(symbols_[place]).subspan(begin, count)};
+        blocks_[block].streams[place], {}, std::span(symbols_[place]).subspan(begin, rows_in(block))};
     if (!models_[place].get_numbers(coded, packets, values)) return fail(What::kColumn, column);
     const std::uint64_t limit =
         column == ColumnId::kPubIp ? (peers_ != nullptr ? peers_->size() : 0) : kLimits[at(column)];
@@ -410,19 +447,16 @@ bool FrameColumns::decode(std::size_t place, std::size_t block) {
   } else {
     std::fill(values.begin(), values.end(), 0);
   }
-  return settle(column, begin, values);
+  if (!settle(column, begin, values)) return false;
+  done_[place][block] = static_cast<std::uint16_t>(count);
+  return true;
 }
 
 // Makes of the coded numbers what they stand for.
 bool FrameColumns::settle(ColumnId column, std::size_t begin, std::span<std::uint64_t> values) {
   using enum ColumnId;
-  const std::uint64_t bit = std::uint64_t{1} << (begin / kBlockRows);
   const auto ready = [&](ColumnId needed) {
-    const std::size_t place = plan_place(needed);
-    if ((done_[place] & bit) != 0) return true;
-    if (!decode(place, begin / kBlockRows)) return false;
-    done_[place] |= bit;
-    return true;
+    return decode(plan_place(needed), begin / kBlockRows, values.size());
   };
   if (kIsCount[at(column)]) {
     for (std::uint64_t& value : values) --value;  // unknown, 0, becomes kUnknownCount

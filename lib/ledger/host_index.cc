@@ -22,6 +22,13 @@ void put_rice(std::uint64_t value, unsigned bits, BitSink& to) {
 }
 
 std::uint64_t get_rice(unsigned bits, BitReader& from) {
+  if (bits <= 32) [[likely]] {
+    const std::uint64_t word = from.peek(56);
+    if (const auto upper = static_cast<unsigned>(std::countr_one(word)); upper < kRiceEscape) {
+      from.take(upper + 1 + bits);
+      return std::uint64_t{upper} << bits | ((word >> (upper + 1)) & low_bits(bits));
+    }
+  }
   const unsigned upper = from.ones(kRiceEscape);
   if (upper == kRiceEscape) return from.get(64);
   return std::uint64_t{upper} << bits | from.get(bits);
@@ -95,9 +102,15 @@ bool read_host_blocks(std::span<const std::byte> index, std::size_t nats, std::s
   return true;
 }
 
-bool read_host_runs(const HostBlock& block, std::span<const std::byte> entries, std::vector<HostRun>& runs) {
-  BitReader bits(entries.subspan(block.offset));
+bool read_host_runs(const HostBlock& block, std::span<const std::byte> entries, const IpAddress& from,
+                    const IpAddress& to, std::vector<HostRun>& runs) {
   Halves address = halves_of(block.first);
+  const Halves lowest = halves_of(from);
+  const Halves highest = halves_of(to);
+  if (address.high < lowest.high || address.high > highest.high) return true;
+  const std::uint64_t from_low = address.high == lowest.high ? lowest.low : 0;
+  const std::uint64_t to_low = address.high == highest.high ? highest.low : ~std::uint64_t{0};
+  BitReader bits(entries.subspan(block.offset));
   std::uint64_t row = 0;
   for (std::size_t i = 0; i < block.runs; ++i) {
     if (i > 0) {
@@ -105,13 +118,21 @@ bool read_host_runs(const HostBlock& block, std::span<const std::byte> entries, 
       if (step > ~address.low) return false;
       address.low += step;
     }
+    if (address.low > to_low) return true;
     const std::uint64_t rows = get_rice(block.length_bits, bits) + 1;
     if (rows == 0 || rows > block.rows - row) return false;
-    runs.push_back({address_of(address), block.nat, static_cast<std::uint32_t>(block.first_row + row),
-                    static_cast<std::uint32_t>(rows)});
+    if (address.low >= from_low) {
+      runs.push_back({address_of(address), block.nat, static_cast<std::uint32_t>(block.first_row + row),
+                      static_cast<std::uint32_t>(rows)});
+    }
     row += rows;
   }
   return row == block.rows;
+}
+
+bool read_host_runs(const HostBlock& block, std::span<const std::byte> entries, std::vector<HostRun>& runs) {
+  return read_host_runs(block, entries, address_of({0, 0}),
+                        address_of({~std::uint64_t{0}, ~std::uint64_t{0}}), runs);
 }
 
 }  // namespace natsession

@@ -54,5 +54,8 @@ struct HostBlock {
 // Adds the runs of one block. False if they are not what the block says.
 [[nodiscard]] bool read_host_runs(const HostBlock& block, std::span<const std::byte> entries,
                                   std::vector<HostRun>& runs);
+// Likewise, only those whose pri_ip is from `from` to `to`; none is looked at behind them.
+[[nodiscard]] bool read_host_runs(const HostBlock& block, std::span<const std::byte> entries,
+                                  const IpAddress& from, const IpAddress& to, std::vector<HostRun>& runs);
 
 }  // namespace natsession

@@ -405,12 +405,19 @@ bool NumberDecoder::load(ByteReader& in, std::size_t group_count) {
   if (!in.ok()) return false;
   set_.fill();
   groups_ = group_count;
-  shares_.resize(groups_ * set_.size());
+  shares_.assign(groups_ * set_.size(), 0);
   BitReader bits(in.rest());
-  for (std::uint16_t& share : shares_) {
+  for (std::size_t i = 0; i < shares_.size();) {
+    // Most are 0, which is a one: many are taken at once.
+    if (const unsigned none =
+            bits.ones_alone(static_cast<unsigned>(std::min<std::size_t>(shares_.size() - i, 56)));
+        none != 0) {
+      i += none;
+      continue;
+    }
     const std::uint64_t coded = get_gamma(bits) - 1;
     if (coded > kRansTotal) return false;
-    share = static_cast<std::uint16_t>(coded);
+    shares_[i++] = static_cast<std::uint16_t>(coded);
   }
   static_cast<void>(in.take(bytes_for_bits(bits.place())));
   if (!in.ok()) return false;
@@ -516,6 +523,46 @@ bool NumberDecoder::get_numbers(const Block& block, NumberSpan packets,
                       ? (code - 1) * packets[i] + get_remainder(packets[i], bits) + 1
                       : code;
     }
+  }
+  return values.size() < symbols.size() || bytes_for_bits(bits.place()) == block.bytes.size();
+}
+
+bool NumberDecoder::has_one_symbol(std::size_t group) {
+  const RansTable* const only = table(group);
+  return only != nullptr && only->certain() && set_.bits[only->first()] == 0;
+}
+
+bool NumberDecoder::get_some(std::span<const std::byte> bytes, std::span<const std::uint16_t> rows,
+                             std::size_t group, std::span<std::uint64_t> values) {
+  const RansTable* const only = table(group);
+  if (only == nullptr) return false;
+  some_.resize(std::max(some_.size(), rows.size()));
+  if (only->certain()) {
+    std::fill_n(some_.begin(), rows.size(), only->first());
+  } else {
+    RansDecoder rans(bytes);
+    std::size_t i = 0;
+    for (; i < rows.size() && rans.has_two_words(); ++i) some_[i] = rans.get_within(*only, rows[i] & 1U);
+    for (; i < rows.size(); ++i) some_[i] = rans.get(*only, rows[i] & 1U);
+    if (!rans.ok()) return false;
+    bytes = rans.rest();
+  }
+  BitReader bits(bytes);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    values[i] = set_.base[some_[i]] + bits.get(set_.bits[some_[i]]);
+  return bytes_for_bits(bits.place()) == bytes.size();
+}
+
+bool NumberDecoder::find(const Block& block, std::span<const std::uint8_t> asked,
+                         std::vector<Found>& found) const {
+  BitReader bits(block.bytes);
+  for (std::size_t i = 0; i < block.symbols.size(); ++i) {
+    const std::uint8_t symbol = block.symbols[i];
+    if (asked[symbol] != 0) [[unlikely]] {
+      BitReader here = bits;
+      found.push_back({set_.base[symbol] + here.get(set_.bits[symbol]), static_cast<std::uint16_t>(i)});
+    }
+    bits.take(set_.bits[symbol]);
   }
   return bytes_for_bits(bits.place()) == block.bytes.size();
 }

@@ -186,11 +186,26 @@ class NumberDecoder {
   // The symbols of one or two blocks: two take less time together than one by one. False if the bytes are
   // none.
   [[nodiscard]] bool get_symbols(std::span<Block> blocks);
-  // Then the numbers of a block's records to `values`. With `packets`, which are counts or kUnknownCount,
-  // codes of bytes from quotients and remainders. False if the bytes are not exactly those of a block with so
-  // many records.
+  // Then the numbers of a block's records, or of as many of its first, to `values`. With `packets`, which are
+  // counts or kUnknownCount, codes of bytes from quotients and remainders. False if the bytes are not exactly
+  // those of a block with so many records, as far as that is seen.
   [[nodiscard]] bool get_numbers(const Block& block, NumberSpan packets,
                                  std::span<std::uint64_t> values) const;
+  struct Found {
+    std::uint64_t number;
+    std::uint16_t row;  // of the block
+  };
+  // Instead of it: adds those whose symbol is `asked` for, and passes over the others.
+  // Shape: `asked` has an element for each symbol.
+  [[nodiscard]] bool find(const Block& block, std::span<const std::uint8_t> asked,
+                          std::vector<Found>& found) const;
+
+  // Whether all records of a group have the same number: then they take nothing of a block.
+  [[nodiscard]] bool has_one_symbol(std::size_t group);
+  // Instead of both: the numbers of these rows of a block, all that are in `group`, where all its other rows
+  // are in groups of one symbol. False if the bytes are not exactly those of such a block.
+  [[nodiscard]] bool get_some(std::span<const std::byte> bytes, std::span<const std::uint16_t> rows,
+                              std::size_t group, std::span<std::uint64_t> values);
   // Both.
   [[nodiscard]] bool get_block(std::span<const std::byte> bytes, GroupSpan groups, NumberSpan packets,
                                std::span<std::uint64_t> values, std::span<std::uint8_t> symbols) {
@@ -211,6 +226,7 @@ class NumberDecoder {
   std::vector<std::uint16_t> shares_;
   std::vector<std::unique_ptr<RansTable>> tables_;
   std::vector<std::uint8_t> loaded_;
+  std::vector<std::uint8_t> some_;  // scratch: symbols
 };
 
 }  // namespace natsession

@@ -100,21 +100,27 @@ void PeerDictionary::mark(std::span<const IpAddress> addresses, std::span<std::u
   const auto follows = [](const Chunk& before, const Chunk& chunk) {
     return before.v4 == chunk.v4 && std::bit_width(before.place) == std::bit_width(chunk.place);
   };
-  auto from = addresses.begin();
+  std::vector<Halves> wanted;
+  wanted.reserve(addresses.size());
+  for (const IpAddress& address : addresses) wanted.push_back(halves_of(address));
+  auto from = wanted.begin();
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     const Chunk& chunk = chunks_[i];
-    // Of one class and family they ascend, so that each goes on where the one before ended.
-    if (i == 0 || !follows(chunks_[i - 1], chunk)) from = addresses.begin();
-    from = std::lower_bound(from, addresses.end(), chunk.first);
-    if (from == addresses.end()) continue;
-    if (i + 1 < chunks_.size() && follows(chunk, chunks_[i + 1]) && *from >= chunks_[i + 1].first) continue;
     Halves halves = halves_of(chunk.first);
+    // Of one class and family they ascend, so that each goes on where the one before ended.
+    if (i == 0 || !follows(chunks_[i - 1], chunk)) from = wanted.begin();
+    from = std::lower_bound(from, wanted.end(), halves);
+    if (from == wanted.end()) continue;
+    if (i + 1 < chunks_.size() && follows(chunk, chunks_[i + 1]) &&
+        *from >= halves_of(chunks_[i + 1].first)) {
+      continue;
+    }
+    // All of a chunk have its first's upper half.
     BitReader bits(steps(chunk));
     for (std::uint32_t place = chunk.place;; ++place) {
-      const IpAddress address = address_of(halves);
-      while (from != addresses.end() && *from < address) ++from;
-      if (from == addresses.end()) break;
-      if (*from == address) marks[place] = 1;
+      while (from != wanted.end() && from->high == halves.high && from->low < halves.low) ++from;
+      if (from == wanted.end() || from->high != halves.high) break;
+      if (from->low == halves.low) marks[place] = 1;
       if (place + 1 == chunk.place + chunk.count) break;
       halves.low += bits.get(chunk.width);
     }

@@ -213,6 +213,7 @@ Result<void> FrameFilter::sort_out_gaps(ScanBatch& batch, std::vector<KnownGap>&
   if (!gap_records_ || tests_sessions_) {
     keep_rows(batch.rows_, [&](std::uint32_t row) { return !is_gap((*events)[row]); });
   }
+  batch.columns_.want(batch.rows_);  // materialise() wanted the gap records alone
   return {};
 }
 

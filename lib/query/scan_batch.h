@@ -122,7 +122,9 @@ class ScanBatch {
   // Adds the records at some of rows() to `out`, whatever Query::columns names. Slow: decodes all columns.
   // Errors: kMalformed if a column is damaged.
   Result<void> materialise(std::span<const std::uint32_t> rows, RecordBlock& out) const {
-    return columns_.materialise(rows, out);
+    auto made = columns_.materialise(rows, out);
+    columns_.want(rows_);  // as what is asked for next
+    return made;
   }
 
   // What to tell when materialise() failed: the frame, its times, and why.
