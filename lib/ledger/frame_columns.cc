@@ -131,15 +131,21 @@ Error FrameColumns::error() const {
 }
 
 void FrameColumns::want(std::span<const std::uint32_t> rows) {
+  if (rows.size() == this->rows()) return want_all();
   wanted_ = 0;
-  for (const std::uint32_t row : rows) wanted_ |= std::uint64_t{1} << (row / kBlockRows);
   few_ = rows.size() <= kFewRows;
-  if (!few_) return want_blocks(wanted_);
+  if (!few_) {
+    for (const std::uint32_t row : rows) wanted_ |= std::uint64_t{1} << (row / kBlockRows);
+    return want_blocks(wanted_);
+  }
   few_rows_.assign(rows.begin(), rows.end());
   reach_.fill(0);
-  for (const std::uint32_t row : rows) {
-    std::uint16_t& reach = reach_[row / kBlockRows];
-    reach = std::max(reach, static_cast<std::uint16_t>(row % kBlockRows + 1));
+  for (std::size_t i = 0; i < rows.size();) {
+    const std::uint32_t block = rows[i] / kBlockRows;
+    std::uint32_t last = rows[i];
+    while (++i < rows.size() && rows[i] / kBlockRows == block) last = std::max(last, rows[i]);
+    wanted_ |= std::uint64_t{1} << block;
+    reach_[block] = std::max(reach_[block], static_cast<std::uint16_t>(last % kBlockRows + 1));
   }
 }
 
@@ -302,11 +308,23 @@ Result<void> FrameColumns::keep_pub_ips(const Passes& passes, std::span<const Ip
       const auto all = peers_->all();
       for (std::size_t i = 0; i < all.size(); ++i) marks.passes[i + 1] = passes(all[i]) ? 1 : 0;
     }
-    marks.before.assign(1, 0);
-    for (const std::uint8_t each : marks.passes) marks.before.push_back(marks.before.back() + each);
+    marks.before.resize(marks.passes.size() + 1);
+    std::uint32_t before = 0;
+    for (std::size_t i = 0; i < marks.passes.size(); ++i) {
+      marks.before[i] = before;
+      before += marks.passes[i];
+    }
+    marks.before.back() = before;
   }
   if (marked && !only.empty()) {
     if (!find_pub_ips(passes, marks)) return error();
+    if (rows.size() == this->rows()) {
+      rows = passing_rows_;
+      return {};
+    }
+    passing_.resize(std::max(passing_.size(), this->rows()));
+    for (const std::uint32_t row : rows) passing_[row] = 0;
+    for (const std::uint32_t row : passing_rows_) passing_[row] = 1;
     keep_rows(rows, [&](std::uint32_t row) { return passing_[row] != 0; });
     return {};
   }
@@ -323,7 +341,7 @@ Result<void> FrameColumns::keep_pub_ips(const Passes& passes, std::span<const Ip
   return {};
 }
 
-// Sets passing_ of all rows of the wanted blocks, for a list of addresses. Most places in the dictionary have
+// Finds passing_rows_ in the wanted blocks, for a list of addresses. Most places in the dictionary have
 // none of them: where no place that a symbol stands for has one, nothing more is read of it. Of addresses
 // that the frame has itself, which few rows have, no others are decoded.
 bool FrameColumns::find_pub_ips(const Passes& passes, const PubMarks& marks) {
@@ -348,14 +366,13 @@ bool FrameColumns::find_pub_ips(const Passes& passes, const PubMarks& marks) {
   if (!alone && !(load_column(kPubHigh) && load_column(kPubLow))) return false;
   const auto lows = numbers(kPubLow);
   const auto highs = numbers(kPubHigh);
-  passing_.resize(std::max(passing_.size(), rows()));
+  passing_rows_.clear();
   const auto own_passes = [&](std::uint64_t of_high, std::uint64_t of_low) {
     return may_be_among(marks.likely, of_high, of_low + kMappedLow) && passes(pub_ip(0, of_high, of_low));
   };
   for (std::uint64_t left = wanted_; left != 0; left &= left - 1) {
     const auto block = static_cast<std::size_t>(std::countr_zero(left));
     const std::size_t begin = block * kBlockRows;
-    std::fill_n(passing_.begin() + static_cast<std::ptrdiff_t>(begin), rows_in(block), std::uint8_t{0});
     found_.clear();
     own_rows_.clear();
     const NumberDecoder::Block coded{
@@ -363,23 +380,23 @@ bool FrameColumns::find_pub_ips(const Passes& passes, const PubMarks& marks) {
     if (!models_[place].find(coded, asked, found_)) return fail(What::kColumn, kPubIp);
     for (const auto& [number, row] : found_) {
       if (number > peers_->size()) return fail(What::kColumn, kPubIp);
-      if (number == 0) {
-        own_rows_.push_back(row);
-      } else {
-        passing_[begin + row] = marks.passes[static_cast<std::size_t>(number)];
-      }
-    }
-    if (own_rows_.empty()) continue;
-    if (!alone) {
-      for (const std::uint16_t row : own_rows_)
-        passing_[begin + row] = own_passes(highs[begin + row], lows[begin + row]) ? 1 : 0;
-      continue;
+      if (number == 0) own_rows_.push_back(row);
     }
     own_lows_.resize(own_rows_.size());
-    if (!split(block, low_place) || !low.get_some(blocks_[block].streams[low_place], own_rows_, 1, own_lows_))
+    if (!alone) {
+      for (std::size_t i = 0; i < own_rows_.size(); ++i) own_lows_[i] = lows[begin + own_rows_[i]];
+    } else if (!own_rows_.empty() &&
+               (!split(block, low_place) ||
+                !low.get_some(blocks_[block].streams[low_place], own_rows_, 1, own_lows_))) {
       return fail(What::kColumn, kPubLow);
-    for (std::size_t i = 0; i < own_rows_.size(); ++i)
-      passing_[begin + own_rows_[i]] = own_passes(0, own_lows_[i]) ? 1 : 0;
+    }
+    std::size_t own = 0;
+    for (const auto& [number, row] : found_) {
+      const auto at = static_cast<std::uint32_t>(begin + row);
+      const bool pass = number != 0 ? marks.passes[static_cast<std::size_t>(number)] != 0
+                                    : own_passes(alone ? 0 : highs[at], own_lows_[own++]);
+      if (pass) passing_rows_.push_back(at);
+    }
   }
   return true;
 }

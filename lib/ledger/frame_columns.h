@@ -233,6 +233,7 @@ class FrameColumns {
   std::vector<NumberDecoder::Found> found_;  // scratch, likewise
   std::vector<std::uint16_t> own_rows_;
   std::vector<std::uint64_t> own_lows_;
+  std::vector<std::uint32_t> passing_rows_;
   Scratch<std::uint8_t> passing_;  // of each row
   std::vector<IpAddress> pubs_;
   Scratch<std::uint16_t> pub_index_;

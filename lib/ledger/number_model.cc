@@ -408,15 +408,18 @@ bool NumberDecoder::load(ByteReader& in, std::size_t group_count) {
   shares_.assign(groups_ * set_.size(), 0);
   BitReader bits(in.rest());
   for (std::size_t i = 0; i < shares_.size();) {
-    // Most are 0, which is a one: many are taken at once.
+    // Most are 0, which is a one: many are taken at once. Of others the code is short enough for one look.
     if (const unsigned none =
             bits.ones_alone(static_cast<unsigned>(std::min<std::size_t>(shares_.size() - i, 56)));
         none != 0) {
       i += none;
       continue;
     }
-    const std::uint64_t coded = get_gamma(bits) - 1;
+    const std::uint64_t word = bits.peek(2 * kRansBits + 3);
+    const auto zeros = static_cast<unsigned>(std::countr_zero(word | std::uint64_t{1} << (kRansBits + 1)));
+    const std::uint64_t coded = ((std::uint64_t{1} << zeros) | ((word >> (zeros + 1)) & low_bits(zeros))) - 1;
     if (coded > kRansTotal) return false;
+    bits.take(2 * zeros + 1);
     shares_[i++] = static_cast<std::uint16_t>(coded);
   }
   static_cast<void>(in.take(bytes_for_bits(bits.place())));

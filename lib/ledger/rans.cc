@@ -50,7 +50,13 @@ bool RansTable::load(std::span<const std::uint16_t> shares) {
     if (share > kRansTotal - place) return false;
     if (share == 0) continue;
     if (place == 0) certain_ = share == kRansTotal;
-    std::memset(symbols_.data() + place, static_cast<int>(symbol), share);
+    // Most shares are small: what is written too far, the next symbols write over.
+    std::uint8_t* at = symbols_.data() + place;
+    std::uint8_t* const end = at + share;
+    do {
+      std::memset(at, static_cast<int>(symbol), kAtOnce);
+      at += kAtOnce;
+    } while (at < end);
     ranges_[symbol] = share | place << 16;
     place += share;
   }

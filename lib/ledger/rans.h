@@ -86,8 +86,9 @@ class RansTable {
 
  private:
   friend class RansDecoder;
-  std::array<std::uint8_t, kRansTotal> symbols_;   // of each slot
-  std::array<std::uint32_t, kMaxSymbols> ranges_;  // of each symbol: share + 2^16 * its first slot
+  static constexpr std::size_t kAtOnce = 16;
+  std::array<std::uint8_t, kRansTotal + kAtOnce> symbols_;  // of each slot, and room behind the last
+  std::array<std::uint32_t, kMaxSymbols> ranges_;           // of each symbol: share + 2^16 * its first slot
   bool certain_ = false;
 };
 
