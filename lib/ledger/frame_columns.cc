@@ -1,6 +1,8 @@
 #include "ledger/frame_columns.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -186,13 +188,17 @@ Result<void> FrameColumns::rows_of(const Wanted& nat_ip, const Wanted& pri_ip,
   std::vector<HostRun> runs;
   std::size_t asked = nats_.size();  // the address that was asked about last
   bool passes = false;
+  bool none = false;
+  const Halves from = halves_of(nat_ip.from);
+  const Halves to = halves_of(nat_ip.to);
   for (std::size_t i = 0; i < host_blocks_.size(); ++i) {
     const HostBlock& block = host_blocks_[i];
     if (block.nat != asked) {
       const IpAddress& nat = nats_[asked = block.nat];
-      passes = nat >= nat_ip.from && nat <= nat_ip.to && (!nat_ip.passes || nat_ip.passes(nat));
+      const Halves halves = halves_of(nat);
+      none = halves == Halves();
+      passes = halves >= from && halves <= to && (!nat_ip.passes || nat_ip.passes(nat));
     }
-    const bool none = nats_[block.nat] == IpAddress();
     if (!passes && !none) continue;
     if (!pri_ip.passes || none) {
       take(block.first_row, block.rows);
@@ -216,7 +222,8 @@ Result<void> FrameColumns::rows_of(const Wanted& nat_ip, const Wanted& pri_ip,
 Result<bool> FrameColumns::has_unspecified_nat_ip() {
   if (rows() == 0) return false;  // no frame is open
   if (!load_head()) return error();
-  return std::find(nats_.begin(), nats_.end(), IpAddress()) != nats_.end();
+  return std::any_of(nats_.begin(), nats_.end(),
+                     [](const IpAddress& nat) { return halves_of(nat) == Halves(); });
 }
 
 bool FrameColumns::load_nat_ports() {
@@ -227,6 +234,10 @@ bool FrameColumns::load_nat_ports() {
     const std::size_t count = rows_in(block);
     std::span<const std::byte> bytes;
     if (!parts_.get(kFirstPortsPart + block, bytes) || bytes.size() != 2 * count) return fail(What::kPorts);
+    if constexpr (std::endian::native == std::endian::little) {
+      std::memcpy(nat_ports_.data() + begin, bytes.data(), bytes.size());
+      continue;
+    }
     for (std::size_t i = 0; i < count; ++i)
       nat_ports_[begin + i] = load_little_endian<std::uint16_t>(bytes.data() + 2 * i);
   }

@@ -51,22 +51,6 @@ class BitReader {
     return count;
   }
 
-  // The same, but for the zero, which stays.
-  unsigned ones_alone(unsigned most) {
-    const std::uint64_t word = word_at(place_ / 8) >> (place_ % 8);
-    const auto count = std::min(most, static_cast<unsigned>(std::countr_one(word)));
-    place_ += count;
-    return count;
-  }
-
-  // How many zeros stand next, at most `most` <= 56, and takes them.
-  unsigned zeros(unsigned most) {
-    const std::uint64_t word = word_at(place_ / 8) >> (place_ % 8);
-    const auto count = std::min(most, static_cast<unsigned>(std::countr_zero(word)));
-    place_ += count;
-    return count;
-  }
-
   [[nodiscard]] std::size_t place() const { return place_; }  // in bits
 
  private:

@@ -65,12 +65,6 @@ void BitSink::put_gamma(std::uint64_t value) {
   put(value & low_bits(width - 1), width - 1);
 }
 
-std::uint64_t get_gamma(BitReader& from) {
-  const unsigned zeros = from.zeros(33);
-  static_cast<void>(from.get(1));
-  return (std::uint64_t{1} << zeros) | from.get(zeros);
-}
-
 void BitSink::finish(std::string& out) {
   out.append(bytes_.data(), cursor_.finish());
   cursor_.move_to(bytes_.data());
@@ -405,23 +399,33 @@ bool NumberDecoder::load(ByteReader& in, std::size_t group_count) {
   if (!in.ok()) return false;
   set_.fill();
   groups_ = group_count;
-  shares_.assign(groups_ * set_.size(), 0);
+  shares_.resize(std::max(shares_.size(), groups_ * set_.size()));
+  first_share_.resize(groups_ + 1);
+  RansTable::Share* next = shares_.data();
   BitReader bits(in.rest());
-  for (std::size_t i = 0; i < shares_.size();) {
-    // Most are 0, which is a one: many are taken at once. Of others the code is short enough for one look.
-    if (const unsigned none =
-            bits.ones_alone(static_cast<unsigned>(std::min<std::size_t>(shares_.size() - i, 56)));
-        none != 0) {
-      i += none;
-      continue;
+  for (std::size_t group = 0; group < groups_; ++group) {
+    first_share_[group] = static_cast<std::size_t>(next - shares_.data());
+    for (std::size_t symbol = 0; symbol < set_.size();) {
+      // Most are 0, which is a one: many are taken at once. Of others the code is short enough for one look.
+      const std::uint64_t word = bits.peek(56);
+      const auto ones = static_cast<std::size_t>(std::countr_one(word));
+      if (ones > 32 || ones >= set_.size() - symbol) {
+        const std::size_t none = std::min(ones, set_.size() - symbol);
+        bits.take(static_cast<unsigned>(none));
+        symbol += none;
+        continue;
+      }
+      symbol += ones;
+      const std::uint64_t code = word >> ones;
+      const auto zeros = static_cast<unsigned>(std::countr_zero(code | std::uint64_t{1} << (kRansBits + 1)));
+      const std::uint64_t share =
+          ((std::uint64_t{1} << zeros) | ((code >> (zeros + 1)) & low_bits(zeros))) - 1;
+      if (share > kRansTotal) return false;
+      bits.take(static_cast<unsigned>(ones) + 2 * zeros + 1);
+      *next++ = {static_cast<std::uint16_t>(share), static_cast<std::uint8_t>(symbol++)};
     }
-    const std::uint64_t word = bits.peek(2 * kRansBits + 3);
-    const auto zeros = static_cast<unsigned>(std::countr_zero(word | std::uint64_t{1} << (kRansBits + 1)));
-    const std::uint64_t coded = ((std::uint64_t{1} << zeros) | ((word >> (zeros + 1)) & low_bits(zeros))) - 1;
-    if (coded > kRansTotal) return false;
-    bits.take(2 * zeros + 1);
-    shares_[i++] = static_cast<std::uint16_t>(coded);
   }
+  first_share_[groups_] = static_cast<std::size_t>(next - shares_.data());
   static_cast<void>(in.take(bytes_for_bits(bits.place())));
   if (!in.ok()) return false;
   loaded_.assign(groups_, 0);
@@ -433,7 +437,8 @@ bool NumberDecoder::load(ByteReader& in, std::size_t group_count) {
 const RansTable* NumberDecoder::table(std::size_t group) {
   if (loaded_[group] == 0) {
     if (!tables_[group]) tables_[group] = std::make_unique<RansTable>();
-    const auto shares = std::span(shares_).subspan(group * set_.size(), set_.size());
+    const auto shares = std::span<const RansTable::Share>(shares_).subspan(
+        first_share_[group], first_share_[group + 1] - first_share_[group]);
     loaded_[group] = tables_[group]->load(shares) ? 1 : 2;
   }
   return loaded_[group] == 1 ? tables_[group].get() : nullptr;

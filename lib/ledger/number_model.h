@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "base/scratch.h"
 #include "ledger/bytes.h"
 #include "ledger/number_coding.h"
 #include "ledger/rans.h"
@@ -93,8 +94,6 @@ class BitSink {
   std::vector<char> bytes_ = std::vector<char>(64);
   BitCursor cursor_{bytes_.data()};
 };
-
-[[nodiscard]] std::uint64_t get_gamma(BitReader& from);
 
 // The symbols of a column.
 struct SymbolSet {
@@ -223,7 +222,8 @@ class NumberDecoder {
   bool present_ = false;
   SymbolSet set_;
   std::size_t groups_ = 0;
-  std::vector<std::uint16_t> shares_;
+  Scratch<RansTable::Share> shares_;      // those that are not 0, group by group
+  std::vector<std::size_t> first_share_;  // of each group, and behind the last
   std::vector<std::unique_ptr<RansTable>> tables_;
   std::vector<std::uint8_t> loaded_;
   std::vector<std::uint8_t> some_;  // scratch: symbols

@@ -43,23 +43,21 @@ RansEncoder::Range RansEncoder::range_of(std::uint16_t below, std::uint16_t shar
   return range;
 }
 
-bool RansTable::load(std::span<const std::uint16_t> shares) {
+bool RansTable::load(std::span<const Share> shares) {
   std::uint32_t place = 0;
-  for (std::size_t symbol = 0; symbol < shares.size(); ++symbol) {
-    const std::uint32_t share = shares[symbol];
+  for (const auto& [share, symbol] : shares) {
     if (share > kRansTotal - place) return false;
-    if (share == 0) continue;
-    if (place == 0) certain_ = share == kRansTotal;
     // Most shares are small: what is written too far, the next symbols write over.
     std::uint8_t* at = symbols_.data() + place;
     std::uint8_t* const end = at + share;
     do {
-      std::memset(at, static_cast<int>(symbol), kAtOnce);
+      std::memset(at, symbol, kAtOnce);
       at += kAtOnce;
     } while (at < end);
     ranges_[symbol] = share | place << 16;
     place += share;
   }
+  certain_ = shares.size() == 1;
   return place == kRansTotal;
 }
 

@@ -78,8 +78,12 @@ class RansEncoder {
 // What a share of kRansTotal stands for.
 class RansTable {
  public:
-  // False if the shares do not add up to kRansTotal.
-  [[nodiscard]] bool load(std::span<const std::uint16_t> shares);
+  struct Share {
+    std::uint16_t share;  // 1 to kRansTotal
+    std::uint8_t symbol;
+  };
+  // Of the symbols that have one, ascending. False if the shares do not add up to kRansTotal.
+  [[nodiscard]] bool load(std::span<const Share> shares);
   // One symbol has it all: it costs nothing, and of it no stream tells.
   [[nodiscard]] bool certain() const { return certain_; }
   [[nodiscard]] std::uint8_t first() const { return symbols_[0]; }

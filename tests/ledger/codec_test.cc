@@ -109,15 +109,16 @@ TEST_CASE("shares are all of what there is, and none of what there is not", "[le
 
 TEST_CASE("a table of shares takes those that add up, and no others", "[ledger][codec]") {
   RansTable table;
-  CHECK(table.load(std::vector<std::uint16_t>{2048}));
+  using Shares = std::vector<RansTable::Share>;
+  CHECK(table.load(Shares{{2048, 7}}));
   CHECK(table.certain());
-  CHECK(table.load(std::vector<std::uint16_t>{0, 2047, 1}));
+  CHECK(table.first() == 7);
+  CHECK(table.load(Shares{{2047, 1}, {1, 2}}));
   CHECK_FALSE(table.certain());
-  CHECK_FALSE(table.load(std::vector<std::uint16_t>{}));
-  CHECK_FALSE(table.load(std::vector<std::uint16_t>{0, 0}));
-  CHECK_FALSE(table.load(std::vector<std::uint16_t>{2047}));
-  CHECK_FALSE(table.load(std::vector<std::uint16_t>{2048, 1}));
-  CHECK_FALSE(table.load(std::vector<std::uint16_t>{0xffff, 0xffff}));
+  CHECK_FALSE(table.load(Shares{}));
+  CHECK_FALSE(table.load(Shares{{2047, 0}}));
+  CHECK_FALSE(table.load(Shares{{2048, 0}, {1, 1}}));
+  CHECK_FALSE(table.load(Shares{{0xffff, 0}, {0xffff, 1}}));
 }
 
 TEST_CASE("numbers of every kind come out of their model as they went in", "[ledger][codec]") {
