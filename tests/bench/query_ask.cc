@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include <unistd.h>
@@ -85,7 +86,8 @@ TraceQuestion question_about(const SessionRecord& record, UnixMs at) {
 
 // Runs `work` some times in a child; the fastest but one of the wall-clock times, CPU of all threads for one
 // run.
-void measure_one(const std::string& name, int runs, const std::function<std::uint64_t()>& work) {
+void measure_one(const std::string& name, int runs, const std::function<std::uint64_t()>& work,
+                 const std::string& budgets = {}, double scale = 0) {
   std::fflush(stdout);
   const pid_t child = ::fork();
   if (child == 0) {
@@ -108,6 +110,11 @@ void measure_one(const std::string& name, int runs, const std::function<std::uin
     std::printf("ask what=%s seconds=%.4f cpu=%.4f peak_mb=%.1f answers=%llu\n", name.c_str(),
                 walls[walls.size() / 2], (seconds(after) - seconds(before)) / runs,
                 static_cast<double>(after.ru_maxrss) / 1024, static_cast<unsigned long long>(answers));
+    if (!budgets.empty()) {
+      const double day = walls[walls.size() / 2] * scale;
+      std::printf("budget what=%s day_of_100m=%.3f days_90=%.1f %s\n", name.c_str(), day, 90 * day,
+                  budgets.c_str());
+    }
     std::fflush(stdout);
     ::_exit(0);
   }
@@ -177,6 +184,46 @@ void ask(const std::string& base, unsigned threads, const std::string& only) {
   question.from = at_minute(0);
   question.until = at_minute(24 * 60);
   measure("trace_whole_day", 3, [&] { return tracing({question}); });
+  // What is asked without a time, and what that comes to over a day of 100 million sessions and 90 of them,
+  // by the number of records.
+  constexpr double kRecordsOfDay = 124'727'780;
+  const double scale = kRecordsOfDay / static_cast<double>(good(SegmentList::open(directory)).span().records);
+  const auto find = [&](const std::string& name, const std::function<std::uint64_t()>& work,
+                        const std::string& budgets) {
+    if (name.find(only) != std::string::npos) measure_one(name, 9, work, budgets, scale);
+  };
+  const auto scanning = [&](const FieldTest& test) {
+    const SegmentList view = good(SegmentList::open(directory));
+    Query query;
+    query.where = {test};
+    query.columns = Columns::all();
+    Scan scan(view, query, control);
+    std::uint64_t rows = 0;
+    while (const ScanBatch* const batch = scan.next()) rows += batch->size();
+    return rows;
+  };
+  TraceQuestion always = question;
+  always.from = at_minute(-24 * 60);
+  always.until = at_minute(100 * 24 * 60);
+  find(
+      "find_trace", [&] { return tracing({always}); }, "budget_90=1");
+  always.nat_port = 79;  // below all that the generator gives out
+  find(
+      "find_trace_of_none", [&] { return tracing({always}); }, "budget_90=1");
+  const FieldTest host = FieldTest::address(Field::kPriIp, probe.record.pri_ip);
+  find(
+      "find_host", [&] { return scanning(host); }, "budget_day=0.2 budget_90=10");
+  FieldTest peers_asked(Field::kPubIp);
+  for (std::uint32_t i = 0; peers_asked.addresses.size() < 9994; ++i)
+    peers_asked.addresses.push_back(IpAddress::from_v4(0x9e37'79b9U * (i + 1)));
+  // Six that are there, and have few sessions.
+  std::map<IpAddress, std::size_t> sessions_of;
+  for (const SessionRecord& record : probe.list) ++sessions_of[record.pub_ip];
+  for (const auto& [address, sessions] : sessions_of) {
+    if (sessions == 1 && peers_asked.addresses.size() < 10'000) peers_asked.addresses.push_back(address);
+  }
+  find(
+      "find_list_10000", [&] { return scanning(peers_asked); }, "budget_90=60");
   std::vector<TraceQuestion> list;
   for (std::size_t i = 0; i < 10'000; ++i) {
     const SessionRecord& record = probe.list[i * 7919 % probe.list.size()];

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "ledger/address_halves.h"
+#include "ledger/crc32c.h"
 #include "ledger/host_index.h"
 #include "ledger/number_model.h"
 #include "ledger/peer_dictionary.h"
@@ -152,6 +153,29 @@ TEST_CASE("numbers of every kind come out of their model as they went in", "[led
         REQUIRE(decoder.get_block(NumberDecoder::take_block(from), own, {}, read, symbols));
         REQUIRE(from.left() == 0);
         REQUIRE(std::equal(read.begin(), read.end(), values.begin() + static_cast<std::ptrdiff_t>(begin)));
+
+        // As many of the first, and those of some symbols.
+        ByteReader again(bytes);
+        NumberDecoder::Block some{NumberDecoder::take_block(again), own, symbols};
+        REQUIRE(decoder.get_symbols(std::span(&some, 1)));
+        std::vector<std::uint64_t> first(1 + random() % rows);
+        REQUIRE(decoder.get_numbers(some, {}, first));
+        REQUIRE(std::equal(first.begin(), first.end(), read.begin()));
+        std::vector<std::uint8_t> asked(kMaxSymbols);
+        for (std::uint8_t& each : asked) each = random() % 3 == 0 ? 1 : 0;
+        std::vector<NumberDecoder::Found> found;
+        REQUIRE(decoder.find(some, asked, found));
+        auto next = found.begin();
+        for (std::size_t row = 0; row < rows; ++row) {
+          if (asked[symbols[row]] == 0) continue;
+          REQUIRE(next != found.end());
+          REQUIRE((next->row == row && next->number == read[row]));
+          ++next;
+        }
+        REQUIRE(next == found.end());
+        some.bytes = some.bytes.first(some.bytes.size() - std::min<std::size_t>(1, some.bytes.size()));
+        found.clear();
+        REQUIRE((decoder.find(some, asked, found) == !decoder.symbols().has_bits || some.bytes.empty()));
       }
       if (all.blocks.size() < 2) continue;
       // The first two at once: as one by one.
@@ -175,6 +199,51 @@ TEST_CASE("numbers of every kind come out of their model as they went in", "[led
             std::equal(read.begin(), read.end(), values.begin() + static_cast<std::ptrdiff_t>(begins[i])));
       }
     }
+  }
+}
+
+TEST_CASE("numbers of the rows of one group come out alone where all others are one number",
+          "[ledger][codec]") {
+  std::mt19937_64 random(8);
+  for (int round = 0; round < 40; ++round) {
+    const std::size_t count = 1 + random() % kRows;
+    std::vector<std::uint64_t> values(count);
+    std::vector<std::uint8_t> group_of(count);
+    std::vector<std::uint16_t> rows;
+    const auto of_group = numbers_like(round % 5 + 1, count, random);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i != 0 && random() % (1 + static_cast<std::uint64_t>(round)) != 0) continue;
+      values[i] = of_group[i];
+      group_of[i] = 1;
+      rows.push_back(static_cast<std::uint16_t>(i));
+    }
+    const Coded all = coded(values, group_of, 2, true);
+    if (all.model.empty() || rows.size() == count) continue;
+    const auto model = exactly(all.model);
+    ByteReader in(model);
+    NumberDecoder decoder;
+    REQUIRE(decoder.load(in, 2));
+    CHECK(decoder.has_one_symbol(0));
+    const auto bytes = exactly(all.blocks[0]);
+    ByteReader from(bytes);
+    const auto block = NumberDecoder::take_block(from);
+    std::vector<std::uint64_t> read(rows.size());
+    REQUIRE(decoder.get_some(block, rows, 1, read));
+    for (std::size_t i = 0; i < rows.size(); ++i) REQUIRE(read[i] == values[rows[i]]);
+    // Fewer bytes than there must be.
+    if (!block.empty()) CHECK_FALSE(decoder.get_some(block.first(block.size() - 1), rows, 1, read));
+  }
+}
+
+TEST_CASE("checksums are the same with the processor's instruction and without, of any length",
+          "[ledger][codec]") {
+  std::mt19937_64 random(9);
+  std::vector<std::byte> bytes(20'000);
+  for (std::byte& each : bytes) each = static_cast<std::byte>(random());
+  for (std::size_t length = 0; length < bytes.size(); length += 1 + random() % 97) {
+    const auto some = std::span(bytes).subspan(random() % (bytes.size() - length + 1), length);
+    const auto before = static_cast<std::uint32_t>(random());
+    REQUIRE(crc32c(some, before) == crc32c_by_table(some, before));
   }
 }
 
@@ -272,6 +341,20 @@ TEST_CASE("an index of hosts gives back its runs", "[ledger][codec]") {
     REQUIRE(read[i].nat == runs[i].nat);
     REQUIRE(read[i].first_row == runs[i].first_row);
     REQUIRE(read[i].rows == runs[i].rows);
+  }
+  for (int round = 0; round < 200; ++round) {
+    const IpAddress one = runs[random() % runs.size()].pri_ip;
+    const IpAddress other = round % 3 == 0 ? one : runs[random() % runs.size()].pri_ip;
+    const IpAddress from = std::min(one, other);
+    const IpAddress to = std::max(one, other);
+    std::vector<IpAddress> expected;
+    for (const HostRun& run : runs) {
+      if (run.pri_ip >= from && run.pri_ip <= to) expected.push_back(run.pri_ip);
+    }
+    read.clear();
+    for (const HostBlock& block : blocks) REQUIRE(read_host_runs(block, entry_bytes, from, to, read));
+    REQUIRE(std::equal(read.begin(), read.end(), expected.begin(), expected.end(),
+                       [](const HostRun& run, const IpAddress& address) { return run.pri_ip == address; }));
   }
   const std::size_t rows = row;
   const auto within = [&](std::span<const std::byte> some_index, std::span<const std::byte> some_entries) {

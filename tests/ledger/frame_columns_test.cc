@@ -114,6 +114,49 @@ TEST_CASE("columns say it of the rows that are wanted, whatever is asked for fir
   }
 }
 
+TEST_CASE("rows that are wanted later come out as if they had been wanted at once",
+          "[ledger][frame][columns]") {
+  RecordDice dice(41);
+  const auto records = dice.roll_many(9000, 10);
+  const Peers peers = GENERATE(false, true) ? peers_of(records) : nullptr;
+  const std::string frame = frame_of(records, Effort::kSmall, 5, peers.get());
+  FrameColumns whole;
+  REQUIRE(whole.open(bytes_of(frame), peers));
+  const auto of = by_row(whole, records);
+  FrameColumns columns;
+  for (int round = 0; round < 30; ++round) {
+    REQUIRE(columns.open(bytes_of(frame), peers));
+    // Now up to an early row of a block, now to a late one, now many, now all: whatever was decoded before.
+    for (int more = 0; more < 6; ++more) {
+      const std::size_t limit = 1 + dice.pick(of.size());
+      const std::size_t count = dice.pick(4) == 0 ? 3000 : 1 + dice.pick(5);
+      std::vector<std::uint32_t> rows;
+      for (std::size_t i = 0; i < count; ++i) rows.push_back(static_cast<std::uint32_t>(dice.pick(limit)));
+      if (dice.pick(8) == 0) {
+        columns.want_all();
+        rows.resize(of.size());
+        std::iota(rows.begin(), rows.end(), 0U);
+      } else {
+        columns.want(rows);
+      }
+      CAPTURE(round, more, limit, count);
+      if (dice.pick(2) == 0) {
+        RecordBlock block;
+        REQUIRE(columns.materialise(rows, block));
+        for (std::size_t i = 0; i < rows.size(); ++i)
+          REQUIRE(same_records({&block.records[i], 1}, {of[rows[i]], 1}));
+        continue;
+      }
+      const FieldSpec& spec = kFields[dice.pick(kFields.size())];
+      if (spec.stored >= Stored::kPlain) continue;
+      CAPTURE(spec.name);
+      std::vector<const SessionRecord*> wanted(of.size(), nullptr);
+      for (const std::uint32_t row : rows) wanted[row] = of[row];
+      REQUIRE(says_the_same(columns, spec, wanted));
+    }
+  }
+}
+
 TEST_CASE("columns are read part by part where only some of them are asked for", "[ledger][frame][columns]") {
   RecordDice dice(36);
   const auto records = dice.roll_many(20'000, 0);
@@ -238,6 +281,50 @@ TEST_CASE("a frame leaves the rows whose pub_ip passes, by its segment's diction
                                    marks[listed ? 1 : 0], rows));
       CHECK(rows == expected);
     }
+  }
+}
+
+TEST_CASE("a list of pub_ip leaves the same rows where all are IPv4, and whatever else is asked before",
+          "[ledger][frame][columns]") {
+  RecordDice dice(42);
+  auto records = dice.roll_many(9000, 0);
+  // Some in the dictionary, some that one record has, none of IPv6.
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const auto low =
+        static_cast<std::uint32_t>(dice.pick(3) == 0 ? 0x0100'0000 + 7919 * i : 77 * dice.pick(500));
+    records[i].pub_ip = IpAddress::from_v4(low);
+    records[i].session_id = derive_session_id(records[i]);
+  }
+  const Peers peers = peers_of(records);
+  REQUIRE(peers != nullptr);
+  const std::string frame = frame_of(records, Effort::kSmall, 5, peers.get());
+  FrameColumns columns;
+  REQUIRE(columns.open(bytes_of(frame), peers));
+  const auto of = by_row(columns, records);
+  std::vector<IpAddress> asked;
+  for (std::size_t i = 0; i < GENERATE(1U, 40U, 600U); ++i) asked.push_back(records[i * 13].pub_ip);
+  asked.push_back(IpAddress());
+  std::sort(asked.begin(), asked.end());
+  const auto passes = [&](const IpAddress& address) {
+    return std::binary_search(asked.begin(), asked.end(), address);
+  };
+  FrameColumns::PubMarks marks;
+  for (int round = 0; round < 8; ++round) {
+    REQUIRE(columns.open(bytes_of(frame), peers));
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t row = 0; row < of.size(); ++row) {
+      if (round < 2 || dice.pick(8) != 0) rows.push_back(row);
+    }
+    std::vector<std::uint32_t> expected;
+    std::copy_if(rows.begin(), rows.end(), std::back_inserter(expected),
+                 [&](std::uint32_t row) { return passes(of[row]->pub_ip); });
+    if (round % 2 != 0) {
+      columns.want(std::span(rows).first(3 + dice.pick(3000)));
+      REQUIRE(columns.addresses(Field::kPubIp));
+    }
+    columns.want(rows);
+    REQUIRE(columns.keep_pub_ips(passes, asked, marks, rows));
+    REQUIRE(rows == expected);
   }
 }
 

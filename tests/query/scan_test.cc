@@ -36,6 +36,30 @@ TEST_CASE("a scan finds what a brute-force search finds, for a thousand random q
   CHECK(found > static_cast<std::size_t>(rounds(10'000)));
 }
 
+TEST_CASE("a scan finds the same in frames of many blocks that have gap records", "[query][scan]") {
+  TrafficDice dice(9);
+  const auto records = dice.traffic(11'000, at_minute(0), at_minute(180), 20);
+  QueryLedger ledger;
+  ledger.fill(records, 6000, 2);
+  if (GENERATE(false, true)) {
+    ledger.next_segment();
+    ledger.seal();
+  }
+  const SegmentList view = ledger.view();
+  QueryDice questions(3, dice, ledger.all);
+  for (int i = 0; i < rounds(200); ++i) {
+    Query query = questions.roll();
+    Scan scan(view, query, with_threads(1));
+    REQUIRE(scanned_names(scan) == expected_names(ledger.all, query));
+    // One host, whose rows are in another block than the gaps'.
+    query = {};
+    query.where = {FieldTest::address(Field::kPriIp, records[dice.pick(records.size())].pri_ip)};
+    query.columns = Columns::all();
+    Scan of_host(view, query, with_threads(1));
+    REQUIRE(scanned_names(of_host) == expected_names(ledger.all, query));
+  }
+}
+
 TEST_CASE("conditions are read with their comparisons, and those that mean nothing are refused",
           "[query][where]") {
   const auto passes_test = [](const std::string& text, const SessionRecord& record) {
