@@ -496,6 +496,7 @@ bool FrameColumns::load_texts() {
 }
 
 bool FrameColumns::load_all() {
+  if (!load_pairs()) return false;
   for (std::size_t place = 0; place < kPlan.size(); ++place) {
     if (!load_column(place)) return false;
     all_[at(kPlan[place].column)] = numbers(kPlan[place].column).data();

@@ -69,6 +69,10 @@ class FrameColumns {
   void want(std::span<const std::uint32_t> rows);
   void want_all();
 
+  // Whole records of them will be asked for: their columns take less time together than one by one. What
+  // cannot be read is told when it is asked for.
+  void expect_whole() { static_cast<void>(rows() == 0 || load_pairs()); }
+
   // Each returns info().records values, those of the rows that are wanted right, good until the next open().
   // Shape:  `field` is stored so: see Stored in record/fields.h.
   // Errors: kMalformed, naming the column that is damaged. Others may be good.
@@ -146,7 +150,10 @@ class FrameColumns {
   // Calls `make(row, end)` for the rows up to the last wanted one of each wanted block that are not done.
   template <typename Make>
   void make_left(Reach& done, Make make);
-  bool get_symbols(std::size_t place, std::span<const std::size_t> blocks);
+  bool load_pairs();
+  bool find_stream(std::size_t place, std::size_t block, NumberDecoder::Block& coded);
+  bool get_symbols(std::size_t place, std::size_t block);
+  bool get_symbols(std::size_t place, std::size_t block, std::size_t other_place, std::size_t other_block);
   bool make_groups(Context context, std::size_t block, GroupSpan& groups);
   bool settle(ColumnId column, std::size_t begin, std::span<std::uint64_t> values);
   template <typename T, typename ValueOf>

@@ -274,10 +274,12 @@ bool FrameColumns::load_column(std::size_t place) {
   }
   for (; left != 0; left &= left - 1) {
     const auto block = static_cast<std::size_t>(std::countr_zero(left));
-    if (const std::uint64_t others = left & (left - 1) & ~symbols_done_[place];
-        models_[place].present() && others != 0 && (symbols_done_[place] >> block & 1) == 0) {
-      const std::array two = {block, static_cast<std::size_t>(std::countr_zero(others))};
-      if (!get_symbols(place, two)) return false;
+    if (models_[place].present() && (symbols_done_[place] >> block & 1) == 0) {
+      const std::uint64_t others = left & (left - 1) & ~symbols_done_[place];
+      if (others != 0 ? !get_symbols(place, block, place, static_cast<std::size_t>(std::countr_zero(others)))
+                      : !get_symbols(place, block)) {
+        return false;
+      }
     }
     if (!decode(place, block, reach_[block])) return false;
   }
@@ -287,31 +289,73 @@ bool FrameColumns::load_column(std::size_t place) {
 bool FrameColumns::load_symbols(std::size_t place) {
   for (std::uint64_t left = wanted_ & ~symbols_done_[place]; left != 0;
        left = wanted_ & ~symbols_done_[place]) {
-    const std::array two = {static_cast<std::size_t>(std::countr_zero(left)),
-                            static_cast<std::size_t>(std::countr_zero(left & (left - 1)))};
-    if (!get_symbols(place, std::span(two).first(std::has_single_bit(left) ? 1 : 2))) return false;
+    const auto block = static_cast<std::size_t>(std::countr_zero(left));
+    if (std::has_single_bit(left)
+            ? !get_symbols(place, block)
+            : !get_symbols(place, block, place,
+                           static_cast<std::size_t>(std::countr_zero(left & (left - 1))))) {
+      return false;
+    }
   }
   return true;
 }
 
-// The symbols of one or two blocks, of which the numbers are to be made by decode().
-bool FrameColumns::get_symbols(std::size_t place, std::span<const std::size_t> blocks) {
+// Where one block alone is wanted, two columns are decoded at once that do not depend on each other.
+bool FrameColumns::load_pairs() {
+  if (!std::has_single_bit(wanted_)) return true;
+  if (!load_models(kPlan.size() - 1)) return false;
+  const auto block = static_cast<std::size_t>(std::countr_zero(wanted_));
+  using enum ColumnId;
+  constexpr std::array<std::array<ColumnId, 2>, 7> kPairs = {{{kEndTime, kPubIp},
+                                                              {kOrdinal, kProtocol},
+                                                              {kPubPort, kPubLow},
+                                                              {kOutcome, kSessionAge},
+                                                              {kStartTime, kPktsFromVpc},
+                                                              {kSeq, kPktsFromPub},
+                                                              {kBytesFromVpc, kBytesFromPub}}};
+  for (const auto& [one, other] : kPairs) {
+    const std::size_t first = plan_place(one);
+    const std::size_t second = plan_place(other);
+    const auto is_left = [&](std::size_t place) {
+      return models_[place].present() && (symbols_done_[place] >> block & 1) == 0;
+    };
+    if (is_left(first) && is_left(second) && !get_symbols(first, block, second, block)) return false;
+  }
+  return true;
+}
+
+// What get_symbols() needs of a block.
+bool FrameColumns::find_stream(std::size_t place, std::size_t block, NumberDecoder::Block& coded) {
   if (symbols_[place].size() < rows()) symbols_[place].resize(rows());
-  std::array<NumberDecoder::Block, 2> coded;
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const std::size_t begin = blocks[i] * kBlockRows;
-    if (grouped_columns_[place] && !make_groups(kPlan[place].context, blocks[i], coded[i].groups))
-      return false;
-    if (!split(blocks[i], place)) return fail(What::kColumn, kPlan[place].column);
-    coded[i].bytes = blocks_[blocks[i]].streams[place];
-    coded[i].symbols = std::span(symbols_[place]).subspan(begin, rows_in(blocks[i]));
-  }
-  if (!models_[place].get_symbols(std::span(coded).first(blocks.size())))
+  if (grouped_columns_[place] && !make_groups(kPlan[place].context, block, coded.groups)) return false;
+  if (!split(block, place)) return fail(What::kColumn, kPlan[place].column);
+  coded.bytes = blocks_[block].streams[place];
+  coded.symbols = std::span(symbols_[place]).subspan(block * kBlockRows, rows_in(block));
+  return true;
+}
+
+// Its symbols, of which the numbers are to be made by decode().
+bool FrameColumns::get_symbols(std::size_t place, std::size_t block) {
+  NumberDecoder::Block coded;
+  if (!find_stream(place, block, coded)) return false;
+  if (!models_[place].get_symbols(coded)) return fail(What::kColumn, kPlan[place].column);
+  blocks_[block].streams[place] = coded.bytes;
+  symbols_done_[place] |= std::uint64_t{1} << block;
+  return true;
+}
+
+// Those of another, too.
+bool FrameColumns::get_symbols(std::size_t place, std::size_t block, std::size_t other_place,
+                               std::size_t other_block) {
+  NumberDecoder::Block coded;
+  NumberDecoder::Block other;
+  if (!find_stream(place, block, coded) || !find_stream(other_place, other_block, other)) return false;
+  if (!models_[place].get_symbols(coded, models_[other_place], other))
     return fail(What::kColumn, kPlan[place].column);
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    blocks_[blocks[i]].streams[place] = coded[i].bytes;
-    symbols_done_[place] |= std::uint64_t{1} << blocks[i];
-  }
+  blocks_[block].streams[place] = coded.bytes;
+  blocks_[other_block].streams[other_place] = other.bytes;
+  symbols_done_[place] |= std::uint64_t{1} << block;
+  symbols_done_[other_place] |= std::uint64_t{1} << other_block;
   return true;
 }
 
@@ -331,8 +375,7 @@ bool FrameColumns::make_groups(Context context, std::size_t block, GroupSpan& gr
   const auto ready = [&](ColumnId column) { return decode(plan_place(column), block, count); };
   const auto coded = [&](ColumnId column) {
     const std::size_t needed = plan_place(column);
-    return !models_[needed].present() || (symbols_done_[needed] & bit) != 0 ||
-           get_symbols(needed, std::span(&block, 1));
+    return !models_[needed].present() || (symbols_done_[needed] & bit) != 0 || get_symbols(needed, block);
   };
   const auto values = [&](ColumnId column) { return numbers(column).subspan(begin, count); };
   const auto symbols = [&](ColumnId column) {
@@ -429,7 +472,7 @@ bool FrameColumns::decode(std::size_t place, std::size_t block, std::size_t coun
   if (numbers_[place].size() < rows()) numbers_[place].resize(rows());
   const std::span<std::uint64_t> values = std::span(numbers_[place]).subspan(begin, count);
   if (present) {
-    if ((symbols_done_[place] >> block & 1) == 0 && !get_symbols(place, std::span(&block, 1))) return false;
+    if ((symbols_done_[place] >> block & 1) == 0 && !get_symbols(place, block)) return false;
     NumberSpan packets;
     if (column == ColumnId::kBytesFromVpc || column == ColumnId::kBytesFromPub) {
       const std::size_t of =

@@ -444,34 +444,54 @@ const RansTable* NumberDecoder::table(std::size_t group) {
   return loaded_[group] == 1 ? tables_[group].get() : nullptr;
 }
 
+// The tables of the groups that a block's rows are in; false if one is none.
+bool NumberDecoder::prepare(const Block& block, Tables& tables) {
+  std::uint64_t seen = block.groups.empty() ? 1 : 0;
+  for (const std::uint8_t group : block.groups) seen |= std::uint64_t{1} << group;
+  tables.certain = true;
+  for (; seen != 0; seen &= seen - 1) {
+    const auto group = static_cast<std::size_t>(std::countr_zero(seen));
+    if ((tables.of_group[group] = table(group)) == nullptr) return false;
+    tables.certain = tables.certain && tables.of_group[group]->certain();
+  }
+  return true;
+}
+
 // The streams of one or two blocks, off their fronts. What a processor waits for in one it does not in the
 // other.
-template <typename TableOf>
-bool NumberDecoder::get_streams(std::span<Block> blocks, TableOf table_of) {
+template <bool kGrouped>
+bool NumberDecoder::get_streams(Block& one, const Tables& of_one, Block* other, const Tables& of_other) {
   struct Stream {
-    explicit Stream(const Block& block)
+    Stream(const Block& block, const Tables& tables)
         : rans(block.bytes),
+          only(kGrouped ? nullptr : tables.of_group[0]),
+          of_group(tables.of_group.data()),
           groups(block.groups.data()),
           out(block.symbols.data()),
           rows(block.symbols.size()) {}
+    [[nodiscard]] const RansTable& table(std::size_t row) const {
+      return kGrouped ? *of_group[groups[row]] : *only;
+    }
     RansDecoder rans;
+    const RansTable* only;
+    const RansTable* const* of_group;
     const std::uint8_t* groups;
     std::uint8_t* out;
     std::size_t rows;
   };
-  const auto get_two = [&](Stream& from, std::size_t row) {
-    from.out[row] = from.rans.get_within(table_of(from.groups, row), 0);
-    from.out[row + 1] = from.rans.get_within(table_of(from.groups, row + 1), 1);
+  const auto get_two = [](Stream& from, std::size_t row) {
+    from.out[row] = from.rans.get_within(from.table(row), 0);
+    from.out[row + 1] = from.rans.get_within(from.table(row + 1), 1);
   };
   const auto get_rest = [&](Stream from, std::size_t row, std::span<const std::byte>& rest) {
     for (; row + 1 < from.rows && from.rans.has_two_words(); row += 2) get_two(from, row);
-    for (; row < from.rows; ++row) from.out[row] = from.rans.get(table_of(from.groups, row), row & 1);
+    for (; row < from.rows; ++row) from.out[row] = from.rans.get(from.table(row), row & 1);
     rest = from.rans.rest();
     return from.rans.ok();
   };
-  Stream first(blocks.front());
-  if (blocks.size() == 1) return get_rest(first, 0, blocks.front().bytes);
-  Stream second(blocks.back());
+  Stream first(one, of_one);
+  if (other == nullptr) return get_rest(first, 0, one.bytes);
+  Stream second(*other, of_other);
   std::size_t row = 0;
   for (; row + 1 < std::min(first.rows, second.rows) && first.rans.has_two_words() &&
          second.rans.has_two_words();
@@ -479,38 +499,30 @@ bool NumberDecoder::get_streams(std::span<Block> blocks, TableOf table_of) {
     get_two(first, row);
     get_two(second, row);
   }
-  return get_rest(first, row, blocks.front().bytes) && get_rest(second, row, blocks.back().bytes);
+  return get_rest(first, row, one.bytes) && get_rest(second, row, other->bytes);
 }
 
-bool NumberDecoder::get_symbols(std::span<Block> blocks) {
-  std::array<const RansTable*, kMaxGroupsOfModel> by_group{};
-  std::size_t certain_blocks = 0;
-  for (const Block& block : blocks) {
-    std::uint64_t seen = block.groups.empty() ? 1 : 0;
-    for (const std::uint8_t group : block.groups) seen |= std::uint64_t{1} << group;
-    bool certain = true;
-    for (; seen != 0; seen &= seen - 1) {
-      const auto group = static_cast<std::size_t>(std::countr_zero(seen));
-      if ((by_group[group] = table(group)) == nullptr) return false;
-      certain = certain && by_group[group]->certain();
-    }
-    certain_blocks += certain ? 1 : 0;
-  }
-  if (certain_blocks != 0 && blocks.size() > 1)
-    return get_symbols(blocks.first(1)) && get_symbols(blocks.last(1));
-  const bool grouped = !blocks.front().groups.empty();
-  if (certain_blocks != 0) {
-    const Block& block = blocks.front();
+bool NumberDecoder::get_symbols(Block& block) {
+  Tables tables;
+  if (!prepare(block, tables)) return false;
+  if (tables.certain) {
     for (std::size_t i = 0; i < block.symbols.size(); ++i)
-      block.symbols[i] = by_group[grouped ? block.groups[i] : 0]->first();
+      block.symbols[i] = tables.of_group[block.groups.empty() ? 0 : block.groups[i]]->first();
     return true;
   }
-  if (!grouped)
-    return get_streams(
-        blocks, [only = by_group[0]](const std::uint8_t*, std::size_t) -> const RansTable& { return *only; });
-  return get_streams(blocks, [&](const std::uint8_t* groups, std::size_t row) -> const RansTable& {
-    return *by_group[groups[row]];
-  });
+  return block.groups.empty() ? get_streams<false>(block, tables, nullptr, tables)
+                              : get_streams<true>(block, tables, nullptr, tables);
+}
+
+bool NumberDecoder::get_symbols(Block& block, NumberDecoder& other_model, Block& other) {
+  Tables tables;
+  Tables of_other;
+  if (!prepare(block, tables) || !other_model.prepare(other, of_other)) return false;
+  const bool grouped = !block.groups.empty();
+  if (tables.certain || of_other.certain || grouped == other.groups.empty())
+    return get_symbols(block) && other_model.get_symbols(other);
+  return grouped ? get_streams<true>(block, tables, &other, of_other)
+                 : get_streams<false>(block, tables, &other, of_other);
 }
 
 bool NumberDecoder::get_numbers(const Block& block, NumberSpan packets,

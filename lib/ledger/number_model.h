@@ -182,9 +182,10 @@ class NumberDecoder {
     GroupSpan groups;
     std::span<std::uint8_t> symbols;  // of each record, to be filled
   };
-  // The symbols of one or two blocks: two take less time together than one by one. False if the bytes are
-  // none.
-  [[nodiscard]] bool get_symbols(std::span<Block> blocks);
+  // The symbols of a block, or of two, also of another model's: two take less time together than one by one.
+  // False if the bytes are none.
+  [[nodiscard]] bool get_symbols(Block& block);
+  [[nodiscard]] bool get_symbols(Block& block, NumberDecoder& other_model, Block& other);
   // Then the numbers of a block's records, or of as many of its first, to `values`. With `packets`, which are
   // counts or kUnknownCount, codes of bytes from quotients and remainders. False if the bytes are not exactly
   // those of a block with so many records, as far as that is seen.
@@ -209,15 +210,21 @@ class NumberDecoder {
   [[nodiscard]] bool get_block(std::span<const std::byte> bytes, GroupSpan groups, NumberSpan packets,
                                std::span<std::uint64_t> values, std::span<std::uint8_t> symbols) {
     Block block{bytes, groups, symbols};
-    return get_symbols(std::span(&block, 1)) && get_numbers(block, packets, values);
+    return get_symbols(block) && get_numbers(block, packets, values);
   }
   // Takes one.
   [[nodiscard]] static std::span<const std::byte> take_block(ByteReader& in) { return in.take(in.varint()); }
 
  private:
+  struct Tables {
+    std::array<const RansTable*, kMaxGroupsOfModel> of_group;  // of those that were seen
+    bool certain = false;                                      // all of them
+  };
   [[nodiscard]] const RansTable* table(std::size_t group);
-  template <typename TableOf>
-  [[nodiscard]] static bool get_streams(std::span<Block> blocks, TableOf table_of);
+  [[nodiscard]] bool prepare(const Block& block, Tables& tables);
+  template <bool kGrouped>
+  [[nodiscard]] static bool get_streams(Block& one, const Tables& of_one, Block* other,
+                                        const Tables& of_other);
 
   bool present_ = false;
   SymbolSet set_;

@@ -79,7 +79,7 @@ bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& 
   if (task.file == nullptr) {
     Result<void> done = batch.open(task.records, task.ordinals);
     if (done) done = filter_.select(task.from, batch, gaps);
-    if (done && !batch.rows_.empty()) done = batch.load(query_.columns);
+    if (done && !batch.rows_.empty()) done = batch.load(query_);
     if (done) return true;
     why = done.error().message;
     batch.clear();
@@ -99,7 +99,7 @@ bool Scan::read(const FrameTask& task, ScanBatch& batch, std::vector<KnownGap>& 
     }
   }
   if (done) done = filter_.select(task.from, batch, gaps);
-  if (done && !batch.rows_.empty()) done = batch.load(query_.columns);
+  if (done && !batch.rows_.empty()) done = batch.load(query_);
   if (done) return true;
   why = task.file->path() + ", offset " + std::to_string(task.place.offset) + ": " + done.error().message;
   batch.clear();

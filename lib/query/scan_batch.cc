@@ -99,7 +99,9 @@ Result<void> ScanBatch::open(std::span<const SessionRecord> records, std::span<c
   return columns_.open(std::as_bytes(std::span(frame_)));
 }
 
-Result<void> ScanBatch::load(const Columns& wanted) {
+Result<void> ScanBatch::load(const Query& query) {
+  const Columns& wanted = query.columns;
+  if (query.whole) columns_.expect_whole();
   if (wanted.has_any(fields_of_records()) && !has_records_) {
     if (auto made = columns_.materialise(rows_, block_); !made) return made;
     has_records_ = true;

@@ -144,7 +144,7 @@ class ScanBatch {
   // Makes a frame of records that have none, and opens it.
   Result<void> open(std::span<const SessionRecord> records, std::span<const Ordinal> ordinals);
   // Decodes the columns that the consumer wants.
-  Result<void> load(const Columns& wanted);
+  Result<void> load(const Query& query);
   void clear();
 
   std::unique_ptr<FrameEncoder> encoder_;  // of open(); likewise
