@@ -120,6 +120,8 @@ class FrameColumns {
 
  private:
   static constexpr std::size_t kMaxBlocks = blocks_of(kMaxSealedRecords);
+  // From so many rows on it is worth it to test each place of a segment's dictionary.
+  static constexpr std::size_t kPubRowsToMark = 1024;
   enum class What : std::uint8_t { kNothing, kHead, kHosts, kModels, kColumn, kPorts, kPeers };
 
   struct Block {
