@@ -387,7 +387,7 @@ Result<std::span<const Ordinal>> FrameColumns::ordinals() {
 
 Result<std::span<const std::uint64_t>> FrameColumns::flows() {
   if (rows() == 0) return std::span<const std::uint64_t>();  // no frame is open
-  if (!load_models()) return error();
+  if (!load_models(plan_place(ColumnId::kFlow))) return error();
   if (!models_[plan_place(ColumnId::kFlow)].present()) return std::span<const std::uint64_t>();
   if (!load_column(ColumnId::kFlow)) return error();
   return numbers(ColumnId::kFlow).first(rows());

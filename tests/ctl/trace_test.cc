@@ -596,11 +596,11 @@ TEST_CASE_METHOD(Said, "of a ledger at rest the end is asked about where no time
 }
 
 TEST_CASE_METHOD(Said, "fields are named one by one or with commas between them", "[ctl][options]") {
-  const auto fields = read_fields("--by", {"pri_ip,pub_port"});
+  const auto fields = read_fields("--by", {"pri_ip,pub_port"}, LogOptions());
   REQUIRE(fields);
   CHECK(*fields == std::vector<Field>{Field::kPriIp, Field::kPubPort});
   for (const char* const wrong : {"", "pri_ip,", "pri_ip,,pub_ip", "host"}) {
-    const auto refused = read_fields("--by", {wrong});
+    const auto refused = read_fields("--by", {wrong}, LogOptions());
     INFO(wrong);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().message.starts_with("--by: "));
@@ -620,3 +620,29 @@ TEST_CASE_METHOD(Said, "an answer has one shape", "[ctl][options]") {
 
 }  // namespace
 }  // namespace natsession::ctl
+
+TEST_CASE("fields of flow logs have their own names, and belong to --log flow", "[ctl][options]") {
+  LogOptions flows;
+  flows.log = "flow";
+  const auto fields = read_fields("--by", {"interface,srcaddr", "packets"}, flows);
+  REQUIRE(fields);
+  CHECK(*fields == std::vector<Field>{Field::kInterface, Field::kPriIp, Field::kPktsFromVpc});
+  CHECK(shown_name(Field::kPriIp, flows) == "srcaddr");
+  const auto of_sessions = read_fields("--by", {"pri_ip"}, flows);
+  REQUIRE_FALSE(of_sessions);
+  CHECK(of_sessions.error().message.find("srcaddr") != std::string::npos);
+  const auto without = read_fields("--by", {"interface"}, LogOptions());
+  REQUIRE_FALSE(without);
+  CHECK(without.error().message.find("--log flow") != std::string::npos);
+
+  flows.where = {"dstport=443,80", "srcaddr != 10.0.0.0/8", "packets>=5"};
+  const auto tests = read_where(flows);
+  REQUIRE(tests);
+  REQUIRE(tests->size() == 3);
+  CHECK((*tests)[0].field == Field::kPubPort);
+  CHECK((*tests)[1].field == Field::kPriIp);
+  CHECK((*tests)[1].excluded);
+  CHECK((*tests)[2].field == Field::kPktsFromVpc);
+  flows.where = {"nat_ip=10.0.0.1"};
+  CHECK_FALSE(read_where(flows));
+}
