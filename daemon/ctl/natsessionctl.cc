@@ -13,14 +13,15 @@
 namespace natsession::ctl {
 
 AddCommand add_status, add_sessions, add_tail, add_trace, add_top, add_timeline, add_ports, add_sql,
-    add_export, add_enable, add_disable, add_check, add_verify, add_dead_letters, add_clickhouse_schema;
+    add_export, add_enable, add_disable, add_check, add_verify, add_dead_letters, add_clickhouse_schema,
+    add_flow_log;
 
 namespace {
 
-constexpr AddCommand* kCommands[] = {
-    add_status,   add_sessions, add_tail,   add_trace,        add_top,
-    add_timeline, add_ports,    add_sql,    add_export,       add_enable,
-    add_disable,  add_check,    add_verify, add_dead_letters, add_clickhouse_schema};
+constexpr AddCommand* kCommands[] = {add_status, add_sessions,     add_tail,     add_trace,
+                                     add_top,    add_timeline,     add_ports,    add_sql,
+                                     add_export, add_enable,       add_disable,  add_check,
+                                     add_verify, add_dead_letters, add_flow_log, add_clickhouse_schema};
 
 // What goes with --store.
 constexpr std::string_view kAskStores[] = {"trace", "top", "timeline", "ports", "sql", "export"};

@@ -157,6 +157,30 @@ Result<void> default_sinks(Invocation& result) {
                      ", where there is no ledger");
 }
 
+// Errors: kUsage for flow logs that cannot be together, or not with the rest.
+Result<void> check_flow_logs(const Config& config) {
+  if (config.flow_logs.size() > config.flow_log_max) {
+    return usage_error("flow_log: there are " + std::to_string(config.flow_logs.size()) +
+                       ", and flow_log_max is " + std::to_string(config.flow_log_max));
+  }
+  for (const FlowLogConfig& log : config.flow_logs) {
+    if (log.on && log.traffic == FlowTraffic::kReject && config.reject_groups.empty())
+      return usage_error("flow log " + log.name +
+                         ": traffic: of rejected packets nothing is known without reject_group");
+    for (const SinkConfig& sink : config.sinks) {
+      if (sink.destination() == log.destination.destination())
+        return usage_error("flow log " + log.name + ": destination: '" + without_secrets(sink.url().text) +
+                           "' is a sink of the session log already");
+    }
+  }
+  if (const auto windows = flow_windows(config); windows.size() > FlowTrackers::kMaxWindows) {
+    return usage_error("flow_log: windows of " + std::to_string(windows.size()) +
+                       " different lengths: at most " + std::to_string(FlowTrackers::kMaxWindows) +
+                       " at once");
+  }
+  return {};
+}
+
 // Errors: kUsage for an option that another one has to come with.
 Result<void> check_together(const Invocation& result) {
   for (const SinkConfig& sink : result.config.sinks) {
@@ -167,25 +191,7 @@ Result<void> check_together(const Invocation& result) {
           "would be told free that is not");
     }
   }
-  if (result.config.flow_logs.size() > result.config.flow_log_max) {
-    return usage_error("flow_log: there are " + std::to_string(result.config.flow_logs.size()) +
-                       ", and flow_log_max is " + std::to_string(result.config.flow_log_max));
-  }
-  for (const FlowLogConfig& log : result.config.flow_logs) {
-    if (log.on && log.traffic == FlowTraffic::kReject && result.config.reject_groups.empty())
-      return usage_error("flow log " + log.name +
-                         ": traffic: of rejected packets nothing is known without reject_group");
-    for (const SinkConfig& sink : result.config.sinks) {
-      if (sink.destination() == log.destination.destination())
-        return usage_error("flow log " + log.name + ": destination: '" + without_secrets(sink.url().text) +
-                           "' is a sink of the session log already");
-    }
-  }
-  if (const auto windows = flow_windows(result.config); windows.size() > FlowTrackers::kMaxWindows) {
-    return usage_error("flow_log: windows of " + std::to_string(windows.size()) +
-                       " different lengths: at most " + std::to_string(FlowTrackers::kMaxWindows) +
-                       " at once");
-  }
+  if (auto fit = check_flow_logs(result.config); !fit) return fit;
   if (result.config.handover.empty() || !result.config.ledger.empty() || result.action == Action::kGuardOnly)
     return {};
   return usage_error("handover: needs --ledger DIR: without one it is not known what of a run is written");
@@ -242,6 +248,16 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const s
     result.config.instance = hostname;
   }
   return result;
+}
+
+Result<Config> try_settings(const std::vector<Assignment>& settings) {
+  Invocation result;
+  result.sources.resize(flags().size());
+  if (auto applied = put_all(settings, result); !applied) return applied.error();
+  const Flag& sink = *find_setting("sink");
+  if (result.sources[static_cast<std::size_t>(&sink - flags().data())].empty()) result.config.sinks.clear();
+  if (auto fit = check_flow_logs(result.config); !fit) return fit.error();
+  return std::move(result.config);
 }
 
 Result<Config> reload(int argc, const char* const* argv, const std::string& hostname) {

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "config/config.h"
+#include "config/options.h"
 
 namespace natsession {
 
@@ -28,5 +29,11 @@ struct Invocation {
 
 // SIGHUP: the same again, with what the files say now. The configuration in force is not touched by an error.
 [[nodiscard]] Result<Config> reload(int argc, const char* const* argv, const std::string& hostname);
+
+// What files that have these settings say, for who is about to write one: what stands on the daemon's command
+// line is not there, so no sink stands for those that are not given, and only what flow logs need of the rest
+// is looked at.
+// Errors: kUsage, as parse_command_line().
+[[nodiscard]] Result<Config> try_settings(const std::vector<Assignment>& settings);
 
 }  // namespace natsession

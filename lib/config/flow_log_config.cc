@@ -120,12 +120,11 @@ Result<FlowLogConfig> FlowLogConfig::parse(std::string_view text) {
   try {
     table = toml::parse("x = " + std::string(text));
   } catch (const toml::parse_error& error) {
-    return usage_error(in_quotes(text) + " is no table: " + std::string(error.description()));
+    return usage_error("it is no table: " + std::string(error.description()));  // it may hold a password
   }
   const toml::table* const keys = table["x"].as_table();
   if (keys == nullptr || table.size() != 1)
-    return usage_error(in_quotes(text) +
-                       R"( is no table, such as {name = "all", resource = "nat", record = "aws", )"
+    return usage_error(R"(it is no table, such as {name = "all", resource = "nat", record = "aws", )"
                        R"(destination = "file:/var/log/flow.log"})");
 
   std::optional<FlowResource> resource;
@@ -195,18 +194,34 @@ Result<FlowLogConfig> FlowLogConfig::parse(std::string_view text) {
   return log;
 }
 
-std::string FlowLogConfig::text() const {
+namespace {
+
+std::string keys_of(const FlowLogConfig& log, std::string_view between) {
   std::string tag_list;
-  for (const std::string& tag : tags) tag_list += (tag_list.empty() ? "" : ", ") + toml_string(tag);
-  std::string out = "{name = " + toml_string(name);
-  if (!tags.empty()) out += ", tags = [" + tag_list + "]";
-  out += ", resource = " + toml_string(resource.to_string()) + ", traffic = \"" +
-         std::string(to_string(traffic)) + "\"";
-  out += ", record = " + toml_string(record.text) +
-         ", format = " + (format == FlowFormat::kJson ? R"("json")" : R"("text")");
-  out +=
-      ", window = \"" + format_duration(window) + "\", destination = " + toml_string(destination.url().text);
-  return out + ", state = " + (on ? R"("on"})" : R"("off"})");
+  for (const std::string& tag : log.tags) tag_list += (tag_list.empty() ? "" : ", ") + toml_string(tag);
+  std::string out = "name = " + toml_string(log.name);
+  const auto add = [&](std::string_view key, const std::string& value) {
+    out += std::string(between) + std::string(key) + " = " + value;
+  };
+  if (!log.tags.empty()) add("tags", "[" + tag_list + "]");
+  add("resource", toml_string(log.resource.to_string()));
+  add("traffic", toml_string(to_string(log.traffic)));
+  add("record", toml_string(log.record.text));
+  add("format", log.format == FlowFormat::kJson ? R"("json")" : R"("text")");
+  add("window", toml_string(format_duration(log.window)));
+  add("destination", toml_string(log.destination.url().text));
+  add("state", log.on ? R"("on")" : R"("off")");
+  return out;
+}
+
+}  // namespace
+
+std::string FlowLogConfig::text() const {
+  return "{" + keys_of(*this, ", ") + "}";
+}
+
+std::string FlowLogConfig::lines() const {
+  return keys_of(*this, "\n") + "\n";
 }
 
 }  // namespace natsession

@@ -30,7 +30,8 @@ struct FlowLogConfig {
   // "file:/var/log/flow"}.
   // Errors: kUsage, naming the key, its value and what would do.
   [[nodiscard]] static Result<FlowLogConfig> parse(std::string_view text);
-  [[nodiscard]] std::string text() const;  // as parse() takes it, all keys told
+  [[nodiscard]] std::string text() const;   // as parse() takes it, all keys told
+  [[nodiscard]] std::string lines() const;  // the same as lines of a file, below [[flow_log]]
   friend bool operator==(const FlowLogConfig& a, const FlowLogConfig& b) { return a.text() == b.text(); }
 };
 

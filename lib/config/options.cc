@@ -103,18 +103,31 @@ Result<std::pair<std::string_view, std::string_view>> split_pair(std::string_vie
 
 constexpr std::size_t kMaxFlowRules = 1024;
 
+// Named by their names in messages: their text is long.
 OptionValue<Config> flow_logs_option() {
-  auto value = list_option(
-      &Config::flow_logs, kMaxFlowLogs, "flow logs", FlowLogConfig::parse,
-      [](const FlowLogConfig& log) { return log.text(); },
-      [](const FlowLogConfig& log, const FlowLogConfig& other) -> std::string {
-        if (log.name == other.name) return ": there is a flow log " + other.name + " already";
-        if (log.destination.destination() != other.destination.destination()) return {};
-        return ": the flow log " + other.name + " has the same destination";
-      });
-  value.form = OptionForm::kTables;
-  value.clear = {};  // those of another file come to them
-  return value;
+  return {.form = OptionForm::kTables,
+          .put = [](Config& config, std::string_view text) -> Result<void> {
+            auto log = FlowLogConfig::parse(text);
+            if (!log) return log.error();
+            if (config.flow_logs.size() == kMaxFlowLogs)
+              return usage_error("more than " + std::to_string(kMaxFlowLogs) + " flow logs");
+            for (const FlowLogConfig& other : config.flow_logs) {
+              if (log->name == other.name)
+                return usage_error("name: there is a flow log " + other.name + " already");
+              if (log->destination.destination() == other.destination.destination())
+                return usage_error("flow log " + log->name + ": destination: the flow log " + other.name +
+                                   " has the same");
+            }
+            config.flow_logs.push_back(std::move(*log));
+            return {};
+          },
+          .texts =
+              [](const Config& config) {
+                Texts texts;
+                for (const FlowLogConfig& log : config.flow_logs) texts.push_back(log.text());
+                return texts;
+              },
+          .clear = {}};  // those of another file come to them
 }
 
 OptionValue<Config> interface_rules_option() {
@@ -433,7 +446,9 @@ std::vector<Flag> make_flags() {
        "That is, it does not exist, forbids all writes, or finds the credentials wrong. After the "
        "rest, once there is new data, one batch is sent as a test.",
        time_option(&Config::suspend, kSuspendRange)},
-      {"flow-log", kFlowLogs, "TABLE",
+      {"flow-log",
+       kFlowLogs,
+       "TABLE",
        "A flow log: an entry for each interface and direction that a flow crosses, translated or not; see "
        "FLOW "
        "LOGS. In the file a table [[flow_log]] each; those of several files add up.",
@@ -442,7 +457,10 @@ std::vector<Flag> make_flags() {
        "record (alibaba, tencent, huawei-v1, huawei-v2, aws, or names of fields), a format (text or json), a "
        "window, a destination (a sink's URL), a state (on or off) and tags.",
        flow_logs_option(),
-       R"([{name = "edge", resource = "eth1", record = "aws", destination = "file:/var/log/flow.log"}])"},
+       R"([{name = "edge", resource = "eth1", record = "aws", destination = "file:/var/log/flow.log"}])",
+       {},
+       false,
+       /*may_be_secret=*/true},
       {"flow-log-max", kFlowLogs, "N", "How many flow logs there may be.", "",
        number_option(&Config::flow_log_max, Range<unsigned>{1, kMaxFlowLogs})},
       {"flow-entries", kFlowLogs, "N",

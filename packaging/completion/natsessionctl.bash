@@ -52,7 +52,13 @@ _natsessionctl() {
     case $prev in
         --control) _natsessionctl_files -f "$cur"; return ;;
         --ledger) _natsessionctl_files -d "$cur"; return ;;
-        --format) COMPREPLY=($(compgen -W 'json csv logfmt' -- "$cur")); return ;;
+        --config) _natsessionctl_files -f "$cur"; return ;;
+        --traffic) COMPREPLY=($(compgen -W 'all accept reject' -- "$cur")); return ;;
+        --record) COMPREPLY=($(compgen -W 'alibaba tencent huawei-v1 huawei-v2 aws' -- "$cur")); return ;;
+        --resource) COMPREPLY=($(compgen -W "nat $(ls /sys/class/net 2>/dev/null)" -- "$cur")); return ;;
+        flow-log) COMPREPLY=($(compgen -W 'create list show start stop rename tag delete' -- "$cur")); return ;;
+        --format) [[ $command == flow-log ]] && COMPREPLY=($(compgen -W 'text json' -- "$cur")) && return
+            COMPREPLY=($(compgen -W 'json csv logfmt' -- "$cur")); return ;;
         --time-format) COMPREPLY=($(compgen -W 'unix unix_ms rfc3339' -- "$cur")); return ;;
         -p | --protocol | --proto) COMPREPLY=($(compgen -W 'tcp udp icmp icmpv6 sctp gre dccp udplite' -- "$cur")); return ;;
         --netns) COMPREPLY=($(compgen -W "$(ls /run/netns 2>/dev/null)" -- "$cur")); return ;;

@@ -76,6 +76,8 @@ class ExamplesTest(LabCase):
         for path, place in (("/var/log/", "log/"), ("/var/lib/", "lib/"), ("/run/natsessiond/", "run/"), ("/etc/", "etc/"),
                             ("/mnt/", "mnt/")):
             command = command.replace(path, self.path(place))
+        if command.startswith("natsessionctl flow-log"):
+            command += " --config " + self.path("etc/natsessiond/natsessiond.toml")
         command = command.replace("nat-box", self.lab.nat).replace("ch.example.net", f"127.0.0.1:{PORT}")
         if "| clickhouse-client" in command:  # the lab's is one of long ago
             command = command.replace("| clickhouse-client", f"--server-version {ClickHouse.version} | "

@@ -17,10 +17,12 @@ TIMES = "now today yesterday -1h -1d"
 WORDS = {"--format": "json csv logfmt", "--time-format": "unix unix_ms rfc3339", "--fields": "all cloud",
          "--sort": "age bytes_from_vpc bytes_from_pub pri nat pub", "PROTOCOL": PROTOCOLS, "TIME": TIMES,
          "SUM": "bytes_from_vpc bytes_from_pub pkts_from_vpc pkts_from_pub bytes pkts sessions records",
-         "FIELD": "instance vpc_id protocol pri_ip pri_port pub_ip pub_port nat_ip nat_port event tcp_state reason zone mark "
+         "FORM": "text json", "TRAFFIC": "all accept reject", "RECORD": "alibaba tencent huawei-v1 huawei-v2 aws",
+         "LENGTH": "1m 10m", "FIELD": "instance vpc_id protocol pri_ip pri_port pub_ip pub_port nat_ip nat_port event tcp_state reason zone mark "
                   "netns"}
 FILES, FOLDERS = ("FILE", "PATH"), ("DIR",)
 SINKS = "natsessionctl --json status 2>/dev/null | sed -n '/\"sinks\"/,/\"ledger\"/s/^ *\"name\": \"\\(.*\\)\",$/\\1/p'"
+ACTIONS = {"flow-log": "create list show start stop rename tag delete"}
 MADE = "Made by tests/support/command_pages.py of what natsessionctl --list-commands tells."
 
 
@@ -29,7 +31,7 @@ def options_of(command):
 
 
 def words_of(option):
-    return next((WORDS[name] for name in [*option["names"], option["value"]] if name in WORDS), None)
+    return next((WORDS[name] for name in [option["value"], *option["names"]] if name in WORDS), None)
 
 
 # roff
@@ -123,7 +125,8 @@ def zsh(told):
             "    _arguments -C $shared '1:command:->command' '*::argument:->argument'", "    case $state in",
             "        command) _describe command commands ;;", "        argument)", "            case $words[1] in"]
     for command in told["commands"]:
-        rest = {"enable": "1:sink:_natsessionctl_sinks", "disable": "1:sink:_natsessionctl_sinks"}.get(command["name"])
+        rest = {"enable": "1:sink:_natsessionctl_sinks", "disable": "1:sink:_natsessionctl_sinks",
+                **{name: f"1:action:({words})" for name, words in ACTIONS.items()}}.get(command["name"])
         out.append(f"                {command['name']})")
         out.append("                    _arguments $shared \\")
         entries = zsh_options(command) + ([f"'{rest}'"] if rest else ["'*: : '"] if command["arguments"] else [])
@@ -169,6 +172,8 @@ def fish(told):
         out += [fish_option(condition, option) for option in options_of(command)]
         if command["name"] in ("enable", "disable"):
             out.append(f"complete -c natsessionctl{condition} -a '(__natsessionctl_sinks)'")
+        if command["name"] in ACTIONS:
+            out.append(f"complete -c natsessionctl{condition} -a '{ACTIONS[command['name']]}'")
     return "\n".join(out) + "\n"
 
 

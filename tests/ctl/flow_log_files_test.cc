@@ -1,0 +1,226 @@
+// FlowLogFiles: files of flow logs that natsessionctl writes, and the daemon's own reading of them.
+#include "flow_log_files.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+
+#include "config/command_line.h"
+#include "support/temp_dir.h"
+
+namespace natsession::ctl {
+namespace {
+
+class Configured {
+ public:
+  explicit Configured(const std::string& text = "sink = [\"stdout\"]\n") { write("natsessiond.toml", text); }
+
+  void write(const std::string& name, const std::string& text) const {
+    const std::filesystem::path path = folder_.path() / name;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << text;
+  }
+  [[nodiscard]] std::string path() const { return folder_.file("natsessiond.toml"); }
+  [[nodiscard]] std::string file(const std::string& name) const { return folder_.file("conf.d/" + name); }
+  [[nodiscard]] std::string text(const std::string& name) const {
+    std::ostringstream text;
+    text << std::ifstream(file(name)).rdbuf();
+    return text.str();
+  }
+
+  // What `change` made of it: "done", or why not, without this folder's name.
+  template <typename Change>
+  std::string after(Change&& change) const {
+    auto files = FlowLogFiles::open(path());
+    if (!files) return shortened(files.error().message);
+    const Result<std::string> file = change(*files);
+    return file ? "done" : shortened(file.error().message);
+  }
+  [[nodiscard]] std::string create(const std::string& name, const std::string& more = "") const {
+    const auto log = FlowLogConfig::parse("{name = \"" + name + "\", resource = \"eth1\", record = \"aws\"" +
+                                          (more.find("destination") == std::string::npos
+                                               ? ", destination = \"file:/var/log/" + name + "\""
+                                               : "") +
+                                          more + "}");
+    if (!log) return log.error().message;
+    return after([&](FlowLogFiles& files) { return files.create(*log); });
+  }
+  [[nodiscard]] std::string change(const std::string& name,
+                                   const std::function<void(FlowLogConfig&)>& edit) const {
+    return after([&](FlowLogFiles& files) {
+      return files.change(name, [&](FlowLogConfig& log) -> Result<void> {
+        edit(log);
+        return {};
+      });
+    });
+  }
+  [[nodiscard]] std::string remove(const std::string& name) const {
+    return after([&](FlowLogFiles& files) { return files.remove(name); });
+  }
+
+  // The flow logs with which a daemon starts, or why it does not.
+  [[nodiscard]] std::string daemon() const {
+    const char* const arguments[] = {"natsessiond", "--config", nullptr};
+    std::vector<const char*> argv(std::begin(arguments), std::end(arguments));
+    const std::string file = path();
+    argv[2] = file.c_str();
+    const auto parsed = parse_command_line(3, argv.data(), "nat-7");
+    if (!parsed) return shortened(parsed.error().message);
+    std::string all;
+    for (const FlowLogConfig& log : parsed->config.flow_logs) {
+      all += (all.empty() ? "" : " ") + log.name + (log.on ? "" : ":off");
+      for (const std::string& tag : log.tags) all += "," + tag;
+    }
+    return all;
+  }
+
+ private:
+  [[nodiscard]] std::string shortened(std::string text) const {
+    const std::string prefix = folder_.path().string() + "/";
+    for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix))
+      text.erase(at, prefix.size());
+    return text;
+  }
+
+  testing::TempDir folder_;
+};
+
+}  // namespace
+
+TEST_CASE("a flow log that was created is one that the daemon starts with", "[ctl][flow]") {
+  const Configured box;
+  CHECK(box.create("edge", R"(, tags = ["team=net"], traffic = "accept", window = "1m", format = "json")") ==
+        "done");
+  CHECK(box.create("core", R"(, state = "off")") == "done");
+  CHECK(box.daemon() == "core:off edge,team=net");
+  const auto files = FlowLogFiles::read(box.path());
+  REQUIRE(files);
+  const auto found = files->find("edge");
+  REQUIRE(found);
+  CHECK(found->own);
+  CHECK(found->file == box.file("flow-edge.toml"));
+  CHECK(found->log.window == std::chrono::minutes(1));
+  CHECK(found->log.format == FlowFormat::kJson);
+}
+
+TEST_CASE("a flow log with which the daemon would not start is refused, and nothing is written",
+          "[ctl][flow]") {
+  const Configured box(
+      "sink = [\"file:/var/log/nat\"]\nflow_log_max = \"2\"\n[[flow_log]]\nname = \"hand\"\nresource = "
+      "\"nat\"\nrecord = \"aws\"\ndestination = \"file:/var/log/hand\"\n");
+  CHECK(box.create("hand") == "name: there is a flow log hand already");
+  CHECK(box.create("x", R"(, destination = "file:/var/log/hand")") ==
+        "flow log x: destination: the flow log hand has the same");
+  CHECK(box.create("x", R"(, destination = "file:/var/log/nat")") ==
+        "flow log x: destination: 'file:/var/log/nat' is a sink of the session log already");
+  CHECK(box.create("x", R"(, traffic = "reject")") ==
+        "flow log x: traffic: of rejected packets nothing is known without reject_group");
+  CHECK(box.create("one") == "done");
+  CHECK(box.create("two") == "flow_log: there are 3, and flow_log_max is 2");
+  CHECK(box.daemon() == "hand one");
+  CHECK_FALSE(std::filesystem::exists(box.file("flow-two.toml")));
+  CHECK_FALSE(std::filesystem::exists(box.file("flow-x.toml")));
+}
+
+TEST_CASE("windows of more lengths than the daemon follows are refused", "[ctl][flow]") {
+  const Configured box;
+  for (const std::string window : {"1m", "2m", "3m", "4m"})
+    CHECK(box.create("w" + window, ", window = \"" + window + "\"") == "done");
+  CHECK(box.create("more", R"(, window = "5m")") ==
+        "flow_log: windows of 5 different lengths: at most 4 at once");
+  CHECK(box.create("off", R"(, window = "5m", state = "off")") == "done");
+  CHECK(box.change("off", [](FlowLogConfig& log) { log.on = true; }) ==
+        "flow_log: windows of 5 different lengths: at most 4 at once");
+  CHECK(box.change("w1m", [](FlowLogConfig& log) { log.on = false; }) == "done");
+  CHECK(box.change("off", [](FlowLogConfig& log) { log.on = true; }) == "done");
+  CHECK(box.daemon() == "off w1m:off w2m w3m w4m");
+}
+
+TEST_CASE("a flow log is renamed in one file", "[ctl][flow]") {
+  const Configured box;
+  REQUIRE(box.create("edge") == "done");
+  REQUIRE(box.create("core") == "done");
+  const auto name = [](const std::string& to) { return [to](FlowLogConfig& log) { log.name = to; }; };
+  CHECK(box.change("edge", name("core")) == "name: there is a flow log core already");
+  CHECK(box.change("edge", name("border")) == "done");
+  CHECK(box.daemon() == "border core");
+  CHECK_FALSE(std::filesystem::exists(box.file("flow-edge.toml")));
+  CHECK(box.change("edge", name("x")) == "there is no flow log 'edge'");
+  box.write("conf.d/flow-x.toml", "window = \"10m\"\n");
+  CHECK(box.change("border", name("x")) == "conf.d/flow-x.toml is there already, and is not of a flow log x");
+  CHECK(box.create("x") == "conf.d/flow-x.toml is there already, and is not of a flow log x");
+  CHECK(box.text("flow-x.toml") == "window = \"10m\"\n");
+}
+
+TEST_CASE("a flow log that stands in another file is changed there", "[ctl][flow]") {
+  const std::string log =
+      "[[flow_log]]\nname = \"hand\"\nresource = \"nat\"\nrecord = \"aws\"\ndestination = \"stdout\"\n";
+  const Configured box("sink = [\"file:/var/log/nat\"]\n" + log);
+  CHECK(box.remove("hand") ==
+        "flow log hand stands in natsessiond.toml:2, not alone in a file that natsessionctl has made: change "
+        "it there");
+  const Configured mixed;
+  mixed.write("conf.d/flow-edge.toml", "window = \"20m\"\n" + std::string(log).replace(21, 4, "edge"));
+  CHECK(mixed.remove("edge").starts_with("flow log edge stands in conf.d/flow-edge.toml:2, not alone"));
+  CHECK(box.daemon() == "hand");
+}
+
+TEST_CASE("a flow log that is deleted leaves the others", "[ctl][flow]") {
+  const Configured box;
+  REQUIRE(box.create("edge") == "done");
+  REQUIRE(box.create("core") == "done");
+  CHECK(box.remove("edg") == "there is no flow log 'edg': did you mean edge?");
+  CHECK(box.remove("edge") == "done");
+  CHECK(box.daemon() == "core");
+}
+
+TEST_CASE("who may read natsessiond.toml may read a flow log's file, and nobody more", "[ctl][flow]") {
+  const Configured box;
+  for (const unsigned mode : {0600U, 0640U, 0644U, 0755U}) {
+    ::chmod(box.path().c_str(), mode);
+    const std::string name = "m" + std::to_string(mode);
+    REQUIRE(box.create(name) == "done");
+    struct stat status {};
+    REQUIRE(::stat(box.file("flow-" + name + ".toml").c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777U) == (mode & 0644U));
+  }
+}
+
+TEST_CASE("a configuration with which the daemon would not start gets no flow log", "[ctl][flow]") {
+  CHECK(Configured("windw = \"1m\"\n").create("edge") ==
+        "natsessiond.toml:1:1: unknown key 'windw': did you mean window?");
+  const Configured box("flow_log_max = \"1\"\n");
+  REQUIRE(box.create("one") == "done");
+  box.write("conf.d/flow-two.toml",
+            "[[flow_log]]\nname = \"two\"\nresource = \"nat\"\nrecord = \"aws\"\ndestination = \"stdout\"\n");
+  CHECK(box.change("one", [](FlowLogConfig& log) { log.tags = {"a=b"}; }) ==
+        "flow_log: there are 2, and flow_log_max is 1");
+  CHECK(box.remove("two") == "done");  // the way out
+  CHECK(box.daemon() == "one");
+}
+
+TEST_CASE("the configuration folder takes no more files than the daemon reads", "[ctl][flow]") {
+  const Configured box;
+  for (int i = 0; i < 256; ++i) box.write("conf.d/" + std::to_string(i) + ".toml", "");
+  CHECK(box.create("edge") == "conf.d has 256 files: the daemon reads no more");
+  CHECK(box.daemon() == "");
+}
+
+TEST_CASE("tags are set and taken away by their keys", "[ctl][flow]") {
+  std::vector<std::string> tags{"team=net", "tier=1"};
+  REQUIRE(edit_tags(tags, {"+tier=2", "new=x=y"}, {"team"}));
+  CHECK(tags == std::vector<std::string>{"tier=2", "new=x=y"});
+  CHECK(edit_tags(tags, {"nothing"}, {}).error().message ==
+        "tags: 'nothing' is not KEY=VALUE, such as team=edge");
+  CHECK(edit_tags(tags, {}, {"team"}).error().message == "there is no tag 'team'");
+  std::vector<std::string> many;
+  for (int i = 0; i < 21; ++i) many.push_back("k" + std::to_string(i) + "=v");
+  CHECK(edit_tags(tags, many, {}).error().message == "tags: more than 20");
+  CHECK(tags.size() == 2);
+}
+
+}  // namespace natsession::ctl
