@@ -172,7 +172,7 @@ std::string unknown(const std::string& key, const toml::node& node) {
     message += ": did you mean " + std::string(meant) + "?";
   }
   if (node.is_table() || node.is_array_of_tables())
-    message += "; there are no tables in this file, all keys stand at its top";
+    message += "; the only tables of this file are [[flow_log]], all other keys stand at its top";
   return message;
 }
 

@@ -90,12 +90,12 @@ TEST_CASE("an unknown key is told with file, line, column and the nearest key", 
         "natsessiond.toml:1:1: unknown key 'time-format': did you mean time_format?");
   CHECK(SettingsFolder("colour = 1").message() == "natsessiond.toml:1:1: unknown key 'colour'");
   CHECK(SettingsFolder("[collector]\nwindow = \"5m\"").message() ==
-        "natsessiond.toml:1:2: unknown key 'collector'; there are no tables in this file, all keys stand at "
+        "natsessiond.toml:1:2: unknown key 'collector'; the only tables of this file are [[flow_log]], all "
+        "other keys stand at "
         "its top");
-  CHECK(
-      SettingsFolder("[[sinks]]\nurl = \"stdout\"")
-          .message()
-          .starts_with("natsessiond.toml:1:3: unknown key 'sinks': did you mean sink?; there are no tables"));
+  CHECK(SettingsFolder("[[sinks]]\nurl = \"stdout\"")
+            .message()
+            .starts_with("natsessiond.toml:1:3: unknown key 'sinks': did you mean sink?; the only tables"));
 }
 
 TEST_CASE("of several faults the first in the file is told", "[config][file]") {
