@@ -6,6 +6,7 @@
 
 #include "conntrack/network_check.h"
 #include "conntrack/ruleset.h"
+#include "flow_log_check.h"
 #include "messages.h"
 
 namespace natsession {
@@ -174,11 +175,13 @@ Result<std::vector<Finding>> examine_kernel(const Config& config, const std::str
   auto findings = check_kernel(input);
   if (const auto table = TableGauge::open(); table && !config.events)
     findings.push_back(what_auto_chooses(config, *table));
-  for (Finding& finding : check_network({.ruleset = list_ruleset(),
+  const auto ruleset = list_ruleset();
+  for (Finding& finding : check_network({.ruleset = ruleset,
                           .nat = config.nat,
                           .reliable = config.reliable != ReliableMode::kOff,
                           .netns = netns}))
     findings.push_back(std::move(finding));
+  for (Finding& finding : examine_flow_logs(config, ruleset)) findings.push_back(std::move(finding));
   if (auto left = inside->leave(); !left) return left.error();
   return findings;
 }

@@ -19,7 +19,7 @@ TEST_CASE("a clock that is set back between two frames does not make the session
   ledger.frame(1, 10);
   const auto left_open = sessions_left_open(ledger.directory(), at_second(500), {&test_origin()});
   REQUIRE(left_open);
-  CHECK(left_open->at(0).size() == 1);
+  CHECK(left_open->at(0).log.size() == 1);
 }
 
 // The run before covered [0 s, 1000 s] and then, after another start, what `last` says; the clock is set by

@@ -47,6 +47,38 @@ class CheckTest(LabCase):
         self.assertEqual(findings[name][0], level, findings[name])
         self.assertIn(words, " ".join([findings[name][1], *findings[name][2]]))
 
+    # Flow logs
+
+    def test_the_rule_that_a_flow_log_lacks_is_one_that_logs(self):
+        self.make_hosts()
+        config = self.write("flows.toml", f"""sink = ["stdout"]
+reject_group = ["100"]
+[[flow_log]]
+name = "edge"
+resource = "inner"
+record = "aws"
+destination = "file:{self.path('flow.log')}"
+[[flow_log]]
+name = "none"
+resource = "eth77"
+record = "aws"
+destination = "file:{self.path('none.log')}"
+""")
+        found = self.check("--config", config, status=MISSING)
+        self.assert_level(found, "flow log edge", "ok", "interface inner")
+        self.assert_level(found, "flow log none", "WARNING", "there is no interface eth77")
+        self.assert_level(found, "NFLOG group 100", "WARNING", "no rule logs to it")
+        self.assertNotIn("routes", found)
+        rule = self.remedies(found["NFLOG group 100"])[0].rpartition(": ")[2]
+        self.lab.nft(f"table inet refuse {{\n chain in {{\n type filter hook forward priority 0\n  udp dport 9 {rule}\n }}\n}}\n")
+        run("ip", "-n", self.lab.nat, "rule", "add", "ipproto", "udp", "dport", "53", "table", "77")
+        found = self.check("--config", config, status=MISSING)
+        self.assert_level(found, "NFLOG group 100", "ok", "1 rule logs to it")
+        self.assert_level(found, "routes", "WARNING", "entries of flow logs may name another interface")
+        daemon = self.start(self.lab, "--config", config)
+        self.assert_level(self.check("--config", config, status=MISSING), "NFLOG group 100", "ok")
+        daemon.stop()
+
     # The configuration
 
     def test_a_configuration_that_is_all_well(self):
