@@ -110,7 +110,8 @@ Result<void> Delivery::open() {
       if (!opened) return opened.error();
       consumer = std::move(*opened);
     } else {
-      consumer = std::make_unique<LogConsumer>(*sinks_[i], *memory_readers_[i], context_, sinks_[i]->spec.takes);
+      consumer =
+          std::make_unique<LogConsumer>(*sinks_[i], *memory_readers_[i], context_, sinks_[i]->spec.takes);
     }
     workers_.push_back(
         std::make_unique<SinkWorker>(*sinks_[i], std::move(consumer), dead_letters_of(*sinks_[i]), context_));

@@ -156,7 +156,7 @@ class LogConsumer {
   SessionRecord gap_;
   Time held_since_{};
 
-  Ordinal read_to_ = 0;     // behind what was read
+  Ordinal read_to_ = 0;  // behind what was read
   ProvedRecords proved_;
   CursorState reached_;     // behind what is acknowledged
   CursorState place_;       // the same as of the last commit(): only that is stored

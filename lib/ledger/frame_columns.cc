@@ -275,9 +275,8 @@ bool FrameColumns::load_texts() {
     }
     return true;
   };
-  if (!within(ColumnId::kOrigin, origin_texts_.size() / 2) ||
-      !within(ColumnId::kVpcId, vpc_texts_.size()) || !within(ColumnId::kIif, vpc_texts_.size() + 1) ||
-      !within(ColumnId::kOif, vpc_texts_.size() + 1)) {
+  if (!within(ColumnId::kOrigin, origin_texts_.size() / 2) || !within(ColumnId::kVpcId, vpc_texts_.size()) ||
+      !within(ColumnId::kIif, vpc_texts_.size() + 1) || !within(ColumnId::kOif, vpc_texts_.size() + 1)) {
     return false;
   }
   if (has_texts_) return true;

@@ -278,7 +278,8 @@ void RecordColumns::fill(std::span<const SessionRecord> records, std::span<const
   each(kOrigDstLow, orig_dst,
        [](const R& r) { return r.has_orig_dst ? halves_of(r.orig_dst_ip).low - kMappedLow : 0; });
   each(kOrigDstPort, orig_dst, [](const R& r) { return r.has_orig_dst ? r.orig_dst_port : 0U; });
-  each(kFlow, flows, [](const R& r) { return 4 * std::uint64_t{r.flow} + static_cast<unsigned>(r.flow_kind); });
+  each(kFlow, flows,
+       [](const R& r) { return 4 * std::uint64_t{r.flow} + static_cast<unsigned>(r.flow_kind); });
   each(kTcpFlags, flags != 0, [](const R& r) { return r.tcp_flags; });
   std::uint32_t bit = 1;
   visit_plain([&]<Field kField>() {

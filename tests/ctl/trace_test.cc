@@ -618,10 +618,7 @@ TEST_CASE_METHOD(Said, "an answer has one shape", "[ctl][options]") {
   CHECK(*shape_of(global, options) == Shape::kJson);
 }
 
-}  // namespace
-}  // namespace natsession::ctl
-
-TEST_CASE("fields of flow logs have their own names, and belong to --log flow", "[ctl][options]") {
+TEST_CASE("fields of flow logs have names of their own and belong to --log flow", "[ctl][options]") {
   LogOptions flows;
   flows.log = "flow";
   const auto fields = read_fields("--by", {"interface,srcaddr", "packets"}, flows);
@@ -635,7 +632,7 @@ TEST_CASE("fields of flow logs have their own names, and belong to --log flow", 
   REQUIRE_FALSE(without);
   CHECK(without.error().message.find("--log flow") != std::string::npos);
 
-  flows.where = {"dstport=443,80", "srcaddr != 10.0.0.0/8", "packets>=5"};
+  flows.where = {"dstport=443,80", "srcaddr!=10.0.0.0/8", "packets>=5"};
   const auto tests = read_where(flows);
   REQUIRE(tests);
   REQUIRE(tests->size() == 3);
@@ -646,3 +643,6 @@ TEST_CASE("fields of flow logs have their own names, and belong to --log flow", 
   flows.where = {"nat_ip=10.0.0.1"};
   CHECK_FALSE(read_where(flows));
 }
+
+}  // namespace
+}  // namespace natsession::ctl

@@ -61,7 +61,8 @@ TEST_CASE("an interface that a flow log names and that is not there is a warning
 TEST_CASE("a group of refused packets needs a rule, and no other reader", "[daemon][flow]") {
   Box box(kAllOfEth1 + R"(, traffic = "reject")");
   box.config.reject_groups = {100, 7};
-  box.nft = std::string("table inet f {\n chain c {\n  counter packets 0 bytes 0 log group 100 drop\n }\n}\n");
+  box.nft =
+      std::string("table inet f {\n chain c {\n  counter packets 0 bytes 0 log group 100 drop\n }\n}\n");
   const std::string interface = "ok flow log edge = interface eth1\n";
   CHECK(box.findings() ==
         interface + "ok NFLOG group 100 = 1 rule logs to it\nwarning NFLOG group 7 = no rule logs to it");

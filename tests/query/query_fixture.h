@@ -101,7 +101,7 @@ class QueryLedger {
   }
 
   std::vector<SessionRecord> all;  // what was written, in its order
-  bool with_flows = true;         // and what is not the session log's beside it, which nobody asks for
+  bool with_flows = true;          // and what is not the session log's beside it, which nobody asks for
   LedgerSettings settings;
   ManualClock clock{UnixNs(std::chrono::milliseconds(kDayBegin))};
   std::unique_ptr<LedgerWriter> writer;
