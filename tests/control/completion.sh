@@ -39,6 +39,12 @@ expect 'natsessionctl trace --nat 203.0.113.7:40123 --a' --at
 expect 'natsessionctl ports --nat-ip ' ''
 expect 'natsessionctl export --where nat_i' nat_ip=
 expect 'natsessionctl sql --ut' --utc
+expect 'natsessionctl flow-log ' create list show start stop rename tag delete
+expect 'natsessionctl flow-log s' show start stop
+expect 'natsessionctl flow-log create edge --format ' text json
+expect 'natsessionctl flow-log create edge --record=a' alibaba aws
+expect 'natsessionctl flow-log create edge --traffic r' reject
+expect 'natsessionctl flow-log list --config c' control.sock
 expect 'natsessionctl enable ' file:/var/log/a.json stdout
 expect 'natsessionctl disable s' stdout
 expect 'natsessionctl --control other.sock disable s' stdout

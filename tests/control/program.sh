@@ -51,6 +51,21 @@ for command in "${commands[@]}"; do
     [ -z "$wide" ] || { echo "$command --help is wider than 80: $wide"; failures=$((failures + 1)); }
 done
 
+# What is asked of flow logs is looked at before any file is.
+expect 2 "unknown action 'crate': did you mean create?" flow-log crate edge
+expect 2 "show: of which flow log? Give its name" flow-log show
+expect 2 "list shows all" flow-log list edge
+expect 2 "rename: give the old name and the new" flow-log rename edge
+expect 2 "tag: which? Give KEY=VALUE, or --remove KEY" flow-log tag edge
+expect 2 "--off: of create alone: use stop NAME" flow-log start edge --off
+expect 2 "--destination: what a flow log records, where it goes and how cannot be edited" \
+    flow-log change edge --destination stdout
+expect 2 "record 'awz': there is no 'awz'" flow-log create edge --resource nat --record awz --destination stdout
+expect 2 "name: '-x' is no name of a flow log" flow-log create --resource nat -- -x
+expect 2 "$folder/none.toml: No such file" flow-log create edge --resource nat --record aws --destination stdout \
+    --config "$folder/none.toml"
+[[ ! -e $folder/conf.d ]] || { echo "a folder was made for nothing"; failures=$((failures + 1)); }
+
 absent=$folder/control.sock
 for command in status sessions enable disable 'enable x' tail verify; do
     # shellcheck disable=SC2086
