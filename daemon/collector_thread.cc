@@ -335,6 +335,9 @@ void CollectorThread::publish() {
   const bool named = is_named_still();
   report_.with([&](CollectorReport& report) {
     collector_.report_to(report);
+    report.flows = 0;
+    if (flows_) flows_->each([&](const Tracker& tracker) { report.flows += tracker.live(); });
+    if (interfaces_) report.interfaces_unknown = interfaces_->unknown();
     if (!named && report.covered_from) {
       report.covered_until = std::min(*report.covered_until, named_until_);
       if (*report.covered_until < *report.covered_from)
@@ -361,6 +364,7 @@ CollectorReport CollectorThread::report() const {
   report.ready = state() == State::kReady;
   report.guard_tripped = report.guard_tripped && report.ready;
   report.gone = gone();
+  if (report_refused_) report_refused_(report);
   return report;
 }
 

@@ -105,6 +105,8 @@ class CollectorThread {
   [[nodiscard]] std::uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::optional<Error> error() const;
+  // Before start(): what is known of refused packets of this namespace, from any thread.
+  void report_refused(std::function<void(FlowCounters&)> call) { report_refused_ = std::move(call); }
   // As of a moment ago; without rates.
   [[nodiscard]] CollectorReport report() const;
 
@@ -148,6 +150,7 @@ class CollectorThread {
   Producer& output_;
   std::unique_ptr<InterfaceRoutes> interfaces_;  // null without flow logs; likewise
   std::optional<FlowTrackers> flows_;
+  std::function<void(FlowCounters&)> report_refused_;
   Tracker tracker_;
   Collector collector_;
   std::chrono::nanoseconds flushed_at_{};

@@ -325,6 +325,12 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
           RefusedThread::Settings{flow_windows(config), config.reject_flows}, *std::move(setup.refused),
           *std::move(setup.refused_names), *labels->origins[i], labels->vpcs, delivery->add_producer(),
           clock));
+      collectors.back()->report_refused([thread = refused.back().get()](FlowCounters& counters) {
+        const RefusedThread::Report report = thread->report();
+        counters.refused_packets = report.counters.packets;
+        counters.refused_lost = report.counters.lost;
+        counters.refused_left_out = report.left_out;
+      });
     }
     if (succession.kept) {
       collectors.back()->keep_for_successor(

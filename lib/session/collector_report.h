@@ -92,6 +92,16 @@ struct SourceCounters {
   friend bool operator==(const SourceCounters&, const SourceCounters&) = default;
 };
 
+// What flow logs have of the namespace.
+struct FlowCounters {
+  std::uint64_t flows = 0;               // that are followed for them
+  std::uint64_t interfaces_unknown = 0;  // how often it was not known which interface an address is at
+  std::uint64_t refused_packets = 0;     // copies that were received
+  std::uint64_t refused_lost = 0;        // copies that were not
+  std::uint64_t refused_left_out = 0;    // packets of flows that found no room among those that are added up
+  friend bool operator==(const FlowCounters&, const FlowCounters&) = default;
+};
+
 // What the kernel does for flows that begin now, by the sysctls net.netfilter.nf_conntrack_*. None: it cannot
 // be read, as in some containers.
 struct ConntrackSysctls {
@@ -105,7 +115,7 @@ struct ConntrackSysctls {
 };
 
 // One network namespace.
-struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters {
+struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters, FlowCounters {
   std::string netns;           // empty: the daemon's own
   bool ready = false;          // every session that was there at the start is known
   bool reliable = false;       // reliable mode is on at this moment
@@ -225,6 +235,22 @@ struct Rows<CollectorReport> {
     row(gauge("gone", "natsession_namespace_gone",
               "1 while the network namespace's name means no namespace that could be entered."),
         c.gone);
+    row(gauge("flows", "natsession_flows", "Flows that are followed for flow logs."), c.flows);
+    row(counter("interfaces_unknown", "natsession_interfaces_unknown_total",
+                "How often it was not known which interface an address is at, for a flow log.")
+            .note("times it was not known which interface an address is at: the option interface tells"),
+        c.interfaces_unknown);
+    row(counter("refused_packets", "natsession_refused_packets_total",
+                "Copies of refused packets that were received, for flow logs."),
+        c.refused_packets);
+    row(counter("refused_lost", "natsession_refused_packets_lost_total",
+                "Copies of refused packets that were lost; flow logs say SKIPDATA.")
+            .note("copies of refused packets were lost: flow logs say SKIPDATA"),
+        c.refused_lost);
+    row(counter("refused_left_out", "natsession_refused_packets_left_out_total",
+                "Refused packets of flows beyond reject_flows; flow logs say SKIPDATA.")
+            .note("refused packets are of flows beyond reject_flows: flow logs say SKIPDATA"),
+        c.refused_left_out);
     row(gauge("away_seconds", "natsession_away_seconds",
               "How long no process read events before this one took over from the run before; 0: it did not.")
             .note("s without a process before this one took over: nothing is missing"),
