@@ -133,14 +133,23 @@ class ExamplesTest(LabCase):
                 self.write(name, '{"sink":"https://collector.example.net/nat","time":"2026-11-21T14:34:22.108Z","why":"400",'
                                  '"record":{"seq":1}}\n')
 
+    def text(self, name):
+        if not os.path.exists(self.path(name)):
+            return ""
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read()
+
     def serve(self):
         """What the questions are asked of: a daemon with a ledger that has records."""
         ledger = self.path("lib/natsessiond/ledger")
         daemon = self.start(self.lab, "--ledger", ledger, "--control", self.path("run/control.sock"), "--sync", "100ms",
-                            "--sink", "syslog+tcp://log.example.net:601", "--sink", "file:" + self.path("log/nat.json"))
+                            "--sink", "syslog+tcp://log.example.net:601", "--sink", "file:" + self.path("log/nat.json"),
+                            "--flow-log", '{name = "all", resource = "inner", record = "aws", window = "1s", '
+                            f'destination = "file:{self.path("log/all.log")}"}}')
         self.client.burst("udp", SERVER4, 7000, 40000, 20)
         self.lab.conntrack("-D", "-p", "udp")
         wait_until(lambda: len(ctl.ledger_lines(ledger)) >= 20, "the records are in the ledger")
+        wait_until(lambda: " OK" in self.text("log/all.log"), "entries of a flow log")
         shutil.copytree(ledger, self.path("mnt/evidence/ledger"))
         ClickHouse(self.lab, self.folder).run_script(ctl.ask(
             "clickhouse-schema", "--database", "nat", "--table", "sessions", "--server-version", ClickHouse.version))
