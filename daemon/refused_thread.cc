@@ -114,10 +114,15 @@ void RefusedThread::tell(Series& series) {
   if (series.table.take(kFlowsAtOnce, [&](const RefusedFlow& flow) { emit(series, flow); }) > 0) return;
   const RefusedCounters& counters = reader_.counters();
   for (const RefusedLeftOut& left : series.table.left_out())
-    emit_skipped(series, name_of(left.interface), left.egress, Count(left.packets));
+    emit_skipped(series, name_of(left.interface), left.egress, Count(left.packets), series.window);
   const std::uint64_t lost = counters.lost - series.lost_before;
   if (lost > 0 || counters.dropped_messages != series.dropped_before)
-    emit_skipped(series, {}, false, lost > 0 ? Count(lost) : Count());
+    emit_skipped(series, {}, false, lost > 0 ? Count(lost) : Count(), series.window);
+  // Nobody took copies before this process did, and what the one before had added up, a kill took along, also
+  // where somebody kept the event socket and so the session log has no gap. The window before counts as well:
+  // it may have ended in between.
+  if (series.is_first) emit_skipped(series, {}, false, Count(), 2 * series.window);
+  series.is_first = false;
   series.lost_before = counters.lost;
   series.dropped_before = counters.dropped_messages;
   SessionRecord record;
@@ -160,12 +165,13 @@ void RefusedThread::emit(const Series& series, const RefusedFlow& flow) {
   output_.emit(record);
 }
 
-void RefusedThread::emit_skipped(const Series& series, std::string_view interface, bool egress, Count count) {
+void RefusedThread::emit_skipped(const Series& series, std::string_view interface, bool egress, Count count,
+                                 std::chrono::seconds span) {
   SessionRecord record;
   record.origin = &origin_;
   record.event = RecordEvent::kInterim;
   record.end_time = *series.closing;
-  record.start_time = window_of(record.end_time, series.window);
+  record.start_time = window_of(record.end_time, series.window) + series.window - span;
   record.flow = static_cast<std::uint32_t>(series.window.count());
   record.flow_kind = FlowKind::kSkipped;
   record.seq = 1;

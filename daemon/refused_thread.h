@@ -57,13 +57,16 @@ class RefusedThread {
     std::optional<UnixMs> closing;  // the window whose flows are being told
     std::uint64_t lost_before = 0;  // copies that were lost when the last window closed
     std::uint64_t dropped_before = 0;
+    bool is_first = true;  // no window of this run has been told yet
   };
   void run();
   Result<bool> take_copies();
   void close_windows(UnixMs now, bool all);
   void tell(Series& series);
   void emit(const Series& series, const RefusedFlow& flow);
-  void emit_skipped(const Series& series, std::string_view interface, bool egress, Count count);
+  // `span`: of the window that closes, or of those before it as well.
+  void emit_skipped(const Series& series, std::string_view interface, bool egress, Count count,
+                    std::chrono::seconds span);
   void publish();
   [[nodiscard]] std::string_view name_of(std::uint32_t index);
 

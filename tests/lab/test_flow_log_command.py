@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 
 import ctl
@@ -48,6 +49,8 @@ class FlowLogCommandTest(LabCase):
         self.assertIn("systemctl restart natsessiond", self.create())
         self.assertEqual([False], [log["running"] for log in self.flow_log_json("list")])
         self.assertIn("on, after a restart", self.flow_log("list"))
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: any("a change of flow_log needs a restart" in m for m in daemon.messages), "the reload's outcome")
         daemon.stop()
         daemon = self.begin()
         self.client.session("udp", SERVER4, 7000)
