@@ -351,9 +351,9 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     delivery->abandon();
     return fail(error);
   };
-  if (auto refused = refuse_system_calls({}); !refused)
+  if (auto filtered = refuse_system_calls({}); !filtered)
     log_warning(fmt::format("system calls that this program has no use for are not refused: {}",
-                            refused.error().message));
+                            filtered.error().message));
   if (auto started = delivery_threads.start(); !started) return refuse(started.error());
   if (auto started = control.start(service); !started) return refuse(started.error());
   for (const auto& collector : collectors) {

@@ -171,7 +171,7 @@ TEST_CASE("each window's length has records of its own, and each series adds up 
   f.event(flow().created());
   for (std::uint64_t i = 1; i <= 9; ++i) f.close({flow().traffic({i, i * 100}, {i, i}).dumped()}, 5s);
   f.event(flow().traffic({20, 2000}, {10, 10}).destroyed());
-  for (const std::uint32_t flow : {0, 5, 10, 20}) add(flow);
+  for (const std::uint32_t flow : {0U, 5U, 10U, 20U}) add(flow);
   CHECK(bytes == std::map<std::uint32_t, std::uint64_t>{{0, 2000}, {5, 2000}, {20, 2000}});
   CHECK(ends == std::map<std::uint32_t, int>{{0, 1}, {5, 1}, {20, 1}});
   CHECK(f.closed[5].size() == 9);

@@ -166,7 +166,8 @@ void append_pairs(const SessionRecord& record, const Encoder& own, std::string& 
   for (const auto& [name, value] : pairs) {
     out += kPrefix;
     for (const char c : name) out += c == '-' ? '_' : to_capital(c);
-    append_line(out, value.size() + kTextSlack + kFraming, [&](char* at) { return write_value(at, value); });
+    append_line(out, value.size() + kTextSlack + kFraming,
+                [&text = value](char* at) { return write_value(at, text); });
   }
 }
 

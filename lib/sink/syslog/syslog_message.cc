@@ -109,7 +109,7 @@ void SyslogMessage::append_own(const SessionRecord& record, std::string& out) co
   for (const auto& [name, value] : pairs) {
     (out += ' ').append(name) += '=';
     append_line(out, value.size() * kMaxSyslogEscapedPerByte + 2 + kTextSlack,
-                [&](char* at) { return write_syslog_value(at, value); });
+                [&text = value](char* at) { return write_syslog_value(at, text); });
   }
   out += "] ";
   text_->append(record, out);
