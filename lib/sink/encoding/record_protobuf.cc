@@ -72,6 +72,11 @@ constexpr unsigned number_of_field(Field field) {
       return 27;
     case Field::kLogStatus:
       return 28;
+    case Field::kInterface:
+    case Field::kDirection:
+    case Field::kAction:
+    case Field::kTcpFlags:
+      break;  // of flow logs: in no message
   }
   return 0;
 }

@@ -72,7 +72,7 @@ int write_all(int fd, std::string_view text) {
 Result<SinkOpener> parse_journald(const SinkUrl& url) {
   if (auto checked = url.has_no_target(); !checked) return checked.error();
   return SinkOpener{
-      .probe = [] { return JournaldSink::probe({}); },
+      .probe = [] { return JournaldSink::probe(JournaldSettings()); },
       .reach = [] { return Result(Reached{"journald's socket takes connections"}); },
       .open = [name = url.name()](const EncoderOptions& options,
                                   const Clock&) { return JournaldSink::open(name, {.options = options}); }};
