@@ -25,7 +25,7 @@ lab_packages=(nftables iproute2 conntrack python3)
 # ago for its sink and store. kcat: reads what the kafka sink wrote. clang: the sanitizers.
 # clang-format, clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name.
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
-  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump pmacct lz4 clickhouse-server kcat
+  rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump pmacct lz4 clickhouse-server clickhouse-client kcat
   libfixbuf-tools curl tzdata)
 
 package_packages=(dpkg-dev debhelper systemd lintian openssl tzdata)

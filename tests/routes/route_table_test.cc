@@ -170,7 +170,7 @@ TEST_CASE("the source counts only where a policy rule looks at it", "[routes][la
   table.on_readable();
   CHECK(table.interface_of(there, 0, &second) == by(network.b0));
   CHECK_FALSE(table.by_more());
-  ip("rule add ipproto tcp dport 80 table 66");
+  ip("rule add ipproto 6 dport 80 table 66");
   table.on_readable();
   CHECK(table.by_more());
 }
