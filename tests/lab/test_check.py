@@ -71,7 +71,7 @@ destination = "file:{self.path('none.log')}"
         self.assertNotIn("routes", found)
         rule = self.remedies(found["NFLOG group 100"])[0].rpartition(": ")[2]
         self.lab.nft(f"table inet refuse {{\n chain in {{\n type filter hook forward priority 0\n  udp dport 9 {rule}\n }}\n}}\n")
-        run("ip", "-n", self.lab.nat, "rule", "add", "ipproto", "udp", "dport", "53", "table", "77")
+        run("ip", "-n", self.lab.nat, "rule", "add", "ipproto", "17", "dport", "53", "table", "77")
         found = self.check("--config", config, status=MISSING)
         self.assert_level(found, "NFLOG group 100", "ok", "1 rule logs to it")
         self.assert_level(found, "routes", "WARNING", "entries of flow logs may name another interface")
