@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/time.h"
+#include "kernel_setup.h"
 #include "messages.h"
 #include "sink/flow/flow_sink.h"
 
@@ -88,7 +89,7 @@ Result<std::unique_ptr<Sink>> open_flow_log(const Config& config, const FlowLogC
                             .window = log.window,
                             .shares_session_log = shares,
                             .netns = config.netns.empty() ? std::vector<std::string>{""} : config.netns,
-                            .refused = !config.reject_groups.empty(),
+                            .refused = wants_refused(config),
                             .limits = {.entries = config.flow_entries}};
   // Records have a namespace's name only where more than one is watched.
   if (settings.netns.size() == 1) settings.netns = {""};

@@ -207,6 +207,16 @@ class FlowLogsTest(LabCase):
         for _, start, end in windows:
             self.assertEqual((start % 2, end), (0, start + 2))
 
+    def test_a_log_of_what_is_translated_waits_for_nobody_who_reads_refused_packets(self):
+        """Translated flows are never refused ones: with such logs alone, nobody says that a window of these is over."""
+        self.make_hosts(**QUICK_TIMEOUTS)
+        self.begin({"resource": "nat"},
+                   {"name": "yes", "traffic": "accept", "destination": "file:" + self.path("yes.log")}, reject_group=["100"])
+        wait_until(lambda: len(self.entries("yes.log")) >= 8, "four windows")
+        self.daemon.stop()
+        windows = {name: {(e["start"], e["end"]) for e in self.entries(name)} for name in ("flow.log", "yes.log")}
+        self.assertEqual(windows["flow.log"], windows["yes.log"])
+
     def test_each_entry_is_there_once_after_kills(self):
         self.make_hosts("masquerade6", **QUICK_TIMEOUTS)
         self.open_the_way_in()
