@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <system_error>
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
 
+#include "messages.h"
 #include "record/labels.h"
 
 namespace natsession {
@@ -66,11 +68,7 @@ void RefusedThread::run() {
   while (true) {
     const bool stopping = stop_.load(std::memory_order_relaxed);
     (void)names_.on_readable();
-    auto more = take_copies();
-    if (!more) {
-      report_.with([&](Report& report) { report.error = more.error().message; });
-      more = false;
-    }
+    const bool more = take_copies();
     close_windows(to_ms(clock_.now()), stopping);
     bool telling = false;
     for (const auto& series : series_) {
@@ -82,8 +80,9 @@ void RefusedThread::run() {
     if (!stopping) stopping_since_.reset();
     if (stopping && !stopping_since_) stopping_since_ = clock_.steady();
     if (stopping && (!telling || clock_.steady() - *stopping_since_ > kStopLimit)) return;
-    if (*more || (telling && output_.has_room())) continue;
-    pollfd fds[] = {{wake_.fd(), POLLIN, 0}, {reader_.fd(), POLLIN, 0}, {names_.fd(), POLLIN, 0}};
+    if (more || (telling && output_.has_room())) continue;
+    pollfd fds[] = {
+        {wake_.fd(), POLLIN, 0}, {broken_ ? -1 : reader_.fd(), POLLIN, 0}, {names_.fd(), POLLIN, 0}};
     constexpr std::chrono::milliseconds kTick{10};
     const auto limit = telling ? kTick : kIdle;
     if (::poll(fds, stopping ? 0 : std::size(fds), static_cast<int>(limit.count())) > 0 &&
@@ -93,10 +92,16 @@ void RefusedThread::run() {
 }
 
 // Each window's length has a table of its own, and packets are read once.
-Result<bool> RefusedThread::take_copies() {
-  return reader_.on_readable([this](std::span<const RefusedPacket> packets) {
+bool RefusedThread::take_copies() {
+  if (broken_) return false;
+  const auto more = reader_.on_readable([this](std::span<const RefusedPacket> packets) {
     for (const auto& series : series_) series->table.add(packets);
   });
+  if (more) return *more;
+  broken_ = true;
+  log_error(fmt::format("refused packets: {}; flow logs say SKIPDATA of them until natsessiond starts again",
+                        more.error().message));
+  return false;
 }
 
 void RefusedThread::close_windows(UnixMs now, bool all) {
@@ -116,7 +121,7 @@ void RefusedThread::tell(Series& series) {
   for (const RefusedLeftOut& left : series.table.left_out())
     emit_skipped(series, name_of(left.interface), left.egress, Count(left.packets), series.window);
   const std::uint64_t lost = counters.lost - series.lost_before;
-  if (lost > 0 || counters.dropped_messages != series.dropped_before)
+  if (lost > 0 || counters.dropped_messages != series.dropped_before || broken_)
     emit_skipped(series, {}, false, lost > 0 ? Count(lost) : Count(), series.window);
   // Nobody took copies before this process did, and what the one before had added up, a kill took along, also
   // where somebody kept the event socket and so the session log has no gap. The window before counts as well:
@@ -194,7 +199,6 @@ void RefusedThread::publish() {
   report_.with([&](Report& report) {
     report.counters = reader_.counters();
     report.left_out = left_out;
-    report.flows = series_.front()->table.flows();
   });
 }
 

@@ -8,7 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -31,8 +31,6 @@ class RefusedThread {
   struct Report {
     RefusedCounters counters;
     std::uint64_t left_out = 0;  // packets beyond the table's limit
-    std::size_t flows = 0;       // in the table now, of the first window
-    std::optional<std::string> error;
   };
 
   // All references outlive the thread and every record. `names` is its own.
@@ -60,7 +58,8 @@ class RefusedThread {
     bool is_first = true;  // no window of this run has been told yet
   };
   void run();
-  Result<bool> take_copies();
+  // True: there are more.
+  bool take_copies();
   void close_windows(UnixMs now, bool all);
   void tell(Series& series);
   void emit(const Series& series, const RefusedFlow& flow);
@@ -80,6 +79,7 @@ class RefusedThread {
   WakeFd wake_;
   std::thread thread_;
   std::atomic<bool> stop_{false};
+  bool broken_ = false;  // no copy can be read any more; each window says so
   std::optional<std::chrono::nanoseconds> stopping_since_;
   Guarded<Report> report_;
 };
