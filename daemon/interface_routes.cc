@@ -2,17 +2,7 @@
 
 #include <algorithm>
 
-#include "record/labels.h"
-
 namespace natsession {
-namespace {
-
-std::string_view label_of(std::string_view name) {
-  const auto label = intern_label(name);
-  return label ? *label : kUnknownInterface;
-}
-
-}  // namespace
 
 Result<std::unique_ptr<InterfaceRoutes>> InterfaceRoutes::open(const Config& config,
                                                                const std::string& netns) {
@@ -22,8 +12,8 @@ Result<std::unique_ptr<InterfaceRoutes>> InterfaceRoutes::open(const Config& con
   auto routes = RouteTable::open(made->clock_);
   if (!routes) return routes.error();
   made->routes_ = std::make_unique<RouteTable>(std::move(*routes));
-  for (const InterfaceRule& rule : made->rules_)
-    made->by_prefix_.push_back({rule.prefix, label_of(rule.interface)});
+  for (const InterfaceRule& rule : config.interface_rules)
+    made->by_prefix_.push_back({rule.prefix, label_of_interface(rule.interface)});
   std::stable_sort(made->by_prefix_.begin(), made->by_prefix_.end(),
                    [](const Rule& a, const Rule& b) { return a.prefix.length() > b.prefix.length(); });
   return made;
@@ -36,16 +26,13 @@ void InterfaceRoutes::tell(InterfaceDirectory& directory) {
 
 void InterfaceRoutes::refresh() {
   routes_->on_readable();
-  const auto changed = interfaces_.on_readable();
-  if (!changed || !*changed) return;
-  names_.clear();
-  publish();
+  if (interfaces_.refresh()) publish();
 }
 
 void InterfaceRoutes::publish() {
   if (directory_ == nullptr) return;
   KnownInterfaces known;
-  for (const auto& [index, interface] : interfaces_.all()) {
+  for (const auto& [index, interface] : interfaces_.table().all()) {
     if (!interface.present || interface.name == kLoopbackInterface) continue;
     KnownInterface& one = known.emplace_back();
     one.name = interface.name;
@@ -59,15 +46,6 @@ void InterfaceRoutes::publish() {
   directory_->set(netns_, std::move(known));
 }
 
-std::string_view InterfaceRoutes::name_of(std::uint32_t index) {
-  const auto known = names_.find(index);
-  if (known != names_.end()) return known->second;
-  const Interface* const interface = interfaces_.find(index);
-  const std::string_view name = interface != nullptr ? label_of(interface->name) : kUnknownInterface;
-  if (interface != nullptr) names_[index] = name;
-  return name;
-}
-
 std::string_view InterfaceRoutes::towards(const IpAddress& to, const IpAddress& from, std::uint32_t mark) {
   for (const Rule& rule : by_prefix_) {
     if (rule.prefix.contains(to)) return rule.interface;
@@ -75,7 +53,7 @@ std::string_view InterfaceRoutes::towards(const IpAddress& to, const IpAddress& 
   const Route route = routes_->interface_of(to, mark, &from);
   switch (route.kind) {
     case Route::Kind::kInterface:
-      return name_of(route.interface);
+      return interfaces_.name_of(route.interface);
     case Route::Kind::kLocal:
       return kLoopbackInterface;
     case Route::Kind::kUnknown:

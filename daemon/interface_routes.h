@@ -8,13 +8,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/time.h"
 #include "config/config.h"
 #include "flow/flow_resource.h"
-#include "routes/interface_table.h"
+#include "interface_names.h"
 #include "routes/route_table.h"
 #include "session/interface_finder.h"
 
@@ -33,18 +32,13 @@ class InterfaceRoutes final : public InterfaceFinder {
 
   [[nodiscard]] std::string_view towards(const IpAddress& to, const IpAddress& from,
                                          std::uint32_t mark) override;
-  // A label; kUnknownInterface for one that was never there.
-  [[nodiscard]] std::string_view name_of(std::uint32_t index);
 
   // How often it was asked and did not know.
   [[nodiscard]] std::uint64_t unknown() const { return unknown_.load(std::memory_order_relaxed); }
 
  private:
   InterfaceRoutes(const Config& config, std::string netns, InterfaceTable interfaces)
-      : netns_(std::move(netns)),
-        rules_(config.interface_rules),
-        vpcs_(config.vpc_rules),
-        interfaces_(std::move(interfaces)) {}
+      : netns_(std::move(netns)), vpcs_(config.vpc_rules), interfaces_(std::move(interfaces)) {}
   void publish();
 
   const SystemClock clock_;
@@ -53,13 +47,11 @@ class InterfaceRoutes final : public InterfaceFinder {
     Prefix prefix;
     std::string_view interface;  // a label
   };
-  std::vector<InterfaceRule> rules_;
   std::vector<Rule> by_prefix_;  // the longest first
   VpcMap vpcs_;
-  InterfaceTable interfaces_;
+  InterfaceNames interfaces_;
   std::unique_ptr<RouteTable> routes_;
   InterfaceDirectory* directory_ = nullptr;
-  std::unordered_map<std::uint32_t, std::string_view> names_;
   std::atomic<std::uint64_t> unknown_{0};
 };
 

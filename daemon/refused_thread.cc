@@ -8,7 +8,6 @@
 #include <pthread.h>
 
 #include "messages.h"
-#include "record/labels.h"
 
 namespace natsession {
 namespace {
@@ -67,7 +66,7 @@ void RefusedThread::run() {
   pthread_setname_np(pthread_self(), "refused");
   while (true) {
     const bool stopping = stop_.load(std::memory_order_relaxed);
-    (void)names_.on_readable();
+    names_.refresh();
     const bool more = take_copies();
     close_windows(to_ms(clock_.now()), stopping);
     bool telling = false;
@@ -119,7 +118,7 @@ void RefusedThread::tell(Series& series) {
   if (series.table.take(kFlowsAtOnce, [&](const RefusedFlow& flow) { emit(series, flow); }) > 0) return;
   const RefusedCounters& counters = reader_.counters();
   for (const RefusedLeftOut& left : series.table.left_out())
-    emit_skipped(series, name_of(left.interface), left.egress, Count(left.packets), series.window);
+    emit_skipped(series, names_.name_of(left.interface), left.egress, Count(left.packets), series.window);
   const std::uint64_t lost = counters.lost - series.lost_before;
   if (lost > 0 || counters.dropped_messages != series.dropped_before || broken_)
     emit_skipped(series, {}, false, lost > 0 ? Count(lost) : Count(), series.window);
@@ -165,7 +164,7 @@ void RefusedThread::emit(const Series& series, const RefusedFlow& flow) {
   record.flow = static_cast<std::uint32_t>(series.window.count());
   record.flow_kind = FlowKind::kRefused;
   record.tcp_flags = flow.tcp_flags;
-  (flow.egress ? record.oif : record.iif) = name_of(flow.interface);
+  (flow.egress ? record.oif : record.iif) = names_.name_of(flow.interface);
   record.session_id = derive_session_id(record);
   output_.emit(record);
 }
@@ -184,13 +183,6 @@ void RefusedThread::emit_skipped(const Series& series, std::string_view interfac
   (egress ? record.oif : record.iif) = interface;
   record.session_id = derive_session_id(record);
   output_.emit(record);
-}
-
-std::string_view RefusedThread::name_of(std::uint32_t index) {
-  const Interface* const interface = names_.find(index);
-  if (interface == nullptr) return kUnknownInterface;
-  const auto label = intern_label(interface->name);
-  return label ? *label : kUnknownInterface;
 }
 
 void RefusedThread::publish() {

@@ -14,7 +14,7 @@
 
 #include "base/guarded.h"
 #include "delivery/memory_log.h"
-#include "interface_routes.h"
+#include "interface_names.h"
 #include "nflog/refused_reader.h"
 #include "session/vpc_map.h"
 #include "session/window_schedule.h"
@@ -67,14 +67,13 @@ class RefusedThread {
   void emit_skipped(const Series& series, std::string_view interface, bool egress, Count count,
                     std::chrono::seconds span);
   void publish();
-  [[nodiscard]] std::string_view name_of(std::uint32_t index);
 
   const Origin& origin_;
   const VpcMap vpcs_;
   Producer& output_;
   const Clock& clock_;
   RefusedReader reader_;
-  InterfaceTable names_;
+  InterfaceNames names_;
   std::vector<std::unique_ptr<Series>> series_;
   WakeFd wake_;
   std::thread thread_;
