@@ -1,7 +1,6 @@
 #include "interface_names.h"
 
 #include "record/labels.h"
-#include "session/interface_finder.h"
 
 namespace natsession {
 

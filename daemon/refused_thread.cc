@@ -129,13 +129,8 @@ void RefusedThread::tell(Series& series) {
   series.is_first = false;
   series.lost_before = counters.lost;
   series.dropped_before = counters.dropped_messages;
-  SessionRecord record;
-  record.origin = &origin_;
-  record.event = RecordEvent::kInterim;
-  record.end_time = *series.closing;
-  record.start_time = window_of(record.end_time, series.window);
-  record.flow = static_cast<std::uint32_t>(series.window.count());
-  record.flow_kind = FlowKind::kWindowClosed;
+  SessionRecord record = record_of_window(FlowKind::kWindowClosed, &origin_, series.begin_of_closing(),
+                                          *series.closing, series.flow());
   record.seq = 1;
   record.session_id = derive_session_id(record);
   // A stop ends within a window, which is not over.
@@ -161,7 +156,7 @@ void RefusedThread::emit(const Series& series, const RefusedFlow& flow) {
   record.start_time = std::min(record.start_time, record.end_time);
   record.session_start = record.start_time;
   record.event = RecordEvent::kEnd;
-  record.flow = static_cast<std::uint32_t>(series.window.count());
+  record.flow = series.flow();
   record.flow_kind = FlowKind::kRefused;
   record.tcp_flags = flow.tcp_flags;
   (flow.egress ? record.oif : record.iif) = names_.name_of(flow.interface);
@@ -171,13 +166,9 @@ void RefusedThread::emit(const Series& series, const RefusedFlow& flow) {
 
 void RefusedThread::emit_skipped(const Series& series, std::string_view interface, bool egress, Count count,
                                  std::chrono::seconds span) {
-  SessionRecord record;
-  record.origin = &origin_;
-  record.event = RecordEvent::kInterim;
-  record.end_time = *series.closing;
-  record.start_time = window_of(record.end_time, series.window) + series.window - span;
-  record.flow = static_cast<std::uint32_t>(series.window.count());
-  record.flow_kind = FlowKind::kSkipped;
+  SessionRecord record =
+      record_of_window(FlowKind::kSkipped, &origin_, series.begin_of_closing() + series.window - span,
+                       *series.closing, series.flow());
   record.seq = 1;
   record.events_lost = count;
   (egress ? record.oif : record.iif) = interface;

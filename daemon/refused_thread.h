@@ -49,6 +49,8 @@ class RefusedThread {
   struct Series {
     Series(std::chrono::seconds length, std::size_t flows, UnixMs now)
         : window(length), schedule(length, now), table(flows) {}
+    [[nodiscard]] std::uint32_t flow() const { return static_cast<std::uint32_t>(window.count()); }
+    [[nodiscard]] UnixMs begin_of_closing() const { return window_of(*closing, window); }
     std::chrono::seconds window;
     WindowSchedule schedule;
     RefusedTable table;

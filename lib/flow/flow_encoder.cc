@@ -163,13 +163,13 @@ FlowEncoder::Value FlowEncoder::value_of(FlowField field, const SessionRecord& e
     case FlowField::kInOut:
       return Value::of(std::string_view(is_ingress(entry) ? "in" : "out"));
     case FlowField::kDirection:
-      return Value::of(std::string_view(is_ingress(entry) ? "ingress" : "egress"));
+      return Value::of(field_values::direction(entry));
     case FlowField::kTcpFlags:
       return entry.protocol == kTcp ? Value::of(entry.tcp_flags) : Value::of(0);
     case FlowField::kTcpState:
       return Value::of(state_word(entry.tcp_state));
     case FlowField::kAction:
-      return Value::of(std::string_view(is_refused(entry) ? "REJECT" : "ACCEPT"));
+      return Value::of(field_values::action(entry));
     case FlowField::kSessionId:
       return Value::of_id(session_of(entry));
     case FlowField::kSeq:

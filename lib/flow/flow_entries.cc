@@ -3,9 +3,6 @@
 namespace natsession {
 namespace {
 
-// As the kernel's route to one of the box's own addresses has it.
-constexpr std::string_view kItself = "lo";
-
 constexpr bool has_ports(std::uint8_t protocol) {
   return protocol == 6 || protocol == 17 || protocol == 33 || protocol == 132 || protocol == 136;
 }
@@ -21,7 +18,7 @@ class Maker {
 
   void add(std::string_view interface, bool ingress, const End& from, const End& to, Count packets,
            Count bytes) {
-    if (packets == Count(0) || interface.empty() || interface == kItself) return;
+    if (packets == Count(0) || interface.empty() || interface == kLoopbackInterface) return;
     SessionRecord& entry = out_.emplace_back(record_);
     const bool ports = has_ports(record_.protocol);
     entry.pri_ip = from.address;
@@ -71,13 +68,9 @@ void append_entries(const SessionRecord& record, std::vector<SessionRecord>& out
 }
 
 SessionRecord status_entry(const SessionRecord& window_closed, std::string_view interface, bool skipped) {
-  SessionRecord entry;
-  entry.origin = window_closed.origin;
-  entry.event = RecordEvent::kInterim;
-  entry.start_time = window_closed.start_time;
-  entry.end_time = window_closed.end_time;
-  entry.flow = window_closed.flow;
-  entry.flow_kind = skipped ? FlowKind::kSkipped : FlowKind::kWindowClosed;
+  SessionRecord entry =
+      record_of_window(skipped ? FlowKind::kSkipped : FlowKind::kWindowClosed, window_closed.origin,
+                       window_closed.start_time, window_closed.end_time, window_closed.flow);
   entry.iif = interface;
   // FNV-1a, so that interfaces have different ones.
   entry.session_id = 0xcbf29ce484222325;

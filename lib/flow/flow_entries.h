@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "record/fields.h"
 #include "record/session_record.h"
 
 namespace natsession {
@@ -20,7 +21,7 @@ inline constexpr std::size_t kMaxEntries = 4;
 void append_entries(const SessionRecord& record, std::vector<SessionRecord>& out);
 
 [[nodiscard]] inline std::string_view interface_of(const SessionRecord& entry) {
-  return entry.iif.empty() ? entry.oif : entry.iif;
+  return field_values::interface(entry);
 }
 [[nodiscard]] inline bool is_ingress(const SessionRecord& entry) {
   return !entry.iif.empty();

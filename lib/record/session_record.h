@@ -161,6 +161,25 @@ struct SessionRecord {
 
 inline constexpr std::uint32_t kMaxFlow = 24 * 3600;
 
+// iif and oif of what begins or ends at the box itself, as the kernel's route to one of its own addresses
+// says; and where nothing tells.
+inline constexpr std::string_view kLoopbackInterface = "lo";
+inline constexpr std::string_view kUnknownInterface = "unknown";
+
+// A record of a whole window, kWindowClosed or kSkipped, which has no addresses; its session_id is left to
+// the caller.
+[[nodiscard]] inline SessionRecord record_of_window(FlowKind kind, const Origin* origin, UnixMs start,
+                                                    UnixMs end, std::uint32_t flow) {
+  SessionRecord record;
+  record.origin = origin;
+  record.event = RecordEvent::kInterim;
+  record.start_time = start;
+  record.end_time = end;
+  record.flow = flow;
+  record.flow_kind = kind;
+  return record;
+}
+
 // An open session has a record at least so often, also when it is idle, unless it gets none before it ends.
 inline constexpr std::chrono::hours kLongestSilence{24};
 

@@ -7,17 +7,14 @@
 #include <string_view>
 
 #include "net/ip_address.h"
+#include "record/session_record.h"
 
 namespace natsession {
-
-// The box itself, as the kernel's route to one of its own addresses says.
-inline constexpr std::string_view kLoopbackInterface = "lo";
-inline constexpr std::string_view kUnknownInterface = "unknown";
 
 class InterfaceFinder {
  public:
   // The interface by which a packet with `mark` from `from` leaves to `to`: a label (record/labels.h), or one
-  // of the two above.
+  // of kLoopbackInterface and kUnknownInterface.
   [[nodiscard]] virtual std::string_view towards(const IpAddress& to, const IpAddress& from,
                                                  std::uint32_t mark) = 0;
 

@@ -198,13 +198,7 @@ void RecordMaker::end(Session<Family>& session, const ConntrackEvent* destroy, R
 }
 
 void RecordMaker::window_closed(UnixMs end) {
-  SessionRecord record;
-  record.origin = origin_;
-  record.event = RecordEvent::kInterim;
-  record.start_time = end - window_;
-  record.end_time = end;
-  record.flow = flow_;
-  record.flow_kind = FlowKind::kWindowClosed;
+  SessionRecord record = record_of_window(FlowKind::kWindowClosed, origin_, end - window_, end, flow_);
   record.session_id = derive_session_id(record);
   output_.emit(record);
 }
