@@ -20,10 +20,10 @@ constexpr std::uint32_t kPortUsageStep = 32'768;
 // The session log's records have interfaces where a flow log reads them as well.
 TrackerSettings with_interfaces(TrackerSettings settings, const FlowWants& flows,
                                 InterfaceFinder* interfaces) {
-  const bool shares =
-      settings.records == RecordMode::kWindow &&
-      std::find(flows.windows.begin(), flows.windows.end(), settings.window) != flows.windows.end();
-  if (shares) settings.interfaces = interfaces;
+  const bool serves = std::any_of(flows.windows.begin(), flows.windows.end(), [&](auto window) {
+    return session_log_serves(window, settings.records, settings.window);
+  });
+  if (serves) settings.interfaces = interfaces;
   return settings;
 }
 

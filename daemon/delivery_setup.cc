@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "kernel_setup.h"
 #include "messages.h"
+#include "session/flow_trackers.h"
 #include "sink/flow/flow_sink.h"
 
 namespace natsession {
@@ -82,15 +83,15 @@ Result<std::unique_ptr<Sink>> open_flow_log(const Config& config, const FlowLogC
   if (!behind) {
     return Error{behind.error().kind, fmt::format("flow log {}: {}", log.name, behind.error().message)};
   }
-  const bool shares = config.records == RecordMode::kWindow && config.window == log.window;
-  FlowSinkSettings settings{.name = log.name,
-                            .resource = log.resource,
-                            .traffic = log.traffic,
-                            .window = log.window,
-                            .shares_session_log = shares,
-                            .netns = config.netns.empty() ? std::vector<std::string>{""} : config.netns,
-                            .refused = wants_refused(config),
-                            .limits = {.entries = config.flow_entries}};
+  FlowSinkSettings settings{
+      .name = log.name,
+      .resource = log.resource,
+      .traffic = log.traffic,
+      .window = log.window,
+      .shares_session_log = session_log_serves(log.window, config.records, config.window),
+      .netns = config.netns.empty() ? std::vector<std::string>{""} : config.netns,
+      .refused = wants_refused(config),
+      .limits = {.entries = config.flow_entries}};
   // Records have a namespace's name only where more than one is watched.
   if (settings.netns.size() == 1) settings.netns = {""};
   return std::unique_ptr<Sink>(

@@ -23,8 +23,8 @@ FlowTrackers::FlowTrackers(const FlowWants& wants, const TrackerSettings& log, s
     settings.window = window;
     settings.flow = static_cast<std::uint32_t>(window.count());
     // The session log's records have a view of their own of what is not source NAT.
-    const bool shares = log.records == RecordMode::kWindow && log.window == window;
-    const std::uint32_t without = shares ? log_selects & kStatusSrcNat : 0;
+    const std::uint32_t without =
+        session_log_serves(window, log.records, log.window) ? log_selects & kStatusSrcNat : 0;
     series_.push_back(std::make_unique<Series>(settings, without, origin, vpcs, output));
   }
 }

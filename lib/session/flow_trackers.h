@@ -25,6 +25,12 @@ struct FlowWants {
   friend bool operator==(const FlowWants&, const FlowWants&) = default;
 };
 
+// Whether the session log's records, of windows of `log_window`, are also those of a flow log with `window`.
+[[nodiscard]] inline bool session_log_serves(std::chrono::seconds window, RecordMode log_records,
+                                             std::chrono::milliseconds log_window) {
+  return log_records == RecordMode::kWindow && log_window == window;
+}
+
 class FlowTrackers {
  public:
   // Further lengths cost a record for each flow each.
