@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "config/command_line.h"
 #include "config/settings_file.h"
 #include "config/text.h"
@@ -155,27 +156,10 @@ Result<void> FlowLogFiles::sync_folder() const {
 }
 
 Result<void> FlowLogFiles::write(const std::string& text, const std::string& file) const {
-  const std::string fresh = file + ".tmp";  // no name that the daemon reads
-  ::unlink(fresh.c_str());
-  const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd) return system_error(fresh + ": open", errno);
-  const auto give_up = [&](const char* operation) {
-    const int cause = errno;
-    ::unlink(fresh.c_str());
-    return system_error(file + ": " + operation, cause);
-  };
-  for (std::string_view left = text; !left.empty();) {
-    const ssize_t count = ::write(fd.get(), left.data(), left.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return give_up("write");
-    left.remove_prefix(static_cast<std::size_t>(count));
-  }
+  const std::string_view parts[] = {text};
   // The daemon reads natsessiond.toml, as whatever user it runs: so it can read this.
-  if (::fchown(fd.get(), access_.st_uid, access_.st_gid) != 0) return give_up("chown");
-  if (::fchmod(fd.get(), (access_.st_mode & 0644U) | 0600U) != 0) return give_up("chmod");
-  if (::fsync(fd.get()) != 0) return give_up("fsync");
-  if (std::rename(fresh.c_str(), file.c_str()) != 0) return give_up("rename");
-  return sync_folder();
+  return replace_file(folder_, fs::path(file).filename().string(), parts,
+                      FileAccess{access_.st_uid, access_.st_gid, (access_.st_mode & 0644U) | 0600U});
 }
 
 Result<std::string> FlowLogFiles::create(const FlowLogConfig& log) {

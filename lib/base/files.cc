@@ -28,7 +28,7 @@ Result<std::string> read_all(const UniqueFd& fd, const std::string& path, ByteCo
 }  // namespace
 
 Result<void> replace_file(const std::string& directory, const std::string& name,
-                          std::span<const std::string_view> parts) {
+                          std::span<const std::string_view> parts, const std::optional<FileAccess>& access) {
   const std::string path = directory + "/" + name;
   const std::string fresh = path + ".tmp";
   const auto give_up = [&](const char* operation, int cause) {
@@ -36,7 +36,8 @@ Result<void> replace_file(const std::string& directory, const std::string& name,
     return system_error(path + ": " + operation, cause);
   };
   ::unlink(fresh.c_str());
-  const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640));
+  const UniqueFd fd(
+      ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, access ? 0600 : 0640));
   if (!fd) return system_error(fresh + ": open", errno);
   for (std::string_view left : parts) {
     while (!left.empty()) {
@@ -46,6 +47,8 @@ Result<void> replace_file(const std::string& directory, const std::string& name,
       left.remove_prefix(static_cast<std::size_t>(count));
     }
   }
+  if (access && ::fchown(fd.get(), access->owner, access->group) != 0) return give_up("chown", errno);
+  if (access && ::fchmod(fd.get(), access->mode) != 0) return give_up("chmod", errno);
   if (::fsync(fd.get()) != 0) return give_up("fsync", errno);
   if (std::rename(fresh.c_str(), path.c_str()) != 0) return give_up("rename", errno);
   const UniqueFd folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,12 +16,20 @@
 
 namespace natsession {
 
+// Who may do what with a file.
+struct FileAccess {
+  uid_t owner;
+  gid_t group;
+  mode_t mode;
+};
+
 // Replaces a file as a whole: whoever looks finds the old one or the new one, also after the machine fell.
-// The file `name` in `directory` becomes `parts`, one behind the other, with mode 0640; on the disk when it
-// returns.
+// The file `name` in `directory` becomes `parts`, one behind the other, with this access, or else this
+// process's own and mode 0640; on the disk when it returns.
 // Errors: kPermission, kIo with the path; the old file then stays.
 Result<void> replace_file(const std::string& directory, const std::string& name,
-                          std::span<const std::string_view> parts);
+                          std::span<const std::string_view> parts,
+                          const std::optional<FileAccess>& access = {});
 
 // The whole of a small file; of one that is larger than `limit`, the first bytes, one more than that. `flags`
 // go to open(2) with the usual ones: O_NONBLOCK does not wait for a FIFO's writer.
