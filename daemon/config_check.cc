@@ -9,8 +9,8 @@
 
 #include "base/files.h"
 #include "base/processes.h"
-#include "control/listen_socket.h"
 #include "delivery_setup.h"
+#include "http/listen_socket.h"
 #include "ledger/coverage.h"
 #include "ledger/segment_list.h"
 

@@ -21,7 +21,7 @@
 
 #include "base/unique_fd.h"
 #include "conntrack/network_namespace.h"
-#include "control/peer.h"
+#include "http/peer.h"
 
 namespace natsession {
 namespace {

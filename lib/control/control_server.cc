@@ -1,6 +1,7 @@
 #include "control/control_server.h"
 
-#include "control/peer.h"
+#include "control/routes.h"
+#include "http/peer.h"
 
 namespace natsession {
 
@@ -24,18 +25,22 @@ Result<void> ControlServer::listen() {
 }
 
 Result<void> ControlServer::start(ControlHandler& handler) {
+  const auto asked = [](HttpServerRequest& request, bool may_change) {
+    return ControlRequest{request.method, request.path, std::move(request.query), may_change};
+  };
   if (control_listener_) {
-    control_.emplace(settings_.limits,
-                     [&handler, group = find_group(settings_.steer_group)](ControlRequest& request, int fd) {
-                       request.may_change = peer_may_change(fd, group);
-                       return answer_control(request, handler);
-                     });
+    control_.emplace(
+        HttpServerSettings{.limits = settings_.limits},
+        [&handler, asked, group = find_group(settings_.steer_group)](HttpServerRequest& request) {
+          return answer_control(asked(request, peer_may_change(request.fd, group)), handler);
+        });
     if (auto started = control_->start(control_listener_->fd()); !started) return started;
   }
   if (metrics_listener_) {
-    metrics_.emplace(settings_.limits, [&handler](ControlRequest& request, int) {
-      return answer_metrics_only(request, handler);
-    });
+    metrics_.emplace(HttpServerSettings{.limits = settings_.limits},
+                     [&handler, asked](HttpServerRequest& request) {
+                       return answer_metrics_only(asked(request, false), handler);
+                     });
     if (auto started = metrics_->start(metrics_listener_.get()); !started) return started;
   }
   return {};

@@ -18,8 +18,8 @@
 
 #include "base/result.h"
 #include "control/control_handler.h"
-#include "control/http_server.h"
-#include "control/listen_socket.h"
+#include "http/http_server.h"
+#include "http/listen_socket.h"
 
 namespace natsession {
 

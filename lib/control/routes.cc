@@ -6,14 +6,12 @@
 namespace natsession {
 namespace {
 
-constexpr std::string_view kJson = "application/json";
-
 HttpAnswer json_answer(std::string body) {
-  return {200, kJson, std::move(body) + "\n", {}};
+  return {.body = std::move(body) + "\n"};
 }
 
 HttpAnswer refusal(unsigned status, std::string_view message) {
-  return {status, kJson, error_json(message) + "\n", {}};
+  return {.status = status, .body = error_json(message) + "\n"};
 }
 
 HttpAnswer refusal(const Error& error) {
@@ -58,10 +56,8 @@ HttpAnswer answer_ports(const ControlRequest& request, ControlHandler& handler) 
 // Arguments are passed over: a scraper may be told to send some.
 HttpAnswer answer_metrics(const ControlRequest& /*request*/, ControlHandler& handler) {
   const auto ports = handler.port_use();
-  return {200,
-          "text/plain; version=0.0.4; charset=utf-8",
-          metrics_text(handler.status(), ports ? *ports : std::vector<PortUse>()),
-          {}};
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+          .body = metrics_text(handler.status(), ports ? *ports : std::vector<PortUse>())};
 }
 
 HttpAnswer change(const ControlRequest& request, ControlHandler& handler,
@@ -116,7 +112,7 @@ HttpAnswer answer_list(const ControlRequest& /*request*/, ControlHandler& /*hand
   for (const Route& route : kRoutes) {
     text.append(route.method).append(" ").append(route.path).append("\t").append(route.what).append("\n");
   }
-  return {200, "text/plain; charset=utf-8", std::move(text), {}};
+  return {.content_type = "text/plain; charset=utf-8", .body = std::move(text)};
 }
 
 HttpAnswer unknown_path(std::string_view path) {
@@ -129,7 +125,7 @@ HttpAnswer dispatch(const Route& route, const ControlRequest& request, ControlHa
   const bool head = route.method == "GET" && request.method == "HEAD";  // the server leaves the body out
   if (request.method != route.method && !head) {
     HttpAnswer answer = refusal(405, std::string(route.path) + " is asked by " + std::string(route.method));
-    answer.allow = route.method;
+    answer.fields.emplace_back("Allow", route.method);
     return answer;
   }
   return route.answer(request, handler);

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "control/control_handler.h"
-#include "control/session_filter.h"
+#include "http/http_message.h"
 
 namespace natsession {
 
@@ -15,13 +15,6 @@ struct ControlRequest {
   std::string_view path;  // unescaped, without the query
   QueryArguments query;
   bool may_change = false;  // who asks may enable and disable
-};
-
-struct HttpAnswer {
-  unsigned status = 200;
-  std::string_view content_type = "application/json";
-  std::string body;
-  std::string_view allow;  // with 405: the method that would do
 };
 
 // On the control socket: everything.

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "control/status.h"
+#include "http/http_message.h"
 
 namespace natsession {
 
@@ -34,8 +35,6 @@ struct SessionFilter {
 
   [[nodiscard]] bool matches(const SessionRecord& session) const;
 };
-
-using QueryArguments = std::vector<std::pair<std::string, std::string>>;
 
 // Reads the arguments of GET /sessions: the members' names, with addresses or prefixes, numbers, and for the
 // protocol a name or a number; of nat_port several, with commas; recorded=yes.

@@ -20,6 +20,7 @@ allow() {
 }
 allow base
 allow net base
+allow http base net
 allow routes base net
 allow nflog base net
 allow record base net
@@ -30,7 +31,7 @@ allow ledger base net record
 allow query base net record flow ledger
 allow sink base net record flow
 allow delivery base net record ledger sink
-allow control base net record session ledger delivery  # of delivery and session the reports
+allow control base net http record session ledger delivery  # of delivery and session the reports
 allow config base net record flow session sink
 
 # below FOLDER BELOW...: the same for the folders of lib/sink. What stands in lib/sink itself (the interface, a URL) all may
@@ -87,7 +88,7 @@ only 'zlib' lib/sink
 only 'lz4' lib/sink
 only 'xxhash' lib/record lib/session lib/ledger lib/sink
 only 'seccomp\.h' daemon
-only 'microhttpd' lib/control
+only 'microhttpd' lib/http
 only 'nlohmann' lib/control lib/sink daemon/ctl
 only 'curl/' lib/sink
 only 'librdkafka/' lib/sink

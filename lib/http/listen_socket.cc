@@ -1,4 +1,4 @@
-#include "control/listen_socket.h"
+#include "http/listen_socket.h"
 
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
-#include "control/peer.h"
+#include "http/peer.h"
 
 namespace natsession {
 namespace {

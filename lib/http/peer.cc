@@ -1,4 +1,4 @@
-#include "control/peer.h"
+#include "http/peer.h"
 
 #include <sys/socket.h>
 

@@ -18,10 +18,11 @@ namespace natsession {
 
 struct HttpLimits {
   unsigned connections = 256;                                     // more wait until others have ended
+  std::chrono::milliseconds asking = std::chrono::seconds(15);    // until a connection's request is there
   std::chrono::milliseconds duration = std::chrono::seconds(15);  // of a connection, whatever it does
-  // With more than half of them in use: how long a connection may take to ask, and, twenty times as long, in
-  // all.
+  // With more than half of them in use: how long a connection may take to ask, and in all.
   std::chrono::milliseconds hurry = std::chrono::milliseconds(50);
+  std::chrono::milliseconds hurry_in_all = 20 * hurry;
 };
 
 class ConnectionWatch {

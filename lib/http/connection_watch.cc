@@ -1,4 +1,4 @@
-#include "control/connection_watch.h"
+#include "http/connection_watch.h"
 
 #include <sys/socket.h>
 
@@ -8,11 +8,6 @@
 #include <system_error>
 
 namespace natsession {
-namespace {
-
-constexpr int kHurryInAll = 20;
-
-}  // namespace
 
 ConnectionWatch::~ConnectionWatch() {
   {
@@ -27,7 +22,7 @@ Result<void> ConnectionWatch::start() {
   try {
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& failure) {
-    return Error{ErrorKind::kUnavailable, std::string("control server thread: ") + failure.what()};
+    return Error{ErrorKind::kUnavailable, std::string("HTTP server: thread: ") + failure.what()};
   }
   return {};
 }
@@ -66,14 +61,14 @@ ConnectionWatch::Time ConnectionWatch::end_due(Time now) {
   if (is_crowd()) {
     for (const Connection& connection : connections_) ++held[connection.address];
   }
-  Time next = now + limits_.duration;
+  Time next = now + std::min(limits_.asking, limits_.duration);
   const std::size_t all = connections_.size();
   std::size_t left = all;
   std::erase_if(connections_, [&](const Connection& connection) {
-    auto most = limits_.duration;
+    auto most = connection.asked ? limits_.duration : std::min(limits_.asking, limits_.duration);
     // Its address has its share of them, or more.
     if (left > limits_.connections / 2 && held[connection.address] * held.size() >= all)
-      most = std::min(most, connection.asked ? kHurryInAll * limits_.hurry : limits_.hurry);
+      most = std::min(most, connection.asked ? limits_.hurry_in_all : limits_.hurry);
     if (now < connection.opened + most) {
       next = std::min(next, connection.opened + most);
       return false;
