@@ -20,6 +20,7 @@ struct Global {
   std::string ledger;      // empty: the daemon's own
   std::string store = {};  // instead of a ledger: where many boxes' records are; empty: none
   bool json = false;
+  bool progress = false;  // how far a question is: lines of JSON on stderr
 };
 
 // Runs a command and returns natsessionctl's exit status.

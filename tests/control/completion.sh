@@ -27,7 +27,7 @@ expect 'natsessionctl status --w' --watch
 expect 'natsessionctl tail --fo' --follow --format
 expect 'natsessionctl tail --format ' json csv logfmt
 expect 'natsessionctl tail --time-format=r' rfc3339
-expect 'natsessionctl sessions --p' --pri --pri-ip --pub --pub-ip --proto --protocol
+expect 'natsessionctl sessions --p' --pri --pri-ip --pub --pub-ip --progress --proto --protocol
 expect 'natsessionctl sessions -p t' tcp
 expect 'natsessionctl sessions --sort a' age
 expect 'natsessionctl sessions --nat ' ''

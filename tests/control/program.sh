@@ -24,7 +24,7 @@ mapfile -t commands < <("$program" --list-options | sed 1d | cut -d' ' -f1)
 printf -v all '%s, ' "${commands[@]}"
 all="there are ${all%, }"
 # A newer command stands behind these.
-known='there are status, sessions, tail, trace, top, timeline, ports, sql, export, enable, disable, check, verify'
+known='there are status, sessions, tail, trace, top, timeline, ports, gaps, sql, export, enable, disable, check, verify'
 [[ $all == "$known"* ]] || { echo "--list-options tells that $all"; exit 1; }
 expect 2 "unknown command 'bogus'; $all" bogus
 expect 2 "unknown command 'bogus'" --json bogus

@@ -110,6 +110,7 @@ class ClickHouseTest(LabCase):
             self.assertTrue(answer["gaps"], "the gap is told")
         self.assert_same_answer("timeline", "--by", "protocol", "--since", now - 600, "--until", now + 60)
         self.assert_same_answer("ports", "--since", now - 600, "--until", now)
+        self.assert_same_answer("gaps", "--since", now - 600, "--until", now)
         for statement in ("SELECT protocol, count(*), sum(bytes_from_vpc), min(pub_port) FROM log GROUP BY 1 ORDER BY 1",
                           "SELECT * FROM log WHERE event != 'gap' ORDER BY session_id, seq",
                           "SELECT reason, events_lost, log_status FROM log WHERE event = 'gap' ORDER BY end_time",

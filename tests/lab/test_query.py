@@ -234,7 +234,7 @@ class QueryTest(LabCase):
             ("status", json_manual.section("status"), 0), ("sessions", json_manual.section("sessions"), 0),
             (asked, traced, 0), (("trace", "--file", questions),
                                  {f"[].{name}": told for name, told in traced.items()} | json_manual.section("trace --file"), 1),
-            *(((name, "--since", "-1h"), of_all | json_manual.section(name), 0) for name in ("top", "ports")),
+            *(((name, "--since", "-1h"), of_all | json_manual.section(name), 0) for name in ("top", "ports", "gaps")),
             (("timeline", "--by", "pri_ip", "--since", "-1h"), of_all | json_manual.section("timeline"), 0),
             (("sql", "SELECT * FROM log"), of_all | json_manual.section("sql"), 0),
             ("verify", json_manual.section("verify"), 0)]

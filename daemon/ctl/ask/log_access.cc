@@ -61,11 +61,20 @@ const std::atomic<bool>& Interrupt::asked() {
 ProgressLine::ProgressLine()
     : wanted_(::isatty(STDERR_FILENO) != 0), begun_(Clock::now()), next_(begun_ + kPatience) {}
 
+void ProgressLine::for_programs() {
+  wanted_ = true;
+  for_programs_ = true;
+}
+
 void ProgressLine::show(const ScanProgress& progress) {
   if (!wanted_) return;
   const Clock::time_point now = Clock::now();
   if (now < next_) return;
   next_ = now + kInterval;
+  if (for_programs_) {
+    fmt::print(stderr, "{{\"progress\": {:.4f}, \"records\": {}}}\n", progress.share(), progress.records);
+    return;
+  }
   const double seconds = std::chrono::duration<double>(now - begun_).count();
   fmt::print(stderr, "\r\x1b[K{:.0f} %: {} records read, {:.1f} million a second", progress.share() * 100,
              grouped(progress.records), static_cast<double>(progress.records) / seconds / 1e6);
@@ -86,6 +95,7 @@ std::function<void(const ScanProgress&)> ProgressLine::callback() {
 
 Result<std::unique_ptr<LogAccess>> LogAccess::open(const Global& global) {
   std::unique_ptr<LogAccess> log(new LogAccess());  // NOLINT: a private constructor
+  if (global.progress) log->progress_.for_programs();
   if (!global.store.empty()) {
     auto remote = ClickHouseLog::open(global.store);
     if (!remote) return remote.error();

@@ -40,10 +40,12 @@ class Interrupt {
 inline constexpr int kInterrupted = 130;
 
 // How far a long question is, on one line of the terminal; nothing where stderr is none, or before the
-// question has taken a while. show() is for one thread at a time, any.
+// question has taken a while. For programs (Global::progress) a line of JSON each time, on whatever stderr
+// is. show() is for one thread at a time, any.
 class ProgressLine {
  public:
   ProgressLine();
+  void for_programs();
   ~ProgressLine() { clear(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -56,6 +58,7 @@ class ProgressLine {
  private:
   using Clock = std::chrono::steady_clock;
   bool wanted_;
+  bool for_programs_ = false;
   bool shown_ = false;
   Clock::time_point begun_;
   Clock::time_point next_;
