@@ -15,7 +15,7 @@ set -euo pipefail
 build_packages=(cmake ninja-build g++ pkg-config libmnl-dev libnetfilter-conntrack-dev libfmt-dev catch2
   libcli11-dev libtomlplusplus-dev libxxhash-dev libcap-dev libseccomp-dev robin-map-dev libzstd-dev liblz4-dev zlib1g-dev
   libmicrohttpd-dev libssl-dev libcurl4-openssl-dev librdkafka-dev nlohmann-json3-dev libsqlite3-dev libcsv-dev
-  libcctz-dev python3)
+  libcctz-dev libcrypt-dev libjs-chart.js python3)
 # The traffic of the lab is made by its own Python programs; conntrack looks at the kernel's table.
 lab_packages=(nftables iproute2 conntrack python3)
 # tcpdump: the second witness. systemd: for its systemd-journald. zstd: reads what was rotated. groff-base, mandoc: format
@@ -23,10 +23,10 @@ lab_packages=(nftables iproute2 conntrack python3)
 # promtool checks the metrics. jq, sqlite3, nfdump: what query.sh compares answers with. nfdump, pmacct, libfixbuf-tools:
 # collectors for the ipfix sinks. lz4: what the clouds' test services read is compared with. clickhouse-server: one of long
 # ago for its sink and store. kcat: reads what the kafka sink wrote. clang: the sanitizers.
-# clang-format, clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name.
+# chromium: the browser that looks at the console's pages. clang-format, clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name.
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
   rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump pmacct lz4 clickhouse-server clickhouse-client kcat
-  libfixbuf-tools curl tzdata)
+  libfixbuf-tools curl tzdata chromium chromium-driver)
 
 package_packages=(dpkg-dev debhelper systemd lintian openssl tzdata)
 booted_packages=("${lab_packages[@]}" mmdebstrap systemd-container dpkg-dev debhelper)

@@ -20,7 +20,7 @@ struct HttpServerRequest {
   std::string_view path;  // unescaped, without the query
   QueryArguments query;
   HttpFields fields;  // header fields, as they came
-  std::string body;
+  std::string body = {};
   std::string peer;  // the address that it comes from; empty at a unix socket
   int fd = -1;       // the connection's socket
 
@@ -40,7 +40,7 @@ class HttpBody {
 struct HttpAnswer {
   unsigned status = 200;
   std::string content_type = "application/json";
-  std::string body;
+  std::string body = {};
   HttpFields fields = {};                 // beside Content-Type, Cache-Control and Connection
   std::unique_ptr<HttpBody> stream = {};  // instead of `body`
   std::string cache_control = "no-store";

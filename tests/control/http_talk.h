@@ -62,6 +62,12 @@ class HttpTalk {
       all.append(buffer, static_cast<std::size_t>(got));
     }
   }
+  // What is there, once something is; nothing when the peer has closed.
+  std::string read_some() {
+    char buffer[65536];
+    const ssize_t got = ::recv(fd_.get(), buffer, sizeof buffer, 0);
+    return got > 0 ? std::string(buffer, static_cast<std::size_t>(got)) : std::string();
+  }
   // After read_all(): whether the peer closed, and it was not patience that ended.
   [[nodiscard]] bool closed() const { return closed_; }
   [[nodiscard]] int fd() const { return fd_.get(); }

@@ -6,7 +6,7 @@ set -u
 cd "$1" || exit 2
 failed=0
 
-mapfile -t sources < <(find lib daemon tests \( -name '*.cc' -o -name '*.h' \) -print | sort)
+mapfile -t sources < <(find lib daemon console tests \( -name '*.cc' -o -name '*.h' \) -print | sort)
 
 program=$(command -v clang-format-14 || command -v clang-format)
 if [ -z "$program" ]; then

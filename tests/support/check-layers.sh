@@ -65,6 +65,24 @@ for folder in lib/sink/*/; do
   grep -q "^below $folder\b" "$0" || { echo "lib/sink/$folder has no line in $0"; failed=1; }
 done
 
+# The same for the console's folders; what stands in console itself may include all of them.
+inside() {
+  local folder=$1
+  shift
+  local allowed=" $folder $* " from
+  while IFS=: read -r file include; do
+    from=${include%%/*}
+    [[ -d console/$from && $allowed != *" $from "* ]] || continue
+    echo "back edge: $file includes \"$include\": console/$folder may include of the console's folders only: ${*:-none}"
+    failed=1
+  done < <(grep -rHoP '^\s*#\s*include\s+"\K[a-z_]+/[^"]+' "console/$folder" 2>/dev/null)
+}
+inside access
+inside ask
+inside pages
+inside audit access
+inside api access ask audit
+
 # only HEADER-PATTERN FOLDER...: where an outside library may be included.
 only() {
   local pattern=$1 file ok folder
@@ -76,20 +94,21 @@ only() {
       echo "misplaced library: $file includes <$pattern…>, which belongs to: $*"
       failed=1
     fi
-  done < <(grep -rlP "^\s*#\s*include\s+<$pattern" lib daemon 2>/dev/null)
+  done < <(grep -rlP "^\s*#\s*include\s+<$pattern" lib daemon console 2>/dev/null)
 }
 only 'libmnl/' lib/conntrack lib/nflog lib/routes
 only 'libnetfilter_conntrack/' lib/conntrack
 only 'linux/netfilter' lib/conntrack lib/nflog
 only 'toml\+\+' lib/config
-only 'CLI/' daemon/ctl
+only 'CLI/' daemon/ctl console
+only 'crypt\.h' console/access
 only 'zstd' lib/sink lib/ledger
 only 'zlib' lib/sink
 only 'lz4' lib/sink
 only 'xxhash' lib/record lib/session lib/ledger lib/sink
 only 'seccomp\.h' daemon
 only 'microhttpd' lib/http
-only 'nlohmann' lib/control lib/sink daemon/ctl
+only 'nlohmann' lib/control lib/sink daemon/ctl console
 only 'curl/' lib/sink
 only 'librdkafka/' lib/sink
 only 'sqlite3' lib/query

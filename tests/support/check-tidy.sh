@@ -26,8 +26,8 @@ fi
 
 # What is compiled here and differs. A header is looked at where a source that includes it differs.
 mapfile -t files < <({
-  git diff --name-only --diff-filter=d "$base" -- lib daemon tests
-  git ls-files --others --exclude-standard -- lib daemon tests
+  git diff --name-only --diff-filter=d "$base" -- lib daemon console tests
+  git ls-files --others --exclude-standard -- lib daemon console tests
 } | grep '\.cc$' | sort -u | while read -r file; do
   if grep -qF "/$file\"" "$build/compile_commands.json"; then echo "$file"; fi
 done)

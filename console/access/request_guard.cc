@@ -1,0 +1,42 @@
+#include "access/request_guard.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace natsession::console {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
+}
+
+// Without the port.
+std::string host_of(std::string_view authority) {
+  if (authority.starts_with('[')) return lower(authority.substr(0, authority.find(']') + 1));
+  return lower(authority.substr(0, authority.find(':')));
+}
+
+}  // namespace
+
+std::optional<std::string> RequestGuard::refuse(const HttpServerRequest& request, bool is_api) const {
+  const std::string_view host = request.field("Host");
+  if (!unix_socket_ && std::find(hosts_.begin(), hosts_.end(), host_of(host)) == hosts_.end()) {
+    return "the console is not called '" + std::string(host.substr(0, 100)) +
+           "': --host NAME lets it be called so";
+  }
+  if (!is_api) return std::nullopt;
+  const std::string_view site = request.field("Sec-Fetch-Site");
+  if (!site.empty() && site != "same-origin" && site != "none") return "a page of another site asks";
+  const std::string_view origin = request.field("Origin");
+  if (!origin.empty()) {
+    const std::size_t scheme = origin.find("://");
+    if (scheme == std::string_view::npos || lower(origin.substr(scheme + 3)) != lower(host))
+      return "a page of another site asks";
+  }
+  return std::nullopt;
+}
+
+}  // namespace natsession::console

@@ -1,0 +1,47 @@
+// AnswerStream: a question's output, on its way to who asked. When he goes, it is cancelled; when it has
+// ended, the audit log says how, and how many rows it had.
+// Threads: one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "api/row_counter.h"
+#include "ask/question_table.h"
+#include "audit/audit_log.h"
+#include "http/http_message.h"
+
+namespace natsession::console {
+
+class AnswerStream final : public HttpBody {
+ public:
+  // `peer`: the connection's socket. `audit`: null if nothing is to be written.
+  AnswerStream(std::shared_ptr<ActiveQuestion> question, QuestionTable::Place place, int peer,
+               RowCounter counter, AuditLog* audit, AuditEvent event);
+  ~AnswerStream() override;
+
+  // Waits for the first of the answer. True if there is some; else it has ended, and ended() says how.
+  [[nodiscard]] bool wait_for_some();
+  [[nodiscard]] const Ended& ended() const { return *ended_; }
+  [[nodiscard]] bool cancelled() const { return question_->cancelled; }
+  [[nodiscard]] std::string messages() const { return question_->running.messages(); }
+
+  [[nodiscard]] std::ptrdiff_t read(std::span<char> room) override;
+
+ private:
+  std::ptrdiff_t read_output(std::span<char> room);
+  void end();
+
+  std::shared_ptr<ActiveQuestion> question_;
+  QuestionTable::Place place_;
+  const int peer_;
+  RowCounter counter_;
+  AuditLog* const audit_;
+  AuditEvent event_;
+  std::string first_;      // read already
+  std::size_t taken_ = 0;  // of first_
+  std::optional<Ended> ended_;
+};
+
+}  // namespace natsession::console

@@ -1,0 +1,59 @@
+// A place on the page for an answer: while it is made, how far it is, and a way to end it; then the answer, or what is
+// wrong and the way out.
+import {ApiError, ask} from "./api.js";
+import {announce, h, note, replace} from "./dom.js";
+import {number} from "./format.js";
+
+/** Every question of a page that is left is ended. */
+const open = new Set();
+export function endAll() {
+  for (const controller of open) controller.abort();
+  open.clear();
+}
+
+/** `show(answer)` makes the elements of the answer. Resolves when they are there. */
+export async function answerInto(place, name, parameters, show, options = {}) {
+  place.controller?.abort();
+  const controller = new AbortController();
+  place.controller = controller;
+  open.add(controller);
+  const bar = h("progress", {max: 1, "aria-label": "Progress of the question"});
+  const told = h("span", {}, "…");
+  const waiting = h("div", {class: "busy"}, bar, told, h("button", {type: "button", onclick: () => controller.abort()}, "Cancel"));
+  const late = window.setTimeout(() => replace(place, waiting), 300);
+  try {
+    const answer = await ask(name, parameters, {
+      ...options, signal: controller.signal,
+      progress: ({progress, records, seconds}) => {
+        if (progress > 0) bar.value = progress;
+        told.textContent = `${Math.round(progress * 100)} %, ${number(records)} records read, ${seconds.toFixed(0)} s`;
+      }});
+    window.clearTimeout(late);
+    const made = await show(answer);
+    if (place.controller === controller) replace(place, made);
+    announce("The answer is there.");
+    return answer;
+  } catch (error) {
+    window.clearTimeout(late);
+    if (place.controller !== controller) return null;
+    if (error.name === "AbortError") replace(place, note("It was cancelled."));
+    else if (error instanceof ApiError) replace(place, note(error.message, "bad"));
+    else throw error;
+    return null;
+  } finally {
+    open.delete(controller);
+  }
+}
+
+/** What an answer must say beside the answer. */
+export function reservations(answer) {
+  const out = [];
+  if (answer.cancelled) out.push(note("It was ended before its end: there may be more.", "bad"));
+  if (answer.missing) out.push(note(`It is not known whether this is all: ${answer.missing}.`));
+  if (answer.gaps?.length) {
+    out.push(note(`${number(answer.gaps.length)} ${answer.gaps.length === 1 ? "gap" : "gaps"} in this time, where sessions may be missing: ` +
+      answer.gaps.slice(0, 3).map((gap) => `${gap.from} to ${gap.until} (${gap.reason})`).join("; ")));
+  }
+  if (answer.damage?.length) out.push(note(`Damage in the ledger: ${answer.damage[0].why}`, "bad"));
+  return out;
+}

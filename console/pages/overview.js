@@ -1,0 +1,113 @@
+// How the logger is, and whether the log is whole.
+import {ask} from "./api.js";
+import {answerInto, reservations} from "./busy.js";
+import {timeChart} from "./charts.js";
+import {field, h, note, replace, select} from "./dom.js";
+import {bytes, number, share, span, time} from "./format.js";
+import * as state from "./state.js";
+import {table} from "./table.js";
+import {bucketMs, pivot} from "./series.js";
+
+function card(title, value, small, kind) {
+  return h("div", {class: "card"}, h("dt", {}, title), h("dd", {class: kind}, value, small ? h("small", {}, small) : null));
+}
+const sum = (list, of) => list.reduce((total, one) => total + (of(one) ?? 0), 0);
+
+// Delivery Type and Destination of a sink's name, such as "http://collector:8080/".
+function destination(name) {
+  const scheme = name.includes(":") ? name.slice(0, name.indexOf(":")) : name;
+  return {type: scheme, where: name};
+}
+
+function sinks(status, me, again) {
+  const steer = me.role === "steer";
+  const rows = status.sinks.map((sink) => ({...sink, ...destination(sink.name)}));
+  return h("section", {}, h("h2", {}, "Delivery"), rows.length ? table([
+    {name: "where", title: "Destination Information"}, {name: "type", title: "Delivery Type"},
+    {name: "state", title: "Delivery Status", element: (text, row) => h("span", {
+      class: !row.enabled ? "" : text === "Success" ? "good" : text === "Failed" ? "bad" : "warning"}, row.enabled ? text : "Disabled")},
+    {name: "message", title: "Last failure", wrap: true,
+     text: (text, row) => (row.code ? `${row.code}: ${text}${row.last_failure_at ? ` (${time(row.last_failure_at)})` : ""}` : "–")},
+    {name: "delivered", title: "Delivered", number: true, text: number}, {name: "waiting", title: "Waiting", number: true, text: number},
+    {name: "oldest_waiting_seconds", title: "Oldest waiting", number: true, text: span}, {name: "dropped", title: "Missed", number: true, text: number},
+    {name: "dead_lettered", title: "Dead letters", number: true, text: number},
+    ...(steer ? [{name: "name", title: "Steer", element: (name, row) => h("button", {type: "button",
+      onclick: () => steerDialog(row.enabled, name, again)}, row.enabled ? "Disable" : "Enable")}] : []),
+  ], rows, {caption: "Sinks"}) : note("No destination is configured: the log is in the ledger alone."));
+}
+
+/** Asks for a reason, then enables or disables. */
+function steerDialog(enabled, sink, again) {
+  const word = enabled ? "disable" : "enable";
+  const input = h("input", {name: "why", required: true, size: 40});
+  const told = h("div", {});
+  const dialog = h("dialog", {"aria-label": `${word} ${sink || "logging"}`}, h("form", {
+    method: "dialog",
+    onsubmit: async (event) => {
+      event.preventDefault();
+      try {
+        await ask(word, {sink, reason: input.value}, {method: "POST"});
+        dialog.close();
+        again();
+      } catch (error) {
+        replace(told, note(error.message, "bad"));
+      }
+    }},
+    h("p", {}, `${word[0].toUpperCase()}${word.slice(1)} ${sink || "all logging"}?`,
+      enabled && !sink ? " Sessions of the time without logging are missing from the log, which will say so." : ""),
+    field("Reason, for the audit log", input), told,
+    h("p", {class: "row"}, h("button", {type: "submit", class: "main"}, word[0].toUpperCase() + word.slice(1)),
+      h("button", {type: "button", onclick: () => dialog.close()}, "Leave it"))));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  input.focus();
+}
+
+function cards(status, me, again) {
+  const {collectors, ledger} = status;
+  const known = collectors.filter((one) => one.live_sessions !== null);
+  const lost = sum(collectors, (one) => one.events_lost);
+  const covered = collectors.map((one) => one.covered_until).filter(Boolean).sort()[0];
+  const fill = collectors.find((one) => one.table)?.table;
+  return h("section", {}, h("dl", {class: "cards"},
+    card("Session Log Status", status.logging_enabled ? "Enabled" : "Disabled",
+         `natsessiond ${status.version}, since ${time(status.started)}`, status.logging_enabled ? "good" : "bad"),
+    card("Sessions a second", number(Math.round(sum(collectors, (one) => one.events_per_second))), "events of the kernel, over ten seconds"),
+    card("Records a second", number(Math.round(sum(collectors, (one) => one.records_per_second)))),
+    card("Live sessions", known.length ? number(sum(known, (one) => one.live_sessions)) : "not known yet"),
+    fill ? card("Conntrack table", share(fill.count / fill.max), `${number(fill.count)} of ${number(fill.max)}`) : null,
+    card("Events lost", number(lost), "told in the log as gaps", lost ? "bad" : "good"),
+    card("Events delayed", number(sum(collectors, (one) => one.events_delayed)), "came again, none is missing"),
+    card("Gaps", number(sum(collectors, (one) => one.gaps)), "since the start", sum(collectors, (one) => one.gaps) ? "warning" : "good"),
+    card("Proved until", covered ? time(covered) : "not proved", "all that ended before is recorded", covered ? undefined : "warning"),
+    ledger ? card("Ledger", bytes(ledger.bytes), `${number(ledger.records)} records, at most ${bytes(ledger.limit_bytes)}`,
+                  ledger.failure ? "bad" : undefined) : card("Ledger", "none"),
+    ledger ? card("Oldest record", time(ledger.oldest), `kept for ${span(ledger.retention_seconds)}`) : null),
+    ledger?.failure ? note(`The ledger cannot be written: ${ledger.failure}`, "bad") : null,
+    ledger?.upkeep_failure ? note(`Sealing and retention: ${ledger.upkeep_failure}`, "bad") : null,
+    ledger?.damaged_frames ? note(`${number(ledger.damaged_frames)} damaged frames were met in the ledger: natsessionctl verify tells which.`, "bad") : null,
+    me.role === "steer" ? h("p", {}, h("button", {type: "button", onclick: () => steerDialog(status.logging_enabled, "", again)},
+      status.logging_enabled ? "Disable logging" : "Enable logging")) : null);
+}
+
+const HELD = [["-24h", "the last day"], ["-7d", "the last week"]];
+
+export function overview(me) {
+  const status = h("div", {});
+  const chart = h("div", {});
+  const show = () => answerInto(status, "status", {}, (answer) => [cards(answer, me, show), sinks(answer, me, show)]);
+  const since = state.get("since", "-24h");
+  show();
+  answerInto(chart, "timeline", {since, sum: "sessions"}, (answer) => {
+    const {times, sets} = pivot(answer, "", "sessions");
+    return [reservations(answer), times.length ? timeChart(times, sets, {
+      label: `Sessions by ${answer.bucket}`, unit: "count", gaps: answer.gaps, bucketMs: bucketMs(answer.bucket),
+      zoom: (first, last) => state.go(state.link("/traffic", {since: times[first],
+        until: new Date(Date.parse(times[last]) + bucketMs(answer.bucket)).toISOString(), sum: "sessions"}))})
+      : note("No session was recorded in this time.")];
+  });
+  return [h("h1", {}, "Overview"), status, h("h2", {}, "Sessions"),
+          h("form", {class: "row", onsubmit: (event) => event.preventDefault()},
+            field("Of", select(HELD, since, {onchange: (event) => state.set({since: event.target.value})}))), chart];
+}
