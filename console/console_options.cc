@@ -94,9 +94,13 @@ Result<void> read_listen(const std::string& text, ConsoleOptions& options) {
     if (options.listen_path.empty()) return usage_error("--listen unix: names no path");
     return {};
   }
-  auto at = HostPort::parse(text, 8088);
+  // Port 0: the kernel chooses, and the first line on standard error tells.
+  constexpr std::string_view kAny = ":0";
+  const bool any = text.ends_with(kAny) && !text.ends_with(std::string(":") + std::string(kAny));
+  auto at = HostPort::parse(any ? text.substr(0, text.size() - kAny.size()) : text, 8088);
   if (!at) return Error{at.error().kind, "--listen: " + at.error().message};
   options.listen_at = std::move(*at);
+  if (any) options.listen_at.port = 0;
   return {};
 }
 

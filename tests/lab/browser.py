@@ -120,6 +120,8 @@ class Browser:
 
     def drag(self, css, first, last):
         """From one share of the element's width to another."""
+        self.find(css)
+        self.script("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", css)
         box = self.script("const r = document.querySelector(arguments[0]).getBoundingClientRect(); return [r.x, r.y, r.width, r.height]", css)
         at = lambda share: (round(box[0] + box[2] * share), round(box[1] + box[3] / 2))
         for kind, share in (("mousePressed", first), ("mouseMoved", (first + last) / 2), ("mouseMoved", last), ("mouseReleased", last)):

@@ -1,0 +1,245 @@
+"""The console as its attackers see it: whoever is not let in gets nothing, and the daemon beside it never notices."""
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.parse
+import warnings
+
+import ctl
+from case import main
+from certificates import Certificates
+from console import Console, program, set_user
+from netlab import run, wait_until
+from surge import SURGER, VICTIM, SurgeCase
+
+SLOW, PATIENCE = 1000, 30
+
+
+class AttackTest(SurgeCase):
+    needs = ("openssl",)
+
+    def begin_with_console(self, *arguments):
+        self.begin("--sink", "stdout")
+        self.records_made = self.make_the_surge()
+        self.users = self.path("users")
+        for name, role in (("lou", "look"), ("ada", "ask"), ("sam", "steer")):
+            set_user(self.users, name, role, "correct horse")
+        self.console = self.enterContext(Console(self.folder, "--ledger", self.ledger, "--control", self.control, "--users", self.users,
+                                                 *arguments))
+
+    def assert_unharmed(self):
+        self.assertTrue(self.console.is_running())
+        self.assertTrue(json.loads(ctl.run("--json", "--control", self.control, "status"))["logging_enabled"])
+        self.session(SURGER, VICTIM, 100)
+        before = len(self.records())
+        self.lab.delete_flows("-p", "tcp")
+        wait_until(lambda: len(self.records()) > before, "a session that ended meanwhile is logged")
+
+    def test_without_a_login_or_with_a_forged_one_there_is_no_answer(self):
+        self.begin_with_console()
+        real = self.console.log_in("ada", "correct horse")
+        name, token = real.split("=")
+        forged = [None, f"{name}=", f"{name}={'0' * 64}", f"{name}={token[:-1]}", f"{name}={token}0", f"{name}={token.upper()}x", "=" + token]
+        for cookie in forged:
+            for path in ("status", "top", "trace?address=203.0.113.1:1&at=now", "export", "questions"):
+                self.assertEqual(self.console.request("GET", f"/api/v1/{path}", **({"Cookie": cookie} if cookie else {})).status, 401, (cookie, path))
+        self.assertEqual(self.console.ask("top", real, since="-1h").status, 200)
+        self.console.request("POST", "/api/v1/logout", Cookie=real)
+        self.assertEqual(self.console.ask("top", real, since="-1h").status, 401)
+        self.assert_unharmed()
+
+    def test_a_role_ends_where_it_ends(self):
+        self.begin_with_console()
+        look, ask = self.console.log_in("lou", "correct horse"), self.console.log_in("ada", "correct horse")
+        self.assertEqual(self.console.ask("status", look).status, 200)
+        self.assertEqual(self.console.ask("timeline", look, since="-1h").status, 200)
+        for path, parameters in (("timeline", {"by": "pri_ip"}), ("top", {}), ("sessions", {}), ("trace", {"address": "203.0.113.1"}), ("export", {})):
+            self.assertEqual(self.console.ask(path, look, **parameters).status, 403, path)
+        self.assertEqual(self.console.ask("sql", look, "POST", "SELECT pri_ip FROM log").status, 403)
+        for cookie in (look, ask):
+            for path in ("disable", "enable", "flow-logs/create", "flow-logs/delete"):
+                self.assertEqual(self.console.ask(path, cookie, "POST").status, 403, path)
+        # A user who is removed is out at once.
+        subprocess.run([program(), "user", "remove", "ada", "--users", self.users], check=True)
+        self.assertEqual(self.console.ask("top", ask).status, 401)
+        self.assert_unharmed()
+
+    def test_passwords_cannot_be_guessed(self):
+        self.begin_with_console()
+        def guess(name, password):
+            return self.console.request("POST", "/api/v1/login", json.dumps({"name": name, "password": password}), Content_Type="application/json").status
+        self.assertEqual([guess("ada", f"guess {i}") for i in range(7)], [401] * 5 + [429] * 2)
+        self.assertEqual(guess("ada", "correct horse"), 429)
+        lines = [line for line in self.console.audited() if line["event"] == "login_failed"]
+        self.assertEqual(len(lines), 8)
+        self.assertNotIn("guess", json.dumps(self.console.audited()))
+
+    def test_another_site_cannot_ask_in_somebodys_name(self):
+        self.begin_with_console()
+        cookie = self.console.log_in("sam", "correct horse")
+        host = self.console.url.split("//")[1]
+        for fields in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Host": "evil.example"},
+                       {"Host": f"evil.example:{host.split(':')[1]}"}, {"Host": ""}):
+            for method, path in (("POST", "disable"), ("GET", "export"), ("POST", "login"), ("GET", "me")):
+                answer = self.console.request(method, f"/api/v1/{path}", Cookie=cookie, **fields)
+                self.assertEqual(answer.status, 403, (fields, path))
+                self.assertNotIn("Access-Control-Allow-Origin", answer.fields)
+        # Nor can its page show ours in a frame, or guess what ours has loaded.
+        page = self.console.request("GET", "/")
+        self.assertIn("frame-ancestors 'none'", page.fields["Content-Security-Policy"])
+        self.assertEqual(page.fields["X-Content-Type-Options"], "nosniff")
+        cookie = self.console.request("POST", "/api/v1/login", json.dumps({"name": "ada", "password": "correct horse"}),
+                                      Content_Type="application/json").fields["Set-Cookie"]
+        self.assertIn("HttpOnly", cookie)
+        self.assertIn("SameSite=Strict", cookie)
+        self.assert_unharmed()
+
+    def test_no_question_writes_or_reads_a_file(self):
+        self.begin_with_console()
+        cookie = self.console.log_in("sam", "correct horse")
+        before = {name: os.stat(os.path.join(root, name)).st_size for root, _, names in os.walk(self.ledger) for name in names}
+        for statement in ("DELETE FROM log", "INSERT INTO log VALUES (1)", "DROP TABLE log", "CREATE TABLE x (a)", "PRAGMA writable_schema=1",
+                          "ATTACH '/tmp/x.db' AS x", "SELECT load_extension('x')", "VACUUM INTO '/tmp/natsession-x'", "SELECT writefile('/tmp/x', 'y')",
+                          "SELECT readfile('/etc/shadow')", "SELECT 1; DELETE FROM log", "WITH x AS (SELECT 1) DELETE FROM log"):
+            answer = self.console.ask("sql", cookie, "POST", statement)
+            self.assertEqual(answer.status, 400, (statement, answer.body))
+        for path, parameters in (("export", {"output": "/tmp/natsession-x"}), ("timeline", {"svg": "/tmp/natsession-x"}), ("top", {"ledger": "/etc"}),
+                                 ("trace", {"file": "/etc/shadow", "address": "1.2.3.4"}), ("top", {"by": "pri_ip --svg=/tmp/natsession-x"}),
+                                 ("trace", {"address": "--file=/etc/shadow"}), ("status", {"control": "/tmp/x.sock"}), ("top", {"tz": "../../etc/shadow"})):
+            self.assertEqual(self.console.ask(path, cookie, **parameters).status, 400, (path, parameters))
+        self.assertFalse(os.path.exists("/tmp/natsession-x"))
+        for name, size in before.items():
+            self.assertTrue(any(name in names for _, _, names in os.walk(self.ledger)), name)
+        # One that would take for ever, or all memory, ends.
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        huge = "SELECT a.pri_ip, b.pri_ip, hex(randomblob(1000000)) FROM log a, log b, log c, log d ORDER BY 3"
+        begun = time.monotonic()
+        self.assertIn(self.console.ask("sql", cookie, "POST", huge).status, (400, 500, 503))
+        connection = self.console.connection()
+        connection.request("POST", "/api/v1/sql?question=endless", endless, {"Cookie": cookie})
+        wait_until(lambda: [q for q in self.console.ask("questions", cookie).json()["questions"] if q["id"] == "endless"], "it runs")
+        self.assertEqual(self.console.ask("questions/endless", cookie, "DELETE").status, 200)
+        self.assertEqual(connection.getresponse().status, 503)
+        connection.close()
+        self.assertLess(time.monotonic() - begun, 60)
+        self.assert_unharmed()
+
+    def test_a_closed_connection_ends_the_question(self):
+        self.begin_with_console()
+        cookie = self.console.log_in("ada", "correct horse")
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        connection = self.console.connection()
+        connection.request("POST", "/api/v1/sql", endless, {"Cookie": cookie})
+        questions = lambda: self.console.ask("questions", cookie).json()["questions"]
+        wait_until(questions, "the question runs")
+        connection.close()
+        wait_until(lambda: not questions(), "the question has ended")
+        wait_until(lambda: self.console.audited()[-1].get("outcome") == "cancelled", "the audit log says so")
+        wait_until(lambda: "natsess-questio" not in run("ps", "-eo", "comm"), "its process is gone")
+
+    def test_oversized_and_broken_requests_are_refused(self):
+        self.begin_with_console()
+        cookie = self.console.log_in("ada", "correct horse")
+        self.assertEqual(self.console.request("POST", "/api/v1/sql", Cookie=cookie, Content_Length=str(9 << 20)).status, 413)
+        address = urllib.parse.urlsplit(self.console.url)
+        for sent in (b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 100_000, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+                     b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+                     b"POST /api/v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+                     b"POST /api/v1/sql HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n" + b"x" * 200_000,
+                     b"GET /api/v1/top?by=%00 HTTP/1.1\r\nHost: localhost\r\nCookie: " + cookie.encode() + b"\r\n\r\n"):
+            with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as peer:
+                try:
+                    peer.sendall(sent)
+                    peer.shutdown(socket.SHUT_WR)
+                    while peer.recv(65536):
+                        pass
+                except OSError:
+                    pass  # refused before all was sent
+        self.assert_unharmed()
+
+    def test_a_thousand_slow_connections_keep_nobody_waiting(self):
+        self.begin_with_console()
+        cookie = self.console.log_in("ada", "correct horse")
+        address = urllib.parse.urlsplit(self.console.url)
+        slow = []
+        for _ in range(SLOW):
+            peer = socket.socket()
+            peer.setblocking(False)
+            try:
+                peer.connect((address.hostname, address.port))
+            except BlockingIOError:
+                pass
+            slow.append(peer)
+        for peer in slow:
+            try:
+                peer.send(b"GET /api/v1/to")
+            except OSError:
+                pass
+        begun = time.monotonic()
+        answer = wait_until(lambda: self.patient(cookie), "an answer in the crowd")
+        waited = time.monotonic() - begun
+        print(f"answered after {waited:.1f} s beside {SLOW} slow connections, {self.console.memory() >> 20} MiB", flush=True)
+        self.assertEqual(answer.status, 200)
+        self.assertLess(waited, 20)
+        for peer in slow:
+            peer.close()
+        self.assert_unharmed()
+
+    def patient(self, cookie):
+        try:
+            return self.console.ask("top", cookie, since="-1h")
+        except OSError:  # hurried away with the crowd
+            return None
+
+    def test_over_tls_cookies_stay_there_and_the_certificate_is_checked(self):
+        certificates = Certificates(self.folder)
+        self.begin_with_console("--listen", "0.0.0.0:0", "--tls-cert", certificates.crt("server"), "--tls-key", certificates.key("server"))
+        cookie = self.console.log_in("ada", "correct horse")
+        self.assertTrue(cookie.startswith("__Host-"))
+        self.assertEqual(self.console.ask("top", cookie, since="-1h").json()["rows"][0]["pri_ip"], SURGER)
+        address = urllib.parse.urlsplit(self.console.url)
+        context = ssl.create_default_context(cafile=certificates.crt("ca"))
+        with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost") as secured:
+                self.assertIn(secured.version(), ("TLSv1.2", "TLSv1.3"))
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        with warnings.catch_warnings():  # that it is old is the point
+            warnings.simplefilter("ignore")
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with self.assertRaises(OSError), socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as plain:
+            old.wrap_socket(plain)
+        # Without it there is no password, and no key of somebody else's either.
+        done = subprocess.run([program(), "--listen", "0.0.0.0:0", "--users", self.users], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("passwords take TLS", done.stderr)
+        done = subprocess.run([program(), "--listen", "127.0.0.1:0", "--audit", self.path("other"), "--tls-cert", certificates.crt("server"),
+                               "--tls-key", certificates.key("ca")], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("certificate", done.stderr)
+
+    def test_on_loopback_only_who_may_ask_the_log_is_answered(self):
+        self.begin("--sink", "stdout")
+        self.make_the_surge()
+        os.chmod(self.folder, 0o755)
+        self.console = self.enterContext(Console(self.folder, "--ledger", self.ledger, "--control", self.control, "--group", "daemon"))
+        def as_user(user):
+            done = subprocess.run(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "curl", "-s", "-w", "\n%{http_code}",
+                                   f"{self.console.url}/api/v1/top?since=-1h"], capture_output=True, text=True, check=True)
+            return done.stdout.rsplit("\n", 1)
+        body, status = as_user("games")
+        self.assertEqual(status, "403", body)
+        self.assertIn("games is not in the group daemon", body)
+        body, status = as_user("daemon")
+        self.assertEqual(status, "200", body)
+        asked = [line for line in self.console.audited() if line["event"] == "asked"]
+        self.assertEqual([line["user"] for line in asked], ["daemon"])
+        self.assertEqual(asked[0]["role"], "ask")
+
+
+if __name__ == "__main__":
+    main()
