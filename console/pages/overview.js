@@ -69,14 +69,16 @@ function cards(status, me, again) {
   const known = collectors.filter((one) => one.live_sessions !== null);
   const lost = sum(collectors, (one) => one.events_lost);
   const covered = collectors.map((one) => one.covered_until).filter(Boolean).sort()[0];
-  const fill = collectors.find((one) => one.table)?.table;
+  const fill = collectors.filter((one) => one.table_entries !== null && one.table_limit > 0)
+    .sort((a, b) => b.table_entries / b.table_limit - a.table_entries / a.table_limit)[0];
   return h("section", {}, h("dl", {class: "cards"},
     card("Session Log Status", status.logging_enabled ? "Enabled" : "Disabled",
          `natsessiond ${status.version}, since ${time(status.started)}`, status.logging_enabled ? "good" : "bad"),
     card("Sessions a second", number(Math.round(sum(collectors, (one) => one.events_per_second))), "events of the kernel, over ten seconds"),
     card("Records a second", number(Math.round(sum(collectors, (one) => one.records_per_second)))),
     card("Live sessions", known.length ? number(sum(known, (one) => one.live_sessions)) : "not known yet"),
-    fill ? card("Conntrack table", share(fill.count / fill.max), `${number(fill.count)} of ${number(fill.max)}`) : null,
+    fill ? card("Conntrack table", share(fill.table_entries / fill.table_limit), `${number(fill.table_entries)} of ${number(fill.table_limit)} flows`,
+                fill.table_entries > 0.8 * fill.table_limit ? "bad" : undefined) : null,
     card("Events lost", number(lost), "told in the log as gaps", lost ? "bad" : "good"),
     card("Events delayed", number(sum(collectors, (one) => one.events_delayed)), "came again, none is missing"),
     card("Gaps", number(sum(collectors, (one) => one.gaps)), "since the start", sum(collectors, (one) => one.gaps) ? "warning" : "good"),

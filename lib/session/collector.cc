@@ -287,6 +287,8 @@ void Collector::watch_events(const Moment& now) {
   if (events_looked_at_.count() >= 0) longest_look_ = std::max(longest_look_, now.steady - events_looked_at_);
   events_looked_at_ = now.steady;
   sysctls_ = source_->sysctls();
+  const auto usage = source_->table_usage();
+  table_ = usage ? std::optional(*usage) : std::nullopt;
   const bool sends = sysctls_.sends_events();
   if (!watch_groups()) {
     covered_from_.reset();
@@ -530,6 +532,8 @@ void Collector::report_to(CollectorReport& report) const {
   report.groups = choice_.groups;
   report.groups_why = choice_.why;
   report.sysctls = sysctls_;
+  report.table_entries = table_ ? std::optional(table_->count) : std::nullopt;
+  report.table_limit = table_ ? std::optional(table_->max) : std::nullopt;
   report.ready = ready_;
   report.reliable = reliable();
   report.guard_tripped = guard_.watches() && ready_ && !reliable();

@@ -148,6 +148,7 @@ class Collector {
   const EventNeeds needs_;
   EventChoice choice_;
   ConntrackSysctls sysctls_;           // at the last look
+  std::optional<TableUsage> table_;    // likewise
   UnixMs clock_seen_{};                // the wall clock, by the last turn
   UnixMs came_until_ = UnixMs::min();  // before it was set back it had shown times up to this
   bool stamped_before_ = false;        // at the last look but one: what was under way then is over

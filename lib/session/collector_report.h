@@ -132,6 +132,9 @@ struct CollectorReport : TrackerCounters, CollectorCounters, SourceCounters, Flo
   double events_per_second = 0;
   double records_per_second = 0;
   std::uint64_t receive_buffer_bytes = 0;  // as granted
+  // The conntrack table's, of all flows: nf_conntrack_count and nf_conntrack_max (0: no limit). None: it
+  // cannot be read.
+  std::optional<std::uint64_t> table_entries, table_limit;
   // What is proved: all sessions that ended between these times are recorded, but for what gap records tell.
   // None while that is not known.
   std::optional<UnixMs> covered_from, covered_until;
@@ -308,6 +311,12 @@ struct Rows<CollectorReport> {
               "Receive buffer of the event socket, as granted.")
             .column("BUFFER"),
         c.receive_buffer_bytes);
+    row(gauge("table_entries", "natsession_conntrack_entries",
+              "Flows in the conntrack table; absent where it cannot be read."),
+        c.table_entries);
+    row(gauge("table_limit", "natsession_conntrack_entries_limit",
+              "How many flows fit into the conntrack table; 0: any number."),
+        c.table_limit);
   }
 };
 

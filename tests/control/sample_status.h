@@ -36,6 +36,8 @@ inline CollectorReport sample_collector(std::string netns) {
   collector.foreign = 411;
   collector.unknown_attributes = 412;
   collector.receive_buffer_bytes = 67108864;
+  collector.table_entries = 413;
+  collector.table_limit = 262144;
   return collector;
 }
 

@@ -110,6 +110,8 @@ class ConsoleTest(SurgeCase):
         page = self.browser()
         page.open(self.address("overview"))
         page.wait_for_text("Enabled")
+        for told in ("Sessions a second", "Live sessions", "Conntrack table", "Events lost", "Events delayed", "Gaps", "Proved until", "Ledger", "Oldest record"):
+            self.assertIn(told, page.text())
         page.click("Traffic")
         page.wait_for_text(f"Top by pub_ip")
         page.click(VICTIM)  # the peer that complained
