@@ -24,6 +24,8 @@ endfunction()
 natsession_link_archive(PkgConfig::SQLITE3 sqlite3 m ${CMAKE_DL_LIBS} Threads::Threads)
 natsession_link_archive(PkgConfig::XXHASH xxhash)
 natsession_link_archive(CSV::CSV csv)
+# RHEL 9 has libcrypt.so.2, Debian .so.1.
+natsession_link_archive(PkgConfig::CRYPT crypt)
 
 # Of cctz Debian has no archive, but Abseil's has a copy of it, in a namespace of its own.
 natsession_link_archive(CCTZ::CCTZ absl_time_zone)

@@ -40,7 +40,7 @@ sources() {
     --sort=name --mode=u=rwX,go=rX --mtime="@$changed" --owner=0 --group=0 --numeric-owner \
     --file="$1/SOURCES/natsessiond-$version.tar.gz"
   chmod 0644 "$1/SOURCES/natsessiond-$version.tar.gz"
-  install -m 0644 packaging/systemd/natsessiond.sysusers "$1/SOURCES/"
+  install -m 0644 packaging/systemd/natsessiond.sysusers packaging/systemd/natsession-console.sysusers "$1/SOURCES/"
   install -m 0644 "$spec" "$1/SPECS/"
   touch --date="@$changed" "$1"/SOURCES/* "$1"/SPECS/*
 }
