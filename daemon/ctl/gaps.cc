@@ -68,7 +68,7 @@ void add_gaps(Commands& commands) {
       "Each row is a gap record: what the log itself says that it lacks. Without one it is still not proved "
       "that "
       "all is there: 'complete' and 'missing' of --json, and the warning, tell that.\n\n"
-      "Examples:\n  natsessionctl gaps\n  natsessionctl gaps --since 'last month'\n"
+      "Examples:\n  natsessionctl gaps\n  natsessionctl gaps --since -30d\n"
       "  natsessionctl --json gaps --since '2026-11-01' --until '2026-12-01'");
   command.run([options](const Global& global) { return run_gaps(global, *options); });
 }

@@ -5,8 +5,10 @@ import re
 import shutil
 import subprocess
 
+import console
 import ctl
 from case import LabCase, main
+from certificates import Certificates
 from clickhouse_server import NATIVE_PORT, PORT, ClickHouse
 from daemon import program
 from netlab import POOL4, SERVER4, wait_until
@@ -52,6 +54,13 @@ def examples():
         told = ctl.ask("help", *([] if name == "-" else [name]))
         found += commands_in(told.rpartition("Examples:\n")[2].partition("\n\n")[0])
     return list(dict.fromkeys(found))
+
+
+def examples_of_the_console():
+    blocks = blocks_of_readme() + blocks_of_manual("natsession-console.8")
+    told = subprocess.run([console.program(), "--help"], check=True, capture_output=True, text=True).stdout
+    blocks.append(told.rpartition("Examples:\n")[2].partition("\n\n")[0])
+    return list(dict.fromkeys(command for block in blocks for command in commands_in(block) if command.startswith("natsession-console")))
 
 
 class ExamplesTest(LabCase):
@@ -169,6 +178,34 @@ class ExamplesTest(LabCase):
                 with self.subTest(command=command):
                     self.run_question(self.moved(command))
         daemon.stop()
+
+    def run_console(self, command):
+        process = subprocess.Popen(
+            [*self.lab.enter(self.lab.nat), "sh", "-c", f"exec {command} --audit audit.jsonl --journal ''" if " user " not in command else command],
+            cwd=self.folder, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if " user " in command:
+            told = process.communicate("correct horse\n", timeout=30)[1]
+            self.assertEqual(process.returncode, 0, f"{command}: {told}")
+            return
+        told = process.stderr.readline()
+        self.assertIn(" of ", told, command)
+        process.terminate()
+        told += process.communicate(timeout=30)[1]
+        self.assertEqual(process.returncode, 0, f"{command}: {told}")
+
+    def test_each_of_the_console_runs(self):
+        certificates = Certificates(self.folder)
+        shutil.copy(certificates.crt("server"), self.path("cert.pem"))
+        shutil.copy(certificates.key("server"), self.path("key.pem"))
+        os.makedirs(self.path("etc/natsession-console"))
+        os.symlink(console.program(), self.path("bin/natsession-console"))
+        shown = sorted(examples_of_the_console(), key=lambda command: " user set" not in command)
+        self.assertGreater(len(shown), 4)
+        for command in shown:
+            with self.subTest(command=command):
+                self.run_console(self.moved(command))
+        self.write("console.conf", text_of("packaging", "etc", "natsession-console.conf"))
+        self.run_console(f"natsession-console --config {self.path('console.conf')}")
 
     def test_the_configuration_of_the_manual_is_one(self):
         for number, block in enumerate(blocks_of_manual("natsessiond.toml.5")):
