@@ -10,8 +10,10 @@ import {bucketMs, pivot} from "./series.js";
 import * as state from "./state.js";
 import {table} from "./table.js";
 
-const GROUPS = [["", "nothing"], ["pri_ip", "host (pri_ip)"], ["pub_ip", "peer (pub_ip)"], ["nat_ip", "NAT address (nat_ip)"],
-  ["protocol", "protocol"], ["pub_port", "peer's port"], ["vpc_id", "VPC"], ["instance", "instance"], ["tcp_state", "TCP state"], ["event", "event"]];
+const GROUPS = [["", "nothing"], ["pri_ip", "host (pri_ip)"], ["pub_ip", "peer (pub_ip)"], ["nat_ip", "NAT address (nat_ip)"], ["protocol", "protocol"],
+  ["pub_port", "peer's port"], ["pri_port", "host's port"], ["nat_port", "NAT port"], ["vpc_id", "VPC"], ["instance", "instance"], ["netns", "network namespace"],
+  ["zone", "zone"], ["mark", "mark"], ["tcp_state", "TCP state"], ["event", "event"], ["reason", "reason"], ["orig_dst_ip", "first destination (orig_dst_ip)"],
+  ["orig_dst_port", "first destination's port"], ["session_id", "session"]];
 const SUMS = ["bytes_from_vpc", "bytes_from_pub", "pkts_from_vpc", "pkts_from_pub", "bytes", "pkts", "sessions", "records"];
 const COMPARED = [["", "nothing"], ["1", "the day before"], ["7", "the week before"]];
 const DAY = 86_400_000;
