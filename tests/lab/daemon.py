@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import threading
+import time
 from decimal import Decimal
 
 from netlab import wait_until
@@ -46,6 +47,7 @@ class Daemon:
     """
 
     def __init__(self, lab, folder, *arguments, before=(), enter=None, environment=None, pass_fds=(), instance=INSTANCE):
+        self._lab = lab
         self._stdout_path = os.path.join(folder, "stdout.jsonl")
         self.messages = []
         enter = lab.enter(lab.nat) if enter is None else enter
@@ -103,7 +105,19 @@ class Daemon:
         return wait_until(met, lambda: f"{what}; the records are: {self.records()[-5:]}")
 
     def wait_for_ends(self, count):
-        return self.wait_for_records(lambda rs: len(ends(rs)) >= count, f"{count} end records")
+        """The kernel looks for timed-out flows once a minute when there are few: that is longer than is waited here. Listing
+        the table makes it do so at once."""
+        listed_at = 0.0
+
+        def enough(records):
+            nonlocal listed_at
+            if len(ends(records)) >= count:
+                return True
+            if time.monotonic() - listed_at > 0.2:
+                self._lab.conntrack("-L", check=False)
+                listed_at = time.monotonic()
+            return False
+        return self.wait_for_records(enough, f"{count} end records")
 
     def send_signal(self, number):
         self._process.send_signal(number)
