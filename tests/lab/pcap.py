@@ -13,12 +13,12 @@ ECHO_ANSWER_TYPES = {(ICMP, 0), (ICMP6, 129)}
 
 
 class Capture:
-    """Runs tcpdump on one interface of the NAT box until stop()."""
+    """Runs tcpdump on one interface of the NAT box until stop(); direction: in or out alone."""
 
-    def __init__(self, lab, interface, path):
+    def __init__(self, lab, interface, path, direction="inout"):
         self._path = path
         self._tcpdump = subprocess.Popen(
-            [*lab.enter(lab.nat), "tcpdump", "-i", interface, "-Z", "root", "-B", "65536",
+            [*lab.enter(lab.nat), "tcpdump", "-i", interface, "-Q", direction, "-Z", "root", "-B", "65536",
              "-s", str(SNAP_BYTES), "-n", "-w", path, "ip or ip6"], stderr=subprocess.PIPE, text=True)
         lab.adopt(self)
         line = self._tcpdump.stderr.readline()
