@@ -5,6 +5,7 @@
 #include <charconv>
 #include <limits>
 
+#include "base/comma_list.h"
 #include "net/protocol.h"
 
 namespace natsession {
@@ -30,16 +31,13 @@ Result<void> set_port(std::optional<std::uint16_t>& to, std::string_view text) {
 }
 
 Result<void> set_ports(std::vector<std::uint16_t>& to, std::string_view text) {
-  while (true) {
-    const std::size_t comma = std::min(text.find(','), text.size());
+  for (const std::string_view one : comma_list(text)) {
     std::optional<std::uint16_t> port;
-    if (auto set = set_port(port, text.substr(0, comma)); !set) return set;
+    if (auto set = set_port(port, one); !set) return set;
     if (to.size() == SessionFilter::kMaxPorts) {
       return Error{ErrorKind::kUsage, "at most " + std::to_string(SessionFilter::kMaxPorts) + " ports"};
     }
     to.push_back(*port);
-    if (comma == text.size()) break;
-    text.remove_prefix(comma + 1);
   }
   std::sort(to.begin(), to.end());
   return {};

@@ -4,6 +4,8 @@
 #include <array>
 #include <span>
 
+#include "base/comma_list.h"
+
 namespace natsession {
 namespace {
 
@@ -121,8 +123,7 @@ Result<FlowForm> FlowForm::parse(std::string_view text) {
     form.columns = as_huawei(form.version == 2);
     return form;
   }
-  while (true) {
-    const std::string_view name = text.substr(0, text.find(','));
+  for (const std::string_view name : comma_list(text)) {
     const auto known =
         std::find_if(kNames.begin(), kNames.end(), [&](const Column& column) { return column.name == name; });
     if (known == kNames.end()) {
@@ -133,9 +134,8 @@ Result<FlowForm> FlowForm::parse(std::string_view text) {
     if (std::find(form.columns.begin(), form.columns.end(), *known) != form.columns.end())
       return usage_error("record '" + form.text + "': '" + std::string(name) + "' stands there twice");
     form.columns.push_back(*known);
-    if (name.size() == text.size()) return form;
-    text.remove_prefix(name.size() + 1);
   }
+  return form;
 }
 
 }  // namespace natsession

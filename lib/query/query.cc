@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/comma_list.h"
 #include "net/protocol.h"
 
 namespace natsession {
@@ -37,7 +38,7 @@ Result<NumberRange> parse_range(Field field, std::string_view text) {
   return range;
 }
 
-Result<void> add_value(std::string_view value, FieldTest& test) {
+Result<void> add_value(std::string_view name, std::string_view value, FieldTest& test) {
   switch (kind_of(test.field)) {
     case FieldKind::kText:
       test.texts.emplace_back(value);
@@ -78,19 +79,20 @@ Result<void> add_value(std::string_view value, FieldTest& test) {
     case FieldKind::kTime:
       break;
   }
-  return usage_error(std::string(name_of(test.field)) + " is a time: choose it with a time range");
+  return usage_error(std::string(name) + " is a time: choose it with a time range");
 }
 
 constexpr std::array<std::string_view, 6> kOperators{"!=", "<=", ">=", "=", "<", ">"};
 
 // "<", "<=", ">", ">=": one value that has an order.
-Result<void> add_bound(std::string_view comparison, std::string_view value, FieldTest& test) {
+Result<void> add_bound(std::string_view name, std::string_view comparison, std::string_view value,
+                       FieldTest& test) {
   const FieldSpec& spec = spec_of(test.field);
   const bool below = comparison[0] == '<';
   const bool inclusive = comparison.size() == 2;
   if (spec.kind == FieldKind::kAddress) {
     if (value.find('/') != std::string_view::npos) {
-      return usage_error("a prefix has no order: " + std::string(spec.name) + "=" + std::string(value) +
+      return usage_error("a prefix has no order: " + std::string(name) + "=" + std::string(value) +
                          " is what is in it, != what is not");
     }
     const auto address = IpAddress::parse(value);
@@ -98,9 +100,9 @@ Result<void> add_bound(std::string_view comparison, std::string_view value, Fiel
     test.bound = {*address, below, inclusive};
     return {};
   }
-  if (spec.kind == FieldKind::kTime) return add_value(value, test);
+  if (spec.kind == FieldKind::kTime) return add_value(name, value, test);
   if (spec.kind != FieldKind::kNumber || test.field == Field::kProtocol) {
-    return usage_error(std::string(spec.name) + " has no order: only = and != go with it");
+    return usage_error(std::string(name) + " has no order: only = and != go with it");
   }
   std::uint64_t number = 0;
   if (!read_number(value, number) || number > spec.limit)
@@ -122,6 +124,10 @@ const ReadyPart::Segment* ReadyPart::find(std::uint64_t first) const {
 }
 
 Result<FieldTest> parse_field_test(std::string_view text) {
+  return parse_field_test(text, parse_field);
+}
+
+Result<FieldTest> parse_field_test(std::string_view text, const FieldNamed& field_named) {
   const std::size_t place = text.find_first_of("=!<>");
   const std::string_view behind = text.substr(std::min(place, text.size()));
   const auto* const comparison = std::find_if(kOperators.begin(), kOperators.end(),
@@ -130,24 +136,24 @@ Result<FieldTest> parse_field_test(std::string_view text) {
     return usage_error(quoted(text) +
                        " is not FIELD=VALUE, such as pri_ip=10.0.0.0/8, protocol!=tcp or pub_port<1024");
   }
-  const auto field = parse_field(text.substr(0, place));
+  std::string_view name = text.substr(0, place);
+  name = name.substr(0, name.find_last_not_of(' ') + 1);
+  const auto field = field_named(name);
   if (!field) return field.error();
   FieldTest test(*field);
   test.excluded = *comparison == "!=";
   std::string_view rest = behind.substr(comparison->size());
   if (!test.excluded && *comparison != "=") {
-    if (auto added = add_bound(*comparison, rest, test); !added)
+    if (auto added = add_bound(name, *comparison, rest, test); !added)
       return usage_error(quoted(text) + ": " + added.error().message);
     return test;
   }
-  while (true) {
-    const std::size_t comma = kind_of(*field) == FieldKind::kText ? std::string_view::npos : rest.find(',');
-    if (auto added = add_value(rest.substr(0, comma), test); !added) {
+  const auto values = kind_of(*field) == FieldKind::kText ? std::vector{rest} : comma_list(rest);
+  for (const std::string_view value : values) {
+    if (auto added = add_value(name, value, test); !added)
       return usage_error(quoted(text) + ": " + added.error().message);
-    }
-    if (comma == std::string_view::npos) return test;
-    rest = rest.substr(comma + 1);
   }
+  return test;
 }
 
 }  // namespace natsession

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -137,6 +138,9 @@ struct FieldTest {
 // here, see Query.
 // Errors: kUsage, naming the text, what is wrong with it and what would do.
 [[nodiscard]] Result<FieldTest> parse_field_test(std::string_view text);
+// With fields by other names, which errors then have as well.
+using FieldNamed = std::function<Result<Field>(std::string_view name)>;
+[[nodiscard]] Result<FieldTest> parse_field_test(std::string_view text, const FieldNamed& field_named);
 
 // What need not be read, since sums that are ready tell of it (query/ready_sums.h): records of these segments
 // that end within `end`. Their gap records are told all the same.

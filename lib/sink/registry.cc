@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 
+#include "base/comma_list.h"
 #include "base/help_text.h"
 #include "sink/blocks/block_sink.h"
 #include "sink/clickhouse/clickhouse_sink.h"
@@ -85,14 +86,12 @@ std::span<const Option<DeliveryOptions>> delivery_options_table() {
 
 Result<std::vector<Prefix>> parse_prefixes(std::string_view text) {
   std::vector<Prefix> prefixes;
-  while (true) {
-    const std::string_view one = text.substr(0, text.find(','));
+  for (const std::string_view one : comma_list(text)) {
     const auto prefix = Prefix::parse(one);
     if (!prefix) return prefix.error();
     prefixes.push_back(*prefix);
-    if (one.size() == text.size()) return prefixes;
-    text.remove_prefix(one.size() + 1);
   }
+  return prefixes;
 }
 
 std::string text_of_prefixes(const std::vector<Prefix>& prefixes) {

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 
 #include "base/byte_count.h"
+#include "base/comma_list.h"
 #include "base/guarded.h"
 #include "base/result.h"
 #include "base/seeded_hash.h"
@@ -22,6 +23,14 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
+
+TEST_CASE("a list with commas has all its parts, also empty ones", "[base][comma_list]") {
+  using Parts = std::vector<std::string_view>;
+  CHECK(comma_list("a,bc, d") == Parts{"a", "bc", " d"});
+  CHECK(comma_list("one") == Parts{"one"});
+  CHECK(comma_list("") == Parts{""});
+  CHECK(comma_list(",a,") == Parts{"", "a", ""});
+}
 
 TEST_CASE("byte counts are read with and without a unit", "[base][byte_count]") {
   CHECK(parse_byte_count("0")->bytes == 0);

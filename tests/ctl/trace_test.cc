@@ -642,6 +642,16 @@ TEST_CASE("fields of flow logs have names of their own and belong to --log flow"
   CHECK((*tests)[2].field == Field::kPktsFromVpc);
   flows.where = {"nat_ip=10.0.0.1"};
   CHECK_FALSE(read_where(flows));
+  for (const char* const refused : {"srcaddr!=x", "srcaddr<10.0.0.0/8", "srcaddr ~ x", "start_time=1"}) {
+    flows.where = {refused};
+    const auto told = read_where(flows);
+    REQUIRE_FALSE(told);
+    CAPTURE(told.error().message);
+    CHECK(told.error().message.find(refused) != std::string::npos);
+    CHECK(told.error().message.find("--where: ") == 0);
+  }
+  flows.where = {"srcaddr<10.0.0.0/8"};
+  CHECK(read_where(flows).error().message.find("srcaddr=10.0.0.0/8 is what is in it") != std::string::npos);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/comma_list.h"
 #include "query/flow_store.h"
 #include "words.h"
 
@@ -29,17 +30,9 @@ Result<Field> field_of(std::string_view name, const LogOptions& options) {
   return field;
 }
 
-// "srcaddr=10.0.0.5" as it is said of records.
+// Of flows "srcaddr=10.0.0.5".
 Result<FieldTest> field_test_of(std::string_view text, const LogOptions& options) {
-  const std::size_t end = std::min(text.find_first_of("=!<>"), text.size());
-  std::size_t length = end;
-  while (length > 0 && text[length - 1] == ' ') --length;
-  const auto known = options.flows() || parse_field(text.substr(0, length))
-                         ? field_of(text.substr(0, length), options)
-                         : Result<Field>(Field::kInstance);
-  if (!known) return known.error();
-  if (!options.flows()) return parse_field_test(text);
-  return parse_field_test(std::string(name_of(*known)) + std::string(text.substr(end)));
+  return parse_field_test(text, [&](std::string_view name) { return field_of(name, options); });
 }
 
 }  // namespace
@@ -193,13 +186,10 @@ Result<std::vector<Field>> read_fields(std::string_view option, const std::vecto
                                        const LogOptions& options) {
   std::vector<Field> fields;
   for (const std::string& text : texts) {
-    std::size_t at = 0;
-    while (at <= text.size()) {
-      const std::size_t comma = std::min(text.find(',', at), text.size());
-      const auto field = field_of(std::string_view(text).substr(at, comma - at), options);
+    for (const std::string_view name : comma_list(text)) {
+      const auto field = field_of(name, options);
       if (!field) return about(option, field.error());
       fields.push_back(*field);
-      at = comma + 1;
     }
   }
   return fields;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/comma_list.h"
 #include "base/files.h"
 
 namespace natsession {
@@ -60,16 +61,14 @@ std::string_view without_blanks(std::string_view text) {
 
 Result<std::string> read_brokers(const SinkUrl& url, std::string_view list) {
   std::string brokers;
-  while (true) {
-    const std::size_t comma = list.find(',');
+  for (const std::string_view part : comma_list(list)) {
     SinkUrl one = url;
-    one.target = "//" + std::string(list.substr(0, comma));
+    one.target = "//" + std::string(part);
     const auto endpoint = endpoint_of(one, kKafkaPort);
     if (!endpoint) return endpoint.error();
     brokers += (brokers.empty() ? "" : ",") + endpoint->to_string();
-    if (comma == std::string_view::npos) return brokers;
-    list.remove_prefix(comma + 1);
   }
+  return brokers;
 }
 
 // Such as ssl.key.location.

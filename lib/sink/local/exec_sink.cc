@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/comma_list.h"
 #include "sink/transport/deadline.h"
 
 namespace natsession {
@@ -15,10 +16,8 @@ constexpr std::chrono::milliseconds kEndsSoon{200};
 std::span<const Option<ExecSettings>> exec_options() {
   const auto parse_names = [](std::string_view text) -> Result<std::vector<std::string>> {
     std::vector<std::string> names;
-    for (std::size_t begin = 0; begin <= text.size();) {
-      const std::size_t end = std::min(text.find(',', begin), text.size());
-      names.emplace_back(text.substr(begin, end - begin));
-      begin = end + 1;
+    for (const std::string_view name : comma_list(text)) {
+      names.emplace_back(name);
       if (!names.back().empty() && names.back().find_first_of("= ") == std::string::npos) continue;
       return Error{ErrorKind::kUsage,
                    "'" + std::string(text) + "' names no variables of the environment: write NAME,NAME"};
