@@ -223,6 +223,7 @@ void CollectorThread::wait_while_paused() {
     if (source_ != nullptr && !is_named_still()) {
       collector_.leave_source();
       source_.reset();
+      if (interfaces_) interfaces_->leave();
       gone_.store(true, std::memory_order_release);
       departures_.fetch_add(1, std::memory_order_release);
       notice_.wake();
@@ -249,6 +250,7 @@ void CollectorThread::take_next_source() {
   NextSource next = next_source_.with([](NextSource& waiting) { return std::move(waiting); });
   if (next.source == nullptr) return;
   source_ = std::move(next.source);
+  if (interfaces_ && next.interfaces) interfaces_->go_on(*next.interfaces);
   identity_ = next.identity;
   if (handover_) {
     RegionOwner owner = region_->owner();  // of the same ledger, in another namespace
@@ -388,8 +390,9 @@ void CollectorThread::set_logging(bool on) {
   wake_.wake();
 }
 
-void CollectorThread::go_on(std::unique_ptr<ConntrackSource> source, const NamespaceIdentity& identity) {
-  next_source_.with([&](NextSource& next) { next = {std::move(source), identity}; });
+void CollectorThread::go_on(std::unique_ptr<ConntrackSource> source,
+                            std::unique_ptr<InterfaceRoutes> interfaces, const NamespaceIdentity& identity) {
+  next_source_.with([&](NextSource& next) { next = {std::move(source), std::move(interfaces), identity}; });
   wake_.wake();
 }
 

@@ -86,7 +86,9 @@ class CollectorThread {
   [[nodiscard]] bool gone() const { return gone_.load(std::memory_order_acquire); }
   // How often that was so.
   [[nodiscard]] std::uint64_t departures() const { return departures_.load(std::memory_order_acquire); }
-  void go_on(std::unique_ptr<ConntrackSource> source, const NamespaceIdentity& identity);
+  // `interfaces`: none without flow logs.
+  void go_on(std::unique_ptr<ConntrackSource> source, std::unique_ptr<InterfaceRoutes> interfaces,
+             const NamespaceIdentity& identity);
   // Counts the SNAT ports in use; port_usage() tells when it has.
   void request_port_usage();
   [[nodiscard]] std::shared_ptr<const PortUsageReport> port_usage() const;
@@ -117,6 +119,7 @@ class CollectorThread {
   };
   struct NextSource {
     std::unique_ptr<ConntrackSource> source;
+    std::unique_ptr<InterfaceRoutes> interfaces;
     NamespaceIdentity identity;
   };
 
@@ -148,7 +151,7 @@ class CollectorThread {
   std::unique_ptr<ConntrackSource>
       source_;  // none after the thread has ended, and while the namespace is gone
   Producer& output_;
-  std::unique_ptr<InterfaceRoutes> interfaces_;  // null without flow logs; likewise
+  std::unique_ptr<InterfaceRoutes> interfaces_;  // null without flow logs
   std::optional<FlowTrackers> flows_;
   std::function<void(FlowCounters&)> report_refused_;
   Tracker tracker_;

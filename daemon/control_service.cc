@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "config/flow_log_files.h"
+#include "messages.h"
+
 namespace natsession {
 namespace {
 
@@ -159,6 +162,35 @@ bool ControlService::wait_until_recorded(UnixMs time) const {
     return recorded;
   }));
   return recorded;
+}
+
+Result<FlowLogsAnswer> ControlService::flow_logs() {
+  if (configuration_.empty())
+    return Error{ErrorKind::kUsage, "natsessiond runs without --config: it has no files of flow logs"};
+  return flow_logs_of(configuration_);
+}
+
+// Who may steer decides with this program's rights where entries go; but not which programs run.
+Result<FlowLogChanged> ControlService::change_flow_log(const FlowLogChange& change) {
+  if (configuration_.empty())
+    return Error{ErrorKind::kUsage, "natsessiond runs without --config: it has no files of flow logs"};
+  if (change.action == "create") {
+    const auto log = FlowLogConfig::parse(change.log);
+    if (!log) return log.error();
+    if (log->destination.command()) {
+      return Error{ErrorKind::kPermission,
+                   "destination: a flow log whose destination starts a program is made by root, in conf.d"};
+    }
+  }
+  auto changed = change_flow_logs(configuration_, change);
+  const std::string name = change.name.empty() ? "" : " " + change.name;
+  if (changed) {
+    log_info(fmt::format("control socket: flow log {}: {}: {}", changed->name, changed->done, changed->file));
+  } else {
+    log_debug(
+        fmt::format("control socket: flow log{}: {}: {}", name, change.action, changed.error().message));
+  }
+  return changed;
 }
 
 Result<std::vector<PortUse>> ControlService::port_use() {

@@ -25,6 +25,8 @@ class ControlService final : public ControlHandler {
   ControlService(Collectors& collectors, Delivery& delivery,
                  std::vector<std::shared_ptr<LiveSessions>> tables, const Clock& clock);
 
+  // Before the first question: the file that the configuration is of; none without this.
+  void set_configuration(std::string path) { configuration_ = std::move(path); }
   // From now on questions about the collector `index` are for this one; null while its namespace is gone.
   void set_table(std::size_t index, std::shared_ptr<LiveSessions> table);
   // Once a second or so: how fast things grow.
@@ -37,6 +39,8 @@ class ControlService final : public ControlHandler {
   Result<void> enable(const std::optional<std::string>& sink) override { return set_enabled(sink, true); }
   Result<void> disable(const std::optional<std::string>& sink) override { return set_enabled(sink, false); }
   [[nodiscard]] Result<SessionsAnswer> sessions(const SessionFilter& filter) override;
+  [[nodiscard]] Result<FlowLogsAnswer> flow_logs() override;
+  [[nodiscard]] Result<FlowLogChanged> change_flow_log(const FlowLogChange& change) override;
   [[nodiscard]] Result<std::vector<PortUse>> port_use() override;
 
  private:
@@ -67,6 +71,7 @@ class ControlService final : public ControlHandler {
   std::atomic<bool> logging_{true};
   Guarded<std::vector<Rates>> rates_;  // of each collector
   std::vector<Count> counts_;          // likewise
+  std::string configuration_;
 };
 
 }  // namespace natsession

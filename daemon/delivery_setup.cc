@@ -20,6 +20,60 @@ EncoderOptions encoder_options(const Config& config) {
           .with_netns = config.netns.size() > 1};
 }
 
+SinkSpec spec_of(const Config& config, const SinkConfig& sink, std::unique_ptr<Sink> opened) {
+  const DeliveryOptions& asked = sink.delivery();
+  SinkSpec spec;
+  spec.sink = std::move(opened);
+  // Local sinks are given what there is, at once, unless their URL says otherwise.
+  if (sink.remote())
+    spec.batch = {.records = config.batch, .bytes = config.batch_bytes, .linger = config.linger};
+  if (const auto& usual = sink.usual_batch(); usual)
+    spec.batch = {.records = usual->records, .bytes = usual->bytes, .linger = usual->linger};
+  if (asked.batch) spec.batch.records = *asked.batch;
+  if (asked.batch_bytes) spec.batch.bytes = *asked.batch_bytes;
+  if (asked.linger) spec.batch.linger = *asked.linger;
+  spec.suspend = asked.suspend.value_or(config.suspend);
+  spec.from_start = asked.from_start;
+  log_debug(
+      fmt::format("sink {}: opened; batches of at most {} records or {} after {}", spec.sink->name(),
+                  spec.batch.records, format_byte_count(spec.batch.bytes),
+                  format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(spec.batch.linger))));
+  return spec;
+}
+
+Result<std::unique_ptr<Sink>> open_flow_log(const Config& config, const FlowLogConfig& log,
+                                            const Clock& clock, std::unique_ptr<CommandRunner> runner,
+                                            const InterfaceDirectory& interfaces,
+                                            const std::vector<FlowLogTimes>& times) {
+  EncoderOptions options = encoder_options(config);
+  options.own =
+      std::make_shared<const FlowEncoder>(log.record,
+                                          FlowIds{config.account_id, config.region_id, config.az_id,
+                                                  config.interface_ids, config.network_ids, config.vm_ids},
+                                          log.format);
+  auto behind = log.destination.open(options, clock, std::move(runner));
+  if (!behind) {
+    return Error{behind.error().kind, fmt::format("flow log {}: {}", log.name, behind.error().message)};
+  }
+  FlowSinkSettings settings{
+      .name = log.name,
+      .resource = log.resource,
+      .traffic = log.traffic,
+      .window = log.window,
+      .shares_session_log = session_log_serves(log.window, config.records, config.window),
+      .netns = config.netns.empty() ? std::vector<std::string>{""} : config.netns,
+      .refused = wants_refused(config),
+      .off = {},
+      .limits = {.entries = config.flow_entries}};
+  for (const FlowLogTimes& known : times) {
+    if (known.name == log.name) settings.off = known.off;
+  }
+  // Records have a namespace's name only where more than one is watched.
+  if (settings.netns.size() == 1) settings.netns = {""};
+  return std::unique_ptr<Sink>(
+      std::make_unique<FlowSink>(std::move(*behind), std::move(settings), interfaces));
+}
+
 }  // namespace
 
 LedgerSettings ledger_settings(const Config& config) {
@@ -47,62 +101,10 @@ std::vector<const SinkConfig*> destinations(const Config& config) {
   return all;
 }
 
-namespace {
-
-SinkSpec spec_of(const Config& config, const SinkConfig& sink, std::unique_ptr<Sink> opened) {
-  const DeliveryOptions& asked = sink.delivery();
-  SinkSpec spec;
-  spec.sink = std::move(opened);
-  // Local sinks are given what there is, at once, unless their URL says otherwise.
-  if (sink.remote())
-    spec.batch = {.records = config.batch, .bytes = config.batch_bytes, .linger = config.linger};
-  if (const auto& usual = sink.usual_batch(); usual)
-    spec.batch = {.records = usual->records, .bytes = usual->bytes, .linger = usual->linger};
-  if (asked.batch) spec.batch.records = *asked.batch;
-  if (asked.batch_bytes) spec.batch.bytes = *asked.batch_bytes;
-  if (asked.linger) spec.batch.linger = *asked.linger;
-  spec.suspend = asked.suspend.value_or(config.suspend);
-  spec.from_start = asked.from_start;
-  log_debug(
-      fmt::format("sink {}: opened; batches of at most {} records or {} after {}", spec.sink->name(),
-                  spec.batch.records, format_byte_count(spec.batch.bytes),
-                  format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(spec.batch.linger))));
-  return spec;
-}
-
-Result<std::unique_ptr<Sink>> open_flow_log(const Config& config, const FlowLogConfig& log,
-                                            const Clock& clock, std::unique_ptr<CommandRunner> runner,
-                                            const InterfaceDirectory& interfaces) {
-  EncoderOptions options = encoder_options(config);
-  options.own =
-      std::make_shared<const FlowEncoder>(log.record,
-                                          FlowIds{config.account_id, config.region_id, config.az_id,
-                                                  config.interface_ids, config.network_ids, config.vm_ids},
-                                          log.format);
-  auto behind = log.destination.open(options, clock, std::move(runner));
-  if (!behind) {
-    return Error{behind.error().kind, fmt::format("flow log {}: {}", log.name, behind.error().message)};
-  }
-  FlowSinkSettings settings{
-      .name = log.name,
-      .resource = log.resource,
-      .traffic = log.traffic,
-      .window = log.window,
-      .shares_session_log = session_log_serves(log.window, config.records, config.window),
-      .netns = config.netns.empty() ? std::vector<std::string>{""} : config.netns,
-      .refused = wants_refused(config),
-      .limits = {.entries = config.flow_entries}};
-  // Records have a namespace's name only where more than one is watched.
-  if (settings.netns.size() == 1) settings.netns = {""};
-  return std::unique_ptr<Sink>(
-      std::make_unique<FlowSink>(std::move(*behind), std::move(settings), interfaces));
-}
-
-}  // namespace
-
 Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& clock,
                                          std::vector<std::unique_ptr<CommandRunner>> runners,
-                                         const InterfaceDirectory& interfaces) {
+                                         const InterfaceDirectory& interfaces,
+                                         const std::vector<FlowLogTimes>& times) {
   for (const SinkConfig* const destination : destinations(config)) {
     if (auto probed = destination->probe(); !probed) return probed.error();
   }
@@ -119,8 +121,8 @@ Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& cloc
   auto runner = of_flow_logs.begin();
   for (const FlowLogConfig& log : config.flow_logs) {
     if (!log.on) continue;
-    auto opened = open_flow_log(config, log, clock,
-                                log.destination.command() ? std::move(*runner++) : nullptr, interfaces);
+    auto opened = open_flow_log(
+        config, log, clock, log.destination.command() ? std::move(*runner++) : nullptr, interfaces, times);
     if (!opened) return opened.error();
     SinkSpec spec = spec_of(config, log.destination, std::move(*opened));
     spec.takes = Takes::kAll;

@@ -59,7 +59,7 @@ class HelperProcess {
 
 // One message on a link, with descriptors, of which the receiver gets copies.
 
-inline constexpr std::size_t kMaxDescriptors = 9;
+inline constexpr std::size_t kMaxDescriptors = 20;
 
 // Errors: the other end is gone, or takes nothing within a second.
 [[nodiscard]] Result<void> send_message(int link, std::span<const std::byte> bytes,

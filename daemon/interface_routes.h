@@ -3,9 +3,12 @@
 // Threads: open() in the network namespace, all else on the collector's thread; counters() any.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,11 +27,19 @@ class InterfaceRoutes final : public InterfaceFinder {
   // Errors: those of the tables.
   [[nodiscard]] static Result<std::unique_ptr<InterfaceRoutes>> open(const Config& config,
                                                                      const std::string& netns);
+  // One that open() made in another process, of its descriptors there.
+  static constexpr std::size_t kDescriptors = InterfaceTable::kDescriptors + RouteTable::kDescriptors;
+  [[nodiscard]] std::array<int, kDescriptors> descriptors() const;
+  [[nodiscard]] static Result<std::unique_ptr<InterfaceRoutes>> adopt(
+      const Config& config, const std::string& netns, std::span<UniqueFd, kDescriptors> descriptors);
 
   // Before anything else: where to tell of interfaces. It outlives this.
   void tell(InterfaceDirectory& directory);
   // Takes what the kernel has told since. Never blocks.
   void refresh();
+  // The namespace is gone: closes its sockets, and knows no interface until it goes on with another one's.
+  void leave();
+  void go_on(InterfaceRoutes& with);
 
   [[nodiscard]] std::string_view towards(const IpAddress& to, const IpAddress& from,
                                          std::uint32_t mark) override;
@@ -37,11 +48,9 @@ class InterfaceRoutes final : public InterfaceFinder {
   [[nodiscard]] std::uint64_t unknown() const { return unknown_.load(std::memory_order_relaxed); }
 
  private:
-  InterfaceRoutes(const Config& config, std::string netns, InterfaceTable interfaces)
-      : netns_(std::move(netns)), vpcs_(config.vpc_rules), interfaces_(std::move(interfaces)) {}
+  InterfaceRoutes(const Config& config, const std::string& netns, InterfaceTable interfaces);
   void publish();
 
-  const SystemClock clock_;
   const std::string netns_;
   struct Rule {
     Prefix prefix;
@@ -49,7 +58,8 @@ class InterfaceRoutes final : public InterfaceFinder {
   };
   std::vector<Rule> by_prefix_;  // the longest first
   VpcMap vpcs_;
-  InterfaceNames interfaces_;
+  // None: they were left.
+  std::optional<InterfaceNames> interfaces_;
   std::unique_ptr<RouteTable> routes_;
   InterfaceDirectory* directory_ = nullptr;
   std::atomic<std::uint64_t> unknown_{0};

@@ -24,11 +24,12 @@ bool readable(int fd) {
 }  // namespace
 
 NamespaceFollower::NamespaceFollower(NamespaceOpener& opener, std::vector<NamespaceIdentity> identities,
-                                     Collectors& collectors, ControlService& service, Hold hold,
-                                     const Clock& clock)
+                                     Collectors& collectors, const RefusedThreads& refused,
+                                     ControlService& service, Hold hold, const Clock& clock)
     : opener_(opener),
       followed_(identities.size()),
       collectors_(collectors),
+      refused_(refused),
       service_(service),
       hold_(std::move(hold)),
       clock_(clock) {
@@ -58,6 +59,7 @@ void NamespaceFollower::let_go(std::size_t index) {
   followed_[index].identity.reset();
   followed_[index].failures = 0;
   service_.set_table(index, nullptr);
+  if (!refused_.empty()) refused_[index]->leave();
   hold_(index, nullptr);
   log_warning(fmt::format(
       "netns {}: {}", name,
@@ -99,7 +101,9 @@ void NamespaceFollower::go_on(std::size_t index, KernelSetup setup) {
   it.served = collector.departures();
   hold_(index, setup.source.get());
   service_.set_table(index, std::move(setup.table));
-  collector.go_on(std::move(setup.source), setup.identity);
+  if (!refused_.empty() && setup.refused)
+    refused_[index]->go_on(*std::move(setup.refused), *std::move(setup.refused_names));
+  collector.go_on(std::move(setup.source), std::move(setup.interfaces), setup.identity);
   log_info(
       fmt::format("netns {}: there is one again, which is logged from here on; sessions of the one before "
                   "have ended",

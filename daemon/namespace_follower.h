@@ -12,6 +12,7 @@
 
 #include "control_service.h"
 #include "namespace_opener.h"
+#include "refused_thread.h"
 
 namespace natsession {
 
@@ -21,8 +22,10 @@ class NamespaceFollower {
   // not run is to hold the other one.
   using Hold = std::function<void(std::size_t index, const ConntrackSource* source)>;
   // All outlive it. `identities` are which the collectors watch now.
+  // `refused`: one for each collector, or none at all.
   NamespaceFollower(NamespaceOpener& opener, std::vector<NamespaceIdentity> identities,
-                    Collectors& collectors, ControlService& service, Hold hold, const Clock& clock);
+                    Collectors& collectors, const RefusedThreads& refused, ControlService& service, Hold hold,
+                    const Clock& clock);
 
   // Readable when there is something for tick() to do, which else is to be called once a second or so.
   [[nodiscard]] int link() const { return opener_.link(); }
@@ -45,6 +48,7 @@ class NamespaceFollower {
   NamespaceOpener& opener_;
   std::vector<Followed> followed_;  // of each collector
   Collectors& collectors_;
+  const RefusedThreads& refused_;
   ControlService& service_;
   const Hold hold_;
   const Clock& clock_;

@@ -188,7 +188,7 @@ int run_guard_only(const Config& config) {
   return held ? kDone : fail(held.error());
 }
 
-int run_daemon(const Config& config, const Supervisor::Reload& reload) {
+int run_daemon(const Config& config, const std::string& file, const Supervisor::Reload& reload) {
   block_signals();
   static const SystemClock clock;  // outlives a sink's thread that hangs
   const auto labels = make_labels(config);
@@ -266,7 +266,17 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     tell_taken_up(namespaces[i], setup);
   }
   static InterfaceDirectory interfaces;  // outlives a sink's thread that hangs
-  auto sinks = make_sinks(config, clock, *std::move(commands), interfaces);
+  std::vector<FlowLogTimes> times;
+  if (!config.ledger.empty()) {
+    auto noted = note_flow_logs(config, to_ms(clock.now()));
+    if (noted) {
+      times = *std::move(noted);
+    } else {
+      log_warning(
+          fmt::format("{}; a flow log that was off tells of that time as well", noted.error().message));
+    }
+  }
+  auto sinks = make_sinks(config, clock, *std::move(commands), interfaces, times);
   if (!sinks) return fail(explain_refusal(sinks.error(), *user));
 
   WakeFd notice;
@@ -285,7 +295,7 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
       config.instance, std::move(ledger));
   DeliveryThreads delivery_threads(delivery);
   Collectors collectors;
-  std::vector<std::unique_ptr<RefusedThread>> refused;
+  RefusedThreads refused;
   std::vector<std::shared_ptr<LiveSessions>> tables;
   std::vector<NamespaceIdentity> identities;
   const CoverageConditions conditions = conditions_of(config);
@@ -341,8 +351,9 @@ int run_daemon(const Config& config, const Supervisor::Reload& reload) {
     identities.push_back(setup.identity);
   }
   ControlService service(collectors, *delivery, std::move(tables), clock);
+  service.set_configuration(file);
   std::optional<NamespaceFollower> follower;
-  if (*opener) follower.emplace(**opener, std::move(identities), collectors, service, hold, clock);
+  if (*opener) follower.emplace(**opener, std::move(identities), collectors, refused, service, hold, clock);
   Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice, guard->get(),
                        follower ? &*follower : nullptr, manager);
   supervisor = &main_loop;
@@ -402,7 +413,8 @@ int run(int argc, const char* const* argv) {
     case Action::kRun:
       break;
   }
-  return run_daemon(invocation->config, [&] { return natsession::reload(argc, argv, host); });
+  return run_daemon(invocation->config, invocation->file,
+                    [&] { return natsession::reload(argc, argv, host); });
 }
 
 }  // namespace

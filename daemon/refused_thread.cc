@@ -28,8 +28,7 @@ RefusedThread::RefusedThread(const Settings& settings, RefusedReader reader, Int
       vpcs_(std::move(vpcs)),
       output_(output),
       clock_(clock),
-      reader_(std::move(reader)),
-      names_(std::move(names)) {
+      place_(Place{std::move(reader), InterfaceNames(std::move(names))}) {
   for (const std::chrono::seconds window : settings.windows)
     series_.push_back(std::make_unique<Series>(window, settings.max_flows, to_ms(clock.now())));
 }
@@ -62,11 +61,57 @@ RefusedThread::Report RefusedThread::report() const {
   return report_.with([](const Report& report) { return report; });
 }
 
+void RefusedThread::leave() {
+  next_.with([](Next& next) { next = {true, std::nullopt}; });
+  wake_.wake();
+}
+
+void RefusedThread::go_on(RefusedReader reader, InterfaceTable names) {
+  next_.with([&](Next& next) { next = {true, Place{std::move(reader), InterfaceNames(std::move(names))}}; });
+  wake_.wake();
+}
+
+void RefusedThread::change_place() {
+  auto next = next_.with([](Next& waiting) { return std::exchange(waiting, Next()); });
+  if (next.changes) {
+    counted_ = counters();
+    // What was added up so far is of the place that is left, and has its names: it is told before another
+    // one's.
+    if (place_) {
+      for (const auto& [index, interface] : place_->names.table().all())
+        left_names_[index] = label_of_interface(interface.name);
+    }
+    place_.reset();
+    broken_ = false;
+    leaving_ = true;
+    coming_ = std::move(next.place);
+  }
+  const auto told = [](const auto& series) { return !series->closing && series->table.flows() == 0; };
+  if (!leaving_ || !std::all_of(series_.begin(), series_.end(), told)) return;
+  leaving_ = false;
+  left_names_.clear();
+  place_ = std::exchange(coming_, std::nullopt);
+  for (const auto& series : series_) series->is_first = series->is_first || place_;
+}
+
+std::string_view RefusedThread::name_of(std::uint32_t index) {
+  if (place_) return place_->names.name_of(index);
+  const auto known = left_names_.find(index);
+  return known != left_names_.end() ? known->second : kUnknownInterface;
+}
+
+RefusedCounters RefusedThread::counters() const {
+  RefusedCounters all = counted_;
+  if (place_) all += place_->reader.counters();
+  return all;
+}
+
 void RefusedThread::run() {
   pthread_setname_np(pthread_self(), "refused");
   while (true) {
     const bool stopping = stop_.load(std::memory_order_relaxed);
-    names_.refresh();
+    change_place();
+    if (place_) place_->names.refresh();
     const bool more = take_copies();
     close_windows(to_ms(clock_.now()), stopping);
     bool telling = false;
@@ -80,8 +125,9 @@ void RefusedThread::run() {
     if (stopping && !stopping_since_) stopping_since_ = clock_.steady();
     if (stopping && (!telling || clock_.steady() - *stopping_since_ > kStopLimit)) return;
     if (more || (telling && output_.has_room())) continue;
-    pollfd fds[] = {
-        {wake_.fd(), POLLIN, 0}, {broken_ ? -1 : reader_.fd(), POLLIN, 0}, {names_.fd(), POLLIN, 0}};
+    pollfd fds[] = {{wake_.fd(), POLLIN, 0},
+                    {broken_ || !place_ ? -1 : place_->reader.fd(), POLLIN, 0},
+                    {place_ ? place_->names.fd() : -1, POLLIN, 0}};
     constexpr std::chrono::milliseconds kTick{10};
     const auto limit = telling ? kTick : kIdle;
     if (::poll(fds, stopping ? 0 : std::size(fds), static_cast<int>(limit.count())) > 0 &&
@@ -92,8 +138,8 @@ void RefusedThread::run() {
 
 // Each window's length has a table of its own, and packets are read once.
 bool RefusedThread::take_copies() {
-  if (broken_) return false;
-  const auto more = reader_.on_readable([this](std::span<const RefusedPacket> packets) {
+  if (broken_ || !place_) return false;
+  const auto more = place_->reader.on_readable([this](std::span<const RefusedPacket> packets) {
     for (const auto& series : series_) series->table.add(packets);
   });
   if (more) return *more;
@@ -107,7 +153,7 @@ void RefusedThread::close_windows(UnixMs now, bool all) {
   for (const auto& series : series_) {
     if (series->closing) continue;
     auto end = series->schedule.close_if_due(now - kOnTheWay);
-    if (!end && all) end = now;
+    if (!end && (all || (leaving_ && series->table.flows() > 0))) end = now;
     if (!end || !series->table.close_window()) continue;
     series->closing = end;
   }
@@ -116,11 +162,11 @@ void RefusedThread::close_windows(UnixMs now, bool all) {
 void RefusedThread::tell(Series& series) {
   if (!output_.has_room()) return;
   if (series.table.take(kFlowsAtOnce, [&](const RefusedFlow& flow) { emit(series, flow); }) > 0) return;
-  const RefusedCounters& counters = reader_.counters();
+  const RefusedCounters counters = this->counters();
   for (const RefusedLeftOut& left : series.table.left_out())
-    emit_skipped(series, names_.name_of(left.interface), left.egress, Count(left.packets), series.window);
+    emit_skipped(series, name_of(left.interface), left.egress, Count(left.packets), series.window);
   const std::uint64_t lost = counters.lost - series.lost_before;
-  if (lost > 0 || counters.dropped_messages != series.dropped_before || broken_)
+  if (lost > 0 || counters.dropped_messages != series.dropped_before || broken_ || !place_)
     emit_skipped(series, {}, false, lost > 0 ? Count(lost) : Count(), series.window);
   // Nobody took copies before this process did, and what the one before had added up, a kill took along, also
   // where somebody kept the event socket and so the session log has no gap. The window before counts as well:
@@ -159,7 +205,7 @@ void RefusedThread::emit(const Series& series, const RefusedFlow& flow) {
   record.flow = series.flow();
   record.flow_kind = FlowKind::kRefused;
   record.tcp_flags = flow.tcp_flags;
-  (flow.egress ? record.oif : record.iif) = names_.name_of(flow.interface);
+  (flow.egress ? record.oif : record.iif) = name_of(flow.interface);
   record.session_id = derive_session_id(record);
   output_.emit(record);
 }
@@ -180,7 +226,7 @@ void RefusedThread::publish() {
   std::uint64_t left_out = 0;
   for (const auto& series : series_) left_out = std::max(left_out, series->table.left_out_packets());
   report_.with([&](Report& report) {
-    report.counters = reader_.counters();
+    report.counters = counters();
     report.left_out = left_out;
   });
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "base/guarded.h"
@@ -43,6 +44,10 @@ class RefusedThread {
   // What was added up so far is told, and the thread ends.
   void request_stop();
   void join();
+  // The namespace is gone: its sockets are closed, and each window says that refused packets are missing,
+  // until it goes on with those of another one.
+  void leave();
+  void go_on(RefusedReader reader, InterfaceTable names);
   [[nodiscard]] Report report() const;
 
  private:
@@ -59,7 +64,15 @@ class RefusedThread {
     std::uint64_t dropped_before = 0;
     bool is_first = true;  // no window of this run has been told yet
   };
+  // What it takes copies from.
+  struct Place {
+    RefusedReader reader;
+    InterfaceNames names;
+  };
   void run();
+  void change_place();
+  [[nodiscard]] std::string_view name_of(std::uint32_t index);
+  [[nodiscard]] RefusedCounters counters() const;
   // True: there are more.
   bool take_copies();
   void close_windows(UnixMs now, bool all);
@@ -74,8 +87,16 @@ class RefusedThread {
   const VpcMap vpcs_;
   Producer& output_;
   const Clock& clock_;
-  RefusedReader reader_;
-  InterfaceNames names_;
+  std::optional<Place> place_;  // none: it was left
+  RefusedCounters counted_;     // of places before this one
+  bool leaving_ = false;        // what was added up in the last place is being told
+  std::unordered_map<std::uint32_t, std::string_view> left_names_;  // of that one
+  std::optional<Place> coming_;                                     // behind it
+  struct Next {
+    bool changes = false;
+    std::optional<Place> place;
+  };
+  Guarded<Next> next_;
   std::vector<std::unique_ptr<Series>> series_;
   WakeFd wake_;
   std::thread thread_;
@@ -84,5 +105,7 @@ class RefusedThread {
   std::optional<std::chrono::nanoseconds> stopping_since_;
   Guarded<Report> report_;
 };
+
+using RefusedThreads = std::vector<std::unique_ptr<RefusedThread>>;
 
 }  // namespace natsession

@@ -1,5 +1,6 @@
 // natsessionctl flow-log: the flow logs of the configuration: made, shown, turned on and off, renamed, tagged
-// and deleted, in files that the daemon reads at its next start.
+// and deleted, in files that the daemon reads at its next start. Root writes them itself; of all others the
+// daemon asks who they are, and writes.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -7,12 +8,13 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "command.h"
+#include "config/flow_log_files.h"
 #include "config/text.h"
 #include "control/status_json.h"
 #include "control_client.h"
-#include "flow_log_files.h"
 
 namespace natsession::ctl {
 namespace {
@@ -22,10 +24,12 @@ using FlowLogJson = nlohmann::ordered_json;
 constexpr std::string_view kFlowLogActions[] = {"create", "list",   "show", "start",
                                                 "stop",   "rename", "tag",  "delete"};
 
+constexpr std::string_view kUsualConfiguration = "/etc/natsessiond/natsessiond.toml";
+
 struct FlowLogCommand {
   std::string action, name;
   std::vector<std::string> words;
-  std::string configuration = "/etc/natsessiond/natsessiond.toml";
+  std::string configuration;  // as it was given; empty: kUsualConfiguration
   std::string resource, traffic, record, format, window, destination;
   std::vector<std::string> tags;
   std::vector<std::string> removed;
@@ -58,22 +62,14 @@ Running ask_daemon(const Global& global) {
   return running;
 }
 
-FlowLogJson json_of(const FoundFlowLog& found, const Running& running) {
-  const FlowLogConfig& log = found.log;
-  FlowLogJson told{{"name", log.name},
-                   {"state", log.on ? "on" : "off"},
-                   {"resource", log.resource.to_string()},
-                   {"traffic", to_string(log.traffic)},
-                   {"record", log.record.text},
-                   {"format", log.format == FlowFormat::kJson ? "json" : "text"},
-                   {"window", format_duration(log.window)},
-                   {"destination", without_secrets(log.destination.url().text)},
-                   {"tags", log.tags},
-                   {"file", found.file},
-                   {"editable", found.own},
-                   {"running", nullptr},
-                   {"delivery", nullptr},
-                   {"delivered", nullptr},
+FlowLogJson json_of(const FlowLogFacts& log, const Running& running) {
+  FlowLogJson told{{"name", log.name},         {"state", log.state},
+                   {"resource", log.resource}, {"traffic", log.traffic},
+                   {"record", log.record},     {"format", log.format},
+                   {"window", log.window},     {"destination", log.destination},
+                   {"tags", log.tags},         {"file", log.file},
+                   {"editable", log.editable}, {"running", nullptr},
+                   {"delivery", nullptr},      {"delivered", nullptr},
                    {"waiting", nullptr}};
   if (!running) return told;
   const auto sink = running->find(log.name);
@@ -93,15 +89,14 @@ std::string tags_text(const std::vector<std::string>& words) {
 }
 
 // "on, restart needed": what the file says, and that the daemon does something else.
-TextTable::Cell state_cell(const FoundFlowLog& found, const Running& running) {
-  const std::string state = found.log.on ? "on" : "off";
-  if (!running || running->contains(found.log.name) == found.log.on) return state;
-  return {state + ", after a restart", Paint::kWarning};
+TextTable::Cell state_cell(const FlowLogFacts& log, const Running& running) {
+  if (!running || running->contains(log.name) == (log.state == "on")) return log.state;
+  return {log.state + ", after a restart", Paint::kWarning};
 }
 
-TextTable::Cell delivery_cell(const FoundFlowLog& found, const Running& running) {
+TextTable::Cell delivery_cell(const FlowLogFacts& log, const Running& running) {
   if (!running) return "?";
-  const auto sink = running->find(found.log.name);
+  const auto sink = running->find(log.name);
   if (sink == running->end()) return "-";
   const DeliveryState state = sink->second.state;
   return {std::string(to_string(state)), state == DeliveryState::kSuccess ? Paint::kGood : Paint::kWarning};
@@ -111,11 +106,11 @@ std::string not_known(const Running& running) {
   return running ? "" : "what the daemon has is not known: " + running.error().message + "\n";
 }
 
-int list_flow_logs(const FlowLogFiles& files, const Global& global) {
+int list_flow_logs(const std::vector<FlowLogFacts>& logs, const Global& global) {
   const Running running = ask_daemon(global);
   if (global.json) {
     FlowLogJson all = FlowLogJson::array();
-    for (const FoundFlowLog& found : files.logs()) all.push_back(json_of(found, running));
+    for (const FlowLogFacts& log : logs) all.push_back(json_of(log, running));
     return print(all.dump(2, ' ', false, FlowLogJson::error_handler_t::replace) + "\n");
   }
   std::string text = "there is no flow log\n";
@@ -127,25 +122,24 @@ int list_flow_logs(const FlowLogFiles& files, const Global& global) {
                    {"WINDOW"},
                    {"DESTINATION"},
                    {"DELIVERY"}});
-  for (const FoundFlowLog& found : files.logs()) {
-    const FlowLogConfig& log = found.log;
-    table.add_row({log.name, state_cell(found, running), printable(log.resource.to_string()),
-                   std::string(to_string(log.traffic)), log.record.text, format_duration(log.window),
-                   printable(log.destination.url().name()), delivery_cell(found, running)});
+  for (const FlowLogFacts& log : logs) {
+    table.add_row({log.name, state_cell(log, running), printable(log.resource), log.traffic, log.record,
+                   log.window, printable(log.target), delivery_cell(log, running)});
   }
-  if (!files.logs().empty()) text = table.text(screen());
+  if (!logs.empty()) text = table.text(screen());
   if (running) {
-    for (const auto& [name, sink] : *running) {
-      if (!files.find(name))
-        text += "the daemon has a flow log " + printable(name) + " until its next start\n";
+    for (const auto& one : *running) {
+      const bool there = std::any_of(logs.begin(), logs.end(),
+                                     [&](const FlowLogFacts& log) { return log.name == one.first; });
+      if (!there) text += "the daemon has a flow log " + printable(one.first) + " until its next start\n";
     }
   }
   return print(text + not_known(running));
 }
 
-int show_flow_log(const FoundFlowLog& found, const Global& global) {
+int show_flow_log(const FlowLogFacts& log, const Global& global) {
   const Running running = ask_daemon(global);
-  const FlowLogJson told = json_of(found, running);
+  const FlowLogJson told = json_of(log, running);
   if (global.json) return print(told.dump(2, ' ', false, FlowLogJson::error_handler_t::replace) + "\n");
   std::string text;
   const auto line = [&](std::string_view key, const std::string& value) {
@@ -154,15 +148,16 @@ int show_flow_log(const FoundFlowLog& found, const Global& global) {
   for (const char* const key :
        {"name", "state", "resource", "traffic", "record", "format", "window", "destination"})
     line(key, told[key].get<std::string>());
-  line("tags", found.log.tags.empty() ? "-" : tags_text(found.log.tags));
-  line("file", found.own ? found.file : found.where + ", to be changed there");
+  line("tags", log.tags.empty() ? "-" : tags_text(log.tags));
+  line("file", log.editable ? log.file : log.where + ", to be changed there");
   if (!running) return print(text + not_known(running));
-  const auto sink = running->find(found.log.name);
+  const auto sink = running->find(log.name);
+  const bool on = log.state == "on";
   if (sink == running->end()) {
-    line("daemon", found.log.on ? "does not have it: a restart is needed" : "does not have it");
+    line("daemon", on ? "does not have it: a restart is needed" : "does not have it");
     return print(text);
   }
-  line("daemon", found.log.on ? "has it" : "has it until its next start");
+  line("daemon", on ? "has it" : "has it until its next start");
   line("delivery", fmt::format("{}, {} records taken, {} waiting", to_string(sink->second.state),
                                grouped(sink->second.delivered), grouped(sink->second.waiting)));
   if (sink->second.state == DeliveryState::kFailed) line("", sink->second.message);
@@ -170,15 +165,30 @@ int show_flow_log(const FoundFlowLog& found, const Global& global) {
 }
 
 // What was done, and that it is for the next start.
-int done(const Global& global, const std::string& name, const std::string& what, const std::string& file,
-         const std::string& more = {}) {
+int done(const Global& global, const FlowLogCommand& asked, const FlowLogChanged& changed) {
   if (global.json) {
-    const FlowLogJson told{{"name", name}, {"done", what}, {"file", file}, {"restart_needed", true}};
+    const FlowLogJson told{{"name", changed.name},
+                           {"done", changed.done},
+                           {"file", changed.file},
+                           {"restart_needed", changed.restart_needed}};
     return print(told.dump(2, ' ', false, FlowLogJson::error_handler_t::replace) + "\n");
   }
-  std::string text = fmt::format("flow log {}: {}: {}\n", name, what, file);
-  if (!more.empty()) text += more + "\n";
-  return print(text + "natsessiond reads that at its next start: systemctl restart natsessiond\n");
+  std::string_view more;
+  if (asked.action == "stop" && changed.done == "off") more = "No record that was written is deleted.\n";
+  if (asked.action == "rename") {
+    more =
+        "Where the daemon has a ledger: how far it has come is kept by name, so it begins anew with what "
+        "comes after the restart;\nstop the log before, and rename it when its delivery has nothing "
+        "waiting, if nothing may be left out.\n";
+  }
+  if (asked.action == "delete") {
+    more =
+        "No record that was written is deleted. How far it has come stays in the ledger, by its name: a new "
+        "log of this name goes on there.\n";
+  }
+  return print(fmt::format("flow log {}: {}: {}\n{}", printable(asked.name), printable(changed.done),
+                           printable(changed.file), more) +
+               "natsessiond reads that at its next start: systemctl restart natsessiond\n");
 }
 
 Result<FlowLogConfig> asked_for(const FlowLogCommand& asked) {
@@ -236,58 +246,70 @@ Result<void> check_asked(const FlowLogCommand& asked) {
   return {};
 }
 
-int change_flow_log(FlowLogFiles& files, const Global& global, const FlowLogCommand& asked) {
-  const std::string& name = asked.name;
-  std::string what, more, now = name;
-  const auto edit = [&](FlowLogConfig& log) -> Result<void> {
-    if (asked.action == "start" || asked.action == "stop") {
-      what = log.on == (asked.action == "start") ? "was so already" : asked.action == "start" ? "on" : "off";
-      log.on = asked.action == "start";
-      if (!log.on) more = "No record that was written is deleted.";
-    } else if (asked.action == "rename") {
-      now = log.name = asked.words.front();
-      what = "its name is now " + now;
-      more =
-          "Where the daemon has a ledger: how far it has come is kept by name, so it begins anew with what "
-          "comes after the restart;\nstop the log before, and rename it when its delivery has nothing "
-          "waiting, if nothing may be left out.";
-      return check_flow_log_name(now);
-    } else {
-      what = "tags changed";
-      return edit_tags(log.tags, asked.words, asked.removed);
-    }
-    return {};
-  };
-  const auto file = files.change(name, edit);
-  if (!file) return fail("flow-log", file.error());
-  return done(global, asked.action == "rename" ? asked.words.front() : name, what, *file, more);
+// Whether this process looks at the files itself. Root may write them, and who names a configuration means
+// that file; of all others the daemon says whether they may.
+bool goes_to_files(const FlowLogCommand& asked) {
+  return ::geteuid() == 0 || !asked.configuration.empty();
+}
+
+std::string configuration_of(const FlowLogCommand& asked) {
+  return asked.configuration.empty() ? std::string(kUsualConfiguration) : asked.configuration;
+}
+
+// `by_daemon`, or, where there is no daemon or it is not to be asked, `by_files`.
+template <typename Answer>
+Result<Answer> ask_or_do(const FlowLogCommand& asked, const auto& by_daemon, const auto& by_files) {
+  if (goes_to_files(asked)) return by_files();
+  Result<Answer> answer = by_daemon();
+  return answer || answer.error().kind != ErrorKind::kUnavailable ? std::move(answer) : by_files();
+}
+
+Result<FlowLogsAnswer> flow_logs_there(const Global& global, const FlowLogCommand& asked) {
+  return ask_or_do<FlowLogsAnswer>(
+      asked,
+      [&]() -> Result<FlowLogsAnswer> {
+        const auto body = ControlClient(global.control).get("/flow-logs");
+        return body ? read_flow_logs_json(*body) : Result<FlowLogsAnswer>(body.error());
+      },
+      [&] { return flow_logs_of(configuration_of(asked)); });
+}
+
+Result<FlowLogChanged> make_change(const Global& global, const FlowLogCommand& asked,
+                                   const FlowLogChange& change) {
+  return ask_or_do<FlowLogChanged>(
+      asked,
+      [&]() -> Result<FlowLogChanged> {
+        QueryArguments query{{"action", change.action}, {"name", change.name}};
+        if (!change.log.empty()) query.emplace_back("log", change.log);
+        for (const std::string& word : change.words) query.emplace_back("word", word);
+        for (const std::string& key : change.removed) query.emplace_back("remove", key);
+        const auto body = ControlClient(global.control).post("/flow-log", query);
+        return body ? read_flow_log_changed_json(*body) : Result<FlowLogChanged>(body.error());
+      },
+      [&] { return change_flow_logs(configuration_of(asked), change); });
 }
 
 int run_flow_log(const Global& global, const FlowLogCommand& asked) {
   if (auto fit = check_asked(asked); !fit) return fail("flow-log", fit.error());
   if (asked.action == "list" || asked.action == "show") {
-    const auto files = FlowLogFiles::read(asked.configuration);
-    if (!files) return fail("flow-log", files.error());
-    if (asked.action == "list") return list_flow_logs(*files, global);
-    const auto found = files->find(asked.name);
-    return found ? show_flow_log(*found, global) : fail("flow-log", found.error());
+    const auto there = flow_logs_there(global, asked);
+    if (!there) return fail("flow-log", there.error());
+    if (asked.action == "list") return list_flow_logs(there->logs, global);
+    std::vector<std::string> known;
+    for (const FlowLogFacts& log : there->logs) {
+      if (log.name == asked.name) return show_flow_log(log, global);
+      known.push_back(log.name);
+    }
+    return fail("flow-log", no_such_flow_log(asked.name, known));
   }
-  // Before anything is touched: a log that is none.
-  const auto log = asked.action == "create" ? asked_for(asked) : Result<FlowLogConfig>(usage_error(""));
-  if (asked.action == "create" && !log) return fail("flow-log", log.error());
-  auto files = FlowLogFiles::open(asked.configuration);
-  if (!files) return fail("flow-log", files.error());
+  FlowLogChange change{asked.action, asked.name, {}, asked.words, asked.removed};
   if (asked.action == "create") {
-    const auto file = files->create(*log);
-    return file ? done(global, asked.name, "created", *file) : fail("flow-log", file.error());
+    const auto log = asked_for(asked);
+    if (!log) return fail("flow-log", log.error());
+    change.log = log->text();
   }
-  if (asked.action != "delete") return change_flow_log(*files, global, asked);
-  const auto file = files->remove(asked.name);
-  if (!file) return fail("flow-log", file.error());
-  return done(
-      global, asked.name, "deleted", *file,
-      "No record that was written is deleted. How far it has come stays in the ledger, by its name: a new "
-      "log of this name goes on there.");
+  const auto changed = make_change(global, asked, change);
+  return changed ? done(global, asked, *changed) : fail("flow-log", changed.error());
 }
 
 }  // namespace
@@ -313,12 +335,16 @@ void add_flow_log(Commands& commands) {
   command.flag("--off", asked->off, "Create it turned off");
   command.option("--remove", asked->removed, "KEY", "A tag to take away (tag); may be given several times");
   command.option("--config", asked->configuration, "FILE",
-                 "The daemon's configuration; default " + asked->configuration);
+                 "The daemon's configuration; default " + std::string(kUsualConfiguration));
   command.footer(
-      "A flow log is a file flow-NAME.toml in the folder conf.d beside the configuration, which natsessiond "
-      "reads at its next start. All is checked before, as it will be then. Who may write in conf.d may "
-      "change "
-      "flow logs. What a log records, where it goes and how cannot be edited: delete it and make another.\n\n"
+      "A flow log is a file flow-NAME.toml beside the configuration, in the folder flow-logs.d where there "
+      "is "
+      "one, else in conf.d. natsessiond reads it at its next start; all is checked before, as it will be "
+      "then. "
+      "Who may change one: root; and, as with enable and disable, the daemon's own user and members of its "
+      "--steer-group, for whom the daemon writes the file. With --config FILE, or where no daemon runs, who "
+      "may write there. What a log records, where it goes and how cannot be edited: delete it and make "
+      "another.\n\n"
       "Examples:\n"
       "  natsessionctl flow-log create edge --resource eth1 --record aws --destination "
       "file:/var/log/flow.log\n"

@@ -81,6 +81,9 @@ void for_each_note(const Report& report, const std::function<void(std::string te
     if constexpr (std::same_as<T, std::uint64_t>) {
       if (!row.text.empty() && value != 0)
         add(grouped(value) + " " + std::string(row.text), paint_of(row.look));
+    } else if constexpr (std::same_as<T, std::optional<std::uint64_t>>) {
+      if (!row.text.empty() && value.value_or(0) != 0)
+        add(grouped(*value) + " " + std::string(row.text), paint_of(row.look));
     } else if constexpr (std::same_as<T, double>) {
       if (!row.text.empty() && value != 0) add(fmt::format("{:.1f} {}", value, row.text), paint_of(row.look));
     }

@@ -233,6 +233,7 @@ Result<Invocation> parse_command_line(int argc, const char* const* argv, const s
   if (std::find(kConfigured.begin(), kConfigured.end(), *action) == kConfigured.end()) return result;
 
   if (file) {
+    result.file = *file;
     const auto assignments = read_assignments(*file);
     if (!assignments) return assignments.error();
     if (auto applied = put_all(*assignments, result); !applied) return applied.error();

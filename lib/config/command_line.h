@@ -18,6 +18,7 @@ enum class Action { kRun, kCheck, kGuardOnly, kPrintConfig, kDefaultConfig, kLis
 struct Invocation {
   Action action = Action::kRun;
   Config config;                     // the defaults only, where the action needs none
+  std::string file;                  // that --config names; empty: none
   std::vector<std::string> sources;  // for each of flags(), where its value comes from; empty: the default
 };
 

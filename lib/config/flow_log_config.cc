@@ -90,7 +90,8 @@ Result<SinkConfig> parse_destination(std::string_view text) {
     return usage_error(
         "destination: '" + without_secrets(text) +
         "': it is to be a sink of text, JSON or names and values (stdout, file, exec, http, https, "
-        "journald, syslog, kafka, sls, cls or lts), without format, time_format, fields or blocks: what "
+        "journald, syslog, kafka, sls, cls, lts or loki), without format, time_format, fields or blocks: "
+        "what "
         "is written says the flow log's record and format");
   }
   return std::move(*sink);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/comma_list.h"
 #include "config/text.h"
 #include "session/event_choice.h"
 
@@ -203,9 +204,7 @@ OptionValue<Config> events_option() {
   return {.form = OptionForm::kList,
           .put = [](Config& config, std::string_view text) -> Result<void> {
             std::optional<EventGroups> groups = config.events;
-            for (std::size_t begin = 0; begin <= text.size();) {
-              const std::size_t end = std::min(text.find(',', begin), text.size());
-              std::string_view name = text.substr(begin, end - begin);
+            for (std::string_view name : comma_list(text)) {
               while (name.starts_with(' ')) name.remove_prefix(1);
               while (name.ends_with(' ')) name.remove_suffix(1);
               const auto place = option_text::word(name, kWords);
@@ -218,7 +217,6 @@ OptionValue<Config> events_option() {
               } else {
                 (*groups).*kEventGroups[*place].member = true;
               }
-              begin = end + 1;
             }
             config.events = groups;
             return {};
@@ -499,7 +497,8 @@ std::vector<Flag> make_flags() {
       {"config",
        kProgram,
        "FILE",
-       "Read settings from FILE, then from conf.d/*.toml beside it. Flags win over files.",
+       "Read settings from FILE, then from conf.d/*.toml and flow-logs.d/*.toml beside it. Flags win over "
+       "files.",
        {},
        {},
        {},
@@ -539,7 +538,8 @@ std::vector<Flag> make_flags() {
        "Members see who talked to whom: "
        "choose them as you would who reads the sinks' files.",
        text_option(&Config::control_group), R"("natsession")", "natsession, if it exists"},
-      {"steer-group", kProgram, "GROUP", "Whose members may also enable and disable sinks and all logging.",
+      {"steer-group", kProgram, "GROUP",
+       "Whose members may also enable and disable sinks and all logging, and change flow logs.",
        "Root and the daemon's own user always may. Who opens the socket must be in --control-group as well.",
        text_option(&Config::steer_group), R"("natsession-admin")", "root alone"},
       {"metrics", kProgram, "HOST:PORT", "Serve /metrics for Prometheus on this address, too.",

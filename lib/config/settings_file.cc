@@ -3,12 +3,17 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
+#include <fcntl.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include "base/files.h"
+#include "base/unique_fd.h"
+#include "config/flow_log_config.h"
 #include "config/text.h"
 
 namespace natsession {
@@ -176,13 +181,21 @@ std::string unknown(const std::string& key, const toml::node& node) {
   return message;
 }
 
-Result<std::vector<std::string>> drop_ins(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path() / "conf.d";
+// Of one that may have an owner of its own: nobody else may write it.
+Result<void> check_sole_writer(const std::string& path, struct stat status) {
+  status.st_uid = ::geteuid();
+  return check_writers(path, status);
+}
+
+Result<std::vector<std::string>> drop_ins(const std::string& path, std::string_view name_of_folder) {
+  const std::filesystem::path folder = folder_beside(path, name_of_folder);
   std::vector<std::string> found;
   std::error_code error;
   if (struct stat status{}; ::stat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
     status.st_mode &= ~static_cast<mode_t>(S_ISVTX);  // whoever may add a file there, may add settings
-    if (auto trusted = check_writers(folder.string(), status); !trusted) return trusted.error();
+    const auto trusted = name_of_folder == kFlowLogFolder ? check_sole_writer(folder.string(), status)
+                                                          : check_writers(folder.string(), status);
+    if (!trusted) return trusted.error();
   }
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
@@ -202,7 +215,42 @@ Result<std::vector<std::string>> drop_ins(const std::string& path) {
   return found;
 }
 
+// The owner of the folder may put anything there, and who reads it may be root: no link is followed, and
+// nothing but a file is read.
+Result<std::string> read_flow_log_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) != 0)
+    return system_error(path + ": cannot be opened", errno, ErrorKind::kUsage);
+  if (!S_ISREG(status.st_mode)) return usage_error(path + ": it is no file");
+  if (auto trusted = check_sole_writer(path, status); !trusted) return trusted.error();
+  return read_file(path, kMaxSettingsFile, ErrorKind::kUsage, O_NOFOLLOW | O_NONBLOCK);
+}
+
+Result<void> check_flow_logs_alone(const std::vector<Assignment>& assignments) {
+  for (const Assignment& assignment : assignments) {
+    if (assignment.flag->key() != "flow_log") {
+      return usage_error(assignment.where + ": in the folder " + std::string(kFlowLogFolder) +
+                         " stand flow logs alone; conf.d is for all settings");
+    }
+    for (const GivenValue& value : assignment.values) {
+      const auto log = FlowLogConfig::parse(value.text);  // one that is none is refused later
+      if (log && log->destination.command()) {
+        return usage_error(value.where +
+                           ": a flow log whose destination starts a program stands in conf.d, not in " +
+                           std::string(kFlowLogFolder));
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string folder_beside(const std::string& path, std::string_view folder) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return (std::filesystem::path(parent.empty() ? "." : parent) / folder).string();
+}
 
 Result<std::vector<Assignment>> parse_settings(std::string_view text, const std::string& path) {
   if (auto fit = check_nesting(text, path); !fit) return fit.error();
@@ -232,13 +280,20 @@ Result<std::vector<Assignment>> parse_settings(std::string_view text, const std:
 }
 
 Result<std::vector<Assignment>> read_settings(const std::string& path) {
-  auto files = drop_ins(path);
+  auto files = drop_ins(path, kDropInFolder);
   if (!files) return files.error();
   files->insert(files->begin(), path);
+  const std::size_t settings_files = files->size();
+  const auto flow_log_files = drop_ins(path, kFlowLogFolder);
+  if (!flow_log_files) return flow_log_files.error();
+  files->insert(files->end(), flow_log_files->begin(), flow_log_files->end());
 
   std::vector<Assignment> all;
-  for (const std::string& file : *files) {
-    const auto text = read_trusted_file(file, kMaxSettingsFile, ErrorKind::kUsage);
+  for (std::size_t i = 0; i < files->size(); ++i) {
+    const std::string& file = (*files)[i];
+    const bool flow_logs_alone = i >= settings_files;
+    const auto text = flow_logs_alone ? read_flow_log_file(file)
+                                      : read_trusted_file(file, kMaxSettingsFile, ErrorKind::kUsage);
     if (!text) return text.error();
     if (text->size() > kMaxSettingsFile.bytes) {
       return usage_error(file + ": is larger than " + format_byte_count(kMaxSettingsFile) +
@@ -246,6 +301,8 @@ Result<std::vector<Assignment>> read_settings(const std::string& path) {
     }
     auto assignments = parse_settings(*text, file);
     if (!assignments) return assignments.error();
+    if (auto fit = flow_logs_alone ? check_flow_logs_alone(*assignments) : Result<void>(); !fit)
+      return fit.error();
     std::move(assignments->begin(), assignments->end(), std::back_inserter(all));
   }
   return all;

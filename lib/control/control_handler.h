@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "control/session_filter.h"
 #include "control/status.h"
+#include "flow/flow_log_change.h"
 
 namespace natsession {
 
@@ -29,6 +30,14 @@ class ControlHandler {
   // Errors: kUsage if a namespace is asked for that is not watched; kUnavailable if the table cannot be read
   // now.
   [[nodiscard]] virtual Result<SessionsAnswer> sessions(const SessionFilter& filter) = 0;
+
+  // The flow logs that the configuration's files have.
+  // Errors: kUsage if there is no configuration file, or something in it is wrong; kPermission, kIo.
+  [[nodiscard]] virtual Result<FlowLogsAnswer> flow_logs() = 0;
+  // Writes or removes the file of one, which the next start reads.
+  // Errors: likewise; kUsage if what is asked for makes no sense, or if no start would take it; kPermission where
+  // this program may not write there.
+  [[nodiscard]] virtual Result<FlowLogChanged> change_flow_log(const FlowLogChange& change) = 0;
 
   // Ports in use by public address and protocol, in any order. Asked by every scrape of the metrics.
   // Errors: kUnavailable if it cannot be told now; the metrics then do without.

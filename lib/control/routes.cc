@@ -60,11 +60,43 @@ HttpAnswer answer_metrics(const ControlRequest& /*request*/, ControlHandler& han
           .body = metrics_text(handler.status(), ports ? *ports : std::vector<PortUse>())};
 }
 
+HttpAnswer answer_flow_logs(const ControlRequest& request, ControlHandler& handler) {
+  if (auto fit = refuse_arguments(request); !fit) return refusal(fit.error());
+  const auto logs = handler.flow_logs();
+  return logs ? json_answer(flow_logs_json(*logs)) : refusal(logs.error());
+}
+
+std::optional<HttpAnswer> refuse_change(const ControlRequest& request) {
+  if (request.may_change) return std::nullopt;
+  return refusal(403, "changes are for root, the daemon's own user and members of its --steer-group");
+}
+
+HttpAnswer answer_change_flow_log(const ControlRequest& request, ControlHandler& handler) {
+  if (auto refused = refuse_change(request)) return *refused;
+  FlowLogChange change;
+  for (const auto& [name, value] : request.query) {
+    std::string* const once = name == "action" ? &change.action
+                              : name == "name" ? &change.name
+                              : name == "log"  ? &change.log
+                                               : nullptr;
+    if (once != nullptr) {
+      if (!once->empty()) return refusal(400, "argument '" + name + "' is given twice");
+      *once = value;
+    } else if (name == "word") {
+      change.words.push_back(value);
+    } else if (name == "remove") {
+      change.removed.push_back(value);
+    } else {
+      return refusal(400, "unknown argument '" + name + "'; there are: action, name, log, word, remove");
+    }
+  }
+  const auto changed = handler.change_flow_log(change);
+  return changed ? json_answer(flow_log_changed_json(*changed)) : refusal(changed.error());
+}
+
 HttpAnswer change(const ControlRequest& request, ControlHandler& handler,
                   Result<void> (ControlHandler::*make)(const std::optional<std::string>&)) {
-  if (!request.may_change) {
-    return refusal(403, "changes are for root, the daemon's own user and members of its --steer-group");
-  }
+  if (auto refused = refuse_change(request)) return *refused;
   std::optional<std::string> sink;
   for (const auto& [name, value] : request.query) {
     if (name != "sink") return refusal(400, "unknown argument '" + name + "'; there is: sink");
@@ -105,6 +137,11 @@ constexpr Route kRoutes[] = {
     {"POST", "/enable", answer_enable, "enable a sink (argument: sink), or all logging; answers the status"},
     {"POST", "/disable", answer_disable,
      "disable a sink (argument: sink), or all logging; answers the status"},
+    {"GET", "/flow-logs", answer_flow_logs, "the flow logs of the configuration's files, as JSON"},
+    {"POST", "/flow-log", answer_change_flow_log,
+     "change the file of a flow log, for the next start; arguments: action (create, start, stop, rename, "
+     "tag, "
+     "delete), name, log (of create: a table of TOML), word (a new name, a tag), remove (a tag's key)"},
 };
 
 HttpAnswer answer_list(const ControlRequest& /*request*/, ControlHandler& /*handler*/) {

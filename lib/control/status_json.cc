@@ -169,6 +169,14 @@ std::string ports_json(const PortsAnswer& answer) {
   return dump(Writer::write(answer));
 }
 
+std::string flow_logs_json(const FlowLogsAnswer& answer) {
+  return dump(Writer::write(answer));
+}
+
+std::string flow_log_changed_json(const FlowLogChanged& changed) {
+  return dump(Writer::write(changed));
+}
+
 std::string error_json(std::string_view message) {
   Json json;
   json["error"] = message;
@@ -185,6 +193,14 @@ Result<SessionsAnswer> read_sessions_json(std::string_view text) {
 
 Result<PortsAnswer> read_ports_json(std::string_view text) {
   return parse<PortsAnswer>(text, "ports");
+}
+
+Result<FlowLogsAnswer> read_flow_logs_json(std::string_view text) {
+  return parse<FlowLogsAnswer>(text, "flow logs");
+}
+
+Result<FlowLogChanged> read_flow_log_changed_json(std::string_view text) {
+  return parse<FlowLogChanged>(text, "flow log");
 }
 
 std::string read_error_json(std::string_view text) {

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "control/status.h"
+#include "flow/flow_log_change.h"
 
 namespace natsession {
 
@@ -16,6 +17,8 @@ namespace natsession {
 [[nodiscard]] std::string status_json(const Status& status);
 [[nodiscard]] std::string sessions_json(const SessionsAnswer& answer);
 [[nodiscard]] std::string ports_json(const PortsAnswer& answer);
+[[nodiscard]] std::string flow_logs_json(const FlowLogsAnswer& answer);
+[[nodiscard]] std::string flow_log_changed_json(const FlowLogChanged& changed);
 // {"error": message}
 [[nodiscard]] std::string error_json(std::string_view message);
 
@@ -25,6 +28,8 @@ namespace natsession {
 [[nodiscard]] Result<Status> read_status_json(std::string_view text);
 [[nodiscard]] Result<SessionsAnswer> read_sessions_json(std::string_view text);
 [[nodiscard]] Result<PortsAnswer> read_ports_json(std::string_view text);
+[[nodiscard]] Result<FlowLogsAnswer> read_flow_logs_json(std::string_view text);
+[[nodiscard]] Result<FlowLogChanged> read_flow_log_changed_json(std::string_view text);
 // The message of error_json(); empty if it is something else.
 [[nodiscard]] std::string read_error_json(std::string_view text);
 

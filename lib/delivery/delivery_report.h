@@ -44,6 +44,8 @@ struct SinkReport {
   std::uint64_t dead_letters_lost = 0;  // did not fit or could not be written, or made room for later ones
   std::optional<std::chrono::milliseconds> oldest_waiting;  // its age
   std::optional<UnixMs> suspended_until;                    // the breaker is open
+  // Of a flow log's windows, since the start; none of other sinks.
+  std::optional<std::uint64_t> no_data, skipped, left_out;
 
   // Not told to users.
   std::string last_failure_code;  // the code and the message as the sink said them
@@ -125,6 +127,20 @@ struct Rows<SinkReport> {
     row(gauge("suspended_until", "natsession_sink_suspended",
               "1 while delivery is suspended after a failure of the target.", Row::Metric::kPresent),
         s.suspended_until);
+    row(counter("flow_nodata", "natsession_flow_log_nodata_total",
+                "Lines with NODATA that the flow log has told: an interface's windows without traffic.")
+            .note("windows of an interface had nothing: NODATA", kPlain),
+        s.no_data);
+    row(counter(
+            "flow_skipdata", "natsession_flow_log_skipdata_total",
+            "Lines with SKIPDATA that the flow log has told: an interface's windows of which something is "
+            "missing.")
+            .note("windows of an interface are not whole: SKIPDATA"),
+        s.skipped);
+    row(counter("flow_left_out", "natsession_flow_log_left_out_entries_total",
+                "Entries that the flow log left out: beyond flow_entries of an interface in ten minutes.")
+            .note("entries were beyond flow_entries, and are left out", kBad),
+        s.left_out);
   }
 };
 

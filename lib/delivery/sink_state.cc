@@ -56,6 +56,11 @@ SinkReport report_of(const SinkState& state, const LogStatus& log, const Clock& 
     const auto rest = std::max(until->time_since_epoch() - clock.steady(), std::chrono::nanoseconds::zero());
     report.suspended_until = now + std::chrono::ceil<std::chrono::milliseconds>(rest);
   }
+  if (const FlowCounts* const counts = state.spec.sink->flow_counts()) {
+    report.no_data = counts->no_data.load(std::memory_order_relaxed);
+    report.skipped = counts->skipped.load(std::memory_order_relaxed);
+    report.left_out = counts->left_out.load(std::memory_order_relaxed);
+  }
   return report;
 }
 

@@ -48,6 +48,16 @@ struct RefusedCounters {
   // even if `lost` does not tell yet how many.
   std::uint64_t dropped_messages = 0;
   std::uint64_t strange_messages = 0;  // that were no copies
+  RefusedCounters& operator+=(const RefusedCounters& more) {
+    packets += more.packets;
+    bytes += more.bytes;
+    not_ip += more.not_ip;
+    malformed += more.malformed;
+    lost += more.lost;
+    dropped_messages += more.dropped_messages;
+    strange_messages += more.strange_messages;
+    return *this;
+  }
   friend bool operator==(const RefusedCounters&, const RefusedCounters&) = default;
 };
 

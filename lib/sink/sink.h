@@ -3,6 +3,7 @@
 // flush() on the sink's one worker thread. A sink needs no lock.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -101,6 +102,14 @@ struct ProvedTimes {
   std::span<const Coverage> times;
 };
 
+// What a flow log has told of windows beside entries, since the start.
+// Threads: any.
+struct FlowCounts {
+  std::atomic<std::uint64_t> no_data{0};   // lines with NODATA
+  std::atomic<std::uint64_t> skipped{0};   // lines with SKIPDATA
+  std::atomic<std::uint64_t> left_out{0};  // entries beyond the limit of an interface
+};
+
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -128,6 +137,8 @@ class Sink {
   // nothing.
   [[nodiscard]] virtual std::string memory() const { return {}; }
   virtual void remember(std::string_view memory) { static_cast<void>(memory); }
+  // None: it is no flow log. Also on other threads.
+  [[nodiscard]] virtual const FlowCounts* flow_counts() const { return nullptr; }
   // SIGHUP: begins anew with what the name means now (a rotated file). On error the old destination stays in
   // use.
   virtual Result<void> reopen() { return {}; }

@@ -258,6 +258,56 @@ TEST_CASE("a file that somebody else may write is refused, and so is a folder of
       "it: chown root: natsessiond.toml");
 }
 
+constexpr const char* kFlowLog =
+    "[[flow_log]]\nname = \"edge\"\nresource = \"nat\"\nrecord = \"aws\"\ndestination = ";
+
+TEST_CASE("the folder of flow logs has flow logs alone, none of which starts a program", "[config][file]") {
+  SettingsFolder folder("");
+  folder.write("conf.d/a.toml", std::string(kFlowLog).replace(21, 4, "hand") + "\"exec:/bin/cat\"\n");
+  folder.write("flow-logs.d/flow-edge.toml", std::string(kFlowLog) + "\"file:/a\"\n");
+  CHECK(folder.config().flow_logs.size() == 2);
+  folder.write("flow-logs.d/b.toml", "user = \"root\"\n");
+  CHECK(folder.message() ==
+        "flow-logs.d/b.toml:1:8: user: in the folder flow-logs.d stand flow logs alone; conf.d is for all "
+        "settings");
+  folder.write("flow-logs.d/b.toml", std::string(kFlowLog).replace(21, 4, "more") + "\"exec:/bin/cat\"\n");
+  CHECK(folder.message() ==
+        "flow-logs.d/b.toml:1:1: flow_log: a flow log whose destination starts a program stands in conf.d, "
+        "not in "
+        "flow-logs.d");
+  folder.write("flow-logs.d/b.toml", std::string(kFlowLog).replace(21, 4, "more") + "\"exce:/bin/cat\"\n");
+  CHECK(folder.message().find("exce") != std::string::npos);
+}
+
+TEST_CASE("the folder of flow logs may be another user's, but nobody else may write there",
+          "[config][file]") {
+  SettingsFolder folder("");
+  folder.write("flow-logs.d/flow-edge.toml", std::string(kFlowLog) + "\"file:/a\"\n");
+  const std::filesystem::path flow_logs = std::filesystem::path(folder.file()).parent_path() / "flow-logs.d";
+  const std::filesystem::path file = flow_logs / "flow-edge.toml";
+  if (geteuid() == 0) {
+    constexpr uid_t kSomebody = 65534;
+    REQUIRE(::chown(flow_logs.c_str(), kSomebody, kSomebody) == 0);
+    REQUIRE(::chown(file.c_str(), kSomebody, kSomebody) == 0);
+    CHECK(folder.config().flow_logs.size() == 1);
+    REQUIRE(::chmod(flow_logs.c_str(), 0775) == 0);
+    CHECK(folder.message() == "flow-logs.d: not read, because its group may write it: chmod g-w flow-logs.d");
+  }
+  REQUIRE(::chmod(flow_logs.c_str(), 01777) == 0);
+  CHECK(folder.message() == "flow-logs.d: not read, because everybody may write it: chmod o-w flow-logs.d");
+  REQUIRE(::chmod(flow_logs.c_str(), 0755) == 0);
+  REQUIRE(::chmod(file.c_str(), 0666) == 0);
+  CHECK(folder.message() ==
+        "flow-logs.d/flow-edge.toml: not read, because everybody may write it: chmod o-w "
+        "flow-logs.d/flow-edge.toml");
+  REQUIRE(std::filesystem::remove(file));
+  std::filesystem::create_symlink("../natsessiond.toml", file);
+  CHECK(folder.message().starts_with("flow-logs.d/flow-edge.toml: cannot be opened"));
+  REQUIRE(std::filesystem::remove(file));
+  REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
+  CHECK(folder.message() == "flow-logs.d/flow-edge.toml: it is no file");
+}
+
 TEST_CASE("a drop-in whose name could not be printed is refused", "[config][file]") {
   SettingsFolder folder("");
   folder.write("conf.d/a\nb.toml", "window = \"5m\"\n");

@@ -116,6 +116,34 @@ TEST_CASE("the control socket answers enable and disable by calling the handler"
   });
 }
 
+TEST_CASE("the control socket tells of flow logs and hands on what is to be changed of them",
+          "[control][server]") {
+  Running running;
+  running.handler.flow_log_answer.logs = {
+      {.name = "edge", .state = "on", .tags = {"a=b", "c=d"}, .editable = true}};
+  running.start();
+  const auto told = read_flow_logs_json(ask(running.path, "GET", "/flow-logs").body);
+  REQUIRE(told);
+  CHECK(*told == running.handler.flow_log_answer);
+  const Reply tagged =
+      ask(running.path, "POST", "/flow-log?action=tag&name=edge&word=a%3Db&word=c%3Dd&remove=e&remove=f");
+  CHECK(tagged.status == 200);
+  const auto changed = read_flow_log_changed_json(tagged.body);
+  REQUIRE(changed);
+  CHECK(*changed == FlowLogChanged{"edge", "tagd", "/etc/flow-edge.toml", true});
+  CHECK(ask(running.path, "POST", "/flow-log?action=create&name=x&log=%7B%7D").status == 200);
+  CHECK(ask(running.path, "POST", "/flow-log?action=delete&name=nowhere").status == 400);
+  CHECK(ask(running.path, "POST", "/flow-log?action=delete&name=x&name=y").status == 400);
+  CHECK(ask(running.path, "POST", "/flow-log?action=delete&file=x").status == 400);
+  CHECK(ask(running.path, "GET", "/flow-log").status == 405);
+  CHECK(ask(running.path, "GET", "/flow-logs?name=x").status == 400);
+  running.handler.flow_log_changes.with([](const auto& changes) {
+    REQUIRE(changes.size() == 3);
+    CHECK(changes[0] == FlowLogChange{"tag", "edge", "", {"a=b", "c=d"}, {"e", "f"}});
+    CHECK(changes[1] == FlowLogChange{"create", "x", "{}", {}, {}});
+  });
+}
+
 TEST_CASE("the metrics are served on the control socket and on TCP, and nothing else on TCP",
           "[control][server]") {
   Running running;
@@ -278,6 +306,11 @@ TEST_CASE("reading is for the socket's group, changes are for root and a group o
   running.handler.changes.with([](const auto& changes) {
     CHECK(changes == std::vector<std::string>{"disable", "enable"});
   });
+  const std::string stop = "/flow-log?action=stop&name=edge";
+  CHECK(status_as(12345, gid, {}, running.path, "GET", "/flow-logs") == 20);
+  CHECK(status_as(12345, gid, {4242}, running.path, "POST", stop) == 43);
+  CHECK(status_as(12345, gid, {steer}, running.path, "POST", stop) == 20);
+  running.handler.flow_log_changes.with([](const auto& changes) { CHECK(changes.size() == 1); });
 }
 
 TEST_CASE("without the group only root changes anything", "[control][server]") {

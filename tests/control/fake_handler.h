@@ -21,6 +21,8 @@ class FakeHandler final : public ControlHandler {
   std::vector<std::string> sinks;         // that there are
   std::function<void()> while_answering;  // called by status()
   std::optional<Error> ports_error;
+  FlowLogsAnswer flow_log_answer;
+  Guarded<std::vector<FlowLogChange>> flow_log_changes;
 
   Status status() override {
     if (while_answering) while_answering();
@@ -36,6 +38,12 @@ class FakeHandler final : public ControlHandler {
         answer.sessions.push_back(session);
     }
     return answer;
+  }
+  Result<FlowLogsAnswer> flow_logs() override { return flow_log_answer; }
+  Result<FlowLogChanged> change_flow_log(const FlowLogChange& asked) override {
+    flow_log_changes.with([&](std::vector<FlowLogChange>& list) { list.push_back(asked); });
+    if (asked.name == "nowhere") return Error{ErrorKind::kUsage, "there is no flow log 'nowhere'"};
+    return FlowLogChanged{asked.name, asked.action + "d", "/etc/flow-" + asked.name + ".toml", true};
   }
   Result<std::vector<PortUse>> port_use() override {
     if (ports_error) return *ports_error;

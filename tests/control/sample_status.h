@@ -70,6 +70,16 @@ inline SinkReport sample_failed_sink() {
   return sink;
 }
 
+inline SinkReport sample_flow_log() {
+  SinkReport sink;
+  sink.name = "flow_log edge";
+  sink.delivered = 651;
+  sink.no_data = 661;
+  sink.skipped = 662;
+  sink.left_out = 663;
+  return sink;
+}
+
 inline LedgerReport sample_ledger() {
   LedgerReport ledger;
   ledger.directory = "/var/lib/natsessiond/ledger";
@@ -97,7 +107,7 @@ inline Status sample_status() {
   status.started = at(1'795'000'000'125);
   status.now = at(1'795'263'662'108);
   status.collectors = {sample_collector("")};
-  status.sinks = {sample_sink(), sample_failed_sink()};
+  status.sinks = {sample_sink(), sample_failed_sink(), sample_flow_log()};
   status.ledger = sample_ledger();
   return status;
 }

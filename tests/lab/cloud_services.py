@@ -347,7 +347,7 @@ class Lts:
                     for content in parsed["contents"]]
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise Refused(400, "LTS.0009", str(error)) from None
-        if any(fields["seq"] in self.state["bad"] for _, fields in logs):
+        if any(fields.get("seq") in self.state["bad"] for _, fields in logs):
             raise Refused(400, "LTS.0009", "a line is not taken")
         # What is too old or ahead is taken, and gone.
         return [log for log in logs if abs(log[0] - self.now) <= self.KEPT]

@@ -1,7 +1,9 @@
 """natsessionctl flow-log: what it writes is what the next start of the daemon does."""
 
+import grp
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -73,6 +75,44 @@ class FlowLogCommandTest(LabCase):
         daemon.stop()
         self.assertEqual(len(self.entries()), before, "what was written stays, and nothing comes")
 
+    def ports(self, name):
+        """Of the sessions that it has entries of."""
+        return {int(line.split(" ")[place]) for line in self.entries(name) for place in (5, 6)} - {7000}
+
+    def test_of_the_time_that_it_was_off_nothing_is_told(self):
+        """Another flow log has the ledger keep what then crossed."""
+        self.config = self.write("natsessiond.toml", f'control = "{self.control}"\nsink = ["stdout"]\n'
+                                 f'ledger = "{self.path("ledger")}"\nhandover = "{self.path("handover.sock")}"\n')
+        self.create("edge")
+        self.create("other")
+        ports = []
+        for change in ("stop", "start", None):
+            daemon = self.begin()
+            ports.append(self.client.session("udp", SERVER4, 7000))
+            self.lab.wait_for_expiry()
+            wait_until(lambda: ports[-1] in self.ports("other"), "its entries in the other")
+            if change != "start":
+                wait_until(lambda: ports[-1] in self.ports("edge"), "its entries")
+            if change:
+                self.flow_log(change, "edge")
+            daemon.stop()
+        self.assertEqual(self.ports("other"), set(ports))
+        self.assertEqual(self.ports("edge"), {ports[0], ports[2]})
+        # The same by a log that is deleted, and made again.
+        self.flow_log("delete", "edge")
+        daemon = self.begin()
+        ports.append(self.client.session("udp", SERVER4, 7000))
+        self.lab.wait_for_expiry()
+        wait_until(lambda: ports[-1] in self.ports("other"), "its entries in the other")
+        daemon.stop()
+        self.create("edge")
+        daemon = self.begin()
+        ports.append(self.client.session("udp", SERVER4, 7000))
+        self.lab.wait_for_expiry()
+        wait_until(lambda: ports[-1] in self.ports("edge"), "its entries")
+        daemon.stop()
+        self.assertEqual(self.ports("edge"), {ports[0], ports[2], ports[4]})
+
     def test_what_was_deleted_is_told_until_the_restart(self):
         self.create()
         daemon = self.begin()
@@ -98,6 +138,80 @@ class FlowLogCommandTest(LabCase):
         self.assertEqual(done.returncode, 3, done)
         self.assertIn("who may write there: root, or the folder's owner: Permission denied", done.stderr)
         self.assertEqual(os.listdir(self.path("conf.d")), before)
+
+    def ask_as_stranger(self, *words, groups=()):
+        """(status, stdout, stderr) of one who is neither root nor the daemon's user."""
+        done = subprocess.run([shutil.copy(ctl.program(), self.path("natsessionctl")), "--control", self.control, "flow-log", *words],
+                              capture_output=True, text=True, timeout=60, user=12345, group=12345,
+                              extra_groups=[grp.getgrnam(name).gr_gid for name in groups])
+        return done.returncode, done.stdout, done.stderr
+
+    def test_who_may_steer_the_daemon_has_it_change_flow_logs(self):
+        os.chmod(self.folder, 0o755)
+        daemon = self.start(self.lab, "--config", self.config, "--control-group", "users", "--steer-group", "staff")
+        who = {"groups": ("users", "staff")}
+
+        def steer(*words, groups=("users", "staff")):
+            status, out, told = self.ask_as_stranger(*words, groups=groups)
+            self.assertEqual(status, 0, told)
+            return out
+        create = ("create", "edge", "--resource", "inner", "--record", "aws", "--window", "2s", "--destination",
+                  "file:" + self.path("edge.log"))
+        for groups, why in (((), "permission denied: it is for root and members of the group users"),
+                            (("users",), "changes are for root, the daemon's own user and members of its --steer-group")):
+            status, _, told = self.ask_as_stranger(*create, groups=groups)
+            self.assertEqual(status, 3, told)
+            self.assertIn(why, told)
+        self.assertIn("there is no flow log", steer("list", groups=("users",)))
+        self.assertIn("flow log edge: created", steer(*create))
+        daemon.wait_for_message("control socket: flow log edge: created")
+        self.assertIn("on, after a restart", steer("list", groups=("users",)))
+        self.assertIn("inner", steer("show", "edge"))
+        steer("stop", "edge")
+        self.assertEqual("off", self.flow_log_json("show", "edge")["state"])
+        steer("start", "edge")
+        steer("tag", "edge", "team=net", "tier=1")
+        steer("tag", "edge", "--remove", "tier")
+        steer("rename", "edge", "border")
+        self.assertEqual([("border", ["team=net"])], [(log["name"], log["tags"]) for log in self.flow_log_json("list")])
+        for words, why in ((("create", "x", "--resource", "inner", "--record", "aws", "--destination", "exec:/bin/cat"),
+                            "a flow log whose destination starts a program is made by root"),
+                           (("delete", "bordr"), "did you mean border?"),
+                           (("create", "border", "--resource", "nat", "--record", "aws", "--destination", "stdout"),
+                            "there is a flow log border already")):
+            status, _, told = self.ask_as_stranger(*words, **who)
+            self.assertIn(status, (2, 3), told)
+            self.assertIn(why, told)
+        daemon.stop()
+        daemon = self.begin()
+        self.assertEqual([True], [log["running"] for log in self.flow_log_json("list")])
+        daemon.stop()
+        self.flow_log("delete", "border")
+        self.assertIn("there is no flow log", self.flow_log("list"))
+
+    def test_a_daemon_that_may_not_write_there_says_so_and_one_with_a_folder_of_its_own_may(self):
+        os.chmod(self.folder, 0o755)
+        self.config = self.write("natsessiond.toml", f'control = "{self.control}"\nsink = ["stdout"]\nuser = "nobody"\n'
+                                 'control_group = "users"\nsteer_group = "staff"\n')
+        os.chmod(self.config, 0o644)
+        who = {"groups": ("users", "staff")}
+        create = ("create", "edge", "--resource", "inner", "--record", "aws", "--window", "2s", "--destination",
+                  "file:" + self.path("edge.log"))
+        daemon = self.start(self.lab, "--config", self.config)
+        status, _, told = self.ask_as_stranger(*create, **who)
+        self.assertEqual(status, 3, told)
+        self.assertIn("conf.d: it is not there, and cannot be made", told)
+        os.mkdir(self.path("flow-logs.d"), 0o755)
+        os.chown(self.path("flow-logs.d"), 65534, 65534)
+        status, _, told = self.ask_as_stranger(*create, **who)
+        self.assertEqual(status, 0, told)
+        self.assertEqual(["edge"], [log["name"] for log in self.flow_log_json("list")])
+        # Root goes on where it is, and leaves it to the one whose it is.
+        self.flow_log("stop", "edge")
+        self.assertEqual(os.stat(self.path("flow-logs.d/flow-edge.toml")).st_uid, 65534)
+        status, _, told = self.ask_as_stranger("delete", "edge", **who)
+        self.assertEqual(status, 0, told)
+        daemon.stop()
 
     def test_a_daemon_of_another_user_reads_what_was_written(self):
         os.chmod(self.folder, 0o755)

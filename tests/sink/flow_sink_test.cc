@@ -1,6 +1,8 @@
 // What a flow log delivers: entries, and what there is to tell of each window.
 #include "sink/flow/flow_sink.h"
 
+#include <array>
+
 #include <catch2/catch.hpp>
 
 #include "flow/flow_entries.h"
@@ -44,6 +46,13 @@ SessionRecord later(SessionRecord record, std::int64_t seconds = 600) {
   record.end_time += std::chrono::seconds(seconds);
   ++record.seq;
   return record;
+}
+
+// NODATA, SKIPDATA, left out.
+using Counts = std::array<std::uint64_t, 3>;
+Counts counts(const Sink& sink) {
+  const FlowCounts& all = *sink.flow_counts();
+  return {all.no_data.load(), all.skipped.load(), all.left_out.load()};
 }
 
 struct Log {
@@ -209,6 +218,7 @@ TEST_CASE("beyond the limit of an interface entries are left out, and that is to
                             "eth0 out 20", "eth0 SKIPDATA", "eth1 SKIPDATA"});
   log.deliver({later(routed()), closed(kBegin + 1200)});
   CHECK(log.told() == kFour);
+  CHECK(counts(*log.sink) == Counts{0, 2, 2});
 }
 
 TEST_CASE("each entry goes out once, however the destination takes them", "[sink][flow]") {
@@ -235,6 +245,7 @@ TEST_CASE("each entry goes out once, however the destination takes them", "[sink
   for (std::size_t done = 0; done < records.size();)
     done += log.deliver({records.begin() + static_cast<std::ptrdiff_t>(done), records.end()}).taken;
   CHECK(log.told() == expected);
+  CHECK(counts(*log.sink) == Counts{0, 2, 0});
 }
 
 TEST_CASE("what was told of windows is known again after a restart", "[sink][flow]") {
@@ -260,6 +271,30 @@ TEST_CASE("what was told of windows is known again after a restart", "[sink][flo
   }
 }
 
+TEST_CASE("of the time that a flow log was off nothing is told, and its ends say SKIPDATA", "[sink][flow]") {
+  FlowSinkSettings settings = of("eth1", FlowTraffic::kAccept);
+  Log before(settings);
+  before.deliver({closed(kBegin), routed(), closed(kBegin + 600)});
+  CHECK(before.told() == kInside);
+  settings.off = {{at_unix(kBegin + 700), at_unix(kBegin + 2000)}};
+  Log after(settings);
+  after.sink->remember(before.sink->memory());
+  SessionRecord on = later(routed());
+  on.start_time = at_unix(kBegin + 610);
+  on.end_time = at_unix(kBegin + 700);
+  SessionRecord off = later(routed());
+  off.start_time = at_unix(kBegin + 700);
+  off.end_time = at_unix(kBegin + 1150);
+  SessionRecord on_again = later(routed(), 1200);
+  on_again.start_time = at_unix(kBegin + 1900);
+  on_again.end_time = at_unix(kBegin + 2001);
+  // It was not there before, was off, and is there again: gaps of the time that it was off are not its own.
+  after.deliver({on, off, closed(kBegin + 1200), gap(kBegin + 1300, kBegin + 1400), closed(kBegin + 1800),
+                 gap(kBegin + 1900, kBegin + 2000), on_again, closed(kBegin + 2400), closed(kBegin + 3000)});
+  CHECK(after.told() == Lines{"eth1 in 20", "eth1 out 18", "eth1 in 20", "eth1 out 18", "eth1 SKIPDATA",
+                              "eth1 SKIPDATA", "eth1 NODATA"});
+}
+
 TEST_CASE("a memory that is damaged is no harm", "[sink][flow]") {
   FlowSinkSettings settings = of("0.0.0.0/0");
   Log log(settings);
@@ -282,4 +317,5 @@ TEST_CASE("a part of the log that is off is not waited for beyond a window", "[s
   CHECK(log.told().empty());
   log.deliver({closed(kBegin + 1800)});
   CHECK(log.told() == Lines{"eth1 NODATA"});
+  CHECK(counts(*log.sink) == Counts{1, 0, 0});
 }

@@ -3,6 +3,9 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "flow/flow_encoder.h"
+#include "flow/flow_entries.h"
+#include "flow/flow_fixture.h"
 #include "sink/http_peer.h"
 #include "sink/sink_fixture.h"
 
@@ -46,6 +49,27 @@ TEST_CASE("a line may be JSON, and a push may stand elsewhere", "[sink][loki]") 
   CHECK(request.headers.count("x-scope-orgid") == 0);
   const std::string line = Json::parse(request.body)["streams"][0]["values"][0][1];
   CHECK((numbers_in(line + "\n") == numbers(0, 1)));
+}
+
+TEST_CASE("entries of a flow log are lines of one stream", "[sink][loki][flow]") {
+  const HttpPeer peer(HttpPeer::always(204));
+  EncoderOptions options;
+  options.own = std::make_shared<const FlowEncoder>(*FlowForm::parse("aws"), FlowIds(), FlowFormat::kText);
+  const auto sink = open_sink(url_as("loki", peer.url("?compress=none")), options, kStoppedClock);
+  REQUIRE(sink);
+  std::vector<SessionRecord> entries;
+  append_entries(translated(), entries);
+  entries[1].event = RecordEvent::kInterim;
+  REQUIRE((*sink)->deliver(entries).kind == Answer::Kind::kDelivered);
+  const Json streams = Json::parse(peer.requests().at(0).body).at("streams");
+  REQUIRE(streams.size() == 1);
+  CHECK(streams[0]["stream"]["event"] == "flow");
+  REQUIRE(streams[0]["values"].size() == entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    std::string line;
+    options.own->append(entries[i], line);
+    CHECK(streams[0]["values"][i][1].get<std::string>() + "\n" == line);
+  }
 }
 
 TEST_CASE("what Loki answers decides what to do next", "[sink][loki]") {

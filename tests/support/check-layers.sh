@@ -31,7 +31,7 @@ allow ledger base net record
 allow query base net record flow ledger
 allow sink base net record flow
 allow delivery base net record ledger sink
-allow control base net http record session ledger delivery  # of delivery and session the reports
+allow control base net http record flow session ledger delivery  # of delivery and session the reports
 allow config base net record flow session sink
 
 # below FOLDER BELOW...: the same for the folders of lib/sink. What stands in lib/sink itself (the interface, a URL) all may

@@ -74,6 +74,7 @@ SinkKind loki_kind() {
       .options = joined(explain(loki_options()), explain(http_options())),
       .remote = true,
       .encoding = SinkEncoding::kMessage,
+      .flows = true,
       .missing = HttpClient::kBuiltIn ? "" : "libcurl (NATSESSION_SINK_HTTP)",
       .parse = [](const SinkUrl& url) { return parse_loki(url, "http"); }};
 }
@@ -90,6 +91,7 @@ LokiSink::LokiSink(std::string name, const LokiSettings& settings, const Encoder
     : HttpServerSink(std::move(name), settings.http),
       settings_(settings),
       encoder_(make_encoder(options)),
+      flows_(options.own != nullptr),
       clock_(clock) {}
 
 Answer LokiSink::deliver(std::span<const SessionRecord> records) {
@@ -130,7 +132,7 @@ Result<std::size_t> LokiSink::make_request(std::span<const SessionRecord> record
 // ["NANOSECONDS","LINE"]
 void LokiSink::append_value(const SessionRecord& record) {
   auto stream = std::find_if(streams_.begin(), streams_.end(), [&](const Stream& each) {
-    return each.origin == record.origin && each.event == record.event;
+    return each.origin == record.origin && (flows_ || each.event == record.event);
   });
   if (stream == streams_.end()) stream = streams_.insert(stream, {record.origin, record.event, {}});
   line_.clear();
@@ -155,7 +157,7 @@ void LokiSink::append_labels(const Stream& stream) {
     append_json(stream.origin->netns, body_);
   }
   body_ += R"(,"event":)";
-  append_json(to_string(stream.event), body_);
+  append_json(flows_ ? "flow" : to_string(stream.event), body_);
   body_ += R"(},"values":[)";
 }
 

@@ -60,6 +60,7 @@ class LokiSink final : public HttpServerSink {
 
   const LokiSettings settings_;
   const std::unique_ptr<Encoder> encoder_;
+  const bool flows_;  // entries of a flow log: one stream, event "flow"
   const Clock& clock_;
   std::vector<Stream> streams_;
   std::string line_;

@@ -23,6 +23,34 @@ bool FlowSink::is_of_this_log(const SessionRecord& record) const {
   return settings_.traffic == FlowTraffic::kAll || of_refused == (settings_.traffic == FlowTraffic::kReject);
 }
 
+// What ended while it was off; what ended later is told, from where it began.
+const TimeOff* FlowSink::time_off_of(const SessionRecord& record) const {
+  const auto found = std::find_if(settings_.off.begin(), settings_.off.end(), [&](const TimeOff& off) {
+    return off.from < record.end_time && record.end_time <= off.until;
+  });
+  return found == settings_.off.end() ? nullptr : &*found;
+}
+
+// Of what lies in no time off.
+void FlowSink::skip(UnixMs from, UnixMs until, const FlowWindows::Interface& interface,
+                    FlowWindows& windows) const {
+  for (const TimeOff& off : settings_.off) {
+    if (off.from <= from && from < off.until) from = off.until;
+    if (off.from < until && until <= off.until) until = off.from;
+  }
+  if (from <= until) windows.skip(from, until, interface);
+}
+
+// The windows in which it was turned off and on are not whole.
+void FlowSink::remember(std::string_view memory) {
+  windows_.restore(memory);
+  constexpr std::chrono::milliseconds kMoment{1};
+  for (const TimeOff& off : settings_.off) {
+    windows_.skip(off.from - kMoment, off.from, {"", ""});
+    windows_.skip(off.until, off.until + kMoment, {"", ""});
+  }
+}
+
 void FlowSink::look_at_interfaces() {
   const std::uint64_t generation = interfaces_.generation();
   if (generation == seen_generation_) return;
@@ -50,10 +78,10 @@ void FlowSink::make_entries(const SessionRecord& record, FlowWindows& windows) {
     const bool nobody_ran =
         record.reason == RecordReason::kStopped || record.reason == RecordReason::kStarted;
     if (nobody_ran || settings_.traffic != FlowTraffic::kReject)
-      windows.skip(record.start_time, record.end_time, {record.origin->netns, ""});
+      skip(record.start_time, record.end_time, {record.origin->netns, ""}, windows);
     return;
   }
-  if (!is_of_this_log(record)) return;
+  if (!is_of_this_log(record) || time_off_of(record) != nullptr) return;
   switch (record.flow_kind) {
     case FlowKind::kWindowClosed: {
       const bool both = settings_.traffic == FlowTraffic::kAll && settings_.refused;
@@ -63,8 +91,8 @@ void FlowSink::make_entries(const SessionRecord& record, FlowWindows& windows) {
     }
     case FlowKind::kSkipped:
       if (interface_of(record).empty() || covers(record))
-        windows.skip(record.start_time, record.end_time,
-                     {record.origin->netns, std::string(interface_of(record))});
+        skip(record.start_time, record.end_time, {record.origin->netns, std::string(interface_of(record))},
+             windows);
       return;
     case FlowKind::kSession:
     case FlowKind::kRefused:
@@ -100,6 +128,14 @@ void FlowSink::make_status(const FlowWindows::Status& status) {
     add_status(status, interface, status.had_entries.contains(interface));
 }
 
+void FlowSink::count(std::span<const SessionRecord> sent) {
+  for (const SessionRecord& entry : sent) {
+    if (!is_status(entry)) continue;
+    const bool skipped = entry.flow_kind == FlowKind::kSkipped;
+    (skipped ? counts_.skipped : counts_.no_data).fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
 Answer FlowSink::deliver(std::span<const SessionRecord> records) {
   look_at_interfaces();
   told_.clear();
@@ -117,17 +153,20 @@ Answer FlowSink::deliver(std::span<const SessionRecord> records) {
 
   Answer answer = to_tell.empty() ? Answer::delivered(0) : behind_->deliver(to_tell);
   const std::size_t sent = answer.kind == Answer::Kind::kDelivered ? told_.size() : out + answer.taken;
+  count(to_tell.first(sent - out));
   answer.taken = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), sent) - ends_.begin());
   answer.lost = std::min(answer.lost, answer.taken);
   part_ = {};
   if (answer.taken == records.size()) {
     windows_ = std::move(windows);
+    counts_.left_out.store(windows_.left_out(), std::memory_order_relaxed);
     return answer;
   }
   const SessionRecord& rest = records[answer.taken];
   part_ = {rest.session_id, rest.seq, rest.end_time, rest.flow_kind,
            sent - (answer.taken > 0 ? ends_[answer.taken - 1] : 0)};
   for (const SessionRecord& record : records.first(answer.taken)) make_entries(record, windows_);
+  counts_.left_out.store(windows_.left_out(), std::memory_order_relaxed);
   return answer;
 }
 

@@ -16,6 +16,7 @@
 
 #include "flow/flow_resource.h"
 #include "sink/flow/flow_windows.h"
+#include "sink/flow/time_off.h"
 #include "sink/sink.h"
 
 namespace natsession {
@@ -29,6 +30,7 @@ struct FlowSinkSettings {
   bool shares_session_log = false;
   std::vector<std::string> netns{""};  // that are watched
   bool refused = false;                // refused packets are told of
+  std::vector<TimeOff> off;            // of these times nothing is told
   FlowLimits limits;
 };
 
@@ -40,7 +42,8 @@ class FlowSink final : public Sink {
   [[nodiscard]] std::string_view name() const override { return name_; }
   Answer deliver(std::span<const SessionRecord> records) override;
   [[nodiscard]] std::string memory() const override { return windows_.text(); }
-  void remember(std::string_view memory) override { windows_.restore(memory); }
+  void remember(std::string_view memory) override;
+  [[nodiscard]] const FlowCounts* flow_counts() const override { return &counts_; }
   Result<void> reopen() override { return behind_->reopen(); }
   Result<void> flush() override { return behind_->flush(); }
 
@@ -54,9 +57,12 @@ class FlowSink final : public Sink {
     std::size_t sent = 0;  // so many of its entries
   };
   [[nodiscard]] bool is_of_this_log(const SessionRecord& record) const;
+  [[nodiscard]] const TimeOff* time_off_of(const SessionRecord& record) const;
+  void skip(UnixMs from, UnixMs until, const FlowWindows::Interface& interface, FlowWindows& windows) const;
   [[nodiscard]] bool covers(const SessionRecord& entry);
   void look_at_interfaces();
   void make_entries(const SessionRecord& record, FlowWindows& windows);
+  void count(std::span<const SessionRecord> sent);
   void make_status(const FlowWindows::Status& status);
   void add_status(const FlowWindows::Status& status, const FlowWindows::Interface& interface,
                   bool had_entries);
@@ -68,6 +74,7 @@ class FlowSink final : public Sink {
   std::uint64_t seen_generation_ = ~std::uint64_t{0};
   std::set<FlowWindows::Interface, std::less<>> covered_;
   FlowWindows windows_;
+  FlowCounts counts_;
   Part part_;
   std::vector<SessionRecord> told_;
   std::vector<std::size_t> ends_;  // of each record: so many of told_ stand up to it

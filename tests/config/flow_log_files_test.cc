@@ -1,5 +1,5 @@
 // FlowLogFiles: files of flow logs that natsessionctl writes, and the daemon's own reading of them.
-#include "flow_log_files.h"
+#include "config/flow_log_files.h"
 
 #include <sys/stat.h>
 
@@ -12,7 +12,7 @@
 #include "config/command_line.h"
 #include "support/temp_dir.h"
 
-namespace natsession::ctl {
+namespace natsession {
 namespace {
 
 class Configured {
@@ -91,7 +91,7 @@ class Configured {
 
 }  // namespace
 
-TEST_CASE("a flow log that was created is one that the daemon starts with", "[ctl][flow]") {
+TEST_CASE("a flow log that was created is one that the daemon starts with", "[config][flow_log]") {
   const Configured box;
   CHECK(box.create("edge", R"(, tags = ["team=net"], traffic = "accept", window = "1m", format = "json")") ==
         "done");
@@ -108,7 +108,7 @@ TEST_CASE("a flow log that was created is one that the daemon starts with", "[ct
 }
 
 TEST_CASE("a flow log with which the daemon would not start is refused, and nothing is written",
-          "[ctl][flow]") {
+          "[config][flow_log]") {
   const Configured box(
       "sink = [\"file:/var/log/nat\"]\nflow_log_max = \"2\"\n[[flow_log]]\nname = \"hand\"\nresource = "
       "\"nat\"\nrecord = \"aws\"\ndestination = \"file:/var/log/hand\"\n");
@@ -126,7 +126,7 @@ TEST_CASE("a flow log with which the daemon would not start is refused, and noth
   CHECK_FALSE(std::filesystem::exists(box.file("flow-x.toml")));
 }
 
-TEST_CASE("windows of more lengths than the daemon follows are refused", "[ctl][flow]") {
+TEST_CASE("windows of more lengths than the daemon follows are refused", "[config][flow_log]") {
   const Configured box;
   for (const std::string window : {"1m", "2m", "3m", "4m"})
     CHECK(box.create("w" + window, ", window = \"" + window + "\"") == "done");
@@ -140,7 +140,7 @@ TEST_CASE("windows of more lengths than the daemon follows are refused", "[ctl][
   CHECK(box.daemon() == "off w1m:off w2m w3m w4m");
 }
 
-TEST_CASE("a flow log is renamed in one file", "[ctl][flow]") {
+TEST_CASE("a flow log is renamed in one file", "[config][flow_log]") {
   const Configured box;
   REQUIRE(box.create("edge") == "done");
   REQUIRE(box.create("core") == "done");
@@ -156,7 +156,7 @@ TEST_CASE("a flow log is renamed in one file", "[ctl][flow]") {
   CHECK(box.text("flow-x.toml") == "window = \"10m\"\n");
 }
 
-TEST_CASE("a flow log that stands in another file is changed there", "[ctl][flow]") {
+TEST_CASE("a flow log that stands in another file is changed there", "[config][flow_log]") {
   const std::string log =
       "[[flow_log]]\nname = \"hand\"\nresource = \"nat\"\nrecord = \"aws\"\ndestination = \"stdout\"\n";
   const Configured box("sink = [\"file:/var/log/nat\"]\n" + log);
@@ -169,7 +169,68 @@ TEST_CASE("a flow log that stands in another file is changed there", "[ctl][flow
   CHECK(box.daemon() == "hand");
 }
 
-TEST_CASE("a flow log that is deleted leaves the others", "[ctl][flow]") {
+TEST_CASE("comments in a flow log's file stay where they are", "[config][flow_log]") {
+  const Configured box;
+  const std::string text =
+      "# of the edge\n\n[[flow_log]]\nname = 'edge' # its name\nresource = \"eth1\"\n"
+      "tags = [ # two\n  \"team=net\",\n  \"tier=1\" ]\nrecord = \"aws\"   # as readers know it\n"
+      "destination = \"file:/var/log/edge\"\n# the end";
+  box.write("conf.d/flow-edge.toml", text);
+  CHECK(box.change("edge", [](FlowLogConfig& log) { log.on = false; }) == "done");
+  std::string expected = text;
+  expected.replace(expected.find(" # its name"), 11, " # its name\nstate = \"off\"");
+  CHECK(box.text("flow-edge.toml") == expected);
+  CHECK(box.change("edge", [](FlowLogConfig& log) { log.on = true; }) == "done");
+  expected.replace(expected.find("off"), 3, "on");
+  CHECK(box.text("flow-edge.toml") == expected);
+  CHECK(box.change("edge", [](FlowLogConfig& log) { log.tags = {"a=b"}; }) == "done");
+  const std::size_t tags = expected.find("[ #");
+  expected.replace(tags, expected.find(']', tags) + 1 - tags, "[\"a=b\"]");
+  CHECK(box.text("flow-edge.toml") == expected);
+  CHECK(box.change("edge", [](FlowLogConfig& log) { log.name = "border"; }) == "done");
+  expected.replace(expected.find("'edge'"), 6, "\"border\"");
+  CHECK(box.text("flow-border.toml") == expected);
+  CHECK(box.daemon() == "border,a=b");
+}
+
+TEST_CASE("a file in which a change cannot be made with care is written anew", "[config][flow_log]") {
+  const Configured box;
+  box.write("conf.d/flow-edge.toml",
+            "[[flow_log]]\n\"st\\u0061te\" = \"\\u006fn\"\nresource = \"eth1\"\nrecord = \"aws\"\n"
+            "destination = \"file:/var/log/edge\"\nname = \"edge\" # \u00fc\n");
+  CHECK(box.change("edge", [](FlowLogConfig& log) { log.on = false; }) == "done");
+  CHECK(box.daemon() == "edge:off");
+  box.write(
+      "conf.d/flow-a.toml",
+      "flow_log = [{name = \"a\", resource = \"eth1\", record = \"aws\", destination = \"file:/a\"}]\n");
+  CHECK(box.change("a", [](FlowLogConfig& log) { log.on = false; }) == "done");
+  CHECK(box.daemon() == "a:off edge:off");
+}
+
+TEST_CASE("where there is a folder of flow logs new ones go there, and are its owner's",
+          "[config][flow_log]") {
+  const Configured box;
+  REQUIRE(box.create("old") == "done");
+  box.write("flow-logs.d/README", "");
+  const std::filesystem::path folder = std::filesystem::path(box.path()).parent_path() / "flow-logs.d";
+  if (::geteuid() == 0) REQUIRE(::chown(folder.c_str(), 65534, 65533) == 0);
+  CHECK(box.create("edge") == "done");
+  struct stat status {};
+  REQUIRE(::stat((folder / "flow-edge.toml").c_str(), &status) == 0);
+  if (::geteuid() == 0) CHECK((status.st_uid == 65534 && status.st_gid == 65533));
+  REQUIRE(::stat((folder / ".flow-log.lock").c_str(), &status) == 0);
+  if (::geteuid() == 0) CHECK(status.st_uid == 65534);
+  // One from before is where it was.
+  CHECK(box.change("old", [](FlowLogConfig& log) { log.on = false; }) == "done");
+  CHECK(box.change("edge", [](FlowLogConfig& log) { log.name = "border"; }) == "done");
+  CHECK(std::filesystem::exists(folder / "flow-border.toml"));
+  CHECK(box.text("flow-old.toml").find("\"off\"") != std::string::npos);
+  CHECK(box.daemon() == "old:off border");
+  CHECK(box.remove("border") == "done");
+  CHECK(box.daemon() == "old:off");
+}
+
+TEST_CASE("a flow log that is deleted leaves the others", "[config][flow_log]") {
   const Configured box;
   REQUIRE(box.create("edge") == "done");
   REQUIRE(box.create("core") == "done");
@@ -178,7 +239,7 @@ TEST_CASE("a flow log that is deleted leaves the others", "[ctl][flow]") {
   CHECK(box.daemon() == "core");
 }
 
-TEST_CASE("who may read natsessiond.toml may read a flow log's file, and nobody more", "[ctl][flow]") {
+TEST_CASE("who may read natsessiond.toml may read a flow log's file, and nobody more", "[config][flow_log]") {
   const Configured box;
   for (const unsigned mode : {0600U, 0640U, 0644U, 0755U}) {
     ::chmod(box.path().c_str(), mode);
@@ -190,7 +251,7 @@ TEST_CASE("who may read natsessiond.toml may read a flow log's file, and nobody 
   }
 }
 
-TEST_CASE("a configuration with which the daemon would not start gets no flow log", "[ctl][flow]") {
+TEST_CASE("a configuration with which the daemon would not start gets no flow log", "[config][flow_log]") {
   CHECK(Configured("windw = \"1m\"\n").create("edge") ==
         "natsessiond.toml:1:1: unknown key 'windw': did you mean window?");
   const Configured box("flow_log_max = \"1\"\n");
@@ -203,14 +264,14 @@ TEST_CASE("a configuration with which the daemon would not start gets no flow lo
   CHECK(box.daemon() == "one");
 }
 
-TEST_CASE("the configuration folder takes no more files than the daemon reads", "[ctl][flow]") {
+TEST_CASE("the configuration folder takes no more files than the daemon reads", "[config][flow_log]") {
   const Configured box;
   for (int i = 0; i < 256; ++i) box.write("conf.d/" + std::to_string(i) + ".toml", "");
   CHECK(box.create("edge") == "conf.d has 256 files: the daemon reads no more");
   CHECK(box.daemon() == "");
 }
 
-TEST_CASE("tags are set and taken away by their keys", "[ctl][flow]") {
+TEST_CASE("tags are set and taken away by their keys", "[config][flow_log]") {
   std::vector<std::string> tags{"team=net", "tier=1"};
   REQUIRE(edit_tags(tags, {"+tier=2", "new=x=y"}, {"team"}));
   CHECK(tags == std::vector<std::string>{"tier=2", "new=x=y"});
@@ -223,4 +284,4 @@ TEST_CASE("tags are set and taken away by their keys", "[ctl][flow]") {
   CHECK(tags.size() == 2);
 }
 
-}  // namespace natsession::ctl
+}  // namespace natsession

@@ -1,7 +1,8 @@
 // FlowLogFiles: the flow logs of a configuration, and the files of those that natsessionctl has made: each is
-// alone in conf.d/flow-NAME.toml, beside natsessiond.toml. What is written, the daemon reads at its next
-// start: so all that it would say to it is asked before.
-// Threads: one. Two processes that change files wait for each other.
+// alone in flow-NAME.toml, beside natsessiond.toml in the folder flow-logs.d where there is one, else in
+// conf.d. What is written, the daemon reads at its next start: so all that it would say to it is asked
+// before.
+// Threads: one for each object. Two that change files wait for each other, also in one process.
 #pragma once
 
 #include <sys/stat.h>
@@ -15,8 +16,9 @@
 #include "base/unique_fd.h"
 #include "config/flow_log_config.h"
 #include "config/options.h"
+#include "flow/flow_log_change.h"
 
-namespace natsession::ctl {
+namespace natsession {
 
 struct FoundFlowLog {
   FlowLogConfig log;
@@ -31,7 +33,7 @@ class FlowLogFiles {
   // Errors: those of read_settings(), and those of a flow log in it.
   [[nodiscard]] static Result<FlowLogFiles> read(const std::string& configuration);
   // For who is about to change something: as long as this lives nobody else does.
-  // Errors: also kPermission, if the file system's rules do not let this process write in conf.d.
+  // Errors: also kPermission, if the file system's rules do not let this process write there.
   [[nodiscard]] static Result<FlowLogFiles> open(const std::string& configuration);
 
   [[nodiscard]] const std::vector<FoundFlowLog>& logs() const { return logs_; }
@@ -45,28 +47,41 @@ class FlowLogFiles {
   [[nodiscard]] Result<std::string> create(const FlowLogConfig& log);
   using Edit = std::function<Result<void>(FlowLogConfig& log)>;
   // A log that is off after it is not checked together with the others: to turn it off may be the way out.
+  // Comments in the file stay where they are.
   [[nodiscard]] Result<std::string> change(std::string_view name, const Edit& edit);
   [[nodiscard]] Result<std::string> remove(std::string_view name);
 
  private:
   FlowLogFiles() = default;
-  [[nodiscard]] std::string file_of(std::string_view name) const;
+  [[nodiscard]] static std::string file_of(std::string_view name, const std::string& folder);
   [[nodiscard]] Result<FoundFlowLog> find_own(std::string_view name) const;
   [[nodiscard]] Result<void> check(const std::string& text, const std::string& file,
                                    const std::string& instead_of) const;
   [[nodiscard]] Result<void> write(const std::string& text, const std::string& file) const;
-  [[nodiscard]] Result<void> sync_folder() const;
 
-  std::string folder_;     // conf.d
-  struct stat access_ {};  // of natsessiond.toml: who may read that, may read these
+  std::string folder_;       // where a new one goes
+  bool own_folder_ = false;  // it is for flow logs alone
+  struct stat access_ {};    // of natsessiond.toml: who may read that, may read these
   std::vector<Assignment> settings_;
   std::vector<FoundFlowLog> logs_;
   UniqueFd lock_;
 };
+
+// With the name of `known` that was perhaps meant.
+[[nodiscard]] Error no_such_flow_log(std::string_view name, const std::vector<std::string>& known);
+
+[[nodiscard]] FlowLogFacts facts_of(const FoundFlowLog& found);
+// All of a configuration's.
+// Errors: those of FlowLogFiles::read().
+[[nodiscard]] Result<FlowLogsAnswer> flow_logs_of(const std::string& configuration);
+
+// Errors: kUsage, if what is asked for makes no sense, also those of FlowLogFiles.
+[[nodiscard]] Result<FlowLogChanged> change_flow_logs(const std::string& configuration,
+                                                      const FlowLogChange& change);
 
 // Changes tags: "KEY=VALUE" and "+KEY=VALUE" set a key, `removed` are keys.
 // Errors: kUsage: a tag that is none, more than kMaxTags, or a key to remove that is not there.
 [[nodiscard]] Result<void> edit_tags(std::vector<std::string>& tags, const std::vector<std::string>& set,
                                      const std::vector<std::string>& removed);
 
-}  // namespace natsession::ctl
+}  // namespace natsession
