@@ -175,7 +175,7 @@ Result<FlowLogChanged> ControlService::change_flow_log(const FlowLogChange& chan
   if (configuration_.empty())
     return Error{ErrorKind::kUsage, "natsessiond runs without --config: it has no files of flow logs"};
   if (change.action == "create") {
-    const auto log = FlowLogConfig::parse(change.log);
+    const auto log = parse_asked(change.log);
     if (!log) return log.error();
     if (log->destination.command()) {
       return Error{ErrorKind::kPermission,

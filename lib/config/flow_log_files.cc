@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -25,6 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kBefore = "flow-";
 constexpr std::string_view kBehind = ".toml";
+constexpr std::chrono::seconds kLockPatience{1};
 constexpr std::string_view kHead =
     "# Written by natsessionctl flow-log. natsessiond reads it at its start. What is recorded, where it "
     "goes\n"
@@ -105,8 +108,13 @@ Result<FlowLogFiles> FlowLogFiles::open(const std::string& configuration) {
     return system_error(
         folder + ": flow logs are changed by who may write there: root, or the folder's owner", errno);
   }
-  while (::flock(lock.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return system_error("lock " + path, errno);
+  // Not for ever: who has it may be stopped, and a daemon that waits answers nobody.
+  const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
+  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR && errno != EWOULDBLOCK) return system_error("lock " + path, errno);
+    if (std::chrono::steady_clock::now() > deadline)
+      return Error{ErrorKind::kIo, path + ": somebody else changes flow logs, and does not finish"};
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   // Whoever else may write there is to lock it as well.
   if (struct stat of_folder{}; ::geteuid() == 0 && ::stat(folder.c_str(), &of_folder) == 0 &&
@@ -298,6 +306,14 @@ Result<std::string> FlowLogFiles::remove(std::string_view name) {
   return found->file;
 }
 
+Result<FlowLogConfig> parse_asked(const std::string& text) {
+  const auto settings = parse_settings("flow_log = [" + text + "\n]", "log");
+  if (!settings) return settings.error();
+  if (settings->size() != 1 || settings->front().values.size() != 1)
+    return usage_error("log: it is to be one table of TOML, in one line");
+  return FlowLogConfig::parse(settings->front().values.front().text);
+}
+
 FlowLogFacts facts_of(const FoundFlowLog& found) {
   const FlowLogConfig& log = found.log;
   return {.name = log.name,
@@ -333,7 +349,7 @@ Result<FlowLogChanged> change_flow_logs(const std::string& configuration, const 
   };
   if (action == "create") {
     // Before anything is touched: a log that is none.
-    const auto log = FlowLogConfig::parse(change.log);
+    const auto log = parse_asked(change.log);
     if (!log) return log.error();
     auto files = FlowLogFiles::open(configuration);
     if (!files) return files.error();

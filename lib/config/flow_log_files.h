@@ -70,6 +70,10 @@ class FlowLogFiles {
 // With the name of `known` that was perhaps meant.
 [[nodiscard]] Error no_such_flow_log(std::string_view name, const std::vector<std::string>& known);
 
+// The flow log of FlowLogChange::log, whoever has written that.
+// Errors: kUsage.
+[[nodiscard]] Result<FlowLogConfig> parse_asked(const std::string& text);
+
 [[nodiscard]] FlowLogFacts facts_of(const FoundFlowLog& found);
 // All of a configuration's.
 // Errors: those of FlowLogFiles::read().

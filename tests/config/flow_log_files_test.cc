@@ -271,6 +271,45 @@ TEST_CASE("the configuration folder takes no more files than the daemon reads", 
   CHECK(box.daemon() == "");
 }
 
+TEST_CASE("what is asked for over the control socket is one flow log or nothing", "[config][flow_log]") {
+  const Configured box;
+  const auto asked = [&](const std::string& log) {
+    const auto changed = change_flow_logs(box.path(), {"create", "", log, {}, {}});
+    return changed ? "done" : changed.error().message;
+  };
+  const std::string edge = R"({name = "edge", resource = "nat", record = "aws", destination = "file:/a"})";
+  CHECK(asked("").find("one table") != std::string::npos);
+  CHECK(asked("{}").find("name: a flow log needs one") != std::string::npos);
+  CHECK(asked(edge + ", " + edge).find("one table") != std::string::npos);
+  CHECK(asked(edge + "]\nuser = [\"root\"").find("user") != std::string::npos);
+  CHECK(asked(edge + "]\nsink = [\"exec:/bin/sh\"").find("one table") != std::string::npos);
+  CHECK(asked(std::string(16'000, '[')).find("brackets in one another") != std::string::npos);
+  std::string dots = "{a";
+  for (int i = 0; i < 8'000; ++i) dots += ".a";
+  CHECK(asked(dots + " = 1}").find("dots") != std::string::npos);
+  CHECK(asked("{name = \"../../x\", resource = \"nat\", record = \"aws\", destination = \"file:/a\"}")
+            .find("is no name of a flow log") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(std::filesystem::path(box.path()).parent_path() / "conf.d"));
+  CHECK(asked(edge) == "done");
+  for (const char* const action : {"", "drop", "creat"})
+    CHECK_FALSE(change_flow_logs(box.path(), {action, "edge", {}, {}, {}}));
+  CHECK_FALSE(change_flow_logs(box.path(), {"rename", "edge", {}, {"../x"}, {}}));
+  CHECK_FALSE(change_flow_logs(box.path(), {"rename", "edge", {}, {}, {}}));
+  CHECK_FALSE(change_flow_logs(box.path(), {"tag", "edge", {}, {"a=\x01"}, {}}));
+  const auto all = flow_logs_of(box.path());
+  REQUIRE(all);
+  REQUIRE(all->logs.size() == 1);
+  CHECK(all->logs[0].editable);
+  CHECK(all->logs[0].destination == "file:/a");
+}
+
+TEST_CASE("who changes flow logs does not wait for ever for another one", "[config][flow_log]") {
+  const Configured box;
+  const auto first = FlowLogFiles::open(box.path());
+  REQUIRE(first);
+  CHECK(box.create("edge") == "conf.d/.flow-log.lock: somebody else changes flow logs, and does not finish");
+}
+
 TEST_CASE("tags are set and taken away by their keys", "[config][flow_log]") {
   std::vector<std::string> tags{"team=net", "tier=1"};
   REQUIRE(edit_tags(tags, {"+tier=2", "new=x=y"}, {"team"}));

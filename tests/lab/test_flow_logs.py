@@ -4,8 +4,10 @@ import ipaddress
 import json
 import os
 import signal
+import time
 from collections import defaultdict
 
+import ctl
 from case import LabCase, main
 from netlab import CLIENT4, INNER4, OUTER4, OUTER6, QUICK_TIMEOUTS, SERVER4, SERVER6, run, wait_until
 from pcap import Capture
@@ -139,7 +141,67 @@ class FlowLogsTest(LabCase):
         self.wait_for_window()
         records = self.daemon.stop()
         self.assertEqual([r["pub_ip"] for r in records if r["event"] == "end"], [SERVER6])
+        ledger = ("--ledger", self.path("ledger"), "--json")
+        counted = json.loads(ctl.ask(*ledger, "sql", "SELECT count(DISTINCT session_id), min(pub_ip), max(pub_ip) FROM log "
+                                                     "WHERE event <> 'gap'"))
+        self.assertEqual(list(counted["rows"][0].values()), [1, SERVER6, SERVER6])
+        flows = json.loads(ctl.ask(*ledger, "sql", "SELECT DISTINCT dstaddr FROM flow WHERE dstport = 7000 ORDER BY 1"))
+        self.assertEqual({row["dstaddr"] for row in flows["rows"]}, {SERVER6, SERVER4})
+        self.assertEqual({use["nat_ip"] for use in json.loads(ctl.ask(*ledger, "ports", "--since", "-1h"))["rows"]}, {OUTER6})
+        top = json.loads(ctl.ask(*ledger, "top", "--by", "pub_ip", "--since", "-1h"))
+        self.assertEqual({row["pub_ip"] for row in top["rows"]}, {SERVER6})
         self.assertEqual({e["dport"] for e in self.traffic() if e["interface"] == "inner" and e["src"] == CLIENT4}, {7000})
+
+    def test_the_kernel_is_asked_for_no_more_than_is_wanted(self):
+        """Events of what is not translated do not even reach the socket, unless a log that is on wants them."""
+        self.make_hosts("masquerade6", **QUICK_TIMEOUTS)
+        self.open_the_way_in()
+        for logs, wanted in (((), False), (({"state": "off"},), False), (({"resource": "nat"},), False),
+                             (({"traffic": "reject"},), False), (({"resource": "inner"},), True)):
+            self.begin(*logs, sink=["stdout"], reject_group=["100"])
+            self.daemon.send_signal(signal.SIGSTOP)
+            self.assertEqual(self.queued(), 0)
+            self.client.burst("udp", SERVER4, 7000, 20000, 20)
+            self.assertEqual(self.queued() > 0, wanted, logs)
+            self.client.session("udp", SERVER6, 7000)
+            self.assertGreater(self.queued(), 0, "what is translated")
+            self.daemon.send_signal(signal.SIGCONT)
+            self.lab.wait_for_expiry()
+            self.daemon.stop()
+
+    def queued(self):
+        """Bytes of events that the kernel has queued at netfilter's sockets with groups."""
+        lines = [line.split() for line in run(*self.lab.enter(self.lab.nat), "cat", "/proc/net/netlink").splitlines()[1:]]
+        return sum(int(rmem) for _, protocol, _, groups, rmem, *_ in lines if protocol == "12" and int(groups, 16) != 0)
+
+    def test_who_is_refused_by_which_interface_and_since_when(self):
+        self.make_hosts(**QUICK_TIMEOUTS)
+        self.lab.nft("table inet refuse {\n chain in {\n type filter hook forward priority 0\n"
+                     "  udp dport 9 counter log group 100 drop\n }\n}\n")
+        self.begin({}, reject_group=["100"], arguments=("--ledger", self.path("ledger"), "--sync", "100ms"))
+        begun = time.time()
+        self.client.flood(SERVER4, 9, 20000, 30, 50)
+        self.client.session("udp", SERVER4, 7000)
+        self.lab.wait_for_expiry()
+        wait_until(lambda: sum(e["packets"] for e in self.traffic() if e["action"] == "REJECT") == 30, "what was refused")
+        self.wait_for_window()
+        self.daemon.stop()
+        packets, count = self.lab_counter("refuse", "in")
+        ledger = ("--ledger", self.path("ledger"), "--json")
+        told = json.loads(ctl.ask(*ledger, "sql", "SELECT srcaddr, interface, direction, min(start_time), sum(packets), sum(bytes) "
+                                                  "FROM flow WHERE action = 'REJECT' GROUP BY 1, 2, 3"))["rows"]
+        (one,) = (list(row.values()) for row in told)
+        self.assertEqual(one[:3] + one[4:], [CLIENT4, "inner", "ingress", packets, count])
+        self.assertLess(abs(float(one[3]) - begun), 5)
+        top = json.loads(ctl.ask(*ledger, "top", "--log", "flow", "--by", "interface,srcaddr", "--sum", "packets",
+                                 "--where", "action=REJECT", "--since", "-1h"))["rows"]
+        self.assertEqual([("inner", CLIENT4, 30)], [(row["interface"], row["srcaddr"], row["packets"]) for row in top])
+        line = json.loads(ctl.ask(*ledger, "timeline", "--log", "flow", "--where", "action=REJECT", "--bucket", "1m", "--since",
+                                  "-10m", "--sum", "packets"))
+        self.assertEqual(sum(row["packets"] for row in line["rows"]), 30)
+        lines = ctl.ask("--ledger", self.path("ledger"), "export", "--log", "flow", "--where", "action=REJECT", "--since",
+                        "-1h").splitlines()
+        self.assertEqual(len([one for one in lines if "REJECT" in one]), 30)
 
     def test_the_box_itself_hairpins_and_destination_nat(self):
         self.make_hosts("masquerade", "dnat-in", "dnat-out", **QUICK_TIMEOUTS)
