@@ -1,13 +1,15 @@
-"""Flow logs over the sinks that are services: each of the five records arrives with its names, as lines at Kafka, as names and values
-at the clouds' log services (servers that keep to the clouds' rules)."""
+"""Flow logs over other sinks than a file: each of the five records arrives with its names, as lines of text at a command, as JSON at
+Kafka and an HTTP server, as names and values at the clouds' log services (servers that keep to the clouds' rules)."""
 
 import json
 import os
 
 from case import LabCase, main
 from cloud_server import PORT, CloudServer
+from http_server import PORT as HTTP_PORT, HttpServer
 from kafka_cluster import KafkaCluster
 from netlab import CLIENT4, QUICK_TIMEOUTS, SERVER4, wait_until
+from own_server import json_lines
 from traffic import IP4_UDP
 
 COMMON = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
@@ -68,18 +70,40 @@ class FlowLogSinksTest(LabCase):
         self.assertEqual(sorted(e["bytes"] for e in ok), sorted([str(SENT), str(SENT), str(ANSWERED), str(ANSWERED)]))
         self.assertLessEqual(int(first["start"]), int(first["end"]))
 
-    def test_kafka(self):
-        """What goes there is JSON, so null where a field does not apply."""
-        cluster = KafkaCluster(self.lab)
-
-        def arrived():
-            return [json.loads(value) for _, _, value in cluster.read()]
+    def as_json(self, destination, arrived):
+        """null where a field does not apply."""
         for record, names in RECORDS.items():
             with self.subTest(record=record):
-                port, entries = self.tell_one_session(record, cluster.url(), arrived, form="json")
+                port, entries = self.tell_one_session(record, destination, arrived, form="json")
                 self.assertEqual([names.split()] * len(entries), [list(e) for e in entries])
                 self.assert_entries(record, port, [{name: str(value) for name, value in e.items() if value is not None}
                                                    for e in entries])
+
+    def test_kafka(self):
+        cluster = KafkaCluster(self.lab)
+        self.as_json(cluster.url(), lambda: [json.loads(value) for _, _, value in cluster.read()])
+
+    def test_http(self):
+        server = HttpServer(self.lab, self.folder)
+        self.as_json(f"http://127.0.0.1:{HTTP_PORT}/flows", lambda: json_lines(server.lines_path))
+
+    def as_lines(self, destination, file):
+        """Words with blanks between, `-` where a field does not apply."""
+        def lines():
+            if not os.path.exists(file):
+                return []
+            with open(file, encoding="utf-8") as opened:
+                return [line.split(" ") for line in opened.read().splitlines()]
+        for record, names in RECORDS.items():
+            with self.subTest(record=record):
+                port, entries = self.tell_one_session(
+                    record, destination, lambda names=names: [dict(zip(names.split(), words)) for words in lines()])
+                self.assertEqual({len(names.split())}, {len(words) for words in lines()[-len(entries):]})
+                self.assert_entries(record, port, [{name: word for name, word in e.items() if word != "-"} for e in entries])
+
+    def test_exec(self):
+        os.chmod(self.folder, 0o777)
+        self.as_lines(f"exec:cat >>{self.path('out')}", self.path("out"))
 
     def at_cloud(self, service, url, options, exists, form="text"):
         server = CloudServer(self.lab, self.folder, service, keys=KEYS, exists=exists)
