@@ -22,11 +22,12 @@ lab_packages=(nftables iproute2 conntrack python3)
 # the manual pages, and complain of different things. rsyslog, openssl: a real server for the syslog sinks. prometheus: its
 # promtool checks the metrics. jq, sqlite3, nfdump: what query.sh compares answers with. nfdump, pmacct, libfixbuf-tools:
 # collectors for the ipfix sinks. lz4: what the clouds' test services read is compared with. clickhouse-server: one of long
-# ago for its sink and store. kcat: reads what the kafka sink wrote. clang: the sanitizers.
-# chromium: the browser that looks at the console's pages. clang-format, clang-tidy: how sources look, and what they hide. tzdata: the zones that texts name.
+# ago for its sink and store; libzookeeper-java and a Java: what its replicas meet at. kcat: reads what the kafka sink wrote.
+# clang: the sanitizers. chromium: the browser that looks at the console's pages. clang-format, clang-tidy: how sources look,
+# and what they hide. tzdata: the zones that texts name.
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
   rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump pmacct lz4 clickhouse-server clickhouse-client kcat
-  libfixbuf-tools curl tzdata chromium chromium-driver)
+  libfixbuf-tools curl tzdata chromium chromium-driver openjdk-17-jre-headless libzookeeper-java)
 
 package_packages=(dpkg-dev debhelper systemd lintian openssl tzdata)
 booted_packages=("${lab_packages[@]}" mmdebstrap systemd-container dpkg-dev debhelper)

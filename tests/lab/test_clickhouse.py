@@ -257,11 +257,36 @@ class ClickHouseTest(LabCase):
         who = "?user_env=WHO&password_env=WORD"
         self.assertIn("InvalidAccessKeyId", check(TABLE + who, WHO="natbox", WORD="wrong"))
         self.assertIn("rows may be inserted", check(TABLE + who, WHO="natbox", WORD="sesame"))
+        for user, code, told in (("reader", "ProjectForbidden", "readonly mode"), ("elsewhere", "Unauthorized", "Access denied"),
+                                 ("few", "WriteQuotaExceed", "Quota")):
+            said = check(TABLE + who, WHO=user, WORD="sesame")
+            self.assertIn(code + ": ", said)
+            self.assertIn(told, said)
         self.clickhouse.ask("CREATE TABLE nat.other (nat_ip String, instance String) ENGINE = Memory")
         self.assertIn("has no column vpc_id", check(TABLE.replace("sessions", "other")))
         self.assertEqual(self.clickhouse.ask("SELECT count() FROM nat.sessions"), "0\n")
         self.assertIn("LogStoreNotExist", self.store("top", status=3, url=TABLE + "2"))
         self.assertIn("does not ask a store", self.store("status", status=2))
+
+    def test_who_may_not_write_is_seen_as_its_code_and_delivery_goes_on_when_it_may(self):
+        daemon = self.begin("?linger=200ms&user_env=WHO&password_env=WORD&suspend=2s", environment={"WHO": "natbox", "WORD": "sesame"})
+        self.make_ended_sessions(20000, 5)
+        self.wait_for_all()
+        for place, (more, code) in enumerate((({"profile": "readonly"}, "ProjectForbidden"), ({"password": "other"}, "InvalidAccessKeyId"),
+                                              ({"databases": ["other"]}, "Unauthorized"))):
+            with self.subTest(code=code):
+                self.clickhouse.change_user("natbox", **more)
+                self.client.burst("tcp", SERVER4, 7000, 21000 + 100 * place, 5)
+                self.lab.delete_flows("-p", "tcp")
+                seen = wait_until(lambda: ctl.sink(self.control, "clickhouse") if code in str(ctl.sink(self.control, "clickhouse"))  # noqa: B023
+                                  else None, lambda: f"{code}: {ctl.sink(self.control, 'clickhouse')}")  # noqa: B023
+                self.assertEqual(seen["state"], "Failed")
+                self.assertIn("DB::Exception", seen["message"])
+                self.clickhouse.change_user("natbox")
+                self.client.burst("tcp", SERVER4, 7000, 21050 + 100 * place, 5)  # a test wants new data
+                self.wait_for_all()
+        daemon.stop()
+        self.assertNotIn("sesame", daemon.message_text())
 
 
 if __name__ == "__main__":
