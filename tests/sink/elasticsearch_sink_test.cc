@@ -19,6 +19,7 @@ namespace {
 struct Index {
   std::map<std::string, Json> documents;
   std::map<std::string, std::pair<int, std::string>> bad = {};  // by _id: status and type
+  std::string reason = "a\nreason";                             // of all of them
 
   HttpAnswer bulk(const ReceivedRequest& request) {
     std::istringstream lines(request.text());
@@ -29,7 +30,7 @@ struct Index {
       Json item{{"status", 201}};
       if (const auto found = bad.find(id); found != bad.end()) {
         item = {{"status", found->second.first},
-                {"error", {{"type", found->second.second}, {"reason", "a\nreason"}}}};
+                {"error", {{"type", found->second.second}, {"reason", reason}}}};
       } else if (!documents.emplace(id, Json::parse(document)).second) {
         item = {{"status", 409},
                 {"error", {{"type", "version_conflict_engine_exception"}, {"reason", "there"}}}};
@@ -156,6 +157,44 @@ TEST_CASE("what is told of one document decides what becomes of it", "[sink][ela
   const auto rest = numbered_records(kind == Kind::kRejected ? 8 : 7, 20);
   CHECK(sink->deliver(rest).kind == Kind::kDelivered);
   CHECK(index.documents.size() == (kind == Kind::kRejected ? 19U : 20U));
+}
+
+TEST_CASE("an index of another shape is LogStoreNotExist, and names the field", "[sink][elasticsearch]") {
+  const auto [type, reason] = GENERATE(table<std::string, std::string>({
+      {"strict_dynamic_mapping_exception",
+       "[1:9] mapping set to strict, dynamic introduction of [nat] within [source] is not allowed"},
+      {"illegal_argument_exception",
+       "Limit of total fields [1000] has been exceeded while adding new fields [7]"},
+  }));
+  Index index;
+  index.bad[id_of(7)] = {400, type};
+  index.reason = reason;
+  const HttpPeer peer([&](const ReceivedRequest& request) { return index.bulk(request); });
+  const auto sink = open_as("elasticsearch", peer.url("/nat-log"));
+  const Answer answer = sink->deliver(numbered_records(0, 20));
+  CHECK(answer.kind == Answer::Kind::kTargetFailed);
+  CHECK(answer.code == TargetCode::kLogStoreNotExist);
+  CHECK(answer.taken == 7);
+  CHECK_THAT(answer.why, Contains(reason));
+}
+
+TEST_CASE("a check names a field that a strict index lacks", "[sink][elasticsearch]") {
+  const auto [body, seen, told] = GENERATE(table<std::string, bool, std::string>({
+      {R"({"nat-log":{"mappings":{"dynamic":"strict","properties":{"@timestamp":{"type":"date"}}}}})", false,
+       "LogStoreNotExist: look at"},
+      {R"({"nat-log":{"mappings":{"dynamic":"strict","properties":{"@timestamp":{"type":"date"}}}}})", false,
+       "takes no field that it does not have, and has no field "},
+      {R"({"nat-log":{"mappings":{"dynamic":"true","properties":{"@timestamp":{"type":"date"}}}}})", true,
+       "the index is there"},
+      {R"({"nat-log":{"mappings":{}}})", true, "the index is there"},
+      {R"([1,{"nat-log":3}])", true, "the index is there"},
+  }));
+  const HttpPeer peer(HttpPeer::always(200, body));
+  const auto config = SinkConfig::parse("elasticsearch" + peer.url("/nat-log").substr(4));
+  REQUIRE(config);
+  const auto reached = config->reach();
+  CHECK(reached.has_value() == seen);
+  CHECK_THAT(reached ? reached->text : reached.error().message, Contains(told));
 }
 
 TEST_CASE("an index that refuses each document takes no more", "[sink][elasticsearch]") {

@@ -96,6 +96,17 @@ TEST_CASE("what Loki answers decides what to do next", "[sink][loki]") {
   if (status != 200 && status != 204) CHECK_THAT(answer.why, Contains(body));
 }
 
+TEST_CASE("a page in place of Loki's answer is no delivery", "[sink][loki]") {
+  const HttpPeer peer(HttpPeer::always(200, "<html>Please log in</html>"));
+  const Answer answer = open_as("loki", peer.url(""))->deliver(numbered_records(0, 3));
+  CHECK(answer.kind == Answer::Kind::kRetryLater);
+  CHECK(answer.taken == 0);
+  CHECK_THAT(answer.why, Contains("no answer of Loki"));
+  const auto config = SinkConfig::parse("loki" + peer.url("").substr(4));
+  REQUIRE(config);
+  CHECK_FALSE(config->reach().has_value());
+}
+
 TEST_CASE("what Loki would refuse as too old is rejected, and the rest goes out", "[sink][loki]") {
   const HttpPeer peer(HttpPeer::always(204));
   auto records = numbered_records(0, 5);

@@ -128,6 +128,38 @@ TEST_CASE("an answer that is no protobuf claims nothing", "[sink][otlp]") {
   CHECK(answer.lost == 0);
 }
 
+TEST_CASE("a page in place of an answer of OTLP is no delivery", "[sink][otlp]") {
+  const auto [type, body] = GENERATE(table<std::string, std::string>({
+      {"Content-Type: text/html\r\n", "Please log in"},
+      {"", " <!DOCTYPE html><html>Please log in</html>"},
+      {"Content-Type: application/x-protobuf\r\n", "<html>Please log in</html>"},
+  }));
+  const HttpPeer peer(HttpPeer::always(200, body, type));
+  const Answer answer = open_as("otlp", peer.url(""))->deliver(numbered_records(0, 3));
+  CHECK(answer.kind == Answer::Kind::kRetryLater);
+  CHECK(answer.taken == 0);
+  CHECK_THAT(answer.why, Contains("no answer of OTLP") && Contains("Please log in"));
+  const auto config = SinkConfig::parse("otlp" + peer.url("").substr(4));
+  REQUIRE(config);
+  CHECK_FALSE(config->reach().has_value());
+}
+
+TEST_CASE("what is rejected is read of an answer in JSON as well", "[sink][otlp]") {
+  const auto [body, lost] = GENERATE(table<std::string, std::uint64_t>({
+      {R"({"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"too long"}})", 2U},
+      {R"({"partialSuccess":{"rejectedLogRecords":2,"errorMessage":"too long"}})", 2U},
+      {R"({"partialSuccess":{"rejectedLogRecords":99,"errorMessage":"too long"}})", 3U},
+      {R"({"partialSuccess":{"rejectedLogRecords":"-1"}})", 0U},
+      {R"({"partialSuccess":{}})", 0U},
+      {"{", 0U},
+  }));
+  const HttpPeer peer(HttpPeer::always(200, body, "Content-Type: application/json\r\n"));
+  const Answer answer = open_as("otlp", peer.url(""))->deliver(numbered_records(0, 3));
+  CHECK(answer.kind == Answer::Kind::kDelivered);
+  CHECK(answer.lost == lost);
+  if (lost > 0) CHECK_THAT(answer.why, Contains("of 3 records were rejected: too long"));
+}
+
 TEST_CASE("more than was sent cannot be lost", "[sink][otlp]") {
   const HttpPeer peer(HttpPeer::always(200, std::string("\x0a\x03\x08\xff\x7f", 5), kProtobuf));
   CHECK(open_as("otlp", peer.url(""))->deliver(numbered_records(0, 2)).lost == 2);

@@ -138,9 +138,69 @@ Result<std::string> index_of(const SinkUrl& url) {
   return index;
 }
 
+// Whether a document's field has room in a mapping, or in one of its objects.
+bool takes(const Json& object, std::string_view name, bool strict) {
+  if (const auto dynamic = object.find("dynamic"); dynamic != object.end()) strict = *dynamic == "strict";
+  const auto properties = object.find("properties");
+  if (properties == object.end() || !properties->is_object()) return !strict;
+  if (properties->contains(name)) return true;
+  for (std::size_t dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
+    const auto inner = properties->find(name.substr(0, dot));
+    if (inner != properties->end() && inner->is_object()) return takes(*inner, name.substr(dot + 1), strict);
+  }
+  return !strict;
+}
+
+// The names of a document's fields.
+struct NameList {
+  std::vector<std::string_view> names{"@timestamp", "ecs.version", "event.kind", "event.category",
+                                      "event.type"};
+  template <typename Value>
+  void add(FlatName name, const Value&) {
+    names.push_back(name.ecs);
+  }
+  void text(FlatName name, std::string_view value) { add(name, value); }
+  void word(FlatName name, std::string_view value) { add(name, value); }
+  void number(FlatName name, std::uint64_t value) { add(name, value); }
+  void address(FlatName name, const IpAddress& value) { add(name, value); }
+  void time(FlatName name, UnixMs value) { add(name, value); }
+  void id(FlatName name, std::uint64_t value) { add(name, value); }
+};
+
+// The first field of a session's record that an index which takes no others lacks; empty: none is seen.
+std::string lacking_field(const std::string& mappings) {
+  const Json indices = Json::parse(mappings, nullptr, false);
+  if (!indices.is_object()) return {};
+  static const Origin kNoOrigin;
+  SessionRecord record;
+  record.origin = &kNoOrigin;
+  record.protocol = 6;
+  record.event = RecordEvent::kEnd;
+  record.bytes_from_pub = record.pkts_from_pub = record.bytes_from_vpc = record.pkts_from_vpc = Count(1);
+  NameList fields;
+  flatten(record, fields);
+  std::string lacking;
+  for (const auto& [name, index] : indices.items()) {
+    const auto mapping = index.is_object() ? index.find("mappings") : index.end();
+    if (!index.is_object() || mapping == index.end() || !mapping->is_object()) return {};
+    const auto found = std::find_if(fields.names.begin(), fields.names.end(), [&](std::string_view field) {
+      return !takes(*mapping, field, /*strict=*/false);
+    });
+    if (found == fields.names.end()) return {};  // of several one may be what is written to
+    lacking = *found;
+  }
+  return lacking;
+}
+
+// A field that the index has no place for: it is not the document's fault.
+bool is_of_the_index(std::string_view cause) {
+  return cause.starts_with("strict_dynamic_mapping_exception") ||
+         cause.find("Limit of total fields") != std::string_view::npos;
+}
+
 Result<Reached> look(HttpClient& client, bool identified, const HttpSettings& settings) {
   HttpRequest request{.method = HttpRequest::Method::kGet,
-                      .url = settings.url + "?filter_path=*.mappings.properties.source"};
+                      .url = settings.url + "?filter_path=*.mappings.dynamic,*.mappings.properties"};
   const HttpReply reply = client.send(request);
   const std::string why = reply.told("look at " + settings.url);
   if (reply.status == 404) {
@@ -149,6 +209,11 @@ Result<Reached> look(HttpClient& client, bool identified, const HttpSettings& se
         "guesses types: natsessiond-elasticsearch(7) has a template"};
   }
   if (auto seen = well(reply, identified, why); !seen) return seen.error();
+  if (const std::string field = lacking_field(reply.body); !field.empty()) {
+    return Error{ErrorKind::kUnavailable,
+                 std::string(to_string(TargetCode::kLogStoreNotExist)) + ": look at " + settings.url +
+                     ": the index takes no field that it does not have, and has no field " + field};
+  }
   return Reached{"connected; the index is there"};
 }
 
@@ -228,8 +293,11 @@ HttpVerdict ElasticsearchSink::judge(const HttpReply& reply) {
     const auto found = result.find("status");
     const int status = found != result.end() && found->is_number_integer() ? found->get<int>() : 0;
     if ((status >= 200 && status < 300) || status == 409) continue;
+    const std::string cause = cause_of(result);
     const std::string why = "post to " + settings().url + ": a document: status " + std::to_string(status) +
-                            ": " + as_shown(cause_of(result));
+                            ": " + as_shown(cause);
+    if (status == 400 && is_of_the_index(cause))
+      return HttpVerdict::of(Answer::target_failed(i, TargetCode::kLogStoreNotExist, why));
     if (status == 400) return HttpVerdict::of(Answer::rejected(i, why));
     if (status == 403) return HttpVerdict::of(Answer::target_failed(i, TargetCode::kProjectForbidden, why));
     if (status == 404) return HttpVerdict::of(Answer::target_failed(i, TargetCode::kLogStoreNotExist, why));

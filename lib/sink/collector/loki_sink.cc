@@ -38,7 +38,9 @@ Result<Reached> look_at_loki(HttpClient& client, bool identified, const LokiSett
   if (!settings.tenant.empty()) request.headers.push_back("X-Scope-OrgID: " + settings.tenant);
   const HttpReply reply = client.send(request);
   if (reply.status == 404) return Reached{"connected; a gateway may hide what Loki is there", false};
-  if (auto seen = well(reply, identified, reply.told("look at " + request.url)); !seen) return seen.error();
+  const std::string why = reply.told("look at " + request.url);
+  if (reply.is_page()) return Error{ErrorKind::kUnavailable, why + " (no answer of Loki)"};
+  if (auto seen = well(reply, identified, why); !seen) return seen.error();
   return Reached{"connected; whether lines may be pushed, the first records tell"};
 }
 
@@ -163,6 +165,9 @@ void LokiSink::append_labels(const Stream& stream) {
 
 HttpVerdict LokiSink::judge(const HttpReply& reply) {
   const auto says = [&](std::string_view text) { return reply.body.find(text) != std::string::npos; };
+  // It would have said 204 and no more.
+  if (reply.status == 200 && reply.is_page())
+    return HttpVerdict::of(Answer::retry_later(0, told(reply) + " (no answer of Loki)"));
   if (reply.status > 200 && reply.status < 300 && reply.status != 204) {
     return HttpVerdict::of(Answer::target_failed(0, TargetCode::kProjectForbidden, told(reply)));
   }

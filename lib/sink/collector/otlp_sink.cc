@@ -1,7 +1,10 @@
 #include "sink/collector/otlp_sink.h"
 
 #include <algorithm>
+#include <charconv>
 #include <memory>
+
+#include "sink/encoding/json_value.h"
 
 namespace natsession {
 namespace {
@@ -10,13 +13,24 @@ constexpr std::size_t kMaxOtlpBytes = 4 << 20;  // a receiver takes 20 MiB by de
 constexpr std::uint16_t kOtlpPort = 4318;
 constexpr std::string_view kLogs = "/v1/logs";
 constexpr std::string_view kProtobuf = "Content-Type: application/x-protobuf";
+constexpr std::string_view kNotOtlp = " (no answer of OTLP)";
 
 // A request without a resource is one, and writes nothing.
 Result<Reached> look_at_otlp(HttpClient& client, bool identified, const HttpSettings& settings) {
   const HttpReply reply = client.send({.headers = {std::string(kProtobuf)}});
-  if (auto seen = well(reply, identified, reply.told("post nothing to " + settings.url)); !seen)
-    return seen.error();
+  const std::string why = reply.told("post nothing to " + settings.url);
+  if (auto seen = well(reply, identified, why); !seen) return seen.error();
+  if (reply.is_page()) return Error{ErrorKind::kUnavailable, why + std::string(kNotOtlp)};
   return Reached{"connected, and it takes logs"};
+}
+
+// The same as read_otlp_response() reads, of an answer in JSON.
+OtlpPartialSuccess read_json(std::string_view body) {
+  OtlpPartialSuccess partial;
+  const std::string rejected = json_text(body, {"partialSuccess", "rejectedLogRecords"}).value_or("");
+  std::from_chars(rejected.data(), rejected.data() + rejected.size(), partial.rejected);
+  partial.message = json_text(body, {"partialSuccess", "errorMessage"}).value_or("");
+  return partial;
 }
 
 Result<SinkOpener> parse_otlp(const SinkUrl& url, std::string_view protocol) {
@@ -63,9 +77,11 @@ Result<std::size_t> OtlpSink::make_request(std::span<const SessionRecord> record
 
 HttpVerdict OtlpSink::judge(const HttpReply& reply) {
   if (reply.status != 200) return HttpServerSink::judge(reply);
-  // What answers in JSON, or says nothing, has taken all: it need not say so in protobuf.
-  if (reply.header("content-type").find("protobuf") == std::string_view::npos) return {};
-  const auto partial = read_otlp_response(reply.body);
+  if (reply.is_page()) return HttpVerdict::of(Answer::retry_later(0, told(reply) + std::string(kNotOtlp)));
+  // What says nothing has taken all: it need not say so in protobuf.
+  const auto partial = reply.header("content-type").find("json") != std::string_view::npos
+                           ? std::optional(read_json(reply.body))
+                           : read_otlp_response(reply.body);
   if (!partial) return {};
   HttpVerdict verdict;
   if (partial->rejected == 0 && partial->message.empty()) return verdict;

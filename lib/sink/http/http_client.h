@@ -43,6 +43,8 @@ struct HttpReply {
 
   // The header's value; empty: there is none. `name` is in lower case.
   [[nodiscard]] std::string_view header(std::string_view name) const;
+  // It is a page for people: a proxy's, or a portal's that wants a login, and no service's.
+  [[nodiscard]] bool is_page() const;
   // For people: what was done, by whom (`operation`: "post to URL"), and what came of it.
   [[nodiscard]] std::string told(std::string_view operation) const;
 };

@@ -23,6 +23,12 @@ std::string_view HttpReply::header(std::string_view name) const {
   return found == headers.end() ? std::string_view() : std::string_view(found->second);
 }
 
+bool HttpReply::is_page() const {
+  const std::size_t first = body.find_first_not_of(" \t\r\n");
+  return header("content-type").find("text/html") != std::string_view::npos ||
+         (first != std::string::npos && body[first] == '<');
+}
+
 std::string HttpReply::told(std::string_view operation) const {
   std::string text(operation);
   text += ": ";
