@@ -7,9 +7,9 @@ import threading
 from case import LabCase, main
 from certificates import Certificates
 from compare import COUNTERS, to_ms
-from daemon import INSTANCE, read_records, run_to_end
+from daemon import INSTANCE, parse, read_records, run_to_end
 from ipfix_collectors import NFACCTD, NFCAPD, TCP, TLS, Nfacctd, Nfcapd, StreamCollector
-from netlab import CLIENT4, OUTER4, SERVER4, SERVER6, wait_until
+from netlab import CLIENT4, OUTER4, SERVER4, SERVER6, run, wait_until
 
 ICMP = {1: "icmpTypeCodeIPv4", 58: "icmpTypeCodeIPv6"}
 TCP_URL = f"ipfix+tcp://127.0.0.1:{TCP}"
@@ -146,6 +146,38 @@ class IpfixTest(LabCase):
         self.assertEqual((found["src4_addr"], found["src_port"]), (CLIENT4, 20055))
         nfacctd.stop()
         self.assert_nfacctd_has(nfacctd.records(), records)
+
+    def test_sessions_of_nat64_are_decoded_too(self):
+        """Linux translates none by itself, so their records are made."""
+        nfcapd, nfacctd = Nfcapd(self.lab, self.folder), Nfacctd(self.lab, self.folder)
+        tcp = StreamCollector(self.lab, self.folder)
+        for url in (f"ipfix://127.0.0.1:{NFCAPD}?options=no", f"ipfix://127.0.0.1:{NFACCTD}?options=no", TCP_URL):
+            lines = run(*self.lab.enter(self.lab.nat), os.environ["NATSESSION_NAT64_RECORDS"], url, "30")
+        records = [parse(line) for line in lines.splitlines()]
+        self.assertEqual(len(records), 90)
+        events = {"start": 6, "end": 7, "interim": None}
+
+        def of_nat64(record):
+            fields = expected(record) | {"natEvent": events[record["event"]]}
+            del fields["destinationIPv4Address"]
+            fields |= {"destinationIPv6Address": record["orig_dst_ip"], "destinationTransportPort": record["orig_dst_port"]}
+            return {name: value for name, value in fields.items() if value is not None}
+        wait_until(lambda: len(tcp.records()) == 90, lambda: f"{len(tcp.records())} records by TCP")
+        self.assert_same(tcp.records(), map(of_nat64, records))
+        nfcapd.stop()
+        self.assertEqual(nfcapd.sequence_errors(), [0])
+        seen = nfcapd.records()
+        self.assertEqual(collections.Counter(int(flow.get("nat_event_id", 0)) for flow in seen), {6: 30, 7: 30, 0: 30})
+        told = {(flow["src6_addr"], flow["src4_xlt_ip"], int(flow["src_xlt_port"]), int(flow.get("nat_event_id", 0)),
+                 flow["in_bytes"], flow.get("out_bytes", 0)) for flow in seen}
+        self.assertEqual(told, {(r["pri_ip"], r["nat_ip"], r["nat_port"], events[r["event"]] or 0,
+                                 r["bytes_from_vpc"] or 0, r["bytes_from_pub"] or 0) for r in records})
+        nfacctd.stop()
+        told = {(entry["ip_src"], entry["post_nat_ip_src"], entry["post_nat_port_src"], entry["nat_event"])
+                for entry in nfacctd.records()}
+        # Of an IPv6 flow that is no event it has no IPv4 address outside.
+        self.assertEqual(told, {(r["pri_ip"], r["nat_ip"] if events[r["event"]] else "", r["nat_port"], events[r["event"]] or 0)
+                                for r in records})
 
     def test_a_session_is_created_and_deleted(self):
         collector = StreamCollector(self.lab, self.folder)
