@@ -105,6 +105,33 @@ TEST_CASE_METHOD(IpfixFixture, "no datagram is longer than the path's MTU, also 
   CHECK(numbers_of(after.sessions[0].records) == numbers(0, 200));
 }
 
+TEST_CASE_METHOD(IpfixFixture, "nor is it by IPv6", "[sink][ipfix]") {
+  const PrivateNetwork network;
+  if (!network.entered()) return;
+  set_loopback_mtu(1400);
+  const UniqueFd peer(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_addr = in6addr_loopback;
+  socklen_t length = sizeof(address);
+  REQUIRE(::bind(peer.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0);
+  ::getsockname(peer.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  auto sink = open("ipfix://[::1]:" + std::to_string(ntohs(address.sin6_port)) + "?mtu=9000");
+  IpfixReader reader;
+  for (const auto& [mtu, first] : {std::pair(1400, 0U), std::pair(1300, 100U)}) {
+    set_loopback_mtu(mtu);
+    CHECK(sink->deliver(numbered_records(first, first + 100)).kind == Answer::Kind::kDelivered);
+    std::size_t longest = 0;
+    for (const std::string& datagram : read_datagrams(peer.get())) {
+      longest = std::max(longest, datagram.size());
+      reader.read(datagram);
+    }
+    CHECK(longest <= static_cast<std::size_t>(mtu) - 48);
+    CHECK(longest > static_cast<std::size_t>(mtu) - 200);
+  }
+  CHECK(numbers_of(reader.records) == numbers(0, 200));
+}
+
 TEST_CASE_METHOD(IpfixFixture, "where nobody listens, the batch comes again in another session",
                  "[sink][ipfix]") {
   UdpPeer peer;
