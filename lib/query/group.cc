@@ -179,6 +179,13 @@ void KeyMaker::set_value(const FieldValue& value, std::size_t part, GroupKey& ke
   }
 }
 
+GroupKey KeyMaker::key_of(const SessionRecord& record) {
+  GroupKey key;
+  for (std::size_t part = 0; part < fields_.size(); ++part)
+    set_value(value_of(record, fields_[part]), part, key);
+  return key;
+}
+
 std::vector<GroupValue> KeyMaker::values_of(const GroupKey& key) const {
   std::vector<GroupValue> values;
   for (std::size_t part = 0; part < fields_.size(); ++part) {

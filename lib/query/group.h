@@ -101,6 +101,8 @@ class KeyMaker {
   // The group of each of the batch's rows; kFull and kElsewhere as place_of() has them. False if there is a
   // kFull.
   bool find_groups(const ScanBatch& batch, GroupTable& table, std::vector<std::uint32_t>& groups);
+  // Of one record that has these fields.
+  [[nodiscard]] GroupKey key_of(const SessionRecord& record);
   [[nodiscard]] std::vector<GroupValue> values_of(const GroupKey& key) const;
   [[nodiscard]] GroupKey key_of(const std::vector<GroupValue>& values);
 

@@ -56,6 +56,17 @@ class RemoteLog {
     return false;
   }
 
+  // Hands on what the records that pass `query`, gap records left out, add up to, grouped by the fields `by`:
+  // of each group a record that has its values in these fields, and nothing else. Each group comes once.
+  // False: as sums().
+  using TakeGroup = std::function<bool(const SessionRecord& key, const Sums& sums)>;
+  virtual bool groups(const Query& query, std::span<const Field> by, const TakeGroup& take) {
+    static_cast<void>(query);
+    static_cast<void>(by);
+    static_cast<void>(take);
+    return false;
+  }
+
   // As they were when it was opened.
   [[nodiscard]] virtual LedgerSpan span() const = 0;
   [[nodiscard]] virtual std::chrono::milliseconds window() const = 0;  // the longest of its boxes'

@@ -35,6 +35,7 @@ class Pass {
 
   void make_workers(unsigned parts, unsigned part);
   bool add_ready(const LogStore& ledger, const ReadySums& ready, unsigned parts, unsigned part, Query& rest);
+  bool add_groups(RemoteLog& log, const Query& query, unsigned parts, unsigned part, Query& rest);
   bool add(const ScanBatch& batch, Worker& worker);
   bool merge(unsigned parts, unsigned part);
 
@@ -50,10 +51,13 @@ class Pass {
 bool Pass::run(const LogStore& ledger, const Query& query, unsigned parts, unsigned part) {
   make_workers(parts, part);
   Query rest = query;
-  auto ready = question_.all_sums && !control_.from_records ? ReadySums::by_end(query, question_.by)
-                                                            : std::optional<ReadySums>();
+  const bool added_up = question_.all_sums && !control_.from_records;
+  auto ready = added_up ? ReadySums::by_end(query, question_.by) : std::optional<ReadySums>();
   if (ready) ready->add_up_periods();
   if (ready && !add_ready(ledger, *ready, parts, part, rest)) return false;
+  if (added_up && !ready && ledger.remote() != nullptr &&
+      !add_groups(*ledger.remote(), query, parts, part, rest))
+    return false;
   Scan scan(ledger, rest, control_);
   std::atomic<bool> full = false;
   scan.run([&](unsigned number, const ScanBatch& batch) {
@@ -109,6 +113,25 @@ bool Pass::add_ready(const LogStore& ledger, const ReadySums& ready, unsigned pa
     return true;
   }
   return !full;
+}
+
+// Likewise, of a store elsewhere that groups by itself: all of it, or nothing.
+bool Pass::add_groups(RemoteLog& log, const Query& query, unsigned parts, unsigned part, Query& rest) {
+  Worker& worker = workers_[0];
+  bool full = false;
+  const bool told = log.groups(query, question_.by, [&](const SessionRecord& key, const Sums& sums) {
+    const std::uint32_t place = worker.table.place_of(worker.keys.key_of(key));
+    full = full || place == GroupTable::kFull;
+    if (place < GroupTable::kElsewhere) worker.table.sums(place).add(sums);
+    return !full && !control_.cancelled();
+  });
+  if (full) return false;
+  if (told) {
+    rest.ready = std::make_shared<ReadyPart>(ReadyPart{query.end, {}});
+  } else {
+    make_workers(parts, part);
+  }
+  return true;
 }
 
 bool Pass::add(const ScanBatch& batch, Worker& worker) {

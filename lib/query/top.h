@@ -1,7 +1,8 @@
 // Top: who has the most. Groups the records of a question by up to two fields and returns the largest groups,
 // exactly, in bounded memory: where there are more groups than fit, the ledger is read again for each part of
 // them. By pri_ip, pub_ip or nat_ip alone whole hours come from sums that are ready (query/ready_sums.h), by
-// protocol, or not grouped at all, whole minutes.
+// protocol, or not grouped at all, whole minutes. A store elsewhere groups by any fields, where it can
+// exactly.
 //
 //   TopQuestion question;
 //   question.query = Query::ended_within(from, until);

@@ -322,6 +322,108 @@ TEST_CASE("sums are taken for good only where nothing is there twice", "[ctl][st
   if (good) CHECK(entries == 1);
 }
 
+namespace {
+
+// A group by vpc_id and pub_port, with numbers 1 to 7.
+std::string group_row(const std::string& vpc, std::uint16_t port) {
+  std::string row(reinterpret_cast<const char*>(&clickhouse::kRowMark), sizeof clickhouse::kRowMark);
+  row += static_cast<char>(vpc.size());
+  row += vpc;
+  row.append(reinterpret_cast<const char*>(&port), sizeof port);
+  for (std::uint64_t number = 1; number <= 7; ++number)
+    row.append(reinterpret_cast<const char*>(&number), sizeof number);
+  return row;
+}
+
+constexpr Field kVpcAndPort[] = {Field::kVpcId, Field::kPubPort};
+
+bool has_grouped(Store& store, const Query& query, std::vector<std::string>* found = nullptr,
+                 std::span<const Field> by = kVpcAndPort) {
+  auto log = ClickHouseLog::open(store.url());
+  REQUIRE(log);
+  return (*log)->groups(query, by, [&](const SessionRecord& key, const Sums& sums) {
+    CHECK(sums == Sums{1, 2, 3, 4, 5, 6, 7});
+    if (found != nullptr) found->push_back(std::string(key.vpc_id) + ":" + std::to_string(key.pub_port));
+    return true;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("groups that ClickHouse made are taken as they come, in any pieces", "[ctl][store]") {
+  const std::vector<const clickhouse::Column*> by{clickhouse::find_column(Field::kVpcId),
+                                                  clickhouse::find_column(Field::kPubPort)};
+  const std::string rows = group_row("blue", 443) + group_row("", 0);
+  for (std::size_t piece = 1; piece <= rows.size(); ++piece) {
+    std::vector<std::string> found;
+    const RemoteLog::TakeGroup take = [&](const SessionRecord& key, const Sums& sums) {
+      found.push_back(std::string(key.vpc_id) + ":" + std::to_string(key.pub_port));
+      return sums == Sums{1, 2, 3, 4, 5, 6, 7};
+    };
+    GroupRows taker(by, take);
+    for (std::size_t at = 0; at < rows.size(); at += piece)
+      REQUIRE(taker.add(std::string_view(rows).substr(at, piece)));
+    REQUIRE(taker.finish());
+    CHECK(found == std::vector<std::string>{"blue:443", ":0"});
+  }
+}
+
+TEST_CASE("groups are taken for good only where they are whole and nothing is there twice", "[ctl][store]") {
+  std::string rows = group_row("blue", 443);
+  bool good = false;
+  std::string exact = "1\n";
+  SECTION("all is well") {
+    good = true;
+  }
+  SECTION("a record is there twice") {
+    exact = "0\n";
+  }
+  SECTION("an answer that is cut") {
+    rows.pop_back();
+  }
+  SECTION("an error behind the rows") {
+    rows += "Code: 241. DB::Exception: Memory limit (for query) exceeded, and so on";
+  }
+  SECTION("a text without an end") {
+    rows += std::string(reinterpret_cast<const char*>(&clickhouse::kRowMark), 4) + "\xff\xff\xff\xff\x0f";
+  }
+  Store store(rows);
+  store.exact = exact;
+  std::vector<std::string> found;
+  CHECK(has_grouped(store, Query(), &found) == good);
+  if (good) CHECK(found == std::vector<std::string>{"blue:443"});
+}
+
+TEST_CASE("a store groups only where its tests are the question's", "[ctl][store]") {
+  Store store(group_row("blue", 443));
+  const auto grouped = [&](FieldTest test, bool excluded = false) {
+    Query query;
+    test.excluded = excluded;
+    query.where.push_back(std::move(test));
+    return has_grouped(store, query);
+  };
+  CHECK(grouped(FieldTest::number(Field::kPubPort, 443)));
+  CHECK(grouped(FieldTest::number(Field::kPubPort, 443), true));
+  CHECK_THAT(store.requests().back().text() + ClickHousePeer::parameter(store.requests().back(), "query"),
+             Contains("AND NOT (`pub_port` IN (443))"));
+  CHECK(grouped(FieldTest::text(Field::kVpcId, "blue")));
+  CHECK(grouped(FieldTest::address(Field::kPriIp, *Prefix::parse("10.0.0.0/8"))));
+  CHECK(grouped(FieldTest::address(Field::kPriIp, *Prefix::parse("2001:db8::/32"))));
+  // An IPv6 prefix that has IPv4's place has no IPv4 address all the same.
+  CHECK_FALSE(grouped(FieldTest::address(Field::kPriIp, *Prefix::parse("::/0"))));
+  // In the table 0 says that there is none, which passes no test.
+  CHECK_FALSE(grouped(FieldTest::number(Field::kZone, 0)));
+  CHECK_FALSE(grouped(FieldTest::number(Field::kTcpState, 3), true));
+  FieldTest bound(Field::kPriIp);
+  bound.bound = AddressBound{*IpAddress::parse("10.0.0.9"), true, false};
+  CHECK_FALSE(grouped(bound));
+  for (const Field field : {Field::kOrigDstIp, Field::kOrigDstPort, Field::kSessionId})
+    CHECK_FALSE(has_grouped(store, Query(), nullptr, std::span(&field, 1)));
+  Query moments;
+  moments.moments.push_back({UnixMs(1ms), UnixMs(2ms)});
+  CHECK_FALSE(has_grouped(store, moments));
+}
+
 TEST_CASE("what sums tell is not asked of the records again, but gaps are", "[ctl][store]") {
   Store store(std::string{});
   auto log = ClickHouseLog::open(store.url());

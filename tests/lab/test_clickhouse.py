@@ -131,6 +131,12 @@ class ClickHouseTest(LabCase):
             for by in ((), ("--by", "pri_ip"), ("--by", "pub_ip"), ("--by", "nat_ip"), ("--by", "protocol")):
                 for where in ((), ("--where", "pri_ip=fd00::/8"), ("--where", "protocol=tcp"), ("--where", f"pub_ip!={SERVER4}")):
                     self.assert_same_answer("top", *by, *where, *times)
+            for by in ("pub_port", "event", "tcp_state", "vpc_id", "reason"):
+                for where in ((), ("--where", "pri_ip=fd00::/8,10.64.0.0/16"), ("--where", "event!=start", "--where", "pri_port=20001-20030"),
+                              ("--where", "tcp_state!=ESTABLISHED"), ("--where", "pub_ip=::/0"), ("--where", "zone!=3")):
+                    self.assert_same_answer("top", "--by", by, *where, *times)
+                    self.assert_same_answer("top", "--by", by, "--by", "pri_ip", *where, *times)
+            self.assert_same_answer("top", "--where", "protocol=udp", "--where", "event=end", *times)
             for more in ((), ("--by", "protocol"), ("--at-end",), ("--by", "protocol", "--where", "protocol!=6")):
                 self.assert_same_answer("timeline", *more, *times)
         for statement in ("SELECT count(*), sum(bytes_from_vpc), count(pkts_from_pub) FROM log",

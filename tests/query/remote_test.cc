@@ -1,4 +1,6 @@
 // Questions to a store of the log elsewhere have the answers of a ledger with the same records.
+#include <map>
+
 #include <catch2/catch.hpp>
 
 #include "query/log_store.h"
@@ -83,6 +85,24 @@ class ListedLog final : public RemoteLog {
     }
     return exact;
   }
+  bool groups(const Query& query, std::span<const Field> by, const TakeGroup& take) override {
+    if (!adds_up) return false;
+    ++grouped;
+    std::vector<std::pair<SessionRecord, Sums>> found;
+    std::map<std::vector<FieldValue>, std::size_t> places;
+    for (const SessionRecord& record : records_) {
+      if (record.event == RecordEvent::kGap || !passes(record, query)) continue;
+      std::vector<FieldValue> values;
+      for (const Field field : by) values.push_back(value_of(record, field));
+      const auto [place, is_new] = places.try_emplace(std::move(values), found.size());
+      if (is_new) found.emplace_back(record, Sums());
+      found[place->second].second.add(sums_of(record));
+    }
+    for (const auto& [key, sums] : found) {
+      if (!take(key, sums)) return false;
+    }
+    return exact;
+  }
   [[nodiscard]] LedgerSpan span() const override { return span_; }
   [[nodiscard]] std::chrono::milliseconds window() const override { return window_; }
   [[nodiscard]] std::string why_unproved() const override { return "it does not tell"; }
@@ -91,6 +111,7 @@ class ListedLog final : public RemoteLog {
   bool adds_up = false;  // it makes sums
   bool exact = true;     // and they are good
   int added_up = 0;
+  int grouped = 0;
 
  private:
   static SumsKey key_of(SumsKind kind, const SessionRecord& record) {
@@ -283,6 +304,41 @@ TEST_CASE("a remote log that adds up has a ledger's answers", "[query][remote]")
           sql_text(**SqlSession::open(*logs.segments, {}), statement));
   }
   CHECK(logs.remote->added_up == before + 3);
+}
+
+TEST_CASE("a remote log that groups by any fields has a ledger's answers", "[query][remote]") {
+  BothLogs logs;
+  logs.remote->adds_up = true;
+  logs.remote->exact = GENERATE(true, false);
+  TopQuestion top;
+  top.query = Query::ended_within(at_minute(3) + 17ms, at_minute(125) - 5ms);
+  const auto [by, where, max_groups] =
+      GENERATE(table<std::vector<Field>, std::vector<FieldTest>, std::size_t>({
+          {{Field::kPubPort}, {}, 1'000'000},
+          {{Field::kEvent, Field::kReason}, {}, 1'000'000},
+          {{Field::kTcpState}, {}, 1'000'000},
+          {{Field::kVpcId, Field::kInstance}, {}, 1'000'000},
+          {{Field::kZone, Field::kPriIp}, {}, 1'000'000},
+          {{Field::kPriIp, Field::kPriPort}, {}, 1000},  // several parts
+          {{Field::kPriIp}, {FieldTest::number(Field::kProtocol, 17)}, 1'000'000},
+          {{}, {FieldTest::event(RecordEvent::kEnd)}, 1'000'000},
+      }));
+  top.by = by;
+  top.query.where = where;
+  top.max_groups = max_groups;
+  const auto of_ledger = find_top(*logs.segments, top, with_threads(2));
+  const auto of_remote = find_top(*logs.remote, top, with_threads(2));
+  REQUIRE(of_ledger);
+  REQUIRE(of_remote);
+  CHECK(of_remote->total == of_ledger->total);
+  CHECK(of_remote->group_count == of_ledger->group_count);
+  REQUIRE(of_remote->groups.size() == of_ledger->groups.size());
+  for (std::size_t i = 0; i < of_ledger->groups.size(); ++i) {
+    CHECK(of_remote->groups[i].key == of_ledger->groups[i].key);
+    CHECK(of_remote->groups[i].sums == of_ledger->groups[i].sums);
+  }
+  check_same_gaps(of_ledger->report, of_remote->report);
+  CHECK(logs.remote->grouped > 0);
 }
 
 TEST_CASE("a trace in a remote log names the ledger's sessions, and denies none", "[query][remote]") {

@@ -82,6 +82,21 @@ std::vector<const Column*> wanted_columns(const Query& query) {
   return wanted;
 }
 
+// Whether ClickHouseLog::condition() is all of the test: of a field that each session's record has, in which
+// 0 and :: are values like others.
+bool has_exact_condition(const FieldTest& test) {
+  static constexpr Columns kAlwaysThere{Field::kInstance, Field::kNetns,   Field::kVpcId, Field::kProtocol,
+                                        Field::kPriIp,    Field::kPriPort, Field::kPubIp, Field::kPubPort,
+                                        Field::kNatIp,    Field::kNatPort, Field::kEvent};
+  static const IpAddress kFirst4 = *IpAddress::parse("0.0.0.0");
+  // An IPv6 prefix has no IPv4 addresses, which stand within IPv6's in the table.
+  const auto has_both = [](const Prefix& prefix) {
+    return !prefix.lowest().is_v4() && prefix.lowest() < kFirst4 && prefix.highest() > kFirst4;
+  };
+  return kAlwaysThere.has(test.field) && !test.bound &&
+         std::none_of(test.prefixes.begin(), test.prefixes.end(), has_both);
+}
+
 UnixMs shifted(UnixMs time, std::chrono::milliseconds by) {
   const std::int64_t ms = time.time_since_epoch().count();
   constexpr std::int64_t kFar = std::numeric_limits<std::int64_t>::max() / 2;
@@ -462,11 +477,38 @@ bool ClickHouseLog::sums(const SumsQuestion& question, const TakeSums& take) {
   const SumsPlace where{place_.quoted(), joined_by(" AND ", tests), modern_};
   SumsRows rows(question.kind, take);
   if (!fetch(sums_statement(question, where), rows) || rows.unwanted()) return false;
+  return is_exact(exactness_question(question.kind, where));
+}
+
+bool ClickHouseLog::is_exact(std::string_view question) const {
   bool identified = false;
   const auto client = connect(identified);
   if (!client) return false;
-  const auto exact = ask({**client, identified}, exactness_question(question.kind, where));
+  const auto exact = ask({**client, identified}, std::string(question));
   return exact && exact->size() == 1 && exact->front()[0] == "1";
+}
+
+bool ClickHouseLog::groups(const Query& query, std::span<const Field> by, const TakeGroup& take) {
+  if (!query.moments.empty() || query.whole || query.flows) return false;
+  std::vector<const Column*> columns;
+  for (const Field field : by) {
+    // Whether there is one at all is told by two columns, and by none of a session's name.
+    const bool odd = field == Field::kOrigDstIp || field == Field::kOrigDstPort || field == Field::kSessionId;
+    const Column* const column = clickhouse::find_column(field);
+    if (odd || column == nullptr) return false;
+    columns.push_back(column);
+  }
+  std::vector<std::string> tests{of_boxes(), "event != 'gap'", times(query)};
+  for (const FieldTest& test : query.where) {
+    if (!has_exact_condition(test)) return false;
+    FieldTest among = test;
+    among.excluded = false;
+    tests.push_back((test.excluded ? "NOT " : "") + condition(among));
+  }
+  const SumsPlace where{place_.quoted(), joined_by(" AND ", tests), modern_};
+  GroupRows rows(columns, take);
+  if (!fetch(groups_statement(columns, where), rows) || rows.unwanted()) return false;
+  return is_exact(exactness_question(SumsKind::kHoursByPriIp, where));
 }
 
 }  // namespace natsession::ctl

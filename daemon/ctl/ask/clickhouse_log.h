@@ -34,6 +34,8 @@ class ClickHouseLog final : public RemoteLog {
   Result<void> read(const Query& query, bool newest_first, const Take& take) override;
   // ClickHouse adds up, unless a record of that time is there twice.
   bool sums(const SumsQuestion& question, const TakeSums& take) override;
+  // Likewise, by any fields that are columns, where the question's tests are exact in SQL.
+  bool groups(const Query& query, std::span<const Field> by, const TakeGroup& take) override;
   [[nodiscard]] LedgerSpan span() const override { return span_; }
   [[nodiscard]] std::chrono::milliseconds window() const override { return window_; }
   [[nodiscard]] std::vector<Coverage> coverage() const override { return coverage_; }
@@ -68,6 +70,7 @@ class ClickHouseLog final : public RemoteLog {
   [[nodiscard]] std::string time(UnixMs time) const;
   [[nodiscard]] std::string address(const IpAddress& address) const;
   [[nodiscard]] std::string condition(const FieldTest& test) const;
+  [[nodiscard]] bool is_exact(std::string_view question) const;
   [[nodiscard]] std::string times(const Query& query) const;
   [[nodiscard]] std::string moments(const Query& query) const;
 

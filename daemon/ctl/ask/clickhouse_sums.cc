@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kSumsPiece = 16'384;
 constexpr std::size_t kSumsColumns = 7;
 constexpr std::size_t kAddressBytes = 16;
+constexpr std::size_t kMostRow = 64 << 10;  // some texts of a few hundred bytes, and numbers
 
 bool is_by_address(SumsKind kind) {
   return !is_by_minute(kind);
@@ -47,6 +48,35 @@ std::string share_until(std::string_view counter, std::string_view minute) {
 
 constexpr std::array<std::string_view, 4> kShort{"c0", "c1", "c2", "c3"};
 
+// Each counter's, then sessions, records and those of which a counter is not known: as take_sums() has them.
+std::string all_sums() {
+  std::string sums;
+  std::string unknown;
+  for (const CounterSum& counter : kCounterSums) {
+    sums += fmt::format(", toUInt64(sum(ifNull({}, toUInt64(0))))", name_of(counter.field));
+    unknown += fmt::format("{}isNull({})", unknown.empty() ? "" : " OR ", name_of(counter.field));
+  }
+  return fmt::format(
+      "{}, toUInt64(countIf(bitAnd(seq, toUInt32({})) = 0)), toUInt64(count()), toUInt64(countIf({}))", sums,
+      kMaxSeq, unknown);
+}
+
+constexpr std::size_t kSumsBytes = kSumsColumns * sizeof(std::uint64_t);
+
+// `bytes` has kSumsBytes.
+Sums take_sums(std::string_view& bytes) {
+  Sums sums;
+  const auto take = [&bytes](std::uint64_t& value) {
+    std::memcpy(&value, bytes.data(), sizeof value);
+    bytes.remove_prefix(sizeof value);
+  };
+  for (const CounterSum& counter : kCounterSums) take(sums.*counter.sum);
+  take(sums.sessions);
+  take(sums.records);
+  take(sums.unknown);
+  return sums;
+}
+
 std::string spread_statement(const SumsPlace& place) {
   std::string counters;
   std::string shares;
@@ -76,21 +106,52 @@ std::string spread_statement(const SumsPlace& place) {
 
 std::string sums_statement(const SumsQuestion& question, const SumsPlace& place) {
   if (is_spread(question.kind)) return spread_statement(place);
-  std::string sums;
-  std::string unknown;
-  for (const CounterSum& counter : kCounterSums) {
-    sums += fmt::format(", toUInt64(sum(ifNull({}, toUInt64(0))))", name_of(counter.field));
-    unknown += fmt::format("{}isNull({})", unknown.empty() ? "" : " OR ", name_of(counter.field));
-  }
   const std::string period = question.by_period
                                  ? fmt::format("toInt64(intDiv({}, {}))", ms_in_sql("end_time", place.modern),
                                                length_of(question.kind).count())
                                  : "toInt64(0)";
   return fmt::format(
-      "SELECT toUInt32({}), {} AS period, {} AS key{}, toUInt64(countIf(bitAnd(seq, toUInt32({})) = 0)), "
-      "toUInt64(count()), toUInt64(countIf({})) FROM {} WHERE {} GROUP BY {}key FORMAT RowBinary",
-      clickhouse::kRowMark, period, key_column(question.kind), sums, kMaxSeq, unknown, place.table,
-      place.condition, question.by_period ? "period, " : "");
+      "SELECT toUInt32({}), {} AS period, {} AS key{} FROM {} WHERE {} GROUP BY {}key FORMAT RowBinary",
+      clickhouse::kRowMark, period, key_column(question.kind), all_sums(), place.table, place.condition,
+      question.by_period ? "period, " : "");
+}
+
+std::string groups_statement(std::span<const clickhouse::Column* const> by, const SumsPlace& place) {
+  std::string keys;
+  for (const clickhouse::Column* const column : by) keys += ", " + clickhouse::quoted_name(column->name);
+  return fmt::format("SELECT toUInt32({}){}{} FROM {} WHERE {}{} FORMAT RowBinary", clickhouse::kRowMark,
+                     keys, all_sums(), place.table, place.condition,
+                     by.empty() ? "" : " GROUP BY " + keys.substr(2));
+}
+
+bool GroupRows::add(std::string_view part) {
+  rest_ += part;
+  std::string_view bytes = rest_;
+  while (!bytes.empty()) {
+    std::string_view behind = bytes;
+    const auto outcome = reader_.take(behind, key_);
+    if (outcome == clickhouse::RowReader::Outcome::kBad) {
+      why_ = reader_.why() + ": " + shown(bytes);
+      return false;
+    }
+    if (outcome == clickhouse::RowReader::Outcome::kMore || behind.size() < kSumsBytes) break;
+    bytes = behind;
+    // Without a key no record at all is a group as well.
+    const Sums sums = take_sums(bytes);
+    if (sums.records > 0 && !take_(key_, sums)) {
+      unwanted_ = true;
+      return false;
+    }
+  }
+  rest_ = std::string(bytes);
+  if (rest_.size() > kMostRow) why_ = "the answer has a row that does not end";
+  return why_.empty();
+}
+
+Result<void> GroupRows::finish() {
+  if (!why_.empty()) return Error{ErrorKind::kUnavailable, why_};
+  if (!rest_.empty()) return Error{ErrorKind::kUnavailable, "the answer ends within a row: " + shown(rest_)};
+  return {};
 }
 
 // 64 bits of a hash will do: where two of different records were the same it only says no. Doubles have all
@@ -124,8 +185,7 @@ SumsRows::SumsRows(SumsKind kind, const RemoteLog::TakeSums& take)
 bool SumsRows::add(std::string_view part) {
   rest_ += part;
   std::string_view bytes = rest_;
-  const std::size_t row =
-      sizeof clickhouse::kRowMark + sizeof(std::int64_t) + key_bytes_ + kSumsColumns * sizeof(std::uint64_t);
+  const std::size_t row = sizeof clickhouse::kRowMark + sizeof(std::int64_t) + key_bytes_ + kSumsBytes;
   const auto take = [&bytes](auto& value) {
     std::memcpy(&value, bytes.data(), sizeof value);
     bytes.remove_prefix(sizeof value);
@@ -149,10 +209,7 @@ bool SumsRows::add(std::string_view part) {
       take(protocol);
       entry.key = SumsKey::of(protocol);
     }
-    for (const CounterSum& counter : kCounterSums) take(entry.sums.*counter.sum);
-    take(entry.sums.sessions);
-    take(entry.sums.records);
-    take(entry.sums.unknown);
+    entry.sums = take_sums(bytes);
     piece_.push_back(entry);
     if (piece_.size() == kSumsPiece && !hand_on()) return false;
   }

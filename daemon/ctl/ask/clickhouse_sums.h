@@ -3,6 +3,7 @@
 // Threads: any; an object one.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,26 @@ struct SumsPlace {
 [[nodiscard]] std::string sums_statement(const SumsQuestion& question, const SumsPlace& place);
 // Answered by 1 where the sums are exact: nothing is there twice, no number has run over. Without FORMAT.
 [[nodiscard]] std::string exactness_question(SumsKind kind, const SumsPlace& place);
+
+// The same sums, grouped by columns, as GroupRows takes them.
+[[nodiscard]] std::string groups_statement(std::span<const clickhouse::Column* const> by,
+                                           const SumsPlace& place);
+
+// Hands on each group as it comes.
+class GroupRows final : public AnswerRows {
+ public:
+  // `take` outlives it.
+  GroupRows(std::span<const clickhouse::Column* const> by, const RemoteLog::TakeGroup& take)
+      : reader_(by), take_(take) {}
+  bool add(std::string_view part) override;
+  Result<void> finish() override;
+
+ private:
+  clickhouse::RowReader reader_;
+  const RemoteLog::TakeGroup& take_;
+  SessionRecord key_;
+  std::string rest_;
+};
 
 class SumsRows final : public AnswerRows {
  public:
