@@ -182,6 +182,22 @@ class Common:
         self.assertEqual((seen["state"], len(self.arrived())), ("Failed", 5))
         self.assertIn("does not keep such records", seen["message"])
 
+    def test_records_that_are_too_old_are_sent_where_that_is_asked_for_and_are_not_counted_as_delivered(self):
+        self.serve(skew=16 * 60)
+        daemon = self.begin("&late_after=1m&late=send")
+        self.sessions(5)
+        self.wait_for_all()  # its clock is not known yet
+        wait_until(lambda: self.seen()["waiting"] == 0, "all are confirmed")
+        delivered = self.seen()["delivered"]
+        self.sessions(5)
+        wait_until(lambda: self.seen()["dead_lettered"] == 5, lambda: f"they are set aside: {self.seen()}")
+        seen = self.seen()
+        self.wait_for_all()
+        daemon.stop()
+        self.assertEqual((seen["state"], len(self.arrived())), ("Failed", 10))
+        self.assertEqual(seen["delivered"], delivered)
+        self.assertIn("sent, but not counted as delivered", seen["message"])
+
     def test_a_check_says_what_is_wrong_and_writes_nothing(self):
         self.serve()
 
