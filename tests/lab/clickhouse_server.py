@@ -43,6 +43,7 @@ class ClickHouse:
 
     needs = ("clickhouse-server", "curl")
     version = "18.16.1"
+    is_present = False
 
     def __init__(self, lab, folder, replica="", place=0, zookeeper=None):
         """replica: its name, of those that meet at the port `zookeeper`; `place` counts them from 0."""
@@ -80,9 +81,12 @@ class ClickHouse:
     def start(self):
         with open(os.path.join(self._folder, "said"), "ab") as said:
             self._process = subprocess.Popen(
-                [*self._lab.enter(self._lab.nat), "clickhouse-server", f"--config-file={self._folder}/config.xml"],
+                [*self._lab.enter(self._lab.nat), *self._command()],
                 cwd=self._folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
         wait_until(lambda: self.ask("SELECT 1", check=False) == "1\n", self._said)
+
+    def _command(self):
+        return ["clickhouse-server", f"--config-file={self._folder}/config.xml"]
 
     def _said(self):
         with open(os.path.join(self._folder, "said"), encoding="utf-8", errors="replace") as file:
@@ -94,6 +98,11 @@ class ClickHouse:
 
     close = stop
 
+    @staticmethod
+    def time(seconds):
+        """As its tables have one."""
+        return f"{seconds * 1000:.0f}"
+
     def ask(self, statement, check=True):
         return run(*self._lab.enter(self._lab.nat), "curl", "-sS", f"http://127.0.0.1:{self.port}/", "--data-binary", "@-",
                    text_in=statement, check=check)
@@ -103,3 +112,26 @@ class ClickHouse:
             if statement.strip():
                 said = self.ask(statement)
                 assert said == "", said
+
+
+class PresentClickHouse(ClickHouse):
+    """One of the present, without users: chdb_server.js. By hand:
+    npm install --prefix DIR chdb; NATSESSION_CHDB=DIR python3 tests/lab/test_clickhouse.py"""
+
+    needs = ("node", "curl", "zstd")
+    version = "26.7"
+    is_present = True
+
+    @staticmethod
+    def time(seconds):
+        return f"fromUnixTimestamp64Milli(toInt64({seconds * 1000:.0f}))"
+
+    def _command(self):
+        here = os.path.dirname(os.path.abspath(__file__))
+        modules = os.path.join(os.path.abspath(os.environ["NATSESSION_CHDB"]), "node_modules")
+        return ["env", f"NODE_PATH={modules}", "node", os.path.join(here, "chdb_server.js"), str(self.port), self._folder]
+
+
+def clickhouse_of_today():
+    """The class of the server that is asked for."""
+    return PresentClickHouse if "NATSESSION_CHDB" in os.environ else ClickHouse
