@@ -260,27 +260,41 @@ bool GroupedSums::add(SumsKind kind, std::span<const SumsEntry> entries) {
       if (known.number != entry.period) known = {entry.period, text_at(begin, plan_.steps[step])};
       ids[plan_.keys.size() + step] = known.id;
     }
-    const std::uint32_t place = place_of(ids);
-    if (place == kFull) return false;
-    std::uint64_t* const numbers = &numbers_[place * layout_.size];
-    numbers[0] += entry.sums.records;
-    some_unknown_ = some_unknown_ || entry.sums.unknown > 0;
-    for (std::size_t i = 0; i < plan_.parts.size(); ++i) {
-      if (plan_.parts[i].counted && entry.sums.unknown > 0) return false;
-      // Of no counter more than these are unknown.
-      numbers[layout_.parts[i].count] +=
-          entry.sums.records - std::min(entry.sums.records, entry.sums.unknown);
-      if (layout_.parts[i].sum == 0) continue;
-      for (const CounterSum& counter : kCounterSums) {
-        if (static_cast<int>(counter.field) != plan_.parts[i].column) continue;
-        const std::uint64_t sum = entry.sums.*counter.sum;
-        numbers[layout_.parts[i].sum] += sum;
-        over_ |= sum | numbers[layout_.parts[i].sum];
-      }
-    }
-    if (over_ > kSumsMaxInteger) return false;
+    if (!add_sums(ids, entry.sums)) return false;
   }
   return true;
+}
+
+bool GroupedSums::add(const SessionRecord& record, const Sums& sums) {
+  SumsIds ids{};
+  for (std::size_t key = 0; key < plan_.keys.size(); ++key) {
+    const FieldValue value = value_of(record, plan_.keys[key]);
+    if (const auto* const address = std::get_if<IpAddress>(&value)) ids[key] = addresses_[key].of(*address);
+    if (const auto* const number = std::get_if<std::uint64_t>(&value))
+      ids[key] = static_cast<std::uint32_t>(*number) + 1;
+  }
+  return add_sums(ids, sums);
+}
+
+bool GroupedSums::add_sums(const SumsIds& ids, const Sums& sums) {
+  const std::uint32_t place = place_of(ids);
+  if (place == kFull) return false;
+  std::uint64_t* const numbers = &numbers_[place * layout_.size];
+  numbers[0] += sums.records;
+  some_unknown_ = some_unknown_ || sums.unknown > 0;
+  for (std::size_t i = 0; i < plan_.parts.size(); ++i) {
+    if (plan_.parts[i].counted && sums.unknown > 0) return false;
+    // Of no counter more than these are unknown.
+    numbers[layout_.parts[i].count] += sums.records - std::min(sums.records, sums.unknown);
+    if (layout_.parts[i].sum == 0) continue;
+    for (const CounterSum& counter : kCounterSums) {
+      if (static_cast<int>(counter.field) != plan_.parts[i].column) continue;
+      const std::uint64_t sum = sums.*counter.sum;
+      numbers[layout_.parts[i].sum] += sum;
+      over_ |= sum | numbers[layout_.parts[i].sum];
+    }
+  }
+  return over_ <= kSumsMaxInteger;
 }
 
 bool GroupedSums::add_gaps(std::uint64_t count) {

@@ -106,6 +106,8 @@ class GroupedSums {
   [[nodiscard]] bool add(const GroupedSums& other);
   // Sums that stand ready, of a plan that can_be_ready() holds of.
   [[nodiscard]] bool add(SumsKind kind, std::span<const SumsEntry> entries);
+  // Sums of a group that a store elsewhere made, whose keys' values a record has: likewise. Without steps.
+  [[nodiscard]] bool add(const SessionRecord& key, const Sums& sums);
   // Gap records that are not in a batch. Without steps.
   [[nodiscard]] bool add_gaps(std::uint64_t count);
   [[nodiscard]] std::uint64_t gaps_seen() const { return gaps_seen_; }
@@ -136,6 +138,7 @@ class GroupedSums {
 
   std::uint32_t place_of(const SumsIds& ids);
   void grow();
+  bool add_sums(const SumsIds& ids, const Sums& sums);
   bool add_rows(const ScanBatch& batch, Rows rows, bool gaps);
   bool find_places(const ScanBatch& batch, Rows rows, bool gaps);
   void put_key(const ScanBatch& batch, Rows rows, std::size_t key);

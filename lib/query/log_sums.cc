@@ -98,6 +98,8 @@ class SumsCursor : public sqlite3_vtab_cursor {
   [[nodiscard]] Workers make_workers() const;
   // What stands ready of the answer. Nothing if records alone can tell.
   std::shared_ptr<const ReadyPart> add_ready(const Query& query, Workers& workers, std::string& note) const;
+  // Likewise, of a store elsewhere that groups by itself.
+  std::shared_ptr<const ReadyPart> add_groups(const Query& query, Workers& workers) const;
   // Lets the session ask the records instead.
   int give_up() const {
     context_.sums_gave_up = true;
@@ -150,7 +152,7 @@ std::shared_ptr<const ReadyPart> SumsCursor::add_ready(const Query& query, Worke
                                                        std::string& note) const {
   if (!can_be_ready(*context_.sums)) return nullptr;
   auto ready = ReadySums::by_end(query, context_.sums->keys);
-  if (!ready) return nullptr;
+  if (!ready) return add_groups(query, workers);
   if (context_.sums->steps.empty()) ready->add_up_periods();
   std::atomic<bool> fits = true;
   auto part = ready->read(
@@ -172,6 +174,18 @@ std::shared_ptr<const ReadyPart> SumsCursor::add_ready(const Query& query, Worke
     return nullptr;
   }
   return part;
+}
+
+std::shared_ptr<const ReadyPart> SumsCursor::add_groups(const Query& query, Workers& workers) const {
+  const SumsPlan& plan = *context_.sums;
+  if (context_.ledger.remote() == nullptr || !plan.steps.empty()) return nullptr;
+  const bool told =
+      context_.ledger.remote()->groups(query, plan.keys, [&](const SessionRecord& key, const Sums& sums) {
+        return workers[0].add(key, sums) && !context_.control.cancelled();
+      });
+  if (told) return std::make_shared<ReadyPart>(ReadyPart{query.end, {}});
+  workers = make_workers();
+  return nullptr;
 }
 
 int SumsCursor::add_up(const Query& wanted, bool may_be_ready) {

@@ -149,7 +149,10 @@ class ClickHouseTest(ClickHouseCase):
         for statement in ("SELECT count(*), sum(bytes_from_vpc), count(pkts_from_pub) FROM log",
                           "SELECT pri_ip, count(*), sum(bytes_from_pub), avg(pkts_from_vpc) FROM log GROUP BY 1 ORDER BY 1",
                           "SELECT date_trunc('minute', __time__) m, protocol, count(*) FROM log GROUP BY 1, 2 ORDER BY 1, 2",
-                          "SELECT nat_ip, count(*) FROM log WHERE nat_ip > '::' GROUP BY 1 ORDER BY 1"):
+                          "SELECT nat_ip, count(*) FROM log WHERE nat_ip > '::' GROUP BY 1 ORDER BY 1",
+                          "SELECT pub_port, event, count(*), sum(bytes_from_pub) FROM log GROUP BY 1, 2 ORDER BY 1, 2",
+                          "SELECT tcp_state, count(*) FROM log WHERE protocol <> 17 GROUP BY 1 ORDER BY 1",
+                          f"SELECT pri_ip, pri_port, sum(pkts_from_vpc) FROM log WHERE pub_ip = '{SERVER4}' GROUP BY 1, 2 ORDER BY 1, 2"):
             self.assert_same_answer("sql", statement)
 
     def test_two_boxes_in_one_table_answer_together_and_each_alone(self):

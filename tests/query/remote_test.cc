@@ -341,6 +341,29 @@ TEST_CASE("a remote log that groups by any fields has a ledger's answers", "[que
   CHECK(logs.remote->grouped > 0);
 }
 
+TEST_CASE("SQL over a remote log that groups by any fields has a ledger's answers", "[query][remote]") {
+  BothLogs logs;
+  logs.remote->adds_up = true;
+  logs.remote->exact = GENERATE(true, false);
+  const auto [statement, grouped] = GENERATE(table<std::string, bool>({
+      {"SELECT pub_port, count(*), sum(bytes_from_pub), avg(pkts_from_vpc) FROM log GROUP BY 1 ORDER BY 1",
+       true},
+      {"SELECT event, reason, count(*) FROM log GROUP BY 1, 2 ORDER BY 1, 2", true},
+      {"SELECT tcp_state, count(*), sum(bytes_from_vpc) FROM log WHERE event <> 'gap' GROUP BY 1 ORDER BY 1",
+       true},
+      {"SELECT nat_ip, nat_port, protocol, count(*) FROM log GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT "
+       "9",
+       true},
+      {"SELECT pri_ip, sum(bytes_from_pub) FROM log WHERE protocol = 17 GROUP BY 1 ORDER BY 1", true},
+      {"SELECT count(*), count(DISTINCT pri_ip) FROM log WHERE pub_port = 443", true},
+      {"SELECT pub_port, max(bytes_from_pub) FROM log GROUP BY 1 ORDER BY 1", false},
+      {"SELECT date_trunc('hour', __time__), pub_port, count(*) FROM log GROUP BY 1, 2 ORDER BY 1, 2", false},
+  }));
+  CHECK(sql_text(**SqlSession::open(*logs.remote, {}), statement) ==
+        sql_text(**SqlSession::open(*logs.segments, {}), statement));
+  CHECK((logs.remote->grouped > 0) == grouped);
+}
+
 TEST_CASE("a trace in a remote log names the ledger's sessions, and denies none", "[query][remote]") {
   BothLogs logs;
   std::vector<TraceQuestion> questions;
