@@ -58,8 +58,7 @@ export function flowLogs(me) {
   const refused = h("div", {});
   const who = h("div", {});
   const show = () => answerInto(list, "flow-logs", {}, (answer) => [logsTable(answer, me, show, told), told]);
-  show();
-  if (me.role !== "look") {
+  const showRefused = () => {
     const parameters = {...range("-1h"), log: "flow", where: ["action=REJECT"]};
     answerInto(refused, "timeline", {...parameters, by: "interface", sum: "packets"}, (answer) => {
       const {times, sets} = pivot(answer, "interface", "packets");
@@ -71,6 +70,10 @@ export function flowLogs(me) {
     answerInto(who, "top", {...parameters, by: ["srcaddr", "interface"], sum: "packets", count: 50}, (answer) => (answer.rows.length
       ? [h("p", {}, `${number(answer.rows.length)} of ${number(answer.groups)} by source and interface.`),
          table(Object.keys(answer.rows[0]).map((name) => ({name, ...formatOf(name)})), answer.rows, {caption: "Who is refused"})] : null));
-  }
+  };
+  show().then((logs) => {
+    if (me.role !== "look" && logs?.length !== 0) showRefused();
+    else replace(refused, note(me.role === "look" ? "Who is refused is for the role ask." : "No flow log tells of refused traffic."));
+  });
   return [h("h1", {}, "Flow logs"), list, me.role === "steer" ? createForm(show) : null, h("h2", {}, "Refused, by interface"), rangeForm("-1h"), refused, who];
 }

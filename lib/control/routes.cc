@@ -72,7 +72,7 @@ std::optional<HttpAnswer> refuse_change(const ControlRequest& request) {
 }
 
 HttpAnswer answer_change_flow_log(const ControlRequest& request, ControlHandler& handler) {
-  if (auto refused = refuse_change(request)) return *refused;
+  if (auto refused = refuse_change(request)) return std::move(*refused);
   FlowLogChange change;
   for (const auto& [name, value] : request.query) {
     std::string* const once = name == "action" ? &change.action
@@ -96,7 +96,7 @@ HttpAnswer answer_change_flow_log(const ControlRequest& request, ControlHandler&
 
 HttpAnswer change(const ControlRequest& request, ControlHandler& handler,
                   Result<void> (ControlHandler::*make)(const std::optional<std::string>&)) {
-  if (auto refused = refuse_change(request)) return *refused;
+  if (auto refused = refuse_change(request)) return std::move(*refused);
   std::optional<std::string> sink;
   for (const auto& [name, value] : request.query) {
     if (name != "sink") return refusal(400, "unknown argument '" + name + "'; there is: sink");

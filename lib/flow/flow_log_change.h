@@ -12,14 +12,14 @@ namespace natsession {
 
 // As the configuration's files have it, which the next start reads.
 struct FlowLogFacts {
-  std::string name;
-  std::string state;  // on, off
-  std::string resource, traffic, record, format, window;
-  std::string destination;  // without secrets
-  std::string target;       // of it, without options: as status has sinks
-  std::vector<std::string> tags;
-  std::string file;
-  std::string where;      // the file, with the line
+  std::string name = {};
+  std::string state = {};  // on, off
+  std::string resource = {}, traffic = {}, record = {}, format = {}, window = {};
+  std::string destination = {};  // without secrets
+  std::string target = {};       // of it, without options: as status has sinks
+  std::vector<std::string> tags = {};
+  std::string file = {};
+  std::string where = {};  // the file, with the line
   bool editable = false;  // alone in a file of its own
   friend bool operator==(const FlowLogFacts&, const FlowLogFacts&) = default;
 };

@@ -4,6 +4,7 @@ NATSESSION_PICTURES: a folder for pictures of each page in light and dark (the m
 rules are then asked of each page; without it those of the browser's own accessibility tree.
 """
 
+import grp
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from console import Console
 from netlab import wait_until
 from surge import HOSTS, PORT, SURGE_SESSIONS, SURGER, VICTIM, SurgeCase
 
-PAGES = ("overview", "traffic", "trace", "ports", "sessions", "sql", "flow-logs")
+USER, GROUP = "games", "daemon"  # of every Debian
 FIRST_PAGE_MS, TRACE_MS, IDLE_BYTES = 200, 100, 60 << 20
 NAMELESS = ("button", "link", "textbox", "combobox", "checkbox", "searchbox", "image", "img", "dialog", "region")
 # Contrast by WCAG 2.1, of texts against what is behind them.
@@ -46,9 +47,17 @@ class ConsoleTest(SurgeCase):
     needs = ("chromium", "chromedriver")
 
     def begin_with_console(self, *arguments, daemon=()):
-        self.begin(*daemon)
+        """The console is nobody but a member of the groups that may ask, and steer: as the packages have it."""
+        os.chmod(self.folder, 0o755)
+        os.makedirs(self.path("etc/flow-logs.d"))
+        self.write("etc/natsessiond.toml", "")
+        self.begin("--config", self.path("etc/natsessiond.toml"), "--control-group", GROUP, "--steer-group", GROUP, *daemon)
         self.records_made = self.make_the_surge()
-        self.console = self.enterContext(Console(self.folder, "--ledger", self.ledger, "--control", self.control, *arguments))
+        os.mkdir(self.path("console"))
+        shutil.chown(self.path("console"), USER)
+        before = ("setpriv", f"--reuid={USER}", f"--regid={USER}", f"--groups={grp.getgrnam(GROUP).gr_gid}")
+        self.console = self.enterContext(Console(self.path("console"), "--ledger", self.ledger, "--control", self.control, *arguments,
+                                                 before=before))
 
     def browser(self, **how):
         return self.enterContext(Browser(**how))
@@ -184,6 +193,27 @@ class ConsoleTest(SurgeCase):
         # The time between is a gap, which the overview shades and names.
         page.open(self.address("traffic", since="-10m"))
         page.wait_for_text("sessions may be missing")
+
+    def test_flow_logs_are_made_stopped_and_deleted_and_refused_traffic_is_shown(self):
+        self.begin_with_console()
+        page = self.browser()
+        page.open(self.address("flow-logs"))
+        page.wait_for_text("There is no flow log.")
+        page.click("Create a flow log")
+        for name, value in (("name", "edge"), ("resource", "nat"), ("destination", "file:" + self.path("flows.log"))):
+            page.write(f"details input[name={name}]", value)
+        page.press(page.find("details button.main"))
+        page.wait_for_text("the daemon reads it at its next start")
+        listed = lambda: json.loads(ctl.run("--json", "--control", self.control, "flow-log", "list", "--config", self.path("etc/natsessiond.toml")))
+        self.assertEqual([(one["name"], one["state"]) for one in listed()], [("edge", "on")])
+        page.wait_for_text("edge")
+        page.click("Stop")
+        wait_until(lambda: listed()[0]["state"] == "off", "it is off")
+        page.click("Delete")
+        page.wait_for_text("There is no flow log.")
+        self.assertEqual(listed(), [])
+        changed = [line["what"] for line in self.console.audited() if line["event"] == "changed"]
+        self.assertEqual(changed, ["flow-logs/create", "flow-logs/stop", "flow-logs/delete"])
 
     def test_a_dead_daemon_a_damaged_an_empty_ledger_and_two_boxes_are_told(self):
         self.begin("--sink", "stdout")
