@@ -98,16 +98,18 @@ class Browser:
     def find(self, css):
         return self.wait(lambda: self.call("POST", f"{self.session}/element", {"using": "css selector", "value": css}), css)
 
-    def find_path(self, xpath):
-        return self.wait(lambda: self.call("POST", f"{self.session}/element", {"using": "xpath", "value": xpath}), xpath)
-
     def press(self, element):
         self.call("POST", f"{self.session}/element/{element[ELEMENT]}/click", {})
 
     def click(self, text):
         """A link or a button with this text."""
         quoted = f'"{text}"'
-        self.press(self.find_path(f"//*[self::a or self::button or self::summary][normalize-space()={quoted}]"))
+        path = f"//*[self::a or self::button or self::summary][normalize-space()={quoted}]"
+
+        def press():  # what is being made anew is found again
+            self.press(self.call("POST", f"{self.session}/element", {"using": "xpath", "value": path}))
+            return True
+        self.wait(press, text)
 
     def write(self, css, text):
         element = self.find(css)
