@@ -6,7 +6,8 @@
 #include "ask/log_access.h"
 #include "ask/log_options.h"
 #include "command.h"
-#include "record/field_words.h"
+#include "query/ready_sums.h"
+#include "query/scan.h"
 #include "words.h"
 
 namespace natsession::ctl {
@@ -14,19 +15,28 @@ namespace {
 
 constexpr std::chrono::hours kUsualGapTime{24};
 
-AnswerValue known_time(UnixMs time) {
-  return time == kUnknownStart ? AnswerValue(std::monostate()) : AnswerValue(time);
-}
-
-bool show_gap(const SessionRecord& gap, AnswerPrinter& answer) {
-  const bool bounded = gap.start_time != kUnknownStart;
+bool show_gap(const KnownGap& gap, AnswerPrinter& answer) {
+  const bool bounded = gap.from != kUnknownStart;
+  const auto length = std::chrono::duration<double>(gap.until - (bounded ? gap.from : gap.until));
   return answer.row(
-      {known_time(gap.start_time), gap.end_time,
-       bounded ? AnswerValue(static_cast<double>((gap.end_time - gap.start_time).count()) / 1000)
-               : AnswerValue(std::monostate()),
+      {bounded ? AnswerValue(gap.from) : AnswerValue(std::monostate()), gap.until,
+       bounded ? AnswerValue(length.count()) : AnswerValue(std::monostate()),
        std::string(to_string(gap.reason)),
        gap.events_lost.known() ? AnswerValue(gap.events_lost.value()) : AnswerValue(std::monostate()),
-       std::string(gap.origin->instance), std::string(gap.origin->netns)});
+       gap.instance, gap.netns});
+}
+
+// Gap records alone; what sums that stand ready tell to have none is not read.
+Query gaps_of(const AskedTime& time, LogAccess& log, const ScanControl& control) {
+  Query query = Query::overlapping(time.from, time.until);
+  query.where.push_back(FieldTest::event(RecordEvent::kGap));
+  constexpr std::chrono::minutes kStep{1};
+  const UnixMs from = std::chrono::floor<std::chrono::minutes>(time.from);
+  std::string note;
+  if (const auto ready = ReadySums::over_time(from, time.until, kStep, {}, std::nullopt, /*at_end=*/true))
+    query.ready = ready->read(
+        log.store(), control, [](unsigned, SumsKind, std::span<const SumsEntry>) {}, note);
+  return query;
 }
 
 int run_gaps(const Global& global, const LogOptions& options) {
@@ -37,24 +47,26 @@ int run_gaps(const Global& global, const LogOptions& options) {
   const auto log = LogAccess::open(global);
   if (!log) return fail("gaps", log.error());
   time = within_ledger(*time, (*log)->store());
-  Query query = Query::overlapping(time->from, time->until);
-  query.where.push_back(FieldTest::event(RecordEvent::kGap));
-  query.columns = Columns::all();
-  query.gap_records = true;
-  Scan scan((*log)->store(), std::move(query), (*log)->control(time->until_now));
+  const ScanControl control = (*log)->control(time->until_now);
+  Scan scan((*log)->store(), gaps_of(*time, **log, control), control);
+  scan.run([](unsigned, const ScanBatch&) {});  // the report has them
+  if (auto read = scan.error(); !read) return fail("gaps", read.error());
+  const ScanReport& report = scan.report();
   AnswerPrinter answer(*shape, screen());
   answer.fact("from", time->from);
   answer.fact("until", time->until);
+  answer.fact("count", report.gap_count);
   answer.remark(range_text(*time));
+  if (report.gap_count > report.gaps.size()) {
+    answer.remark(fmt::format("{} gaps, the first {} are shown: ask about less time for the others",
+                              grouped(report.gap_count), grouped(report.gaps.size())));
+  }
   answer.begin(
       {{"from"}, {"until"}, {"seconds"}, {"reason"}, {"events_lost", Unit::kCount}, {"instance"}, {"netns"}});
-  while (const ScanBatch* const batch = scan.next()) {
-    for (const SessionRecord& record : batch->records()) {
-      if (record.event == RecordEvent::kGap && !show_gap(record, answer)) return kFailed;
-    }
+  for (const KnownGap& gap : report.gaps) {
+    if (!show_gap(gap, answer)) return kFailed;
   }
-  if (auto read = scan.error(); !read) return fail("gaps", read.error());
-  return (*log)->finish("gaps", answer, scan.report());
+  return (*log)->finish("gaps", answer, report);
 }
 
 }  // namespace
