@@ -449,6 +449,42 @@ class Box:
             os.unlink(machine.tree + path)
         self.restart()
 
+    def the_console(self):
+        machine = self.machine
+        service = "natsession-console.service"
+        ask = lambda path: ("curl", "-sS", "-w", "\n%{http_code}", f"http://127.0.0.1:8088/api/v1/{path}")
+        with self.check("apt installs natsession-console, which listens at once, on loopback alone"):
+            machine.run("apt-get", "-qq", "install", "--yes", f"{PACKAGES}/natsession-console.deb", "curl")
+            wait_until(lambda: machine.run("systemctl", "is-active", service, check=False).strip() == "active",
+                       lambda: machine.run("journalctl", "-u", service, check=False)[-2000:])
+            must("127.0.0.1:8088" in machine.run("ss", "-ltn"), machine.run("ss", "-ltn"))
+        with self.check("it runs as natsession-console without any capability, in the group that may ask"):
+            pid = machine.run("systemctl", "show", "--value", "--property", "MainPID", service).strip()
+            told = machine.run("cat", f"/proc/{pid}/status")
+            for kind in ("CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                must(int(re.search(rf"{kind}:\s*(\w+)", told)[1], 16) == 0, told)
+            must(machine.run("stat", "-c", "%U", f"/proc/{pid}").strip() == "natsession-console", told)
+            told = machine.run("systemd-analyze", "security", "--no-pager", service)
+            exposure = float(re.search(r"Overall exposure level for \S+: ([\d.]+)", told)[1])
+            must(exposure <= MOST_EXPOSED, told)
+        with self.check("root and members of the group are answered, nobody else is, and it is written down"):
+            first = self.traffic(1)
+            self.must_have_ends(first, 1)
+            told = machine.run(*ask("status"))
+            must('"logging_enabled":true' in told.replace(" ", ""), told)
+            must(machine.run(*ask("top?since=-1h")).endswith("200"), "root is not answered")
+            must(machine.run_as("member", *ask("top?since=-1h"))[1].endswith("200"), "a member is not answered")
+            _, told, _ = machine.run_as("stranger", *ask("top?since=-1h"))
+            must(told.endswith("403"), told)
+            audited = machine.run("cat", "/var/log/natsession-console/audit.jsonl")
+            must('"user":"member"' in audited and '"user":"root"' in audited and "stranger" not in audited, audited)
+            must("NATSESSION_USER=member" in machine.run("journalctl", "-t", "natsession-console", "-o", "export"), "the journal does not have it")
+        with self.check("purged it leaves nothing but its user, and the logger goes on"):
+            machine.run("apt-get", "-qq", "purge", "--yes", "natsession-console")
+            for path in ("/etc/natsession-console", "/var/log/natsession-console", "/usr/bin/natsession-console"):
+                must(not os.path.exists(machine.tree + path), path)
+            must(machine.property("ActiveState") == "active", "natsessiond has stopped")
+
     def drop_ins(self):
         machine = self.machine
 
@@ -585,7 +621,7 @@ def main():
             print(machine.messages()[-3000:])
             sys.exit(check.sum())
         for tried in (box.upgrade_over_an_older_version, box.upgrade_in_a_burst, box.confinement, box.traffic_is_logged, box.status_line, box.reload,
-                      box.rotation, box.deaths, box.strangers, box.untrusted_files, box.drop_ins, box.reboot, box.downgrade):
+                      box.rotation, box.deaths, box.strangers, box.the_console, box.untrusted_files, box.drop_ins, box.reboot, box.downgrade):
             try:
                 tried()
             except (AssertionError, subprocess.SubprocessError, OSError) as error:

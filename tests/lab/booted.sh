@@ -3,7 +3,7 @@
 # tries what an administrator does: install, ask, reload, kill, upgrade, downgrade, remove, purge. Real traffic goes through it.
 #   booted.sh               the package is made of build/release/daemon, or of where $NATSESSION is, by
 #                           build-deb.sh --programs: to compile a second time would take minutes
-#   booted.sh --deb FILE    of this package
+#   booted.sh --deb FILE    of this package, and natsession-console's beside it
 #   booted.sh --help        this text
 # Prints `ok` or `not ok` for each thing tried, and the sum; status 0 if all was well. Needs root and the network, for
 # Debian's packages. What it makes goes with it.
@@ -74,6 +74,7 @@ repack() {
 }
 mkdir "$work/packages"
 cp "$deb" "$work/packages/natsessiond.deb"
+cp "${deb/natsessiond_/natsession-console_}" "$work/packages/natsession-console.deb"
 repack 0.0.1-1
 repack 99.0-1
 
@@ -82,7 +83,7 @@ repack 99.0-1
 if ! mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,logrotate,libcurl4 --skip=cleanup/apt \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/natsessiond/*' \
   --customize-hook="copy-in $work/packages /var/tmp" \
-  --customize-hook='chroot "$1" apt-get -qq --option APT::Install-Recommends=true install --yes --download-only /var/tmp/packages/natsessiond.deb' \
+  --customize-hook='chroot "$1" apt-get -qq --option APT::Install-Recommends=true install --yes --download-only /var/tmp/packages/natsessiond.deb /var/tmp/packages/natsession-console.deb curl' \
   --customize-hook='rm -f "$1/etc/machine-id" "$1/etc/hostname"; touch "$1/etc/machine-id"; echo nat-box >"$1/etc/hostname"' \
   bookworm "$work/tree" >"$work/tree.log" 2>&1; then
   cat "$work/tree.log"

@@ -35,13 +35,13 @@ class Answer:
 class Console:
     """Ready when the constructor returns. It listens where the kernel chose."""
 
-    def __init__(self, folder, *arguments, before=()):
+    def __init__(self, folder, *arguments, before=(), journal=""):
         self.audit = os.path.join(folder, "audit.jsonl")
         self.tls = "--tls-cert" in arguments
         listen = () if "--listen" in arguments else ("--listen", "127.0.0.1:0")
         self.messages = []
         self._process = subprocess.Popen(
-            [*before, program(), "--audit", self.audit, "--journal", "", *listen, *map(str, arguments)], stderr=subprocess.PIPE,
+            [*before, program(), "--audit", self.audit, "--journal", journal, *listen, *map(str, arguments)], stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL, text=True, errors="backslashreplace")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

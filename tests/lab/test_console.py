@@ -174,6 +174,11 @@ class ConsoleTest(SurgeCase):
         self.assertLess(page.script("return document.querySelectorAll('main details tbody tr').length"), 200)
         page.script("const v = document.querySelector('main details .scroll'); v.scrollTop = v.scrollHeight")
         page.wait(lambda: "T9999" in page.script("return document.querySelector('main details table').innerText"), "the last line")
+        # So does an answer of a hundred thousand rows.
+        page.open(self.address("sql", statement="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) SELECT i, i * 2 AS twice FROM n"))
+        page.wait_for_text("100,000 rows.")
+        page.script("const v = document.querySelector('main .scroll'); v.scrollTop = v.scrollHeight")
+        page.wait(lambda: "200,000" in page.script("return document.querySelector('main table').innerText"), "the last row")
         asked = [line for line in self.console.audited() if line["what"] == "trace list"]
         self.assertEqual(len(asked[0]["input"].splitlines()), 10_001)
         self.assertGreaterEqual(asked[1]["rows"], 10_000)

@@ -128,6 +128,23 @@ class AttackTest(SurgeCase):
         self.assertLess(time.monotonic() - begun, 60)
         self.assert_unharmed()
 
+    def test_the_journal_is_told_who_asked_what(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+            journal.bind(self.path("journal"))
+            journal.settimeout(PATIENCE)
+            self.begin("--sink", "stdout")
+            with Console(self.folder, "--ledger", self.ledger, journal=self.path("journal")) as console:
+                console.ask("trace", address="203.0.113.9:7", at="now", reason="two\nlines")
+                entry = journal.recv(65536).decode()
+                self.assertIn("NATSESSION_USER=root\n", entry)
+                self.assertIn("NATSESSION_WHAT=trace\n", entry)
+                self.assertIn("NATSESSION_AUDIT=asked\n", entry)
+                self.assertTrue(all("=" in line for line in entry.splitlines()), entry)
+                # A journal that takes nothing keeps nobody waiting: the file is what counts.
+                journal.close()
+                self.assertEqual(console.ask("top", since="-1h").status, 200)
+            self.assertEqual([line["what"] for line in console.audited() if line["event"] == "asked"], ["trace", "top"])
+
     def test_a_closed_connection_ends_the_question(self):
         self.begin_with_console()
         cookie = self.console.log_in("ada", "correct horse")
