@@ -473,12 +473,12 @@ class Box:
             told = machine.run(*ask("status"))
             must('"logging_enabled":true' in told.replace(" ", ""), told)
             must(machine.run(*ask("top?since=-1h")).endswith("200"), "root is not answered")
-            must(machine.run_as("member", *ask("top?since=-1h"))[1].endswith("200"), "a member is not answered")
+            must(machine.run_as("clerk", *ask("top?since=-1h"))[1].endswith("200"), "a member of the group is not answered")
             _, told, _ = machine.run_as("stranger", *ask("top?since=-1h"))
             must(told.endswith("403"), told)
             audited = machine.run("cat", "/var/log/natsession-console/audit.jsonl")
-            must('"user":"member"' in audited and '"user":"root"' in audited and "stranger" not in audited, audited)
-            must("NATSESSION_USER=member" in machine.run("journalctl", "-t", "natsession-console", "-o", "export"), "the journal does not have it")
+            must('"user":"clerk"' in audited and '"user":"root"' in audited and "stranger" not in audited, audited)
+            must("NATSESSION_USER=clerk" in machine.run("journalctl", "-t", "natsession-console", "-o", "export"), "the journal does not have it")
         with self.check("purged it leaves nothing but its user, and the logger goes on"):
             machine.run("apt-get", "-qq", "purge", "--yes", "natsession-console")
             for path in ("/etc/natsession-console", "/var/log/natsession-console", "/usr/bin/natsession-console"):

@@ -10,6 +10,7 @@ import unittest
 import ctl
 from case import LabCase, main
 from clickhouse_server import PORT, clickhouse_of_today
+from console import Console
 from daemon import run_to_end
 from http_door import PORT as DOOR_PORT
 from http_door import HttpDoor
@@ -67,6 +68,14 @@ class ClickHouseCase(LabCase):
         self.assertEqual(of_table, of_ledger, words)
         return of_table
 
+    def assert_the_console_says_the_same(self, name, answer, **parameters):
+        enter = self.lab.enter(self.lab.nat)
+        with Console(self.folder, "--store", f"all={TABLE}", before=enter) as console:
+            told = run(*enter, "curl", "-sS", "--get", f"{console.url}/api/v1/{name}?box=all",
+                       *(word for key, value in parameters.items() for word in ("--data-urlencode", f"{key}={value}")))
+            of_console = json.loads(told)
+            self.assertEqual({key: of_console[key] for key in answer}, answer)
+
     def moment_that_is_proved(self, ledger, control):
         """A moment of which the daemon can say that there was no session."""
         moment = time.time()
@@ -118,6 +127,7 @@ class ClickHouseTest(ClickHouseCase):
         self.assert_same_answer("timeline", "--by", "protocol", "--since", now - 600, "--until", now + 60)
         self.assert_same_answer("ports", "--since", now - 600, "--until", now)
         self.assert_same_answer("gaps", "--since", now - 600, "--until", now)
+        self.assert_the_console_says_the_same("top", answer=self.assert_same_answer("top", "--since", now - 600, "--until", now), since=now - 600, until=now)
         for statement in ("SELECT protocol, count(*), sum(bytes_from_vpc), min(pub_port) FROM log GROUP BY 1 ORDER BY 1",
                           "SELECT * FROM log WHERE event != 'gap' ORDER BY session_id, seq",
                           "SELECT reason, events_lost, log_status FROM log WHERE event = 'gap' ORDER BY end_time",
