@@ -313,6 +313,7 @@ class ClickHouseTest(ClickHouseCase):
                 self.assertIn("DB::Exception", seen["message"])
                 self.clickhouse.change_user("natbox")
                 self.client.burst("tcp", SERVER4, 7000, 21050 + 100 * place, 5)  # a test wants new data
+                self.lab.delete_flows("-p", "tcp")
                 self.wait_for_all()
         daemon.stop()
         self.assertNotIn("sesame", daemon.message_text())
