@@ -149,6 +149,12 @@ class Lab:
         self._interface(self.server, "eth0", [f"{SERVER4}/24", f"{SERVER6}/64"])
         run("ip", "-n", self.client, "route", "add", "default", "via", INNER4)
         run("ip", "-n", self.client, "route", "add", "default", "via", INNER6)
+        # Without a link-local address the NAT box asks for no neighbour on another's behalf: one that it had not heard of for
+        # some seconds was lost for good.
+        for interface, address, namespace in (("inner", CLIENT6, self.client), ("outer", SERVER6, self.server)):
+            told = run("ip", "-n", namespace, "-o", "link", "show", "eth0").split()
+            run("ip", "-n", self.nat, "neigh", "replace", address, "lladdr", told[told.index("link/ether") + 1],
+                "dev", interface, "nud", "permanent")
         settings = ["net/ipv4/ip_forward=1", "net/ipv6/conf/all/forwarding=1"]
         # The first rule that needs it makes connection tracking, and so its sysctls, appear in the namespace.
         self.nft(self._ruleset())

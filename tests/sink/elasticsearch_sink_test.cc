@@ -187,7 +187,9 @@ TEST_CASE("a check names a field that a strict index lacks", "[sink][elasticsear
       {R"({"nat-log":{"mappings":{"dynamic":"true","properties":{"@timestamp":{"type":"date"}}}}})", true,
        "the index is there"},
       {R"({"nat-log":{"mappings":{}}})", true, "the index is there"},
-      {R"([1,{"nat-log":3}])", true, "the index is there"},
+      {R"({"nat-log":3})", true, "the index is there"},
+      {R"([1,{"nat-log":3}])", false, "no answer of Elasticsearch"},
+      {"<html>Please log in</html>", false, "no answer of Elasticsearch"},
   }));
   const HttpPeer peer(HttpPeer::always(200, body));
   const auto config = SinkConfig::parse("elasticsearch" + peer.url("/nat-log").substr(4));

@@ -168,8 +168,7 @@ struct NameList {
 };
 
 // The first field of a session's record that an index which takes no others lacks; empty: none is seen.
-std::string lacking_field(const std::string& mappings) {
-  const Json indices = Json::parse(mappings, nullptr, false);
+std::string lacking_field(const Json& indices) {
   if (!indices.is_object()) return {};
   static const Origin kNoOrigin;
   SessionRecord record;
@@ -209,7 +208,11 @@ Result<Reached> look(HttpClient& client, bool identified, const HttpSettings& se
         "guesses types: natsessiond-elasticsearch(7) has a template"};
   }
   if (auto seen = well(reply, identified, why); !seen) return seen.error();
-  if (const std::string field = lacking_field(reply.body); !field.empty()) {
+  // Of an answer that was cut off nothing is said.
+  const Json indices = Json::parse(reply.body, nullptr, false);
+  if (!indices.is_object() && reply.body.size() < HttpReply::kMaxBytes)
+    return Error{ErrorKind::kUnavailable, why + ": this is no answer of Elasticsearch"};
+  if (const std::string field = lacking_field(indices); !field.empty()) {
     return Error{ErrorKind::kUnavailable,
                  std::string(to_string(TargetCode::kLogStoreNotExist)) + ": look at " + settings.url +
                      ": the index takes no field that it does not have, and has no field " + field};
