@@ -116,9 +116,13 @@ Result<FlowLogFiles> FlowLogFiles::open(const std::string& configuration) {
       return Error{ErrorKind::kIo, path + ": somebody else changes flow logs, and does not finish"};
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  // Whoever else may write there is to lock it as well.
-  if (struct stat of_folder{}; ::geteuid() == 0 && ::stat(folder.c_str(), &of_folder) == 0 &&
-                               ::fchown(lock.get(), of_folder.st_uid, of_folder.st_gid) != 0)
+  // Whoever else may write there is to lock it as well; but root gives away nothing that was linked there.
+  struct stat of_folder {};
+  if (::stat(folder.c_str(), &of_folder) != 0 || ::fstat(lock.get(), &status) != 0)
+    return system_error(path, errno);
+  if (!S_ISREG(status.st_mode) || status.st_nlink != 1)
+    return usage_error(path + ": it is no file of its own");
+  if (::geteuid() == 0 && status.st_uid == 0 && ::fchown(lock.get(), of_folder.st_uid, of_folder.st_gid) != 0)
     return system_error("chown " + path, errno);
   auto files = read(configuration);
   if (!files) return files.error();

@@ -56,7 +56,7 @@ SinkReport report_of(const SinkState& state, const LogStatus& log, const Clock& 
     const auto rest = std::max(until->time_since_epoch() - clock.steady(), std::chrono::nanoseconds::zero());
     report.suspended_until = now + std::chrono::ceil<std::chrono::milliseconds>(rest);
   }
-  if (const FlowCounts* const counts = state.spec.sink->flow_counts()) {
+  if (const FlowCounts* const counts = state.flow_counts.get()) {
     report.no_data = counts->no_data.load(std::memory_order_relaxed);
     report.skipped = counts->skipped.load(std::memory_order_relaxed);
     report.left_out = counts->left_out.load(std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,8 +51,11 @@ using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, std::chron
 
 struct SinkState : ConsumerState {
   explicit SinkState(SinkSpec wanted)
-      : ConsumerState(std::string(wanted.sink->name())), spec(std::move(wanted)) {}
+      : ConsumerState(std::string(wanted.sink->name())),
+        flow_counts(wanted.sink->flow_counts()),
+        spec(std::move(wanted)) {}
 
+  const std::shared_ptr<const FlowCounts> flow_counts;  // null: it is no flow log
   SinkSpec spec;  // constant but for its sink, which is the worker's while it runs
 
   std::atomic<bool> in_trouble{false};     // written by the worker

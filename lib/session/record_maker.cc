@@ -35,7 +35,7 @@ template <typename Family>
 SessionRecord RecordMaker::describe(const Session<Family>& session) const {
   const FlowKey<Family>& key = session.key;
   SessionRecord record;
-  if (flow_ == 0) {
+  if (flow_ == 0) [[likely]] {
     set_nat_view(key.original(), key.reply(), key.protocol, session.nat_status, record);
   } else {
     set_flow_view(key.original(), key.reply(), key.protocol, session.nat_status, record);
@@ -65,7 +65,7 @@ bool RecordMaker::has_dnat_view(const Session<Family>& session) const {
 // which have records of their own then.
 template <typename Family>
 void RecordMaker::set_flow_fields(const Session<Family>& session, SessionRecord& record) const {
-  if (interfaces_ == nullptr || has_dnat_view(session)) return;
+  if (has_dnat_view(session)) return;
   const IpAddress& first_peer = record.has_orig_dst ? record.orig_dst_ip : record.pub_ip;
   record.iif = interfaces_->towards(record.pri_ip, first_peer, session.mark);
   record.oif = interfaces_->towards(record.pub_ip, record.pri_ip, session.mark);
@@ -168,7 +168,8 @@ void RecordMaker::interim(Session<Family>& session, const ConntrackEvent* shown,
                     record.bytes_from_vpc == Count(0) && record.bytes_from_pub == Count(0);
   const bool due = end + 2 * window_ > last + kLongestSilence;  // 2: the dump of the next window may fail
   if (idle && !always && !due) return;
-  set_flow_fields(session, record);
+  if (interfaces_ != nullptr) [[unlikely]]
+    set_flow_fields(session, record);
   emit(record);
 
   session.set(Session<Family>::kStartPinned);
@@ -190,7 +191,8 @@ void RecordMaker::end(Session<Family>& session, const ConntrackEvent* destroy, R
   record.reason = reason;
   set_slice(session, end, record);
   if (destroy != nullptr) set_traffic(*destroy, history(session.history), has_dnat_view(session), record);
-  set_flow_fields(session, record);
+  if (interfaces_ != nullptr) [[unlikely]]
+    set_flow_fields(session, record);
   if (is_momentary(record)) number_twin(record);
   emit(record);
   if (session.history != kNoHistory) histories_.release(session.history);

@@ -16,17 +16,17 @@ inline constexpr std::uint8_t kFin = 2;
 inline constexpr std::uint8_t kLastFin = 4;  // of the other side
 inline constexpr std::uint8_t kClose = 8;    // RST, if no FIN was before it
 inline constexpr std::uint8_t kAll = 15;
+inline constexpr std::uint8_t kHalfClosed = kSynAck | kFin;
+inline constexpr std::uint8_t kClosed = kHalfClosed | kLastFin;
+// none, SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSE, SYN_SENT2. Not a
+// function's own, which would be made anew with each event.
+inline constexpr std::array<std::uint8_t, 10> kByState = {0,           0,       kSynAck, kSynAck, kHalfClosed,
+                                                          kHalfClosed, kClosed, kClosed, kClose,  0};
 }  // namespace tcp_seen
 
 // What it takes to come to `state`.
 [[nodiscard]] constexpr std::uint8_t seen_by(TcpState state) {
-  using namespace tcp_seen;
-  constexpr std::uint8_t kHalfClosed = kSynAck | kFin;
-  constexpr std::uint8_t kClosed = kHalfClosed | kLastFin;
-  // none, SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSE, SYN_SENT2
-  constexpr std::array<std::uint8_t, 10> kSeen = {0,           0,       kSynAck, kSynAck, kHalfClosed,
-                                                  kHalfClosed, kClosed, kClosed, kClose,  0};
-  return kSeen[static_cast<std::size_t>(state)];
+  return tcp_seen::kByState[static_cast<std::size_t>(state)];
 }
 
 // The flags of a slice: `now` is what was seen by its end, `before` what by its beginning; `began`: the first

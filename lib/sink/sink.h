@@ -137,8 +137,8 @@ class Sink {
   // nothing.
   [[nodiscard]] virtual std::string memory() const { return {}; }
   virtual void remember(std::string_view memory) { static_cast<void>(memory); }
-  // None: it is no flow log. Also on other threads.
-  [[nodiscard]] virtual const FlowCounts* flow_counts() const { return nullptr; }
+  // Null: it is no flow log. They may be read for longer than the sink lives.
+  [[nodiscard]] virtual std::shared_ptr<const FlowCounts> flow_counts() const { return nullptr; }
   // SIGHUP: begins anew with what the name means now (a rotated file). On error the old destination stays in
   // use.
   virtual Result<void> reopen() { return {}; }

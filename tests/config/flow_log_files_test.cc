@@ -303,6 +303,21 @@ TEST_CASE("what is asked for over the control socket is one flow log or nothing"
   CHECK(all->logs[0].destination == "file:/a");
 }
 
+TEST_CASE("what somebody linked in the place of the lock stays whose it is", "[config][flow_log]") {
+  const Configured box;
+  box.write("flow-logs.d/README", "");
+  const std::filesystem::path folder = std::filesystem::path(box.path()).parent_path() / "flow-logs.d";
+  if (::geteuid() == 0) REQUIRE(::chown(folder.c_str(), 65534, 65534) == 0);
+  std::filesystem::create_hard_link(box.path(), folder / ".flow-log.lock");
+  CHECK(box.create("edge") == "flow-logs.d/.flow-log.lock: it is no file of its own");
+  struct stat status {};
+  REQUIRE(::stat(box.path().c_str(), &status) == 0);
+  CHECK(status.st_uid == ::geteuid());
+  std::filesystem::remove(folder / ".flow-log.lock");
+  std::filesystem::create_symlink("../natsessiond.toml", folder / ".flow-log.lock");
+  CHECK(box.create("edge").find("Too many levels of symbolic links") != std::string::npos);
+}
+
 TEST_CASE("who changes flow logs does not wait for ever for another one", "[config][flow_log]") {
   const Configured box;
   const auto first = FlowLogFiles::open(box.path());

@@ -132,7 +132,7 @@ void FlowSink::count(std::span<const SessionRecord> sent) {
   for (const SessionRecord& entry : sent) {
     if (!is_status(entry)) continue;
     const bool skipped = entry.flow_kind == FlowKind::kSkipped;
-    (skipped ? counts_.skipped : counts_.no_data).fetch_add(1, std::memory_order_relaxed);
+    (skipped ? counts_->skipped : counts_->no_data).fetch_add(1, std::memory_order_relaxed);
   }
 }
 
@@ -159,14 +159,14 @@ Answer FlowSink::deliver(std::span<const SessionRecord> records) {
   part_ = {};
   if (answer.taken == records.size()) {
     windows_ = std::move(windows);
-    counts_.left_out.store(windows_.left_out(), std::memory_order_relaxed);
+    counts_->left_out.store(windows_.left_out(), std::memory_order_relaxed);
     return answer;
   }
   const SessionRecord& rest = records[answer.taken];
   part_ = {rest.session_id, rest.seq, rest.end_time, rest.flow_kind,
            sent - (answer.taken > 0 ? ends_[answer.taken - 1] : 0)};
   for (const SessionRecord& record : records.first(answer.taken)) make_entries(record, windows_);
-  counts_.left_out.store(windows_.left_out(), std::memory_order_relaxed);
+  counts_->left_out.store(windows_.left_out(), std::memory_order_relaxed);
   return answer;
 }
 

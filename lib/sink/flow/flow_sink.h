@@ -43,7 +43,7 @@ class FlowSink final : public Sink {
   Answer deliver(std::span<const SessionRecord> records) override;
   [[nodiscard]] std::string memory() const override { return windows_.text(); }
   void remember(std::string_view memory) override;
-  [[nodiscard]] const FlowCounts* flow_counts() const override { return &counts_; }
+  [[nodiscard]] std::shared_ptr<const FlowCounts> flow_counts() const override { return counts_; }
   Result<void> reopen() override { return behind_->reopen(); }
   Result<void> flush() override { return behind_->flush(); }
 
@@ -74,7 +74,7 @@ class FlowSink final : public Sink {
   std::uint64_t seen_generation_ = ~std::uint64_t{0};
   std::set<FlowWindows::Interface, std::less<>> covered_;
   FlowWindows windows_;
-  FlowCounts counts_;
+  const std::shared_ptr<FlowCounts> counts_ = std::make_shared<FlowCounts>();
   Part part_;
   std::vector<SessionRecord> told_;
   std::vector<std::size_t> ends_;  // of each record: so many of told_ stand up to it
