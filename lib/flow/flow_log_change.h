@@ -20,7 +20,7 @@ struct FlowLogFacts {
   std::vector<std::string> tags = {};
   std::string file = {};
   std::string where = {};  // the file, with the line
-  bool editable = false;  // alone in a file of its own
+  bool editable = false;   // alone in a file of its own
   friend bool operator==(const FlowLogFacts&, const FlowLogFacts&) = default;
 };
 
