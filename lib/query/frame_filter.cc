@@ -118,12 +118,10 @@ Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<Kno
     if (!ordinals) return ordinals.error();
     keep_rows(batch.rows_, [&](std::uint32_t row) { return (*ordinals)[row] >= from; });
   }
-  if (!flows_) {
-    if (auto left = leave_flows(batch); !left || batch.rows_.empty()) return left;
-  }
   const auto gaps_inside = has_gaps(batch);
   if (!gaps_inside) return gaps_inside.error();
   if (*gaps_inside) {
+    if (auto left = leave_flows(batch); !left || batch.rows_.empty()) return left;
     if (auto sorted = sort_out_gaps(batch, gaps); !sorted) return sorted;
   }
   if (batch.of_ready_segment()) {
@@ -138,6 +136,10 @@ Result<void> FrameFilter::select(Ordinal from, ScanBatch& batch, std::vector<Kno
     if (auto tested = test_numbers(test, batch); !tested || batch.rows_.empty()) return tested;
   }
   if (auto tested = test_times(batch); !tested || batch.rows_.empty()) return tested;
+  // Last, since the models of a frame are read for it, which costs more than all else where nothing is found.
+  if (!*gaps_inside) {
+    if (auto left = leave_flows(batch); !left || batch.rows_.empty()) return left;
+  }
   batch.columns_.want(batch.rows_);
   if (batch.in_order_) {
     if (auto ordered = put_in_order(batch); !ordered) return ordered;
@@ -182,6 +184,8 @@ Result<void> FrameFilter::find_hosts(ScanBatch& batch) const {
 }
 
 Result<void> FrameFilter::leave_flows(ScanBatch& batch) const {
+  if (flows_) return {};
+  batch.columns_.want(batch.rows_);
   const auto flows = batch.columns_.flows();
   if (!flows) return flows.error();
   if (!flows->empty()) keep_rows(batch.rows_, [&](std::uint32_t row) { return (*flows)[row] == 0; });
