@@ -222,6 +222,7 @@ RunningQuestion::Progress RunningQuestion::progress() const {
 }
 
 Result<Asker> Asker::start(std::span<ctl::AddCommand* const> commands) {
+  std::fflush(nullptr);  // else each copy would write once more what waits here
   auto process = HelperProcess::start("natsess-asker", {}, std::nullopt,
                                       [commands](int link) { serve(link, commands); });
   if (!process) return process.error();
