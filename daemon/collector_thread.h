@@ -75,7 +75,10 @@ class CollectorThread {
   Result<void> start();
 
   // Has what is known by now told soon, in report() and by the producer.
-  void wake() { wake_.wake(); }
+  void wake() {
+    collector_.request_look();
+    wake_.wake();
+  }
   void request_close();
   void request_stop();
   // Whether it logs. Off: what was seen is written, open sessions get an interim record, and the kernel is

@@ -283,7 +283,13 @@ bool Collector::watch_groups() {
 // A flow that begins while nf_conntrack_events is 0 never sends an event. It is known again by a dump, if it
 // lives so long.
 void Collector::watch_events(const Moment& now) {
-  if (now.steady - events_looked_at_ < kEventsInterval) return;
+  if (now.steady - events_looked_at_ < kEventsInterval) {
+    // Where nothing has changed since the look before, it is as if that were now; all else is for the usual one.
+    if (look_requested_.exchange(false, std::memory_order_relaxed) && !blind_ && !silent_ &&
+        sysctls_.sends_events() && source_->sysctls() == sysctls_)
+      sent_until_ = now;
+    return;
+  }
   if (events_looked_at_.count() >= 0) longest_look_ = std::max(longest_look_, now.steady - events_looked_at_);
   events_looked_at_ = now.steady;
   sysctls_ = source_->sysctls();

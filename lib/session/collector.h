@@ -72,6 +72,9 @@ class Collector {
 
   // SIGUSR1: the window closes now, and the next one at its boundary.
   void request_close() { close_requested_.store(true, std::memory_order_relaxed); }
+  // Somebody waits for what is proved: the next turn looks at once whether the kernel sends events, and not
+  // within a second as usual.
+  void request_look() { look_requested_.store(true, std::memory_order_relaxed); }
   // SIGTERM: what is queued is handled, open sessions get an interim record, then turn() says kDone.
   void request_stop() { stop_requested_.store(true, std::memory_order_relaxed); }
 
@@ -170,6 +173,7 @@ class Collector {
   std::optional<Error> last_dump_error_;
 
   std::atomic<bool> close_requested_{false};
+  std::atomic<bool> look_requested_ = false;
   std::atomic<bool> stop_requested_{false};
   CollectorCounters counters_;
 };

@@ -32,6 +32,32 @@ TEST_CASE("what is covered begins when the initial dump is over, and reaches to 
   }
 }
 
+TEST_CASE("who waits for what is covered does not wait for the look of each second", "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(5));
+  const std::int64_t before = covered(f)->second;
+  f.clock.advance(std::chrono::milliseconds(300));
+  f.run();
+  REQUIRE(covered(f)->second == before);
+  SECTION("where nothing has changed") {
+    f.collector.request_look();
+    f.run();
+    CHECK(covered(f)->second == before + 300);
+    f.clock.advance(std::chrono::milliseconds(100));
+    f.run();
+    CHECK(covered(f)->second == before + 300);  // once for each request
+  }
+  SECTION("but where the kernel sends no events any more") {
+    f.source.sends = false;
+    f.collector.request_look();
+    f.run();
+    CHECK(covered(f)->second == before);
+    f.live(std::chrono::seconds(2));
+    CHECK_FALSE(covered(f));
+  }
+}
+
 TEST_CASE("what an overrun took is not covered before its gap record is made", "[session][coverage]") {
   CollectorFixture f(ReliableMode::kOff);
   f.run();
