@@ -16,7 +16,7 @@ import ctl
 from browser import Browser
 from case import main
 from console import Console
-from netlab import wait_until
+from netlab import CLIENT4, SERVER4, wait_until
 from surge import HOSTS, PORT, SURGE_SESSIONS, SURGER, VICTIM, SurgeCase
 
 USER, GROUP = "games", "daemon"  # of every Debian
@@ -219,6 +219,25 @@ class ConsoleTest(SurgeCase):
         self.assertEqual(listed(), [])
         changed = [line["what"] for line in self.console.audited() if line["event"] == "changed"]
         self.assertEqual(changed, ["flow-logs/create", "flow-logs/stop", "flow-logs/delete"])
+
+    def test_who_is_refused_is_seen_by_interface(self):
+        os.makedirs(self.path("etc"))
+        self.write("etc/natsessiond.toml", 'reject_group = ["100"]\n[[flow_log]]\nname = "no"\nresource = "inner"\ntraffic = "reject"\nrecord = "aws"\n'
+                   f'window = "1s"\ndestination = "file:{self.path("no.log")}"\n')
+        self.begin("--config", self.path("etc/natsessiond.toml"))
+        self.lab.nft("table inet refuse {\n chain in {\n type filter hook forward priority 0\n udp dport 9 log group 100 drop\n }\n}\n")
+        self.client.flood(SERVER4, 9, 20000, 30, 50)
+        top = ("--json", "--ledger", self.ledger, "top", "--log", "flow", "--where", "action=REJECT", "--sum", "packets", "--by", "srcaddr")
+        wait_until(lambda: '"packets":30' in ctl.run(*top), "what was refused is in the ledger")
+        self.console = self.enterContext(Console(self.folder, "--ledger", self.ledger, "--control", self.control))
+        page = self.browser()
+        page.complaints()
+        # The page lists those of the usual configuration, of which this one has none; what the ledger has is shown all the same.
+        page.open(self.address("flow-logs", since="-10m"))
+        page.wait_for_text(CLIENT4)
+        page.wait(lambda: page.script("return [...document.querySelectorAll('main td')].some((e) => e.innerText === '30')"), "thirty packets")
+        page.wait(lambda: page.script("return document.querySelector('main canvas')?.getAttribute('aria-label')") == "Refused packets by interface", "the curve")
+        self.assertIn("inner", page.text())
 
     def test_a_dead_daemon_a_damaged_an_empty_ledger_and_two_boxes_are_told(self):
         self.begin("--sink", "stdout")

@@ -150,6 +150,9 @@ class FlowLogsTest(LabCase):
         self.assertEqual({use["nat_ip"] for use in json.loads(ctl.ask(*ledger, "ports", "--since", "-1h"))["rows"]}, {OUTER6})
         top = json.loads(ctl.ask(*ledger, "top", "--by", "pub_ip", "--since", "-1h"))
         self.assertEqual({row["pub_ip"] for row in top["rows"]}, {SERVER6})
+        port = next(e["sport"] for e in self.traffic() if e["src"] == CLIENT4 and e["dport"] == 7000)
+        traced = json.loads(ctl.ask(*ledger, "trace", "--nat", f"{CLIENT4}:{port}", "--since", "-1h", status=1))
+        self.assertEqual(traced["candidates"], [])
         self.assertEqual({e["dport"] for e in self.traffic() if e["interface"] == "inner" and e["src"] == CLIENT4}, {7000})
 
     def test_the_kernel_is_asked_for_no_more_than_is_wanted(self):
