@@ -284,7 +284,8 @@ bool Collector::watch_groups() {
 // lives so long.
 void Collector::watch_events(const Moment& now) {
   if (now.steady - events_looked_at_ < kEventsInterval) {
-    // Where nothing has changed since the look before, it is as if that were now; all else is for the usual one.
+    // Where nothing has changed since the look before, it is as if that were now; all else is for the usual
+    // one.
     if (look_requested_.exchange(false, std::memory_order_relaxed) && !blind_ && !silent_ &&
         sysctls_.sends_events() && source_->sysctls() == sysctls_)
       sent_until_ = now;
