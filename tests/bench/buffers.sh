@@ -15,6 +15,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 sessions=500000 quick=0
 read_options "sessions" "sessions=20000" "$@"
 
+# Whether every netlink socket of the namespace for netfilter (protocol 12) has been read to its end.
+none_waits() { in_netns plain awk '$2 == 12 && $5 > 0 { exit 1 }' /proc/net/netlink; }
+
 # count_waiting GROUPS: of the events that come while it does not read, how many it gets. Sets waited.
 count_waiting() {
   local groups=$1
@@ -29,6 +32,8 @@ count_waiting() {
     in_netns plain "$programs/flood" flush >/dev/null
   fi
   kill -CONT "$pid"
+  # On a busy machine it may not have begun when it would seem to stand still.
+  wait_for 30 none_waits || die "receive_count did not go on"
   wait_still "$pid" 0.3 30 || die "receive_count never came to rest"
   stop "$pid" 10
   waited=$(awk -v key="$([ "$groups" = n ] && echo new || echo destroy)" \
