@@ -16,6 +16,7 @@ sessions=500000 quick=0
 read_options "sessions" "sessions=20000" "$@"
 
 # Whether every netlink socket of the namespace for netfilter (protocol 12) has been read to its end.
+# shellcheck disable=SC2016 # awk's own $2
 none_waits() { in_netns plain awk '$2 == 12 && $5 > 0 { exit 1 }' /proc/net/netlink; }
 
 # count_waiting GROUPS: of the events that come while it does not read, how many it gets. Sets waited.
