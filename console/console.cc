@@ -1,6 +1,7 @@
 #include "console.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -26,7 +27,7 @@ std::string from_of(const HttpServerRequest& request) {
   return request.peer.empty() ? "unix" : request.peer;
 }
 
-void add_security(HttpAnswer& answer) {
+void add_security(HttpAnswer& answer, bool tls) {
   answer.fields.emplace_back(
       "Content-Security-Policy",
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -35,6 +36,7 @@ void add_security(HttpAnswer& answer) {
   answer.fields.emplace_back("Referrer-Policy", "no-referrer");
   answer.fields.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
   answer.fields.emplace_back("Cross-Origin-Resource-Policy", "same-origin");
+  if (tls) answer.fields.emplace_back("Strict-Transport-Security", "max-age=31536000");
 }
 
 HttpAnswer page(const HttpServerRequest& request) {
@@ -143,13 +145,15 @@ HttpAnswer Console::log_in(const HttpServerRequest& request) {
   if (!token) event.outcome = token.error().message;
   const auto caller = token ? logins_->find(*token, Logins::Clock::now()) : std::nullopt;
   if (caller) event.caller.role = caller->role;
+  // Who is made to wait is not written down each time: anybody could fill the disk so.
+  if (!token && token.error().kind == ErrorKind::kUnavailable)
+    return refusal(429, "busy", token.error().message);
+  if (!token && token.error().kind != ErrorKind::kPermission)
+    return refusal(503, "missing", "logins cannot be checked now");
   const auto written = audit_.write(event, to_ms(SystemClock().now()));
-  if (!token) {
-    const bool busy = token.error().kind == ErrorKind::kUnavailable;
-    return refusal(busy ? 429 : 401, busy ? "busy" : "forbidden", token.error().message);
-  }
+  if (!token && written) return refusal(401, "forbidden", token.error().message);
   if (!written) {
-    logins_->end(*token);
+    if (token) logins_->end(*token);
     return refusal(503, "missing",
                    "the login cannot be written to the audit log: " + written.error().message);
   }
@@ -195,6 +199,18 @@ HttpAnswer Console::answer_api(const HttpServerRequest& request, std::string_vie
   return api_.answer(request, path, *caller);
 }
 
+std::size_t Console::body_allowed(const HttpServerRequest& head) {
+  constexpr std::size_t kSmall = 4096;  // a name and a password
+  if (guard_.refuse(head, /*is_api=*/true) || !head.path.starts_with(kApi)) return kSmall;
+  std::string_view other;
+  const ApiRoute* const route = find_route(head.method, head.path.substr(kApi.size()), other);
+  if (route == nullptr || !route->takes_body) return kSmall;
+  std::string why;
+  const auto caller = caller_of(head, why);
+  return caller && may_ask(caller->role, *route, head.query) ? std::numeric_limits<std::size_t>::max()
+                                                             : kSmall;
+}
+
 HttpAnswer Console::answer(const HttpServerRequest& request) {
   const bool is_api = request.path == kApi || request.path.starts_with("/api/");
   const auto refused = guard_.refuse(request, is_api);
@@ -208,7 +224,7 @@ HttpAnswer Console::answer(const HttpServerRequest& request) {
   } else {
     answer = answer_api(request, request.path.substr(kApi.size()));
   }
-  add_security(answer);
+  add_security(answer, settings_.tls);
   return answer;
 }
 

@@ -31,6 +31,8 @@ class Console {
       : settings_(std::move(settings)), guard_(std::move(guard)), logins_(logins), api_(api), audit_(audit) {}
 
   [[nodiscard]] HttpAnswer answer(const HttpServerRequest& request);
+  // Of a request's body, by its head: nobody's who may not ask.
+  [[nodiscard]] std::size_t body_allowed(const HttpServerRequest& head);
 
  private:
   HttpAnswer answer_api(const HttpServerRequest& request, std::string_view path);

@@ -113,9 +113,7 @@ Result<void> check_safety(ConsoleOptions& options) {
   if (options.users.empty())
     return usage_error(where + "give --users FILE, or listen at 127.0.0.1 or unix:PATH");
   if (options.certificate.empty())
-    return usage_error(where +
-                       "passwords take TLS: give --tls-cert and --tls-key, or stand behind a proxy that has "
-                       "it and listen at 127.0.0.1");
+    return usage_error(where + "passwords take TLS: give --tls-cert and --tls-key");
   return {};
 }
 

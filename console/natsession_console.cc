@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -168,10 +170,13 @@ int serve(const ConsoleOptions& options) {
   HttpServerSettings settings;
   settings.limits = {.connections = options.connections,
                      .asking = std::chrono::seconds(30),
-                     .duration = std::chrono::hours(2),
+                     .duration = std::chrono::minutes(1),
                      .hurry = std::chrono::milliseconds(200),
-                     .hurry_in_all = std::chrono::hours(2)};
+                     .hurry_in_all = std::chrono::seconds(2)};
+  // A question waits for the first of its answer so long.
+  settings.limits.duration += options.limits.time;
   settings.max_body = kMaxBody;
+  settings.body_allowed = [&](const HttpServerRequest& head) { return console.body_allowed(head); };
   settings.threads = HttpServerSettings::Threads::kEach;
   settings.certificate = std::move(*certificate);
   HttpServer server(std::move(settings), [&](HttpServerRequest& request) { return console.answer(request); });
@@ -180,12 +185,17 @@ int serve(const ConsoleOptions& options) {
              options.boxes.size() == 1 ? "box" : "boxes");
   ServiceManager().ready();
 
-  int signal = 0;
-  while (::sigwait(&stops, &signal) != 0) {
+  const UniqueFd signals(::signalfd(-1, &stops, SFD_CLOEXEC));
+  if (!signals) return fail(system_error("signalfd", errno));
+  std::array<pollfd, 2> waited{{{signals.get(), POLLIN, 0}, {asker->link(), POLLIN, 0}}};
+  while (::poll(waited.data(), waited.size(), -1) <= 0) {
   }
+  const bool asked_to_stop = waited[0].revents != 0;
   questions.cancel_all();
   server.stop();
-  return kDone;
+  if (asked_to_stop) return kDone;
+  return fail(
+      {ErrorKind::kIo, "the process that answers questions has ended; a restart begins with another"});
 }
 
 }  // namespace

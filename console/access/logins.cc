@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 
 #include "access/password.h"
 
@@ -58,6 +59,10 @@ Result<std::string> Logins::check(const std::string& name, const std::string& pa
     }
   }
   const auto user = users_.find(name);
+  if (const std::string trouble = users_.trouble(); !trouble.empty()) {
+    std::fprintf(stderr, "natsession-console: nobody can log in: %s\n", trouble.c_str());
+    return Error{ErrorKind::kIo, trouble};
+  }
   const bool good = password_matches(password, user ? user->hash : std::string());
   const std::lock_guard lock(mutex_);
   if (!good || !user) {

@@ -7,10 +7,21 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/exit_status.h"
+
 namespace natsession::console {
 namespace {
 
 constexpr std::size_t kFirst = std::size_t{32} << 10;
+
+std::string one_line(std::string text) {
+  constexpr std::size_t kMost = 2000;
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) c = c == '\n' ? '|' : ' ';
+  }
+  return text.substr(0, kMost);
+}
 
 std::string outcome_of(const Ended& ended, bool cancelled) {
   switch (ended.how) {
@@ -29,11 +40,12 @@ std::string outcome_of(const Ended& ended, bool cancelled) {
 }  // namespace
 
 AnswerStream::AnswerStream(std::shared_ptr<ActiveQuestion> question, QuestionTable::Place place, int peer,
-                           RowCounter counter, AuditLog* audit, AuditEvent event)
+                           RowCounter counter, bool tells_itself, AuditLog* audit, AuditEvent event)
     : question_(std::move(question)),
       place_(std::move(place)),
       peer_(peer),
       counter_(std::move(counter)),
+      tells_itself_(tells_itself),
       audit_(audit),
       event_(std::move(event)) {}
 
@@ -51,6 +63,7 @@ AnswerStream::~AnswerStream() {
   event_.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
                                                                          question_->begun);
   event_.outcome = outcome_of(*ended_, question_->cancelled);
+  event_.warnings = one_line(question_->running.messages());
   // That it was asked stands there already.
   static_cast<void>(audit_->write(event_, to_ms(SystemClock().now())));
 }
@@ -75,6 +88,16 @@ std::ptrdiff_t AnswerStream::read_output(std::span<char> room) {
 
 void AnswerStream::end() {
   if (!ended_) ended_ = question_->running.wait();
+}
+
+HttpFields AnswerStream::trailer() {
+  std::string warnings = tells_itself_ ? std::string() : one_line(messages());
+  // A field's value is ASCII as far as everybody reads it.
+  for (char& c : warnings) {
+    if (static_cast<unsigned char>(c) >= 0x7f) c = '?';
+  }
+  if (warnings.empty()) return {};
+  return {{kWarnings, std::move(warnings)}};
 }
 
 bool AnswerStream::wait_for_some() {
@@ -110,7 +133,9 @@ std::ptrdiff_t AnswerStream::read(std::span<char> room) {
     return count;
   }
   if (count == 0) end();
-  return ended_ && ended_->how == Ended::How::kAnswered ? 0 : -1;
+  const bool whole =
+      ended_ && ended_->how == Ended::How::kAnswered && (tells_itself_ || ended_->status == kDone);
+  return whole ? 0 : -1;
 }
 
 }  // namespace natsession::console

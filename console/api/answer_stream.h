@@ -14,11 +14,15 @@
 
 namespace natsession::console {
 
+// The trailer field with what natsessionctl warned of, where the answer's form has no place for it.
+inline constexpr const char* kWarnings = "Natsession-Warnings";
+
 class AnswerStream final : public HttpBody {
  public:
-  // `peer`: the connection's socket. `audit`: null if nothing is to be written.
+  // `peer`: the connection's socket. `tells_itself`: what is missing stands in the answer; else one whose
+  // question failed on its way is broken off. `audit`: null if nothing is to be written.
   AnswerStream(std::shared_ptr<ActiveQuestion> question, QuestionTable::Place place, int peer,
-               RowCounter counter, AuditLog* audit, AuditEvent event);
+               RowCounter counter, bool tells_itself, AuditLog* audit, AuditEvent event);
   ~AnswerStream() override;
 
   // Waits for the first of the answer. True if there is some; else it has ended, and ended() says how.
@@ -28,6 +32,7 @@ class AnswerStream final : public HttpBody {
   [[nodiscard]] std::string messages() const { return question_->running.messages(); }
 
   [[nodiscard]] std::ptrdiff_t read(std::span<char> room) override;
+  [[nodiscard]] HttpFields trailer() override;
 
  private:
   std::ptrdiff_t read_output(std::span<char> room);
@@ -37,6 +42,7 @@ class AnswerStream final : public HttpBody {
   QuestionTable::Place place_;
   const int peer_;
   RowCounter counter_;
+  const bool tells_itself_;
   AuditLog* const audit_;
   AuditEvent event_;
   std::string first_;      // read already

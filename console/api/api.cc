@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -19,25 +21,44 @@ std::string value_of(const QueryArguments& arguments, std::string_view name) {
   return {};
 }
 
+// A question must not be read in another zone than the one that was meant: libraries take UTC for one that
+// they do not know.
 bool is_time_zone(const std::string& name) {
   const auto fits = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
            c == '_' || c == '-' || c == '+';
   };
-  return name.size() <= 64 && name.find("..") == std::string::npos &&
-         (name.empty() || (name.front() != '/' && std::all_of(name.begin(), name.end(), fits)));
+  if (name.empty() || name == "UTC") return true;
+  if (name.size() > 64 || name.find("..") != std::string::npos || name.front() == '/' ||
+      !std::all_of(name.begin(), name.end(), fits))
+    return false;
+  const char* const folder = std::getenv("TZDIR");
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(
+      std::string(folder != nullptr ? folder : "/usr/share/zoneinfo") + "/" + name, ignored);
 }
 
 constexpr std::size_t kMaxReason = 500;
 constexpr std::size_t kMaxId = 64;
+
+// As a shell would read it back.
+std::string quoted(const std::string& word) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_./:=,@%+-[]").find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
 
 // As somebody would write it, without where the log is.
 std::string shown(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) {
     if (!text.empty()) text += ' ';
-    const bool plain = word.find_first_of(" '\"") == std::string::npos;
-    text += plain ? word : "'" + word + "'";
+    text += quoted(word);
   }
   return text;
 }
@@ -57,7 +78,7 @@ std::string last_line(std::string text) {
 }
 
 // How a question ended that has no answer.
-HttpAnswer without_answer(const AnswerStream& stream) {
+HttpAnswer without_answer(const AnswerStream& stream, const std::string& type) {
   const Ended& ended = stream.ended();
   switch (ended.how) {
     case Ended::How::kTime:
@@ -73,7 +94,7 @@ HttpAnswer without_answer(const AnswerStream& stream) {
       break;
   }
   const std::string why = last_line(stream.messages());
-  if (ended.status == kDone) return {.body = "{}\n"};
+  if (ended.status == kDone) return {.content_type = type, .body = type == "application/json" ? "{}\n" : ""};
   if (ended.status == kUsage) return refusal(400, "usage", why);
   if (ended.status == kMissing) return refusal(503, "missing", why);
   return refusal(500, "failed", why.empty() ? "it could not be done" : why);
@@ -83,6 +104,7 @@ struct Formed {
   std::vector<std::string> words;  // natsessionctl's, all of them
   std::string type = "application/json";
   RowCounter counter{RowCounter::Form::kLines};
+  bool tells_itself = false;  // what is missing stands in the answer
 };
 
 // How the answer is to look, and the words in front of the command.
@@ -104,6 +126,7 @@ Result<Formed> in_form(const ApiRoute& route, const Box& box, const std::string&
     formed.counter = RowCounter(RowCounter::Form::kCsv);
   } else {
     formed.words.emplace_back("--json");
+    formed.tells_itself = true;
     formed.counter = RowCounter(route.rows, route.member);
   }
   formed.words.insert(formed.words.end(), command.begin(), command.end());
@@ -150,7 +173,8 @@ HttpAnswer Api::ask(const HttpServerRequest& request, const ApiRoute& route, con
   const auto box = box_of(request.query);
   if (!box) return refusal(400, "usage", box.error().message);
   const std::string time_zone = value_of(request.query, "tz");
-  if (!is_time_zone(time_zone)) return refusal(400, "usage", "parameter 'tz' is no name of a time zone");
+  if (!is_time_zone(time_zone))
+    return refusal(400, "usage", "parameter 'tz' is no time zone that this machine knows (package tzdata)");
   const std::string reason = value_of(request.query, "reason");
   if (reason.size() > kMaxReason) return refusal(400, "usage", "parameter 'reason' is longer than 500 bytes");
   if (settings_.require_reason && route.audited && reason.empty() &&
@@ -185,6 +209,8 @@ HttpAnswer Api::ask(const HttpServerRequest& request, const ApiRoute& route, con
   event.asked = shown(*command);
   event.input = request.body;
   event.reason = reason;
+  event.time_zone = time_zone;
+  event.format = value_of(request.query, "format");
   if (route.audited) {
     if (auto written = audit_.write(event, to_ms(SystemClock().now())); !written)
       return refusal(503, "missing",
@@ -192,17 +218,23 @@ HttpAnswer Api::ask(const HttpServerRequest& request, const ApiRoute& route, con
   }
   Question question{std::move(formed->words), request.body, time_zone, settings_.limits};
   auto running = asker_.ask(question);
-  if (!running) return refusal(503, "missing", running.error().message);
+  if (!running) {
+    event.event = "answered";
+    event.outcome = running.error().message;
+    if (route.audited) static_cast<void>(audit_.write(event, to_ms(SystemClock().now())));
+    return refusal(503, "missing", running.error().message);
+  }
   const std::string what = event.asked;
   auto active = std::make_shared<ActiveQuestion>(caller.name, what, std::move(*running));
   questions_.add(id, active);
-  auto stream = std::make_unique<AnswerStream>(std::move(active), std::move(*place), request.fd,
-                                               std::move(formed->counter), route.audited ? &audit_ : nullptr,
-                                               std::move(event));
-  if (!stream->wait_for_some()) return without_answer(*stream);
+  auto stream = std::make_unique<AnswerStream>(
+      std::move(active), std::move(*place), request.fd, std::move(formed->counter),
+      formed->tells_itself || route.takes_body, route.audited ? &audit_ : nullptr, std::move(event));
+  if (!stream->wait_for_some()) return without_answer(*stream, formed->type);
   HttpAnswer answer{.content_type = std::move(formed->type)};
   if (route.command == "export")
     answer.fields.emplace_back("Content-Disposition", "attachment; filename=\"natsession-export\"");
+  if (!formed->tells_itself) answer.fields.emplace_back("Trailer", kWarnings);
   answer.stream = std::move(stream);
   return answer;
 }

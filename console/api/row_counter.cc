@@ -20,7 +20,7 @@ void RowCounter::add_json(char c) {
       break;
     case '{':
     case '[':
-      if (c == '[' && depth_ == names && text_ == member_) inside_ = true;
+      if (c == '[' && depth_ == names && (form_ == Form::kList || text_ == member_)) inside_ = true;
       ++depth_;
       if (c == '{' && inside_ && depth_ == names + 2) ++rows_;
       break;

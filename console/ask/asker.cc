@@ -193,7 +193,9 @@ void RunningQuestion::cancel() const {
 }
 
 std::string RunningQuestion::messages() const {
-  const std::string all = read_memory(errors_.get(), 0, kMaxMessages);
+  const off_t size = ::lseek(errors_.get(), 0, SEEK_END);
+  const std::string all =
+      read_memory(errors_.get(), std::max<off_t>(0, size - static_cast<off_t>(kMaxMessages)), kMaxMessages);
   std::string out;
   for (std::size_t at = 0; at < all.size();) {
     const std::size_t end = std::min(all.find('\n', at), all.size() - 1);

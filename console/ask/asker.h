@@ -58,7 +58,7 @@ class RunningQuestion {
   [[nodiscard]] Ended wait() const;
   void cancel() const;
 
-  // What it says on standard error, up to 64 KiB: warnings and errors, without what tells its progress.
+  // What it says on standard error, the last 64 KiB: warnings and errors, without what tells its progress.
   [[nodiscard]] std::string messages() const;
   struct Progress {
     double share = 0;           // 0 to 1
@@ -86,6 +86,9 @@ class Asker {
   // Begins with a question.
   // Errors: kUnavailable if there are no descriptors or processes; kUsage if its arguments are too long.
   [[nodiscard]] Result<RunningQuestion> ask(const Question& question);
+
+  // Readable when that process has ended: nothing can be asked any more.
+  [[nodiscard]] int link() const { return process_.link(); }
 
  private:
   explicit Asker(HelperProcess process)

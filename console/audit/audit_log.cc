@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 
 #include <fcntl.h>
@@ -34,9 +35,12 @@ std::string line_of(const AuditEvent& event, UnixMs now) {
   add("asked", event.asked);
   add("input", event.input);
   add("reason", event.reason);
+  add("time_zone", event.time_zone);
+  add("format", event.format);
   if (event.rows) line["rows"] = *event.rows;
   if (event.elapsed) line["seconds"] = static_cast<double>(event.elapsed->count()) / 1000;
   add("outcome", event.outcome);
+  add("warnings", event.warnings);
   // What is no UTF-8 is told as far as it is.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -66,6 +70,10 @@ Result<void> AuditLog::reopen() {
   UniqueFd fd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640));
   if (!fd) return system_error(path_ + ": open", errno, ErrorKind::kUnavailable);
   file_ = std::move(fd);
+  // That it is there must outlive a power cut as well.
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  const UniqueFd place(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (place) static_cast<void>(::fsync(place.get()));
   return {};
 }
 
@@ -91,12 +99,14 @@ Result<void> AuditLog::write(const AuditEvent& event, UnixMs now) {
   const std::string line = line_of(event, now);
   const std::lock_guard lock(mutex_);
   if (auto opened = reopen(); !opened) return opened;
+  struct stat before {};
+  if (::fstat(file_.get(), &before) != 0) return system_error(path_ + ": stat", errno);
   // One write: lines of several processes do not mix.
   const ssize_t count = ::write(file_.get(), line.data(), line.size());
   if (count != static_cast<ssize_t>(line.size())) {
     const int cause = count < 0 ? errno : ENOSPC;
-    // Half a line is taken back, as far as that goes: what comes next is a line of its own.
-    if (count > 0) static_cast<void>(::write(file_.get(), "\n", 1));
+    if (count > 0 && ::ftruncate(file_.get(), before.st_size) != 0)
+      file_.reset();  // half a line is taken back
     return system_error(path_ + ": write", cause);
   }
   if (::fdatasync(file_.get()) != 0 && errno != EINVAL) return system_error(path_ + ": fdatasync", errno);

@@ -20,7 +20,7 @@
 namespace natsession::console {
 
 struct AuditEvent {
-  std::string event;  // asked, answered, changed, login, login_failed, logout, refused
+  std::string event;  // asked, answered, changed, login, login_failed, logout
   std::string id;     // joins what was asked and answered
   Caller caller;
   std::string box;
@@ -28,9 +28,12 @@ struct AuditEvent {
   std::string asked;  // the command line
   std::string input;  // a list, or a statement
   std::string reason;
+  std::string time_zone;  // in which times were read
+  std::string format;
   std::optional<std::uint64_t> rows;
   std::optional<std::chrono::milliseconds> elapsed;
-  std::string outcome;  // how it ended
+  std::string outcome;   // how it ended
+  std::string warnings;  // what the answer must say beside
 };
 
 class AuditLog {

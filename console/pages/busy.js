@@ -20,7 +20,7 @@ export async function answerInto(place, name, parameters, show, options = {}) {
   const bar = h("progress", {max: 1, "aria-label": "Progress of the question"});
   const told = h("span", {}, "…");
   const waiting = h("div", {class: "busy"}, bar, told, h("button", {type: "button", onclick: () => controller.abort()}, "Cancel"));
-  const late = window.setTimeout(() => replace(place, waiting), 300);
+  const late = window.setTimeout(() => place.controller === controller && replace(place, waiting), 300);
   try {
     const answer = await ask(name, parameters, {
       ...options, signal: controller.signal,
@@ -29,7 +29,7 @@ export async function answerInto(place, name, parameters, show, options = {}) {
         told.textContent = `${Math.round(progress * 100)} %, ${number(records)} records read, ${seconds.toFixed(0)} s`;
       }});
     window.clearTimeout(late);
-    const made = await show(answer);
+    const made = await show(answer, controller.signal);
     if (place.controller === controller) replace(place, made);
     announce("The answer is there.");
     return answer;
@@ -37,8 +37,12 @@ export async function answerInto(place, name, parameters, show, options = {}) {
     window.clearTimeout(late);
     if (place.controller !== controller) return null;
     if (error.name === "AbortError") replace(place, note("It was cancelled."));
+    else if (error.kind === "login") window.dispatchEvent(new Event("natsession-login"));
     else if (error instanceof ApiError) replace(place, note(error.message, "bad"));
-    else throw error;
+    else {
+      replace(place, note(`The answer could not be shown: ${error.message}`, "bad"));
+      throw error;
+    }
     return null;
   } finally {
     open.delete(controller);
@@ -52,7 +56,7 @@ export function reservations(answer) {
   if (answer.missing) out.push(note(`It is not known whether this is all: ${answer.missing}.`));
   if (answer.gaps?.length) {
     out.push(note(`${number(answer.gaps.length)} ${answer.gaps.length === 1 ? "gap" : "gaps"} in this time, where sessions may be missing: ` +
-      answer.gaps.slice(0, 3).map((gap) => `${gap.from} to ${gap.until} (${gap.reason})`).join("; ")));
+      answer.gaps.slice(0, 3).map((gap) => `${gap.from ?? "the beginning"} to ${gap.until} (${gap.reason})`).join("; ")));
   }
   if (answer.damage?.length) out.push(note(`Damage in the ledger: ${answer.damage[0].why}`, "bad"));
   return out;

@@ -49,7 +49,7 @@ export function timeChart(times, sets, {label, unit, gaps = [], bucketMs, zoom} 
       ctx.save();
       ctx.fillStyle = colour("gap");
       for (const gap of gaps) {
-        const from = Math.max(left, place(chart, Date.parse(gap.from)));
+        const from = gap.from ? Math.max(left, place(chart, Date.parse(gap.from))) : left;
         const until = Math.min(right, Math.max(place(chart, Date.parse(gap.until)), from + 2));
         if (until > from) ctx.fillRect(from, top, until - from, bottom - top);
       }
@@ -92,6 +92,7 @@ export function timeChart(times, sets, {label, unit, gaps = [], bucketMs, zoom} 
       return Math.max(0, Math.min(times.length - 1, Math.floor(x / width * times.length)));
     };
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       canvas.setPointerCapture(event.pointerId);
       chosen = [barAt(event), barAt(event)];
     });

@@ -5,7 +5,7 @@ import {timeChart} from "./charts.js";
 import {field, h, note, replace, select} from "./dom.js";
 import {formatOf, number} from "./format.js";
 import {range, rangeForm} from "./range.js";
-import {bucketMs, pivot} from "./series.js";
+import {TOO_MANY, bucketMs, pivot} from "./series.js";
 import * as state from "./state.js";
 import {table} from "./table.js";
 
@@ -61,7 +61,8 @@ export function flowLogs(me) {
   const showRefused = () => {
     const parameters = {...range("-1h"), log: "flow", where: ["action=REJECT"]};
     answerInto(refused, "timeline", {...parameters, by: "interface", sum: "packets"}, (answer) => {
-      const {times, sets} = pivot(answer, "interface", "packets");
+      const {times, sets, tooMany} = pivot(answer, "interface", "packets");
+      if (tooMany) return note(TOO_MANY, "bad");
       return [reservations(answer), answer.rows.length ? timeChart(times, sets, {
         label: "Refused packets by interface", unit: "count", gaps: answer.gaps, bucketMs: bucketMs(answer.bucket),
         zoom: (first, last) => state.set({since: times[first], until: new Date(Date.parse(times[last]) + bucketMs(answer.bucket)).toISOString()})})

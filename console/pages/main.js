@@ -46,14 +46,20 @@ function frame() {
       h("span", {}, `${who.user} (${who.role})`),
       who.logged_in ? h("button", {type: "button", onclick: async () => {
         await logOut();
+        leave();
+        reason.set("");
         start();
       }}, "Log out") : null));
 }
 
-function show() {
+function leave() {
   endAll();
   endCharts();
   endFollowing();
+}
+
+function show() {
+  leave();
   frame();
   const page = PAGES.find(([to]) => to === state.path()) ?? PAGES[0];
   document.title = `${page[1]} – natsession console`;
@@ -93,4 +99,9 @@ document.addEventListener("click", (event) => {
 });
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => who?.user && show());
 state.onChange(() => show());
+// A login that has ended.
+window.addEventListener("natsession-login", () => {
+  leave();
+  start();
+});
 start();

@@ -6,7 +6,7 @@ import {field, h, note, replace, select} from "./dom.js";
 import {bytes, number, share, span, time} from "./format.js";
 import * as state from "./state.js";
 import {table} from "./table.js";
-import {bucketMs, pivot} from "./series.js";
+import {TOO_MANY, bucketMs, pivot} from "./series.js";
 
 function card(title, value, small, kind) {
   return h("div", {class: "card"}, h("dt", {}, title), h("dd", {class: kind}, value, small ? h("small", {}, small) : null));
@@ -64,25 +64,44 @@ function steerDialog(enabled, sink, again) {
   input.focus();
 }
 
+// Sessions that ended a second since the status before, of this page.
+let before = null;
+function sinceLast(status) {
+  const ended = sum(status.collectors, (one) => one.events.destroy);
+  const seconds = before && before.started === status.started ? (Date.parse(status.now) - before.now) / 1000 : 0;
+  const whole = (Date.parse(status.now) - Date.parse(status.started)) / 1000;
+  const rate = seconds > 1 ? (ended - before.ended) / seconds : whole > 0 ? ended / whole : null;
+  const told = seconds > 1 ? `that ended, over ${span(seconds)}` : `that ended, since ${time(status.started)}`;
+  before = {started: status.started, now: Date.parse(status.now), ended};
+  return card("Sessions a second", rate === null ? "–" : number(Math.round(rate * 10) / 10), told);
+}
+
 function cards(status, me, again) {
   const {collectors, ledger} = status;
   const known = collectors.filter((one) => one.live_sessions !== null);
   const lost = sum(collectors, (one) => one.events_lost);
-  const covered = collectors.map((one) => one.covered_until).filter(Boolean).sort()[0];
+  // Of all of them, or of none.
+  const proved = collectors.length > 0 && collectors.every((one) => one.covered_from && one.covered_until);
+  const by = (list) => [...list].sort((a, b) => Date.parse(a) - Date.parse(b));
+  const from = proved ? by(collectors.map((one) => one.covered_from)).at(-1) : null;
+  const covered = proved ? by(collectors.map((one) => one.covered_until))[0] : null;
   const fill = collectors.filter((one) => one.table_entries !== null && one.table_limit > 0)
     .sort((a, b) => b.table_entries / b.table_limit - a.table_entries / a.table_limit)[0];
   return h("section", {}, h("dl", {class: "cards"},
     card("Session Log Status", status.logging_enabled ? "Enabled" : "Disabled",
          `natsessiond ${status.version}, since ${time(status.started)}`, status.logging_enabled ? "good" : "bad"),
-    card("Sessions a second", number(Math.round(sum(collectors, (one) => one.events_per_second))), "events of the kernel, over ten seconds"),
+    card("Events a second", number(Math.round(sum(collectors, (one) => one.events_per_second))), "of the kernel, over ten seconds; a session has two or more"),
+    sinceLast(status),
     card("Records a second", number(Math.round(sum(collectors, (one) => one.records_per_second)))),
-    card("Live sessions", known.length ? number(sum(known, (one) => one.live_sessions)) : "not known yet"),
+    card("Live sessions", known.length ? number(sum(known, (one) => one.live_sessions)) : "not known yet",
+         known.length && known.length < collectors.length ? `of ${known.length} of ${collectors.length} namespaces: of the others it is not known` : null),
     fill ? card("Conntrack table", share(fill.table_entries / fill.table_limit), `${number(fill.table_entries)} of ${number(fill.table_limit)} flows`,
                 fill.table_entries > 0.8 * fill.table_limit ? "bad" : undefined) : null,
     card("Events lost", number(lost), "told in the log as gaps", lost ? "bad" : "good"),
     card("Events delayed", number(sum(collectors, (one) => one.events_delayed)), "came again, none is missing"),
     card("Gaps", number(sum(collectors, (one) => one.gaps)), "since the start", sum(collectors, (one) => one.gaps) ? "warning" : "good"),
-    card("Proved until", covered ? time(covered) : "not proved", "all that ended before is recorded", covered ? undefined : "warning"),
+    card("Proved until", covered ? time(covered) : "not proved",
+         covered ? `what ended since ${time(from)} is recorded, but for gaps` : "a collector proves nothing yet", covered ? undefined : "warning"),
     ledger ? card("Ledger", bytes(ledger.bytes), `${number(ledger.records)} records, at most ${bytes(ledger.limit_bytes)}`,
                   ledger.failure ? "bad" : undefined) : card("Ledger", "none"),
     ledger ? card("Oldest record", time(ledger.oldest), `kept for ${span(ledger.retention_seconds)}`) : null),
@@ -102,12 +121,13 @@ export function overview(me) {
   const since = state.get("since", "-24h");
   show();
   answerInto(chart, "timeline", {since, sum: "sessions"}, (answer) => {
-    const {times, sets} = pivot(answer, "", "sessions");
-    return [reservations(answer), times.length ? timeChart(times, sets, {
+    const {times, sets, tooMany} = pivot(answer, "", "sessions");
+    if (tooMany) return note(TOO_MANY, "bad");
+    return [reservations(answer), answer.rows.length ? timeChart(times, sets, {
       label: `Sessions by ${answer.bucket}`, unit: "count", gaps: answer.gaps, bucketMs: bucketMs(answer.bucket),
       zoom: (first, last) => state.go(state.link("/traffic", {since: times[first],
         until: new Date(Date.parse(times[last]) + bucketMs(answer.bucket)).toISOString(), sum: "sessions"}))})
-      : note("No session was recorded in this time.")];
+      : note("No session is recorded of this time.")];
   });
   return [h("h1", {}, "Overview"), status, h("h2", {}, "Sessions"),
           h("form", {class: "row", onsubmit: (event) => event.preventDefault()},

@@ -2,7 +2,7 @@
 import {answerInto, reservations} from "./busy.js";
 import {barChart} from "./charts.js";
 import {h, note} from "./dom.js";
-import {endpoint, number, share, time} from "./format.js";
+import {endpoint, number, share, span, time} from "./format.js";
 import {filterForm, filters, filterValue} from "./filters.js";
 import {range, rangeForm} from "./range.js";
 import {table} from "./table.js";
@@ -12,7 +12,7 @@ const COLUMNS = [
   {name: "peak", title: "Peak", number: true, text: number}, {name: "peak_share", title: "of the range", number: true, text: share},
   {name: "peak_at", title: "Peak at", text: (value) => time(value)},
   {name: "trend_per_hour", title: "More an hour", number: true, text: (value) => (value === null ? "–" : value.toFixed(1))},
-  {name: "full_at", title: "Runs out", text: (value) => (value ? time(value) : "not within a year")},
+  {name: "full_at", title: "Runs out", text: (value) => (value ? time(value) : "not by this trend")},
 ];
 
 export function ports() {
@@ -20,11 +20,11 @@ export function ports() {
   answerInto(place, "ports", {...range("-24h"), where: filters()}, (answer) => {
     const own = answer.rows.filter((row) => row.pub_ip === null);
     const peers = answer.rows.filter((row) => row.pub_ip !== null);
-    if (!own.length) return [reservations(answer), note("No port was in use in this time.")];
+    if (!own.length) return [reservations(answer), note("By what is recorded, no port was in use in this time that meets the conditions.")];
     const busiest = [...own].sort((a, b) => b.peak - a.peak).slice(0, 16);
     const soon = own.filter((row) => row.full_at).sort((a, b) => (a.full_at < b.full_at ? -1 : 1))[0];
     return [reservations(answer),
-      soon ? note(`By its trend, ${soon.nat_ip} has no ${soon.protocol} port left at ${time(soon.full_at)}.`) : null,
+      soon ? note(`By the trend of ${span((Date.parse(answer.until) - Date.parse(answer.from)) / 1000)}, ${soon.nat_ip} has no ${soon.protocol} port left at ${time(soon.full_at)}.`) : null,
       h("p", {}, `${number(answer.range)} ports for each address and protocol; ${time(answer.from)} to ${time(answer.until)}.`),
       barChart(busiest.map((row) => `${row.nat_ip} ${row.protocol}`), [{label: "Peak", values: busiest.map((row) => row.peak)},
         {label: "In use", values: busiest.map((row) => row.now)}], {label: "Ports in use by address and protocol", unit: "count"}),

@@ -7,7 +7,10 @@ export function bucketMs(text) {
   return Number(count) * {ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000}[unit];
 }
 
-/** times: of every bar, also of those without a row; sets: [{label, values}], the largest first. */
+const MOST_BARS = 5000;
+export const TOO_MANY = `More than ${MOST_BARS} bars cannot be drawn: choose longer ones, or less time.`;
+
+/** tooMany: nothing can be drawn. times: of every bar, also of those without a row; sets: [{label, values}], the largest first. */
 export function pivot(answer, by, what) {
   const step = bucketMs(answer.bucket);
   const offset = /(Z|[+-]\d\d:\d\d)$/.exec(answer.from)?.[0] ?? "Z";
@@ -15,8 +18,9 @@ export function pivot(answer, by, what) {
   const first = answer.rows.length ? Date.parse(answer.rows[0].time) : Date.parse(answer.from);
   const begin = first - Math.floor(Math.max(0, first - Date.parse(answer.from)) / step) * step;
   const end = Date.parse(answer.until);
+  if ((end - begin) / step > MOST_BARS) return {times: [], sets: [], tooMany: true};
   const times = [];
-  for (let at = begin; at < end && times.length < 5000; at += step) times.push(names.get(at) ?? inZone(at, offset));
+  for (let at = begin; at < end; at += step) times.push(names.get(at) ?? inZone(at, offset));
   const places = new Map(times.map((one, at) => [Date.parse(one), at]));
   const sets = new Map();
   for (const row of answer.rows) {

@@ -11,7 +11,7 @@ const SORTS = [["", "as they come"], ["age", "the oldest first"], ["bytes_from_v
 let timer;
 
 export function endFollowing() {
-  window.clearInterval(timer);
+  window.clearTimeout(timer);
   timer = undefined;
 }
 
@@ -22,7 +22,7 @@ export function sessions() {
   const place = h("div", {});
   const parameters = {...Object.fromEntries(names.map((name) => [name, state.get(name)])), sort: state.get("sort")};
   const show = () => answerInto(place, "sessions", parameters, (answer) => [
-    h("p", {}, `${number(answer.sessions.length)} sessions${answer.more ? ", and there are more" : ""}, at ${answer.now.slice(11, 19)}.`),
+    h("p", {}, `${number(answer.sessions.length)} sessions${answer.more ? `, and there are more${state.get("sort") ? ": others may come before these" : ""}` : ""}, at ${answer.now.slice(11, 19)}.`),
     answer.sessions.length ? table([
       {name: "protocol", title: "Protocol", text: protocol},
       {name: "pri_ip", title: "Private end", text: (value, row) => endpoint(value, row.pri_port)},
@@ -35,9 +35,12 @@ export function sessions() {
   show();
   endFollowing();
   if (state.get("follow") === "yes") {
-    timer = window.setInterval(() => {
-      if (!document.hidden) show();
-    }, EVERY);
+    // The next one when this one is there: a full table takes longer than that.
+    const follow = async () => {
+      if (!document.hidden) await show();
+      if (timer !== undefined) timer = window.setTimeout(follow, EVERY);
+    };
+    timer = window.setTimeout(follow, EVERY);
   }
   return [h("h1", {}, "Live sessions"),
     h("form", {class: "row", onsubmit: (event) => {

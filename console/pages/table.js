@@ -73,6 +73,9 @@ export function csvOf(names, rows) {
 
 /** Lines of CSV as lists of texts. */
 export function readCsv(text) {
+  // As natsessionctl takes it: what parts the titles.
+  const title = text.slice(0, text.indexOf("\n") + 1 || text.length);
+  const comma = [",", ";", "\t"].reduce((best, one) => (title.split(one).length > title.split(best).length ? one : best));
   const lines = [];
   let line = [];
   let value = "";
@@ -84,7 +87,7 @@ export function readCsv(text) {
       else if (text[i + 1] === '"') value += text[++i];
       else inside = false;
     } else if (c === '"') inside = true;
-    else if (c === "," || c === "\n") {
+    else if (c === comma || c === "\n") {
       line.push(value.replace(/\r$/, ""));
       value = "";
       if (c === "\n") {

@@ -26,6 +26,15 @@ function candidate(one, rank) {
       since: one.first_seen, until: one.last_seen})}, "Its traffic")));
 }
 
+// A zone that the box knows, the browser may not.
+function localTime(at) {
+  try {
+    return `${at.toLocaleString("sv-SE", {timeZone: timeZone()})} ${timeZone()}`;
+  } catch {
+    return `${at.toISOString()}`;
+  }
+}
+
 /** `me` tells who asked. */
 function report(answer, me) {
   const {question, summary} = answer;
@@ -48,7 +57,7 @@ function report(answer, me) {
       ["The log reaches", answer.ledger ? `from ${time(answer.ledger.from)} to ${time(answer.ledger.until)}` : "–"],
       ["Gaps in this time", answer.gaps.length ? answer.gaps.map((gap) => `${time(gap.from)} to ${time(gap.until)}, ${gap.reason}`).join("; ") : "none is told"],
       ["Asked by", `${me.user}${reason.get() ? `, for: ${reason.get()}` : ""}`],
-      ["When", `${asked.toLocaleString("sv-SE", {timeZone: timeZone()})} ${timeZone()}`], ["Console", `natsession-console ${me.version}`],
+      ["When", `${localTime(asked)}`], ["Console", `natsession-console ${me.version}`],
       ["Box", state.get("box") || me.boxes[0].name]]),
   ];
 }

@@ -6,7 +6,7 @@ import {field, h, note, select} from "./dom.js";
 import {bytes, formatOf, number} from "./format.js";
 import {filterForm, filters, filterValue} from "./filters.js";
 import {range, rangeForm, zoomButtons} from "./range.js";
-import {bucketMs, pivot} from "./series.js";
+import {TOO_MANY, bucketMs, pivot} from "./series.js";
 import * as state from "./state.js";
 import {table} from "./table.js";
 
@@ -39,13 +39,13 @@ function sqlCondition(text) {
 
 function topTable(by, sum, parameters) {
   const place = h("div", {});
-  answerInto(place, "top", {...parameters, by, sum, count: 20}, (answer) => (answer.rows.length ? [
+  answerInto(place, "top", {...parameters, by, sum, count: 20}, (answer) => [reservations(answer), answer.rows.length ? [
     h("p", {}, `${number(answer.rows.length)} of ${number(answer.groups)}; all together ${/bytes/.test(sum) ? bytes(answer.total) : number(answer.total)}.`),
     table(Object.keys(answer.rows[0]).map((name) => {
       const format = formatOf(name);
       return {name, text: format.text, number: format.number,
               element: name === by ? (value) => (value === null ? "–" : filterValue(by, format.text(value), value)) : undefined};
-    }), answer.rows, {caption: `Top by ${by}`})] : note("Nothing.")));
+    }), answer.rows, {caption: `Top by ${by}`})] : note("No record that meets the conditions was found.")]);
   return h("section", {}, h("h2", {}, `Top by ${by}`), place);
 }
 
@@ -57,27 +57,31 @@ export function traffic() {
   const chart = h("div", {});
   const chosen = (name) => ({onchange: (event) => state.set({[name]: event.target.value})});
   const unit = /bytes/.test(sum) ? "bytes" : "count";
-  answerInto(chart, "timeline", {...parameters, by, sum, bucket: state.get("bucket")}, async (answer) => {
-    const {times, sets} = pivot(answer, by, sum);
+  answerInto(chart, "timeline", {...parameters, by, sum, bucket: state.get("bucket")}, async (answer, signal) => {
+    const {times, sets, tooMany} = pivot(answer, by, sum);
+    if (tooMany) return [note(TOO_MANY, "bad"), zoomButtons(answer)];
     const step = bucketMs(answer.bucket);
+    let other = [];
     if (compare) {
       const shift = (text) => new Date(Date.parse(text) - Number(compare) * DAY).toISOString();
-      const before = await ask("timeline", {...parameters, since: shift(answer.from), until: shift(answer.until), sum, bucket: answer.bucket});
+      const before = await ask("timeline", {...parameters, since: shift(answer.from), until: shift(answer.until), sum, bucket: answer.bucket}, {signal});
+      other = reservations(before);
       const old = pivot(before, "", sum);
       sets.push({label: COMPARED.find(([value]) => value === compare)[1], line: true,
                  values: times.map((one) => old.sets[0]?.values[old.times.findIndex((other) =>
-                   Date.parse(other) === Date.parse(one) - Number(compare) * DAY)] ?? 0)});
+                   Date.parse(other) === Date.parse(one) - Number(compare) * DAY)] ?? null)});
     }
-    const conditions = filters().map(sqlCondition).filter(Boolean);
+    const conditions = filters().map(sqlCondition);
+    const sql = conditions.every(Boolean) ? statements(answer, conditions) : [];  // else it would ask about more than is shown
     const rows = answer.rows.map((row) => ({...row}));
     return [
-      reservations(answer), zoomButtons(answer),
+      reservations(answer), other.length ? [h("p", {}, "And of the time that it is compared with:"), other] : null, zoomButtons(answer),
       answer.rows.length ? timeChart(times, sets, {
         label: `${sum} by ${answer.bucket}${by ? ` and ${by}` : ""}, ${answer.from} to ${answer.until}`, unit, gaps: answer.gaps, bucketMs: step,
         zoom: (first, last) => state.set({since: times[first], until: new Date(Date.parse(times[last]) + step).toISOString(), bucket: ""})})
         : note("Nothing was recorded in this time that meets the conditions."),
       h("p", {}, `Bars of ${answer.bucket}, times in ${timeZone()}. Drag over the chart to look closer, click a bar for it alone. Gaps are shaded. `,
-        statements(answer, conditions).map(([title, statement]) => [h("a", {class: "button", href: state.link("/sql", {statement})}, `SQL: ${title}`), " "])),
+        sql.map(([title, statement]) => [h("a", {class: "button", href: state.link("/sql", {statement})}, `SQL: ${title}`), " "])),
       h("details", {}, h("summary", {}, "The chart as a table"), table(Object.keys(rows[0] ?? {time: 0}).map((name) => ({name, ...formatOf(name)})), rows,
         {caption: "The chart as a table"})),
     ];

@@ -38,6 +38,11 @@ void ConnectionWatch::asked(int fd) {
   for (Connection& connection : connections_) connection.asked = connection.asked || connection.fd == fd;
 }
 
+void ConnectionWatch::streams(int fd) {
+  const std::lock_guard lock(mutex_);
+  for (Connection& connection : connections_) connection.streams = connection.streams || connection.fd == fd;
+}
+
 void ConnectionWatch::closed(int fd) {
   const std::lock_guard lock(mutex_);
   std::erase_if(connections_, [fd](const Connection& connection) { return connection.fd == fd; });
@@ -65,9 +70,12 @@ ConnectionWatch::Time ConnectionWatch::end_due(Time now) {
   const std::size_t all = connections_.size();
   std::size_t left = all;
   std::erase_if(connections_, [&](const Connection& connection) {
-    auto most = connection.asked ? limits_.duration : std::min(limits_.asking, limits_.duration);
+    auto most = connection.streams ? limits_.streaming
+                : connection.asked ? limits_.duration
+                                   : std::min(limits_.asking, limits_.duration);
     // Its address has its share of them, or more.
-    if (left > limits_.connections / 2 && held[connection.address] * held.size() >= all)
+    if (!connection.streams && left > limits_.connections / 2 &&
+        held[connection.address] * held.size() >= all)
       most = std::min(most, connection.asked ? limits_.hurry_in_all : limits_.hurry);
     if (now < connection.opened + most) {
       next = std::min(next, connection.opened + most);

@@ -23,6 +23,7 @@ struct HttpLimits {
   // With more than half of them in use: how long a connection may take to ask, and in all.
   std::chrono::milliseconds hurry = std::chrono::milliseconds(50);
   std::chrono::milliseconds hurry_in_all = 20 * hurry;
+  std::chrono::milliseconds streaming = std::chrono::hours(2);  // of an answer that comes in pieces, in all
 };
 
 class ConnectionWatch {
@@ -36,7 +37,8 @@ class ConnectionWatch {
   // `fd` is open from opened() until closed() returns. When it is due, it is shut down, not closed.
   // `address`: of the peer, in any form.
   void opened(int fd, std::string address);
-  void asked(int fd);  // its request is there
+  void asked(int fd);    // its request is there
+  void streams(int fd);  // its answer comes in pieces: it may take its time, also in a crowd
   void closed(int fd);
 
  private:
@@ -46,6 +48,7 @@ class ConnectionWatch {
     std::string address;
     Time opened;
     bool asked = false;
+    bool streams = false;
   };
 
   void run();

@@ -35,6 +35,8 @@ class HttpBody {
   // Waits for the next piece, at most as much as `room` takes; its size, 0 at the end, below 0 if it is
   // broken off: the peer then sees that the answer is not whole.
   [[nodiscard]] virtual std::ptrdiff_t read(std::span<char> room) = 0;
+  // After the end: fields of the trailer section (RFC 9110 6.5).
+  [[nodiscard]] virtual HttpFields trailer() { return {}; }
 };
 
 struct HttpAnswer {

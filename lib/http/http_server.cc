@@ -2,13 +2,17 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +25,8 @@ namespace natsession {
 namespace {
 
 constexpr std::size_t kThreadStack = std::size_t{512} << 10;
+// GnuTLS's own words: TLS 1.2 and 1.3 (RFC 8996).
+char kVersions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";  // the library's interface is not const
 constexpr std::size_t kStreamPiece = std::size_t{64} << 10;
 
 int socket_of(MHD_Connection* connection) {
@@ -46,13 +52,21 @@ std::string peer_of(MHD_Connection* connection) {
   return text.data();
 }
 
-bool announces_too_much(MHD_Connection* connection, std::size_t limit) {
+// What is known of a request between two calls of the library.
+struct Progress {
+  std::string body;
+  std::size_t limit = 0;
+};
+
+// As Content-Length says; nothing where it does not.
+std::optional<std::size_t> announced(MHD_Connection* connection, bool& malformed) {
   const char* const text =
       MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-  if (text == nullptr) return false;
+  if (text == nullptr) return std::nullopt;
   std::size_t length = 0;
   const auto [end, error] = std::from_chars(text, text + std::strlen(text), length);
-  return error != std::errc() || length > limit;
+  malformed = error != std::errc();
+  return length;
 }
 
 MHD_Result add_value(void* to, MHD_ValueKind /*kind*/, const char* key, std::size_t key_size,
@@ -62,18 +76,28 @@ MHD_Result add_value(void* to, MHD_ValueKind /*kind*/, const char* key, std::siz
   return MHD_YES;
 }
 
-ssize_t read_stream(void* body, std::uint64_t /*position*/, char* room, std::size_t size) {
+struct Stream {
+  std::unique_ptr<HttpBody> body;
+  MHD_Response* response = nullptr;
+};
+
+ssize_t read_stream(void* of, std::uint64_t /*position*/, char* room, std::size_t size) {
+  auto& stream = *static_cast<Stream*>(of);
   try {
-    const std::ptrdiff_t count = static_cast<HttpBody*>(body)->read({room, size});
+    const std::ptrdiff_t count = stream.body->read({room, size});
     if (count > 0) return count;
+    if (count == 0) {
+      for (const auto& [name, value] : stream.body->trailer())
+        MHD_add_response_footer(stream.response, name.c_str(), value.c_str());
+    }
     return count == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
   } catch (const std::exception&) {
     return MHD_CONTENT_READER_END_WITH_ERROR;
   }
 }
 
-void end_stream(void* body) {
-  delete static_cast<HttpBody*>(body);
+void end_stream(void* stream) {
+  delete static_cast<Stream*>(stream);
 }
 
 MHD_Response* response_of(HttpAnswer& answer) {
@@ -81,10 +105,11 @@ MHD_Response* response_of(HttpAnswer& answer) {
   if (answer.stream == nullptr) {
     return MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
   }
-  MHD_Response* const response = MHD_create_response_from_callback(
-      MHD_SIZE_UNKNOWN, kStreamPiece, &read_stream, answer.stream.get(), &end_stream);
-  if (response != nullptr) (void)answer.stream.release();
-  return response;
+  auto stream = std::make_unique<Stream>();
+  stream->body = std::move(answer.stream);
+  stream->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, kStreamPiece, &read_stream,
+                                                       stream.get(), &end_stream);
+  return stream->response != nullptr ? stream.release()->response : nullptr;
 }
 
 MHD_Result send_answer(MHD_Connection* connection, HttpAnswer answer) {
@@ -100,34 +125,51 @@ MHD_Result send_answer(MHD_Connection* connection, HttpAnswer answer) {
   return queued;
 }
 
-MHD_Result handle(HttpServer& server, MHD_Connection* connection, const char* url, const char* method,
-                  const char* upload, std::size_t* upload_size, void** progress) {
-  if (*progress == nullptr) {
-    *progress = new std::string;  // the body
-    if (announces_too_much(connection, server.max_body())) {
-      return send_answer(connection,
-                         {.status = 413, .body = "{\"error\": \"no request takes so large a body\"}\n"});
-    }
-    return MHD_YES;
-  }
-  auto& body = *static_cast<std::string*>(*progress);
-  if (*upload_size != 0) {
-    if (*upload_size > server.max_body() - body.size()) return MHD_NO;
-    body.append(upload, *upload_size);
-    *upload_size = 0;
-    return MHD_YES;
-  }
-  const int fd = socket_of(connection);
-  server.watch().asked(fd);
+HttpServerRequest head_of(MHD_Connection* connection, const char* url, const char* method) {
   HttpServerRequest request;
   request.method = method;
   request.path = url;
-  request.body = std::move(body);
   request.peer = peer_of(connection);
-  request.fd = fd;
+  request.fd = socket_of(connection);
   MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, add_value, &request.query);
   MHD_get_connection_values_n(connection, MHD_HEADER_KIND, add_value, &request.fields);
-  return send_answer(connection, server.answer()(request));
+  return request;
+}
+
+MHD_Result begin(HttpServer& server, MHD_Connection* connection, const char* url, const char* method,
+                 void** progress) {
+  auto* const begun = new Progress;
+  *progress = begun;
+  const HttpServerSettings& settings = server.settings();
+  begun->limit = settings.max_body;
+  if (settings.body_allowed)
+    begun->limit = std::min(begun->limit, settings.body_allowed(head_of(connection, url, method)));
+  bool malformed = false;
+  const auto length = announced(connection, malformed);
+  if (malformed || (length && *length > begun->limit)) {
+    return send_answer(connection,
+                       {.status = 413, .body = "{\"error\": \"this request takes no so large a body\"}\n"});
+  }
+  if (length) begun->body.reserve(*length);
+  return MHD_YES;
+}
+
+MHD_Result handle(HttpServer& server, MHD_Connection* connection, const char* url, const char* method,
+                  const char* upload, std::size_t* upload_size, void** progress) {
+  if (*progress == nullptr) return begin(server, connection, url, method, progress);
+  auto& known = *static_cast<Progress*>(*progress);
+  if (*upload_size != 0) {
+    if (*upload_size > known.limit - known.body.size()) return MHD_NO;
+    known.body.append(upload, *upload_size);
+    *upload_size = 0;
+    return MHD_YES;
+  }
+  HttpServerRequest request = head_of(connection, url, method);
+  server.watch().asked(request.fd);
+  request.body = std::move(known.body);
+  HttpAnswer answer = server.answer()(request);
+  if (answer.stream != nullptr) server.watch().streams(request.fd);
+  return send_answer(connection, std::move(answer));
 }
 
 MHD_Result on_request(void* server, MHD_Connection* connection, const char* url, const char* method,
@@ -148,7 +190,7 @@ MHD_Result on_request(void* server, MHD_Connection* connection, const char* url,
 
 void on_completed(void* /*server*/, MHD_Connection* /*connection*/, void** progress,
                   MHD_RequestTerminationCode /*how*/) {
-  delete static_cast<std::string*>(*progress);
+  delete static_cast<Progress*>(*progress);
   *progress = nullptr;
 }
 
@@ -156,7 +198,11 @@ void on_connection(void* server, MHD_Connection* connection, void** /*context*/,
                    MHD_ConnectionNotificationCode code) {
   ConnectionWatch& watch = static_cast<HttpServer*>(server)->watch();
   const int fd = socket_of(connection);
-  code == MHD_CONNECTION_NOTIFY_STARTED ? watch.opened(fd, peer_of(connection)) : watch.closed(fd);
+  if (code != MHD_CONNECTION_NOTIFY_STARTED) return watch.closed(fd);
+  // Of a peer whose window stays shut as well (tcp(7)); at a unix socket it is no option.
+  const auto stall = static_cast<unsigned>(static_cast<HttpServer*>(server)->settings().stall.count());
+  ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall, sizeof stall);
+  watch.opened(fd, peer_of(connection));
 }
 
 }  // namespace
@@ -193,6 +239,7 @@ Result<void> HttpServer::start(int listener) {
     flags |= MHD_USE_TLS;
     options.push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, settings_.certificate->chain.data()});
     options.push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, settings_.certificate->key.data()});
+    options.push_back({MHD_OPTION_HTTPS_PRIORITIES, 0, kVersions});
   }
   options.push_back({MHD_OPTION_END, 0, nullptr});
   errno = 0;

@@ -3,6 +3,7 @@
 // Threads: start() and stop() on one; answers are made on the server's own threads (HttpServerSettings::threads).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -30,6 +31,10 @@ struct HttpServerSettings {
 
   HttpLimits limits = {};
   std::size_t max_body = std::size_t{4} << 10;  // bytes; above it the request is refused
+  // How much of a body this request may have, max_body at most, by its head alone; without it, max_body.
+  std::function<std::size_t(const HttpServerRequest& head)> body_allowed = {};
+  // A connection whose peer takes nothing for so long ends.
+  std::chrono::milliseconds stall = std::chrono::minutes(1);
   Threads threads = Threads::kPool;
   std::optional<HttpCertificate> certificate = {};  // TLS
 };
@@ -57,7 +62,7 @@ class HttpServer {
   // For the callbacks of the HTTP library.
   [[nodiscard]] const Answer& answer() const { return answer_; }
   [[nodiscard]] ConnectionWatch& watch() { return *watch_; }
-  [[nodiscard]] std::size_t max_body() const { return settings_.max_body; }
+  [[nodiscard]] const HttpServerSettings& settings() const { return settings_; }
 
  private:
   HttpServerSettings settings_;

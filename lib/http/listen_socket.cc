@@ -190,7 +190,7 @@ void UnixListener::remove() {
 
 Result<UniqueFd> listen_tcp(const HostPort& where) {
   const std::string name =
-      "metrics at " + (where.host.empty() ? "*" : where.host) + ":" + std::to_string(where.port);
+      "listen at " + (where.host.empty() ? "*" : where.host) + ":" + std::to_string(where.port);
   addrinfo wanted{};
   wanted.ai_family = where.host.empty() ? AF_INET6 : AF_UNSPEC;  // "::" takes IPv4, too
   wanted.ai_socktype = SOCK_STREAM;

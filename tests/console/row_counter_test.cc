@@ -24,6 +24,7 @@ TEST_CASE("rows of an answer in JSON are counted however it is cut", "[console][
 TEST_CASE("a list is counted by its own elements", "[console][rows]") {
   CHECK(rows_of(RowCounter(Form::kList), R"([ {"a": [{}, {}]}, {"b": "]"} ])", 3) == 2);
   CHECK(rows_of(RowCounter(Form::kList), "[]", 1) == 0);
+  CHECK(rows_of(RowCounter(Form::kList, "rows"), R"([{}, {}])", 3) == 2);  // as routes name it
 }
 
 TEST_CASE("lines are counted, those of CSV without the titles and with breaks inside of quotes",

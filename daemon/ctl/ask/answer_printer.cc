@@ -240,8 +240,9 @@ void AnswerPrinter::write_some(std::size_t at_least) {
 }
 
 std::string gap_text(const KnownGap& gap) {
-  std::string text = fmt::format("{} to {}: {}", format_local_time(gap.from), format_local_time(gap.until),
-                                 to_string(gap.reason));
+  std::string text =
+      fmt::format("{} to {}: {}", gap.from == kUnknownStart ? "the beginning" : format_local_time(gap.from),
+                  format_local_time(gap.until), to_string(gap.reason));
   if (gap.events_lost.known()) text += fmt::format(", {} events lost", grouped(gap.events_lost.value()));
   if (!gap.netns.empty()) text += ", network namespace " + gap.netns;
   return text;
@@ -278,7 +279,7 @@ void warn(std::string_view command, const ScanReport& report) {
 std::string gaps_json(const std::vector<KnownGap>& gaps) {
   Json list = Json::array();
   for (const KnownGap& gap : gaps) {
-    Json entry{{"from", format_local_rfc3339(gap.from)},
+    Json entry{{"from", gap.from == kUnknownStart ? Json(nullptr) : Json(format_local_rfc3339(gap.from))},
                {"until", format_local_rfc3339(gap.until)},
                {"reason", std::string(to_string(gap.reason))}};
     entry["events_lost"] = gap.events_lost.known() ? Json(gap.events_lost.value()) : Json(nullptr);
