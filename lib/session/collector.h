@@ -76,7 +76,10 @@ class Collector {
   // within a second as usual.
   void request_look() { look_requested_.store(true, std::memory_order_relaxed); }
   // SIGTERM: what is queued is handled, open sessions get an interim record, then turn() says kDone.
-  void request_stop() { stop_requested_.store(true, std::memory_order_relaxed); }
+  void request_stop() {
+    request_look();  // what is proved reaches to the stop
+    stop_requested_.store(true, std::memory_order_relaxed);
+  }
 
   // The groups that were subscribed to in all of the time that is covered.
   [[nodiscard]] const EventGroups& covered_groups() const { return covered_groups_; }

@@ -48,6 +48,11 @@ TEST_CASE("who waits for what is covered does not wait for the look of each seco
     f.run();
     CHECK(covered(f)->second == before + 300);  // once for each request
   }
+  SECTION("at a stop") {
+    f.collector.request_stop();
+    f.run();
+    CHECK(covered(f)->second == before + 300);
+  }
   SECTION("but where the kernel sends no events any more") {
     f.source.sends = false;
     f.collector.request_look();
