@@ -76,14 +76,19 @@ Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKin
   return read_all(fd, path, limit, otherwise);
 }
 
-Result<std::string> read_trusted_file(const std::string& path, ByteCount limit, ErrorKind otherwise,
-                                      int flags) {
+Result<std::string> read_checked_file(const std::string& path, ByteCount limit, ErrorKind otherwise,
+                                      int flags, FileCheck check) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0)
     return system_error(path + ": cannot be opened", errno, otherwise);
-  if (auto trusted = check_writers(path, status); !trusted) return trusted.error();
+  if (auto fit = check(path, status); !fit) return fit.error();
   return read_all(fd, path, limit, otherwise);
+}
+
+Result<std::string> read_trusted_file(const std::string& path, ByteCount limit, ErrorKind otherwise,
+                                      int flags) {
+  return read_checked_file(path, limit, otherwise, flags, check_writers);
 }
 
 Result<void> can_make_in(const std::string& path) {

@@ -43,6 +43,13 @@ Result<std::string> read_file(const std::string& path, ByteCount limit, ErrorKin
 // Errors: kPermission, with path, cause, and what to do.
 Result<void> check_writers(const std::string& path, const struct stat& status);
 
+// read_file() of a file that passes `check`, which is asked of what is then read: a path may come to mean
+// another file in between.
+// Errors: also those of `check`.
+using FileCheck = Result<void> (*)(const std::string& path, const struct stat& status);
+Result<std::string> read_checked_file(const std::string& path, ByteCount limit, ErrorKind otherwise,
+                                      int flags, FileCheck check);
+
 // read_file() of what decides what this program does, or is a secret: check_writers() holds for the file.
 Result<std::string> read_trusted_file(const std::string& path, ByteCount limit, ErrorKind otherwise,
                                       int flags = 0);

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
@@ -12,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/files.h"
-#include "base/unique_fd.h"
 #include "config/flow_log_config.h"
 #include "config/text.h"
 
@@ -218,13 +216,11 @@ Result<std::vector<std::string>> drop_ins(const std::string& path, std::string_v
 // The owner of the folder may put anything there, and who reads it may be root: no link is followed, and
 // nothing but a file is read.
 Result<std::string> read_flow_log_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  struct stat status {};
-  if (!fd || ::fstat(fd.get(), &status) != 0)
-    return system_error(path + ": cannot be opened", errno, ErrorKind::kUsage);
-  if (!S_ISREG(status.st_mode)) return usage_error(path + ": it is no file");
-  if (auto trusted = check_sole_writer(path, status); !trusted) return trusted.error();
-  return read_file(path, kMaxSettingsFile, ErrorKind::kUsage, O_NOFOLLOW | O_NONBLOCK);
+  return read_checked_file(path, kMaxSettingsFile, ErrorKind::kUsage, O_NOFOLLOW | O_NONBLOCK,
+                           [](const std::string& file, const struct stat& status) -> Result<void> {
+                             if (!S_ISREG(status.st_mode)) return usage_error(file + ": it is no file");
+                             return check_sole_writer(file, status);
+                           });
 }
 
 Result<void> check_flow_logs_alone(const std::vector<Assignment>& assignments) {
