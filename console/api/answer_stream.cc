@@ -40,12 +40,12 @@ std::string outcome_of(const Ended& ended, bool cancelled) {
 }  // namespace
 
 AnswerStream::AnswerStream(std::shared_ptr<ActiveQuestion> question, QuestionTable::Place place, int peer,
-                           RowCounter counter, bool tells_itself, AuditLog* audit, AuditEvent event)
+                           RowCounter counter, AnswerForm form, AuditLog* audit, AuditEvent event)
     : question_(std::move(question)),
       place_(std::move(place)),
       peer_(peer),
       counter_(std::move(counter)),
-      tells_itself_(tells_itself),
+      form_(form),
       audit_(audit),
       event_(std::move(event)) {}
 
@@ -91,7 +91,7 @@ void AnswerStream::end() {
 }
 
 HttpFields AnswerStream::trailer() {
-  std::string warnings = tells_itself_ ? std::string() : one_line(messages());
+  std::string warnings = form_.tells_itself ? std::string() : one_line(messages());
   // A field's value is ASCII as far as everybody reads it.
   for (char& c : warnings) {
     if (static_cast<unsigned char>(c) >= 0x7f) c = '?';
@@ -118,6 +118,12 @@ bool AnswerStream::wait_for_some() {
   return size > 0;
 }
 
+bool AnswerStream::is_whole() const {
+  if (!ended_ || ended_->how != Ended::How::kAnswered) return false;
+  return form_.tells_itself || ended_->status == kDone ||
+         (form_.may_find_nothing && ended_->status == kFailed);
+}
+
 std::ptrdiff_t AnswerStream::read(std::span<char> room) {
   std::ptrdiff_t count = 0;
   if (taken_ < first_.size()) {
@@ -133,9 +139,7 @@ std::ptrdiff_t AnswerStream::read(std::span<char> room) {
     return count;
   }
   if (count == 0) end();
-  const bool whole =
-      ended_ && ended_->how == Ended::How::kAnswered && (tells_itself_ || ended_->status == kDone);
-  return whole ? 0 : -1;
+  return is_whole() ? 0 : -1;
 }
 
 }  // namespace natsession::console

@@ -17,12 +17,17 @@ namespace natsession::console {
 // The trailer field with what natsessionctl warned of, where the answer's form has no place for it.
 inline constexpr const char* kWarnings = "Natsession-Warnings";
 
+struct AnswerForm {
+  bool tells_itself = false;      // what is missing stands in the answer; else in the trailer
+  bool may_find_nothing = false;  // ApiRoute's
+};
+
 class AnswerStream final : public HttpBody {
  public:
-  // `peer`: the connection's socket. `tells_itself`: what is missing stands in the answer; else one whose
-  // question failed on its way is broken off. `audit`: null if nothing is to be written.
+  // An answer that does not tell itself, and whose question failed on its way, is broken off.
+  // `peer`: the connection's socket. `audit`: null if nothing is to be written.
   AnswerStream(std::shared_ptr<ActiveQuestion> question, QuestionTable::Place place, int peer,
-               RowCounter counter, bool tells_itself, AuditLog* audit, AuditEvent event);
+               RowCounter counter, AnswerForm form, AuditLog* audit, AuditEvent event);
   ~AnswerStream() override;
 
   // Waits for the first of the answer. True if there is some; else it has ended, and ended() says how.
@@ -37,12 +42,13 @@ class AnswerStream final : public HttpBody {
  private:
   std::ptrdiff_t read_output(std::span<char> room);
   void end();
+  [[nodiscard]] bool is_whole() const;
 
   std::shared_ptr<ActiveQuestion> question_;
   QuestionTable::Place place_;
   const int peer_;
   RowCounter counter_;
-  const bool tells_itself_;
+  const AnswerForm form_;
   AuditLog* const audit_;
   AuditEvent event_;
   std::string first_;      // read already

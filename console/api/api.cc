@@ -224,12 +224,12 @@ HttpAnswer Api::ask(const HttpServerRequest& request, const ApiRoute& route, con
     if (route.audited) static_cast<void>(audit_.write(event, to_ms(SystemClock().now())));
     return refusal(503, "missing", running.error().message);
   }
-  const std::string what = event.asked;
-  auto active = std::make_shared<ActiveQuestion>(caller.name, what, std::move(*running));
+  auto active = std::make_shared<ActiveQuestion>(caller.name, event.asked, std::move(*running));
   questions_.add(id, active);
-  auto stream = std::make_unique<AnswerStream>(
-      std::move(active), std::move(*place), request.fd, std::move(formed->counter),
-      formed->tells_itself || route.takes_body, route.audited ? &audit_ : nullptr, std::move(event));
+  auto stream = std::make_unique<AnswerStream>(std::move(active), std::move(*place), request.fd,
+                                               std::move(formed->counter),
+                                               AnswerForm{formed->tells_itself, route.may_find_nothing},
+                                               route.audited ? &audit_ : nullptr, std::move(event));
   if (!stream->wait_for_some()) return without_answer(*stream, formed->type);
   HttpAnswer answer{.content_type = std::move(formed->type)};
   if (route.command == "export")

@@ -36,6 +36,8 @@ struct ApiRoute {
   // What somebody may ask who only looks: with these parameters alone.
   std::span<const std::string_view> look_parameters = {};
   bool asks_daemon = false;  // there is no answer without one
+  // natsessionctl's status 1 is an answer as well: it found nothing, or has no answer to some of a list.
+  bool may_find_nothing = false;
 };
 
 [[nodiscard]] std::span<const ApiRoute> api_routes();

@@ -40,8 +40,33 @@ void add_endless_export(ctl::Commands& commands) {
 constexpr ctl::AddCommand* kServedCommands[] = {ctl::add_sql, ctl::add_top, ctl::add_timeline,
                                                 ctl::add_status, add_endless_export};
 
+// Those that begin with an answer, and fail.
+void add_half(ctl::Commands& commands, const char* name) {
+  const auto csv = std::make_shared<bool>();
+  const auto rest = std::make_shared<std::string>();
+  commands.add(name, "Fails on its way")
+      .flag("--csv", *csv, "CSV")
+      .option("--file", *rest, "FILE", "A list")
+      .argument("statement", *rest, "TEXT", "A statement", false)
+      .run([csv, rest](const ctl::Global&) {
+        std::printf(*csv ? "a\n1\n" : "{\"rows\": [{}]}\n");
+        return 1;
+      });
+}
+void add_half_sql(ctl::Commands& commands) {
+  add_half(commands, "sql");
+}
+void add_half_top(ctl::Commands& commands) {
+  add_half(commands, "top");
+}
+void add_half_trace(ctl::Commands& commands) {
+  add_half(commands, "trace");
+}
+constexpr ctl::AddCommand* kFailingCommands[] = {add_half_sql, add_half_top, add_half_trace};
+
 struct Served {
-  explicit Served(bool passwords, bool require_reason = false) {
+  explicit Served(bool passwords, bool require_reason = false,
+                  std::span<ctl::AddCommand* const> commands = kServedCommands) {
     if (passwords) {
       for (const auto& [name, role] :
            {std::pair("lou", Role::kLook), {"ada", Role::kAsk}, {"sam", Role::kSteer}})
@@ -49,7 +74,7 @@ struct Served {
       users.emplace(std::move(*UserFile::open(folder.file("users"))));
       logins.emplace(*users, LoginLimits{});
     }
-    asker.emplace(std::move(*Asker::start(kServedCommands)));
+    asker.emplace(std::move(*Asker::start(commands)));
     audit = std::move(*AuditLog::open(folder.file("audit"), ""));
     const std::vector<Box> boxes{{"gate", folder.file("ledger"), "", ""},
                                  {"other", folder.file("other"), "", ""}};
@@ -282,6 +307,20 @@ TEST_CASE("an answer comes while it is made, and ends with who asked", "[console
   const auto lines = served.audited();
   CHECK(lines.back()["outcome"] == "cancelled");
   CHECK(lines.back()["rows"] > 1);
+}
+
+TEST_CASE("an answer whose question failed on its way is broken off where it cannot say so itself",
+          "[console][http]") {
+  Served served(true, /*require_reason=*/false, kFailingCommands);
+  served.log_in("ada", "secret");
+  const auto is_whole = [&](const char* line, const char* body = "") {
+    return served.ask(line, "", body).body.ends_with("0\r\n\r\n");
+  };
+  CHECK_FALSE(is_whole("GET /api/v1/top?format=csv"));
+  CHECK_FALSE(is_whole("POST /api/v1/sql?format=csv", "SELECT 1"));
+  CHECK(is_whole("GET /api/v1/top"));
+  // Of a list some are not found: that is its answer.
+  CHECK(is_whole("POST /api/v1/trace?format=csv", "nat,time\n"));
 }
 
 TEST_CASE("a user has so many questions at once", "[console][http]") {

@@ -52,3 +52,14 @@ class SurgeCase(LabCase):
         made = 2 * len(HOSTS) + SURGE_SESSIONS
         return wait_until(lambda: [r for r in ends(self.records())] if len(ends(self.records())) >= made else None,
                           f"{made} sessions in the ledger")
+
+
+def damage(ledger):
+    """In the middle of each segment of a pathlib.Path."""
+    segments = list(ledger.glob("segments/*.open")) + list(ledger.glob("segments/*.sealed"))
+    assert segments, f"no segment in {ledger}"
+    for segment in segments:
+        data = bytearray(segment.read_bytes())
+        middle = len(data) // 2
+        data[middle:middle + 64] = bytes(byte ^ 0xFF for byte in data[middle:middle + 64])
+        segment.write_bytes(data)

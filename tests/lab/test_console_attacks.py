@@ -3,18 +3,20 @@
 import json
 import os
 import shlex
+import shutil
 import socket
 import ssl
 import subprocess
 import time
 import urllib.parse
+from pathlib import Path
 
 import ctl
 from case import main
 from certificates import Certificates
 from console import Console, program, set_user
 from netlab import run, wait_until
-from surge import SURGER, VICTIM, SurgeCase
+from surge import SURGER, VICTIM, SurgeCase, damage
 
 SLOW, PATIENCE = 1000, 30
 
@@ -257,9 +259,24 @@ class AttackTest(SurgeCase):
         self.assertGreater(len(answer.read().splitlines()), 50)
         connection.close()
         wait_until(lambda: "not known whether this is all" in self.console.audited()[-1].get("warnings", ""), "the audit log has it, too")
+        # So it is behind CSV, also where nothing was found of what was asked in a list.
+        listed = self.console.ask("trace", cookie, "POST", "nat,time\n203.0.113.1:7,now\n", format="csv")
+        self.assertEqual((listed.status, len(listed.body.splitlines())), (200, 2))
         # None is no line.
         none = self.console.ask("export", cookie, since="-1h", pri="192.0.2.77")
         self.assertEqual((none.status, none.body), (200, b""))
+
+    def test_damage_that_an_answer_in_lines_cannot_tell_stands_behind_it(self):
+        self.begin_with_console()
+        self.daemon.stop()
+        damaged = Path(self.path("damaged"))
+        shutil.copytree(self.ledger, damaged)
+        damage(damaged)
+        with Console(self.folder, "--ledger", damaged) as console:
+            told = run("curl", "-sS", "--raw", "--data-binary", "SELECT pri_ip FROM log", f"{console.url}/api/v1/sql?format=csv")
+            self.assertRegex(told, "Natsession-Warnings: .*damaged")
+            self.assertTrue(console.ask("sql", method="POST", body="SELECT pri_ip FROM log").json()["damage"])
+            wait_until(lambda: any("damaged" in line.get("warnings", "") for line in console.audited()), "the audit log tells why")
 
     def test_the_end_of_the_process_that_answers_ends_the_console(self):
         self.begin_with_console()
