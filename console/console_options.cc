@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "access/request_guard.h"
 #include "base/byte_count.h"
 #include "base/exit_status.h"
 #include "base/time.h"
@@ -27,11 +28,6 @@ struct Texts {
 std::string machine_name() {
   std::array<char, 256> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data() : "box";
-}
-
-std::string lower_case(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
 }
 
 void add_serving(CLI::App& app, ConsoleOptions& options, Texts& texts) {

@@ -18,7 +18,6 @@
 #include "access/password.h"
 #include "base/exit_status.h"
 #include "base/files.h"
-#include "base/processes.h"
 #include "console.h"
 #include "console_options.h"
 #include "http/http_server.h"
@@ -170,11 +169,10 @@ int serve(const ConsoleOptions& options) {
   HttpServerSettings settings;
   settings.limits = {.connections = options.connections,
                      .asking = std::chrono::seconds(30),
-                     .duration = std::chrono::minutes(1),
+                     // A question waits for the first of its answer so long.
+                     .duration = std::chrono::minutes(1) + options.limits.time,
                      .hurry = std::chrono::milliseconds(200),
                      .hurry_in_all = std::chrono::seconds(2)};
-  // A question waits for the first of its answer so long.
-  settings.limits.duration += options.limits.time;
   settings.max_body = kMaxBody;
   settings.body_allowed = [&](const HttpServerRequest& head) { return console.body_allowed(head); };
   settings.threads = HttpServerSettings::Threads::kEach;

@@ -61,6 +61,20 @@ std::optional<uid_t> owner_of(const char* table, const std::string& local, const
   return std::nullopt;
 }
 
+struct KnownAccount {
+  std::string name;
+  gid_t group;
+};
+
+std::optional<KnownAccount> find_user(uid_t uid) {
+  std::vector<char> room(16384);
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(uid, &entry, room.data(), room.size(), &found) != 0 || found == nullptr)
+    return std::nullopt;
+  return KnownAccount{found->pw_name, found->pw_gid};
+}
+
 }  // namespace
 
 std::optional<uid_t> local_peer(int fd) {
@@ -93,27 +107,19 @@ std::optional<uid_t> local_peer(int fd) {
 }
 
 std::string user_name(uid_t uid) {
-  std::vector<char> room(16384);
-  passwd entry{};
-  passwd* found = nullptr;
-  if (::getpwuid_r(uid, &entry, room.data(), room.size(), &found) != 0 || found == nullptr)
-    return std::to_string(uid);
-  return found->pw_name;
+  const auto user = find_user(uid);
+  return user ? user->name : std::to_string(uid);
 }
 
 bool is_member(uid_t uid, const std::string& group) {
   const auto wanted = find_group(group);
-  if (!wanted) return false;
-  std::vector<char> room(16384);
-  passwd entry{};
-  passwd* found = nullptr;
-  if (::getpwuid_r(uid, &entry, room.data(), room.size(), &found) != 0 || found == nullptr) return false;
+  const auto user = wanted ? find_user(uid) : std::nullopt;
+  if (!user) return false;
   int count = 64;
   std::vector<gid_t> groups(static_cast<std::size_t>(count));
-  if (::getgrouplist(found->pw_name, found->pw_gid, groups.data(), &count) < 0) {
+  // Says how many there are where they do not fit.
+  while (::getgrouplist(user->name.c_str(), user->group, groups.data(), &count) < 0)
     groups.resize(static_cast<std::size_t>(count));
-    if (::getgrouplist(found->pw_name, found->pw_gid, groups.data(), &count) < 0) return false;
-  }
   groups.resize(static_cast<std::size_t>(count));
   return std::find(groups.begin(), groups.end(), *wanted) != groups.end();
 }

@@ -6,20 +6,20 @@
 namespace natsession::console {
 namespace {
 
-std::string lower(std::string_view text) {
+// Without the port.
+std::string host_of(std::string_view authority) {
+  if (authority.starts_with('[')) return lower_case(authority.substr(0, authority.find(']') + 1));
+  return lower_case(authority.substr(0, authority.find(':')));
+}
+
+}  // namespace
+
+std::string lower_case(std::string_view text) {
   std::string out(text);
   std::transform(out.begin(), out.end(), out.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return out;
 }
-
-// Without the port.
-std::string host_of(std::string_view authority) {
-  if (authority.starts_with('[')) return lower(authority.substr(0, authority.find(']') + 1));
-  return lower(authority.substr(0, authority.find(':')));
-}
-
-}  // namespace
 
 std::optional<std::string> RequestGuard::refuse(const HttpServerRequest& request, bool is_api) const {
   const std::string_view host = request.field("Host");
@@ -33,7 +33,7 @@ std::optional<std::string> RequestGuard::refuse(const HttpServerRequest& request
   const std::string_view origin = request.field("Origin");
   if (!origin.empty()) {
     const std::size_t scheme = origin.find("://");
-    if (scheme == std::string_view::npos || lower(origin.substr(scheme + 3)) != lower(host))
+    if (scheme == std::string_view::npos || lower_case(origin.substr(scheme + 3)) != lower_case(host))
       return "a page of another site asks";
   }
   return std::nullopt;

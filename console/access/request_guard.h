@@ -6,11 +6,15 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/http_message.h"
 
 namespace natsession::console {
+
+// Of ASCII, as host names are compared (RFC 4343).
+[[nodiscard]] std::string lower_case(std::string_view text);
 
 class RequestGuard {
  public:

@@ -5,7 +5,7 @@ import {timeChart} from "./charts.js";
 import {field, h, note, replace, select} from "./dom.js";
 import {formatOf, number} from "./format.js";
 import {range, rangeForm} from "./range.js";
-import {TOO_MANY, bucketMs, pivot} from "./series.js";
+import {TOO_MANY, bucketMs, pivot, timeOf} from "./series.js";
 import * as state from "./state.js";
 import {table} from "./table.js";
 
@@ -65,7 +65,7 @@ export function flowLogs(me) {
       if (tooMany) return note(TOO_MANY, "bad");
       return [reservations(answer), answer.rows.length ? timeChart(times, sets, {
         label: "Refused packets by interface", unit: "count", gaps: answer.gaps, bucketMs: bucketMs(answer.bucket),
-        zoom: (first, last) => state.set({since: times[first], until: new Date(Date.parse(times[last]) + bucketMs(answer.bucket)).toISOString()})})
+        zoom: (first, last) => state.set(timeOf(times, answer, first, last))})
         : note("No refused packet was told in this time.")];
     });
     answerInto(who, "top", {...parameters, by: ["srcaddr", "interface"], sum: "packets", count: 50}, (answer) => (answer.rows.length

@@ -6,7 +6,7 @@ import {field, h, note, replace, select} from "./dom.js";
 import {bytes, number, share, span, time} from "./format.js";
 import * as state from "./state.js";
 import {table} from "./table.js";
-import {TOO_MANY, bucketMs, pivot} from "./series.js";
+import {TOO_MANY, bucketMs, pivot, timeOf} from "./series.js";
 
 function card(title, value, small, kind) {
   return h("div", {class: "card"}, h("dt", {}, title), h("dd", {class: kind}, value, small ? h("small", {}, small) : null));
@@ -125,8 +125,7 @@ export function overview(me) {
     if (tooMany) return note(TOO_MANY, "bad");
     return [reservations(answer), answer.rows.length ? timeChart(times, sets, {
       label: `Sessions by ${answer.bucket}`, unit: "count", gaps: answer.gaps, bucketMs: bucketMs(answer.bucket),
-      zoom: (first, last) => state.go(state.link("/traffic", {since: times[first],
-        until: new Date(Date.parse(times[last]) + bucketMs(answer.bucket)).toISOString(), sum: "sessions"}))})
+      zoom: (first, last) => state.go(state.link("/traffic", {...timeOf(times, answer, first, last), sum: "sessions"}))})
       : note("No session is recorded of this time.")];
   });
   return [h("h1", {}, "Overview"), status, h("h2", {}, "Sessions"),

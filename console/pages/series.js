@@ -32,6 +32,11 @@ export function pivot(answer, by, what) {
   return {times, sets: [...sets.values()]};
 }
 
+/** The time of the bars from one place to another, as a page's address has it. */
+export function timeOf(times, answer, first, last) {
+  return {since: times[first], until: new Date(Date.parse(times[last]) + bucketMs(answer.bucket)).toISOString()};
+}
+
 function inZone(at, offset) {
   const sign = offset.startsWith("-") ? -1 : 1;
   const minutes = offset === "Z" ? 0 : sign * (Number(offset.slice(1, 3)) * 60 + Number(offset.slice(4, 6)));

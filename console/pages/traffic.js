@@ -6,7 +6,7 @@ import {field, h, note, select} from "./dom.js";
 import {bytes, formatOf, number} from "./format.js";
 import {filterForm, filters, filterValue} from "./filters.js";
 import {range, rangeForm, zoomButtons} from "./range.js";
-import {TOO_MANY, bucketMs, pivot} from "./series.js";
+import {TOO_MANY, bucketMs, pivot, timeOf} from "./series.js";
 import * as state from "./state.js";
 import {table} from "./table.js";
 
@@ -78,7 +78,7 @@ export function traffic() {
       reservations(answer), other.length ? [h("p", {}, "And of the time that it is compared with:"), other] : null, zoomButtons(answer),
       answer.rows.length ? timeChart(times, sets, {
         label: `${sum} by ${answer.bucket}${by ? ` and ${by}` : ""}, ${answer.from} to ${answer.until}`, unit, gaps: answer.gaps, bucketMs: step,
-        zoom: (first, last) => state.set({since: times[first], until: new Date(Date.parse(times[last]) + step).toISOString(), bucket: ""})})
+        zoom: (first, last) => state.set({...timeOf(times, answer, first, last), bucket: ""})})
         : note("Nothing was recorded in this time that meets the conditions."),
       h("p", {}, `Bars of ${answer.bucket}, times in ${timeZone()}. Drag over the chart to look closer, click a bar for it alone. Gaps are shaded. `,
         sql.map(([title, statement]) => [h("a", {class: "button", href: state.link("/sql", {statement})}, `SQL: ${title}`), " "])),

@@ -54,8 +54,8 @@ std::string peer_of(MHD_Connection* connection) {
 
 // What is known of a request between two calls of the library.
 struct Progress {
-  std::string body;
-  std::size_t limit = 0;
+  HttpServerRequest request;
+  std::size_t body_limit = 0;
 };
 
 // As Content-Length says; nothing where it does not.
@@ -140,17 +140,18 @@ MHD_Result begin(HttpServer& server, MHD_Connection* connection, const char* url
                  void** progress) {
   auto* const begun = new Progress;
   *progress = begun;
+  begun->request = head_of(connection, url, method);
   const HttpServerSettings& settings = server.settings();
-  begun->limit = settings.max_body;
+  begun->body_limit = settings.max_body;
   if (settings.body_allowed)
-    begun->limit = std::min(begun->limit, settings.body_allowed(head_of(connection, url, method)));
+    begun->body_limit = std::min(begun->body_limit, settings.body_allowed(begun->request));
   bool malformed = false;
   const auto length = announced(connection, malformed);
-  if (malformed || (length && *length > begun->limit)) {
+  if (malformed || (length && *length > begun->body_limit)) {
     return send_answer(connection,
                        {.status = 413, .body = "{\"error\": \"this request takes no so large a body\"}\n"});
   }
-  if (length) begun->body.reserve(*length);
+  if (length) begun->request.body.reserve(*length);
   return MHD_YES;
 }
 
@@ -158,15 +159,16 @@ MHD_Result handle(HttpServer& server, MHD_Connection* connection, const char* ur
                   const char* upload, std::size_t* upload_size, void** progress) {
   if (*progress == nullptr) return begin(server, connection, url, method, progress);
   auto& known = *static_cast<Progress*>(*progress);
+  HttpServerRequest& request = known.request;
   if (*upload_size != 0) {
-    if (*upload_size > known.limit - known.body.size()) return MHD_NO;
-    known.body.append(upload, *upload_size);
+    if (*upload_size > known.body_limit - request.body.size()) return MHD_NO;
+    request.body.append(upload, *upload_size);
     *upload_size = 0;
     return MHD_YES;
   }
-  HttpServerRequest request = head_of(connection, url, method);
+  request.method = method;  // the library's own, of this call
+  request.path = url;
   server.watch().asked(request.fd);
-  request.body = std::move(known.body);
   HttpAnswer answer = server.answer()(request);
   if (answer.stream != nullptr) server.watch().streams(request.fd);
   return send_answer(connection, std::move(answer));

@@ -1,7 +1,6 @@
 """Console: natsession-console, started beside a lab, and what asks it over HTTP."""
 
 import http.client
-import http.cookies
 import json
 import os
 import re
