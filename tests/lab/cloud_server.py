@@ -13,7 +13,7 @@ import sys
 import time
 
 import cloud_services
-from own_server import OwnServer, json_lines
+from own_server import OwnServer, json_lines, serve_http
 
 PORT = 8191
 ROLES = "/latest/meta-data/ram/security-credentials/"
@@ -81,9 +81,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def serve(settings):
     Handler.settings = settings
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
-    print("ready", flush=True)
-    server.serve_forever()
+    serve_http(Handler, PORT)
 
 
 class CloudServer(OwnServer):

@@ -14,7 +14,7 @@ import struct
 import sys
 import time
 
-from own_server import OwnServer, json_lines
+from own_server import OwnServer, json_lines, serve_http
 
 PORT = 8183
 LOKI_WEEK_NS = 7 * 86400 * 10**9
@@ -213,9 +213,7 @@ class CollectorServer(OwnServer):
 def serve(settings):
     Handler.folder = settings["folder"]
     Handler.plan = settings["plan"]
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
-    print("ready", flush=True)
-    server.serve_forever()
+    serve_http(Handler, PORT)
 
 
 if __name__ == "__main__":

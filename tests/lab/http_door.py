@@ -12,7 +12,7 @@ import json
 import os
 import sys
 
-from own_server import OwnServer, json_lines
+from own_server import OwnServer, json_lines, serve_http
 
 PORT = 8199
 
@@ -58,9 +58,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def serve(settings):
     Handler.settings = settings
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
-    print("ready", flush=True)
-    server.serve_forever()
+    serve_http(Handler, PORT)
 
 
 class HttpDoor(OwnServer):

@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 
-from own_server import OwnServer, json_lines
+from own_server import OwnServer, json_lines, serve_http
 
 PORT = 8181
 
@@ -73,13 +73,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def serve(settings):
     Handler.settings = settings
     Handler.plan = settings["plan"]
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
-    if settings["certificate"]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(settings["certificate"], settings["key"])
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    print("ready", flush=True)
-    server.serve_forever()
+    if not settings["certificate"]:
+        serve_http(Handler, PORT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings["certificate"], settings["key"])
+    serve_http(Handler, PORT, lambda server_socket: context.wrap_socket(server_socket, server_side=True))
 
 
 class HttpServer(OwnServer):

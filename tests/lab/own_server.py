@@ -1,5 +1,6 @@
 """A server that is a program of the lab's own: it reads its settings, and says "ready" when it listens."""
 
+import http.server
 import json
 import os
 import subprocess
@@ -16,6 +17,14 @@ def start_server(lab, file, settings):
     process.stdin.close()
     assert process.stdout.readline() == "ready\n", f"{os.path.basename(file)} does not start"
     return process
+
+
+def serve_http(handler, port, wrap=lambda server_socket: server_socket):
+    """In the server's own process: answers by `handler` until it is ended, and says that it listens. wrap: TLS, perhaps."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server.socket = wrap(server.socket)
+    print("ready", flush=True)
+    server.serve_forever()
 
 
 def json_lines(path):
