@@ -28,7 +28,8 @@ allow flow base net record
 allow session base net record
 allow conntrack base net record session
 allow ledger base net record
-allow query base net record flow ledger
+allow identity base net routes ledger  # of the ledger its files' means: checksums, slots, names opened with care
+allow query base net record flow ledger identity
 allow sink base net record flow
 allow delivery base net record ledger sink
 allow control base net http record flow session ledger delivery  # of delivery and session the reports
@@ -96,7 +97,7 @@ only() {
     fi
   done < <(grep -rlP "^\s*#\s*include\s+<$pattern" lib daemon console 2>/dev/null)
 }
-only 'libmnl/' lib/conntrack lib/nflog lib/routes
+only 'libmnl/' lib/conntrack lib/identity lib/nflog lib/routes
 only 'libnetfilter_conntrack/' lib/conntrack
 only 'linux/netfilter' lib/conntrack lib/nflog
 only 'toml\+\+' lib/config

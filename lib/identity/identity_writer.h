@@ -1,0 +1,48 @@
+// IdentityWriter: writes the log of assignments, `identity` in a ledger's directory. FORMAT.md has the bytes.
+// Threads: one.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "identity/assignment.h"
+
+namespace natsession {
+
+struct IdentitySettings {
+  std::chrono::seconds keep{0};  // what ended so long ago is deleted; 0: nothing is
+};
+
+class IdentityWriter {
+ public:
+  // Makes what is absent. What is torn at the end is cut.
+  // Errors: kUnavailable if another writer has it, or a newer program wrote it; kPermission, kIo.
+  [[nodiscard]] static Result<std::unique_ptr<IdentityWriter>> open(const std::string& ledger,
+                                                                    const IdentitySettings& settings);
+  virtual ~IdentityWriter() = default;
+
+  // Those of a source that are open, by the log: what a run before left.
+  [[nodiscard]] virtual std::vector<Assignment> open_of(std::string_view source) = 0;
+  // Until when that source was followed; none: never.
+  [[nodiscard]] virtual std::optional<UnixMs> followed_until(std::string_view source) = 0;
+
+  // A new one, or an end of one that is there. Kept in memory until commit().
+  virtual void put(const Assignment& assignment) = 0;
+  // Grows the last span of that source if it begins where that ended, else begins another.
+  virtual void follow(const SourceSpan& span) = 0;
+  // What was put is readable for others when it returns, and on the disk where `sync` says so. On error it
+  // stays in memory and the next call tries again.
+  // Errors: kIo, kUnavailable (a disk that is full) with the path.
+  virtual Result<void> commit(bool sync) = 0;
+  // Deletes what is older than the settings say, and does a part of what puts older files in order; for a
+  // time without work.
+  virtual Result<void> tidy(UnixMs now) = 0;
+};
+
+}  // namespace natsession
