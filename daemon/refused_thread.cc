@@ -72,8 +72,13 @@ void RefusedThread::go_on(RefusedReader reader, InterfaceTable names) {
 }
 
 void RefusedThread::change_place() {
-  auto next = next_.with([](Next& waiting) { return std::exchange(waiting, Next()); });
-  if (next.changes) {
+  if (auto next = next_.with([](Next& waiting) { return std::exchange(waiting, Next()); }); next.changes) {
+    coming_ = std::move(next.place);
+    // What was refused a moment before is on its way, and nobody counts it where the socket is closed.
+    leave_at_ = clock_.steady() + (place_ && !broken_ ? kOnTheWay : std::chrono::milliseconds::zero());
+  }
+  if (leave_at_ && clock_.steady() >= *leave_at_) {
+    leave_at_.reset();
     counted_ = counters();
     // What was added up so far is of the place that is left, and has its names: it is told before another
     // one's.
@@ -84,7 +89,6 @@ void RefusedThread::change_place() {
     place_.reset();
     broken_ = false;
     leaving_ = true;
-    coming_ = std::move(next.place);
   }
   const auto told = [](const auto& series) { return !series->closing && series->table.flows() == 0; };
   if (!leaving_ || !std::all_of(series_.begin(), series_.end(), told)) return;

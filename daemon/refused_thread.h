@@ -87,9 +87,10 @@ class RefusedThread {
   const VpcMap vpcs_;
   Producer& output_;
   const Clock& clock_;
-  std::optional<Place> place_;  // none: it was left
-  RefusedCounters counted_;     // of places before this one
-  bool leaving_ = false;        // what was added up in the last place is being told
+  std::optional<Place> place_;                        // none: it was left
+  RefusedCounters counted_;                           // of places before this one
+  std::optional<std::chrono::nanoseconds> leave_at_;  // it is to be left, when what is on its way has come
+  bool leaving_ = false;                              // what was added up in the last place is being told
   std::unordered_map<std::uint32_t, std::string_view> left_names_;  // of that one
   std::optional<Place> coming_;                                     // behind it
   struct Next {

@@ -55,11 +55,11 @@ class SurgeCase(LabCase):
 
 
 def damage(ledger):
-    """In the middle of each segment of a pathlib.Path."""
+    """The middle half of each segment of a pathlib.Path: a few bytes may hit what a question does not read."""
     segments = list(ledger.glob("segments/*.open")) + list(ledger.glob("segments/*.sealed"))
     assert segments, f"no segment in {ledger}"
     for segment in segments:
         data = bytearray(segment.read_bytes())
-        middle = len(data) // 2
-        data[middle:middle + 64] = bytes(byte ^ 0xFF for byte in data[middle:middle + 64])
+        for place in range(len(data) // 4, len(data) * 3 // 4):
+            data[place] ^= 0xFF
         segment.write_bytes(data)
