@@ -1,4 +1,4 @@
-// An assignment: that an address, or a prefix, was somebody's for a time, as one source tells. It says no
+// AddressAssignment: that an address, or a prefix, was somebody's for a time, as one source tells. It says no
 // more than the source did: where a beginning or an end was not seen, it lies between two times.
 // Threads: plain value types.
 #pragma once
@@ -31,7 +31,7 @@ inline constexpr std::size_t kMaxIdentityText = 253;  // User-Name and Class (RF
 
 // `source`, `netns`, `prefix`, `id` and `from` together name one: what is told of it later takes the place of
 // what was told before.
-struct Assignment {
+struct AddressAssignment {
   std::string source;  // its URL without options and secrets: dnsmasq:/var/lib/misc/dnsmasq.leases
   std::string netns;   // where the address means something; empty: in all that are logged
   Prefix prefix;       // of an address: its whole length
@@ -48,7 +48,7 @@ struct Assignment {
   std::optional<UnixMs> until;
   std::optional<UnixMs> until_latest;
 
-  friend bool operator==(const Assignment&, const Assignment&) = default;
+  friend bool operator==(const AddressAssignment&, const AddressAssignment&) = default;
 };
 
 // A source was followed in all of this time: what it knew of assignments that began or ended then, the log

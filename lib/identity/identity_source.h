@@ -19,7 +19,7 @@ namespace natsession {
 struct SeenAssignment {
   Prefix prefix;
   AssignmentKind kind = AssignmentKind::kOther;
-  std::string_view subscriber, mac, host, id;  // as in Assignment
+  std::string_view subscriber, mac, host, id;  // as in AddressAssignment
   std::string_view group = {};                 // of what ends together: a RADIUS client's NAS-Identifier
   std::optional<UnixMs> since =
       {};  // when it became this subscriber's, as the source says; none: it does not

@@ -28,12 +28,12 @@ class IdentityWriter {
   virtual ~IdentityWriter() = default;
 
   // Those of a source that are open, by the log: what a run before left.
-  [[nodiscard]] virtual std::vector<Assignment> open_of(std::string_view source) = 0;
+  [[nodiscard]] virtual std::vector<AddressAssignment> open_of(std::string_view source) = 0;
   // Until when that source was followed; none: never.
   [[nodiscard]] virtual std::optional<UnixMs> followed_until(std::string_view source) = 0;
 
   // A new one, or an end of one that is there. Kept in memory until commit().
-  virtual void put(const Assignment& assignment) = 0;
+  virtual void put(const AddressAssignment& assignment) = 0;
   // Grows the last span of that source if it begins where that ended, else begins another.
   virtual void follow(const SourceSpan& span) = 0;
   // What was put is readable for others when it returns, and on the disk where `sync` says so. On error it
