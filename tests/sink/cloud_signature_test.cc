@@ -3,10 +3,10 @@
 #include <catch2/catch.hpp>
 
 #include "sink/cloud/cls_sink.h"
-#include "sink/cloud/digest.h"
 #include "sink/cloud/lts_sink.h"
 #include "sink/cloud/signed_request.h"
 #include "sink/cloud/sls_signature.h"
+#include "sink/encoding/digest.h"
 #include "sink/log_group_reader.h"
 
 using namespace natsession;

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "record/text_writer.h"
-#include "sink/cloud/digest.h"
 #include "sink/cloud/log_group.h"
+#include "sink/encoding/digest.h"
 
 namespace natsession {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "sink/cloud/digest.h"
+#include "sink/encoding/digest.h"
 #include "sink/encoding/json_value.h"
 #include "sink/encoding/protobuf.h"
 #include "sink/sink_url.h"

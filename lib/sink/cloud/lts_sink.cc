@@ -4,8 +4,8 @@
 #include <array>
 
 #include "record/escape.h"
-#include "sink/cloud/digest.h"
 #include "sink/cloud/log_group.h"
+#include "sink/encoding/digest.h"
 #include "sink/encoding/json_value.h"
 #include "sink/sink_url.h"
 

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <cstdio>
 
-#include "sink/cloud/digest.h"
+#include "sink/encoding/digest.h"
 
 namespace natsession {
 namespace {

@@ -1,6 +1,6 @@
 #include "sink/cloud/sls_signature.h"
 
-#include "sink/cloud/digest.h"
+#include "sink/encoding/digest.h"
 #include "sink/sink_url.h"
 
 namespace natsession {

@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "sink/cloud/digest.h"
 #include "sink/cloud/sls_signature.h"
+#include "sink/encoding/digest.h"
 #include "sink/encoding/json_value.h"
 
 namespace natsession {

@@ -1,5 +1,5 @@
 // In place of digest.cc where OpenSSL was not there at build time. Nothing is ever signed.
-#include "sink/cloud/digest.h"
+#include "sink/encoding/digest.h"
 
 namespace natsession {
 

@@ -1,4 +1,4 @@
-#include "sink/cloud/digest.h"
+#include "sink/encoding/digest.h"
 
 #include <array>
 
