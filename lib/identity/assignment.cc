@@ -31,4 +31,11 @@ std::optional<AssignmentKind> parse_assignment_kind(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view cut_identity_text(std::string_view text) {
+  if (text.size() <= kMaxIdentityText) return text;
+  std::size_t length = kMaxIdentityText;
+  while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0U) == 0x80) --length;
+  return text.substr(0, length);
+}
+
 }  // namespace natsession

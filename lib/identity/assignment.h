@@ -28,6 +28,10 @@ enum class AssignmentKind : std::uint8_t {
 
 // The longest text of each kind that is kept; a longer one is cut, within no character of UTF-8.
 inline constexpr std::size_t kMaxIdentityText = 253;  // User-Name and Class (RFC 2865, 2866) have as much
+[[nodiscard]] std::string_view cut_identity_text(std::string_view text);
+
+// `from_earliest` where nobody knows since when at the earliest.
+inline constexpr UnixMs kUnknownBegin{};
 
 // `source`, `netns`, `prefix`, `id` and `from` together name one: what is told of it later takes the place of
 // what was told before.

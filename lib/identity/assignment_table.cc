@@ -1,0 +1,200 @@
+#include "identity/assignment_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+namespace natsession {
+namespace {
+
+using std::chrono::floor;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+std::uint8_t bits_of(const Prefix& prefix) {
+  return static_cast<std::uint8_t>(prefix.length());
+}
+
+}  // namespace
+
+std::size_t AssignmentTable::wanted_slot(const Prefix& prefix) const {
+  std::array<std::uint64_t, 3> words{0, 0, prefix.length()};
+  std::memcpy(words.data(), prefix.lowest().bytes().data(), 16);
+  return static_cast<std::size_t>(hash_(words)) & (slots_.size() - 1);
+}
+
+bool AssignmentTable::is_of(Index index, const Prefix& prefix) const {
+  const Entry& entry = at(index);
+  if (entry.bits != bits_of(prefix) || entry.is_v4 != prefix.lowest().is_v4()) return false;
+  return entry.is_v4 ? entry.address == prefix.lowest().v4() : v6_[entry.address] == prefix.lowest().bytes();
+}
+
+std::size_t AssignmentTable::slot_of(const Prefix& prefix) const {
+  if (slots_.empty()) return kNoSlot;
+  for (std::size_t slot = wanted_slot(prefix); slots_[slot] != kNone;
+       slot = (slot + 1) & (slots_.size() - 1)) {
+    if (is_of(slots_[slot], prefix)) return slot;
+  }
+  return kNoSlot;
+}
+
+void AssignmentTable::grow() {
+  constexpr std::size_t kLeast = 1024;
+  std::vector<Index> before(std::max(kLeast, slots_.size() * 2), kNone);
+  before.swap(slots_);
+  for (const Index first : before) {
+    if (first == kNone) continue;
+    std::size_t slot = wanted_slot(prefix_of(first));
+    while (slots_[slot] != kNone) slot = (slot + 1) & (slots_.size() - 1);
+    slots_[slot] = first;
+  }
+}
+
+AssignmentTable::Index AssignmentTable::add(const New& assignment) {
+  // Four of five slots are used at most.
+  if ((used_slots_ + 1) * 5 > slots_.size() * 4) grow();
+  Index index = free_;
+  if (index != kNone) {
+    free_ = at(index).next;
+  } else {
+    if (places_ % kBlock == 0) blocks_.push_back(std::make_unique<Entry[]>(kBlock));
+    index = places_++;
+  }
+  Entry& entry = at(index);
+  entry = Entry();
+  const IpAddress address = assignment.prefix.lowest();
+  entry.is_v4 = address.is_v4();
+  if (entry.is_v4) {
+    entry.address = address.v4();
+  } else if (!free_v6_.empty()) {
+    entry.address = free_v6_.back();
+    free_v6_.pop_back();
+    v6_[entry.address] = address.bytes();
+  } else {
+    entry.address = static_cast<std::uint32_t>(v6_.size());
+    v6_.push_back(address.bytes());
+  }
+  const auto from = static_cast<std::uint64_t>(assignment.from.time_since_epoch().count());
+  entry.from_low = static_cast<std::uint32_t>(from);
+  entry.from_high = static_cast<std::uint32_t>(from >> 32U);
+  entry.group = assignment.group;
+  const auto earlier = std::chrono::ceil<seconds>(assignment.from - assignment.from_earliest).count();
+  entry.earlier = assignment.from_earliest == kUnknownBegin
+                      ? kUnknownEarlier
+                      : static_cast<std::uint32_t>(std::clamp<std::int64_t>(earlier, 0, kUnknownEarlier - 1));
+  entry.source = assignment.source;
+  entry.kind = assignment.kind;
+  entry.bits = bits_of(assignment.prefix);
+  entry.texts = texts_.add(assignment.texts);
+  entry.in_use = true;
+  set_end(index, assignment.expires);
+  count(entry.is_v4, entry.bits, true);
+  ++open_[entry.source];
+
+  if (const std::size_t slot = slot_of(assignment.prefix); slot != kNoSlot) {
+    entry.next = slots_[slot];
+    slots_[slot] = index;
+    return index;
+  }
+  std::size_t slot = wanted_slot(assignment.prefix);
+  while (slots_[slot] != kNone) slot = (slot + 1) & (slots_.size() - 1);
+  slots_[slot] = index;
+  ++used_slots_;
+  return index;
+}
+
+Prefix AssignmentTable::prefix_of(Index index) const {
+  const Entry& entry = at(index);
+  return Prefix::of(entry.is_v4 ? IpAddress::from_v4(entry.address) : IpAddress::from_v6(v6_[entry.address]),
+                    entry.bits);
+}
+
+UnixMs AssignmentTable::from_earliest_of(Index index) const {
+  const Entry& entry = at(index);
+  return entry.earlier == kUnknownEarlier ? kUnknownBegin : entry.from() - seconds(entry.earlier);
+}
+
+std::optional<UnixMs> AssignmentTable::end_of(Index index) const {
+  const Entry& entry = at(index);
+  if (entry.end_seconds == 0 && entry.end_ms == 0) return std::nullopt;
+  return UnixMs(seconds(entry.end_seconds) + milliseconds(entry.end_ms));
+}
+
+void AssignmentTable::set_end(Index index, std::optional<UnixMs> end) {
+  Entry& entry = at(index);
+  // A lease for ever, or beyond 2106, has no end that anybody waits for.
+  constexpr seconds kFarthest{~std::uint32_t{0}};
+  if (!end || end->time_since_epoch() <= milliseconds(0) || end->time_since_epoch() >= kFarthest) {
+    entry.end_seconds = 0;
+    entry.end_ms = 0;
+    return;
+  }
+  const auto whole = floor<seconds>(end->time_since_epoch());
+  entry.end_seconds = static_cast<std::uint32_t>(whole.count());
+  entry.end_ms = static_cast<std::uint16_t>((end->time_since_epoch() - whole).count());
+}
+
+void AssignmentTable::end(Index index, UnixMs until) {
+  Entry& entry = at(index);
+  if (entry.ended) return;
+  entry.ended = true;
+  set_end(index, until);
+  --open_[entry.source];
+  ended_.emplace_back(until, index);
+}
+
+void AssignmentTable::forget_ended(UnixMs before) {
+  while (!ended_.empty() && ended_.front().first < before) {
+    remove(ended_.front().second);
+    ended_.pop_front();
+  }
+}
+
+void AssignmentTable::remove(Index index) {
+  const std::size_t slot = slot_of(prefix_of(index));
+  Entry& entry = at(index);
+  if (slots_[slot] == index) {
+    slots_[slot] = entry.next;
+    if (entry.next == kNone) remove_slot(slot);
+  } else {
+    Index before = slots_[slot];
+    while (at(before).next != index) before = at(before).next;
+    at(before).next = entry.next;
+  }
+  count(entry.is_v4, entry.bits, false);
+  if (!entry.is_v4) free_v6_.push_back(entry.address);
+  texts_.remove(entry.texts);
+  entry = Entry();
+  entry.next = free_;
+  free_ = index;
+}
+
+void AssignmentTable::count(bool is_v4, std::uint8_t bits, bool one_more) {
+  std::uint32_t& count = counts_[is_v4 ? 1 : 0][bits];
+  auto& lengths = lengths_[is_v4 ? 1 : 0];
+  if (one_more && count == 0)
+    lengths.insert(std::upper_bound(lengths.begin(), lengths.end(), bits, std::greater<>()), bits);
+  count += one_more ? 1 : -1U;
+  if (count == 0) std::erase(lengths, bits);
+}
+
+// Those behind it move up, so that no look-up ends before it should.
+void AssignmentTable::remove_slot(std::size_t slot) {
+  const std::size_t mask = slots_.size() - 1;
+  slots_[slot] = kNone;
+  --used_slots_;
+  for (std::size_t next = (slot + 1) & mask; slots_[next] != kNone; next = (next + 1) & mask) {
+    const std::size_t wanted = wanted_slot(prefix_of(slots_[next]));
+    if (((next - wanted) & mask) < ((next - slot) & mask)) continue;
+    slots_[slot] = slots_[next];
+    slots_[next] = kNone;
+    slot = next;
+  }
+}
+
+std::size_t AssignmentTable::bytes() const {
+  return blocks_.size() * kBlock * sizeof(Entry) + slots_.size() * sizeof(Index) +
+         v6_.capacity() * sizeof(v6_[0]) + texts_.bytes() + ended_.size() * sizeof(ended_[0]);
+}
+
+}  // namespace natsession

@@ -1,0 +1,144 @@
+// AssignmentTable: the assignments that are open, and those that ended a moment ago, by address; some 64
+// bytes each with their texts, since a large network has a million.
+// Threads: as whoever holds it says; look-ups do not change it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/seeded_hash.h"
+#include "base/time.h"
+#include "identity/assignment.h"
+#include "identity/assignment_texts.h"
+
+namespace natsession {
+
+class AssignmentTable {
+ public:
+  using Index = std::uint32_t;
+  static constexpr Index kNone = ~Index{0};
+
+  struct Entry {
+    [[nodiscard]] UnixMs from() const {
+      return UnixMs(
+          std::chrono::milliseconds(static_cast<std::int64_t>(std::uint64_t{from_high} << 32U | from_low)));
+    }
+    std::uint32_t from_low = 0, from_high = 0;  // apart, so that an entry is no longer than it needs to be
+    std::uint32_t address = 0;                  // IPv4's, or where the IPv6 address stands
+    Index next = kNone;                         // of the same prefix
+    AssignmentTexts::Place texts = 0;
+    std::uint32_t end_seconds = 0;  // since 1970: until, else expires; 0: neither is known
+    std::uint32_t earlier = 0;      // seconds that from_earliest is before from; all ones: not known
+    std::uint16_t end_ms = 0;       // and so many ms
+    std::uint16_t group = 0;        // 0: none
+    std::uint8_t source = 0;
+    AssignmentKind kind = AssignmentKind::kOther;
+    std::uint8_t bits = 0;  // of the prefix, of 128
+    bool is_v4 : 1 = false;
+    bool in_use : 1 = false;
+    bool ended : 1 = false;
+    bool in_this_whole : 1 = false;  // the keeper's mark
+  };
+  static_assert(sizeof(Entry) == 36);
+
+  struct New {
+    Prefix prefix;
+    std::uint8_t source = 0;
+    AssignmentKind kind = AssignmentKind::kOther;
+    UnixMs from, from_earliest;
+    std::optional<UnixMs> expires;
+    IdentityTexts texts;
+    std::uint16_t group = 0;
+  };
+
+  explicit AssignmentTable(SeededHash hash = SeededHash::random()) : hash_(hash) {}
+
+  Index add(const New& assignment);
+  [[nodiscard]] Entry& at(Index index) { return blocks_[index / kBlock][index % kBlock]; }
+  [[nodiscard]] const Entry& at(Index index) const { return blocks_[index / kBlock][index % kBlock]; }
+  [[nodiscard]] Prefix prefix_of(Index index) const;
+  [[nodiscard]] UnixMs from_earliest_of(Index index) const;
+  // Until when it was, or will be unless it is renewed.
+  [[nodiscard]] std::optional<UnixMs> end_of(Index index) const;
+  void set_end(Index index, std::optional<UnixMs> end);
+  [[nodiscard]] OwnIdentityTexts texts_of(Index index) const { return texts_.at(at(index).texts); }
+  [[nodiscard]] bool has_texts(Index index, const IdentityTexts& texts) const {
+    return texts_.are(at(index).texts, texts);
+  }
+
+  // It ended then. It is found still, until forget_ended().
+  void end(Index index, UnixMs until);
+  // Those that ended up to `before`.
+  void forget_ended(UnixMs before);
+
+  // Calls `visit(Index)` for each that is of exactly this prefix.
+  template <typename Visit>
+  void of_prefix(const Prefix& prefix, Visit&& visit) const {
+    const std::size_t slot = slot_of(prefix);
+    for (Index index = slot == kNoSlot ? kNone : slots_[slot]; index != kNone; index = at(index).next)
+      visit(index);
+  }
+  // For each whose prefix holds the address, longer prefixes first.
+  template <typename Visit>
+  void of_address(const IpAddress& address, Visit&& visit) const {
+    for (const std::uint8_t length : lengths_[address.is_v4() ? 1 : 0])
+      of_prefix(Prefix::of(address, length), visit);
+  }
+  // For each of places `begin` to `end` - 1 that is in use, ended or not.
+  template <typename Visit>
+  void of_places(Index begin, Index end, Visit&& visit) {
+    for (Index index = begin; index < end && index < places_; ++index) {
+      if (at(index).in_use) visit(index);
+    }
+  }
+  [[nodiscard]] Index places() const { return places_; }
+  // Removes those for which `is_meant(Index)` says so, ended or not; as if they had not been.
+  template <typename IsMeant>
+  void remove_all(IsMeant&& is_meant) {
+    for (Index index = 0; index < places_; ++index) {
+      if (!at(index).in_use || !is_meant(index)) continue;
+      if (at(index).ended)
+        std::erase_if(ended_, [&](const auto& ended) { return ended.second == index; });
+      else
+        --open_[at(index).source];
+      remove(index);
+    }
+  }
+  [[nodiscard]] std::size_t open_of(std::uint8_t source) const { return open_[source]; }
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  static constexpr Index kBlock = 1024;
+  static constexpr std::size_t kNoSlot = ~std::size_t{0};
+  static constexpr std::uint32_t kUnknownEarlier = ~std::uint32_t{0};
+
+  [[nodiscard]] std::size_t slot_of(const Prefix& prefix) const;
+  [[nodiscard]] std::size_t wanted_slot(const Prefix& prefix) const;
+  [[nodiscard]] bool is_of(Index index, const Prefix& prefix) const;
+  void grow();
+  void remove(Index index);
+  void remove_slot(std::size_t slot);
+  void count(bool is_v4, std::uint8_t bits, bool one_more);
+
+  SeededHash hash_;
+  std::vector<std::unique_ptr<Entry[]>> blocks_;
+  Index places_ = 0;
+  Index free_ = kNone;        // the first of a list by `next`
+  std::vector<Index> slots_;  // open addressing; each the first of its prefix
+  std::size_t used_slots_ = 0;
+  std::vector<std::array<std::uint8_t, 16>> v6_;
+  std::vector<std::uint32_t> free_v6_;
+  AssignmentTexts texts_;
+  std::deque<std::pair<UnixMs, Index>> ended_;              // in the order in which they were ended
+  std::array<std::array<std::uint32_t, 129>, 2> counts_{};  // how many by length, of IPv6 and of IPv4
+  std::array<std::vector<std::uint8_t>, 2> lengths_;        // that occur, the longest first
+  std::array<std::uint32_t, 256> open_{};                   // by source
+};
+
+}  // namespace natsession

@@ -1,0 +1,149 @@
+#include "identity/assignment_texts.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "identity/assignment.h"
+
+namespace natsession {
+namespace {
+
+// A packed text begins with a byte that says in two bits each how its four texts stand.
+enum class Form : unsigned {
+  kEmpty = 0,
+  kBytes = 1,   // their number, and they
+  kAsMac = 2,   // it is what mac is
+  kOctets = 3,  // pairs of hexadecimal digits between colons: how many, and they
+};
+constexpr unsigned kFormBits = 2;
+constexpr unsigned kFormMask = 3;
+
+int digit_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+// The octets of "02:00:5e", in lower case as they are written again.
+std::optional<std::string> octets_of(std::string_view text) {
+  if (text.size() % 3 != 2) return std::nullopt;
+  std::string octets;
+  for (std::size_t at = 0; at < text.size(); at += 3) {
+    const int high = digit_of(text[at]), low = digit_of(text[at + 1]);
+    if (high < 0 || low < 0 || (at + 2 < text.size() && text[at + 2] != ':')) return std::nullopt;
+    octets += static_cast<char>(high * 16 + low);
+  }
+  return octets;
+}
+
+void append_octets(const std::uint8_t* octets, std::size_t count, std::string& out) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i > 0) out += ':';
+    out += kDigits[octets[i] >> 4U];
+    out += kDigits[octets[i] & 15U];
+  }
+}
+
+}  // namespace
+
+void AssignmentTexts::pack(const IdentityTexts& texts) {
+  const std::string_view mac = cut_identity_text(texts.mac);
+  packed_.assign(1, '\0');
+  unsigned forms = 0;
+  unsigned shift = 0;
+  for (const std::string_view given : {texts.mac, texts.subscriber, texts.host, texts.id}) {
+    const std::string_view text = cut_identity_text(given);
+    Form form = Form::kEmpty;
+    if (shift > 0 && !text.empty() && text == mac) {
+      form = Form::kAsMac;
+    } else if (const auto octets = octets_of(text)) {
+      form = Form::kOctets;
+      packed_ += static_cast<char>(octets->size());
+      packed_ += *octets;
+    } else if (!text.empty()) {
+      form = Form::kBytes;
+      packed_ += static_cast<char>(text.size());
+      packed_ += text;
+    }
+    forms |= static_cast<unsigned>(form) << shift;
+    shift += kFormBits;
+  }
+  packed_[0] = static_cast<char>(forms);
+  packed_.resize((packed_.size() + kUnit - 1) / kUnit * kUnit);
+}
+
+std::size_t AssignmentTexts::packed_bytes(const std::uint8_t* packed) const {
+  std::size_t bytes = 1;
+  for (unsigned shift = 0; shift < 4 * kFormBits; shift += kFormBits) {
+    const Form form{packed[0] >> shift & kFormMask};
+    if (form == Form::kBytes || form == Form::kOctets) bytes += std::size_t{1} + packed[bytes];
+  }
+  return (bytes + kUnit - 1) / kUnit * kUnit;
+}
+
+AssignmentTexts::Place AssignmentTexts::allocate(std::size_t units) {
+  if (Place& first = free_[units]; first != 0) {
+    const Place place = first - 1;
+    std::memcpy(&first, unit(place), sizeof first);
+    return place;
+  }
+  if (used_of_last_ + units > kUnitsOfBlock) {
+    const std::size_t rest = kUnitsOfBlock - used_of_last_;
+    if (rest > 0) put_on_list(static_cast<Place>((blocks_.size() - 1) * kUnitsOfBlock + used_of_last_), rest);
+    blocks_.push_back(std::make_unique<std::uint8_t[]>(kBlockBytes));
+    used_of_last_ = 0;
+  }
+  const auto place = static_cast<Place>((blocks_.size() - 1) * kUnitsOfBlock + used_of_last_);
+  used_of_last_ += units;
+  return place;
+}
+
+void AssignmentTexts::put_on_list(Place place, std::size_t units) {
+  units = std::min(units, kMaxUnits);
+  std::memcpy(unit(place), &free_[units], sizeof free_[units]);
+  free_[units] = place + 1;
+}
+
+AssignmentTexts::Place AssignmentTexts::add(const IdentityTexts& texts) {
+  pack(texts);
+  const Place place = allocate(packed_.size() / kUnit);
+  std::memcpy(unit(place), packed_.data(), packed_.size());
+  return place;
+}
+
+void AssignmentTexts::remove(Place place) {
+  put_on_list(place, packed_bytes(unit(place)) / kUnit);
+}
+
+OwnIdentityTexts AssignmentTexts::at(Place place) const {
+  const std::uint8_t* const packed = unit(place);
+  const std::uint8_t* next = packed + 1;
+  OwnIdentityTexts texts;
+  unsigned shift = 0;
+  for (std::string* const text : {&texts.mac, &texts.subscriber, &texts.host, &texts.id}) {
+    const Form form{packed[0] >> shift & kFormMask};
+    shift += kFormBits;
+    if (form == Form::kEmpty) continue;
+    if (form == Form::kAsMac) {
+      *text = texts.mac;
+      continue;
+    }
+    const std::size_t length = *next++;
+    if (form == Form::kOctets)
+      append_octets(next, length, *text);
+    else
+      text->assign(reinterpret_cast<const char*>(next), length);
+    next += length;
+  }
+  return texts;
+}
+
+bool AssignmentTexts::are(Place place, const IdentityTexts& texts) const {
+  const OwnIdentityTexts kept = at(place);
+  return kept.subscriber == cut_identity_text(texts.subscriber) && kept.mac == cut_identity_text(texts.mac) &&
+         kept.host == cut_identity_text(texts.host) && kept.id == cut_identity_text(texts.id);
+}
+
+}  // namespace natsession

@@ -1,0 +1,58 @@
+// AssignmentTexts: the texts of assignments that are open, in as few bytes as they need: a MAC in six, what
+// is the MAC once more in none.
+// Threads: as whoever holds it says.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace natsession {
+
+struct IdentityTexts {
+  std::string_view subscriber, mac, host, id;
+};
+
+// The same, unpacked.
+struct OwnIdentityTexts {
+  std::string subscriber, mac, host, id;
+};
+
+class AssignmentTexts {
+ public:
+  using Place = std::uint32_t;
+
+  // A text longer than kMaxIdentityText is cut.
+  [[nodiscard]] Place add(const IdentityTexts& texts);
+  void remove(Place place);
+  [[nodiscard]] OwnIdentityTexts at(Place place) const;
+  // Whether at() has these texts, as add() would keep them.
+  [[nodiscard]] bool are(Place place, const IdentityTexts& texts) const;
+  [[nodiscard]] std::size_t bytes() const { return blocks_.size() * kBlockBytes; }
+
+ private:
+  static constexpr std::size_t kUnit = 4;  // what a text takes is a multiple of it
+  static constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
+  static constexpr std::size_t kUnitsOfBlock = kBlockBytes / kUnit;
+  static constexpr std::size_t kMaxUnits = 258;  // of the longest
+
+  [[nodiscard]] std::uint8_t* unit(Place place) const {
+    return blocks_[place / kUnitsOfBlock].get() + place % kUnitsOfBlock * kUnit;
+  }
+  // Into packed_; its length is a multiple of kUnit.
+  void pack(const IdentityTexts& texts);
+  [[nodiscard]] std::size_t packed_bytes(const std::uint8_t* packed) const;
+  [[nodiscard]] Place allocate(std::size_t units);
+  void put_on_list(Place place, std::size_t units);
+
+  std::vector<std::unique_ptr<std::uint8_t[]>> blocks_;
+  std::size_t used_of_last_ = kUnitsOfBlock;
+  std::array<Place, kMaxUnits + 1> free_{};  // by units, the first of a list and one more; 0: empty
+  std::string packed_;
+};
+
+}  // namespace natsession

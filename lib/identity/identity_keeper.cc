@@ -1,0 +1,351 @@
+#include "identity/identity_keeper.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <mutex>
+#include <utility>
+
+namespace natsession {
+
+using Index = AssignmentTable::Index;
+
+// A source's state, and where it tells.
+class IdentityKeeper::Source final : public IdentityOutput {
+ public:
+  Source(IdentityKeeper& keeper, std::string name, std::string netns, std::uint8_t number)
+      : keeper_(keeper), name_(std::move(name)), netns_(std::move(netns)), number_(number) {}
+
+  void begin_whole() override { in_whole_ = true; }
+  void end_whole(UnixMs at) override;
+  void seen(const SeenAssignment& seen, UnixMs at) override { keeper_.begin(*this, seen, at); }
+  void ended(const Prefix& prefix, std::string_view id, UnixMs at) override;
+  void ended_group(std::string_view group, UnixMs at) override;
+  void followed(UnixMs until) override;
+  void lost(std::string_view why) override {
+    broken_ = true;
+    report_.with([&](IdentitySourceReport& report) {
+      ++report.losses;
+      report.problem = why;
+    });
+  }
+  void refused(std::string_view why) override {
+    report_.with([&](IdentitySourceReport& report) {
+      ++report.refused;
+      report.problem = why;
+    });
+  }
+
+  // None: not yet in this run.
+  [[nodiscard]] std::optional<UnixMs> followed_until() const {
+    const std::int64_t ms = followed_until_.load(std::memory_order_acquire);
+    return ms == kNever ? std::nullopt : std::optional<UnixMs>(std::chrono::milliseconds(ms));
+  }
+  // The last time, in this run or one before, when what it tells was known.
+  [[nodiscard]] std::optional<UnixMs> known_until() const {
+    const auto now = followed_until();
+    return now ? now : before_;
+  }
+
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
+
+  IdentityKeeper& keeper_;
+  const std::string name_, netns_;
+  const std::uint8_t number_;
+  std::optional<UnixMs> before_;  // until when a run before followed it
+  bool in_whole_ = false;
+  bool had_whole_ = false;  // what there was has been told, in this run or one before
+  bool broken_ = true;      // the next followed() begins a span
+  std::atomic<std::int64_t> followed_until_{kNever};
+  Guarded<IdentitySourceReport> report_;
+};
+
+IdentityKeeper::IdentityKeeper(std::unique_ptr<IdentityWriter> writer, const Settings& settings)
+    : writer_(std::move(writer)), settings_(settings) {}
+
+IdentityKeeper::~IdentityKeeper() = default;
+
+IdentityOutput& IdentityKeeper::add_source(std::string name, std::string netns) {
+  auto source = std::make_unique<Source>(*this, std::move(name), std::move(netns),
+                                         static_cast<std::uint8_t>(sources_.size()));
+  source->before_ = writer_->followed_until(source->name_);
+  source->had_whole_ = source->before_.has_value();
+  source->report_.with([&](IdentitySourceReport& report) { report.source = source->name_; });
+  const std::vector<AddressAssignment> open = writer_->open_of(source->name_);
+  const std::unique_lock lock(mutex_);
+  for (const AddressAssignment& one : open) {
+    if (one.netns != source->netns_) continue;
+    table_.add({.prefix = one.prefix,
+                .source = source->number_,
+                .kind = one.kind,
+                .from = one.from,
+                .from_earliest = one.from_earliest,
+                .expires = {},
+                .texts = {one.subscriber, one.mac, one.host, one.id}});
+  }
+  sources_.push_back(std::move(source));
+  return *sources_.back();
+}
+
+AddressAssignment IdentityKeeper::assignment_of(Index index) const {
+  const AssignmentTable::Entry& entry = table_.at(index);
+  const Source& source = *sources_[entry.source];
+  OwnIdentityTexts texts = table_.texts_of(index);
+  AddressAssignment assignment;
+  assignment.source = source.name_;
+  assignment.netns = source.netns_;
+  assignment.prefix = table_.prefix_of(index);
+  assignment.kind = entry.kind;
+  assignment.subscriber = std::move(texts.subscriber);
+  assignment.mac = std::move(texts.mac);
+  assignment.host = std::move(texts.host);
+  assignment.id = std::move(texts.id);
+  assignment.from = entry.from();
+  assignment.from_earliest = table_.from_earliest_of(index);
+  return assignment;
+}
+
+void IdentityKeeper::end(Index index, UnixMs until, UnixMs until_latest) {
+  AddressAssignment ended = assignment_of(index);
+  until = std::max(until, ended.from);
+  ended.until = until;
+  ended.until_latest = std::max(until, until_latest);
+  writer_->put(ended);
+  sources_[table_.at(index).source]->report_.with([](IdentitySourceReport& report) { ++report.ended; });
+  const std::unique_lock lock(mutex_);
+  table_.end(index, until);
+}
+
+void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at) {
+  Index before = AssignmentTable::kNone;
+  table_.of_prefix(seen.prefix, [&](Index index) {
+    const AssignmentTable::Entry& entry = table_.at(index);
+    if (entry.source == source.number_ && !entry.ended) before = index;
+  });
+  std::optional<UnixMs> ended_before;  // the one before was there up to then for certain
+  if (before != AssignmentTable::kNone) {
+    const OwnIdentityTexts kept = table_.texts_of(before);
+    const auto expired = table_.end_of(before);
+    // Nobody renewed it while the source was followed: this is another one, whoever has it.
+    const bool is_over = expired && source.followed_until() && !source.broken_ &&
+                         *expired + settings_.grace < *source.followed_until() && *expired < at;
+    const bool is_same = kept.subscriber == cut_identity_text(seen.subscriber) &&
+                         kept.mac == cut_identity_text(seen.mac) && kept.id == cut_identity_text(seen.id) &&
+                         (seen.host.empty() || kept.host == cut_identity_text(seen.host)) &&
+                         table_.at(before).kind == seen.kind;
+    if (is_same && !is_over) {
+      const std::unique_lock lock(mutex_);
+      table_.set_end(before, seen.expires);
+      table_.at(before).in_this_whole = true;
+      return;
+    }
+    // Told late: what came behind it is known already.
+    if ((seen.since ? std::min(*seen.since, at) : at) < table_.at(before).from()) return;
+    UnixMs latest = seen.since ? std::min(*seen.since, at) : at;
+    if (expired) latest = std::min(latest, *expired);
+    const UnixMs from = table_.at(before).from();
+    const UnixMs known = std::max(from, source.known_until().value_or(from));
+    ended_before = std::max(from, std::min(known, latest));
+    end(before, is_over ? *expired : *ended_before, latest);
+  }
+
+  AssignmentTable::New begun{.prefix = seen.prefix,
+                             .source = source.number_,
+                             .kind = seen.kind,
+                             .from = seen.since ? std::min(*seen.since, at) : at,
+                             .from_earliest = {},
+                             .expires = seen.expires,
+                             .texts = {seen.subscriber, seen.mac, seen.host, seen.id},
+                             .group = group_of(source, seen.group)};
+  begun.from_earliest = begun.from;
+  if (!seen.since) {
+    // It was not there when the source was looked at before, if that ever told all that there was.
+    begun.from_earliest = source.had_whole_ ? source.known_until().value_or(kUnknownBegin) : kUnknownBegin;
+    if (ended_before) begun.from_earliest = std::max(begun.from_earliest, *ended_before);
+    begun.from_earliest = std::min(begun.from_earliest, begun.from);
+  }
+  Index index = AssignmentTable::kNone;
+  {
+    const std::unique_lock lock(mutex_);
+    index = table_.add(begun);
+    table_.at(index).in_this_whole = true;
+  }
+  writer_->put(assignment_of(index));
+  source.report_.with([](IdentitySourceReport& report) { ++report.begun; });
+}
+
+void IdentityKeeper::Source::end_whole(UnixMs at) {
+  AssignmentTable& table = keeper_.table_;
+  table.of_places(0, table.places(), [&](Index index) {
+    AssignmentTable::Entry& entry = table.at(index);
+    if (entry.source != number_ || entry.ended) return;
+    const bool is_in_it = entry.in_this_whole;
+    entry.in_this_whole = false;
+    if (is_in_it) return;
+    const auto expires = table.end_of(index);
+    const UnixMs latest = expires ? std::min(*expires, at) : at;
+    const UnixMs known = expires && *expires <= at ? *expires : known_until().value_or(entry.from());
+    keeper_.end(index, std::min(known, latest), latest);
+  });
+  in_whole_ = false;
+  had_whole_ = true;
+}
+
+void IdentityKeeper::Source::ended(const Prefix& prefix, std::string_view id, UnixMs at) {
+  std::array<Index, 8> found{};
+  std::size_t count = 0;
+  const AssignmentTable& table = keeper_.table_;
+  table.of_prefix(prefix, [&](Index index) {
+    const AssignmentTable::Entry& entry = table.at(index);
+    if (entry.source != number_ || entry.ended || count == found.size()) return;
+    if (id.empty() && at < entry.from()) return;  // told late: it is of one that was there before
+    if (id.empty() || table.texts_of(index).id == cut_identity_text(id)) found[count++] = index;
+  });
+  for (std::size_t i = 0; i < count; ++i) keeper_.end(found[i], at, at);
+}
+
+void IdentityKeeper::Source::ended_group(std::string_view group, UnixMs at) {
+  const std::uint16_t number = keeper_.group_of(*this, group);
+  if (number == 0) return;
+  const AssignmentTable& table = keeper_.table_;
+  keeper_.table_.of_places(0, table.places(), [&](Index index) {
+    const AssignmentTable::Entry& entry = table.at(index);
+    if (entry.source == number_ && entry.group == number && !entry.ended) keeper_.end(index, at, at);
+  });
+}
+
+std::uint16_t IdentityKeeper::group_of(Source& source, std::string_view group) {
+  if (group.empty()) return 0;
+  const auto known = groups_.find(group);
+  if (known != groups_.end()) return known->second;
+  if (groups_.size() == std::numeric_limits<std::uint16_t>::max()) {
+    source.lost("more than 65,535 groups: what ends with one of the others is not told");
+    return 0;
+  }
+  return groups_.emplace(group, static_cast<std::uint16_t>(groups_.size() + 1)).first->second;
+}
+
+void IdentityKeeper::Source::followed(UnixMs until) {
+  const auto before = followed_until();
+  const bool goes_on = before && !std::exchange(broken_, false) && *before <= until;
+  broken_ = false;
+  keeper_.writer_->follow({.source = name_, .from = goes_on ? *before : until, .until = until});
+  followed_until_.store(until.time_since_epoch().count(), std::memory_order_release);
+}
+
+void IdentityKeeper::forget(std::string_view subscriber) {
+  const std::string_view wanted = cut_identity_text(subscriber);
+  const std::unique_lock lock(mutex_);
+  table_.remove_all([&](Index index) { return table_.texts_of(index).subscriber == wanted; });
+}
+
+void IdentityKeeper::expire(UnixMs now) {
+  // All are looked at once a minute: an end that is found later is told by its own time all the same.
+  constexpr std::chrono::seconds kRound{60}, kStep{1};
+  if (swept_ && *swept_ <= now && now - *swept_ < kStep) return;
+  swept_ = now;
+  const Index part = table_.places() / static_cast<Index>(kRound / kStep) + 1;
+  if (sweep_ >= table_.places()) sweep_ = 0;
+  table_.of_places(sweep_, sweep_ + part, [&](Index index) {
+    const AssignmentTable::Entry& entry = table_.at(index);
+    if (entry.ended) return;
+    const auto expires = table_.end_of(index);
+    const auto followed = sources_[entry.source]->followed_until();
+    if (expires && followed && *expires + settings_.grace < *followed) end(index, *expires, *expires);
+  });
+  sweep_ += part;
+  const std::unique_lock lock(mutex_);
+  table_.forget_ended(now - settings_.remember);
+}
+
+IdentityKeeper::Worked IdentityKeeper::work(UnixMs now) {
+  expire(now);
+  Worked worked{.next = settings_.commit_every};
+  if (committed_ && now >= *committed_ && now - *committed_ < settings_.commit_every) return worked;
+  committed_ = now;
+  auto done = writer_->commit(settings_.sync);
+  worked.committed = done.has_value();
+  if (done) done = writer_->tidy(now);
+  failure_.with([&](std::string& failure) { failure = done ? std::string() : done.error().message; });
+  return worked;
+}
+
+Result<void> IdentityKeeper::finish(UnixMs now) {
+  expire(now);
+  return writer_->commit(settings_.sync);
+}
+
+std::optional<IdentityKeeper::Found> IdentityKeeper::find(std::string_view netns, const IpAddress& address,
+                                                          UnixMs start, UnixMs end) const {
+  const std::shared_lock lock(mutex_);
+  Holders holders = holders_at(netns, address, end);
+  const auto had_it_from_the_start = [&](Index index) {
+    return table_.at(index).from() <= start || table_.from_earliest_of(index) <= start;
+  };
+  if (holders.count > 0 && !had_it_from_the_start(holders.index[0])) {
+    holders = holders_at(netns, address, start);
+  }
+  if (holders.count == 0) return std::nullopt;
+  const AssignmentTable::Entry& first = table_.at(holders.index[0]);
+  Found found{table_.texts_of(holders.index[0]), first.kind, first.source};
+  // What that source does not tell, another may.
+  for (std::size_t i = 1; i < holders.count; ++i) {
+    if (!found.texts.subscriber.empty() && !found.texts.mac.empty() && !found.texts.host.empty()) break;
+    OwnIdentityTexts more = table_.texts_of(holders.index[i]);
+    if (found.texts.subscriber.empty()) found.texts.subscriber = std::move(more.subscriber);
+    if (found.texts.mac.empty()) found.texts.mac = std::move(more.mac);
+    if (found.texts.host.empty()) found.texts.host = std::move(more.host);
+  }
+  return found;
+}
+
+IdentityKeeper::Holders IdentityKeeper::holders_at(std::string_view netns, const IpAddress& address,
+                                                   UnixMs time) const {
+  Holders holders;
+  table_.of_address(address, [&](Index index) {
+    const AssignmentTable::Entry& entry = table_.at(index);
+    const Source& source = *sources_[entry.source];
+    if (!source.netns_.empty() && source.netns_ != netns) return;
+    if (entry.from() > time && table_.from_earliest_of(index) > time) return;
+    const auto end = table_.end_of(index);
+    if (end && time > *end + (entry.ended ? std::chrono::milliseconds(0) : settings_.grace)) return;
+    if (!entry.ended) {
+      const auto followed = source.followed_until();
+      if (!followed || time > *followed + settings_.behind) return;
+    }
+    // One of each source, in the sources' order: the longest prefix, and of one prefix the last that began.
+    std::size_t place = 0;
+    while (place < holders.count && table_.at(holders.index[place]).source < entry.source) ++place;
+    if (place < holders.count && table_.at(holders.index[place]).source == entry.source) {
+      const AssignmentTable::Entry& other = table_.at(holders.index[place]);
+      if (other.bits == entry.bits && other.from() < entry.from()) holders.index[place] = index;
+      return;
+    }
+    if (holders.count == holders.index.size()) return;
+    std::copy_backward(holders.index.begin() + place, holders.index.begin() + holders.count,
+                       holders.index.begin() + holders.count + 1);
+    holders.index[place] = index;
+    ++holders.count;
+  });
+  return holders;
+}
+
+IdentityReport IdentityKeeper::report() const {
+  IdentityReport all;
+  std::vector<std::uint64_t> open(sources_.size());
+  {
+    const std::shared_lock lock(mutex_);
+    for (std::size_t i = 0; i < open.size(); ++i) open[i] = table_.open_of(static_cast<std::uint8_t>(i));
+    all.memory_bytes = table_.bytes();
+  }
+  for (const auto& source : sources_) {
+    IdentitySourceReport report = source->report_.with([](const IdentitySourceReport& kept) { return kept; });
+    report.open = open[source->number_];
+    report.followed_until = source->followed_until();
+    all.sources.push_back(std::move(report));
+  }
+  all.failure = failure_.with([](const std::string& failure) { return failure; });
+  return all;
+}
+
+}  // namespace natsession

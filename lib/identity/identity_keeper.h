@@ -1,0 +1,98 @@
+// IdentityKeeper: makes assignments of what sources tell, puts them into the log, and knows whose an address
+// is or was a moment ago.
+// Threads: find() and report() any; all else one, the one on which sources take their turns.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/guarded.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "identity/assignment_table.h"
+#include "identity/identity_report.h"
+#include "identity/identity_source.h"
+#include "identity/identity_writer.h"
+
+namespace natsession {
+
+class IdentityKeeper {
+ public:
+  struct Settings {
+    // What ended is found so long in memory: records reach a sink up to a window later.
+    std::chrono::milliseconds remember = std::chrono::minutes(20);
+    std::chrono::milliseconds commit_every = std::chrono::seconds(1);
+    // A lease that was not renewed has ended so long after it expired: a server tells it a moment later.
+    std::chrono::milliseconds grace = std::chrono::seconds(5);
+    // A source that was not followed for so long up to a time says nothing of it.
+    std::chrono::milliseconds behind = std::chrono::seconds(10);
+    bool sync = true;
+  };
+  static constexpr std::size_t kMaxSources = 64;
+
+  IdentityKeeper(std::unique_ptr<IdentityWriter> writer, const Settings& settings);
+  ~IdentityKeeper();
+
+  // What that source tells goes in here. Takes up what a run before left open. Lives as long as the keeper.
+  [[nodiscard]] IdentityOutput& add_source(std::string name, std::string netns);
+  struct Worked {
+    std::chrono::milliseconds next{};  // when it wants to be called again
+    bool committed = false;            // what sources told so far is in the log
+  };
+  // To be called between turns: ends what has expired, commits.
+  Worked work(UnixMs now);
+  // All is in the log; at the end.
+  Result<void> finish(UnixMs now);
+  // Of nobody any more: what is in memory of that subscriber.
+  void forget(std::string_view subscriber);
+
+  struct Found {
+    OwnIdentityTexts texts;
+    AssignmentKind kind = AssignmentKind::kOther;
+    std::uint8_t source = 0;
+  };
+  // Who had the address at `end`, or where that one had it after `start` only, who had it at `start`. The
+  // source that was added first goes before others; of one source the longer prefix. None: not known, also
+  // where it was too long ago.
+  [[nodiscard]] std::optional<Found> find(std::string_view netns, const IpAddress& address, UnixMs start,
+                                          UnixMs end) const;
+  [[nodiscard]] IdentityReport report() const;
+
+ private:
+  class Source;
+  // Of each source that knows one, in the sources' order.
+  struct Holders {
+    std::array<AssignmentTable::Index, 8> index{};
+    std::size_t count = 0;
+  };
+  [[nodiscard]] Holders holders_at(std::string_view netns, const IpAddress& address, UnixMs time) const;
+  [[nodiscard]] AddressAssignment assignment_of(AssignmentTable::Index index) const;
+  void begin(Source& source, const SeenAssignment& seen, UnixMs at);
+  // Between these two times.
+  void end(AssignmentTable::Index index, UnixMs until, UnixMs until_latest);
+  void expire(UnixMs now);
+  [[nodiscard]] std::uint16_t group_of(Source& source, std::string_view group);
+
+  const std::unique_ptr<IdentityWriter> writer_;
+  const Settings settings_;
+  mutable std::shared_mutex mutex_;  // of the table, and what look-ups need of sources
+  AssignmentTable table_;
+  std::vector<std::unique_ptr<Source>> sources_;
+  std::map<std::string, std::uint16_t, std::less<>> groups_;  // from 1
+  AssignmentTable::Index sweep_ = 0;
+  std::optional<UnixMs> committed_;
+  std::optional<UnixMs> swept_;
+  Guarded<std::string> failure_;  // of the last commit; empty: it went well
+};
+
+}  // namespace natsession

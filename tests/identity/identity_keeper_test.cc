@@ -1,0 +1,236 @@
+#include "identity/identity_keeper.h"
+
+#include <memory>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "identity/kept_log.h"
+
+namespace natsession::testing {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+// Seconds of the day that the issue tells of; 14:57:00 is at(57, 0).
+UnixMs at(int minute, int second) {
+  return UnixMs(hours(24 * 20'000 + 14) + minutes(minute) + seconds(second));
+}
+
+struct KeeperFixture {
+  KeptIdentity kept;
+  std::unique_ptr<IdentityKeeper> keeper;
+  IdentityOutput* leases = nullptr;
+
+  KeeperFixture() { start(); }
+  void start() {
+    keeper = std::make_unique<IdentityKeeper>(std::make_unique<KeptLog>(kept), IdentityKeeper::Settings());
+    leases = &keeper->add_source("leases", "");
+  }
+  static SeenAssignment lease(const char* prefix, std::string_view who,
+                              std::optional<UnixMs> expires = std::nullopt,
+                              std::optional<UnixMs> since = std::nullopt) {
+    SeenAssignment seen;
+    seen.prefix = *Prefix::parse(prefix);
+    seen.kind = AssignmentKind::kLease;
+    seen.subscriber = who;
+    seen.since = since;
+    seen.expires = expires;
+    return seen;
+  }
+  // All that there is, told at once.
+  void whole(UnixMs when, std::initializer_list<SeenAssignment> all) {
+    leases->begin_whole();
+    for (const SeenAssignment& one : all) leases->seen(one, when);
+    leases->end_whole(when);
+    leases->followed(when);
+  }
+  void follow(UnixMs until) {
+    leases->followed(until);
+    // Its sweep goes round within a minute.
+    for (int second = 0; second <= 61; ++second) keeper->work(until + seconds(second));
+  }
+  std::string who(const char* address, UnixMs start, UnixMs end) const {
+    const auto found = keeper->find("", *IpAddress::parse(address), start, end);
+    return found ? found->texts.subscriber : "";
+  }
+  AddressAssignment of(std::string_view who) const {
+    for (const AddressAssignment& one : kept.all()) {
+      if (one.subscriber == who) return one;
+    }
+    FAIL("no assignment of " << who);
+    return {};
+  }
+};
+
+TEST_CASE_METHOD(KeeperFixture, "a lease that is renewed is one assignment") {
+  whole(at(0, 0), {});
+  leases->seen(lease("10.0.0.5", "a", at(10, 0), at(0, 10)), at(0, 10));
+  for (int minute = 5; minute <= 50; minute += 5) {
+    leases->followed(at(minute, 0));
+    leases->seen(lease("10.0.0.5", "a", at(minute + 10, 0), at(minute, 0)), at(minute, 0));
+    follow(at(minute, 1));
+  }
+  REQUIRE(kept.all().size() == 1);
+  CHECK(of("a").from == at(0, 10));
+  CHECK(!of("a").until);
+  CHECK(who("10.0.0.5", at(40, 0), at(49, 0)) == "a");
+}
+
+TEST_CASE_METHOD(KeeperFixture,
+                 "a lease that nobody renews ends when it expires, however late that is seen") {
+  whole(at(0, 0), {lease("10.0.0.5", "a", at(10, 0), at(0, 0))});
+  follow(at(15, 0));
+  CHECK(of("a").until == at(10, 0));
+  CHECK(of("a").until_latest == at(10, 0));
+  CHECK(who("10.0.0.5", at(9, 0), at(9, 59)) == "a");
+  CHECK(who("10.0.0.5", at(10, 1), at(11, 0)).empty());
+}
+
+TEST_CASE_METHOD(KeeperFixture, "a lease that expired is another one's when it comes again") {
+  whole(at(0, 0), {lease("10.0.0.5", "a", at(10, 0), at(0, 0))});
+  leases->followed(at(20, 0));
+  leases->seen(lease("10.0.0.5", "a", at(40, 0), at(20, 1)), at(20, 1));
+  REQUIRE(kept.all().size() == 2);
+  CHECK(kept.all()[0].until == at(10, 0));
+  CHECK(kept.all()[1].from == at(20, 1));
+}
+
+TEST_CASE_METHOD(KeeperFixture, "what was renewed while nobody looked goes on") {
+  whole(at(0, 0), {lease("10.0.0.5", "a", at(10, 0), at(0, 0))});
+  leases->lost("stopped");
+  leases->seen(lease("10.0.0.5", "a", at(40, 0), at(9, 0)), at(30, 0));
+  leases->followed(at(30, 0));
+  REQUIRE(kept.all().size() == 1);
+  CHECK(kept.spans ==
+        std::vector<SourceSpan>{{"leases", at(0, 0), at(0, 0)}, {"leases", at(30, 0), at(30, 0)}});
+}
+
+TEST_CASE_METHOD(KeeperFixture, "the holder of before and the one behind are told apart to the second") {
+  whole(at(50, 0), {lease("10.0.0.5", "a", at(56, 58), at(50, 0))});
+  leases->followed(at(57, 1));
+  leases->seen(lease("10.0.0.5", "b", at(59, 0), at(57, 2)), at(57, 2));
+  leases->followed(at(57, 58));
+  CHECK(of("a").until == at(56, 58));
+  CHECK(of("b").from == at(57, 2));
+  CHECK(who("10.0.0.5", at(57, 3), at(57, 3)) == "b");
+  CHECK(who("10.0.0.5", at(56, 50), at(57, 5)) == "a");  // it began when the address was a's
+  CHECK(who("10.0.0.5", at(57, 0), at(57, 0)).empty());  // between the two it was nobody's
+  CHECK(who("10.0.0.5", at(57, 3), at(58, 0)) == "b");
+}
+
+TEST_CASE_METHOD(KeeperFixture, "an end that was not seen lies between two looks") {
+  whole(at(0, 0), {lease("10.0.0.5", "a")});
+  leases->followed(at(5, 0));
+  whole(at(6, 0), {});
+  CHECK(of("a").until == at(5, 0));
+  CHECK(of("a").until_latest == at(6, 0));
+
+  whole(at(7, 0), {lease("10.0.0.5", "b")});
+  CHECK(of("b").from == at(7, 0));
+  CHECK(of("b").from_earliest == at(6, 0));
+}
+
+TEST_CASE_METHOD(KeeperFixture, "nobody knows since when one is there that was there at the first look") {
+  whole(at(0, 0), {lease("10.0.0.5", "a")});
+  CHECK(of("a").from_earliest == kUnknownBegin);
+  CHECK(who("10.0.0.5", at(0, 0) - hours(1), at(0, 0)) == "a");
+}
+
+TEST_CASE_METHOD(KeeperFixture, "a restart goes on with what is open and ends what went meanwhile") {
+  whole(at(0, 0), {lease("10.0.0.5", "a"), lease("10.0.0.6", "b"), lease("2001:db8:1::/48", "c")});
+  leases->followed(at(1, 0));
+  start();
+  CHECK(who("10.0.0.5", at(2, 0), at(2, 0)).empty());  // nothing is claimed before it is looked at
+  whole(at(5, 0), {lease("10.0.0.5", "a"), lease("2001:db8:1::/48", "c")});
+  CHECK(!of("a").until);
+  CHECK(of("a").from == at(0, 0));
+  CHECK(!of("c").until);
+  CHECK(of("b").until == at(1, 0));
+  CHECK(of("b").until_latest == at(5, 0));
+  CHECK(kept.all().size() == 3);
+  CHECK(who("2001:db8:1:2::3", at(5, 0), at(5, 1)) == "c");
+}
+
+TEST_CASE_METHOD(KeeperFixture, "an end by its id leaves who has the address by then") {
+  auto first = lease("10.0.0.5", "a", {}, at(0, 0));
+  first.id = "session 1";
+  auto second = lease("10.0.0.5", "a", {}, at(2, 0));
+  second.id = "session 2";
+  leases->seen(first, at(0, 0));
+  leases->followed(at(1, 59));
+  leases->seen(second, at(2, 0));
+  leases->ended(first.prefix, "session 1", at(2, 1));  // its stop comes late
+  leases->followed(at(3, 0));
+  CHECK(who("10.0.0.5", at(2, 30), at(2, 30)) == "a");
+  leases->ended(first.prefix, "session 2", at(2, 40));
+  CHECK(who("10.0.0.5", at(2, 50), at(2, 50)).empty());
+}
+
+TEST_CASE_METHOD(KeeperFixture, "what is told late changes nothing of what came behind it") {
+  whole(at(0, 0), {});
+  leases->followed(at(9, 0));
+  leases->seen(lease("10.0.0.5", "b", {}, at(9, 30)), at(9, 30));
+  leases->seen(lease("10.0.0.5", "a", {}, at(2, 0)),
+               at(2, 0));  // a file that is read from its beginning again
+  leases->ended(*Prefix::parse("10.0.0.5"), "", at(5, 0));
+  leases->followed(at(10, 0));
+  CHECK(who("10.0.0.5", at(9, 40), at(9, 40)) == "b");
+  CHECK(!of("b").until);
+}
+
+TEST_CASE_METHOD(KeeperFixture, "all of a group end together") {
+  auto one = lease("10.0.0.5", "a"), other = lease("10.0.0.6", "b");
+  one.group = "nas 1";
+  other.group = "nas 2";
+  leases->seen(one, at(0, 0));
+  leases->seen(other, at(0, 0));
+  leases->ended_group("nas 1", at(1, 0));
+  CHECK(of("a").until == at(1, 0));
+  CHECK(!of("b").until);
+}
+
+TEST_CASE_METHOD(KeeperFixture,
+                 "what is told of an address goes by the sources' order, and the others fill in") {
+  IdentityOutput& neighbours = keeper->add_source("neighbours", "");
+  SeenAssignment neighbour = lease("10.0.0.5", "02:00:00:00:00:01");
+  neighbour.kind = AssignmentKind::kNeighbour;
+  neighbour.mac = "02:00:00:00:00:01";
+  neighbours.seen(neighbour, at(0, 0));
+  neighbours.followed(at(1, 0));
+  whole(at(0, 0), {lease("10.0.0.0/24", "site")});
+  leases->followed(at(1, 0));
+  const auto found = keeper->find("", *IpAddress::parse("10.0.0.5"), at(1, 0), at(1, 0));
+  REQUIRE(found);
+  CHECK(found->texts.subscriber == "site");
+  CHECK(found->texts.mac == "02:00:00:00:00:01");
+}
+
+TEST_CASE_METHOD(KeeperFixture, "a source that is not followed any more says nothing of now") {
+  whole(at(0, 0), {lease("10.0.0.5", "a")});
+  CHECK(who("10.0.0.5", at(0, 5), at(0, 5)) == "a");
+  CHECK(who("10.0.0.5", at(5, 0), at(5, 0)).empty());
+}
+
+TEST_CASE_METHOD(KeeperFixture, "another namespace's address is another address") {
+  IdentityOutput& there = keeper->add_source("there", "blue");
+  there.seen(lease("10.0.0.5", "b"), at(0, 0));
+  there.followed(at(0, 0));
+  CHECK(!keeper->find("", *IpAddress::parse("10.0.0.5"), at(0, 0), at(0, 0)));
+  CHECK(keeper->find("blue", *IpAddress::parse("10.0.0.5"), at(0, 0), at(0, 0)));
+}
+
+TEST_CASE_METHOD(KeeperFixture, "who is forgotten is in memory no more, and does not come back at the end") {
+  whole(at(0, 0), {lease("10.0.0.5", "a"), lease("10.0.0.6", "b")});
+  kept = KeptIdentity();  // the log was rid of it
+  keeper->forget("a");
+  CHECK(who("10.0.0.5", at(0, 0), at(0, 0)).empty());
+  CHECK(who("10.0.0.6", at(0, 0), at(0, 0)) == "b");
+  whole(at(1, 0), {});
+  for (const AddressAssignment& one : kept.put) CHECK(one.subscriber == "b");
+}
+
+}  // namespace
+}  // namespace natsession::testing
