@@ -73,6 +73,7 @@ struct FlowEncoder::Value {
   std::string_view text = {};
   std::array<char, IpAddress::kMaxTextLength + 1> own = {};  // where `text` is made here
   std::uint8_t own_length = 0;
+  std::string made = {};  // likewise, of any length
 
   static Value of(std::uint64_t number) { return {.kind = Kind::kNumber, .number = number}; }
   static Value of(Count count) { return count.known() ? of(count.value()) : Value(); }
@@ -90,6 +91,7 @@ struct FlowEncoder::Value {
     return value;
   }
   [[nodiscard]] std::string_view shown() const {
+    if (!made.empty()) return made;
     return own_length > 0 ? std::string_view(own.data(), own_length) : text;
   }
 };
@@ -102,6 +104,22 @@ FlowEncoder::FlowEncoder(FlowForm form, FlowIds ids, FlowFormat format)
   }
   for (const FlowForm::Column& column : form_.columns)
     keys_.push_back((keys_.empty() ? "{\"" : ",\"") + std::string(column.name) + "\":");
+}
+
+FlowEncoder::Value FlowEncoder::machine_of(const SessionRecord& entry) const {
+  const std::string_view configured = find_by_prefix(ids_.machines, entry);
+  if (!configured.empty() || ids_.subscribers == nullptr) return Value::of(configured);
+  SessionRecord meant = entry;
+  for (const IpAddress* const address : {&entry.pri_ip, &entry.pub_ip}) {
+    meant.pri_ip = *address;
+    Subscriber found = ids_.subscribers->find(meant);
+    if (found.subscriber.empty()) continue;
+    Value value = Value::of(std::string_view(found.subscriber));
+    value.text = {};
+    value.made = std::move(found.subscriber);
+    return value;
+  }
+  return {};
 }
 
 FlowEncoder::Value FlowEncoder::value_of(FlowField field, const SessionRecord& entry) const {
@@ -122,7 +140,7 @@ FlowEncoder::Value FlowEncoder::value_of(FlowField field, const SessionRecord& e
     case FlowField::kNetworkId:
       return no_traffic ? Value() : Value::of(find_by_prefix(ids_.networks, entry));
     case FlowField::kVmId:
-      return no_traffic ? Value() : Value::of(find_by_prefix(ids_.machines, entry));
+      return no_traffic ? Value() : machine_of(entry);
     case FlowField::kVpcId:
       return Value::of(entry.vpc_id);
     case FlowField::kRegion:

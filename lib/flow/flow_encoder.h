@@ -29,6 +29,7 @@ class FlowEncoder final : public Encoder {
  private:
   struct Value;
   [[nodiscard]] Value value_of(FlowField field, const SessionRecord& entry) const;
+  [[nodiscard]] Value machine_of(const SessionRecord& entry) const;
 
   const FlowForm form_;
   FlowIds ids_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "base/result.h"
 #include "net/ip_address.h"
+#include "record/subscriber.h"
 
 namespace natsession {
 
@@ -77,6 +79,8 @@ struct FlowIds {
   std::vector<std::pair<std::string, std::string>> interfaces;  // name, id
   ByPrefix networks;                                            // the longest prefix counts
   ByPrefix machines;
+  // Whose an address is, where `machines` does not tell; null: nobody else does.
+  std::shared_ptr<const SubscriberLookup> subscribers = {};
   friend bool operator==(const FlowIds&, const FlowIds&) = default;
 };
 

@@ -46,6 +46,8 @@ class Encoder {
     static_cast<void>(record);
     static_cast<void>(out);
   }
+  // Of an encoder of a sink's own: records are the session log's, and no entries of a flow log.
+  [[nodiscard]] virtual bool is_of_sessions() const { return false; }
 };
 
 [[nodiscard]] std::unique_ptr<Encoder> make_encoder(const EncoderOptions& options);

@@ -6,6 +6,7 @@
 
 #include "base/comma_list.h"
 #include "base/help_text.h"
+#include "record/subscriber_encoder.h"
 #include "sink/blocks/block_sink.h"
 #include "sink/clickhouse/clickhouse_sink.h"
 #include "sink/cloud/cls_sink.h"
@@ -21,6 +22,7 @@
 #include "sink/local/file_sink.h"
 #include "sink/local/journald_sink.h"
 #include "sink/local/stdout_sink.h"
+#include "sink/pseudonyms/pseudonym_sink.h"
 #include "sink/syslog/syslog_datagram_sink.h"
 #include "sink/syslog/syslog_stream_sink.h"
 
@@ -63,6 +65,12 @@ std::span<const Option<EncoderChoice>> encoder_options_table() {
                      named({TimeFormat::kUnix, TimeFormat::kUnixMs, TimeFormat::kRfc3339}))},
       {"fields", "all|cloud", "as --fields, for this sink; journald and syslog: of the message, default all",
        choice_option(&EncoderChoice::fields, named({FieldSet::kAll, FieldSet::kCloud}))},
+      {"identity", "on|off",
+       "fields subscriber, mac and host behind the others, as --identity tells of the record's end",
+       choice_option(&EncoderChoice::identity, Names<bool>{{"on", true}, {"off", false}})},
+      {"pseudonyms", "on|off",
+       "pseudonyms by --pseudonyms in place of pri_ip, session_id, subscriber, mac and host",
+       choice_option(&EncoderChoice::pseudonyms, Names<bool>{{"on", true}, {"off", false}})},
   };
   return kTable;
 }
@@ -216,6 +224,9 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
     return config.url_.wrong(std::string(config.encoder_.format ? "format" : "time_format") +
                              ": what is sent is no text");
   }
+  if (config.encoder_.identity && (!config.kind_->flows || config.has_form_of_its_own())) {
+    return config.url_.wrong("identity: records of this form have no fields for whose they are");
+  }
   if (auto read = config.read_blocks(); !read) return read.error();
   if (!config.kind_->missing.empty()) {
     return config.url_.wrong("this natsessiond was built without " + std::string(config.kind_->missing) +
@@ -227,11 +238,18 @@ Result<SinkConfig> SinkConfig::parse(std::string_view text) {
   return config;
 }
 
+bool SinkConfig::has_form_of_its_own() const {
+  return !kind_->own_format.empty() &&
+         std::any_of(url_.options.begin(), url_.options.end(), [&](const SinkUrl::Option& given) {
+           return given.key == "format" && given.value == kind_->own_format;
+         });
+}
+
 bool SinkConfig::takes_flows() const {
-  const bool has_form_of_its_own =
-      std::any_of(url_.options.begin(), url_.options.end(),
-                  [](const SinkUrl::Option& given) { return given.key == "format"; });
-  return kind_->flows && !tells_blocks() && !has_form_of_its_own && !encoder_.time_format && !encoder_.fields;
+  const bool has_format = std::any_of(url_.options.begin(), url_.options.end(),
+                                      [](const SinkUrl::Option& given) { return given.key == "format"; });
+  return kind_->flows && !tells_blocks() && !has_format && !encoder_.time_format && !encoder_.fields &&
+         !encoder_.identity && !encoder_.pseudonyms;
 }
 
 bool SinkConfig::takes_json_alone() const {
@@ -309,10 +327,21 @@ Result<Reached> SinkConfig::reach() const {
 }
 
 Result<std::unique_ptr<Sink>> SinkConfig::open(const EncoderOptions& defaults, const Clock& clock,
-                                               std::unique_ptr<CommandRunner> runner) const {
-  const EncoderOptions options = encoder_options(defaults);
+                                               std::unique_ptr<CommandRunner> runner,
+                                               const SinkIdentity& identity) const {
+  EncoderOptions options = encoder_options(defaults);
   if (tells_blocks() && kind_->encoding != SinkEncoding::kBinary && options.format != RecordFormat::kJson) {
     return about_this(usage_error("blocks: a block of ports is a record of json: say format=json"));
+  }
+  std::shared_ptr<PseudonymLookup> hiding;
+  if (tells_pseudonyms()) {
+    if (identity.pseudonyms == nullptr) return about_this(usage_error("pseudonyms: needs --pseudonyms FILE"));
+    hiding = std::make_shared<PseudonymLookup>(identity.pseudonyms, identity.subscribers);
+  }
+  if (tells_identity()) {
+    if (identity.subscribers == nullptr) return about_this(usage_error("identity: needs --identity URL"));
+    options.own = std::make_shared<const SubscriberEncoder>(
+        options, hiding ? hiding : std::shared_ptr<const SubscriberLookup>(identity.subscribers));
   }
   std::unique_ptr<Sink> opened;
   if (opener_.command) {
@@ -322,20 +351,22 @@ Result<std::unique_ptr<Sink>> SinkConfig::open(const EncoderOptions& defaults, c
     if (!sink) return about_this(sink.error());
     opened = std::move(*sink);
   }
+  if (hiding) opened = std::make_unique<PseudonymSink>(std::move(opened), std::move(hiding));
   if (tells_blocks()) opened = std::make_unique<BlockSink>(std::move(opened), blocks_);
   return opened;
 }
 
 Result<std::vector<std::unique_ptr<Sink>>> open_sinks(std::span<const SinkConfig> configs,
                                                       const EncoderOptions& defaults, const Clock& clock,
-                                                      std::vector<std::unique_ptr<CommandRunner>> runners) {
+                                                      std::vector<std::unique_ptr<CommandRunner>> runners,
+                                                      const SinkIdentity& identity) {
   for (const SinkConfig& config : configs) {
     if (auto probed = config.probe(); !probed) return probed.error();
   }
   std::vector<std::unique_ptr<Sink>> sinks;
   auto runner = runners.begin();
   for (const SinkConfig& config : configs) {
-    auto sink = config.open(defaults, clock, config.command() ? std::move(*runner++) : nullptr);
+    auto sink = config.open(defaults, clock, config.command() ? std::move(*runner++) : nullptr, identity);
     if (!sink) return sink.error();
     sinks.push_back(std::move(*sink));
   }

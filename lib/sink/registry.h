@@ -13,7 +13,9 @@
 
 #include "base/option.h"
 #include "base/result.h"
+#include "record/subscriber.h"
 #include "sink/blocks/port_blocks.h"
+#include "sink/pseudonyms/pseudonyms.h"
 #include "sink/sink_kind.h"
 
 namespace natsession {
@@ -44,9 +46,17 @@ struct DeliveryOptions {
 
 // What a URL says of how records look.
 struct EncoderChoice {
+  bool identity = false;    // with whose they are
+  bool pseudonyms = false;  // instead of names and addresses
   std::optional<RecordFormat> format;
   std::optional<TimeFormat> time_format;
   std::optional<FieldSet> fields;
+};
+
+// Who can tell whose a record is, for sinks that ask; and what hides it. Either may be null.
+struct SinkIdentity {
+  std::shared_ptr<const SubscriberLookup> subscribers;
+  std::shared_ptr<const Pseudonyms> pseudonyms;
 };
 
 class SinkConfig {
@@ -66,6 +76,8 @@ class SinkConfig {
   // It can write entries of flow logs; and these as lines of text, or of JSON alone.
   [[nodiscard]] bool takes_flows() const;
   [[nodiscard]] bool takes_json_alone() const;
+  [[nodiscard]] bool tells_identity() const { return encoder_.identity; }
+  [[nodiscard]] bool tells_pseudonyms() const { return encoder_.pseudonyms; }
   [[nodiscard]] const std::optional<UsualBatch>& usual_batch() const { return kind_->batch; }
 
   // What it feeds; none: no command.
@@ -86,7 +98,8 @@ class SinkConfig {
   // Shape:  `runner` runs command(), and is none where that is none.
   // Errors: kUsage, kPermission, kUnavailable or kIo, naming what cannot be opened and why.
   [[nodiscard]] Result<std::unique_ptr<Sink>> open(const EncoderOptions& defaults, const Clock& clock,
-                                                   std::unique_ptr<CommandRunner> runner) const;
+                                                   std::unique_ptr<CommandRunner> runner,
+                                                   const SinkIdentity& identity = {}) const;
 
   friend bool operator==(const SinkConfig& a, const SinkConfig& b) { return a.url_.text == b.url_.text; }
 
@@ -94,6 +107,7 @@ class SinkConfig {
   SinkConfig() = default;
   [[nodiscard]] Result<void> check_options() const;
   [[nodiscard]] Result<void> read_blocks();
+  [[nodiscard]] bool has_form_of_its_own() const;  // which the kind reads itself
   [[nodiscard]] EncoderOptions encoder_options(const EncoderOptions& defaults) const;
   [[nodiscard]] Error about_this(Error error) const;
 
@@ -110,6 +124,6 @@ class SinkConfig {
 // Errors: the first one met.
 [[nodiscard]] Result<std::vector<std::unique_ptr<Sink>>> open_sinks(
     std::span<const SinkConfig> sinks, const EncoderOptions& defaults, const Clock& clock,
-    std::vector<std::unique_ptr<CommandRunner>> runners = {});
+    std::vector<std::unique_ptr<CommandRunner>> runners = {}, const SinkIdentity& identity = {});
 
 }  // namespace natsession

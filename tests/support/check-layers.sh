@@ -32,8 +32,8 @@ allow identity base net routes ledger  # of the ledger its files' means: checksu
 allow query base net record flow ledger identity
 allow sink base net record flow
 allow delivery base net record ledger sink
-allow control base net http record flow session ledger delivery  # of delivery and session the reports
-allow config base net record flow session sink
+allow control base net http record flow session ledger delivery identity  # of delivery, session and identity the reports
+allow config base net record flow session sink identity
 
 # below FOLDER BELOW...: the same for the folders of lib/sink. What stands in lib/sink itself (the interface, a URL) all may
 # include, but for the table of sinks, which includes all of them.
@@ -54,6 +54,7 @@ below transport
 below http encoding transport
 below blocks
 below flow
+below pseudonyms encoding
 below local encoding transport
 below syslog transport
 below ipfix transport

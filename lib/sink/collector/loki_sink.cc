@@ -93,7 +93,7 @@ LokiSink::LokiSink(std::string name, const LokiSettings& settings, const Encoder
     : HttpServerSink(std::move(name), settings.http),
       settings_(settings),
       encoder_(make_encoder(options)),
-      flows_(options.own != nullptr),
+      flows_(options.own != nullptr && !options.own->is_of_sessions()),
       clock_(clock) {}
 
 Answer LokiSink::deliver(std::span<const SessionRecord> records) {

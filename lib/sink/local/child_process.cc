@@ -86,12 +86,12 @@ std::string CommandEnd::to_string() const {
   return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 
-Result<void> ShellCommand::start(int input) {
+Result<void> ShellCommand::start(int input, int output) {
   const UniqueFd reading(::fcntl(input, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   const UniqueFd opened(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   if (!reading || !opened) return system_error("open /dev/null", errno, ErrorKind::kUnavailable);
-  const UniqueFd nowhere(::fcntl(opened.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-  if (!nowhere) return system_error("open /dev/null", errno, ErrorKind::kUnavailable);
+  const UniqueFd writing(::fcntl(output < 0 ? opened.get() : output, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  if (!writing) return system_error("open /dev/null", errno, ErrorKind::kUnavailable);
   std::string shell = "sh";
   std::string option = "-c";
   std::string text = command_.text;
@@ -100,7 +100,7 @@ Result<void> ShellCommand::start(int input) {
 
   const pid_t pid = ::fork();
   if (pid < 0) return system_error("fork", errno, ErrorKind::kUnavailable);
-  if (pid == 0) become(reading.get(), nowhere.get(), arguments.data(), environment.data());
+  if (pid == 0) become(reading.get(), writing.get(), arguments.data(), environment.data());
   setpgid(pid, pid);  // here too, so that it is done whichever of the two runs first
   pid_ = pid;
   end_.reset();
@@ -127,7 +127,7 @@ Result<ChildProcess> ChildProcess::start(CommandRunner& runner) {
   UniqueFd writing(ends[1]);
   if (fcntl(writing.get(), F_SETFL, O_NONBLOCK) != 0)
     return system_error("pipe", errno, ErrorKind::kUnavailable);
-  if (auto started = runner.start(reading.get()); !started) return started.error();
+  if (auto started = runner.start(reading.get(), -1); !started) return started.error();
   return ChildProcess(runner, std::move(writing));
 }
 

@@ -3,9 +3,9 @@
 // with other rights than who starts it.
 //
 // It runs by /bin/sh -c in a process group of its own, without capabilities. Its standard output goes
-// nowhere, its standard error is this program's, and it inherits no other descriptor. Of the environment it
-// has PATH, HOME, LANG, TZ and what it is given by name: what else is there may be another sink's secret. The
-// program ignores SIGPIPE.
+// nowhere unless it is asked for, its standard error is this program's, and it inherits no other descriptor.
+// Of the environment it has PATH, HOME, LANG, TZ and what it is given by name: what else is there may be
+// another sink's secret. The program ignores SIGPIPE.
 // Threads: one at a time.
 #pragma once
 
@@ -41,9 +41,10 @@ struct CommandEnd {
 class CommandRunner {
  public:
   virtual ~CommandRunner() = default;
-  // Starts it with a copy of `input` as its standard input. The one before has ended.
+  // Starts it with a copy of `input` as its standard input, and one of `output` as its standard output; -1:
+  // that goes nowhere. The one before has ended.
   // Errors: kUnavailable if there can be no process.
-  virtual Result<void> start(int input) = 0;
+  virtual Result<void> start(int input, int output) = 0;
   // How it has ended, if it has. There is no zombie then.
   virtual std::optional<CommandEnd> ended() = 0;
   // To its process group, also to what it left behind there when it ended.
@@ -54,7 +55,7 @@ class ShellCommand final : public CommandRunner {
  public:
   explicit ShellCommand(Command command) : command_(std::move(command)) {}  // its user is not looked at
 
-  Result<void> start(int input) override;
+  Result<void> start(int input, int output) override;
   std::optional<CommandEnd> ended() override;
   void signal(int number) override;
   [[nodiscard]] bool was_started() const { return pid_ > 0; }

@@ -104,7 +104,8 @@ SyslogMessage::SyslogMessage(const SyslogHeader& header, const EncoderOptions& o
 void SyslogMessage::append_own(const SessionRecord& record, std::string& out) const {
   std::vector<std::pair<std::string_view, std::string>> pairs;
   options_.own->append_pairs(record, pairs);
-  append_header(record, record.end_time, kApplication, "flow", out);
+  append_header(record, record.end_time, kApplication,
+                options_.own->is_of_sessions() ? to_string(record.event) : "flow", out);
   out += kElement;
   for (const auto& [name, value] : pairs) {
     (out += ' ').append(name) += '=';

@@ -1,0 +1,28 @@
+// Whose an address was, as far as records of sinks say it; and who can tell.
+// Threads: plain value types; a SubscriberLookup any.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "record/session_record.h"
+
+namespace natsession {
+
+// Empty: not known.
+struct Subscriber {
+  std::string subscriber, mac, host;
+  [[nodiscard]] bool known() const { return !subscriber.empty() || !mac.empty() || !host.empty(); }
+};
+
+class SubscriberLookup {
+ public:
+  virtual ~SubscriberLookup() = default;
+  // Who had the record's pri_ip at its end; or where that one had it only since the record's begin, who had
+  // it then: a session that outlives a lease is its old holder's. Nothing is known of a time in which no
+  // source was followed.
+  [[nodiscard]] virtual Subscriber find(const SessionRecord& record) const = 0;
+};
+
+}  // namespace natsession
