@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -16,25 +15,6 @@
 
 namespace natsession {
 namespace {
-
-// Replaces %XX. False if a % is not followed by two hexadecimal digits, or they mean NUL.
-bool decode(std::string_view text, std::string& out) {
-  out.clear();
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    unsigned byte = 0;
-    if (text.size() - i < 3) return false;
-    const char* const end = text.data() + i + 3;
-    const auto [rest, error] = std::from_chars(text.data() + i + 1, end, byte, 16);
-    if (error != std::errc() || rest != end || byte == 0) return false;
-    out += static_cast<char>(byte);
-    i += 2;
-  }
-  return true;
-}
 
 // Sinks of this machine: an @ in what stands behind them is one of a path or a command.
 bool is_local(std::string_view scheme) {
@@ -93,9 +73,6 @@ void hide(std::string& text, Part part) {
   text.replace(part.begin, part.end - part.begin, "***");
 }
 
-constexpr std::string_view kBadEscape =
-    "has a % that is not followed by two hexadecimal digits: write %25 for a % itself";
-
 }  // namespace
 
 Result<SinkUrl> SinkUrl::parse(std::string_view text) {
@@ -104,34 +81,12 @@ Result<SinkUrl> SinkUrl::parse(std::string_view text) {
   if (text.find('\0') != std::string_view::npos) return url.wrong("has a NUL byte");
   if (credentials_in(text))
     return url.wrong("a user or password before the host " + std::string(kWhyNoSecrets));
-  const std::size_t question = text.find('?');
-  const std::string_view place = text.substr(0, question);
-  const std::size_t colon = place.find(':');
-  url.scheme = place.substr(0, colon);
-  if (colon != std::string_view::npos && !decode(place.substr(colon + 1), url.target))
-    return url.wrong(kBadEscape);
-  if (question == std::string_view::npos) return url;
-
-  std::string_view query = text.substr(question + 1);
-  while (true) {
-    const std::size_t ampersand = query.find('&');
-    const std::string_view pair = query.substr(0, ampersand);
-    const std::size_t equals = pair.find('=');
-    if (equals == std::string_view::npos || equals == 0) {
-      return url.wrong("'" + std::string(pair) + "' is not an option: write key=value, and & between two");
-    }
-    Option option{std::string(pair.substr(0, equals)), {}};
-    if (!decode(pair.substr(equals + 1), option.value)) {
-      option.value = pair.substr(equals + 1);
-      return url.wrong(option, "'" + option.value + "' " + std::string(kBadEscape));
-    }
-    const auto is_same = [&](const Option& other) { return other.key == option.key; };
-    if (std::any_of(url.options.begin(), url.options.end(), is_same))
-      return url.wrong(option, "is given twice");
-    url.options.push_back(std::move(option));
-    if (ampersand == std::string_view::npos) return url;
-    query.remove_prefix(ampersand + 1);
-  }
+  auto parts = UrlParts::parse(text);
+  if (!parts) return url.wrong(parts.error().message);
+  url.scheme = std::move(parts->scheme);
+  url.target = std::move(parts->target);
+  url.options = std::move(parts->options);
+  return url;
 }
 
 Error SinkUrl::wrong(std::string_view why) const {

@@ -1,10 +1,4 @@
-// SinkUrl: a sink as the command line and the configuration name it.
-//
-//   url     = scheme [ ":" target ] [ "?" option *( "&" option ) ]
-//   option  = key "=" value
-//
-// Target and values may have %XX for any byte but NUL; a "?" in a path is %3F, a "%" is %25, a "&" in a value
-// is %26.
+// SinkUrl: a sink as the command line and the configuration name it; url_parts.h has the grammar.
 // Threads: a plain value type.
 #pragma once
 
@@ -16,15 +10,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/url_parts.h"
 #include "net/host_port.h"
 
 namespace natsession {
 
 struct SinkUrl {
-  struct Option {
-    std::string key;
-    std::string value;  // decoded
-  };
+  using Option = UrlParts::Option;
 
   std::string text;  // as it was given
   std::string scheme;
