@@ -28,11 +28,15 @@ struct SeenAssignment {
 
 // What a source says. The order counts: one that is seen at an address which another subscriber has ends that
 // one. Seen again with the same subscriber and mac it is the same assignment (a renewal).
+//
+// What a file or a client tells late is told with the times that it says: at a start, or when a client asks
+// again, `at` may lie before what was told of that address before. It then is no news, but for what was not
+// known of the time before.
 class IdentityOutput {
  public:
   virtual ~IdentityOutput() = default;
   // What is seen up to end_whole() is all that there is at `at`: what is not has ended, between when it was
-  // known last and then.
+  // known last and then. begin_whole() once more before that begins anew.
   virtual void begin_whole() = 0;
   virtual void end_whole(UnixMs at) = 0;
   virtual void seen(const SeenAssignment& seen, UnixMs at) = 0;
@@ -63,6 +67,9 @@ class IdentitySource {
   // most when fd() says nothing. At the first turn it tells all that there is (begin_whole … end_whole),
   // where it can know that.
   virtual std::chrono::milliseconds turn(UnixMs now, IdentityOutput& output) = 0;
+  // What it told in the turns so far has been committed: RADIUS clients are answered now, and not before. To
+  // be called after each commit.
+  virtual void committed() {}
 };
 
 }  // namespace natsession

@@ -110,7 +110,7 @@ only 'lz4' lib/sink
 only 'xxhash' lib/record lib/session lib/ledger lib/sink
 only 'seccomp\.h' daemon
 only 'microhttpd' lib/http
-only 'nlohmann' lib/control lib/sink daemon/ctl console
+only 'nlohmann' lib/control lib/identity lib/sink daemon/ctl console
 only 'curl/' lib/sink
 only 'librdkafka/' lib/sink
 only 'sqlite3' lib/query

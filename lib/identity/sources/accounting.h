@@ -1,0 +1,60 @@
+// Accounting: what a RADIUS client reports of a session, from a packet or from a detail file, and what that
+// says of whose an address is.
+// Threads: one.
+// Source: RFC 2866, 2869, 3162, 4818, 6911
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include "base/seeded_hash.h"
+#include "base/time.h"
+#include "identity/identity_source.h"
+
+namespace natsession {
+
+// One report.
+struct AccountingReport {
+  enum class Status : std::uint8_t { kNone, kStart, kStop, kInterim, kOn, kOff, kOther };
+
+  Status status = Status::kNone;
+  std::string user, calling_station, session_id, cls, nas_identifier;
+  std::optional<IpAddress> nas_address;
+  std::vector<Prefix>
+      prefixes;  // Framed-IP-Address, Framed-IPv6-Prefix, Framed-IPv6-Address, Delegated-IPv6-Prefix
+  std::optional<std::uint64_t> delay_seconds;    // Acct-Delay-Time
+  std::optional<std::uint64_t> session_seconds;  // Acct-Session-Time
+  std::optional<UnixMs> event;                   // Event-Timestamp
+  UnixMs received;
+
+  void clear() { *this = {}; }
+  // When it happened: Event-Timestamp, or what came when less Acct-Delay-Time. Never later than it came; a
+  // clock that is a day behind is not believed.
+  [[nodiscard]] UnixMs happened() const;
+};
+
+class Accounting {
+ public:
+  // So many addresses are remembered, for a Stop that does not say them.
+  static constexpr std::size_t kMaxRemembered = 4'000'000;
+
+  // `client`: who sent it, where it does not say.
+  void tell(const AccountingReport& report, std::string_view client, IdentityOutput& output);
+
+ private:
+  [[nodiscard]] std::uint64_t key_of(std::string_view group, std::string_view session,
+                                     std::uint64_t number) const;
+  void remember(std::string_view group, std::string_view session, const Prefix& prefix);
+
+  SeededHash hash_ = SeededHash::random();
+  // The addresses of a session: under the keys of its first, second … one.
+  tsl::robin_map<std::uint64_t, Prefix> remembered_;
+  bool told_full_ = false;
+};
+
+}  // namespace natsession

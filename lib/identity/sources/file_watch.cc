@@ -1,0 +1,34 @@
+#include "identity/sources/file_watch.h"
+
+#include <sys/inotify.h>
+
+#include <array>
+#include <cerrno>
+
+namespace natsession {
+
+Result<void> FileWatch::open() {
+  fd_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!fd_) {
+    return system_error("watch files (inotify; see fs.inotify.max_user_instances)", errno,
+                        ErrorKind::kUnavailable);
+  }
+  return {};
+}
+
+void FileWatch::watch(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  (void)::inotify_add_watch(fd_.get(), folder.c_str(),
+                            IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
+  (void)::inotify_add_watch(fd_.get(), path.c_str(), IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
+}
+
+void FileWatch::drain() {
+  std::array<char, 4096> events{};
+  // Not for ever: somebody may write faster than this reads.
+  for (int i = 0; i < 64 && ::read(fd_.get(), events.data(), events.size()) > 0; ++i) {
+  }
+}
+
+}  // namespace natsession
