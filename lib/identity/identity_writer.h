@@ -43,6 +43,14 @@ class IdentityWriter {
   // Deletes what is older than the settings say, and does a part of what puts older files in order; for a
   // time without work.
   virtual Result<void> tidy(UnixMs now) = 0;
+
+  // Subscribers of whom all was deleted on request since the last call (identity_forget.h). What is open of
+  // theirs is to be let go in memory: who is seen again is new from then on. Until it is let go, put() cuts
+  // what it is given of them down to the time behind the request.
+  [[nodiscard]] virtual std::vector<std::string> take_forgotten() = 0;
+  // That put() could not keep something since the last call, as the disk took nothing for long: what is open
+  // is to be put anew. The time is followed no longer until follow() begins anew.
+  [[nodiscard]] virtual bool take_lost() = 0;
 };
 
 }  // namespace natsession

@@ -104,7 +104,7 @@ only 'linux/netfilter' lib/conntrack lib/nflog
 only 'toml\+\+' lib/config
 only 'CLI/' daemon/ctl console
 only 'crypt\.h' console/access
-only 'zstd' lib/sink lib/ledger
+only 'zstd' lib/sink lib/ledger lib/identity
 only 'zlib' lib/sink
 only 'lz4' lib/sink
 only 'xxhash' lib/record lib/session lib/ledger lib/sink
