@@ -6,12 +6,13 @@
 #include <fmt/format.h>
 
 #include "delivery_setup.h"
+#include "identity/source_url.h"
 
 namespace natsession {
 
 // What passes over the link: one request, then its reply.
 struct CommandProcess::Request {
-  enum class Kind : int { kStart, kEnded, kSignal };  // kStart: with the command's standard input
+  enum class Kind : int { kStart, kEnded, kSignal };  // kStart: with the command's standard input, and output
   Kind kind = Kind::kEnded;
   int signal = 0;
 };
@@ -32,7 +33,7 @@ Result<std::unique_ptr<CommandProcess>> CommandProcess::start(const Command& com
       if (!message || message->length != sizeof request) break;
       Reply reply;
       if (request.kind == Request::Kind::kStart) {
-        const auto started = shell.start(message->descriptors[0].get());
+        const auto started = shell.start(message->descriptors[0].get(), message->descriptors[1].get());
         if (!started) started.error().message.copy(reply.error.data(), reply.error.size() - 1);
       }
       if (request.kind == Request::Kind::kSignal) shell.signal(request.signal);
@@ -65,8 +66,9 @@ std::optional<CommandProcess::Reply> CommandProcess::ask(const Request& request,
   return std::nullopt;
 }
 
-Result<void> CommandProcess::start(int input) {
-  const auto reply = ask({.kind = Request::Kind::kStart}, std::span(&input, 1));
+Result<void> CommandProcess::start(int input, int output) {
+  const std::array<int, 2> both{input, output};
+  const auto reply = ask({.kind = Request::Kind::kStart}, std::span(both).first(output < 0 ? 1 : 2));
   if (!reply)
     return Error{ErrorKind::kUnavailable,
                  fmt::format("natsess-exec, which starts it: {}; a restart brings it back", death_)};
@@ -85,19 +87,41 @@ void CommandProcess::signal(int number) {
   (void)ask({.kind = Request::Kind::kSignal, .signal = number});
 }
 
+namespace {
+
+// `what` it is of, for messages.
+Result<std::unique_ptr<CommandRunner>> start_for(const Command& command, const std::string& what) {
+  const auto about = [&](Error error) {
+    error.message = fmt::format("{}: {}", what, error.message);
+    return error;
+  };
+  const auto whom = find_command_user(command.user);
+  if (!whom) return about(whom.error());
+  auto runner = CommandProcess::start(command, *whom);
+  if (!runner) return about(runner.error());
+  return std::unique_ptr<CommandRunner>(*std::move(runner));
+}
+
+}  // namespace
+
 Result<std::vector<std::unique_ptr<CommandRunner>>> start_command_processes(const Config& config) {
   std::vector<std::unique_ptr<CommandRunner>> runners;
-  for (const SinkConfig* const destination : destinations(config)) {
-    const SinkConfig& sink = *destination;
-    if (!sink.command()) continue;
-    const auto about_sink = [&](Error error) {
-      error.message = fmt::format("sink {}: {}", sink.url().name(), error.message);
-      return error;
-    };
-    const auto whom = find_command_user(sink.command()->user);
-    if (!whom) return about_sink(whom.error());
-    auto runner = CommandProcess::start(*sink.command(), *whom);
-    if (!runner) return about_sink(runner.error());
+  for (const SinkConfig* const sink : destinations(config)) {
+    if (!sink->command()) continue;
+    auto runner = start_for(*sink->command(), "sink " + sink->url().name());
+    if (!runner) return runner.error();
+    runners.push_back(*std::move(runner));
+  }
+  return runners;
+}
+
+Result<std::vector<std::unique_ptr<CommandRunner>>> start_identity_commands(const Config& config) {
+  std::vector<std::unique_ptr<CommandRunner>> runners;
+  for (const std::string& text : config.identity) {
+    const auto url = IdentityUrl::parse(text);
+    if (!url || !url->command()) continue;
+    auto runner = start_for({.text = *url->command()}, "identity " + url->name());
+    if (!runner) return runner.error();
     runners.push_back(*std::move(runner));
   }
   return runners;

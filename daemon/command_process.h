@@ -1,8 +1,8 @@
-// CommandProcess: runs the command of an exec sink as a user of its own, who is neither root nor this
-// program's. To become another user, and to signal its processes, takes privileges that this program gives
-// up. So a process of its own becomes that user before (natsess-exec), keeps no capability, and starts,
-// signals and waits for the command as it is told: the command's parent is of the command's user, and so
-// nothing that runs while the daemon does can become anybody.
+// CommandProcess: runs the command of an exec sink, or of an exec source of identity, as a user of its own,
+// who is neither root nor this program's. To become another user, and to signal its processes, takes
+// privileges that this program gives up. So a process of its own becomes that user before (natsess-exec),
+// keeps no capability, and starts, signals and waits for the command as it is told: the command's parent is
+// of the command's user, and so nothing that runs while the daemon does can become anybody.
 // Threads: start() while there is one; then one at a time, that of the sink.
 #pragma once
 
@@ -24,7 +24,7 @@ class CommandProcess final : public CommandRunner {
   [[nodiscard]] static Result<std::unique_ptr<CommandProcess>> start(const Command& command,
                                                                      const std::optional<User>& user);
 
-  Result<void> start(int input) override;
+  Result<void> start(int input, int output) override;
   std::optional<CommandEnd> ended() override;
   void signal(int number) override;
 
@@ -43,6 +43,9 @@ class CommandProcess final : public CommandRunner {
 // One for each of the configuration's sinks that feeds a command, as whom it names.
 // Errors: as find_command_user(), and CommandProcess::start(), naming the sink.
 [[nodiscard]] Result<std::vector<std::unique_ptr<CommandRunner>>> start_command_processes(
+    const Config& config);
+// Likewise for each source of identity that is a command, in their order.
+[[nodiscard]] Result<std::vector<std::unique_ptr<CommandRunner>>> start_identity_commands(
     const Config& config);
 
 }  // namespace natsession

@@ -95,6 +95,7 @@ Status ControlService::status_at_hand() {
   });
   status.sinks = delivery_.sink_reports();
   status.ledger = delivery_.ledger_report();
+  if (identity_ != nullptr) status.identity = identity_->report();
   return status;
 }
 

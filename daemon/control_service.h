@@ -13,6 +13,7 @@
 #include "control/control_handler.h"
 #include "control/rate_meter.h"
 #include "delivery/delivery.h"
+#include "identity/identity_keeper.h"
 #include "live_sessions.h"
 
 namespace natsession {
@@ -27,6 +28,8 @@ class ControlService final : public ControlHandler {
 
   // Before the first question: the file that the configuration is of; none without this.
   void set_configuration(std::string path) { configuration_ = std::move(path); }
+  // Likewise: what says whose addresses were; it outlives the service.
+  void set_identity(const IdentityKeeper* identity) { identity_ = identity; }
   // From now on questions about the collector `index` are for this one; null while its namespace is gone.
   void set_table(std::size_t index, std::shared_ptr<LiveSessions> table);
   // Once a second or so: how fast things grow.
@@ -72,6 +75,7 @@ class ControlService final : public ControlHandler {
   Guarded<std::vector<Rates>> rates_;  // of each collector
   std::vector<Count> counts_;          // likewise
   std::string configuration_;
+  const IdentityKeeper* identity_ = nullptr;
 };
 
 }  // namespace natsession

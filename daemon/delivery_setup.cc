@@ -44,13 +44,14 @@ SinkSpec spec_of(const Config& config, const SinkConfig& sink, std::unique_ptr<S
 Result<std::unique_ptr<Sink>> open_flow_log(const Config& config, const FlowLogConfig& log,
                                             const Clock& clock, std::unique_ptr<CommandRunner> runner,
                                             const InterfaceDirectory& interfaces,
-                                            const std::vector<FlowLogTimes>& times) {
+                                            const std::vector<FlowLogTimes>& times,
+                                            const SinkIdentity& identity) {
   EncoderOptions options = encoder_options(config);
-  options.own =
-      std::make_shared<const FlowEncoder>(log.record,
-                                          FlowIds{config.account_id, config.region_id, config.az_id,
-                                                  config.interface_ids, config.network_ids, config.vm_ids},
-                                          log.format);
+  options.own = std::make_shared<const FlowEncoder>(
+      log.record,
+      FlowIds{config.account_id, config.region_id, config.az_id, config.interface_ids, config.network_ids,
+              config.vm_ids, identity.subscribers},
+      log.format);
   auto behind = log.destination.open(options, clock, std::move(runner));
   if (!behind) {
     return Error{behind.error().kind, fmt::format("flow log {}: {}", log.name, behind.error().message)};
@@ -104,7 +105,8 @@ std::vector<const SinkConfig*> destinations(const Config& config) {
 Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& clock,
                                          std::vector<std::unique_ptr<CommandRunner>> runners,
                                          const InterfaceDirectory& interfaces,
-                                         const std::vector<FlowLogTimes>& times) {
+                                         const std::vector<FlowLogTimes>& times,
+                                         const SinkIdentity& identity) {
   for (const SinkConfig* const destination : destinations(config)) {
     if (auto probed = destination->probe(); !probed) return probed.error();
   }
@@ -113,7 +115,7 @@ Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& cloc
   std::vector<std::unique_ptr<CommandRunner>> of_flow_logs(
       std::make_move_iterator(runners.begin() + commands), std::make_move_iterator(runners.end()));
   runners.resize(static_cast<std::size_t>(commands));
-  auto sinks = open_sinks(config.sinks, encoder_options(config), clock, std::move(runners));
+  auto sinks = open_sinks(config.sinks, encoder_options(config), clock, std::move(runners), identity);
   if (!sinks) return sinks.error();
   std::vector<SinkSpec> specs;
   for (std::size_t i = 0; i < sinks->size(); ++i)
@@ -121,8 +123,9 @@ Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& cloc
   auto runner = of_flow_logs.begin();
   for (const FlowLogConfig& log : config.flow_logs) {
     if (!log.on) continue;
-    auto opened = open_flow_log(
-        config, log, clock, log.destination.command() ? std::move(*runner++) : nullptr, interfaces, times);
+    auto opened =
+        open_flow_log(config, log, clock, log.destination.command() ? std::move(*runner++) : nullptr,
+                      interfaces, times, identity);
     if (!opened) return opened.error();
     SinkSpec spec = spec_of(config, log.destination, std::move(*opened));
     spec.takes = Takes::kAll;

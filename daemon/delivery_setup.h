@@ -25,6 +25,7 @@ namespace natsession {
 [[nodiscard]] Result<std::vector<SinkSpec>> make_sinks(const Config& config, const Clock& clock,
                                                        std::vector<std::unique_ptr<CommandRunner>> runners,
                                                        const InterfaceDirectory& interfaces,
-                                                       const std::vector<FlowLogTimes>& times);
+                                                       const std::vector<FlowLogTimes>& times,
+                                                       const SinkIdentity& identity);
 
 }  // namespace natsession

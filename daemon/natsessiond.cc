@@ -22,6 +22,7 @@
 #include "control_service.h"
 #include "delivery_setup.h"
 #include "guard_process.h"
+#include "identity_thread.h"
 #include "kernel_setup.h"
 #include "messages.h"
 #include "namespace_follower.h"
@@ -213,16 +214,21 @@ int run_daemon(const Config& config, const std::string& file, const Supervisor::
   succession.left.clear();  // namespaces that are not watched any more
   auto commands = start_command_processes(config);
   if (!commands) return fail(commands.error());
+  auto identity_commands = start_identity_commands(config);
+  if (!identity_commands) return fail(identity_commands.error());
   if (auto made = make_folders(config, *user); !made) return fail(made.error());
   if (*guard == nullptr) guard = start_guard(config, *user, manager);
   if (!guard) return fail(guard.error());
   if (auto shared = share_ledger(config, *readers); !shared) return fail(shared.error());
+  if (auto set_up = set_up_identity(config, *user); !set_up) return fail(set_up.error());
   ControlServer control({.socket_path = config.control,
                          .group = readers->group,
                          .metrics = config.metrics,
                          .limits = {},
                          .steer_group = config.steer_group});
   if (auto listening = control.listen(); !listening) return fail(listening.error());
+  auto sources = open_identity_sources(config, *std::move(identity_commands), clock);
+  if (!sources) return fail(sources.error());
   if (auto dropped = keep_only({CAP_NET_ADMIN}, *user); !dropped) return fail(dropped.error());
   if (*user) {
     if (auto may = check_access(config, **user); !may) return fail(may.error());
@@ -276,18 +282,31 @@ int run_daemon(const Config& config, const std::string& file, const Supervisor::
           fmt::format("{}; a flow log that was off tells of that time as well", noted.error().message));
     }
   }
-  auto sinks = make_sinks(config, clock, *std::move(commands), interfaces, times);
+  std::atomic<Supervisor*> supervisor{nullptr};
+  const auto on_no_memory = [&] {
+    if (Supervisor* const told = supervisor.load()) told->no_memory();
+  };
+  SinkIdentity of_sinks;
+  std::unique_ptr<IdentityThread> identity;
+  if (!config.identity.empty()) {
+    auto keeper = open_identity(config);
+    if (!keeper) return fail(explain_refusal(keeper.error(), *user));
+    of_sinks.subscribers = std::make_shared<const IdentityLookup>(*keeper);
+    identity = std::make_unique<IdentityThread>(*std::move(keeper), *std::move(sources), clock, on_no_memory);
+  }
+  if (!config.pseudonyms.empty()) {
+    auto pseudonyms = Pseudonyms::open(config.pseudonyms);
+    if (!pseudonyms) return fail(explain_refusal(pseudonyms.error(), *user));
+    of_sinks.pseudonyms = *std::move(pseudonyms);
+  }
+  auto sinks = make_sinks(config, clock, *std::move(commands), interfaces, times, of_sinks);
   if (!sinks) return fail(explain_refusal(sinks.error(), *user));
 
   WakeFd notice;
   if (auto there = notice.check(); !there) return fail(there.error());
-  std::atomic<Supervisor*> supervisor{nullptr};
   const auto on_closed = [&](std::string_view sink, const std::string& why) {
     log_error(fmt::format("sink {}: {}", sink, why));
     if (Supervisor* const told = supervisor.load()) told->sink_closed();
-  };
-  const auto on_no_memory = [&] {
-    if (Supervisor* const told = supervisor.load()) told->no_memory();
   };
   const auto delivery = std::make_shared<Delivery>(
       std::move(*sinks), DeliverySettings{}, clock,
@@ -352,6 +371,7 @@ int run_daemon(const Config& config, const std::string& file, const Supervisor::
   }
   ControlService service(collectors, *delivery, std::move(tables), clock);
   service.set_configuration(file);
+  if (identity) service.set_identity(&identity->keeper());
   std::optional<NamespaceFollower> follower;
   if (*opener) follower.emplace(**opener, std::move(identities), collectors, refused, service, hold, clock);
   Supervisor main_loop(config, reload, collectors, *delivery, delivery_threads, service, notice, guard->get(),
@@ -373,6 +393,9 @@ int run_daemon(const Config& config, const std::string& file, const Supervisor::
   for (const auto& thread : refused) {
     if (auto started = thread->start(); !started) return refuse(started.error());
   }
+  if (identity) {
+    if (auto started = identity->start(); !started) return refuse(started.error());
+  }
   main_loop.on_inputs_end([&] {
     for (const auto& thread : refused) thread->request_stop();
     for (const auto& thread : refused) thread->join();
@@ -381,6 +404,10 @@ int run_daemon(const Config& config, const std::string& file, const Supervisor::
 
   return main_loop.run(ready, [&] {
     control.stop();
+    if (identity) {
+      identity->request_stop();
+      identity->join();
+    }
     if (config.ledger.empty()) return;
     for (const auto& collector : collectors) collector->settle();
     const auto saved = RestartState::save(config.ledger, delivery->ledger_report()->end, collectors);

@@ -70,10 +70,11 @@ bool may_write(const std::string& path) {
 }
 
 constexpr const char* kDefaultReaders = "natsession";
+constexpr std::string_view kIdentityFolder = "identity";
 
 // By descriptors, and only files with one name: who may write in the ledger must not have root give away what
-// lies elsewhere. False, with errno, if the kernel refuses.
-bool share(int folder_fd, const char* name, gid_t readers, int follow) {
+// lies elsewhere. False, with errno, if the kernel refuses. `but`: what of the folder is left as it is.
+bool share(int folder_fd, const char* name, gid_t readers, int follow, std::string_view but = {}) {
   const UniqueFd fd(::openat(folder_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | follow));
   struct stat there {};
   if (!fd || ::fstat(fd.get(), &there) != 0) return errno == ENOENT || errno == ELOOP || errno == ENXIO;
@@ -92,7 +93,9 @@ bool share(int folder_fd, const char* name, gid_t readers, int follow) {
   if (!entries) return false;
   while (const dirent* const entry = ::readdir(entries.get())) {
     const std::string_view within = entry->d_name;
-    if (within != "." && within != ".." && !share(fd.get(), entry->d_name, readers, O_NOFOLLOW)) return false;
+    if (within != "." && within != ".." && within != but &&
+        !share(fd.get(), entry->d_name, readers, O_NOFOLLOW))
+      return false;
   }
   return true;
 }
@@ -209,8 +212,31 @@ Result<Readers> find_readers(const Config& config) {
 
 Result<void> share_ledger(const Config& config, const Readers& readers) {
   if (config.ledger.empty() || !readers.gid) return {};
-  if (share(AT_FDCWD, config.ledger.c_str(), *readers.gid, 0) || config.control_group.empty()) return {};
+  if (share(AT_FDCWD, config.ledger.c_str(), *readers.gid, 0, kIdentityFolder) ||
+      config.control_group.empty())
+    return {};
   return system_error(fmt::format("give ledger {} to group {}", config.ledger, readers.group), errno);
+}
+
+Result<void> set_up_identity(const Config& config, const std::optional<User>& user) {
+  if (config.identity.empty()) return {};
+  const std::string path = fmt::format("{}/{}", config.ledger, kIdentityFolder);
+  constexpr mode_t kOwnOnly = 0700;
+  if (::mkdir(path.c_str(), kOwnOnly) != 0 && errno != EEXIST)
+    return system_error("make directory " + path, errno, ErrorKind::kUnavailable);
+  const UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!folder) return system_error("open " + path, errno);
+  if (user && ::fchown(folder.get(), user->uid, static_cast<gid_t>(-1)) != 0)
+    return system_error(fmt::format("give {} to user {}", path, user->name), errno);
+  if (config.identity_group.empty()) {
+    if (::fchmod(folder.get(), kOwnOnly) != 0) return system_error("change the mode of " + path, errno);
+    return {};
+  }
+  const auto gid = find_group(config.identity_group);
+  if (!gid) return usage_error(fmt::format("identity-group: there is no group {}", config.identity_group));
+  if (!share(folder.get(), ".", *gid, 0))
+    return system_error(fmt::format("give {} to group {}", path, config.identity_group), errno);
+  return {};
 }
 
 Result<void> check_access(const Config& config, const User& user) {

@@ -58,6 +58,11 @@ struct Readers {
 // stays as it is.
 Result<void> share_ledger(const Config& config, const Readers& readers);
 
+// Likewise, behind share_ledger(): who may read the log of assignments, which is in the ledger's folder: the
+// members of --identity-group, and without it nobody but the daemon's user; not the ledger's readers.
+// Errors: kUsage if there is no such group; kPermission, kUnavailable with the path.
+Result<void> set_up_identity(const Config& config, const std::optional<User>& user);
+
 // After keep_only(): whether `user` may do in folders that are there already what it will have to do, and may
 // look at the namespaces that are watched.
 // Errors: kPermission, naming the path, the user, and the way out.

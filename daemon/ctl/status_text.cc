@@ -142,6 +142,9 @@ std::string collectors_text(const Status& status, const Screen& screen) {
   return table.text(screen);
 }
 
+// A source that is followed says so at least every second.
+constexpr std::chrono::seconds kFollowedLately{15};
+
 // A span that is shorter would be shown as 0.0s.
 constexpr std::chrono::milliseconds kShownSpan{100};
 
@@ -180,6 +183,23 @@ std::string sinks_text(const Status& status, const Screen& screen) {
       table.add_note("last failure: " + failure, Paint::kPlain);
     }
   }
+  return table.text(screen);
+}
+
+std::string identity_text(const IdentityReport& identity, UnixMs now, const Screen& screen) {
+  TextTable table = table_of<IdentitySourceReport>();
+  for (const IdentitySourceReport& source : identity.sources) {
+    add_report(table, source, [](const Row&) { return std::optional<Cell>(); });
+    if (!source.followed_until)
+      table.add_note("not followed yet: of its addresses nothing is known", Paint::kWarning);
+    else if (now - *source.followed_until > kFollowedLately)
+      table.add_note(fmt::format("not followed for {}: of that time nothing is known",
+                                 span_in_words(now - *source.followed_until)),
+                     Paint::kBad);
+    if (!source.problem.empty()) table.add_note("last problem: " + printable(source.problem), Paint::kPlain);
+  }
+  if (!identity.failure.empty())
+    table.add_note("the log of assignments cannot be written: " + printable(identity.failure), Paint::kBad);
   return table.text(screen);
 }
 
@@ -229,6 +249,7 @@ std::string status_text(const Status& status, const Screen& screen) {
   if (!status.collectors.empty()) out += "\n" + collectors_text(status, screen);
   if (!status.sinks.empty()) out += "\n" + sinks_text(status, screen);
   if (status.ledger) out += "\n" + ledger_text(*status.ledger, status.now, screen);
+  if (status.identity) out += "\n" + identity_text(*status.identity, status.now, screen);
   return out;
 }
 

@@ -181,6 +181,20 @@ Result<void> check_flow_logs(const Config& config) {
   return {};
 }
 
+// Errors: kUsage for sinks that ask for what nobody tells, and for sources without a place for what they tell.
+Result<void> check_identity(const Config& config) {
+  if (!config.identity.empty() && config.ledger.empty())
+    return usage_error("identity: needs --ledger DIR, where it is kept whose an address was");
+  for (const SinkConfig& sink : config.sinks) {
+    const std::string name = "sink '" + without_secrets(sink.url().text) + "': ";
+    if (sink.tells_identity() && config.identity.empty())
+      return usage_error(name + "identity=on: needs --identity URL, which tells whose an address is");
+    if (sink.tells_pseudonyms() && config.pseudonyms.empty())
+      return usage_error(name + "pseudonyms=on: needs --pseudonyms FILE, the key");
+  }
+  return {};
+}
+
 // Errors: kUsage for an option that another one has to come with.
 Result<void> check_together(const Invocation& result) {
   for (const SinkConfig& sink : result.config.sinks) {
@@ -191,6 +205,7 @@ Result<void> check_together(const Invocation& result) {
           "would be told free that is not");
     }
   }
+  if (auto fit = check_identity(result.config); !fit) return fit;
   if (auto fit = check_flow_logs(result.config); !fit) return fit;
   if (result.config.handover.empty() || !result.config.ledger.empty() || result.action == Action::kGuardOnly)
     return {};

@@ -81,6 +81,11 @@ struct Config {
   FlowIds::ByPrefix network_ids;
   FlowIds::ByPrefix vm_ids;
 
+  std::vector<std::string> identity;  // URLs of sources, checked; needs a ledger
+  std::chrono::milliseconds identity_keep = std::chrono::hours(24 * 30);  // what ended so long ago is deleted
+  std::string identity_group;  // who may read whose addresses were; empty: the daemon's user alone
+  std::string pseudonyms;      // the file with the key; empty: no sink has any
+
   std::string handover;             // the path at which the next process takes over; empty: none
   std::string user;                 // whom to go on as; empty: natsession, if started as root and it exists
   std::string control;              // the path of the control socket; empty: none
@@ -103,6 +108,7 @@ struct Config {
 }
 
 inline constexpr std::size_t kMaxNamespaces = 64;  // each has a thread and a receive buffer
+inline constexpr std::size_t kMaxIdentitySources = 32;
 inline constexpr std::size_t kMaxSinks = 32;       // each has a thread
 inline constexpr std::size_t kMaxVpcRules = 1024;  // each is tried for a session that is new
 

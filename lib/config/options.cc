@@ -5,6 +5,7 @@
 
 #include "base/comma_list.h"
 #include "config/text.h"
+#include "identity/source_url.h"
 #include "session/event_choice.h"
 
 namespace natsession {
@@ -21,6 +22,7 @@ constexpr std::string_view kSessions = "Which sessions, and what is said of them
 constexpr std::string_view kKernel = "The kernel";
 constexpr std::string_view kLedger = "The ledger, and delivery to sinks";
 constexpr std::string_view kFlowLogs = "Flow logs";
+constexpr std::string_view kIdentity = "Identity";
 constexpr std::string_view kProgram = "The program";
 
 // A list of what `parse` makes of a text, at most `most`. `same` says why a new one cannot stand beside an
@@ -65,6 +67,21 @@ OptionValue<Config> sinks_option() {
         if (sink.destination() != other.destination()) return {};
         return sink == other ? " is given twice"
                              : " has the same destination as " + in_quotes(other.url().text);
+      });
+}
+
+OptionValue<Config> identity_option() {
+  return list_option(
+      &Config::identity, kMaxIdentitySources, "sources",
+      [](std::string_view text) -> Result<std::string> {
+        if (auto url = IdentityUrl::parse(text); !url) return url.error();
+        return std::string(text);
+      },
+      [](const std::string& url) { return url; },
+      [](const std::string& url, const std::string& other) -> std::string {
+        return IdentityUrl::parse(url)->name() == IdentityUrl::parse(other)->name()
+                   ? " is the same source as " + in_quotes(other)
+                   : "";
       });
 }
 
@@ -494,6 +511,27 @@ std::vector<Flag> make_flags() {
        prefix_ids_option(&Config::network_ids), R"("10.0.0.0/24=vsw-1")"},
       {"vm-id", kFlowLogs, "PREFIX=ID", "Id of the machine that has an address. May be given several times.",
        "", prefix_ids_option(&Config::vm_ids), R"("10.0.0.5=i-1")"},
+      {"identity", kIdentity, "URL",
+       "Who tells whose an address is: leases, RADIUS accounting, the kernel's neighbours and others, "
+       "followed "
+       "live. May be given several times; needs --ledger.",
+       "What they tell is kept in the ledger's directory, apart from sessions, and answers whose a session "
+       "was: "
+       "see IDENTITY for the kinds of URL.",
+       identity_option(), R"("dnsmasq:/var/lib/misc/dnsmasq.leases")"},
+      {"identity-keep", kIdentity, "TIME", "How long is kept whose an address was, once it is so no more.",
+       "", time_option(&Config::identity_keep, {std::chrono::hours(1), std::chrono::hours(24 * 3650)})},
+      {"identity-group", kIdentity, "GROUP", "Whose members may read whose addresses were.",
+       "The ledger's readers (--control-group) see addresses; names they see only as members of this group, "
+       "too.",
+       text_option(&Config::identity_group), R"("natsession-identity")", "the daemon's user alone"},
+      {"pseudonyms", kIdentity, "FILE",
+       "The key for sinks with pseudonyms=on, which get keyed hashes in place of names and of inside "
+       "addresses.",
+       "At least 16 bytes that nobody else may read, such as `openssl rand -hex 32` writes. Without it "
+       "nobody "
+       "can tell whose a pseudonym is; with another one all are others.",
+       text_option(&Config::pseudonyms), R"("/etc/natsessiond/pseudonyms.key")"},
       {"config",
        kProgram,
        "FILE",

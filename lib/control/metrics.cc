@@ -62,6 +62,10 @@ class MetricTable {
     return value;
   }
   static std::optional<std::uint64_t> number_of(Row::Metric, EventsWhy) { return std::nullopt; }
+  template <typename T>
+  static std::optional<std::uint64_t> number_of(Row::Metric, const std::vector<T>&) {
+    return std::nullopt;
+  }
   static std::optional<std::uint64_t> number_of(Row::Metric, bool value) { return value ? 1 : 0; }
   static std::optional<std::uint64_t> number_of(Row::Metric, const std::optional<bool>& value) {
     return value;
@@ -170,14 +174,21 @@ class PortTable {
 }  // namespace
 
 std::string metrics_text(const Status& status, const std::vector<PortUse>& ports) {
-  MetricTable collectors(status.now), sinks(status.now), ledger(status.now);
+  MetricTable collectors(status.now), sinks(status.now), ledger(status.now), sources(status.now),
+      identity(status.now);
   for (const CollectorReport& collector : status.collectors)
     collectors.add(collector, "netns", collector.netns);
   for (const SinkReport& sink : status.sinks) sinks.add(sink, "sink", sink.name);
   if (status.ledger) ledger.add(*status.ledger, "", "");
+  if (status.identity) {
+    for (const IdentitySourceReport& source : status.identity->sources)
+      sources.add(source, "source", source.source);
+    identity.add(*status.identity, "", "");
+  }
   MetricText snat;
   PortTable(ports).add(snat);
-  return daemon_metrics(status) + collectors.take() + snat.take() + sinks.take() + ledger.take();
+  return daemon_metrics(status) + collectors.take() + snat.take() + sinks.take() + ledger.take() +
+         sources.take() + identity.take();
 }
 
 }  // namespace natsession

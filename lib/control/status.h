@@ -11,6 +11,7 @@
 
 #include "base/time.h"
 #include "delivery/delivery_report.h"
+#include "identity/identity_report.h"
 #include "net/ip_address.h"
 #include "record/labels.h"
 #include "record/session_record.h"
@@ -27,6 +28,7 @@ struct Status {
   std::vector<CollectorReport> collectors;
   std::vector<SinkReport> sinks;
   std::optional<LedgerReport> ledger;
+  std::optional<IdentityReport> identity;
   friend bool operator==(const Status&, const Status&) = default;
 };
 
@@ -84,6 +86,7 @@ struct Rows<Status> {
     row(member("collectors"), status.collectors);
     row(member("sinks"), status.sinks);
     row(member("ledger"), status.ledger);
+    row(member("identity"), status.identity);
   }
 };
 

@@ -239,6 +239,14 @@ void IdentityKeeper::forget(std::string_view subscriber) {
   table_.remove_all([&](Index index) { return table_.texts_of(index).subscriber == wanted; });
 }
 
+// What the log could not keep is told once more, and of the time between nothing is claimed.
+void IdentityKeeper::put_all_anew() {
+  for (const auto& source : sources_) source->lost("the log of assignments took nothing for too long");
+  table_.of_places(0, table_.places(), [&](Index index) {
+    if (!table_.at(index).ended) writer_->put(assignment_of(index));
+  });
+}
+
 void IdentityKeeper::expire(UnixMs now) {
   // All are looked at once a minute: an end that is found later is told by its own time all the same.
   constexpr std::chrono::seconds kRound{60}, kStep{1};
@@ -266,6 +274,8 @@ IdentityKeeper::Worked IdentityKeeper::work(UnixMs now) {
   auto done = writer_->commit(settings_.sync);
   worked.committed = done.has_value();
   if (done) done = writer_->tidy(now);
+  for (const std::string& subscriber : writer_->take_forgotten()) forget(subscriber);
+  if (writer_->take_lost()) put_all_anew();
   failure_.with([&](std::string& failure) { failure = done ? std::string() : done.error().message; });
   return worked;
 }

@@ -81,6 +81,7 @@ class IdentityKeeper {
   // Between these two times.
   void end(AssignmentTable::Index index, UnixMs until, UnixMs until_latest);
   void expire(UnixMs now);
+  void put_all_anew();
   [[nodiscard]] std::uint16_t group_of(Source& source, std::string_view group);
 
   const std::unique_ptr<IdentityWriter> writer_;

@@ -225,11 +225,24 @@ TEST_CASE_METHOD(KeeperFixture, "another namespace's address is another address"
 TEST_CASE_METHOD(KeeperFixture, "who is forgotten is in memory no more, and does not come back at the end") {
   whole(at(0, 0), {lease("10.0.0.5", "a"), lease("10.0.0.6", "b")});
   kept = KeptIdentity();  // the log was rid of it
-  keeper->forget("a");
+  kept.forgotten = {"a"};
+  keeper->work(at(0, 0));
   CHECK(who("10.0.0.5", at(0, 0), at(0, 0)).empty());
   CHECK(who("10.0.0.6", at(0, 0), at(0, 0)) == "b");
   whole(at(1, 0), {});
   for (const AddressAssignment& one : kept.put) CHECK(one.subscriber == "b");
+}
+
+TEST_CASE_METHOD(KeeperFixture,
+                 "what the log could not keep is put anew, and the time between is not followed") {
+  whole(at(0, 0), {lease("10.0.0.5", "a"), lease("10.0.0.6", "b")});
+  leases->followed(at(0, 10));
+  kept.put.clear();
+  kept.lost = true;
+  keeper->work(at(0, 10));
+  CHECK(kept.all().size() == 2);
+  leases->followed(at(0, 20));
+  CHECK(kept.spans.back() == SourceSpan{"leases", at(0, 20), at(0, 20)});
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ struct KeptIdentity {
   std::vector<AddressAssignment> put;  // all, in their order
   std::vector<SourceSpan> spans;
   std::size_t commits = 0;
+  std::vector<std::string> forgotten;
+  bool lost = false;
 
   // As a reader finds them: what is told of one later takes the place of what was told before.
   [[nodiscard]] std::vector<AddressAssignment> all() const {
@@ -67,6 +69,8 @@ class KeptLog final : public IdentityWriter {
     return {};
   }
   Result<void> tidy(UnixMs) override { return {}; }
+  std::vector<std::string> take_forgotten() override { return std::exchange(kept_.forgotten, {}); }
+  bool take_lost() override { return std::exchange(kept_.lost, false); }
 
  private:
   KeptIdentity& kept_;

@@ -231,7 +231,7 @@ class Box:
         with self.check("manuals, completion, dashboard, rules, examples, log rotation and the folder of drop-ins are there"):
             for path in ("/usr/share/man/man1/natsessionctl.1.gz", "/usr/share/man/man5/session-log.5.gz",
                          "/usr/share/man/man5/natsessiond.toml.5.gz", "/usr/share/man/man8/natsessiond.8.gz",
-                         "/usr/share/man/man7/natsessiond-sizing.7.gz", "/usr/share/man/man7/natsessiond-flow-log.7.gz",
+                         "/usr/share/man/man7/natsessiond-sizing.7.gz", "/usr/share/man/man7/natsessiond-flow-log.7.gz", "/usr/share/man/man7/natsessiond-identity.7.gz",
                          "/usr/share/man/man7/natsessiond-ipfix.7.gz",
                          "/usr/share/man/man7/natsessiond-otlp.7.gz", "/usr/share/man/man7/natsessiond-loki.7.gz",
                          "/usr/share/man/man7/natsessiond-elasticsearch.7.gz", "/usr/share/man/man7/natsessiond-clickhouse.7.gz",

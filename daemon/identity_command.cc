@@ -1,0 +1,73 @@
+#include "identity_command.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace natsession {
+namespace {
+
+struct Pipe {
+  UniqueFd reading, writing;
+};
+// Errors: kUnavailable.
+Result<Pipe> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("pipe", errno, ErrorKind::kUnavailable);
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+}  // namespace
+
+IdentityCommand::~IdentityCommand() {
+  input_ = UniqueFd();
+  if (runs_) ChildProcess::stop(*runner_, {});
+}
+
+void IdentityCommand::start(IdentityOutput& output) {
+  started_ = clock_.steady();
+  auto input = make_pipe();
+  auto told = make_pipe();
+  if (!input || !told) return output.lost((input ? told : input).error().message);
+  if (::fcntl(told->reading.get(), F_SETFL, O_NONBLOCK) != 0) return output.lost("its pipe waits");
+  if (auto started = runner_->start(input->reading.get(), told->writing.get()); !started)
+    return output.lost(started.error().message);
+  input_ = std::move(input->writing);
+  lines_.follow(std::move(told->reading));
+  runs_ = true;
+}
+
+std::chrono::milliseconds IdentityCommand::turn(UnixMs now, IdentityOutput& output) {
+  constexpr std::chrono::seconds kLook{1};
+  std::chrono::milliseconds next = kLook;
+  if (!lines_.is_over()) next = std::min(next, lines_.turn(now, output));
+  if (!lines_.is_over()) return next;
+  if (runs_) {
+    const auto end = runner_->ended();
+    if (!end) {
+      // It tells nothing any more, and nobody would hear why it goes on.
+      input_ = UniqueFd();
+      runner_->signal(SIGTERM);
+      return kLook;
+    }
+    runs_ = false;
+    output.lost(fmt::format("the command ended: {}", end->to_string()));
+    if (clock_.steady() - started_ > kLongestPause) pause_ = kShortestPause;
+    next_start_ = clock_.steady() + pause_;
+    pause_ = std::min(pause_ * 2, kLongestPause);
+  }
+  if (clock_.steady() < next_start_) return kLook;
+  start(output);
+  if (!runs_) {
+    next_start_ = clock_.steady() + pause_;
+    pause_ = std::min(pause_ * 2, kLongestPause);
+  }
+  return std::chrono::milliseconds(0);
+}
+
+}  // namespace natsession
