@@ -129,7 +129,7 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const TraceAnswer& answer = result->answers[i];
     for (const std::string& note :
-         notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size())) {
+         notes_of(answer.gaps, answer.gap_count(), answer.troubles, answer.troubles.size())) {
       if (told.insert(note).second) warn("trace", {note});
     }
     if (i > 0) text += global.json ? ",\n" : "\n";

@@ -142,12 +142,12 @@ class ReadySums::Reading {
 
   void run() {
     const std::size_t threads = std::min<std::size_t>(Scan::threads_of(control_), segments_.size());
-    std::vector<std::thread> pool;
+    std::vector<std::jthread> pool;  // joined, too, where one of them has no room for its stack
     for (unsigned worker = 1; worker < threads; ++worker) {
       pool.emplace_back([this, worker] { work(worker); });
     }
     work(0);
-    for (std::thread& thread : pool) thread.join();
+    for (std::jthread& thread : pool) thread.join();
   }
 
   [[nodiscard]] std::shared_ptr<const ReadyPart> part() {

@@ -121,10 +121,7 @@ bool Scan::handle(const FrameTask& task, bool in_order, ScanBatch& batch) {
       ++report.frames_read;
       report.records_read += info.records;
       report.rows += batch.size();
-      report.gap_count += gaps.size();
-      for (KnownGap& gap : gaps) {
-        if (report.gaps.size() < ScanReport::kMaxTold) report.gaps.push_back(std::move(gap));
-      }
+      for (KnownGap& gap : gaps) report.add(std::move(gap));
     } else {
       plan_.tell({TroubleKind::kDamaged, {info.min_end, info.max_end}, info.records, std::move(why)});
     }

@@ -1,6 +1,7 @@
 #include "query/scan_batch.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "ledger/ledger_directory.h"
 
@@ -21,6 +22,15 @@ std::uint64_t add_new(std::vector<T>& told, const std::vector<T>& more) {
     }
   }
   return known;
+}
+
+UntoldGap key_of(const KnownGap& gap) {
+  std::uint64_t rest = gap.events_lost.known() ? gap.events_lost.value() + 1 : 0;
+  const auto mix = [&](std::uint64_t value) { rest = (rest ^ value) * 0x9e3779b97f4a7c15ULL; };
+  mix(static_cast<std::uint64_t>(gap.reason));
+  mix(std::hash<std::string>()(gap.instance));
+  mix(std::hash<std::string>()(gap.netns));
+  return {gap.from, gap.until, rest};
 }
 
 bool only_in_records(const FieldSpec& spec) {
@@ -48,9 +58,51 @@ std::string_view to_string(TroubleKind kind) {
   return "vanished";
 }
 
+void ScanReport::add(KnownGap gap) {
+  ++gap_count;
+  if (gaps.size() < kMaxTold) {
+    gaps.push_back(std::move(gap));
+  } else {
+    add_untold(key_of(gap));
+  }
+}
+
+void ScanReport::add_untold(const UntoldGap& gap) {
+  if (untold_gaps.size() < kMaxUntold) {
+    untold_gaps.push_back(gap);
+    return;
+  }
+  UntoldGap& all = untold_gaps.back();
+  all = {std::min(all.from, gap.from), std::max(all.until, gap.until), 0};
+}
+
+void ScanReport::merge_gaps(const ScanReport& other) {
+  std::vector<UntoldGap> known = untold_gaps;
+  for (const KnownGap& gap : gaps) known.push_back(key_of(gap));
+  std::sort(known.begin(), known.end());
+  const auto is_new = [&](const UntoldGap& gap) {
+    if (std::binary_search(known.begin(), known.end(), gap)) return false;
+    ++gap_count;
+    return true;
+  };
+  for (const KnownGap& gap : other.gaps) {
+    if (!is_new(key_of(gap))) continue;
+    if (gaps.size() < kMaxTold) {
+      gaps.push_back(gap);
+    } else {
+      add_untold(key_of(gap));
+    }
+  }
+  for (const UntoldGap& gap : other.untold_gaps) {
+    if (is_new(gap)) add_untold(gap);
+  }
+  // Those that the last of them stands for.
+  gap_count += other.gap_count - other.gaps.size() - other.untold_gaps.size();
+}
+
 void ScanReport::merge(const ScanReport& other) {
   trouble_count += other.trouble_count - add_new(troubles, other.troubles);
-  gap_count += other.gap_count - add_new(gaps, other.gaps);
+  merge_gaps(other);
   segments += other.segments;
   frames_skipped += other.frames_skipped;
   frames_read += other.frames_read;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -47,13 +48,22 @@ struct KnownGap {
   friend bool operator==(const KnownGap&, const KnownGap&) = default;
 };
 
+// One beyond those that are told: what it takes to count it once, and to see which question's time it meets.
+struct UntoldGap {
+  UnixMs from, until;
+  std::uint64_t rest = 0;  // a hash of what else a gap has
+  friend auto operator<=>(const UntoldGap&, const UntoldGap&) = default;
+};
+
 struct ScanReport {
-  static constexpr std::size_t kMaxTold = 1000;  // of troubles and of gaps; all are counted
+  static constexpr std::size_t kMaxTold = 1000;         // of troubles and of gaps; all are counted
+  static constexpr std::size_t kMaxUntold = 1'000'000;  // then the last stands for all further ones
 
   std::vector<Trouble> troubles;  // in the order of their times
   std::uint64_t trouble_count = 0;
   std::vector<KnownGap> gaps;  // likewise
   std::uint64_t gap_count = 0;
+  std::vector<UntoldGap> untold_gaps;
   std::string missing;  // what is not proved to be there of the time asked for; empty: nothing
   std::optional<UnixMs> covered_until;  // all that ended before is recorded, as far as is proved
   std::string note;  // for people: what the answer does not lack, but took longer for; empty: nothing
@@ -68,9 +78,14 @@ struct ScanReport {
   [[nodiscard]] bool complete() const {
     return trouble_count == 0 && gap_count == 0 && missing.empty() && !cancelled;
   }
+  void add(KnownGap gap);
   // Adds what another scan for the same answer found; what both tell is told once.
   void merge(const ScanReport& other);
   void sort();
+
+ private:
+  void add_untold(const UntoldGap& gap);
+  void merge_gaps(const ScanReport& other);
 };
 
 // ScanBatch: the records of one frame that passed a query's tests, as columns. Only what the query named in

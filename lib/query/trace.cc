@@ -69,13 +69,37 @@ void put_in_order(const TraceFinder& finder, const TraceQuestion& question,
   std::sort(candidates.begin(), candidates.end(), better);
 }
 
+// The gaps that are not told one by one, by their times.
+class UntoldGaps {
+ public:
+  explicit UntoldGaps(const ScanReport& report) {
+    for (const UntoldGap& gap : report.untold_gaps) {
+      begins_.push_back(ms_of(gap.from));
+      ends_.push_back(ms_of(gap.until));
+    }
+    std::sort(begins_.begin(), begins_.end());
+    std::sort(ends_.begin(), ends_.end());
+  }
+  // All that have begun, without those that had ended before.
+  [[nodiscard]] std::uint64_t meeting(const Span& wanted) const {
+    const auto begun = std::upper_bound(begins_.begin(), begins_.end(), wanted.until) - begins_.begin();
+    const auto ended = std::lower_bound(ends_.begin(), ends_.end(), wanted.from) - ends_.begin();
+    return static_cast<std::uint64_t>(begun - ended);
+  }
+
+ private:
+  std::vector<std::int64_t> begins_;
+  std::vector<std::int64_t> ends_;
+};
+
 void add_warnings(const TraceFinder& finder, const TraceQuestion& question, const ScanReport& report,
-                  const std::vector<Trouble>& lost, TraceAnswer& answer) {
+                  const UntoldGaps& untold, const std::vector<Trouble>& lost, TraceAnswer& answer) {
   const Span wanted = finder.wanted(question);
   for (const KnownGap& gap : report.gaps) {
     if (question.may_be_in(gap.netns) && meets({ms_of(gap.from), ms_of(gap.until)}, wanted))
       answer.gaps.push_back(gap);
   }
+  answer.untold_gaps = untold.meeting(wanted);
   // Records that tell of this time were written up to a window behind it; of sessions that were silent,
   // later.
   const std::chrono::milliseconds silence =
@@ -84,6 +108,15 @@ void add_warnings(const TraceFinder& finder, const TraceQuestion& question, cons
   for (const Trouble& trouble : report.troubles) {
     if (trouble.time.meets(UnixMs(std::chrono::milliseconds(wanted.from)), latest))
       answer.troubles.push_back(trouble);
+  }
+  // One of those that are not told may be of this time.
+  if (report.trouble_count > report.troubles.size() && answer.troubles.empty()) {
+    answer.troubles.push_back(
+        {TroubleKind::kDamaged,
+         {},
+         0,
+         fmt::format("the ledger cannot be read in {} places, the times of some are not told",
+                     report.trouble_count)});
   }
   for (const Trouble& trouble : lost) {
     const auto& told = answer.troubles;
@@ -96,7 +129,7 @@ TraceVerdict verdict_of(const Proof& proof, const TraceQuestion& question, const
   answer.source_nat_alone = proof.source_nat_alone();
   answer.missing = proof.missing_open(question.from, std::max(question.from, question.until), question.netns);
   if (!answer.candidates.empty()) return TraceVerdict::kFound;
-  if (!answer.gaps.empty() || !answer.troubles.empty() || report.cancelled || answer.more > 0) {
+  if (answer.gap_count() > 0 || !answer.troubles.empty() || report.cancelled || answer.more > 0) {
     return TraceVerdict::kUncertain;
   }
   return answer.missing.empty() ? TraceVerdict::kNoSession : TraceVerdict::kNotCovered;
@@ -233,13 +266,14 @@ Result<TraceResult> trace(const LogStore& ledger, const std::vector<TraceQuestio
     for (const TraceCandidate& candidate : result.answers[i].candidates) whole.want(candidate);
   }
   if (auto read = whole.read(); !read) return read.error();
+  const UntoldGaps untold(finder.report());
   for (std::size_t i = 0; i < questions.size(); ++i) {
     TraceAnswer& answer = result.answers[i];
     for (TraceCandidate& candidate : answer.candidates) whole.tell(candidate);
     put_in_order(finder, questions[i], answer.candidates);
     answer.silent_known = finder.silent_known(i);
     answer.peer_differs = !answer.candidates.empty() && answer.candidates.front().pub_differs;
-    add_warnings(finder, questions[i], finder.report(), finder.lost(i), answer);
+    add_warnings(finder, questions[i], finder.report(), untold, finder.lost(i), answer);
     answer.verdict = verdict_of(proof, questions[i], finder.report(), answer);
   }
   look_for_addresses(ledger, questions, control, result.answers);

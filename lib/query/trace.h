@@ -116,9 +116,11 @@ struct TraceAnswer {
   // Without a candidate: whether the ledger has nat_ip at all. Not set where it was too long to look for.
   std::optional<bool> address_seen;
   std::vector<KnownGap> gaps;     // that overlap the time asked for
+  std::uint64_t untold_gaps = 0;  // so many more: beyond ScanReport::kMaxTold they are only counted
   std::vector<Trouble> troubles;  // likewise
 
   [[nodiscard]] bool found() const { return verdict == TraceVerdict::kFound && !peer_differs; }
+  [[nodiscard]] std::uint64_t gap_count() const { return gaps.size() + untold_gaps; }
   // The verdict's word, or "other peer".
   [[nodiscard]] std::string_view word() const;
 };

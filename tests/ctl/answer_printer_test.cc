@@ -110,7 +110,10 @@ TEST_CASE("gaps and damage are one warning each, however many there are", "[ctl]
   CHECK(notes_of({gap}, 1, {}, 0) == std::vector<std::string>{"the log has a gap: " + gap_text(gap)});
   const auto notes = notes_of({gap, gap, gap}, 1234, {trouble, trouble}, 2);
   REQUIRE(notes.size() == 2);
-  CHECK(notes[0] == "the log has 1,234 gaps; the first: " + gap_text(gap) + "; the others stand in --json");
+  CHECK(notes[0] == "the log has 1,234 gaps; the first: " + gap_text(gap) + "; 3 of them stand in --json");
+  CHECK(notes_of({gap, gap}, 2, {}, 0)[0].ends_with("; the others stand in --json"));
+  CHECK(notes_of({}, 7, {}, 0)[0] ==
+        "the log has 7 gaps, too many to be told one by one: ask about less time");
   CHECK(notes[1].starts_with("the ledger cannot be read in 2 places; the first: "));
   CHECK(notes_of({}, 0, {}, 0).empty());
 }

@@ -697,5 +697,37 @@ TEST_CASE_METHOD(TraceFixture, "no session, not covered and uncertain are told a
   CHECK(trace(empty.view(), {question}, {}, {})->answers[0].verdict == TraceVerdict::kNotCovered);
 }
 
+TEST_CASE("gaps beyond those that are told are counted once, and make an answer uncertain",
+          "[query][trace][gaps]") {
+  constexpr std::uint64_t kGaps = ScanReport::kMaxTold + 500;
+  TrafficDice dice(5);
+  std::vector<SessionRecord> records;
+  for (std::uint64_t i = 0; i < kGaps; ++i) {
+    const int minute = static_cast<int>(i);
+    records.push_back(dice.gap(at_minute(minute), at_ms(kDayBegin + minute * 60'000 + 1000)));
+  }
+  QueryLedger ledger;
+  ledger.fill(records, 100, 3);
+  ledger.prove(at_minute(-10), at_minute(static_cast<int>(kGaps) + 10));
+  const SegmentList view = ledger.view();
+  std::vector<TraceQuestion> questions(2 * kGaps);
+  for (std::uint64_t i = 0; i < questions.size(); ++i) {
+    questions[i].nat_ip = ip("203.0.113.99");
+    questions[i].nat_port = 1;
+    questions[i].slack = std::chrono::milliseconds(0);
+    questions[i].from = questions[i].until = at_ms(kDayBegin + static_cast<std::int64_t>(i) * 30'000 + 500);
+  }
+  // The same gaps are met by the look around the time, and by the look ahead.
+  const auto result = trace(view, questions, {}, with_threads(2));
+  REQUIRE(result);
+  CHECK(result->report.gap_count == kGaps);
+  CHECK(result->report.gaps.size() == ScanReport::kMaxTold);
+  for (std::uint64_t i = 0; i < questions.size(); ++i) {
+    const TraceAnswer& answer = result->answers[i];
+    REQUIRE(answer.gap_count() == (i % 2 == 0 ? 1 : 0));
+    REQUIRE((answer.verdict == TraceVerdict::kUncertain) == (i % 2 == 0));
+  }
+}
+
 }  // namespace
 }  // namespace natsession::testing

@@ -75,13 +75,19 @@ Json time_json(const std::optional<UnixMs>& time) {
 template <typename T, typename Text>
 void add_note(const std::vector<T>& told, std::uint64_t count, std::string_view one, std::string_view many,
               const Text& text, std::vector<std::string>& notes) {
-  if (told.empty()) return;
-  if (count == 1) {
+  if (count == 0) return;
+  if (count == 1 && !told.empty()) {
     notes.push_back(fmt::format("{}: {}", one, text(told.front())));
-  } else {
-    notes.push_back(fmt::format(fmt::runtime(many), grouped(count)) + ": " + text(told.front()) +
-                    "; the others stand in --json");
+    return;
   }
+  const std::string all = fmt::format(fmt::runtime(many), grouped(count));
+  if (told.empty()) {
+    notes.push_back(all + ", too many to be told one by one: ask about less time");
+    return;
+  }
+  notes.push_back(all + "; the first: " + text(told.front()) +
+                  (told.size() < count ? fmt::format("; {} of them stand in --json", grouped(told.size()))
+                                       : "; the others stand in --json"));
 }
 
 }  // namespace
@@ -258,9 +264,9 @@ std::string trouble_text(const Trouble& trouble) {
 std::vector<std::string> notes_of(const std::vector<KnownGap>& gaps, std::uint64_t gap_count,
                                   const std::vector<Trouble>& troubles, std::uint64_t trouble_count) {
   std::vector<std::string> notes;
-  add_note(gaps, gap_count, "the log has a gap", "the log has {} gaps; the first", gap_text, notes);
-  add_note(troubles, trouble_count, "the ledger cannot be read",
-           "the ledger cannot be read in {} places; the first", trouble_text, notes);
+  add_note(gaps, gap_count, "the log has a gap", "the log has {} gaps", gap_text, notes);
+  add_note(troubles, trouble_count, "the ledger cannot be read", "the ledger cannot be read in {} places",
+           trouble_text, notes);
   return notes;
 }
 
@@ -305,10 +311,10 @@ std::string troubles_json(const std::vector<Trouble>& troubles) {
 std::string report_members_json(const ScanReport& report) {
   return fmt::format(
       "  \"complete\": {},\n  \"missing\": {},\n  \"covered_until\": {},\n  \"cancelled\": {},\n"
-      "  \"gaps\": {},\n  \"damage\": {}\n",
+      "  \"gap_count\": {},\n  \"gaps\": {},\n  \"damage_count\": {},\n  \"damage\": {}\n",
       report.complete(), report.missing.empty() ? "null" : dump(Json(report.missing)),
-      dump(time_json(report.covered_until)), report.cancelled, gaps_json(report.gaps),
-      troubles_json(report.troubles));
+      dump(time_json(report.covered_until)), report.cancelled, report.gap_count, gaps_json(report.gaps),
+      report.trouble_count, troubles_json(report.troubles));
 }
 
 }  // namespace natsession::ctl

@@ -84,7 +84,8 @@ class AnswerPrinter {
 void warn(std::string_view command, const ScanReport& report);
 void warn(std::string_view command, const std::vector<std::string>& notes);
 
-// JSON arrays, and the members "complete", "cancelled", "gaps", "damage" with a newline behind the last.
+// JSON arrays, and the members "complete", "cancelled", "gap_count", "gaps", "damage" … with a newline behind
+// the last.
 [[nodiscard]] std::string gaps_json(const std::vector<KnownGap>& gaps);
 [[nodiscard]] std::string troubles_json(const std::vector<Trouble>& troubles);
 [[nodiscard]] std::string report_members_json(const ScanReport& report);

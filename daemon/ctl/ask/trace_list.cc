@@ -238,7 +238,7 @@ void add_line(std::string line, char delimiter, const AnswerCells& cells, std::s
 std::string warnings_of(const AskedQuestion& asked, const TraceAnswer& answer) {
   std::string text = asked.warning;
   for (const std::string& note :
-       notes_of(answer.gaps, answer.gaps.size(), answer.troubles, answer.troubles.size())) {
+       notes_of(answer.gaps, answer.gap_count(), answer.troubles, answer.troubles.size())) {
     text += (text.empty() ? "" : "; ") + note;
   }
   return text;

@@ -142,6 +142,7 @@ Json answer_json(const AskedQuestion& asked, const TraceAnswer& answer, const Le
                      {"against", summary.against}};
   if (answer.address_seen) json["address_seen"] = *answer.address_seen;
   if (!answer.missing.empty()) json["missing"] = answer.missing;
+  json["gap_count"] = answer.gap_count();
   json["gaps"] = Json::parse(gaps_json(answer.gaps));
   json["damage"] = Json::parse(troubles_json(answer.troubles));
   if (ledger.records != 0) {
@@ -220,10 +221,10 @@ TraceSummary summary_of(const TraceQuestion& question, const TraceAnswer& answer
     }
   }
   if (!answer.missing.empty()) against.push_back("it is not proved that all is there: " + answer.missing);
-  if (!answer.gaps.empty()) {
+  if (answer.gap_count() > 0) {
     against.push_back(fmt::format("{} of the log overlap{} this time: sessions may be missing",
-                                  answer.gaps.size() == 1 ? "a gap" : grouped(answer.gaps.size()) + " gaps",
-                                  answer.gaps.size() == 1 ? "s" : ""));
+                                  answer.gap_count() == 1 ? "a gap" : grouped(answer.gap_count()) + " gaps",
+                                  answer.gap_count() == 1 ? "s" : ""));
   }
   if (!answer.troubles.empty())
     against.emplace_back("a part of the log cannot be read: sessions may be missing");
