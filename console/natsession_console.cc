@@ -106,14 +106,18 @@ struct Listener {
 Result<Listener> listen(const ConsoleOptions& options) {
   Listener listener;
   if (options.unix_socket) {
-    auto local = UnixListener::open(options.listen_path, options.group);
+    auto local = UnixListener::open(options.listen_path, options.group,
+                                    {"--listen unix:", "stop it, or give another --listen"});
     if (!local) return local.error();
     listener.local.emplace(std::move(*local));
     listener.shown = options.listen_path;
     return listener;
   }
   auto tcp = listen_tcp(options.listen_at);
-  if (!tcp) return tcp.error();
+  if (!tcp) {
+    return Error{tcp.error().kind,
+                 "--listen: " + tcp.error().message + "; end what listens there, or give another one"};
+  }
   listener.tcp = std::move(*tcp);
   listener.shown = fmt::format("{}://{}:{}/", options.certificate.empty() ? "http" : "https",
                                options.listen_at.host, bound_port(listener.tcp.get()));

@@ -26,8 +26,8 @@ namespace {
 
 constexpr int kBacklog = 4096;  // as much as the kernel lets by default: who waits is served in turn
 
-std::string name_of(const std::string& path) {
-  return "control socket " + path;
+std::string name_of(const std::string& path, const SocketWords& words) {
+  return words.what + path;
 }
 
 const sockaddr* as_sockaddr(const sockaddr_un& address) {
@@ -73,11 +73,11 @@ int bind_safely(int fd, const sockaddr_un& address) {
   return error;
 }
 
-Result<sockaddr_un> address_of(const std::string& path) {
+Result<sockaddr_un> address_of(const std::string& path, const SocketWords& words) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return Error{ErrorKind::kUsage, name_of(path) + ": a path of 1 to " +
+    return Error{ErrorKind::kUsage, name_of(path, words) + ": a path of 1 to " +
                                         std::to_string(sizeof address.sun_path - 1) + " bytes is needed"};
   }
   std::memcpy(address.sun_path, path.data(), path.size());
@@ -89,60 +89,61 @@ struct Place {
   bool taken = false;             // by a socket, perhaps a dead one
   std::optional<pid_t> listener;  // that lives; 0: it is not known which
 };
-Result<Place> look_at(const std::string& path, const sockaddr_un& address) {
+Result<Place> look_at(const std::string& path, const sockaddr_un& address, const SocketWords& words) {
   struct stat there {};
   if (::lstat(path.c_str(), &there) != 0) {
     if (errno == ENOENT) return Place{};
-    return system_error(name_of(path) + ": lstat", errno);
+    return system_error(name_of(path, words) + ": lstat", errno);
   }
   if (!S_ISSOCK(there.st_mode)) {
     return Error{ErrorKind::kUsage,
-                 name_of(path) + ": there is something else than a socket; it is left alone"};
+                 name_of(path, words) + ": there is something else than a socket; it is left alone"};
   }
   return Place{true, listener_at(address)};
 }
 
 // Makes room for a new socket where a dead one is.
-Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
-  const auto place = look_at(path, address);
+Result<void> remove_stale(const std::string& path, const sockaddr_un& address, const SocketWords& words) {
+  const auto place = look_at(path, address, words);
   if (!place) return place.error();
   if (const auto pid = place->listener) {
     const std::string who = *pid > 0 ? "process " + std::to_string(*pid) : "another process";
-    return Error{
-        ErrorKind::kUnavailable,
-        name_of(path) + ": " + who + " listens there: stop it, or give this daemon another --control PATH"};
+    return Error{ErrorKind::kUnavailable,
+                 name_of(path, words) + ": " + who + " listens there: " + words.way_out};
   }
   if (place->taken && ::unlink(path.c_str()) != 0 && errno != ENOENT)
-    return system_error(name_of(path) + ": unlink", errno);
+    return system_error(name_of(path, words) + ": unlink", errno);
   return {};
 }
 
 }  // namespace
 
-Result<UnixListener> UnixListener::open(const std::string& path, const std::string& group) {
-  const auto named = address_of(path);
+Result<UnixListener> UnixListener::open(const std::string& path, const std::string& group,
+                                        const SocketWords& words) {
+  const auto named = address_of(path, words);
   if (!named) return named.error();
   const sockaddr_un& address = *named;
 
   UnixListener listener;
   listener.fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!listener.fd_) return system_error(name_of(path) + ": socket", errno);
+  if (!listener.fd_) return system_error(name_of(path, words) + ": socket", errno);
   // As /run/natsessiond, when no service manager has made it.
   if (::mkdir(folder_of(path).c_str(), 0755) != 0 && errno != EEXIST) {
-    return system_error(name_of(path) + ": mkdir", errno);
+    return system_error(name_of(path, words) + ": mkdir", errno);
   }
   {
     const UniqueFd lock = lock_folder_of(path);
-    if (auto removed = remove_stale(path, address); !removed) return removed.error();
+    if (auto removed = remove_stale(path, address, words); !removed) return removed.error();
     if (const int error = bind_safely(listener.fd_.get(), address); error != 0) {
-      return system_error(name_of(path) + ": bind", error);
+      return system_error(name_of(path, words) + ": bind", error);
     }
     struct stat made {};
-    if (::lstat(path.c_str(), &made) != 0) return system_error(name_of(path) + ": lstat", errno);
+    if (::lstat(path.c_str(), &made) != 0) return system_error(name_of(path, words) + ": lstat", errno);
     listener.path_ = path;
     listener.device_ = made.st_dev;
     listener.inode_ = made.st_ino;
-    if (::listen(listener.fd_.get(), kBacklog) != 0) return system_error(name_of(path) + ": listen", errno);
+    if (::listen(listener.fd_.get(), kBacklog) != 0)
+      return system_error(name_of(path, words) + ": listen", errno);
   }
   // A daemon that may not give it away still serves its own user.
   const auto gid = find_group(group);
@@ -151,13 +152,14 @@ Result<UnixListener> UnixListener::open(const std::string& path, const std::stri
 }
 
 Result<std::optional<pid_t>> UnixListener::probe(const std::string& path) {
-  const auto address = address_of(path);
+  const SocketWords words;
+  const auto address = address_of(path, words);
   if (!address) return address.error();
-  const auto place = look_at(path, *address);
+  const auto place = look_at(path, *address, words);
   if (!place) return place.error();
   if (place->listener) return place->listener;
   if (auto made = can_make_in(folder_of(path)); !made)
-    return Error{made.error().kind, name_of(path) + ": " + made.error().message};
+    return Error{made.error().kind, name_of(path, words) + ": " + made.error().message};
   return std::optional<pid_t>();
 }
 

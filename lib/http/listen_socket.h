@@ -16,6 +16,12 @@
 
 namespace natsession {
 
+// How errors call a unix socket, and what they say of one that another process listens at.
+struct SocketWords {
+  std::string what = "control socket ";  // before the path
+  std::string way_out = "stop it, or give this daemon another --control PATH";
+};
+
 // A listening unix socket of mode 0660. The file is removed with the object, unless somebody has put another
 // one there.
 class UnixListener {
@@ -24,7 +30,8 @@ class UnixListener {
   // Errors: kUnavailable if a process listens there, naming its pid; kUsage if the path is too long or there
   // is
   //         something else than a socket; kPermission, kIo with the path.
-  [[nodiscard]] static Result<UnixListener> open(const std::string& path, const std::string& group);
+  [[nodiscard]] static Result<UnixListener> open(const std::string& path, const std::string& group,
+                                                 const SocketWords& words = {});
 
   // Whether open() would succeed, without a trace: the process that listens there already, 0 if it is not
   // known which; nullopt if nobody does.
@@ -47,7 +54,8 @@ class UnixListener {
   ino_t inode_{};
 };
 
-// A listening TCP socket. No host: every address. Port 0 lets the kernel choose.
+// A listening TCP socket. No host: every address. Port 0 lets the kernel choose. Errors begin with "listen
+// at" and the address.
 // Errors: kUsage for an unknown host; kUnavailable if the address is in use or not this machine's.
 [[nodiscard]] Result<UniqueFd> listen_tcp(const HostPort& where);
 

@@ -329,9 +329,32 @@ class AttackTest(SurgeCase):
         self.assertIn("games is not in the group daemon", body)
         body, status = as_user("daemon")
         self.assertEqual(status, "200", body)
-        asked = [line for line in self.console.audited() if line["event"] == "asked"]
+        lines = self.console.audited()
+        asked = [line for line in lines if line["event"] == "asked"]
         self.assertEqual([line["user"] for line in asked], ["daemon"])
         self.assertEqual(asked[0]["role"], "ask")
+        # Who is refused stands there as well, but not each time: anybody could fill the disk so.
+        as_user("games")
+        refused = [line for line in self.console.audited() if line["event"] == "refused"]
+        self.assertEqual([(line["user"], line["what"]) for line in refused], [("games", "top")])
+        self.assertNotIn("role", refused[0])
+
+    def test_where_it_cannot_listen_it_says_where_and_what_to_do(self):
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            held.listen()
+            where = f"127.0.0.1:{held.getsockname()[1]}"
+            for given, told in ((where, f"--listen: listen at {where}: bind: Address already in use; end what listens there, or give another one"),
+                                ("unix:" + self.path("c.sock"), f"--listen unix:{self.path('c.sock')}: process {os.getpid()} listens there")):
+                with socket.socket(socket.AF_UNIX) as local:
+                    local.bind(self.path("c.sock"))
+                    local.listen()
+                    done = subprocess.run([program(), "--listen", given, "--audit", self.path("audit"), "--journal", ""], capture_output=True, text=True)
+                os.unlink(self.path("c.sock"))
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(told, done.stderr)
+                for other in ("control socket", "metrics", "daemon another"):
+                    self.assertNotIn(other, done.stderr)
 
 
 if __name__ == "__main__":
