@@ -34,6 +34,7 @@ struct FlowLogCommand {
   std::vector<std::string> tags;
   std::vector<std::string> removed;
   bool off = false;
+  bool by_daemon = false;
 
   // What cannot be edited, as it was given: the option, the key of the file, the value.
   struct Fixed {
@@ -242,14 +243,17 @@ Result<void> check_asked(const FlowLogCommand& asked) {
   if (action != "create" && !asked.tags.empty())
     return usage_error("--tag: of create alone: use tag NAME KEY=VALUE");
   if (action != "tag" && !asked.removed.empty()) return usage_error("--remove: of tag alone");
+  if (asked.by_daemon && !asked.configuration.empty())
+    return usage_error("--by-daemon and --config: one of them says where flow logs are");
   if (action != "create" && asked.off) return usage_error("--off: of create alone: use stop NAME");
   return {};
 }
 
 // Whether this process looks at the files itself. Root may write them, and who names a configuration means
-// that file; of all others the daemon says whether they may.
+// that file; of all others the daemon says whether they may. Who wants the daemon's may mean another
+// machine's.
 bool goes_to_files(const FlowLogCommand& asked) {
-  return ::geteuid() == 0 || !asked.configuration.empty();
+  return !asked.by_daemon && (::geteuid() == 0 || !asked.configuration.empty());
 }
 
 std::string configuration_of(const FlowLogCommand& asked) {
@@ -261,7 +265,8 @@ template <typename Answer>
 Result<Answer> ask_or_do(const FlowLogCommand& asked, const auto& by_daemon, const auto& by_files) {
   if (goes_to_files(asked)) return by_files();
   Result<Answer> answer = by_daemon();
-  return answer || answer.error().kind != ErrorKind::kUnavailable ? std::move(answer) : by_files();
+  const bool answered = answer || answer.error().kind != ErrorKind::kUnavailable;
+  return answered || asked.by_daemon ? std::move(answer) : by_files();
 }
 
 Result<FlowLogsAnswer> flow_logs_there(const Global& global, const FlowLogCommand& asked) {
@@ -336,6 +341,8 @@ void add_flow_log(Commands& commands) {
   command.option("--remove", asked->removed, "KEY", "A tag to take away (tag); may be given several times");
   command.option("--config", asked->configuration, "FILE",
                  "The daemon's configuration; default " + std::string(kUsualConfiguration));
+  command.flag("--by-daemon", asked->by_daemon,
+               "Only what the daemon behind --control has, and by it; never files of this machine");
   command.footer(
       "A flow log is a file flow-NAME.toml beside the configuration, in the folder flow-logs.d where there "
       "is "

@@ -142,6 +142,7 @@ complete -c natsessionctl -n '__fish_seen_subcommand_from flow-log' -l tag -x -d
 complete -c natsessionctl -n '__fish_seen_subcommand_from flow-log' -l off -d 'Create it turned off'
 complete -c natsessionctl -n '__fish_seen_subcommand_from flow-log' -l remove -x -d 'A tag to take away (tag); may be given several times'
 complete -c natsessionctl -n '__fish_seen_subcommand_from flow-log' -l config -r -F -d 'The daemon\'s configuration; default /etc/natsessiond/natsessiond.toml'
+complete -c natsessionctl -n '__fish_seen_subcommand_from flow-log' -l by-daemon -d 'Only what the daemon behind --control has, and by it; never files of this machine'
 complete -c natsessionctl -n '__fish_seen_subcommand_from flow-log' -a 'create list show start stop rename tag delete'
 complete -c natsessionctl -n '__fish_seen_subcommand_from clickhouse-schema' -l database -x -d 'In this database; default default'
 complete -c natsessionctl -n '__fish_seen_subcommand_from clickhouse-schema' -l table -x -d 'What the table is called; default nat_sessions'

@@ -65,7 +65,7 @@ TEST_CASE("who only looks sees sums that name nobody", "[console][routes]") {
   CHECK(may_ask(Role::kAsk, timeline, {{"by", "pri_ip"}}));
   for (const ApiRoute& one : api_routes()) {
     const bool harmless = one.command == "status" || one.command == "gaps" ||
-                          one.command == "flow-log list" || one.command == "timeline";
+                          one.command == "flow-log list --by-daemon" || one.command == "timeline";
     CHECK(may_ask(Role::kLook, one, {}) == harmless);
   }
 }
@@ -73,7 +73,7 @@ TEST_CASE("who only looks sees sums that name nobody", "[console][routes]") {
 TEST_CASE("changes take the role steer, and are POST", "[console][routes]") {
   for (const ApiRoute& one : api_routes()) {
     const bool changes = one.command == "enable" || one.command == "disable" ||
-                         (one.command.starts_with("flow-log ") && one.command != "flow-log list");
+                         (one.command.starts_with("flow-log ") && one.command != "flow-log list --by-daemon");
     CHECK((one.role == Role::kSteer) == changes);
     if (changes) CHECK(one.method == "POST");
     if (changes) CHECK(one.audited);
