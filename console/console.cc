@@ -33,7 +33,8 @@ void add_security(HttpAnswer& answer, bool tls) {
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
       "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
   answer.fields.emplace_back("X-Content-Type-Options", "nosniff");
-  answer.fields.emplace_back("Referrer-Policy", "no-referrer");
+  // None for anybody else; its own pages see that they were opened from one of them (pages/state.js).
+  answer.fields.emplace_back("Referrer-Policy", "same-origin");
   answer.fields.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
   answer.fields.emplace_back("Cross-Origin-Resource-Policy", "same-origin");
   if (tls) answer.fields.emplace_back("Strict-Transport-Security", "max-age=31536000");
@@ -88,25 +89,46 @@ std::string Console::cookie(const std::string& token, bool ends) const {
   return text;
 }
 
-std::optional<Caller> Console::caller_of(const HttpServerRequest& request, std::string& why) {
+std::optional<Caller> Console::caller_of(const HttpServerRequest& request, Stranger& stranger) {
   if (logins_ != nullptr) {
     const std::string token = token_of(request);
     auto caller = token.empty() ? std::nullopt : logins_->find(token, Logins::Clock::now());
-    if (!caller) why = "log in first: POST /api/v1/login";
+    if (!caller) stranger.why = "log in first: POST /api/v1/login";
     if (caller) caller->from = from_of(request);
     return caller;
   }
   const auto uid = local_peer(request.fd);
   if (!uid) {
-    why = "it cannot be told which user of this machine asks";
+    stranger.why = "it cannot be told which user of this machine asks";
     return std::nullopt;
   }
   const std::string name = user_name(*uid);
   if (*uid == 0 || *uid == ::geteuid()) return Caller{name, Role::kSteer, from_of(request), false};
   if (is_member(*uid, settings_.group)) return Caller{name, Role::kAsk, from_of(request), false};
-  why = "the user " + name + " is not in the group " + settings_.group +
-        ", which may ask the log; a file of users (--users) asks for passwords instead";
+  stranger = {name, "the user " + name + " is not in the group " + settings_.group +
+                        ", which may ask the log; a file of users (--users) asks for passwords instead"};
   return std::nullopt;
+}
+
+void Console::note_refused(const HttpServerRequest& request, std::string_view path,
+                           const Stranger& stranger) {
+  constexpr std::size_t kMostRemembered = 10'000;
+  const auto now = std::chrono::steady_clock::now();
+  const bool due = refused_.with([&](auto& written) {
+    const auto known = written.find(stranger.name);
+    if (known != written.end() && now - known->second < std::chrono::minutes(1)) return false;
+    if (written.size() >= kMostRemembered) written.clear();
+    written[stranger.name] = now;
+    return true;
+  });
+  if (!due) return;
+  AuditEvent event;
+  event.event = "refused";
+  event.caller = {stranger.name, Role::kLook, from_of(request), false};
+  event.known = false;
+  event.what = std::string(path.substr(1, 100));
+  event.outcome = stranger.why;
+  static_cast<void>(audit_.write(event, to_ms(SystemClock().now())));
 }
 
 HttpAnswer Console::tell_me(const std::optional<Caller>& caller) const {
@@ -144,6 +166,7 @@ HttpAnswer Console::log_in(const HttpServerRequest& request) {
   event.event = token ? "login" : "login_failed";
   if (!token) event.outcome = token.error().message;
   const auto caller = token ? logins_->find(*token, Logins::Clock::now()) : std::nullopt;
+  event.known = caller.has_value();
   if (caller) event.caller.role = caller->role;
   // Who is made to wait is not written down each time: anybody could fill the disk so.
   if (!token && token.error().kind == ErrorKind::kUnavailable)
@@ -189,12 +212,14 @@ HttpAnswer Console::answer_api(const HttpServerRequest& request, std::string_vie
   }
   if (path == "/login") return log_in(request);
   if (path == "/logout") return log_out(request);
-  std::string why;
-  const auto caller = caller_of(request, why);
+  Stranger stranger;
+  const auto caller = caller_of(request, stranger);
   if (path == "/me" && (caller || logins_ != nullptr)) return tell_me(caller);
   if (!caller) {
     // A user of this machine cannot change who he is.
-    return refusal(logins_ != nullptr ? 401 : 403, logins_ != nullptr ? "login" : "forbidden", why);
+    if (logins_ != nullptr) return refusal(401, "login", stranger.why);
+    note_refused(request, path, stranger);
+    return refusal(403, "forbidden", stranger.why);
   }
   return api_.answer(request, path, *caller);
 }
@@ -205,8 +230,8 @@ std::size_t Console::body_allowed(const HttpServerRequest& head) {
   std::string_view other;
   const ApiRoute* const route = find_route(head.method, head.path.substr(kApi.size()), other);
   if (route == nullptr || !route->takes_body) return kSmall;
-  std::string why;
-  const auto caller = caller_of(head, why);
+  Stranger stranger;
+  const auto caller = caller_of(head, stranger);
   return caller && may_ask(caller->role, *route, head.query) ? std::numeric_limits<std::size_t>::max()
                                                              : kSmall;
 }

@@ -2,6 +2,8 @@
 // Threads: any, several at once.
 #pragma once
 
+#include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +14,7 @@
 #include "access/user_file.h"
 #include "api/api.h"
 #include "audit/audit_log.h"
+#include "base/guarded.h"
 #include "http/http_message.h"
 
 namespace natsession::console {
@@ -39,7 +42,13 @@ class Console {
   HttpAnswer log_in(const HttpServerRequest& request);
   HttpAnswer log_out(const HttpServerRequest& request);
   [[nodiscard]] HttpAnswer tell_me(const std::optional<Caller>& caller) const;
-  [[nodiscard]] std::optional<Caller> caller_of(const HttpServerRequest& request, std::string& why);
+  // Who is not let in: the user of this machine, where that is known, and why.
+  struct Stranger {
+    std::string name, why;
+  };
+  [[nodiscard]] std::optional<Caller> caller_of(const HttpServerRequest& request, Stranger& stranger);
+  // Writes it down, but not more often than each minute of a user: anybody could fill the disk so.
+  void note_refused(const HttpServerRequest& request, std::string_view path, const Stranger& stranger);
   [[nodiscard]] std::string token_of(const HttpServerRequest& request) const;
   [[nodiscard]] std::string cookie(const std::string& token, bool ends) const;
 
@@ -48,6 +57,7 @@ class Console {
   Logins* const logins_;
   Api& api_;
   AuditLog& audit_;
+  Guarded<std::map<std::string, std::chrono::steady_clock::time_point>> refused_;  // when it was written
 };
 
 }  // namespace natsession::console

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/answer_stream.h"
+#include "base/byte_count.h"
 
 namespace natsession::console {
 namespace {
@@ -63,6 +64,22 @@ std::string shown(const std::vector<std::string>& words) {
   return text;
 }
 
+// What the audit log says of a request, whatever becomes of it.
+AuditEvent event_of(const HttpServerRequest& request, const ApiRoute& route, const Caller& caller) {
+  const auto part = [&](std::string_view name) {
+    return value_of(request.query, name).substr(0, kMaxReason);
+  };
+  AuditEvent event;
+  event.caller = caller;
+  event.box = part("box");
+  event.what =
+      route.method == "POST" && route.path == "/trace" ? "trace list" : std::string(route.path.substr(1));
+  event.reason = part("reason");
+  event.time_zone = part("tz");
+  event.format = part("format");
+  return event;
+}
+
 std::string next_id() {
   static std::atomic<std::uint64_t> number = 0;
   static const std::int64_t begun = std::chrono::system_clock::now().time_since_epoch().count();
@@ -78,14 +95,18 @@ std::string last_line(std::string text) {
 }
 
 // How a question ended that has no answer.
-HttpAnswer without_answer(const AnswerStream& stream, const std::string& type) {
+HttpAnswer without_answer(const AnswerStream& stream, const std::string& type, const QuestionLimits& limits) {
   const Ended& ended = stream.ended();
   switch (ended.how) {
     case Ended::How::kTime:
       return refusal(503, "time",
-                     "it took longer than a question may; ask about less time, or with conditions");
+                     "it took longer than " + format_duration(limits.time) +
+                         ", the limit of a question (--time-limit); ask about less time, or with conditions");
     case Ended::How::kMemory:
-      return refusal(503, "memory", "it took more memory than a question may; ask for fewer rows or groups");
+      return refusal(503, "memory",
+                     "it took more memory than " + format_byte_count(ByteCount{limits.memory}) +
+                         ", the limit of a question (--memory); ask about less time, or for fewer rows or "
+                         "groups");
     case Ended::How::kBroken:
       return refusal(
           503, "failed",
@@ -199,18 +220,12 @@ HttpAnswer Api::ask(const HttpServerRequest& request, const ApiRoute& route, con
     busy.fields.emplace_back("Retry-After", "2");
     return busy;
   }
-  AuditEvent event;
+  AuditEvent event = event_of(request, route, caller);
   event.event = route.role == Role::kSteer ? "changed" : "asked";
   event.id = next_id();
-  event.caller = caller;
   event.box = (*box)->name;
-  event.what =
-      route.method == "POST" && route.path == "/trace" ? "trace list" : std::string(route.path.substr(1));
   event.asked = shown(*command);
   event.input = request.body;
-  event.reason = reason;
-  event.time_zone = time_zone;
-  event.format = value_of(request.query, "format");
   if (route.audited) {
     if (auto written = audit_.write(event, to_ms(SystemClock().now())); !written)
       return refusal(503, "missing",
@@ -230,7 +245,7 @@ HttpAnswer Api::ask(const HttpServerRequest& request, const ApiRoute& route, con
                                                std::move(formed->counter),
                                                AnswerForm{formed->tells_itself, route.may_find_nothing},
                                                route.audited ? &audit_ : nullptr, std::move(event));
-  if (!stream->wait_for_some()) return without_answer(*stream, formed->type);
+  if (!stream->wait_for_some()) return without_answer(*stream, formed->type, settings_.limits);
   HttpAnswer answer{.content_type = std::move(formed->type)};
   if (route.command == "export")
     answer.fields.emplace_back("Content-Disposition", "attachment; filename=\"natsession-export\"");
@@ -257,9 +272,15 @@ HttpAnswer Api::answer(const HttpServerRequest& request, std::string_view path, 
     return answer;
   }
   if (!may_ask(caller.role, *route, request.query)) {
-    return refusal(403, "forbidden",
-                   "this takes the role " + std::string(to_string(route->role)) + "; " + caller.name +
-                       " has " + std::string(to_string(caller.role)));
+    const std::string why = "this takes the role " + std::string(to_string(route->role)) + "; " +
+                            caller.name + " has " + std::string(to_string(caller.role));
+    AuditEvent event = event_of(request, *route, caller);
+    event.event = "refused";
+    if (const auto command = command_words(*route, request.query)) event.asked = shown(*command);
+    event.outcome = why;
+    // There is no answer in either case.
+    static_cast<void>(audit_.write(event, to_ms(SystemClock().now())));
+    return refusal(403, "forbidden", why);
   }
   return ask(request, *route, caller);
 }

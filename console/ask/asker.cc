@@ -14,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 #include <new>
+#include <system_error>
 #include <thread>
 
 #include <fcntl.h>
@@ -39,6 +40,8 @@ constexpr char kSaysAnswered = 'a';
 constexpr char kSaysTime = 't';
 constexpr char kSaysMemory = 'm';
 
+constexpr int kKept = 3;  // the descriptor of a question's process that says it
+
 void say(int control, char how, int status) {
   const std::array<char, 2> said{how, static_cast<char>(status)};
   static_cast<void>(::send(control, said.data(), said.size(), MSG_NOSIGNAL));
@@ -60,6 +63,12 @@ void watch(int control, std::chrono::seconds time) {
     if (count == 0) say(control, kSaysTime, 0);
     ::_exit(1);
   }
+}
+
+// Where an allocation fails, whichever thread asked for it: nobody who has no memory tells it better.
+void tell_that_memory_is_used_up() {
+  say(kKept, kSaysMemory, 0);
+  ::_exit(1);
 }
 
 struct Order {
@@ -87,7 +96,6 @@ Order read_order(std::string_view bytes) {
 [[noreturn]] void answer(const Order& order, const std::array<int, kDescriptors>& given,
                          std::span<ctl::AddCommand* const> commands) {
   for (int i = 0; i < 3; ++i) ::dup2(given[static_cast<std::size_t>(i)], i);
-  constexpr int kKept = 3;
   ::dup2(given[kControl], kKept);
   ::close_range(kKept + 1, ~0U, 0);
   std::signal(SIGCHLD, SIG_DFL);
@@ -97,6 +105,7 @@ Order read_order(std::string_view bytes) {
   ::prctl(PR_SET_NAME, "natsess-question", 0, 0, 0);
   // A sanitizer needs address space for itself.
   if (std::string_view(NATSESSION_SANITIZE).empty()) limit(RLIMIT_DATA, order.memory);
+  std::set_new_handler(tell_that_memory_is_used_up);
   limit(RLIMIT_FSIZE, kMaxWritten);
   limit(RLIMIT_CORE, 0);
   if (!order.time_zone.empty()) ::setenv("TZ", order.time_zone.c_str(), 1);
@@ -111,8 +120,12 @@ Order read_order(std::string_view bytes) {
     words.push_back(nullptr);
     status = ctl::run_program(static_cast<int>(words.size()) - 1, words.data(), commands);
   } catch (const std::bad_alloc&) {
-    say(kKept, kSaysMemory, 0);
-    ::_exit(1);
+    // Of what asks the kernel for memory itself.
+    tell_that_memory_is_used_up();
+  } catch (const std::system_error& failure) {
+    // A thread that has no room for its stack.
+    if (failure.code() == std::errc::resource_unavailable_try_again) tell_that_memory_is_used_up();
+    std::fprintf(stderr, "natsessionctl: %s\n", failure.what());
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "natsessionctl: %s\n", failure.what());
   }

@@ -28,7 +28,7 @@ std::string line_of(const AuditEvent& event, UnixMs now) {
   };
   add("id", event.id);
   add("user", event.caller.name);
-  add("role", std::string(to_string(event.caller.role)));
+  if (event.known) add("role", std::string(to_string(event.caller.role)));
   add("from", event.caller.from);
   add("box", event.box);
   add("what", event.what);

@@ -20,9 +20,10 @@
 namespace natsession::console {
 
 struct AuditEvent {
-  std::string event;  // asked, answered, changed, login, login_failed, logout
+  std::string event;  // asked, answered, changed, refused, login, login_failed, logout
   std::string id;     // joins what was asked and answered
   Caller caller;
+  bool known = true;  // the caller; else only called so, and has no role
   std::string box;
   std::string what;   // trace, sql ...
   std::string asked;  // the command line

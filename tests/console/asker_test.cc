@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -45,10 +46,26 @@ void add_eat(ctl::Commands& commands) {
     return 0;
   });
 }
+void add_eat_aside(ctl::Commands& commands) {
+  commands.add("eat-aside", "The same, in a thread of its own").run([](const ctl::Global&) {
+    std::thread([] {
+      std::vector<std::unique_ptr<char[]>> eaten;
+      while (true) eaten.push_back(std::make_unique<char[]>(1 << 20));
+    }).join();
+    return 0;
+  });
+}
+void add_many_threads(ctl::Commands& commands) {
+  commands.add("many-threads", "Takes memory for stacks").run([](const ctl::Global&) {
+    while (true) std::thread([] { ::pause(); }).detach();
+    return 0;
+  });
+}
 void add_crash(ctl::Commands& commands) {
   commands.add("crash", "Ends without a word").run([](const ctl::Global&) -> int { ::_exit(9); });
 }
-constexpr ctl::AddCommand* kHarmfulCommands[] = {add_say, add_hang, add_eat, add_crash};
+constexpr ctl::AddCommand* kHarmfulCommands[] = {add_say,       add_hang,         add_eat,
+                                                 add_eat_aside, add_many_threads, add_crash};
 
 struct Asking {
   Asking() {
@@ -115,9 +132,12 @@ TEST_CASE_METHOD(Asking, "a question ends at its limits, and says which", "[cons
   static_cast<void>(all_of(late));
   CHECK(late.wait().how == Ended::How::kTime);
   if (std::string_view(NATSESSION_SANITIZE).empty()) {
-    const RunningQuestion hungry = ask({"eat"}, {.memory = 64U << 20U});
-    static_cast<void>(all_of(hungry));
-    CHECK(hungry.wait().how == Ended::How::kMemory);
+    for (const char* const command : {"eat", "eat-aside", "many-threads"}) {
+      INFO(command);
+      const RunningQuestion hungry = ask({command}, {.memory = 64U << 20U});
+      static_cast<void>(all_of(hungry));
+      CHECK(hungry.wait().how == Ended::How::kMemory);
+    }
   }
 }
 

@@ -62,6 +62,16 @@ void add_half_top(ctl::Commands& commands) {
 void add_half_trace(ctl::Commands& commands) {
   add_half(commands, "trace");
 }
+// One that its limit of memory ends.
+void add_hungry_top(ctl::Commands& commands) {
+  commands.add("top", "Takes memory without end").run([](const ctl::Global&) {
+    std::vector<std::unique_ptr<char[]>> eaten;
+    while (true) eaten.push_back(std::make_unique<char[]>(1 << 20));
+    return 0;
+  });
+}
+constexpr ctl::AddCommand* kHungryCommands[] = {add_hungry_top};
+
 constexpr ctl::AddCommand* kFailingCommands[] = {add_half_sql, add_half_top, add_half_trace};
 
 struct Served {
@@ -209,8 +219,17 @@ TEST_CASE("each role may what it may", "[console][http]") {
   served.log_in("lou", "secret");
   CHECK(status("GET /api/v1/timeline") == 503);  // asked: there is no ledger
   CHECK(status("GET /api/v1/timeline?by=pri_ip") == 403);
-  CHECK(status("GET /api/v1/top") == 403);
+  CHECK(status("GET /api/v1/top?pri=10.0.0.5&reason=why") == 403);
   CHECK(status("POST /api/v1/disable") == 403);
+  // What is refused to somebody who is known stands in the audit log.
+  std::vector<Json> refused = served.audited();
+  std::erase_if(refused, [](const Json& line) { return line["event"] != "refused"; });
+  REQUIRE(refused.size() == 3);
+  CHECK(refused[1]["user"] == "lou");
+  CHECK(refused[1]["what"] == "top");
+  CHECK(refused[1]["asked"] == "top --pri=10.0.0.5");
+  CHECK(refused[1]["reason"] == "why");
+  CHECK(refused[1]["outcome"] == "this takes the role ask; lou has look");
   served.log_in("ada", "secret");
   CHECK(status("GET /api/v1/top") == 503);
   CHECK(status("POST /api/v1/disable") == 403);
@@ -321,6 +340,20 @@ TEST_CASE("an answer whose question failed on its way is broken off where it can
   CHECK(is_whole("GET /api/v1/top"));
   // Of a list some are not found: that is its answer.
   CHECK(is_whole("POST /api/v1/trace?format=csv", "nat,time\n"));
+}
+
+TEST_CASE("a limit that ended a question is named, with what to do", "[console][http]") {
+  if (!std::string_view(NATSESSION_SANITIZE).empty()) return;  // it needs address space for itself
+  Served served(true, /*require_reason=*/false, kHungryCommands);
+  served.log_in("ada", "secret");
+  const auto told = served.ask("GET /api/v1/top");
+  CHECK(told.status == 503);
+  CHECK(told.json()["kind"] == "memory");
+  const std::string why = told.json()["error"];
+  CHECK(why.find("768M") != std::string::npos);
+  CHECK(why.find("--memory") != std::string::npos);
+  CHECK(why.find("ask about less time") != std::string::npos);
+  CHECK(served.audited().back()["outcome"] == "ended by the memory limit");
 }
 
 TEST_CASE("a user has so many questions at once", "[console][http]") {
