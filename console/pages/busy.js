@@ -3,6 +3,7 @@
 import {ApiError, ask} from "./api.js";
 import {announce, h, note, replace} from "./dom.js";
 import {number} from "./format.js";
+import * as state from "./state.js";
 
 /** Every question of a page that is left is ended. */
 const open = new Set();
@@ -11,8 +12,18 @@ export function endAll() {
   open.clear();
 }
 
-/** `show(answer)` makes the elements of the answer. Resolves when they are there. */
+// What a page that was opened from elsewhere would ask by itself.
+let onHeld = () => {};
+export function whenHeld(handler) {
+  onHeld = handler;
+}
+
+/** `ofAnybody`: it names no host, and is asked wherever the page was opened from. `show(answer)` makes the elements of the answer. Resolves when they are there. */
 export async function answerInto(place, name, parameters, show, options = {}) {
+  if (!options.ofAnybody && !state.isOwn()) {
+    onHeld();
+    return null;
+  }
   place.controller?.abort();
   const controller = new AbortController();
   place.controller = controller;
@@ -55,8 +66,12 @@ export function reservations(answer) {
   if (answer.cancelled) out.push(note("It was ended before its end: there may be more.", "bad"));
   if (answer.missing) out.push(note(`It is not known whether this is all: ${answer.missing}.`));
   if (answer.gaps?.length) {
-    out.push(note(`${number(answer.gaps.length)} ${answer.gaps.length === 1 ? "gap" : "gaps"} in this time, where sessions may be missing: ` +
-      answer.gaps.slice(0, 3).map((gap) => `${gap.from ?? "the beginning"} to ${gap.until} (${gap.reason})`).join("; ")));
+    const count = answer.gap_count ?? answer.gaps.length;
+    out.push(note(`${number(count)} ${count === 1 ? "gap" : "gaps"} in this time, where sessions may be missing: ` +
+      answer.gaps.slice(0, 3).map((gap) => `${gap.from ?? "the beginning"} to ${gap.until} (${gap.reason})`).join("; ") +
+      (count > 3 ? "; and others" : "") + (count > answer.gaps.length ? `. Only ${number(answer.gaps.length)} are told and shaded: ask about less time for the others` : "")));
+  } else if (answer.gap_count) {
+    out.push(note(`${number(answer.gap_count)} gaps in this time, where sessions may be missing: too many to be told one by one.`));
   }
   if (answer.damage?.length) out.push(note(`Damage in the ledger: ${answer.damage[0].why}`, "bad"));
   return out;

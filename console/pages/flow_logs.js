@@ -57,7 +57,7 @@ export function flowLogs(me) {
   const told = h("div", {});
   const refused = h("div", {});
   const who = h("div", {});
-  const show = () => answerInto(list, "flow-logs", {}, (answer) => [logsTable(answer, me, show, told), told]);
+  const show = () => answerInto(list, "flow-logs", {}, (answer) => [logsTable(answer, me, show, told), told], {ofAnybody: true});
   const showRefused = () => {
     const parameters = {...range("-1h"), log: "flow", where: ["action=REJECT"]};
     answerInto(refused, "timeline", {...parameters, by: "interface", sum: "packets"}, (answer) => {

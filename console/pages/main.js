@@ -1,6 +1,6 @@
 // The frame of all pages: who asks, which box, which zone; and the page that the address names.
 import {ApiError, logOut, me as askWho, reason, timeZone} from "./api.js";
-import {endAll} from "./busy.js";
+import {endAll, whenHeld} from "./busy.js";
 import {endCharts} from "./charts.js";
 import {field, h, note, replace, select} from "./dom.js";
 import {flowLogs} from "./flow_logs.js";
@@ -36,8 +36,8 @@ function frame() {
       href: state.link(to), "aria-current": state.path() === to ? "page" : undefined}, title))),
     h("div", {class: "who"},
       who.boxes.length > 1 ? field("Box", select(who.boxes.map((box) => box.name), state.get("box") || who.boxes[0].name,
-        {onchange: (event) => state.set({box: event.target.value})}), {class: "line"}) : null,
-      field("Times in", select(zones, timeZone(), {onchange: (event) => state.set({tz: event.target.value})}), {class: "line"}),
+        {onchange: (event) => state.show({box: event.target.value})}), {class: "line"}) : null,
+      field("Times in", select(zones, timeZone(), {onchange: (event) => state.show({tz: event.target.value})}), {class: "line"}),
       who.require_reason ? field("Reason", h("input", {name: "reason", size: 14, value: reason.get(),
         onchange: (event) => {
           reason.set(event.target.value.trim());
@@ -67,7 +67,11 @@ function show() {
     replace(view, h("h1", {}, page[1]), note(`This takes the role ${page[3]}; ${who.user} has ${who.role}.`, "bad"));
     return;
   }
-  replace(view, page[2](who));
+  const asking = h("div", {});
+  whenHeld(() => replace(asking, h("div", {class: "note"}, h("p", {}, "This page was opened from outside the console: by a link, a bookmark or an address that was " +
+    "typed. What it asks is asked in your name, and stands in the audit log. Nothing has been asked yet."),
+    h("p", {}, h("button", {type: "button", class: "main", onclick: () => state.take()}, "Ask this")))));
+  replace(view, asking, page[2](who));
 }
 
 async function start() {

@@ -117,7 +117,7 @@ const HELD = [["-24h", "the last day"], ["-7d", "the last week"]];
 export function overview(me) {
   const status = h("div", {});
   const chart = h("div", {});
-  const show = () => answerInto(status, "status", {}, (answer) => [cards(answer, me, show), sinks(answer, me, show)]);
+  const show = () => answerInto(status, "status", {}, (answer) => [cards(answer, me, show), sinks(answer, me, show)], {ofAnybody: true});
   const since = state.get("since", "-24h");
   show();
   answerInto(chart, "timeline", {since, sum: "sessions"}, (answer) => {
@@ -127,7 +127,7 @@ export function overview(me) {
       label: `Sessions by ${answer.bucket}`, unit: "count", gaps: answer.gaps, bucketMs: bucketMs(answer.bucket),
       zoom: (first, last) => state.go(state.link("/traffic", {...timeOf(times, answer, first, last), sum: "sessions"}))})
       : note("No session is recorded of this time.")];
-  });
+  }, {ofAnybody: true});
   return [h("h1", {}, "Overview"), status, h("h2", {}, "Sessions"),
           h("form", {class: "row", onsubmit: (event) => event.preventDefault()},
             field("Of", select(HELD, since, {onchange: (event) => state.set({since: event.target.value})}))), chart];

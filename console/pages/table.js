@@ -1,5 +1,6 @@
-// A table of any number of rows: only those that are seen are elements. Titles sort.
+// A table of any number of rows: only those that are seen are elements. Titles sort; by which stands in the address.
 import {h, replace} from "./dom.js";
+import * as state from "./state.js";
 
 const ROW = 30;  // pixels, as console.css has them
 const SPARE = 12;
@@ -8,11 +9,12 @@ const SPARE = 12;
 export function table(columns, rows, {caption, sortable = true} = {}) {
   let order = rows;
   let sorted = null;
+  const key = `${(caption ?? "table").toLowerCase().replaceAll(/\W+/g, "-")}:`;  // order=KEY:up:COLUMN, or down
   const value = (row, at) => (Array.isArray(row) ? row[at] : row[columns[at].name]);
   const body = h("tbody");
   const titles = columns.map((column, at) => h("th", {
     scope: "col", class: column.number ? "number" : undefined, "aria-sort": sortable ? "none" : undefined},
-    sortable ? h("button", {type: "button", onclick: () => sort(at)}, column.title ?? column.name) : column.title ?? column.name));
+    sortable ? h("button", {type: "button", onclick: () => choose(at)}, column.title ?? column.name) : column.title ?? column.name));
   const inner = h("table", {"aria-rowcount": rows.length + 1}, caption ? h("caption", {class: "hidden"}, caption) : null,
                   h("thead", {}, h("tr", {"aria-rowindex": 1}, titles)), body);
   const view = h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": caption ?? "Table"}, inner);
@@ -40,8 +42,12 @@ export function table(columns, rows, {caption, sortable = true} = {}) {
             order.slice(first, behind).map((row, i) => h("tr", {"aria-rowindex": first + i + 2}, columns.map((_, at) => cell(row, at)))),
             behind < order.length ? spacer(order.length - behind) : null);
   }
-  function sort(at) {
+  function choose(at) {
     const down = sorted?.at === at ? !sorted.down : Boolean(columns[at].number);
+    sort(at, down);
+    state.note({order: [...state.all("order").filter((one) => !one.startsWith(key)), `${key}${down ? "down" : "up"}:${columns[at].name}`]});
+  }
+  function sort(at, down) {
     sorted = {at, down};
     titles.forEach((title, i) => title.setAttribute("aria-sort", i !== at ? "none" : down ? "descending" : "ascending"));
     const sign = down ? -1 : 1;
@@ -58,7 +64,10 @@ export function table(columns, rows, {caption, sortable = true} = {}) {
   }
   view.addEventListener("scroll", () => window.requestAnimationFrame(() => draw()), {passive: true});
   new ResizeObserver(() => draw()).observe(view);
-  draw(true);
+  const [, way, name] = state.all("order").find((one) => one.startsWith(key))?.match(/^[^:]*:(up|down):(.*)$/s) ?? [];
+  const at = sortable && way ? columns.findIndex((column) => column.name === name) : -1;
+  if (at >= 0) sort(at, way === "down");
+  else draw(true);
   return view;
 }
 

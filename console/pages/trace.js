@@ -35,6 +35,13 @@ function localTime(at) {
   }
 }
 
+function gapsText(answer) {
+  if (!answer.gap_count) return "none is told";
+  const told = answer.gaps.map((gap) => `${gap.from ? time(gap.from) : "the beginning"} to ${time(gap.until)}, ${gap.reason}`);
+  if (answer.gap_count > told.length) told.push(`${number(answer.gap_count - told.length)}${told.length ? " more" : ", too many to be told one by one"}`);
+  return told.join("; ");
+}
+
 /** `me` tells who asked. */
 function report(answer, me) {
   const {question, summary} = answer;
@@ -55,7 +62,7 @@ function report(answer, me) {
       ["Time", `${time(question.from)} to ${time(question.until)}, clocks may differ by ${question.slack}`],
       question.pub_ip ? ["Peer", endpoint(question.pub_ip, question.pub_port ?? "any")] : null,
       ["The log reaches", answer.ledger ? `from ${time(answer.ledger.from)} to ${time(answer.ledger.until)}` : "–"],
-      ["Gaps in this time", answer.gaps.length ? answer.gaps.map((gap) => `${time(gap.from)} to ${time(gap.until)}, ${gap.reason}`).join("; ") : "none is told"],
+      ["Gaps in this time", gapsText(answer)],
       ["Asked by", `${me.user}${reason.get() ? `, for: ${reason.get()}` : ""}`],
       ["When", `${localTime(asked)}`], ["Console", `natsession-console ${me.version}`],
       ["Box", state.get("box") || me.boxes[0].name]]),
@@ -70,20 +77,26 @@ async function textOf(file) {
 
 function listPart() {
   const file = h("input", {type: "file", accept: ".csv,text/csv,text/plain", name: "file"});
-  const text = h("textarea", {name: "list", spellcheck: "false", placeholder: "nat,time\n203.0.113.7:40123,2026-11-21 14:57:03"});
+  const given = state.fragment("list");
+  const text = h("textarea", {name: "list", value: given, spellcheck: "false", placeholder: "nat,time\n203.0.113.7:40123,2026-11-21 14:57:03"});
   const place = h("div", {});
   const submit = async (event) => {
     event.preventDefault();
     const body = file.files.length ? await textOf(file.files[0]) : text.value;
     if (!body.trim()) return;
+    const fits = state.setFragment("list", body);
+    await askAll(body, fits ? null : note("The list is too long to stand in this page's address: pass it on as a file."));
+  };
+  const askAll = async (body, beside) => {
     await answerInto(place, "trace", {format: "csv"}, (answer) => {
       const [titles, ...lines] = readCsv(answer);
-      return [h("p", {class: "row"}, `${number(lines.length)} lines. `,
+      return [beside, h("p", {class: "row"}, `${number(lines.length)} lines. `,
         h("button", {type: "button", onclick: () => download("answers.csv", "text/csv", answer)}, "Download CSV")),
         table((titles ?? []).map((name) => ({name})), lines, {caption: "Answers"})];
     }, {method: "POST", body, type: "text/csv", form: "text"});
   };
-  return h("details", {open: state.get("list") === "yes", class: "no-print"}, h("summary", {}, "A list of questions, in CSV"),
+  if (given) askAll(given, null);
+  return h("details", {open: given !== "" || state.get("list") === "yes", class: "no-print"}, h("summary", {}, "A list of questions, in CSV"),
     h("form", {onsubmit: submit}, h("p", {}, "Columns by their titles: nat (or nat_ip, nat_port), time, and if wanted protocol, pub_ip, pub_port. " +
       "Others are given back as they are."), h("div", {class: "row"}, field("A file", file)), field("or here", text),
       h("p", {}, h("button", {type: "submit", class: "main"}, "Ask all"))), place);

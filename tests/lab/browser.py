@@ -72,6 +72,15 @@ class Browser:
     def open(self, url):
         self.call("POST", f"{self.session}/url", {"url": url})
 
+    def tabs(self):
+        return self.call("GET", f"{self.session}/window/handles")
+
+    def to_tab(self, handle):
+        self.call("POST", f"{self.session}/window", {"handle": handle})
+
+    def reload(self):
+        self.call("POST", f"{self.session}/refresh", {})
+
     def url(self):
         return self.call("GET", f"{self.session}/url")
 

@@ -5,9 +5,12 @@ rules are then asked of each page; without it those of the browser's own accessi
 """
 
 import grp
+import html
+import http.server
 import json
 import os
 import shutil
+import threading
 import time
 import urllib.parse
 from pathlib import Path
@@ -43,6 +46,34 @@ return bad;
 """
 
 
+class LinkingSite:
+    """Another site, whose page has links and tells nobody who it is."""
+
+    def __init__(self, links):
+        body = "<meta name=referrer content=no-referrer>" + "".join(
+            f'<p><a id="link{at}" href="{html.escape(link)}">link</a>' for at, link in enumerate(links))
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://localhost:{self.server.server_address[1]}/"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class ConsoleTest(SurgeCase):
     needs = ("chromium", "chromedriver")
 
@@ -64,6 +95,13 @@ class ConsoleTest(SurgeCase):
 
     def address(self, page, **parameters):
         return f"{self.console.url}/{page}?{urllib.parse.urlencode({'tz': 'UTC', **parameters}, doseq=True)}"
+
+    def show(self, page, name, **parameters):
+        """A page by its address, and what it asks asked."""
+        page.open(self.address(name, **parameters))
+        page.find("main h1")
+        if page.script("return [...document.querySelectorAll('main button')].some((e) => e.innerText === 'Ask this')"):
+            page.click("Ask this")
 
     def settle(self, page):
         """Until every question of the page is answered."""
@@ -105,7 +143,7 @@ class ConsoleTest(SurgeCase):
             page.complaints(), page.hosts()  # the browser's own, of its start
             for name, parameters in self.states().items():
                 with self.subTest(page=name, dark=dark, width=width):
-                    page.open(self.address(name, **parameters))
+                    self.show(page, name, **parameters)
                     self.settle(page)
                     self.assertEqual(page.complaints(), [])
                     self.assertEqual(page.hosts(), {self.console.url.split("/")[2]})
@@ -136,7 +174,7 @@ class ConsoleTest(SurgeCase):
         page.wait(lambda: "until=" in page.url() and "since=2" in page.url(), "the range in the address")
         self.settle(page)
         # The document's second statement, of the same conditions.
-        page.open(self.address("traffic", where=f"pub_ip={VICTIM}"))
+        self.show(page, "traffic", where=f"pub_ip={VICTIM}")
         self.settle(page)
         page.click("SQL: By minute and host")
         page.wait(lambda: "/sql" in page.url(), "the page SQL")
@@ -175,13 +213,88 @@ class ConsoleTest(SurgeCase):
         page.script("const v = document.querySelector('main details .scroll'); v.scrollTop = v.scrollHeight")
         page.wait(lambda: "T9999" in page.script("return document.querySelector('main details table').innerText"), "the last line")
         # So does an answer of a hundred thousand rows.
-        page.open(self.address("sql", statement="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) SELECT i, i * 2 AS twice FROM n"))
+        self.show(page, "sql", statement="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) SELECT i, i * 2 AS twice FROM n")
         page.wait_for_text("100,000 rows.")
         page.script("const v = document.querySelector('main .scroll'); v.scrollTop = v.scrollHeight")
         page.wait(lambda: "200,000" in page.script("return document.querySelector('main table').innerText"), "the last row")
         asked = [line for line in self.console.audited() if line["what"] == "trace list"]
         self.assertEqual(len(asked[0]["input"].splitlines()), 10_001)
         self.assertGreaterEqual(asked[1]["rows"], 10_000)
+
+    def test_a_page_that_was_opened_from_elsewhere_asks_nothing_before_a_click(self):
+        self.begin_with_console()
+        one = self.records_made[0]
+        nat = f"{one['nat_ip']}:{one['nat_port']}"
+        asked = lambda: [line["what"] for line in self.console.audited() if line["event"] == "asked" and line["what"] != "timeline"]
+        targets = {"trace": {"address": nat, "at": f"{one['end_time']:.3f}"}, "traffic": {}, "ports": {}, "sessions": {}, "sql": {"statement": "SELECT 7 AS seven"}}
+        page = self.browser()
+        with LinkingSite([self.address(name, **parameters) for name, parameters in targets.items()]) as site:
+            for at, name in enumerate(targets):
+                with self.subTest(page=name):
+                    page.open(site.url)
+                    page.press(page.find(f"#link{at}"))
+                    page.wait_for_text("Nothing has been asked yet.")
+                    self.assertIn(f"/{name}?", page.url())
+            page.open(site.url)
+            page.press(page.find("#link0"))
+            page.wait_for_text("Nothing has been asked yet.")
+        # The form is filled; nor does a reload, or going on to the state of the logger, take it for the reader's wish.
+        self.assertEqual(page.script("return document.querySelector('input[name=address]').value"), nat)
+        page.reload()
+        page.wait_for_text("Nothing has been asked yet.")
+        page.click("Overview")
+        page.wait_for_text("Enabled")
+        self.settle(page)
+        self.assertEqual(asked(), [])
+        page.call("POST", f"{page.session}/back", {})
+        page.click("Ask this")
+        page.wait_for_text("Certainty:")
+        self.assertEqual(asked(), ["trace"])
+        # What was asked here is asked again by a reload, and in a tab that one of its links opens.
+        page.reload()
+        page.wait_for_text("Certainty:")
+        page.script("window.open(document.querySelector('nav a[href^=\"/traffic\"]').href)")
+        page.to_tab(page.wait(lambda: [tab for tab in page.tabs() if len(page.tabs()) == 2], "a second tab")[1])
+        page.wait_for_text("Top by pub_ip")
+        self.settle(page)
+        self.assertEqual(asked()[:2], ["trace", "trace"])
+        self.assertIn("top", asked())
+
+    def test_how_a_table_is_sorted_and_a_short_list_stand_in_the_address(self):
+        self.begin_with_console()
+        page = self.browser()
+        page.open(self.address("overview"))
+        page.click("SQL")
+        page.write("textarea[name=statement]", "SELECT 'a' AS letter, 2 AS digit UNION ALL SELECT 'b', 1 UNION ALL SELECT 'c', 3")
+        page.click("Ask")
+        first = lambda: page.script("return document.querySelector('main tbody tr td')?.innerText")
+        page.wait(lambda: first() == "a", "as it comes")
+        page.click("digit")
+        self.assertEqual(first(), "c")
+        page.reload()
+        page.wait(lambda: first() == "c", "sorted still")
+        page.click("digit")
+        page.wait(lambda: first() == "b" and "order=answer%3Aup%3Adigit" in page.url(), "the other way round")
+        one = self.records_made[0]
+        text = f"ticket,nat,time\nT17,{one['nat_ip']}:{one['nat_port']},{one['end_time']:.3f}\n"
+        page.open(self.address("trace", list="yes"))
+        page.find("textarea[name=list]")
+        page.script("document.querySelector('textarea[name=list]').value = arguments[0]", text)
+        page.click("Ask all")
+        answers = lambda: page.script("return document.querySelector('main details table')?.innerText")
+        page.wait(lambda: "T17" in (answers() or ""), "the answers")
+        address = page.url()
+        self.assertIn("#list=", address)
+        page.open("about:blank")
+        page.open(address)
+        page.wait_for_text("Nothing has been asked yet.")
+        page.click("Ask this")
+        page.wait(lambda: "T17" in (answers() or "") and one["pri_ip"] in answers(), "the answers again")
+        # A long one does not fit, and the page says so.
+        page.script("document.querySelector('textarea[name=list]').value = arguments[0]", text * 200)
+        page.click("Ask all")
+        page.wait_for_text("too long to stand in this page's address")
+        self.assertNotIn("#", page.url())
 
     def test_logging_is_disabled_and_enabled_with_a_reason_that_is_kept(self):
         self.begin_with_console(daemon=("--sink", "stdout"))
@@ -196,7 +309,7 @@ class ConsoleTest(SurgeCase):
         changed = [line for line in self.console.audited() if line["event"] == "changed"]
         self.assertEqual([line["reason"] for line in changed], ["Disable: ticket 4711", "Enable: ticket 4711"])
         # The time between is a gap, which the overview shades and names.
-        page.open(self.address("traffic", since="-10m"))
+        self.show(page, "traffic", since="-10m")
         page.wait_for_text("sessions may be missing")
 
     def test_flow_logs_are_made_stopped_and_deleted_and_refused_traffic_is_shown(self):
@@ -232,8 +345,10 @@ class ConsoleTest(SurgeCase):
         self.console = self.enterContext(Console(self.folder, "--ledger", self.ledger, "--control", self.control))
         page = self.browser()
         page.complaints()
-        # The page lists those of the usual configuration, of which this one has none; what the ledger has is shown all the same.
+        # The daemon's, though root asks, whose own configuration is another.
         page.open(self.address("flow-logs", since="-10m"))
+        page.wait_for_text("file:" + self.path("no.log"))
+        page.click("Ask this")
         page.wait_for_text(CLIENT4)
         page.wait(lambda: page.script("return [...document.querySelectorAll('main td')].some((e) => e.innerText === '30')"), "thirty packets")
         page.wait(lambda: page.script("return document.querySelector('main canvas')?.getAttribute('aria-label')") == "Refused packets by interface", "the curve")
@@ -252,17 +367,17 @@ class ConsoleTest(SurgeCase):
         page.open(self.address("overview"))
         page.wait_for_text("Enabled")
         self.assertEqual(page.script("return [...document.querySelectorAll('#top select')[0].options].map((o) => o.value)"), ["gate", "damaged", "empty"])
-        page.open(self.address("traffic", box="damaged"))
+        self.show(page, "traffic", box="damaged")
         self.settle(page)
         page.wait_for_text("Damage in the ledger")
-        page.open(self.address("traffic", box="empty"))
+        self.show(page, "traffic", box="empty")
         page.wait(lambda: page.script("return document.querySelectorAll('main .note').length"), "a word about the empty ledger")
         self.assertNotIn("undefined", page.text())
         self.daemon.stop()
         page.open(self.address("overview", box="gate"))
         page.wait_for_text("natsessiond does not run")
         # The ledger answers still.
-        page.open(self.address("traffic", box="gate", where=f"pub_ip={VICTIM}"))
+        self.show(page, "traffic", box="gate", where=f"pub_ip={VICTIM}")
         page.wait_for_text(SURGER)
 
     def test_it_is_fast_and_small(self):
@@ -278,7 +393,7 @@ class ConsoleTest(SurgeCase):
             page.find("h1")
             first.append(page.script(time_of))
             self.settle(page)
-            page.open(self.address("trace", address=f"{one['nat_ip']}:{one['nat_port']}", at=f"{one['end_time']:.3f}"))
+            self.show(page, "trace", address=f"{one['nat_ip']}:{one['nat_port']}", at=f"{one['end_time']:.3f}")
             page.wait_for_text("Certainty:")
             traced.append(page.script("return performance.getEntriesByType('resource').filter((e) => e.name.includes('/trace?'))[0].duration"))
         print(f"first page {min(first):.0f} ms, trace {min(traced):.0f} ms, memory {self.console.memory() >> 20} MiB", flush=True)
