@@ -61,7 +61,7 @@ void KeaText::line(std::string_view line, const LineTime& time, IdentityOutput& 
     output.refused("a lease of Kea's " + std::string(why) + ": '" + shown(line) + "'");
   };
   split_cells(line, cells_);
-  if (cells_.front() == "address") {
+  if (std::find(cells_.begin(), cells_.end(), kKeaColumns[kAddress]) != cells_.end()) {
     if (!read_header(cells_)) refuse("file begins with columns that lack valid_lifetime or expire");
     return;
   }

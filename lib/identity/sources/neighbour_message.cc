@@ -48,6 +48,7 @@ std::optional<Neighbour> read_neighbour(std::uint16_t type, std::span<const std:
   constexpr unsigned kKnown = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
   neighbour.is_known = type == RTM_NEWNEIGH && (header.ndm_state & kKnown) != 0 && !neighbour.mac.empty() &&
                        neighbour.mac != "00:00:00:00:00:00";
+  neighbour.has_ended = type == RTM_DELNEIGH || (header.ndm_state & NUD_FAILED) != 0;
   return neighbour;
 }
 

@@ -16,8 +16,9 @@ namespace natsession {
 struct Neighbour {
   IpAddress address;
   std::uint32_t interface = 0;
-  bool is_known = false;  // the hardware is known, and has not failed to answer
-  std::string mac;        // empty: not told
+  bool is_known = false;   // the hardware is known, and has not failed to answer
+  bool has_ended = false;  // it did not answer, or is forgotten
+  std::string mac;         // empty: not told
 };
 
 // None: of another kind than a host's address (a proxy entry, a bridge's, multicast), or not whole.

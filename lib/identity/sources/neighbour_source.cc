@@ -32,8 +32,7 @@ void NeighbourSource::tell(const RouteSocket::Message& message, UnixMs now, Iden
   const Prefix prefix = Prefix::of(neighbour->address, 128);
   const std::string interface = std::to_string(neighbour->interface);
   if (!neighbour->is_known) {
-    // One that is asked for has no hardware yet; of one that was known, nothing is any more.
-    if (!neighbour->mac.empty() || message.type == RTM_DELNEIGH) tell_ended(output, prefix, interface, now);
+    if (neighbour->has_ended) tell_ended(output, prefix, interface, now);
     return;
   }
   SeenAssignment seen;
