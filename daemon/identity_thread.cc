@@ -20,12 +20,6 @@ constexpr std::chrono::seconds kTellEvery{10};
 
 }  // namespace
 
-Subscriber IdentityLookup::find(const SessionRecord& record) const {
-  auto found = keeper_->find(record.origin->netns, record.pri_ip, record.start_time, record.end_time);
-  if (!found) return {};
-  return {std::move(found->texts.subscriber), std::move(found->texts.mac), std::move(found->texts.host)};
-}
-
 IdentityThread::IdentityThread(std::shared_ptr<IdentityKeeper> keeper, std::vector<Followed> sources,
                                const Clock& clock, std::function<void()> on_no_memory)
     : keeper_(std::move(keeper)), clock_(clock), on_no_memory_(std::move(on_no_memory)) {

@@ -15,21 +15,10 @@
 #include "config/config.h"
 #include "identity/identity_keeper.h"
 #include "identity/identity_source.h"
-#include "record/subscriber.h"
 #include "sink/local/child_process.h"
 #include "wake_fd.h"
 
 namespace natsession {
-
-// Whose records are, for sinks that ask.
-class IdentityLookup final : public SubscriberLookup {
- public:
-  explicit IdentityLookup(std::shared_ptr<const IdentityKeeper> keeper) : keeper_(std::move(keeper)) {}
-  [[nodiscard]] Subscriber find(const SessionRecord& record) const override;
-
- private:
-  const std::shared_ptr<const IdentityKeeper> keeper_;
-};
 
 class IdentityThread {
  public:

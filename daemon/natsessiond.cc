@@ -22,6 +22,7 @@
 #include "control_service.h"
 #include "delivery_setup.h"
 #include "guard_process.h"
+#include "identity_lookup.h"
 #include "identity_thread.h"
 #include "kernel_setup.h"
 #include "messages.h"
@@ -291,7 +292,7 @@ int run_daemon(const Config& config, const std::string& file, const Supervisor::
   if (!config.identity.empty()) {
     auto keeper = open_identity(config);
     if (!keeper) return fail(explain_refusal(keeper.error(), *user));
-    of_sinks.subscribers = std::make_shared<const IdentityLookup>(*keeper);
+    of_sinks.subscribers = std::make_shared<const IdentityLookup>(*keeper, config.ledger, clock);
     identity = std::make_unique<IdentityThread>(*std::move(keeper), *std::move(sources), clock, on_no_memory);
   }
   if (!config.pseudonyms.empty()) {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "config/options.h"
+#include "identity/source_url.h"
 #include "sink/registry.h"
 
 namespace natsession {
@@ -119,7 +120,7 @@ std::string help_text() {
     group = flag.group;
     append_help(text, flag);
   }
-  return text + "\nSinks\n" + sink_help() + std::string(kRest);
+  return text + "\nSinks\n" + sink_help() + "\nSources of identity\n" + identity_help() + std::string(kRest);
 }
 
 std::string version_text() {

@@ -66,6 +66,7 @@ class IdentityKeeper {
   // where it was too long ago.
   [[nodiscard]] std::optional<Found> find(std::string_view netns, const IpAddress& address, UnixMs start,
                                           UnixMs end) const;
+  [[nodiscard]] std::chrono::milliseconds remembers() const { return settings_.remember; }
   [[nodiscard]] IdentityReport report() const;
 
  private:

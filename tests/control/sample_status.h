@@ -100,6 +100,24 @@ inline LedgerReport sample_ledger() {
   return ledger;
 }
 
+inline IdentityReport sample_identity() {
+  IdentityReport identity;
+  IdentitySourceReport leases;
+  leases.source = "dnsmasq:/var/lib/misc/dnsmasq.leases";
+  leases.open = 801;
+  leases.begun = 802;
+  leases.ended = 803;
+  leases.followed_until = at(1'795'263'661'000);
+  IdentitySourceReport radius;
+  radius.source = "radius://192.0.2.1:1813";
+  radius.refused = 804;
+  radius.losses = 805;
+  radius.problem = "192.0.2.7: no secret is known of this client";
+  identity.sources = {leases, radius};
+  identity.memory_bytes = 806;
+  return identity;
+}
+
 inline Status sample_status() {
   Status status;
   status.version = "0.1.0";
@@ -109,6 +127,7 @@ inline Status sample_status() {
   status.collectors = {sample_collector("")};
   status.sinks = {sample_sink(), sample_failed_sink(), sample_flow_log()};
   status.ledger = sample_ledger();
+  status.identity = sample_identity();
   return status;
 }
 
