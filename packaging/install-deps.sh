@@ -24,10 +24,12 @@ lab_packages=(nftables iproute2 conntrack python3)
 # collectors for the ipfix sinks. lz4: what the clouds' test services read is compared with. clickhouse-server: one of long
 # ago for its sink and store; libzookeeper-java and a Java: what its replicas meet at. kcat: reads what the kafka sink wrote.
 # clang: the sanitizers. chromium: the browser that looks at the console's pages. clang-format, clang-tidy: how sources look,
-# and what they hide. tzdata: the zones that texts name.
+# and what they hide. tzdata: the zones that texts name. dnsmasq-base, kea, freeradius: servers that know who has an address,
+# and their clients.
 test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-rt-14-dev clang-format-14 clang-tidy-14
   rsyslog rsyslog-openssl openssl prometheus jq sqlite3 nfdump pmacct lz4 clickhouse-server clickhouse-client kcat
-  libfixbuf-tools curl tzdata chromium chromium-driver openjdk-17-jre-headless libzookeeper-java)
+  libfixbuf-tools curl tzdata chromium chromium-driver openjdk-17-jre-headless libzookeeper-java
+  dnsmasq-base kea-dhcp4-server kea-dhcp6-server isc-dhcp-server isc-dhcp-client udhcpc freeradius freeradius-utils)
 
 package_packages=(dpkg-dev debhelper systemd lintian openssl tzdata)
 booted_packages=("${lab_packages[@]}" mmdebstrap systemd-container dpkg-dev debhelper)

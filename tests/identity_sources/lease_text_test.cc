@@ -59,7 +59,7 @@ TEST_CASE("a lease that Kea's client released ends when that was written, if it 
         Story{given, "ended 10.7.0.50 at 1796067501.500"});
   // Read later, all that is known is that it was not before it was given.
   CHECK(story_of<KeaText>(seed("kea/leases4.csv"), at_unix(1796067501.5)) ==
-        Story{given, "ended 10.7.0.50 at 1796067497"});
+        Story{given, "ended 10.7.0.50 at 1796067497.999"});
 }
 
 TEST_CASE("Kea's leases of IPv6 are addresses and delegated prefixes of a DUID", "[identity][kea]") {
@@ -69,14 +69,14 @@ TEST_CASE("Kea's leases of IPv6 are addresses and delegated prefixes of a DUID",
         "seen fd07::100 lease 00:01:00:01:32:a0:8d:1a:0e:b3:a3:ca:07:cb mac=0e:b3:a3:ca:07:cb id=2747926475 "
         "since=1796067483 expires=1796067603 at 1796067483");
   CHECK(story[1].starts_with("seen fd08::/56 delegation 00:01:00:01:32:a0:8d:1a:0e:b3:a3:ca:07:cb "));
-  CHECK(story[2] == "ended fd07::100 at 1796067483");
-  CHECK(story[3] == "ended fd08::/56 at 1796067483");
+  CHECK(story[2] == "ended fd07::100 at 1796067483.999");
+  CHECK(story[3] == "ended fd08::/56 at 1796067483.999");
 }
 
 TEST_CASE("Kea's states and texts: declined, expired, for ever, escaped, other columns", "[identity][kea]") {
   const std::string header = "expire,address,valid_lifetime,hwaddr,client_id,state,hostname,more\n";
   const auto of = [&](const std::string& line) { return story_of<KeaText>(header + line, at_unix(2000)); };
-  CHECK(of("1100,10.0.0.1,100,,,1,,\n") == Story{"ended 10.0.0.1 at 1000"});
+  CHECK(of("1100,10.0.0.1,100,,,1,,\n") == Story{"ended 10.0.0.1 at 1000.999"});
   CHECK(of("1100,10.0.0.1,100,02:00:00:00:00:01,,2,,\n") == Story{"ended 10.0.0.1 at 1100"});
   CHECK(of("4294968295,10.0.0.1,4294967295,02:00:00:00:00:01,,0,a&#x2cb.,x\n") ==
         Story{"seen 10.0.0.1 lease 02:00:00:00:00:01 mac=02:00:00:00:00:01 host=a,b since=1000 at 1000"});

@@ -160,7 +160,7 @@ TEST_CASE("an answer is signed, and has what proxies gave to the request", "[ide
   REQUIRE(answer.size() == 20 + 18 + 4);
   CHECK(answer[0] == 5);
   CHECK(answer[1] == request[1]);
-  // RFC 2866, 3: over the request's authenticator. RFC 3579, 3.2: likewise, with zeroes in its own place.
+  // RFC 2866, 3: over the request's authenticator.
   Packet zeroed = answer;
   std::copy_n(request.begin() + 4, 16, zeroed.begin() + 4);
   Md5 digest;
@@ -170,7 +170,9 @@ TEST_CASE("an answer is signed, and has what proxies gave to the request", "[ide
   CHECK(std::equal(of_all.begin(), of_all.end(), answer.begin() + 4));
   CHECK(Packet(answer.begin() + 20, answer.begin() + 22) == Packet{80, 18});
   CHECK(Packet(answer.end() - 4, answer.end()) == Packet{33, 4, 1, 2});
+  // As radclient reads it: over zeroes in its own place, and the authenticator's.
   std::fill_n(zeroed.begin() + 22, 16, std::uint8_t{0});
+  std::fill_n(zeroed.begin() + 4, 16, std::uint8_t{0});
   const auto proof = hmac_md5(bytes_in("testing123"), zeroed);
   CHECK(std::equal(proof.begin(), proof.end(), answer.begin() + 22));
   CHECK(accounting_response(sent_by_radclient("stop"), "testing123").size() == 20);

@@ -93,8 +93,9 @@ void KeaText::line(std::string_view line, const LineTime& time, IdentityOutput& 
   const std::string_view client = at(cells_, kClientId);
   seen.id = address->is_v4() ? client : at(cells_, kIaid);
 
-  // What is read long after it was written: the line is not older than those before it.
-  const UnixMs not_before = std::max(latest_, *renewed);
+  // What is read long after it was written: the line is not older than those before it, whose times are
+  // rounded down.
+  const UnixMs not_before = std::max(latest_, *renewed) + std::chrono::milliseconds(999);
   const bool in_use = *state == kInUse || *state == kRegistered;
   if (!in_use || *valid == 0) {
     UnixMs ended = time.exact ? time.written : not_before;

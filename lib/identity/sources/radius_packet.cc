@@ -241,8 +241,12 @@ std::vector<std::uint8_t> accounting_response(Bytes request, std::string_view se
   answer[2] = static_cast<std::uint8_t>(answer.size() >> 8U);
   answer[3] = static_cast<std::uint8_t>(answer.size());
   if (proof) {
+    // No RFC says what it is made of in this answer: FreeRADIUS, and so its radclient, reads zeroes where the
+    // authenticator is, as in the request.
+    std::fill_n(answer.begin() + kAuthenticatorAt, kDigest, std::uint8_t{0});
     const Md5::Digest digest = hmac_md5(bytes_of(secret), answer);
     std::copy(digest.begin(), digest.end(), answer.begin() + static_cast<std::ptrdiff_t>(*proof));
+    std::copy(asked.begin(), asked.end(), answer.begin() + kAuthenticatorAt);
   }
   const Md5::Digest digest = digest_of(answer, secret);
   std::copy(digest.begin(), digest.end(), answer.begin() + kAuthenticatorAt);
