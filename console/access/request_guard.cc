@@ -30,6 +30,9 @@ std::optional<std::string> RequestGuard::refuse(const HttpServerRequest& request
   if (!is_api) return std::nullopt;
   const std::string_view site = request.field("Sec-Fetch-Site");
   if (!site.empty() && site != "same-origin" && site != "none") return "a page of another site asks";
+  // A mail's link comes as "none", as an address that was typed does: it would be asked without a look at it.
+  if (request.field("Sec-Fetch-Mode") == "navigate" && request.path != "/api/v1/openapi.json")
+    return "questions are asked by the console's pages and by programs, not by a link: open / instead";
   const std::string_view origin = request.field("Origin");
   if (!origin.empty()) {
     const std::size_t scheme = origin.find("://");

@@ -23,7 +23,7 @@ class RequestGuard {
       : hosts_(std::move(hosts)), unix_socket_(unix_socket) {}
 
   // Why it is refused; nullopt: it is not.
-  // Source: RFC 9110 7.2 (Host), RFC 6454 (Origin), Fetch Metadata (Sec-Fetch-Site).
+  // Source: RFC 9110 7.2 (Host), RFC 6454 (Origin), Fetch Metadata (Sec-Fetch-Site, -Mode).
   [[nodiscard]] std::optional<std::string> refuse(const HttpServerRequest& request, bool is_api) const;
 
  private:

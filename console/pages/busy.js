@@ -2,7 +2,7 @@
 // wrong and the way out.
 import {ApiError, ask} from "./api.js";
 import {announce, h, note, replace} from "./dom.js";
-import {number} from "./format.js";
+import {number, time} from "./format.js";
 import * as state from "./state.js";
 
 /** Every question of a page that is left is ended. */
@@ -18,7 +18,17 @@ export function whenHeld(handler) {
   onHeld = handler;
 }
 
-/** `ofAnybody`: it names no host, and is asked wherever the page was opened from. `show(answer)` makes the elements of the answer. Resolves when they are there. */
+const FOCUSABLE = "a, button, input, select, .scroll";
+/** The keyboard's place, and how far a table is scrolled, stay where an answer comes in place of one like it. */
+function inPlaceOf(place, made) {
+  const scrolled = [...place.querySelectorAll(".scroll")].map((one) => [one.scrollTop, one.scrollLeft]);
+  const focused = [...place.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
+  replace(place, made);
+  place.querySelectorAll(".scroll").forEach((one, at) => ([one.scrollTop, one.scrollLeft] = scrolled[at] ?? [0, 0]));
+  if (focused >= 0) place.querySelectorAll(FOCUSABLE)[focused]?.focus({preventScroll: true});
+}
+
+/** `ofAnybody`: it names no host, and is asked wherever the page was opened from; `again`: it comes anew by itself. `show(answer)` makes the elements of the answer. Resolves when they are there. */
 export async function answerInto(place, name, parameters, show, options = {}) {
   if (!options.ofAnybody && !state.isOwn()) {
     onHeld();
@@ -31,7 +41,7 @@ export async function answerInto(place, name, parameters, show, options = {}) {
   const bar = h("progress", {max: 1, "aria-label": "Progress of the question"});
   const told = h("span", {}, "…");
   const waiting = h("div", {class: "busy"}, bar, told, h("button", {type: "button", onclick: () => controller.abort()}, "Cancel"));
-  const late = window.setTimeout(() => place.controller === controller && replace(place, waiting), 300);
+  const late = window.setTimeout(() => place.controller === controller && replace(place, waiting), options.again ? 5000 : 300);
   try {
     const answer = await ask(name, parameters, {
       ...options, signal: controller.signal,
@@ -41,8 +51,8 @@ export async function answerInto(place, name, parameters, show, options = {}) {
       }});
     window.clearTimeout(late);
     const made = await show(answer, controller.signal);
-    if (place.controller === controller) replace(place, made);
-    announce("The answer is there.");
+    if (place.controller === controller) inPlaceOf(place, made);
+    if (!options.again) announce("The answer is there.");
     return answer;
   } catch (error) {
     window.clearTimeout(late);
@@ -68,7 +78,7 @@ export function reservations(answer) {
   if (answer.gaps?.length) {
     const count = answer.gap_count ?? answer.gaps.length;
     out.push(note(`${number(count)} ${count === 1 ? "gap" : "gaps"} in this time, where sessions may be missing: ` +
-      answer.gaps.slice(0, 3).map((gap) => `${gap.from ?? "the beginning"} to ${gap.until} (${gap.reason})`).join("; ") +
+      answer.gaps.slice(0, 3).map((gap) => `${gap.from ? time(gap.from) : "the beginning"} to ${time(gap.until)} (${gap.reason})`).join("; ") +
       (count > 3 ? "; and others" : "") + (count > answer.gaps.length ? `. Only ${number(answer.gaps.length)} are told and shaded: ask about less time for the others` : "")));
   } else if (answer.gap_count) {
     out.push(note(`${number(answer.gap_count)} gaps in this time, where sessions may be missing: too many to be told one by one.`));

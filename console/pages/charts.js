@@ -43,7 +43,8 @@ export function timeChart(times, sets, {label, unit, gaps = [], bucketMs, zoom} 
   };
   const shade = {
     id: "shade",
-    beforeDatasetsDraw(chart) {
+    // Over the bars: what they lack begins where they are.
+    afterDatasetsDraw(chart) {
       const {top, bottom, left, right} = chart.chartArea;
       const {ctx} = chart;
       ctx.save();

@@ -27,7 +27,7 @@ function sinks(status, me, again) {
     {name: "state", title: "Delivery Status", element: (text, row) => h("span", {
       class: !row.enabled ? "" : text === "Success" ? "good" : text === "Failed" ? "bad" : "warning"}, row.enabled ? text : "Disabled")},
     {name: "message", title: "Last failure", wrap: true,
-     text: (text, row) => (row.code ? `${row.code}: ${text}${row.last_failure_at ? ` (${time(row.last_failure_at)})` : ""}` : "–")},
+     text: (text, row) => (row.code || text ? `${row.code ? `${row.code}: ` : ""}${text}${row.last_failure_at ? ` (${time(row.last_failure_at)})` : ""}` : "–")},
     {name: "delivered", title: "Delivered", number: true, text: number}, {name: "waiting", title: "Waiting", number: true, text: number},
     {name: "oldest_waiting_seconds", title: "Oldest waiting", number: true, text: span}, {name: "dropped", title: "Missed", number: true, text: number},
     {name: "dead_lettered", title: "Dead letters", number: true, text: number},

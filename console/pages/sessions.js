@@ -1,7 +1,7 @@
 // Sessions that are open now.
 import {answerInto} from "./busy.js";
 import {field, h, note, select} from "./dom.js";
-import {bytes, endpoint, number, protocol, span} from "./format.js";
+import {bytes, endpoint, number, protocol, span, time} from "./format.js";
 import * as state from "./state.js";
 import {table} from "./table.js";
 
@@ -21,8 +21,8 @@ export function sessions() {
     placeholder: {pri: "10.0.0.0/8", nat: "203.0.113.7:40123", pub: ":443", protocol: "tcp", limit: "1000"}[name]})]));
   const place = h("div", {});
   const parameters = {...Object.fromEntries(names.map((name) => [name, state.get(name)])), sort: state.get("sort")};
-  const show = () => answerInto(place, "sessions", parameters, (answer) => [
-    h("p", {}, `${number(answer.sessions.length)} sessions${answer.more ? `, and there are more${state.get("sort") ? ": others may come before these" : ""}` : ""}, at ${answer.now.slice(11, 19)}.`),
+  const show = (again = false) => answerInto(place, "sessions", parameters, (answer) => [
+    h("p", {}, `${number(answer.sessions.length)} ${answer.sessions.length === 1 ? "session" : "sessions"}${answer.more ? `, and there are more${state.get("sort") ? ": others may come before these" : ""}` : ""}, at ${time(answer.now)}.`),
     answer.sessions.length ? table([
       {name: "protocol", title: "Protocol", text: protocol},
       {name: "pri_ip", title: "Private end", text: (value, row) => endpoint(value, row.pri_port)},
@@ -31,13 +31,13 @@ export function sessions() {
       {name: "tcp_state", title: "State"}, {name: "age_seconds", title: "Age", number: true, text: span},
       {name: "bytes_from_vpc", title: "Sent", number: true, text: bytes}, {name: "bytes_from_pub", title: "Received", number: true, text: bytes},
       {name: "pkts_from_vpc", title: "Packets sent", number: true, text: number}, {name: "pkts_from_pub", title: "Packets received", number: true, text: number},
-      {name: "netns", title: "Namespace"}], answer.sessions, {caption: "Live sessions"}) : note("No session is open that meets the conditions.")]);
+      {name: "netns", title: "Namespace"}], answer.sessions, {caption: "Live sessions"}) : note("No session is open that meets the conditions.")], {again});
   show();
   endFollowing();
   if (state.get("follow") === "yes") {
     // The next one when this one is there: a full table takes longer than that.
     const follow = async () => {
-      if (!document.hidden) await show();
+      if (!document.hidden) await show(true);
       if (timer !== undefined) timer = window.setTimeout(follow, EVERY);
     };
     timer = window.setTimeout(follow, EVERY);

@@ -1,7 +1,7 @@
 // SQL over the log: examples, and an answer as a table, a chart or CSV.
 import {answerInto, reservations} from "./busy.js";
 import {barChart, timeChart} from "./charts.js";
-import {field, h, note, select} from "./dom.js";
+import {append, field, h, note, select} from "./dom.js";
 import {formatOf, number} from "./format.js";
 import * as state from "./state.js";
 import {csvOf, download, table} from "./table.js";
@@ -18,27 +18,43 @@ const EXAMPLES = [
 
 const isTime = (value) => typeof value === "string" && /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(value);
 
+const MOST_ROWS = 5000, MOST_SERIES = 9;
+/** What does not get a colour of its own is drawn all the same. */
+function largest(sets) {
+  if (sets.length <= MOST_SERIES) return sets;
+  const sorted = [...sets].sort((a, b) => b.total - a.total);
+  const [first, rest] = [sorted.slice(0, MOST_SERIES - 1), sorted.slice(MOST_SERIES - 1)];
+  return [...first, {label: `${number(rest.length)} others`, values: first[0].values.map((_, at) => rest.reduce((sum, set) => sum + set.values[at], 0))}];
+}
+
 function chartOf(rows, names) {
   const numbers = names.filter((name) => rows.every((row) => row[name] === null || typeof row[name] === "number"));
   const label = names.find((name) => !numbers.includes(name)) ?? names[0];
   const values = numbers.filter((name) => name !== label);
   if (!values.length) return note("A chart takes a column of numbers.");
-  const some = rows.slice(0, 500);
+  const some = rows.slice(0, MOST_ROWS);
+  const short = rows.length > some.length ? note(`The chart has the first ${number(some.length)} of ${number(rows.length)} rows.`) : null;
   const unit = values.every((name) => /bytes/.test(name)) ? "bytes" : "count";
   const title = `${values.join(", ")} by ${label}`;
   if (isTime(rows[0]?.[label])) {
     const iso = (text) => text.replace(" ", "T");
     const times = [...new Set(some.map((row) => row[label]))].sort();
     const other = names.find((name) => name !== label && !numbers.includes(name));
-    const keys = other ? [...new Set(some.map((row) => row[other]))].slice(0, 9) : values;
-    const sets = keys.map((key) => ({label: String(key), values: times.map((at) => {
-      const row = some.find((one) => one[label] === at && (!other || one[other] === key));
-      return row?.[other ? values[0] : key] ?? 0;
-    })}));
+    const places = new Map(times.map((at, place) => [at, place]));
+    const sets = new Map();
+    for (const row of some) {
+      for (const name of other ? values.slice(0, 1) : values) {
+        const key = other ? String(row[other] ?? "–") : name;
+        if (!sets.has(key)) sets.set(key, {label: key, values: new Array(times.length).fill(0), total: 0});
+        const set = sets.get(key);
+        set.values[places.get(row[label])] += row[name] ?? 0;
+        set.total += row[name] ?? 0;
+      }
+    }
     const step = times.length > 1 ? Date.parse(iso(times[1])) - Date.parse(iso(times[0])) : 60_000;
-    return timeChart(times.map(iso), sets, {label: title, unit, bucketMs: step});
+    return [short, timeChart(times.map(iso), largest([...sets.values()]), {label: title, unit, bucketMs: step})];
   }
-  return barChart(some.map((row) => String(row[label] ?? "–")), values.map((name) => ({label: name, values: some.map((row) => row[name])})), {label: title, unit});
+  return [short, barChart(some.map((row) => String(row[label] ?? "–")), values.map((name) => ({label: name, values: some.map((row) => row[name])})), {label: title, unit})];
 }
 
 export function sql() {
@@ -60,7 +76,7 @@ export function sql() {
       const names = Object.keys(answer.rows[0] ?? {});
       const chart = h("div", {});
       const view = state.get("view");
-      if (view === "chart" && answer.rows.length) chart.append(chartOf(answer.rows, names));
+      if (view === "chart" && answer.rows.length) append(chart, [chartOf(answer.rows, names)]);
       return [reservations(answer), h("p", {class: "row"}, `${number(answer.rows.length)} rows.`, answer.rows.length ? [
         h("button", {type: "button", onclick: () => state.set({view: view === "chart" ? "" : "chart"})}, view === "chart" ? "Without the chart" : "As a chart"),
         h("button", {type: "button", onclick: () => download("answer.csv", "text/csv", csvOf(names, answer.rows))}, "Download CSV")] : null), chart,

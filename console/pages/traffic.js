@@ -13,7 +13,8 @@ import {table} from "./table.js";
 const GROUPS = [["", "nothing"], ["pri_ip", "host (pri_ip)"], ["pub_ip", "peer (pub_ip)"], ["nat_ip", "NAT address (nat_ip)"], ["protocol", "protocol"],
   ["pub_port", "peer's port"], ["pri_port", "host's port"], ["nat_port", "NAT port"], ["vpc_id", "VPC"], ["instance", "instance"], ["netns", "network namespace"],
   ["zone", "zone"], ["mark", "mark"], ["tcp_state", "TCP state"], ["event", "event"], ["reason", "reason"], ["orig_dst_ip", "first destination (orig_dst_ip)"],
-  ["orig_dst_port", "first destination's port"], ["session_id", "session"]];
+  ["orig_dst_port", "first destination's port"], ["session_id", "session"],
+  ...["seq", "log_status", "start_time", "end_time", "session_start", "bytes_from_vpc", "bytes_from_pub", "pkts_from_vpc", "pkts_from_pub", "events_lost"].map((one) => [one, one])];
 const SUMS = ["bytes_from_vpc", "bytes_from_pub", "pkts_from_vpc", "pkts_from_pub", "bytes", "pkts", "sessions", "records"];
 const COMPARED = [["", "nothing"], ["1", "the day before"], ["7", "the week before"]];
 const DAY = 86_400_000;
@@ -67,16 +68,17 @@ export function traffic() {
       const before = await ask("timeline", {...parameters, since: shift(answer.from), until: shift(answer.until), sum, bucket: answer.bucket}, {signal});
       other = reservations(before);
       const old = pivot(before, "", sum);
-      sets.push({label: COMPARED.find(([value]) => value === compare)[1], line: true,
-                 values: times.map((one) => old.sets[0]?.values[old.times.findIndex((other) =>
-                   Date.parse(other) === Date.parse(one) - Number(compare) * DAY)] ?? null)});
+      // Where only one of the two has rows, their bars may begin a part of one apart.
+      const place = (one) => Math.round((Date.parse(one) - Number(compare) * DAY - Date.parse(old.times[0])) / step);
+      if (old.sets.length) sets.push({label: COMPARED.find(([value]) => value === compare)[1], line: true,
+                                      values: times.map((one) => old.sets[0].values[place(one)] ?? null)});
     }
     const conditions = filters().map(sqlCondition);
     const sql = conditions.every(Boolean) ? statements(answer, conditions) : [];  // else it would ask about more than is shown
     const rows = answer.rows.map((row) => ({...row}));
     return [
       reservations(answer), other.length ? [h("p", {}, "And of the time that it is compared with:"), other] : null, zoomButtons(answer),
-      answer.rows.length ? timeChart(times, sets, {
+      sets.length ? timeChart(times, sets, {
         label: `${sum} by ${answer.bucket}${by ? ` and ${by}` : ""}, ${answer.from} to ${answer.until}`, unit, gaps: answer.gaps, bucketMs: step,
         zoom: (first, last) => state.set({...timeOf(times, answer, first, last), bucket: ""})})
         : note("Nothing was recorded in this time that meets the conditions."),

@@ -59,6 +59,12 @@ TEST_CASE("what a page of another site asks is refused", "[console][guard]") {
   CHECK_FALSE(refused("Sec-Fetch-Site", "none"));
   CHECK(refused("sec-fetch-site", "cross-site"));
   CHECK(refused("Sec-Fetch-Site", "same-site"));
+  // Nor is a question asked by a link that a mail has, or by an address that was typed.
+  CHECK(refused("Sec-Fetch-Mode", "navigate"));
+  CHECK_FALSE(refused("Sec-Fetch-Mode", "cors"));
+  HttpServerRequest description = request({{"Host", "localhost"}, {"Sec-Fetch-Mode", "navigate"}});
+  description.path = "/api/v1/openapi.json";
+  CHECK_FALSE(guard.refuse(description, true));
 }
 
 TEST_CASE("a password matches its own hash alone", "[console][password]") {

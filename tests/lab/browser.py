@@ -129,6 +129,21 @@ class Browser:
         self.script("const e = document.querySelector(arguments[0]); e.value = arguments[1];"
                     " e.dispatchEvent(new Event('change', {bubbles: true}))", css, value)
 
+    def keys(self, *presses):
+        """On the keyboard, wherever its place is: texts, and names of keys such as Tab, Shift+Tab, Enter."""
+        codes = {"Tab": "\ue004", "Enter": "\ue007", "Shift": "\ue008", "Space": " "}
+        actions = []
+        for press in presses:
+            *held, last = press.split("+") if press.startswith("Shift+") else (press,)
+            held = [codes[one] for one in held]
+            for key in held:
+                actions.append({"type": "keyDown", "value": key})
+            for key in (codes[last],) if last in codes else last:
+                actions += [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+            for key in held:
+                actions.append({"type": "keyUp", "value": key})
+        self.call("POST", f"{self.session}/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+
     def drag(self, css, first, last):
         """From one share of the element's width to another."""
         self.find(css)

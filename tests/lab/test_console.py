@@ -19,7 +19,7 @@ import ctl
 from browser import Browser
 from case import main
 from console import Console
-from netlab import CLIENT4, SERVER4, wait_until
+from netlab import CLIENT4, SERVER4, run, wait_until
 from surge import HOSTS, PORT, SURGE_SESSIONS, SURGER, VICTIM, SurgeCase, damage
 
 USER, GROUP = "games", "daemon"  # of every Debian
@@ -153,12 +153,13 @@ class ConsoleTest(SurgeCase):
                         page.picture(f"{pictures}/{name}-{'dark' if dark else 'light'}{'' if width == 1280 else '-narrow'}.png")
 
     def test_the_surge_is_found_in_three_clicks_and_named_by_a_trace(self):
-        self.begin_with_console()
+        self.begin_with_console(daemon=("--sink", "syslog+tcp://127.0.0.1:1"))
         page = self.browser()
         page.open(self.address("overview"))
         page.wait_for_text("Enabled")
         for told in ("Sessions a second", "Live sessions", "Conntrack table", "Events lost", "Events delayed", "Gaps", "Proved until", "Ledger", "Oldest record"):
             self.assertIn(told, page.text())
+        page.wait_for_text("connect to 127.0.0.1:1: Connection refused")  # a failure that has no code
         page.click("Traffic")
         page.wait_for_text("Top by pub_ip")
         page.click(VICTIM)  # the peer that complained
@@ -246,7 +247,13 @@ class ConsoleTest(SurgeCase):
         page.wait_for_text("Enabled")
         self.settle(page)
         self.assertEqual(asked(), [])
-        page.call("POST", f"{page.session}/back", {})
+        # Nor does an address of the API, which has no page to show first.
+        page.open(self.address("api/v1/trace", address=nat, at=f"{one['end_time']:.3f}"))
+        page.wait_for_text("not by a link")
+        page.open(self.address("api/v1/openapi.json"))
+        page.wait_for_text('"openapi"')
+        self.assertEqual(asked(), [])
+        page.open(self.address("trace", address=nat, at=f"{one['end_time']:.3f}"))
         page.click("Ask this")
         page.wait_for_text("Certainty:")
         self.assertEqual(asked(), ["trace"])
@@ -309,8 +316,83 @@ class ConsoleTest(SurgeCase):
         changed = [line for line in self.console.audited() if line["event"] == "changed"]
         self.assertEqual([line["reason"] for line in changed], ["Disable: ticket 4711", "Enable: ticket 4711"])
         # The time between is a gap, which the overview shades and names.
-        self.show(page, "traffic", since="-10m")
+        self.show(page, "traffic", since="-1m")
         page.wait_for_text("sessions may be missing")
+        self.settle(page)
+        tint = page.script("const v = getComputedStyle(document.documentElement).getPropertyValue('--gap').match(/[\\d.]+/g).map(Number);"
+                           " return v.slice(0, 3).map((c) => Math.round(c * v[3] + 255 * (1 - v[3])))")
+        shaded = ("const c = document.querySelector('main canvas'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+                  " let n = 0; for (let i = 0; i < d.length; i += 4)"
+                  " if (d[i + 3] && arguments[0].every((v, k) => Math.abs((d[i + k] * d[i + 3] + 255 * (255 - d[i + 3])) / 255 - v) < 4)) ++n; return n")
+        page.wait(lambda: page.script(shaded, tint) > 100, "pixels in the colour of gaps")
+
+    def test_an_abuse_report_is_answered_by_keyboard_alone_and_prints(self):
+        self.begin_with_console()
+        one = [r for r in self.records_made if r["pri_ip"] == SURGER and r["pub_ip"] == VICTIM][0]
+        page = self.browser()
+        page.open(self.address("overview"))
+        self.settle(page)
+        focused = lambda: page.script("const e = document.activeElement; return e.innerText || e.name || e.tagName")
+        while focused() != "Trace":
+            page.keys("Tab")
+        page.keys("Enter")
+        page.wait_for_text("Who was behind an address")
+        while focused() != "address":
+            page.keys("Tab")
+        page.keys(f"{one['nat_ip']}:{one['nat_port']}", "Tab", time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(one["end_time"])), "Enter")
+        page.wait_for_text("Certainty:")
+        page.command("Emulation.setEmulatedMedia", media="print")
+        printed = page.wait(lambda: "Certainty:" in page.text() and page.text(), "what is printed")
+        for told in (f"{SURGER}, port {one['pri_port']}", "What speaks for it", f"Who was behind {one['nat_ip']}, port {one['nat_port']}?", "clocks may differ by 5s",
+                     "The log reaches", "Gaps in this time", "Asked by", "When", "natsession-console", "Box"):
+            self.assertIn(told, printed)
+        for left_out in ("Overview", "Ask", "Log out", "Print the answer", "A list of questions"):
+            self.assertNotIn(left_out, printed.replace("Asked by", ""))
+
+    def test_live_sessions_are_followed_and_neither_order_nor_place_is_lost(self):
+        self.begin_with_console()
+        for number, host in enumerate(HOSTS[:3]):
+            self.open(f"s{number}", host, VICTIM)
+        page = self.browser()
+        page.open(self.address("overview"))
+        page.click("Live sessions")
+        page.wait_for_text("3 sessions")
+        page.click("Private end")
+        ends = lambda: page.script("return [...document.querySelectorAll('main tbody tr')].map((e) => e.children[1].innerText.split(':')[0])")
+        self.assertEqual(ends(), sorted(HOSTS[:3]))
+        page.click("Private end")
+        page.press(page.find("input[type=checkbox]"))
+        page.wait_for_text("3 sessions")
+        page.script("[...document.querySelectorAll('main thead button')].find((e) => e.innerText === 'Peer').focus()")
+        self.open("s3", HOSTS[3], VICTIM)
+        page.wait_for_text("4 sessions")
+        self.assertEqual(ends(), sorted(HOSTS[:4], reverse=True))
+        self.assertEqual(page.script("return document.activeElement.innerText"), "Peer")
+        self.assertEqual(page.complaints(), [])
+
+    def test_traffic_is_compared_with_the_day_before_also_where_there_is_none_now(self):
+        ledger = self.path("day")
+        run(os.environ["NATSESSION_QUERY_BENCH"], "make", ledger, "--sessions", "20000")  # of 2026-11-21
+        self.console = self.enterContext(Console(self.folder, "--ledger", ledger + "/ledger"))
+        page = self.browser()
+        sums = {}
+        for day, compare in ((21, ""), (22, "1"), (28, "7")):
+            self.show(page, "traffic", since=f"2026-11-{day}T08:00:00Z", until=f"2026-11-{day}T20:00:00Z", sum="sessions", compare=compare)
+            page.find("main canvas")
+            sums[day] = page.wait(lambda: page.script("const c = Chart.getChart(document.querySelector('main canvas'));"
+                                                      " return c && c.data.datasets.map((d) => [d.label, d.data.reduce((a, b) => a + b, 0)])"), "the chart")
+        ((_, made),) = sums[21]
+        self.assertGreater(made, 5000)
+        self.assertEqual(sums[22], [["the day before", made]])
+        self.assertEqual(sums[28], [["the week before", made]])
+        # Of more groups than have a colour none is left out of a chart of SQL.
+        self.show(page, "sql", statement="SELECT date_trunc('hour', __time__) AS hour, pri_ip, count(*) AS n FROM log GROUP BY hour, pri_ip LIMIT 4000", view="chart")
+        page.find("main canvas")
+        drawn = page.wait(lambda: page.script("const c = Chart.getChart(document.querySelector('main canvas'));"
+                                              " return c && c.data.datasets.map((d) => d.data.reduce((a, b) => a + b, 0))"), "the chart")
+        self.assertEqual(len(drawn), 9)
+        rows = self.console.ask("sql", method="POST", body="SELECT date_trunc('hour', __time__) AS hour, pri_ip, count(*) AS n FROM log GROUP BY hour, pri_ip LIMIT 4000").json()["rows"]
+        self.assertEqual(sum(drawn), sum(row["n"] for row in rows))
 
     def test_flow_logs_are_made_stopped_and_deleted_and_refused_traffic_is_shown(self):
         self.begin_with_console()
