@@ -377,7 +377,8 @@ class ConsoleTest(SurgeCase):
         page = self.browser()
         sums = {}
         for day, compare in ((21, ""), (22, "1"), (28, "7")):
-            self.show(page, "traffic", since=f"2026-11-{day}T08:00:00Z", until=f"2026-11-{day}T20:00:00Z", sum="sessions", compare=compare)
+            self.show(page, "traffic", since=f"2026-11-{day}T08:00:00Z", until=f"2026-11-{day}T20:00:00Z", sum="sessions", compare=compare,
+                      by="protocol" if compare else "")
             page.find("main canvas")
             sums[day] = page.wait(lambda: page.script("const c = Chart.getChart(document.querySelector('main canvas'));"
                                                       " return c && c.data.datasets.map((d) => [d.label, d.data.reduce((a, b) => a + b, 0)])"), "the chart")
