@@ -20,7 +20,8 @@ struct Global {
   std::string ledger;      // empty: the daemon's own
   std::string store = {};  // instead of a ledger: where many boxes' records are; empty: none
   bool json = false;
-  bool progress = false;  // how far a question is: lines of JSON on stderr
+  bool progress = false;   // how far a question is: lines of JSON on stderr
+  std::string words = {};  // the command line, as it was given
 };
 
 // Runs a command and returns natsessionctl's exit status.

@@ -144,6 +144,7 @@ int run_program(int argc, char** argv, std::span<AddCommand* const> known) {
   app.require_subcommand(0, 1);
   app.allow_extras();
   Global global;
+  for (int i = 1; i < argc; ++i) global.words += (i > 1 ? " " : "") + std::string(argv[i]);
   app.add_option("--control", global.control, "The daemon's control socket; default " + global.control)
       ->type_name("PATH");
   app.add_option("--ledger", global.ledger, "The ledger to read; default: the daemon's")->type_name("DIR");

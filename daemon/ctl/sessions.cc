@@ -6,8 +6,10 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "ask/answer_printer.h"
+#include "ask/identity_access.h"
 #include "ask/log_options.h"
 #include "command.h"
 #include "control/session_filter.h"
@@ -83,31 +85,50 @@ QueryArguments query_of(const SessionsCommand& options) {
   return query;
 }
 
+// Whose the sessions are; empty where there is no log of that.
+std::vector<SubscriberCells> subscribers_of(const IdentityAccess& access, const SessionsAnswer& answer) {
+  std::vector<SubscriberCells> found;
+  if (access.names() == nullptr) return found;
+  constexpr std::chrono::seconds kSlack{5};
+  for (const SessionRecord& session : answer.sessions) {
+    const UnixMs begun = session.session_start.value_or(session.start_time);
+    found.push_back(subscriber_cells(
+        access.names()->of_session(session.pri_ip, session.origin->netns, begun, begun, kSlack)));
+  }
+  return found;
+}
+
 // As GET /sessions has them.
-int print_csv(const SessionsAnswer& answer) {
+int print_csv(const SessionsAnswer& answer, const std::vector<SubscriberCells>& subscribers, bool named) {
   AnswerPrinter printer(Shape::kCsv, screen());
-  printer.begin({{"netns"},
-                 {"protocol"},
-                 {"pri_ip"},
-                 {"pri_port"},
-                 {"nat_ip"},
-                 {"nat_port"},
-                 {"pub_ip"},
-                 {"pub_port"},
-                 {"first_seen"},
-                 {"session_start"},
-                 {"bytes_from_vpc"},
-                 {"pkts_from_vpc"},
-                 {"bytes_from_pub"},
-                 {"pkts_from_pub"},
-                 {"tcp_state"},
-                 {"zone"},
-                 {"mark"}});
+  std::vector<AnswerColumn> columns({{"netns"},
+                                     {"protocol"},
+                                     {"pri_ip"},
+                                     {"pri_port"},
+                                     {"nat_ip"},
+                                     {"nat_port"},
+                                     {"pub_ip"},
+                                     {"pub_port"},
+                                     {"first_seen"},
+                                     {"session_start"},
+                                     {"bytes_from_vpc"},
+                                     {"pkts_from_vpc"},
+                                     {"bytes_from_pub"},
+                                     {"pkts_from_pub"},
+                                     {"tcp_state"},
+                                     {"zone"},
+                                     {"mark"}});
+  if (named) {
+    columns.push_back({"subscriber"});
+    columns.push_back({"subscriber_verdict"});
+  }
+  printer.begin(std::move(columns));
   const auto count = [](Count number) {
     return number.known() ? AnswerValue(number.value()) : AnswerValue();
   };
-  for (const SessionRecord& session : answer.sessions) {
-    const bool taken = printer.row(
+  for (std::size_t i = 0; i < answer.sessions.size(); ++i) {
+    const SessionRecord& session = answer.sessions[i];
+    std::vector<AnswerValue> row(
         {std::string(session.origin->netns), std::uint64_t{session.protocol}, session.pri_ip.to_string(),
          std::uint64_t{session.pri_port}, session.nat_ip.to_string(), std::uint64_t{session.nat_port},
          session.pub_ip.to_string(), std::uint64_t{session.pub_port}, session.start_time,
@@ -115,14 +136,47 @@ int print_csv(const SessionsAnswer& answer) {
          count(session.bytes_from_vpc), count(session.pkts_from_vpc), count(session.bytes_from_pub),
          count(session.pkts_from_pub), std::string(to_string(session.tcp_state)), std::uint64_t{session.zone},
          std::uint64_t{session.mark}});
-    if (!taken) return kFailed;
+    if (i < subscribers.size()) {
+      row.emplace_back(subscribers[i].subscriber);
+      row.emplace_back(subscribers[i].verdict);
+    }
+    if (!printer.row(std::move(row))) return kFailed;
   }
   return printer.finish({});
 }
 
-int show(Shape shape, const SessionsAnswer& answer) {
-  if (shape == Shape::kJson) return print(sessions_json(answer));
-  return shape == Shape::kCsv ? print_csv(answer) : print(sessions_text(answer, screen()));
+std::string with_subscribers(const std::string& sessions, const std::vector<SubscriberCells>& subscribers,
+                             const std::string& hidden) {
+  auto json = nlohmann::ordered_json::parse(sessions, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("sessions") || !json["sessions"].is_array()) return sessions;
+  std::size_t place = 0;
+  for (auto& session : json["sessions"]) {
+    if (place >= subscribers.size()) break;
+    const SubscriberCells& cells = subscribers[place++];
+    session["subscriber"] =
+        cells.subscriber.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(cells.subscriber);
+    session["subscriber_verdict"] = cells.verdict;
+  }
+  if (!hidden.empty()) json["subscribers_not_shown"] = hidden;
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+         (sessions.ends_with('\n') ? "\n" : "");
+}
+
+// `body` is the answer in JSON.
+int show(Shape shape, const SessionsAnswer& answer, const std::string& body, const IdentityAccess& access) {
+  const std::vector<SubscriberCells> subscribers = subscribers_of(access, answer);
+  if (shape == Shape::kJson)
+    return print(access.absent() ? body : with_subscribers(body, subscribers, access.hidden()));
+  if (!access.hidden().empty())
+    fmt::print(stderr, "natsessionctl: sessions: {}\n", printable(access.hidden()));
+  if (shape == Shape::kCsv) return print_csv(answer, subscribers, access.names() != nullptr);
+  std::vector<std::string> shown;
+  for (const SubscriberCells& cells : subscribers) {
+    shown.push_back(cells.subscriber.empty()
+                        ? cells.verdict
+                        : cells.subscriber + (cells.verdict == "certain" ? "" : " (" + cells.verdict + ")"));
+  }
+  return print(sessions_text(answer, screen(), shown));
 }
 
 int run_sessions(const Global& global, const SessionsCommand& options) {
@@ -134,7 +188,8 @@ int run_sessions(const Global& global, const SessionsCommand& options) {
   if (const auto filter = parse_session_filter(query); !filter) return fail("sessions", filter.error());
   const auto body = ControlClient(global.control).get("/sessions", query);
   if (!body) return fail("sessions", body.error());
-  if (*shape == Shape::kJson && *sort == nullptr) return print(*body);
+  const IdentityAccess access = IdentityAccess::open(global);
+  if (*shape == Shape::kJson && *sort == nullptr && access.absent()) return print(*body);
   auto answer = read_sessions_json(*body);
   if (!answer) return fail("sessions", answer.error());
   std::vector<SessionRecord>& sessions = answer->sessions;
@@ -145,7 +200,7 @@ int run_sessions(const Global& global, const SessionsCommand& options) {
     if (sessions.size() > options.limit)
       sessions.erase(sessions.begin() + static_cast<std::ptrdiff_t>(options.limit), sessions.end());
   }
-  const int status = show(*shape, *answer);
+  const int status = show(*shape, *answer, *sort == nullptr ? *body : sessions_json(*answer), access);
   if (*sort != nullptr && cut) {
     fmt::print(
         stderr,

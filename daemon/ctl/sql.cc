@@ -1,4 +1,5 @@
 // natsessionctl sql: a SELECT over the table `log`.
+#include <array>
 #include <cctype>
 #include <cstdio>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "ask/identity_access.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
 #include "command.h"
@@ -88,6 +90,29 @@ int describe_flows(Shape shape) {
   return answer.finish({});
 }
 
+int describe_identity(Shape shape) {
+  AnswerPrinter answer(shape, screen());
+  answer.begin({{"column"}, {"type"}, {"meaning"}});
+  constexpr std::array<std::array<const char*, 3>, 13> kColumns{
+      {{"subscriber", "TEXT", "who, as the source names it: a user, else a MAC or DUID"},
+       {"prefix", "TEXT", "what was assigned, with its length"},
+       {"kind", "TEXT", "lease, delegation, session, neighbour, static or other"},
+       {"netns", "TEXT", "the network namespace; NULL: all"},
+       {"mac", "TEXT", "of the hardware"},
+       {"host", "TEXT", "a host name"},
+       {"source", "TEXT", "who told so: its URL"},
+       {"id", "TEXT", "the source's own"},
+       {"start_time", "REAL", "it was so from then on, in Unix seconds"},
+       {"start_earliest", "REAL", "it may have been so since then"},
+       {"end_time", "REAL", "it was so up to then; NULL: it is open"},
+       {"end_latest", "REAL", "it may have been so up to then"},
+       {"address", "TEXT", "prefix, where that is one address; else NULL"}}};
+  for (const auto& [name, type, meaning] : kColumns) {
+    if (!answer.row({std::string(name), std::string(type), std::string(meaning)})) return kFailed;
+  }
+  return answer.finish({});
+}
+
 int describe_table(Shape shape) {
   AnswerPrinter answer(shape, screen());
   answer.begin({{"column"}, {"type"}, {"unit"}, {"meaning"}});
@@ -109,12 +134,21 @@ int run_sql(const Global& global, const SqlCommand& options) {
   if (const std::vector<std::string> words = describe_words(statement); !words.empty()) {
     if (words.size() == 1 || (words.size() == 2 && words[1] == "log")) return describe_table(*shape);
     if (words.size() == 2 && words[1] == "flow") return describe_flows(*shape);
-    return fail("sql", {ErrorKind::kUsage, "there are two tables: DESCRIBE log, DESCRIBE flow"});
+    if (words.size() == 2 && words[1] == "identity") return describe_identity(*shape);
+    return fail(
+        "sql", {ErrorKind::kUsage, "there are three tables: DESCRIBE log, DESCRIBE flow, DESCRIBE identity"});
   }
   const auto log = LogAccess::open(global);
   if (!log) return fail("sql", log.error());
-  const auto limits = read_limits(options, **log);
+  auto limits = read_limits(options, **log);
   if (!limits) return fail("sql", limits.error());
+  // Who does not ask for names is not written down as one who does.
+  std::optional<IdentityAccess> identity;
+  limits->names = [&]() -> Result<SubscriberNames*> {
+    if (!identity) identity = IdentityAccess::open(global);
+    if (identity->names() == nullptr) return identity->error();
+    return identity->names();
+  };
   const auto session = (*log)->open_sql(*limits);
   if (!session) return fail("sql", session.error());
 
@@ -140,6 +174,7 @@ int run_sql(const Global& global, const SqlCommand& options) {
     if (Interrupt::asked()) return (*log)->interrupted("sql");
     return fail("sql", result.error());
   }
+  if (identity) warn_of_damage("sql", *identity);
   return (*log)->finish("sql", answer, result->report);
 }
 
@@ -164,7 +199,9 @@ void add_sql(Commands& commands) {
       "GROUP BY, and ORDER BY of records, keep their rows in memory, up to --memory.\n"
       "A text beside a column means what it says: start_time >= 'yesterday', protocol = 'tcp'.\n"
       "Beside SQLite's functions: date_trunc(unit, time), in_prefix(ip, 'prefix'), to_unixtime(text), "
-      "from_unixtime(time).\n\n"
+      "from_unixtime(time), subscriber(ip, time).\n"
+      "Where there is a log of who had an address it is the table identity; DESCRIBE identity tells its "
+      "columns.\n\n"
       "Examples:\n"
       "  natsessionctl sql \"SELECT pri_ip, sum(bytes_from_vpc) AS bytes FROM log WHERE pub_ip = "
       "'198.51.100.157'\n"

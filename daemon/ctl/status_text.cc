@@ -253,7 +253,8 @@ std::string status_text(const Status& status, const Screen& screen) {
   return out;
 }
 
-std::string sessions_text(const SessionsAnswer& answer, const Screen& screen) {
+std::string sessions_text(const SessionsAnswer& answer, const Screen& screen,
+                          const std::vector<std::string>& subscribers) {
   const auto any = [&](auto has) { return std::any_of(answer.sessions.begin(), answer.sessions.end(), has); };
   const bool with_zone = any([](const SessionRecord& session) { return session.zone != 0; });
   const bool with_mark = any([](const SessionRecord& session) { return session.mark != 0; });
@@ -269,8 +270,10 @@ std::string sessions_text(const SessionsAnswer& answer, const Screen& screen) {
   if (with_mark) columns.push_back({"MARK", Align::kRight});
   if (with_netns) columns.push_back({"NETNS"});
   columns.push_back({"STATE"});
+  if (!subscribers.empty()) columns.push_back({"SUBSCRIBER"});
   TextTable table(std::move(columns));
-  for (const SessionRecord& session : answer.sessions) {
+  for (std::size_t i = 0; i < answer.sessions.size(); ++i) {
+    const SessionRecord& session = answer.sessions[i];
     std::vector<Cell> row{protocol_text(session.protocol),
                           endpoint_text(session.pri_ip, session.pri_port),
                           endpoint_text(session.nat_ip, session.nat_port),
@@ -282,6 +285,7 @@ std::string sessions_text(const SessionsAnswer& answer, const Screen& screen) {
     if (with_mark) row.emplace_back(std::to_string(session.mark));
     if (with_netns) row.emplace_back(session.origin->netns.empty() ? "-" : printable(session.origin->netns));
     row.emplace_back(std::string(to_string(session.tcp_state)));
+    if (!subscribers.empty()) row.emplace_back(i < subscribers.size() ? printable(subscribers[i]) : "-");
     table.add_row(std::move(row));
   }
   return table.text(screen);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "control/status.h"
 #include "words.h"
@@ -10,6 +11,8 @@
 namespace natsession::ctl {
 
 [[nodiscard]] std::string status_text(const Status& status, const Screen& screen);
-[[nodiscard]] std::string sessions_text(const SessionsAnswer& answer, const Screen& screen);
+// `subscribers`: whose each session is, in a few words; empty: nobody is to be shown.
+[[nodiscard]] std::string sessions_text(const SessionsAnswer& answer, const Screen& screen,
+                                        const std::vector<std::string>& subscribers = {});
 
 }  // namespace natsession::ctl

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "ask/answer_printer.h"
+#include "ask/identity_access.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
 #include "ask/timeline_chart.h"
@@ -56,7 +57,7 @@ UnixMs aligned(UnixMs time, milliseconds bucket) {
 }
 
 // But for the time.
-Result<TimelineQuestion> read_timeline(const TimelineCommand& options) {
+Result<TimelineQuestion> read_timeline(const TimelineCommand& options, Grouping& grouping) {
   TimelineQuestion question;
   if (!options.bucket.empty()) {
     const auto bucket = read_length("--bucket", options.bucket);
@@ -74,10 +75,12 @@ Result<TimelineQuestion> read_timeline(const TimelineCommand& options) {
   if (!where) return where.error();
   question.where = std::move(*where);
   if (!options.by.empty()) {
-    const auto by = read_fields("--by", {options.by}, options.log);
+    auto by = read_grouping("--by", {options.by}, options.log);
     if (!by) return by.error();
-    if (by->size() != 1) return Error{ErrorKind::kUsage, "--by: one field, not '" + options.by + "'"};
-    question.by = by->front();
+    grouping = std::move(*by);
+    if (grouping.fields.size() != 1)
+      return Error{ErrorKind::kUsage, "--by: one field, not '" + options.by + "'"};
+    question.by = grouping.fields.front();
   }
   const auto sum = read_sum(options.sum, options.log);
   if (!sum) return sum.error();
@@ -85,6 +88,13 @@ Result<TimelineQuestion> read_timeline(const TimelineCommand& options) {
   question.series = options.series;
   question.spread = options.at_end ? Spread::kAtEnd : Spread::kOverSlice;
   return question;
+}
+
+// What a series is of.
+std::string_view by_name(const LogOptions& options, const TimelineQuestion& question) {
+  const Grouping grouping{{*question.by},
+                          question.names.names == nullptr ? std::nullopt : std::optional<std::size_t>(0)};
+  return grouping.name(0, options);
 }
 
 ChartLabels labels_of(const LogOptions& options, const TimelineQuestion& question,
@@ -100,7 +110,7 @@ ChartLabels labels_of(const LogOptions& options, const TimelineQuestion& questio
 
 std::string title_of(const LogOptions& options, const TimelineQuestion& question) {
   return fmt::format("{}{} in {} from {}", shown_sum(question.sum, options),
-                     question.by ? fmt::format(" by {}", shown_name(*question.by, options)) : "",
+                     question.by ? fmt::format(" by {}", by_name(options, question)) : "",
                      format_duration(question.bucket), range_text({question.from, question.until}));
 }
 
@@ -111,7 +121,7 @@ int show_rows(Shape shape, const LogOptions& options, const TimelineQuestion& qu
   answer.fact("until", question.until);
   answer.fact("bucket", format_duration(question.bucket));
   std::vector<AnswerColumn> columns{{"time"}};
-  if (question.by) columns.push_back({std::string(shown_name(*question.by, options))});
+  if (question.by) columns.push_back({std::string(by_name(options, question))});
   for (const SumField sum : shown_sums(options)) columns.push_back({std::string(shown_sum(sum, options))});
   answer.begin(std::move(columns));
   for (std::size_t i = 0; i < result.buckets; ++i) {
@@ -158,8 +168,15 @@ int run_timeline(const Global& global, const TimelineCommand& options) {
   if (!shape) return fail("timeline", shape.error());
   auto time = read_times("timeline", options.log, kUsualTimelineTime);
   if (!time) return fail("timeline", time.error());
-  auto question = read_timeline(options);
+  Grouping grouping;
+  auto question = read_timeline(options, grouping);
   if (!question) return fail("timeline", question.error());
+  std::optional<IdentityAccess> identity;
+  if (grouping.subscriber) {
+    identity = IdentityAccess::open(global);
+    if (identity->names() == nullptr) return fail("timeline", identity->error());
+    question->names = {identity->names(), 0};
+  }
   const auto log = LogAccess::open(global);
   if (!log) return fail("timeline", log.error());
   if (auto chosen = (*log)->choose(options.log); !chosen) return fail("timeline", chosen.error());
@@ -174,6 +191,7 @@ int run_timeline(const Global& global, const TimelineCommand& options) {
   (*log)->end_progress();
   if (!result) return fail("timeline", result.error());
   if (result->report.cancelled) return (*log)->interrupted("timeline");
+  if (identity) warn_of_damage("timeline", *identity);
   return show_timeline(*shape, options, *question, *result, **log);
 }
 
@@ -184,7 +202,8 @@ void add_timeline(Commands& commands) {
   const auto options = std::make_shared<TimelineCommand>();
   command.option("--bucket", options->bucket, "DURATION",
                  "How long each bar is: 5m, '5 minutes', 10s, 1h, what divides a day; default: what fits");
-  command.option("-b,--by", options->by, "FIELD", "Stacked by this field: pri_ip, pub_ip, protocol ...");
+  command.option("-b,--by", options->by, "FIELD",
+                 "Stacked by this field: pri_ip, pub_ip, protocol ..., or subscriber");
   command.option(
       "-s,--sum", options->sum, "SUM",
       "What is summed up: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, pkts, "

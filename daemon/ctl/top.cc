@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "ask/identity_access.h"
 #include "ask/log_access.h"
 #include "ask/log_options.h"
 #include "command.h"
@@ -23,17 +24,18 @@ struct TopCommand {
 
 constexpr std::chrono::hours kUsualTopTime{1};
 
-Result<TopQuestion> read_top(const TopCommand& options) {
+Result<TopQuestion> read_top(const TopCommand& options, Grouping& grouping) {
   TopQuestion question;
   auto where = read_where(options.log);
   if (!where) return where.error();
   question.query.where = std::move(*where);
-  question.by = {Field::kPriIp};
+  grouping.fields = {Field::kPriIp};
   if (!options.by.empty()) {
-    auto by = read_fields("--by", options.by, options.log);
+    auto by = read_grouping("--by", options.by, options.log);
     if (!by) return by.error();
-    question.by = std::move(*by);
+    grouping = std::move(*by);
   }
+  question.by = grouping.fields;
   const auto sum = read_sum(options.sum, options.log);
   if (!sum) return sum.error();
   question.sum = *sum;
@@ -48,8 +50,8 @@ AnswerValue key_value(Field field, const GroupValue& value) {
   return to_text(field, value);
 }
 
-int show_top(Shape shape, const LogOptions& options, const TopQuestion& question, const AskedTime& time,
-             const TopResult& result, LogAccess& log) {
+int show_top(Shape shape, const LogOptions& options, const TopQuestion& question, const Grouping& grouping,
+             const AskedTime& time, const TopResult& result, LogAccess& log) {
   AnswerPrinter answer(shape, screen());
   answer.fact("from", time.from);
   answer.fact("until", time.until);
@@ -61,7 +63,8 @@ int show_top(Shape shape, const LogOptions& options, const TopQuestion& question
   answer.remark(fmt::format("{} of {} groups with the most {}, of {} together", grouped(result.groups.size()),
                             grouped(result.group_count), shown_sum(question.sum, options), grouped(total)));
   std::vector<AnswerColumn> columns;
-  for (const Field field : question.by) columns.push_back({std::string(shown_name(field, options))});
+  for (std::size_t i = 0; i < question.by.size(); ++i)
+    columns.push_back({std::string(grouping.name(i, options))});
   columns.push_back({"share", Unit::kShare});
   for (const SumField sum : shown_sums(options)) {
     const bool bytes = sum == SumField::kBytesFromVpc || sum == SumField::kBytesFromPub;
@@ -88,8 +91,15 @@ int run_top(const Global& global, const TopCommand& options) {
   if (!shape) return fail("top", shape.error());
   auto time = read_times("top", options.log, kUsualTopTime);
   if (!time) return fail("top", time.error());
-  auto question = read_top(options);
+  Grouping grouping;
+  auto question = read_top(options, grouping);
   if (!question) return fail("top", question.error());
+  std::optional<IdentityAccess> identity;
+  if (grouping.subscriber) {
+    identity = IdentityAccess::open(global);
+    if (identity->names() == nullptr) return fail("top", identity->error());
+    question->names = {identity->names(), *grouping.subscriber};
+  }
   const auto log = LogAccess::open(global);
   if (!log) return fail("top", log.error());
   if (auto chosen = (*log)->choose(options.log); !chosen) return fail("top", chosen.error());
@@ -102,7 +112,8 @@ int run_top(const Global& global, const TopCommand& options) {
   (*log)->end_progress();
   if (!result) return fail("top", result.error());
   if (result->report.cancelled) return (*log)->interrupted("top");
-  return show_top(*shape, options.log, *question, *time, *result, **log);
+  if (identity) warn_of_damage("top", *identity);
+  return show_top(*shape, options.log, *question, grouping, *time, *result, **log);
 }
 
 }  // namespace
@@ -112,7 +123,8 @@ void add_top(Commands& commands) {
   const auto options = std::make_shared<TopCommand>();
   command.option(
       "-b,--by", options->by, "FIELD",
-      "Group by this field, or by two: pri_ip, pub_ip, pub_port, nat_ip, vpc_id ...; default pri_ip");
+      "Group by this field, or by two: pri_ip, pub_ip, pub_port, nat_ip, vpc_id ..., or subscriber; default "
+      "pri_ip");
   command.option(
       "-s,--sum", options->sum, "SUM",
       "By what they are ordered: bytes_from_vpc, bytes_from_pub, pkts_from_vpc, pkts_from_pub, bytes, "
@@ -134,6 +146,7 @@ void add_top(Commands& commands) {
       "  natsessionctl top --where pub_ip=198.51.100.157 --since '14:55' --until '15:05'\n"
       "  natsessionctl top --by pri_ip --by pub_port --sum sessions --since today -n 20\n"
       "  natsessionctl top --log flow --by interface --by srcaddr --where action=REJECT --since today\n"
+      "  natsessionctl top --by subscriber --since today\n"
       "  natsessionctl --json top --by vpc_id --since -1d");
   command.run([options](const Global& global) { return run_top(global, *options); });
 }

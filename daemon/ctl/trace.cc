@@ -123,6 +123,7 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
   const auto result = find_sessions(**log, questions, options, live);
   if (!result) return fail("trace", result.error());
   if (result->report.cancelled) return (*log)->interrupted("trace");
+  const TraceNames names = trace_names(IdentityAccess::open(global), questions, *result);
   std::string text;
   bool found = false;
   std::set<std::string> told;  // two questions of one time may have the same to say
@@ -133,11 +134,11 @@ int answer_one(const Global& global, const TraceCommand& options, UnixMs now) {
       if (told.insert(note).second) warn("trace", {note});
     }
     if (i > 0) text += global.json ? ",\n" : "\n";
-    text += global.json ? trace_json((*asked)[i], answer, result->span)
-                        : trace_text((*asked)[i], answer, result->span, screen().colours);
+    text += global.json ? trace_json((*asked)[i], answer, result->span, names, i)
+                        : trace_text((*asked)[i], answer, result->span, screen().colours, names, i);
     found = found || answer.found();
   }
-  if (*shape == Shape::kCsv) text = trace_list_csv({',', {}, {{{}, 0, {}, *asked}}}, *result);
+  if (*shape == Shape::kCsv) text = trace_list_csv({',', {}, {{{}, 0, {}, *asked}}}, *result, names);
   if (global.json) text = questions.size() > 1 ? "[\n" + text + "\n]\n" : text + "\n";
   const int status = print(text);
   if (status != kDone) return status;
@@ -173,7 +174,9 @@ int answer_list(const Global& global, const TraceCommand& options, UnixMs now) {
   const auto result = find_sessions(**log, questions, options, live);
   if (!result) return fail("trace", result.error());
   if (result->report.cancelled) return (*log)->interrupted("trace");
-  const int status = print(global.json ? trace_list_json(*list, *result) : trace_list_csv(*list, *result));
+  const TraceNames names = trace_names(IdentityAccess::open(global), questions, *result);
+  const int status =
+      print(global.json ? trace_list_json(*list, *result, names) : trace_list_csv(*list, *result, names));
   const auto found = static_cast<std::uint64_t>(std::count_if(result->answers.begin(), result->answers.end(),
                                                               [](const auto& one) { return one.found(); }));
   fmt::print(stderr, "natsessionctl: trace: {} questions: {} found, {} not{}\n",

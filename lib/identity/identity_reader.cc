@@ -260,37 +260,70 @@ class ViewStream final : public AssignmentStream {
 
 }  // namespace
 
+class IdentityReader::Listing final : public IdentityListing {
+ public:
+  Listing(IdentityReader& reader, IdentityFilter filter)
+      : reader_(reader), filter_(std::move(filter)), merge_(streams()) {}
+  ~Listing() override { tell_lost(); }
+  Listing(const Listing&) = delete;
+  Listing& operator=(const Listing&) = delete;
+
+  const AssignmentView* next() override {
+    while (const AssignmentView* const one = merge_.next()) {
+      if (filter_.passes(*one) && (having().empty() || !corrected(*one))) return one;
+    }
+    tell_lost();
+    return nullptr;
+  }
+
+ private:
+  // A file's blocks without this text are passed over.
+  [[nodiscard]] const std::string& having() const {
+    return !filter_.subscriber.empty() ? filter_.subscriber
+           : !filter_.mac.empty()      ? filter_.mac
+                                       : filter_.host;
+  }
+  std::vector<std::unique_ptr<AssignmentStream>> streams() {
+    std::vector<std::unique_ptr<AssignmentStream>> streams;
+    for (const auto& file : reader_.ended_) streams.push_back(file->stream(having()));
+    if (reader_.current_) streams.push_back(reader_.current_->stream(having()));
+    std::vector<AssignmentView> told;
+    for (const auto& file : reader_.open_)
+      file->all([&](const AssignmentView& one) { told.push_back(one); }, reader_.damage_);
+    streams.push_back(std::make_unique<ViewStream>(std::move(told)));
+    return streams;
+  }
+  // What a later file says of the same assignment may be in a block that was passed over.
+  bool corrected(const AssignmentView& one) {
+    if (!one.until) return false;
+    const AddressAssignment mine = one.copy();
+    AddressAssignment last = mine;
+    const auto same = [&](const AssignmentView& other) {
+      if (compare_names(other, view_of(mine)) == 0) last = other.copy();
+    };
+    for (const auto& file : reader_.ended_) file->find(mine.prefix, same, reader_.damage_);
+    return !filter_.passes(view_of(last));
+  }
+  void tell_lost() {
+    if (merge_.lost() == 0) return;
+    add_damage(reader_.damage_,
+               {reader_.directory_.path() + ": " + std::to_string(merge_.lost()) + " blocks cannot be read"});
+  }
+
+  IdentityReader& reader_;
+  IdentityFilter filter_;
+  AssignmentMerge merge_;
+};
+
+std::unique_ptr<IdentityListing> IdentityReader::listing(IdentityFilter filter) {
+  return std::make_unique<Listing>(*this, std::move(filter));
+}
+
 void IdentityReader::list(const IdentityFilter& filter,
                           const std::function<bool(const AssignmentView&)>& take) {
-  // A file's blocks without one of these texts are passed over. What a later file says of the same assignment
-  // may be in such a block: then it is looked for.
-  const std::string& having = !filter.subscriber.empty() ? filter.subscriber
-                              : !filter.mac.empty()      ? filter.mac
-                                                         : filter.host;
-  std::vector<std::unique_ptr<AssignmentStream>> streams;
-  for (const auto& file : ended_) streams.push_back(file->stream(having));
-  if (current_) streams.push_back(current_->stream(having));
-  std::vector<AssignmentView> told;
-  for (const auto& file : open_) file->all([&](const AssignmentView& one) { told.push_back(one); }, damage_);
-  streams.push_back(std::make_unique<ViewStream>(std::move(told)));
-  AssignmentMerge merge(std::move(streams));
-  while (const AssignmentView* const one = merge.next()) {
-    if (!filter.passes(*one)) continue;
-    bool corrected = false;
-    if (!having.empty()) {
-      const AddressAssignment mine = one->copy();
-      AddressAssignment last = mine;
-      const auto same = [&](const AssignmentView& other) {
-        if (compare_names(other, view_of(mine)) == 0) last = other.copy();
-      };
-      for (const auto& file : ended_) file->find(mine.prefix, same, damage_);
-      if (current_) current_->find(mine.prefix, same, damage_);
-      corrected = !filter.passes(view_of(last)) && one->until.has_value();
-    }
-    if (!corrected && !take(*one)) break;
-  }
-  if (merge.lost() > 0) {
-    add_damage(damage_, {directory_.path() + ": " + std::to_string(merge.lost()) + " blocks cannot be read"});
+  const auto rows = listing(filter);
+  while (const AssignmentView* const one = rows->next()) {
+    if (!take(*one)) return;
   }
 }
 

@@ -36,6 +36,14 @@ struct IdentityFilter {
   [[nodiscard]] bool passes(const AssignmentView& one) const;
 };
 
+// The rows of a list, one after the other. The reader must outlive it.
+class IdentityListing {
+ public:
+  virtual ~IdentityListing() = default;
+  // Null at the end. Good until the next call.
+  virtual const AssignmentView* next() = 0;
+};
+
 class IdentityReader {
  public:
   // Errors: kUnavailable: there is no such log (is_absent), or a newer program wrote it; kPermission; kIo.
@@ -49,8 +57,9 @@ class IdentityReader {
   // All whose prefix has the address and that may have been within [from, until]; each once.
   [[nodiscard]] std::vector<AddressAssignment> assignments_at(const IpAddress& address, UnixMs from,
                                                               UnixMs until);
-  // All that pass, in the order of their prefixes, then of their beginnings, until `take` says no. Reads the
-  // whole log.
+  // All that pass, in the order of their prefixes, then of their beginnings. Reads the whole log.
+  [[nodiscard]] std::unique_ptr<IdentityListing> listing(IdentityFilter filter);
+  // The same, until `take` says no.
   void list(const IdentityFilter& filter, const std::function<bool(const AssignmentView&)>& take);
   [[nodiscard]] std::vector<AddressAssignment> of(const std::string& subscriber);
 
@@ -63,6 +72,7 @@ class IdentityReader {
 
  private:
   class OpenFile;
+  class Listing;
   explicit IdentityReader(IdentityDirectory directory);
   Result<void> read_files(const IdentityFiles& files);
 

@@ -98,13 +98,15 @@ void GroupTable::grow() {
 Columns KeyMaker::columns() const {
   Columns columns;
   for (const Field field : fields_) columns.add(field);
+  if (names_.names != nullptr)
+    columns.add({Field::kPriIp, Field::kNetns, Field::kStartTime, Field::kSessionStart});
   return columns;
 }
 
 bool KeyMaker::find_groups(const ScanBatch& batch, GroupTable& table, std::vector<std::uint32_t>& groups) {
   groups.resize(batch.size());
   last_text_ = {};
-  if (fields_.size() == 1 && !batch.addresses(fields_[0]).distinct.empty()) {
+  if (fields_.size() == 1 && names_.names == nullptr && !batch.addresses(fields_[0]).distinct.empty()) {
     return find_by_address(batch, table, groups);
   }
   bool room = true;
@@ -145,6 +147,7 @@ bool KeyMaker::find_by_address(const ScanBatch& batch, GroupTable& table,
 }
 
 void KeyMaker::set_part(const ScanBatch& batch, std::size_t i, std::size_t part, GroupKey& key) {
+  if (names_.at(part)) return key.set_text(part, names_.names->label_of(*batch.record(i)));
   const Field field = fields_[part];
   const std::uint32_t row = batch.rows()[i];
   switch (spec_of(field).stored) {
@@ -181,8 +184,12 @@ void KeyMaker::set_value(const FieldValue& value, std::size_t part, GroupKey& ke
 
 GroupKey KeyMaker::key_of(const SessionRecord& record) {
   GroupKey key;
-  for (std::size_t part = 0; part < fields_.size(); ++part)
-    set_value(value_of(record, fields_[part]), part, key);
+  for (std::size_t part = 0; part < fields_.size(); ++part) {
+    if (names_.at(part))
+      key.set_text(part, names_.names->label_of(record));
+    else
+      set_value(value_of(record, fields_[part]), part, key);
+  }
   return key;
 }
 
@@ -219,7 +226,11 @@ GroupKey KeyMaker::key_of(const std::vector<GroupValue>& values) {
   for (std::size_t part = 0; part < values.size(); ++part) {
     if (const auto* number = std::get_if<std::uint64_t>(&values[part])) set_value(*number, part, key);
     if (const auto* address = std::get_if<IpAddress>(&values[part])) set_value(*address, part, key);
-    if (const auto* text = std::get_if<std::string>(&values[part]))
+    const auto* const text = std::get_if<std::string>(&values[part]);
+    if (text == nullptr) continue;
+    if (names_.at(part))
+      key.set_text(part, names_.names->intern(*text));
+    else
       set_value(std::string_view(*text), part, key);
   }
   return key;

@@ -18,6 +18,7 @@
 
 #include "query/query.h"
 #include "query/scan_batch.h"
+#include "query/subscriber_names.h"
 #include "record/sums.h"
 
 namespace natsession {
@@ -91,9 +92,18 @@ class GroupTable {
   std::vector<std::uint32_t> slots_;  // place + 1, or 0
 };
 
+// What stands in place of a field: whose a session was. Where `names` is set, the group's field `part` (which
+// is kPriIp) is the label that they have for it.
+struct GroupedNames {
+  SubscriberNames* names = nullptr;
+  std::size_t part = 0;
+  [[nodiscard]] bool at(std::size_t other) const { return names != nullptr && part == other; }
+};
+
 class KeyMaker {
  public:
-  explicit KeyMaker(std::vector<Field> fields) : fields_(std::move(fields)) {}
+  explicit KeyMaker(std::vector<Field> fields, GroupedNames names = {})
+      : fields_(std::move(fields)), names_(names) {}
 
   // What a batch must have.
   [[nodiscard]] Columns columns() const;
@@ -112,6 +122,7 @@ class KeyMaker {
   void set_value(const FieldValue& value, std::size_t part, GroupKey& key);
 
   std::vector<Field> fields_;
+  GroupedNames names_;
   std::vector<std::uint64_t> hash_of_address_;
   std::vector<std::uint32_t> place_of_address_;
   // The last text and its label, for the next record.

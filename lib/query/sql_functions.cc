@@ -167,6 +167,21 @@ void in_prefix_function(sqlite3_context* result, int, sqlite3_value** values) {
   sqlite3_result_int(result, address && prefix->contains(*address) ? 1 : 0);
 }
 
+void subscriber_function(sqlite3_context* result, int, sqlite3_value** values) {
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL) return;
+  const auto time = time_of(values[1], result);
+  if (!time) return;
+  const auto address = IpAddress::parse(text_of(values[0]));
+  if (!address) return;
+  const auto names = names_of(context_of(result));
+  if (!names) {
+    context_of(result).error = names.error();
+    return give_error(names.error().message, result);
+  }
+  const std::string_view label = (*names)->label(*address, {}, *time);
+  sqlite3_result_text64(result, label.data(), label.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
 }  // namespace
 
 std::optional<TimeStep> parse_time_step(std::string_view name) {
@@ -212,7 +227,8 @@ int add_functions(sqlite3* database, SqlContext& context) {
   for (const Function& function :
        {Function{"date_trunc", 2, date_trunc_function}, Function{"in_prefix", 2, in_prefix_function},
         Function{"to_unixtime", 1, to_unixtime_function},
-        Function{"from_unixtime", 1, from_unixtime_function}}) {
+        Function{"from_unixtime", 1, from_unixtime_function},
+        Function{"subscriber", 2, subscriber_function}}) {
     // Within a statement they are constant, `now` too.
     const int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY | SQLITE_DETERMINISTIC;
     const int code = sqlite3_create_function_v2(database, function.name, function.arguments, flags, &context,

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 
 #include "query/flow_store.h"
 #include "query/scan.h"
+#include "query/subscriber_names.h"
 
 namespace natsession {
 
@@ -68,6 +70,7 @@ struct SqlContext {
   std::unique_ptr<FlowStore> flows;  // of segments, once a statement has asked for them
   ScanControl control;
   bool utc = false;
+  std::function<Result<SubscriberNames*>()> names;  // SqlOptions::names
 
   // Of the statement that runs.
   bool other_collations = false;   // it has the word COLLATE in it
@@ -86,6 +89,11 @@ struct SqlContext {
 // The table `log`: a ledger as an SQLite virtual table. See sql_session.h for what it looks like from
 // outside. `context` must outlive the connection. Returns SQLite's code.
 [[nodiscard]] int add_log_table(sqlite3* database, SqlContext& context);
+
+// The table `identity`.
+[[nodiscard]] int add_identity_table(sqlite3* database, SqlContext& context);
+// Errors: those of SqlOptions::names, kUnavailable without it.
+[[nodiscard]] Result<SubscriberNames*> names_of(SqlContext& context);
 
 // The table `log_sums`, which a statement can be asked of in its place: sums_statement.h.
 [[nodiscard]] int add_sums_table(sqlite3* database, SqlContext& context);

@@ -68,7 +68,9 @@ int authorize(void* known, int action, const char* first, const char* second, co
     case SQLITE_READ:
       if (first == nullptr) return SQLITE_DENY;
       if (guard.own_statement) return first == kSumsTable ? SQLITE_OK : SQLITE_DENY;
-      if (sqlite3_stricmp(first, "log") == 0 || sqlite3_stricmp(first, "flow") == 0) return SQLITE_OK;
+      if (sqlite3_stricmp(first, "log") == 0 || sqlite3_stricmp(first, "flow") == 0 ||
+          sqlite3_stricmp(first, "identity") == 0)
+        return SQLITE_OK;
       // count(*) over a table of WITH reads none of its columns: SQLite asks of it all the same.
       return second != nullptr && *second == '\0' && !is_real_table(guard.modules, first) ? SQLITE_OK
                                                                                           : SQLITE_DENY;
@@ -111,7 +113,8 @@ int lock_down(sqlite3* database, std::size_t max_statement_bytes, Guard& guard) 
                           "SELECT 1 FROM log WHERE pri_ip = NULL",
                           nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return code;
-  for (const char* const statement : {"SELECT 1 FROM log_sums", "SELECT 1 FROM flow"}) {
+  for (const char* const statement :
+       {"SELECT 1 FROM log_sums", "SELECT 1 FROM flow", "SELECT 1 FROM identity"}) {
     sqlite3_stmt* prepared = nullptr;  // never run
     code = sqlite3_prepare_v2(database, statement, -1, &prepared, nullptr);
     sqlite3_finalize(prepared);
@@ -203,6 +206,7 @@ class SqlSession::Impl {
   Impl(Log&& log, SqlOptions options)
       : options_(std::move(options)), heap_(options_.memory), context_(std::forward<Log>(log)) {
     context_.utc = options_.utc;
+    context_.names = options_.names;
   }
 
   Result<void> open();
@@ -242,6 +246,7 @@ Result<void> SqlSession::Impl::open() {
   database_.reset(raw);
   if (code == SQLITE_OK) code = add_log_table(raw, context_);
   if (code == SQLITE_OK) code = add_sums_table(raw, context_);
+  if (code == SQLITE_OK) code = add_identity_table(raw, context_);
   if (code == SQLITE_OK) code = add_functions(raw, context_);
   if (code == SQLITE_OK)
     code = lock_down(raw, std::min(options_.max_statement_bytes, kMaxStatementBytes), guard_);
@@ -270,7 +275,7 @@ Error SqlSession::Impl::failure(int code, const Place& place) const {
                         : std::string("SQL: cancelled")};
     }
     case SQLITE_AUTH:
-      return sql_error(std::string("only reading the tables log and flow is allowed: ") +
+      return sql_error(std::string("only reading the tables log, flow and identity is allowed: ") +
                        sqlite3_errmsg(database_.get()));
     default: {
       const int offset = sqlite3_error_offset(database_.get());
@@ -307,7 +312,7 @@ Result<SqlSession::Impl::Prepared> SqlSession::Impl::prepare(std::string_view gi
   }
   if (!statement) return sql_error("there is no statement");
   if (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0) {
-    return sql_error("only reading the tables log and flow is allowed");
+    return sql_error("only reading the tables log, flow and identity is allowed");
   }
   Prepared prepared;
   prepared.statement = std::move(statement);

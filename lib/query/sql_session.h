@@ -18,6 +18,10 @@
 //   in_prefix(ip, 'prefix')    1 or 0; NULL for NULL. An address alone is a prefix, too
 //   to_unixtime(text)          Unix seconds of any time text that time_text.h reads
 //   from_unixtime(time)        RFC 3339, in the zone of the session
+//   subscriber(ip, time)       whose the address certainly was then; '(uncertain)', '(nobody)', '(not known)'
+//
+// Beside `log` and `flow` (log_table.cc) there is the table `identity`: the log of assignments, where there
+// is one.
 //
 // Equality and IN on protocol, addresses, ports, event, session_id and the texts, in_prefix() in WHERE, and
 // ranges of
@@ -50,6 +54,7 @@
 
 #include "base/byte_count.h"
 #include "query/scan.h"
+#include "query/subscriber_names.h"
 
 namespace natsession {
 
@@ -67,6 +72,8 @@ struct SqlOptions {
   std::size_t max_statement_bytes = 1'000'000;
   bool utc = false;  // date_trunc() and from_unixtime() in UTC instead of the process's zone
   ScanControl control;
+  // Whose addresses were; asked when a statement first wants to know. Good as long as the session.
+  std::function<Result<SubscriberNames*>()> names = {};
 };
 
 struct SqlResult {

@@ -224,6 +224,7 @@ Result<std::vector<TopGroup>> find_series(const LogStore& ledger, const Timeline
   TopQuestion top;
   top.query = query;
   top.by = {*question.by};
+  top.names = question.names;
   top.sum = question.sum;
   top.count = question.series * 2;
   top.all_sums = false;
@@ -242,7 +243,7 @@ Result<TimelineResult> find_timeline(const LogStore& ledger, const TimelineQuest
   Query query = Query::overlapping(question.from, question.until - std::chrono::milliseconds(1));
   query.where = question.where;
 
-  KeyMaker keys(question.by ? std::vector<Field>{*question.by} : std::vector<Field>());
+  KeyMaker keys(question.by ? std::vector<Field>{*question.by} : std::vector<Field>(), question.names);
   std::vector<TopGroup> wanted;
   std::size_t limit = 0;  // of series
   if (question.by && has_few_values(*question.by)) {

@@ -29,6 +29,7 @@ struct TimelineQuestion {
   std::chrono::milliseconds bucket{60'000};
   std::vector<FieldTest> where;
   std::optional<Field> by;                 // a series for each of its largest values
+  GroupedNames names;                      // in place of `by`
   SumField sum = SumField::kBytesFromVpc;  // what the largest are chosen by
   std::size_t series = 8;                  // how many; the rest is one more
   Spread spread = Spread::kOverSlice;

@@ -51,7 +51,8 @@ class Pass {
 bool Pass::run(const LogStore& ledger, const Query& query, unsigned parts, unsigned part) {
   make_workers(parts, part);
   Query rest = query;
-  const bool added_up = question_.all_sums && !control_.from_records;
+  // Sums do not say whose they are.
+  const bool added_up = question_.all_sums && !control_.from_records && question_.names.names == nullptr;
   auto ready = added_up ? ReadySums::by_end(query, question_.by) : std::optional<ReadySums>();
   if (ready) ready->add_up_periods();
   if (ready && !add_ready(ledger, *ready, parts, part, rest)) return false;
@@ -78,7 +79,7 @@ void Pass::make_workers(unsigned parts, unsigned part) {
   const unsigned threads = Scan::threads_of(control_);
   const std::size_t room = std::max<std::size_t>(1, question_.max_groups / threads);
   for (unsigned i = 0; i < threads; ++i)
-    workers_.emplace_back(GroupTable(room, parts, part), KeyMaker(question_.by));
+    workers_.emplace_back(GroupTable(room, parts, part), KeyMaker(question_.by, question_.names));
 }
 
 // Adds what sums tell, and leaves to `rest` what they do not. False as run().
@@ -242,7 +243,7 @@ void keep_largest(GroupTable& table, const KeyMaker& keys, const TopQuestion& qu
 
 Result<TopResult> find_top(const LogStore& ledger, const TopQuestion& question, const ScanControl& control) {
   if (auto good = check(question); !good) return good.error();
-  const KeyMaker keys(question.by);
+  const KeyMaker keys(question.by, question.names);
   Query query = question.query;
   query.gap_records = false;
   query.columns = keys.columns();

@@ -24,6 +24,7 @@ struct TopQuestion {
 
   Query query;            // its columns are set by find_top()
   std::vector<Field> by;  // 0 to kMaxGroupFields; not times, counters or seq
+  GroupedNames names;     // in place of one of `by`
   SumField sum = SumField::kBytesFromVpc;
   std::size_t count = 10;  // up to kMaxCount
   bool all_sums = true;    // false: only `sum` and records are summed up, and the answer comes sooner

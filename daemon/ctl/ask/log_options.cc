@@ -12,6 +12,8 @@
 namespace natsession::ctl {
 namespace {
 
+constexpr std::string_view kSubscriberName = "subscriber";
+
 Error about(std::string_view option, const Error& error) {
   return {error.kind, fmt::format("{}: {}", option, error.message)};
 }
@@ -193,6 +195,29 @@ Result<std::vector<Field>> read_fields(std::string_view option, const std::vecto
     }
   }
   return fields;
+}
+
+std::string_view Grouping::name(std::size_t place, const LogOptions& options) const {
+  return subscriber == place ? kSubscriberName : shown_name(fields[place], options);
+}
+
+Result<Grouping> read_grouping(std::string_view option, const std::vector<std::string>& texts,
+                               const LogOptions& options) {
+  Grouping grouping;
+  for (const std::string& text : texts) {
+    for (const std::string_view name : comma_list(text)) {
+      const bool subscriber = name == kSubscriberName;
+      if (subscriber && options.flows())
+        return about(option, {ErrorKind::kUsage, "subscriber: of the session log alone, not of flow logs"});
+      if (subscriber && grouping.subscriber)
+        return about(option, {ErrorKind::kUsage, "subscriber: once will do"});
+      if (subscriber) grouping.subscriber = grouping.fields.size();
+      const auto field = subscriber ? Result<Field>(Field::kPriIp) : field_of(name, options);
+      if (!field) return about(option, field.error());
+      grouping.fields.push_back(*field);
+    }
+  }
+  return grouping;
 }
 
 Result<std::chrono::milliseconds> read_length(std::string_view option, std::string_view text) {

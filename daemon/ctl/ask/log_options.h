@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,6 +82,15 @@ struct AskedTime {
 [[nodiscard]] Result<std::vector<Field>> read_fields(std::string_view option,
                                                      const std::vector<std::string>& texts,
                                                      const LogOptions& options);
+// Likewise, what groups are named by; kPriIp at the place of "subscriber", which is no field of the log.
+struct Grouping {
+  std::vector<Field> fields;
+  std::optional<std::size_t> subscriber;
+  // "subscriber", or as `options.log` calls it.
+  [[nodiscard]] std::string_view name(std::size_t place, const LogOptions& options) const;
+};
+[[nodiscard]] Result<Grouping> read_grouping(std::string_view option, const std::vector<std::string>& texts,
+                                             const LogOptions& options);
 // What is added up, by its name in `options.log`; none: bytes from the private side, or of entries all.
 // Errors: kUsage, with the option.
 [[nodiscard]] Result<SumField> read_sum(const std::string& text, const LogOptions& options);

@@ -25,6 +25,9 @@ constexpr std::array<std::string_view, 19> kAnswerColumns{
     "vpc_id",  "zone", "instance", "netns",    "session_start",   "first_seen",      "last_seen",
     "why",     "sure", "against",  "more",     "warnings"};
 using AnswerCells = std::array<std::string, kAnswerColumns.size()>;
+constexpr std::array<std::string_view, 6> kNameColumns{"subscriber",        "subscriber_verdict",
+                                                       "subscriber_source", "subscriber_from",
+                                                       "subscriber_until",  "subscriber_why"};
 
 // Of a question without a session.
 AnswerCells no_session(std::string_view verdict, std::string why, std::string against, std::string warnings) {
@@ -230,8 +233,18 @@ std::string start_of_line(const std::vector<std::string>& cells, std::size_t col
   return line;
 }
 
-void add_line(std::string line, char delimiter, const AnswerCells& cells, std::string& out) {
+// `of`: null of a line without a session, or where nobody may see.
+void add_line(std::string line, char delimiter, const AnswerCells& cells, const TraceNames& names,
+              const IdentityAnswer* of, std::string& out) {
   for (const std::string& cell : cells) add_cell(cell, delimiter, line);
+  if (!names.absent()) {
+    SubscriberCells said;
+    if (of != nullptr) said = subscriber_cells(*of);
+    if (!names.hidden.empty()) said.verdict = "not shown", said.why = names.hidden;
+    for (const std::string& cell :
+         {said.subscriber, said.verdict, said.source, said.from, said.until, said.why})
+      add_cell(cell, delimiter, line);
+  }
   out += line + "\n";
 }
 
@@ -295,28 +308,53 @@ std::vector<TraceQuestion> questions_of(const TraceList& list) {
   return questions;
 }
 
-std::string trace_list_csv(const TraceList& list, const TraceResult& result) {
+TraceNames trace_names(const IdentityAccess& access, const std::vector<TraceQuestion>& questions,
+                       const TraceResult& result) {
+  TraceNames names;
+  names.hidden = access.hidden();
+  if (access.names() == nullptr) return names;
+  for (std::size_t i = 0; i < result.answers.size(); ++i) {
+    auto& of = names.of.emplace_back();
+    for (const TraceCandidate& candidate : result.answers[i].candidates) {
+      const SessionRecord& record = candidate.record;
+      const UnixMs seen = record.session_start.value_or(candidate.first_seen);
+      const UnixMs earliest = record.session_start.value_or(candidate.maybe_from.value_or(seen));
+      const std::string_view netns = record.origin == nullptr ? std::string_view() : record.origin->netns;
+      of.push_back(access.names()->of_session(record.pri_ip, netns, earliest, seen, questions[i].slack));
+    }
+  }
+  return names;
+}
+
+std::string trace_list_csv(const TraceList& list, const TraceResult& result, const TraceNames& names) {
   std::string head;
   for (const std::string& column : list.columns) add_cell(column, list.delimiter, head);
   for (const std::string_view column : kAnswerColumns) add_cell(column, list.delimiter, head);
+  for (const std::string_view column : kNameColumns) {
+    if (!names.absent()) add_cell(column, list.delimiter, head);
+  }
   std::string out = head + "\n";
   std::size_t asked = 0;
   for (const ListedQuestion& listed : list.questions) {
     const std::string start = start_of_line(listed.cells, list.columns.size(), list.delimiter);
     if (!listed.wrong.empty())
-      add_line(start, list.delimiter, no_session(kBadQuestion, listed.wrong, "", ""), out);
+      add_line(start, list.delimiter, no_session(kBadQuestion, listed.wrong, "", ""), names, nullptr, out);
     for (const AskedQuestion& one : listed.asked) {
-      const TraceAnswer& answer = result.answers[asked++];
+      const TraceAnswer& answer = result.answers[asked];
       const std::string warnings = warnings_of(one, answer);
       const TraceSummary summary = summary_of(one.question, answer, result.span);
       if (answer.candidates.empty()) {
         add_line(start, list.delimiter,
-                 no_session(answer.word(), summary.sure, joined(summary.against), warnings), out);
+                 no_session(answer.word(), summary.sure, joined(summary.against), warnings), names, nullptr,
+                 out);
       }
       std::size_t rank = 0;
       for (const TraceCandidate& candidate : answer.candidates) {
-        add_line(start, list.delimiter, cells_of(answer, ++rank, candidate, summary, warnings), out);
+        const IdentityAnswer* const of = names.at(asked, rank);
+        add_line(start, list.delimiter, cells_of(answer, ++rank, candidate, summary, warnings), names, of,
+                 out);
       }
+      ++asked;
     }
   }
   return out;

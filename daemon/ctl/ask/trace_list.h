@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ask/identity_access.h"
 #include "ask/trace_question.h"
 #include "base/result.h"
 #include "query/trace.h"
@@ -44,7 +45,23 @@ struct TraceList {
 [[nodiscard]] std::vector<TraceQuestion> questions_of(const TraceList& list);
 inline constexpr std::string_view kBadQuestion = "bad question";  // the verdict of the others
 
-// `result` has one answer for each of questions_of().
-[[nodiscard]] std::string trace_list_csv(const TraceList& list, const TraceResult& result);
+// Whose each candidate's session was, where there is a log of that: of each answer of each candidate.
+struct TraceNames {
+  std::vector<std::vector<IdentityAnswer>> of;
+  std::string hidden;  // why they are not shown; `of` is empty then
+
+  // Null where nothing is said.
+  [[nodiscard]] const IdentityAnswer* at(std::size_t answer, std::size_t candidate) const {
+    return answer < of.size() && candidate < of[answer].size() ? &of[answer][candidate] : nullptr;
+  }
+  [[nodiscard]] bool absent() const { return of.empty() && hidden.empty(); }
+};
+[[nodiscard]] TraceNames trace_names(const IdentityAccess& access,
+                                     const std::vector<TraceQuestion>& questions, const TraceResult& result);
+
+// `result` has one answer for each of questions_of(), and `names` is of it. Columns of the subscriber are
+// there only where there is a log of them.
+[[nodiscard]] std::string trace_list_csv(const TraceList& list, const TraceResult& result,
+                                         const TraceNames& names = {});
 
 }  // namespace natsession::ctl

@@ -125,9 +125,15 @@ Json question_json(const TraceQuestion& question) {
   return json;
 }
 
-Json answer_json(const AskedQuestion& asked, const TraceAnswer& answer, const LedgerSpan& ledger) {
+Json answer_json(const AskedQuestion& asked, const TraceAnswer& answer, const LedgerSpan& ledger,
+                 const TraceNames& names, std::size_t which) {
   Json candidates = Json::array();
-  for (const TraceCandidate& candidate : answer.candidates) candidates.push_back(candidate_json(candidate));
+  for (const TraceCandidate& candidate : answer.candidates) {
+    const IdentityAnswer* const of = names.at(which, candidates.size());
+    Json& json = candidates.emplace_back(candidate_json(candidate));
+    if (of != nullptr) json["subscriber"] = Json::parse(subscriber_json(*of));
+    if (!names.hidden.empty()) json["subscriber"] = Json::parse(hidden_subscriber_json(names.hidden));
+  }
   Json json{{"question", question_json(asked.question)},
             {"verdict", std::string(answer.word())},
             {"candidates", std::move(candidates)},
@@ -140,6 +146,10 @@ Json answer_json(const AskedQuestion& asked, const TraceAnswer& answer, const Le
                      {"sure", summary.sure},
                      {"why", summary.why},
                      {"against", summary.against}};
+  if (const IdentityAnswer* const of = names.at(which, 0)) {
+    const SubscriberCells cells = subscriber_cells(*of);
+    json["summary"]["subscriber"] = text_or_null(cells.subscriber);
+  }
   if (answer.address_seen) json["address_seen"] = *answer.address_seen;
   if (!answer.missing.empty()) json["missing"] = answer.missing;
   json["gap_count"] = answer.gap_count();
@@ -240,7 +250,7 @@ TraceSummary summary_of(const TraceQuestion& question, const TraceAnswer& answer
 }
 
 std::string trace_text(const AskedQuestion& asked, const TraceAnswer& answer, const LedgerSpan& ledger,
-                       bool colours) {
+                       bool colours, const TraceNames& names, std::size_t which) {
   const TraceQuestion& question = asked.question;
   const TraceSummary summary = summary_of(question, answer, ledger);
   const Paint paint = answer.found() ? Paint::kGood : Paint::kWarning;
@@ -257,6 +267,15 @@ std::string trace_text(const AskedQuestion& asked, const TraceAnswer& answer, co
   line("Asked", question_text(question));
   line("at", question_time_text(question));
   line("Who", summary.who.empty() ? "nobody was found" : summary.who, paint);
+  if (const IdentityAnswer* const of = names.at(which, 0)) {
+    std::string_view title = "Subscriber";
+    for (const std::string& text : subscriber_lines(*of)) {
+      line(title, text, of->verdict == IdentityVerdict::kCertain ? Paint::kGood : Paint::kWarning);
+      title = "";
+    }
+  } else if (!answer.candidates.empty()) {
+    line("Subscriber", names.hidden, Paint::kWarning);
+  }
   line("When", summary.when);
   line("How sure", summary.sure, paint);
   line("Why", joined(summary.why));
@@ -279,16 +298,22 @@ std::string trace_text(const AskedQuestion& asked, const TraceAnswer& answer, co
     line("", end_text(candidate) + "; out / in: " + total_text(candidate.total));
     const std::string place = place_text(record);
     line("", joined(candidate.reasons()) + (place.empty() ? "" : "; " + place));
+    if (const IdentityAnswer* const of = names.at(which, i); of != nullptr && answer.candidates.size() > 1) {
+      const SubscriberCells cells = subscriber_cells(*of);
+      line("", "subscriber: " +
+                   (cells.subscriber.empty() ? cells.verdict : cells.subscriber + ", " + cells.verdict));
+    }
   }
   if (answer.more != 0) out += fmt::format("and {} more; --candidates N shows more\n", grouped(answer.more));
   return out;
 }
 
-std::string trace_json(const AskedQuestion& asked, const TraceAnswer& answer, const LedgerSpan& ledger) {
-  return pretty(answer_json(asked, answer, ledger));
+std::string trace_json(const AskedQuestion& asked, const TraceAnswer& answer, const LedgerSpan& ledger,
+                       const TraceNames& names, std::size_t which) {
+  return pretty(answer_json(asked, answer, ledger, names, which));
 }
 
-std::string trace_list_json(const TraceList& list, const TraceResult& result) {
+std::string trace_list_json(const TraceList& list, const TraceResult& result, const TraceNames& names) {
   std::string out;
   std::size_t asked = 0;
   for (const ListedQuestion& listed : list.questions) {
@@ -303,7 +328,8 @@ std::string trace_list_json(const TraceList& list, const TraceResult& result) {
     };
     if (!listed.wrong.empty()) add({{"verdict", kBadQuestion}, {"error", listed.wrong}});
     for (const AskedQuestion& one : listed.asked) {
-      add(answer_json(one, result.answers[asked++], result.span));
+      add(answer_json(one, result.answers[asked], result.span, names, asked));
+      ++asked;
     }
   }
   return (out.empty() ? "[" : out) + "\n]\n";

@@ -24,12 +24,16 @@ struct TraceSummary {
 [[nodiscard]] std::string joined(const std::vector<std::string>& texts);
 // The summary, then each session. Lines are at most 80 characters wide, but for long names.
 [[nodiscard]] std::string trace_text(const AskedQuestion& asked, const TraceAnswer& answer,
-                                     const LedgerSpan& ledger, bool colours);
-// One object; without a newline behind it. `ledger` is what the ledger holds.
+                                     const LedgerSpan& ledger, bool colours, const TraceNames& names = {},
+                                     std::size_t which = 0);
+// `which` answer it is, for `names`. One object; without a newline behind it. `ledger` is what the ledger
+// holds.
 [[nodiscard]] std::string trace_json(const AskedQuestion& asked, const TraceAnswer& answer,
-                                     const LedgerSpan& ledger);
+                                     const LedgerSpan& ledger, const TraceNames& names = {},
+                                     std::size_t which = 0);
 // An array with an object for each answer, and one for a question that cannot be read; with the number of its
 // line and the columns that came. `result` has one answer for each of questions_of().
-[[nodiscard]] std::string trace_list_json(const TraceList& list, const TraceResult& result);
+[[nodiscard]] std::string trace_list_json(const TraceList& list, const TraceResult& result,
+                                          const TraceNames& names = {});
 
 }  // namespace natsession::ctl
