@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "messages.h"
+
 namespace natsession {
 namespace {
 
@@ -56,7 +58,9 @@ std::chrono::milliseconds IdentityCommand::turn(UnixMs now, IdentityOutput& outp
       return kLook;
     }
     runs_ = false;
-    output.lost(fmt::format("the command ended: {}", end->to_string()));
+    log_warning(fmt::format("identity {}: its command {}; it is started again in {} s", name(),
+                            end->to_string(),
+                            pause_.count()));  // and that it tells nothing any more, LinesSource has told
     if (clock_.steady() - started_ > kLongestPause) pause_ = kShortestPause;
     next_start_ = clock_.steady() + pause_;
     pause_ = std::min(pause_ * 2, kLongestPause);

@@ -37,7 +37,7 @@ class IdentityLookup final : public SubscriberLookup {
   const std::shared_ptr<const IdentityKeeper> keeper_;
   const std::string ledger_;
   const Clock& clock_;
-  Guarded<Past> past_;
+  mutable Guarded<Past> past_;
 };
 
 }  // namespace natsession

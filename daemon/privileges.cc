@@ -22,6 +22,7 @@
 #include "base/unique_fd.h"
 #include "conntrack/network_namespace.h"
 #include "http/peer.h"
+#include "identity/identity_directory.h"
 
 namespace natsession {
 namespace {
@@ -70,7 +71,6 @@ bool may_write(const std::string& path) {
 }
 
 constexpr const char* kDefaultReaders = "natsession";
-constexpr std::string_view kIdentityFolder = "identity";
 
 // By descriptors, and only files with one name: who may write in the ledger must not have root give away what
 // lies elsewhere. False, with errno, if the kernel refuses. `but`: what of the folder is left as it is.
