@@ -7,7 +7,7 @@ PAGE = Path(__file__).parent.parent.parent / "packaging/man/natsessionctl-json.5
 
 # Members that are not always there, as the page says.
 SOMETIMES = re.compile(r"(^|\.)(netns|zone|orig_dst_ip|orig_dst_port|warning|address_seen|error|ledger|missing|covered_until|"
-                       r"session_start)(\.|$)|\\[\\]$")
+                       r"session_start|followed_from|followed_until|followed_before|followed_again)(\.|$)|\\[\\]$")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)")
 TYPES = {"time": lambda value: isinstance(value, str) and TIME.fullmatch(value),
          "text": lambda value: isinstance(value, str),
