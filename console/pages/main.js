@@ -103,6 +103,9 @@ document.addEventListener("click", (event) => {
 });
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => who?.user && show());
 state.onChange(() => show());
+// A browser keeps a page that was left for a while, and its questions with it, in case of going back.
+window.addEventListener("pagehide", () => leave());
+window.addEventListener("pageshow", (event) => event.persisted && start());
 // A login that has ended.
 window.addEventListener("natsession-login", () => {
   leave();

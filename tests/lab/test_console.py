@@ -349,6 +349,29 @@ class ConsoleTest(SurgeCase):
         for left_out in ("Overview", "Ask", "Log out", "Print the answer", "A list of questions"):
             self.assertNotIn(left_out, printed.replace("Asked by", ""))
 
+    def test_a_long_question_ends_by_its_button_with_its_page_and_with_the_browser(self):
+        self.begin_with_console()
+        questions = lambda: self.console.ask("questions").json()["questions"]
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        page = self.browser()
+        def begin():
+            self.show(page, "sql", statement=endless)
+            page.wait_for_text("0 records read")  # how far it is
+            self.assertEqual(len(questions()), 1)
+        begin()
+        page.click("Cancel")
+        page.wait_for_text("It was cancelled.")
+        wait_until(lambda: not questions(), "the button ends it")
+        begin()
+        page.click("Overview")
+        page.wait_for_text("Enabled")
+        wait_until(lambda: not [one for one in questions() if "sql" in one["what"]], "leaving the page ends it")
+        begin()
+        page.open("about:blank")
+        wait_until(lambda: not questions(), "so does closing it")
+        outcomes = [line["outcome"] for line in self.console.audited() if line["event"] == "answered" and line["what"] == "sql"]
+        self.assertEqual(outcomes, ["cancelled"] * 3)
+
     def test_live_sessions_are_followed_and_neither_order_nor_place_is_lost(self):
         self.begin_with_console()
         for number, host in enumerate(HOSTS[:3]):
