@@ -477,7 +477,7 @@ class Box:
             _, told, _ = machine.run_as("stranger", *ask("top?since=-1h"))
             must(told.endswith("403"), told)
             audited = machine.run("cat", "/var/log/natsession-console/audit.jsonl")
-            must('"user":"clerk"' in audited and '"user":"root"' in audited and "stranger" not in audited, audited)
+            must('"user":"clerk"' in audited and '"user":"root"' in audited and '"event":"refused","user":"stranger"' in audited, audited)
             must("NATSESSION_USER=clerk" in machine.run("journalctl", "-t", "natsession-console", "-o", "export"), "the journal does not have it")
         with self.check("purged it leaves nothing but its user, and the logger goes on"):
             machine.run("apt-get", "-qq", "purge", "--yes", "natsession-console")
