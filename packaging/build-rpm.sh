@@ -73,6 +73,7 @@ source_package "$work"
 binary_package "$work" --noclean "${options[@]}"
 cp "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm build/packages/
 package=$(echo "$work"/RPMS/*/natsessiond-"$version"-*.rpm)
+console=$(echo "$work"/RPMS/*/natsession-console-"$version"-*.rpm)
 for made in "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm; do
   echo "built in $((SECONDS - started)) s: build/packages/$(basename "$made")"
 done
@@ -94,11 +95,11 @@ if [ -n "$twice" ]; then
 fi
 [ -n "$check" ] || exit 0
 
-python3 tests/packaging/portable.py "$package"
-rpmlint --config packaging/rpm/rpmlint.toml "$spec" "$package" "$work"/SRPMS/*.rpm
+python3 tests/packaging/portable.py "$package" "$console"
+rpmlint --config packaging/rpm/rpmlint.toml "$spec" "$package" "$console" "$work"/SRPMS/*.rpm
 # The next release, from what is compiled, with another default configuration.
 mkdir "$work/next"
 sed --in-place 's/^Release:.*/Release: 2/' "$work/SPECS/natsessiond.spec"
 echo "# Of the next release." >>"$work/BUILD/natsessiond-$version/packaging/etc/natsessiond.toml"
 binary_package "$work" --noprep --nocheck --define "_rpmdir $work/next"
-tests/packaging/rpm_root.sh "$package" "$work"/next/*/natsessiond-"$version"-*.rpm
+tests/packaging/rpm_root.sh "$package" "$work"/next/*/natsessiond-"$version"-*.rpm "$console"

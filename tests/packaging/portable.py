@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""portable.py PACKAGE.rpm: fails where the package, or a program in it, asks for what RHEL 9 or Fedora has not.
+"""portable.py PACKAGE.rpm...: fails where a package, or a program in it, asks for what RHEL 9 or Fedora has not.
 
 Looks at what rpm says it requires, and at the programs: the libraries they need, the versions of symbols, and of
 libraries without such versions the functions by name. A function that is new here has to be looked up in the library's
@@ -33,7 +33,7 @@ UNVERSIONED = {
     "libcap.so.2": ("cap_", """drop_bound free get_bound get_flag get_proc init set_flag set_proc"""),  # 2.48
     "libmicrohttpd.so.12": (  # 0.9.72
         "MHD_",
-        """add_response_header create_response_from_buffer destroy_response get_connection_info
+        """add_response_footer add_response_header create_response_from_buffer create_response_from_callback destroy_response get_connection_info
         get_connection_values_n lookup_connection_value queue_response start_daemon stop_daemon""",
     ),
     "libseccomp.so.2": (  # 2.5.2
@@ -49,7 +49,7 @@ UNVERSIONED = {
     ),
 }
 
-OTHERS = r"/bin/sh|/usr/sbin/(groupadd|useradd)|rtld\(GNU_HASH\)|config\(natsessiond\) = \S+"
+OTHERS = r"/bin/sh|/usr/sbin/(groupadd|useradd)|rtld\(GNU_HASH\)|config\(natsession(d|-console)\) = \S+"
 
 
 def run(*command):
@@ -113,6 +113,7 @@ def symbols_of(program, version):
 
 
 def main(package):
+    name = pathlib.Path(package).name
     wrong = [f"the package {text}" for text in wrong_requirements(run("rpm", "-qp", "--requires", package).splitlines())]
     programs = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -122,16 +123,16 @@ def main(package):
             if path.is_file() and not path.is_symlink() and path.open("rb").read(4) == b"\x7fELF":
                 programs += 1
                 wrong += [f"{path.relative_to(folder)} {text}" for text in wrong_symbols(str(path))]
-    if programs < 2:
-        wrong.append(f"only {programs} programs are in the package")
+    if programs == 0:
+        wrong.append("no program is in the package")
     for text in wrong:
-        print(f"portable.py: {text}", file=sys.stderr)
+        print(f"portable.py: {name}: {text}", file=sys.stderr)
     if not wrong:
-        print(f"portable.py: {programs} programs ask for nothing beyond RHEL 9 and Fedora")
+        print(f"portable.py: {name}: {programs} programs ask for nothing beyond RHEL 9 and Fedora")
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1]))
+    sys.exit(max([main(package) for package in sys.argv[1:]]))

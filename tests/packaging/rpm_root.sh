@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# rpm_root.sh PACKAGE.rpm NEWER.rpm: installs, upgrades and removes natsessiond with `rpm --root` in a tree of its own, and
-# looks at what each leaves. NEWER is of the same version and a higher release, with another default configuration.
+# rpm_root.sh PACKAGE.rpm NEWER.rpm CONSOLE.rpm: installs, upgrades and removes natsessiond with `rpm --root` in a tree of its own, and
+# looks at what each leaves; then the console. NEWER is of the same version and a higher release, with another default configuration.
 # The tree is a minimal Debian with the libraries that the package asks of a machine, and no others: scriptlets need a shell
 # and useradd, and the programs are to run. Debian's packages are unknown to rpm there, hence --nodeps: what the package
 # requires is what portable.py looks at.
@@ -8,6 +8,7 @@ set -euo pipefail
 
 package=$1
 newer=$2
+console=$3
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 
@@ -69,4 +70,13 @@ rm -r "$root/etc/natsessiond" "$root/var/lib/natsessiond"
 in_root --nodeps --install "$newer" >/dev/null
 in_root --erase natsessiond
 expect_left "the removal of an unused one" ""
+
+# The console alone, as beside ledgers that are mounted.
+in_root --nodeps --install "$console" >/dev/null
+[ "$(chroot "$root" id -nG natsession-console)" = "natsession-console natsession" ] || fail "the console's user is in other groups"
+[[ $(chroot "$root" natsession-console --version) == *"$version"* ]] || fail "natsession-console --version does not run, or is not $version"
+in_root --verify --nodeps natsession-console || fail "rpm --verify finds that of the console"
+in_root --erase natsession-console
+expect_left "the removal of the console" ""
+
 echo "rpm_root.sh: installed, upgraded, removed: the log and the changed configuration stay"
