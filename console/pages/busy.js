@@ -59,6 +59,7 @@ export async function answerInto(place, name, parameters, show, options = {}) {
     if (place.controller !== controller) return null;
     if (error.name === "AbortError") replace(place, note("It was cancelled."));
     else if (error.kind === "login") window.dispatchEvent(new Event("natsession-login"));
+    else if (error.kind === "reason") replace(place, note("A reason is asked for: write it into the field Reason at the top of the page. It stands in the audit log.", "bad"));
     else if (error instanceof ApiError) replace(place, note(error.message, "bad"));
     else {
       replace(place, note(`The answer could not be shown: ${error.message}`, "bad"));
