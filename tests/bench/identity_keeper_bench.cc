@@ -1,0 +1,166 @@
+// identity_keeper_bench [OPEN [CHANGES_A_SECOND [SECONDS]]]: what the daemon has in memory of whose an
+// address is. OPEN leases are told at once, as a file says them at the start; then CHANGES_A_SECOND of them
+// go to another client each second of the log's time, and all are renewed in half an hour. Then: bytes of
+// memory for each, the processor's time for a second, and what a record's look-up costs, alone and as a part
+// of its line of JSON.
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "identity/identity_keeper.h"
+#include "record/labels.h"
+#include "record/subscriber_encoder.h"
+
+namespace {
+
+using namespace natsession;
+using std::chrono::seconds;
+
+double cpu_seconds() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return of(used.ru_utime) + of(used.ru_stime);
+}
+
+// The log's files are identity_bench's part.
+class NoLog final : public IdentityWriter {
+ public:
+  std::vector<AddressAssignment> open_of(std::string_view) override { return {}; }
+  std::optional<UnixMs> followed_until(std::string_view) override { return std::nullopt; }
+  void put(const AddressAssignment&) override {}
+  void follow(const SourceSpan&) override {}
+  Result<void> commit(bool) override { return {}; }
+  Result<void> tidy(UnixMs) override { return {}; }
+  std::vector<std::string> take_forgotten() override { return {}; }
+  bool take_lost() override { return false; }
+};
+
+class KeeperLookup final : public SubscriberLookup {
+ public:
+  explicit KeeperLookup(const IdentityKeeper& keeper) : keeper_(keeper) {}
+  [[nodiscard]] Subscriber find(const SessionRecord& record) const override {
+    auto found = keeper_.find(record.origin->netns, record.pri_ip, record.start_time, record.end_time);
+    if (!found) return {};
+    return {std::move(found->texts.subscriber), std::move(found->texts.mac), std::move(found->texts.host)};
+  }
+
+ private:
+  const IdentityKeeper& keeper_;
+};
+
+IpAddress address_of(std::uint32_t number) {
+  return IpAddress::from_v4(__builtin_bswap32(0x64400000U + number));
+}
+
+struct Client {
+  explicit Client(std::uint32_t number) {
+    char text[32];
+    std::snprintf(text, sizeof(text), "02:00:%02x:%02x:%02x:%02x", number >> 24U & 255U, number >> 16U & 255U,
+                  number >> 8U & 255U, number & 255U);
+    mac = text;
+    id = "01:" + mac;
+    std::snprintf(text, sizeof(text), "cpe-%07u", number);
+    host = text;
+  }
+  std::string mac, host, id;
+};
+
+void see(IdentityOutput& leases, std::uint32_t address, std::uint32_t client, UnixMs at) {
+  const Client who(client);
+  SeenAssignment seen;
+  seen.prefix = Prefix::of(address_of(address), 32);
+  seen.kind = AssignmentKind::kLease;
+  seen.subscriber = seen.mac = who.mac;
+  seen.host = who.host;
+  seen.id = who.id;
+  seen.expires = at + seconds(3600);
+  leases.seen(seen, at);
+}
+
+template <typename Do>
+double ns_each(std::size_t count, Do&& one) {
+  const double begun = cpu_seconds();
+  for (std::size_t i = 0; i < count; ++i) one(i);
+  return (cpu_seconds() - begun) * 1e9 / static_cast<double>(count);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto argument = [&](int place, std::uint32_t usual) {
+    return argc > place ? static_cast<std::uint32_t>(std::strtoul(argv[place], nullptr, 10)) : usual;
+  };
+  const std::uint32_t open = argument(1, 1'000'000), changes = argument(2, 200), length = argument(3, 600);
+  IdentityKeeper keeper(std::make_unique<NoLog>(), {});
+  IdentityOutput& leases = keeper.add_source("leases", "");
+  UnixMs now(seconds(1'796'000'000));
+  std::vector<std::uint32_t> holders(open);
+  const double begun = cpu_seconds();
+  leases.begin_whole();
+  for (std::uint32_t i = 0; i < open; ++i) see(leases, i, holders[i] = i, now);
+  leases.end_whole(now);
+  leases.followed(now);
+  std::printf("told at once: %u leases in %.2f s of CPU, %.1f bytes of memory each\n", open,
+              cpu_seconds() - begun, static_cast<double>(keeper.report().memory_bytes) / open);
+
+  std::minstd_rand random(17);
+  std::uint32_t next_client = open;
+  std::uint32_t renewed = 0;
+  const double changing = cpu_seconds();
+  for (std::uint32_t second = 0; second < length; ++second) {
+    now += seconds(1);
+    for (std::uint32_t i = 0; i < changes; ++i) {
+      const auto address = static_cast<std::uint32_t>(random() % open);
+      see(leases, address, holders[address] = next_client++, now);
+    }
+    for (std::uint32_t i = 0; i < open / 1800; ++i, renewed = (renewed + 1) % open)
+      see(leases, renewed, holders[renewed], now);
+    leases.followed(now);
+    keeper.work(now);
+  }
+  const std::size_t bytes = keeper.report().memory_bytes;
+  std::printf(
+      "%u changes and %u renewals a second: %.2f ms of CPU a second; memory %.1f bytes for each open one, "
+      "with what "
+      "ended in the last 20 minutes\n",
+      changes, open / 1800, (cpu_seconds() - changing) * 1e3 / length, static_cast<double>(bytes) / open);
+
+  const Origin* const origin = *intern_origin("nat-1", "");
+  std::vector<SessionRecord> records(100'000);
+  for (SessionRecord& record : records) {
+    record.origin = origin;
+    record.protocol = 6;
+    record.pri_ip = address_of(static_cast<std::uint32_t>(random() % open));
+    record.pub_ip = record.nat_ip = address_of(7);
+    record.start_time = now - seconds(5);
+    record.end_time = now;
+    record.bytes_from_vpc = record.pkts_from_vpc = record.bytes_from_pub = record.pkts_from_pub = Count(1000);
+  }
+  std::size_t found = 0;
+  const double whole = ns_each(records.size(), [&](std::size_t i) {
+    found += keeper.find("", records[i].pri_ip, records[i].start_time, records[i].end_time).has_value();
+  });
+  const auto lookup = std::make_shared<const KeeperLookup>(keeper);
+  const SubscriberEncoder with({}, lookup);
+  const auto without = make_encoder({});
+  std::string line;
+  const auto encode = [&](const Encoder& encoder) {
+    return ns_each(records.size(), [&](std::size_t i) {
+      line.clear();
+      encoder.append(records[i], line);
+    });
+  };
+  encode(*without);
+  const double plain = encode(*without), named = encode(with);
+  std::printf("look-up of a record: %.0f ns, found %zu of %zu; JSON with it %.0f ns, without %.0f ns\n",
+              whole, found, records.size(), named, plain);
+  return found == records.size() ? 0 : 1;
+}
