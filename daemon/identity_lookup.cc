@@ -10,17 +10,14 @@ namespace {
 constexpr std::chrono::seconds kFresh{5};
 constexpr std::size_t kMostKnown = 100'000;
 
-Subscriber subscriber_of(OwnIdentityTexts texts) {
-  return {std::move(texts.subscriber), std::move(texts.mac), std::move(texts.host)};
-}
-
 }  // namespace
 
-Subscriber IdentityLookup::find(const SessionRecord& record) const {
-  auto found = keeper_->find(record.origin->netns, record.pri_ip, record.start_time, record.end_time);
-  if (found) return subscriber_of(std::move(found->texts));
-  if (record.start_time >= to_ms(clock_.now()) - keeper_->remembers()) return {};
-  return find_in_the_log(record);
+void IdentityLookup::find(const SessionRecord& record, Subscriber& out) const {
+  if (keeper_->find(record.origin->netns, record.pri_ip, record.start_time, record.end_time,
+                    {&out.subscriber, &out.mac, &out.host}))
+    return;
+  out.clear();
+  if (record.start_time < to_ms(clock_.now()) - keeper_->remembers()) out = find_in_the_log(record);
 }
 
 bool IdentityLookup::open(Past& past) const {

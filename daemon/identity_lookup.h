@@ -22,7 +22,7 @@ class IdentityLookup final : public SubscriberLookup {
   // `ledger`: its directory. `clock` outlives it.
   IdentityLookup(std::shared_ptr<const IdentityKeeper> keeper, std::string ledger, const Clock& clock)
       : keeper_(std::move(keeper)), ledger_(std::move(ledger)), clock_(clock) {}
-  [[nodiscard]] Subscriber find(const SessionRecord& record) const override;
+  void find(const SessionRecord& record, Subscriber& out) const override;
 
  private:
   // What the log says of addresses, each hour by itself.

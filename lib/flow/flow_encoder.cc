@@ -112,7 +112,8 @@ FlowEncoder::Value FlowEncoder::machine_of(const SessionRecord& entry) const {
   SessionRecord meant = entry;
   for (const IpAddress* const address : {&entry.pri_ip, &entry.pub_ip}) {
     meant.pri_ip = *address;
-    Subscriber found = ids_.subscribers->find(meant);
+    Subscriber found;
+    ids_.subscribers->find(meant, found);
     if (found.subscriber.empty()) continue;
     Value value = Value::of(std::string_view(found.subscriber));
     value.text = {};

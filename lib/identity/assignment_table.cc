@@ -17,42 +17,59 @@ std::uint8_t bits_of(const Prefix& prefix) {
 
 }  // namespace
 
-std::size_t AssignmentTable::wanted_slot(const Prefix& prefix) const {
-  std::array<std::uint64_t, 3> words{0, 0, prefix.length()};
-  std::memcpy(words.data(), prefix.lowest().bytes().data(), 16);
-  return static_cast<std::size_t>(hash_(words)) & (slots_.size() - 1);
+// Multiplied into the range, so that there may be any number of slots: a quarter more each time, not twice as
+// many.
+AssignmentTable::Hashed AssignmentTable::hashed(const IpAddress& address, std::uint8_t bits) const {
+  std::uint64_t hash = 0;
+  if (address.is_v4()) {
+    hash = hash_(std::array<std::uint64_t, 1>{address.v4() | std::uint64_t{bits} << 32U});
+  } else {
+    std::array<std::uint64_t, 3> words{0, 0, bits};
+    std::memcpy(words.data(), address.bytes().data(), 16);
+    hash = hash_(words);
+  }
+  __extension__ using Wide = unsigned __int128;
+  return {static_cast<std::size_t>(static_cast<Wide>(hash) * slots_.size() >> 64U),
+          static_cast<std::uint32_t>(hash) << kIndexBits};
 }
 
-bool AssignmentTable::is_of(Index index, const Prefix& prefix) const {
+AssignmentTable::Hashed AssignmentTable::hashed_of(Index index) const {
+  const Prefix prefix = prefix_of(index);
+  return hashed(prefix.lowest(), bits_of(prefix));
+}
+
+bool AssignmentTable::is_of(Index index, const IpAddress& address, std::uint8_t bits) const {
   const Entry& entry = at(index);
-  if (entry.bits != bits_of(prefix) || entry.is_v4 != prefix.lowest().is_v4()) return false;
-  return entry.is_v4 ? entry.address == prefix.lowest().v4() : v6_[entry.address] == prefix.lowest().bytes();
+  if (entry.bits != bits || entry.is_v4 != address.is_v4()) return false;
+  return entry.is_v4 ? entry.address == address.v4() : v6_[entry.address] == address.bytes();
 }
 
-std::size_t AssignmentTable::slot_of(const Prefix& prefix) const {
+std::size_t AssignmentTable::slot_of(const IpAddress& address, std::uint8_t bits) const {
   if (slots_.empty()) return kNoSlot;
-  for (std::size_t slot = wanted_slot(prefix); slots_[slot] != kNone;
-       slot = (slot + 1) & (slots_.size() - 1)) {
-    if (is_of(slots_[slot], prefix)) return slot;
+  const Hashed wanted = hashed(address, bits);
+  for (std::size_t slot = wanted.slot; slots_[slot] != kEmptySlot; slot = behind(slot)) {
+    if ((slots_[slot] & ~kMostEntries) == wanted.tag && is_of(index_in(slots_[slot]), address, bits))
+      return slot;
   }
   return kNoSlot;
 }
 
 void AssignmentTable::grow() {
   constexpr std::size_t kLeast = 1024;
-  std::vector<Index> before(std::max(kLeast, slots_.size() * 2), kNone);
+  std::vector<std::uint32_t> before(std::max(kLeast, slots_.size() + slots_.size() / 4), kEmptySlot);
   before.swap(slots_);
-  for (const Index first : before) {
-    if (first == kNone) continue;
-    std::size_t slot = wanted_slot(prefix_of(first));
-    while (slots_[slot] != kNone) slot = (slot + 1) & (slots_.size() - 1);
+  for (const std::uint32_t first : before) {
+    if (first == kEmptySlot) continue;
+    std::size_t slot = hashed_of(index_in(first)).slot;
+    while (slots_[slot] != kEmptySlot) slot = behind(slot);
     slots_[slot] = first;
   }
 }
 
 AssignmentTable::Index AssignmentTable::add(const New& assignment) {
-  // Four of five slots are used at most.
-  if ((used_slots_ + 1) * 5 > slots_.size() * 4) grow();
+  if (free_ == kNone && places_ == kMostEntries) return kNone;
+  // Six of seven slots are used at most.
+  if ((used_slots_ + 1) * 7 > slots_.size() * 6) grow();
   Index index = free_;
   if (index != kNone) {
     free_ = at(index).next;
@@ -91,15 +108,16 @@ AssignmentTable::Index AssignmentTable::add(const New& assignment) {
   count(entry.is_v4, entry.bits, true);
   ++open_[entry.source];
 
-  if (const std::size_t slot = slot_of(assignment.prefix); slot != kNoSlot) {
-    entry.next = slots_[slot];
-    slots_[slot] = index;
-    return index;
+  const Hashed wanted = hashed(address, entry.bits);
+  std::size_t slot = slot_of(address, entry.bits);
+  if (slot != kNoSlot) {
+    entry.next = index_in(slots_[slot]);
+  } else {
+    slot = wanted.slot;
+    while (slots_[slot] != kEmptySlot) slot = behind(slot);
+    ++used_slots_;
   }
-  std::size_t slot = wanted_slot(assignment.prefix);
-  while (slots_[slot] != kNone) slot = (slot + 1) & (slots_.size() - 1);
-  slots_[slot] = index;
-  ++used_slots_;
+  slots_[slot] = wanted.tag | index;
   return index;
 }
 
@@ -151,13 +169,16 @@ void AssignmentTable::forget_ended(UnixMs before) {
 }
 
 void AssignmentTable::remove(Index index) {
-  const std::size_t slot = slot_of(prefix_of(index));
+  const Prefix prefix = prefix_of(index);
+  const std::size_t slot = slot_of(prefix.lowest(), bits_of(prefix));
   Entry& entry = at(index);
-  if (slots_[slot] == index) {
-    slots_[slot] = entry.next;
-    if (entry.next == kNone) remove_slot(slot);
+  if (index_in(slots_[slot]) == index) {
+    if (entry.next == kNone)
+      remove_slot(slot);
+    else
+      slots_[slot] = (slots_[slot] & ~kMostEntries) | entry.next;
   } else {
-    Index before = slots_[slot];
+    Index before = index_in(slots_[slot]);
     while (at(before).next != index) before = at(before).next;
     at(before).next = entry.next;
   }
@@ -180,20 +201,22 @@ void AssignmentTable::count(bool is_v4, std::uint8_t bits, bool one_more) {
 
 // Those behind it move up, so that no look-up ends before it should.
 void AssignmentTable::remove_slot(std::size_t slot) {
-  const std::size_t mask = slots_.size() - 1;
-  slots_[slot] = kNone;
+  slots_[slot] = kEmptySlot;
   --used_slots_;
-  for (std::size_t next = (slot + 1) & mask; slots_[next] != kNone; next = (next + 1) & mask) {
-    const std::size_t wanted = wanted_slot(prefix_of(slots_[next]));
-    if (((next - wanted) & mask) < ((next - slot) & mask)) continue;
+  const auto distance = [&](std::size_t from, std::size_t to) {
+    return to >= from ? to - from : to + slots_.size() - from;
+  };
+  for (std::size_t next = behind(slot); slots_[next] != kEmptySlot; next = behind(next)) {
+    const std::size_t wanted = hashed_of(index_in(slots_[next])).slot;
+    if (distance(wanted, next) < distance(slot, next)) continue;
     slots_[slot] = slots_[next];
-    slots_[next] = kNone;
+    slots_[next] = kEmptySlot;
     slot = next;
   }
 }
 
 std::size_t AssignmentTable::bytes() const {
-  return blocks_.size() * kBlock * sizeof(Entry) + slots_.size() * sizeof(Index) +
+  return blocks_.size() * kBlock * sizeof(Entry) + slots_.size() * sizeof(slots_[0]) +
          v6_.capacity() * sizeof(v6_[0]) + texts_.bytes() + ended_.size() * sizeof(ended_[0]);
 }
 

@@ -59,6 +59,7 @@ class AssignmentTable {
 
   explicit AssignmentTable(SeededHash hash = SeededHash::random()) : hash_(hash) {}
 
+  // kNone: there are kMostEntries already.
   Index add(const New& assignment);
   [[nodiscard]] Entry& at(Index index) { return blocks_[index / kBlock][index % kBlock]; }
   [[nodiscard]] const Entry& at(Index index) const { return blocks_[index / kBlock][index % kBlock]; }
@@ -68,6 +69,9 @@ class AssignmentTable {
   [[nodiscard]] std::optional<UnixMs> end_of(Index index) const;
   void set_end(Index index, std::optional<UnixMs> end);
   [[nodiscard]] OwnIdentityTexts texts_of(Index index) const { return texts_.at(at(index).texts); }
+  void read_texts(Index index, std::string& subscriber, std::string& mac, std::string& host) const {
+    texts_.read(at(index).texts, subscriber, mac, host);
+  }
   [[nodiscard]] bool has_texts(Index index, const IdentityTexts& texts) const {
     return texts_.are(at(index).texts, texts);
   }
@@ -80,15 +84,18 @@ class AssignmentTable {
   // Calls `visit(Index)` for each that is of exactly this prefix.
   template <typename Visit>
   void of_prefix(const Prefix& prefix, Visit&& visit) const {
-    const std::size_t slot = slot_of(prefix);
-    for (Index index = slot == kNoSlot ? kNone : slots_[slot]; index != kNone; index = at(index).next)
-      visit(index);
+    of_key(prefix.lowest(), static_cast<std::uint8_t>(prefix.length()), visit);
   }
   // For each whose prefix holds the address, longer prefixes first.
   template <typename Visit>
   void of_address(const IpAddress& address, Visit&& visit) const {
-    for (const std::uint8_t length : lengths_[address.is_v4() ? 1 : 0])
-      of_prefix(Prefix::of(address, length), visit);
+    const bool is_v4 = address.is_v4();
+    for (const std::uint8_t length : lengths_[is_v4 ? 1 : 0]) {
+      if (length == (is_v4 ? 32 : 128))
+        of_key(address, length, visit);
+      else
+        of_prefix(Prefix::of(address, length), visit);
+    }
   }
   // For each of places `begin` to `end` - 1 that is in use, ended or not.
   template <typename Visit>
@@ -116,11 +123,33 @@ class AssignmentTable {
  private:
   static constexpr Index kBlock = 1024;
   static constexpr std::size_t kNoSlot = ~std::size_t{0};
+  // A slot has an index and some bits of the hash, so that an entry is looked at that is nearly always meant.
+  static constexpr unsigned kIndexBits = 26;
+  static constexpr Index kMostEntries = (Index{1} << kIndexBits) - 1;
+  static constexpr std::uint32_t kEmptySlot = ~std::uint32_t{0};
+
+  [[nodiscard]] static Index index_in(std::uint32_t slot) { return slot & kMostEntries; }
+  struct Hashed {
+    std::size_t slot = 0;
+    std::uint32_t tag = 0;  // as it stands in the slot
+  };
+  [[nodiscard]] Hashed hashed(const IpAddress& address, std::uint8_t bits) const;
+  [[nodiscard]] std::size_t behind(std::size_t slot) const {
+    return slot + 1 == slots_.size() ? 0 : slot + 1;
+  }
   static constexpr std::uint32_t kUnknownEarlier = ~std::uint32_t{0};
 
-  [[nodiscard]] std::size_t slot_of(const Prefix& prefix) const;
-  [[nodiscard]] std::size_t wanted_slot(const Prefix& prefix) const;
-  [[nodiscard]] bool is_of(Index index, const Prefix& prefix) const;
+  // Of a prefix: its address, and its length.
+  template <typename Visit>
+  void of_key(const IpAddress& address, std::uint8_t bits, Visit&& visit) const {
+    const std::size_t slot = slot_of(address, bits);
+    for (Index index = slot == kNoSlot ? kNone : index_in(slots_[slot]); index != kNone;
+         index = at(index).next)
+      visit(index);
+  }
+  [[nodiscard]] std::size_t slot_of(const IpAddress& address, std::uint8_t bits) const;
+  [[nodiscard]] Hashed hashed_of(Index index) const;
+  [[nodiscard]] bool is_of(Index index, const IpAddress& address, std::uint8_t bits) const;
   void grow();
   void remove(Index index);
   void remove_slot(std::size_t slot);
@@ -129,8 +158,8 @@ class AssignmentTable {
   SeededHash hash_;
   std::vector<std::unique_ptr<Entry[]>> blocks_;
   Index places_ = 0;
-  Index free_ = kNone;        // the first of a list by `next`
-  std::vector<Index> slots_;  // open addressing; each the first of its prefix
+  Index free_ = kNone;                // the first of a list by `next`
+  std::vector<std::uint32_t> slots_;  // open addressing; each the first of its prefix
   std::size_t used_slots_ = 0;
   std::vector<std::array<std::uint8_t, 16>> v6_;
   std::vector<std::uint32_t> free_v6_;

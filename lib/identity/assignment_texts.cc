@@ -13,11 +13,14 @@ namespace {
 enum class Form : unsigned {
   kEmpty = 0,
   kBytes = 1,   // their number, and they
-  kAsMac = 2,   // it is what mac is
+  kAsMac = 2,   // it is what mac is; of the id: that behind kEthernet
   kOctets = 3,  // pairs of hexadecimal digits between colons: how many, and they
 };
 constexpr unsigned kFormBits = 2;
 constexpr unsigned kFormMask = 3;
+constexpr unsigned kAllForms = 4 * kFormBits;
+// What most clients of DHCP call themselves is this and their MAC (RFC 2132, 9.14; hardware type 1).
+constexpr std::string_view kEthernet = "01:";
 
 int digit_of(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -39,10 +42,11 @@ std::optional<std::string> octets_of(std::string_view text) {
 
 void append_octets(const std::uint8_t* octets, std::size_t count, std::string& out) {
   constexpr std::string_view kDigits = "0123456789abcdef";
+  const std::size_t begin = out.size();
+  if (count > 0) out.resize(begin + 3 * count - 1, ':');
   for (std::size_t i = 0; i < count; ++i) {
-    if (i > 0) out += ':';
-    out += kDigits[octets[i] >> 4U];
-    out += kDigits[octets[i] & 15U];
+    out[begin + 3 * i] = kDigits[octets[i] >> 4U];
+    out[begin + 3 * i + 1] = kDigits[octets[i] & 15U];
   }
 }
 
@@ -56,7 +60,9 @@ void AssignmentTexts::pack(const IdentityTexts& texts) {
   for (const std::string_view given : {texts.mac, texts.subscriber, texts.host, texts.id}) {
     const std::string_view text = cut_identity_text(given);
     Form form = Form::kEmpty;
-    if (shift > 0 && !text.empty() && text == mac) {
+    const bool is_id = shift + kFormBits == kAllForms;
+    if (shift > 0 && !mac.empty() &&
+        (is_id ? text.starts_with(kEthernet) && text.substr(kEthernet.size()) == mac : text == mac)) {
       form = Form::kAsMac;
     } else if (const auto octets = octets_of(text)) {
       form = Form::kOctets;
@@ -76,7 +82,7 @@ void AssignmentTexts::pack(const IdentityTexts& texts) {
 
 std::size_t AssignmentTexts::packed_bytes(const std::uint8_t* packed) const {
   std::size_t bytes = 1;
-  for (unsigned shift = 0; shift < 4 * kFormBits; shift += kFormBits) {
+  for (unsigned shift = 0; shift < kAllForms; shift += kFormBits) {
     const Form form{packed[0] >> shift & kFormMask};
     if (form == Form::kBytes || form == Form::kOctets) bytes += std::size_t{1} + packed[bytes];
   }
@@ -117,17 +123,20 @@ void AssignmentTexts::remove(Place place) {
   put_on_list(place, packed_bytes(unit(place)) / kUnit);
 }
 
-OwnIdentityTexts AssignmentTexts::at(Place place) const {
+// As they stand: the MAC first.
+template <std::size_t kCount>
+void AssignmentTexts::unpack(Place place, const std::array<std::string*, kCount>& texts) const {
   const std::uint8_t* const packed = unit(place);
   const std::uint8_t* next = packed + 1;
-  OwnIdentityTexts texts;
   unsigned shift = 0;
-  for (std::string* const text : {&texts.mac, &texts.subscriber, &texts.host, &texts.id}) {
+  for (std::string* const text : texts) {
     const Form form{packed[0] >> shift & kFormMask};
     shift += kFormBits;
+    text->clear();
     if (form == Form::kEmpty) continue;
     if (form == Form::kAsMac) {
-      *text = texts.mac;
+      if (shift == kAllForms) *text = kEthernet;
+      *text += *texts[0];
       continue;
     }
     const std::size_t length = *next++;
@@ -137,7 +146,16 @@ OwnIdentityTexts AssignmentTexts::at(Place place) const {
       text->assign(reinterpret_cast<const char*>(next), length);
     next += length;
   }
+}
+
+OwnIdentityTexts AssignmentTexts::at(Place place) const {
+  OwnIdentityTexts texts;
+  unpack<4>(place, {&texts.mac, &texts.subscriber, &texts.host, &texts.id});
   return texts;
+}
+
+void AssignmentTexts::read(Place place, std::string& subscriber, std::string& mac, std::string& host) const {
+  unpack<3>(place, {&mac, &subscriber, &host});
 }
 
 bool AssignmentTexts::are(Place place, const IdentityTexts& texts) const {

@@ -30,6 +30,8 @@ class AssignmentTexts {
   [[nodiscard]] Place add(const IdentityTexts& texts);
   void remove(Place place);
   [[nodiscard]] OwnIdentityTexts at(Place place) const;
+  // What at() has, without the id, into strings whose room is used again.
+  void read(Place place, std::string& subscriber, std::string& mac, std::string& host) const;
   // Whether at() has these texts, as add() would keep them.
   [[nodiscard]] bool are(Place place, const IdentityTexts& texts) const;
   [[nodiscard]] std::size_t bytes() const { return blocks_.size() * kBlockBytes; }
@@ -45,6 +47,8 @@ class AssignmentTexts {
   }
   // Into packed_; its length is a multiple of kUnit.
   void pack(const IdentityTexts& texts);
+  template <std::size_t kCount>
+  void unpack(Place place, const std::array<std::string*, kCount>& texts) const;
   [[nodiscard]] std::size_t packed_bytes(const std::uint8_t* packed) const;
   [[nodiscard]] Place allocate(std::size_t units);
   void put_on_list(Place place, std::size_t units);

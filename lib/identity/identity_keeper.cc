@@ -168,8 +168,9 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
   {
     const std::unique_lock lock(mutex_);
     index = table_.add(begun);
-    table_.at(index).in_this_whole = true;
+    if (index != AssignmentTable::kNone) table_.at(index).in_this_whole = true;
   }
+  if (index == AssignmentTable::kNone) return source.lost("more assignments are open than fit in memory");
   writer_->put(assignment_of(index));
   source.report_.with([](IdentitySourceReport& report) { ++report.begun; });
 }
@@ -285,28 +286,26 @@ Result<void> IdentityKeeper::finish(UnixMs now) {
   return writer_->commit(settings_.sync);
 }
 
-std::optional<IdentityKeeper::Found> IdentityKeeper::find(std::string_view netns, const IpAddress& address,
-                                                          UnixMs start, UnixMs end) const {
+bool IdentityKeeper::find(std::string_view netns, const IpAddress& address, UnixMs start, UnixMs end,
+                          const Names& names) const {
   const std::shared_lock lock(mutex_);
   Holders holders = holders_at(netns, address, end);
   const auto had_it_from_the_start = [&](Index index) {
     return table_.at(index).from() <= start || table_.from_earliest_of(index) <= start;
   };
-  if (holders.count > 0 && !had_it_from_the_start(holders.index[0])) {
+  if (holders.count > 0 && !had_it_from_the_start(holders.index[0]))
     holders = holders_at(netns, address, start);
-  }
-  if (holders.count == 0) return std::nullopt;
-  const AssignmentTable::Entry& first = table_.at(holders.index[0]);
-  Found found{table_.texts_of(holders.index[0]), first.kind, first.source};
+  if (holders.count == 0) return false;
+  table_.read_texts(holders.index[0], *names.subscriber, *names.mac, *names.host);
   // What that source does not tell, another may.
   for (std::size_t i = 1; i < holders.count; ++i) {
-    if (!found.texts.subscriber.empty() && !found.texts.mac.empty() && !found.texts.host.empty()) break;
+    if (!names.subscriber->empty() && !names.mac->empty() && !names.host->empty()) break;
     OwnIdentityTexts more = table_.texts_of(holders.index[i]);
-    if (found.texts.subscriber.empty()) found.texts.subscriber = std::move(more.subscriber);
-    if (found.texts.mac.empty()) found.texts.mac = std::move(more.mac);
-    if (found.texts.host.empty()) found.texts.host = std::move(more.host);
+    if (names.subscriber->empty()) *names.subscriber = std::move(more.subscriber);
+    if (names.mac->empty()) *names.mac = std::move(more.mac);
+    if (names.host->empty()) *names.host = std::move(more.host);
   }
-  return found;
+  return true;
 }
 
 IdentityKeeper::Holders IdentityKeeper::holders_at(std::string_view netns, const IpAddress& address,

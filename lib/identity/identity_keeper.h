@@ -56,16 +56,17 @@ class IdentityKeeper {
   // Of nobody any more: what is in memory of that subscriber.
   void forget(std::string_view subscriber);
 
-  struct Found {
-    OwnIdentityTexts texts;
-    AssignmentKind kind = AssignmentKind::kOther;
-    std::uint8_t source = 0;
+  // Where the texts go that are asked for; those that nobody tells become empty.
+  struct Names {
+    std::string* subscriber = nullptr;
+    std::string* mac = nullptr;
+    std::string* host = nullptr;
   };
   // Who had the address at `end`, or where that one had it after `start` only, who had it at `start`. The
-  // source that was added first goes before others; of one source the longer prefix. None: not known, also
-  // where it was too long ago.
-  [[nodiscard]] std::optional<Found> find(std::string_view netns, const IpAddress& address, UnixMs start,
-                                          UnixMs end) const;
+  // source that was added first goes before others; of one source the longer prefix. False: not known, also
+  // where it was too long ago; `names` are as they were then.
+  [[nodiscard]] bool find(std::string_view netns, const IpAddress& address, UnixMs start, UnixMs end,
+                          const Names& names) const;
   [[nodiscard]] std::chrono::milliseconds remembers() const { return settings_.remember; }
   [[nodiscard]] IdentityReport report() const;
 

@@ -14,6 +14,11 @@ namespace natsession {
 struct Subscriber {
   std::string subscriber, mac, host;
   [[nodiscard]] bool known() const { return !subscriber.empty() || !mac.empty() || !host.empty(); }
+  void clear() {
+    subscriber.clear();
+    mac.clear();
+    host.clear();
+  }
 };
 
 class SubscriberLookup {
@@ -22,7 +27,8 @@ class SubscriberLookup {
   // Who had the record's pri_ip at its end; or where that one had it only since the record's begin, who had
   // it then: a session that outlives a lease is its old holder's. Nothing is known of a time in which no
   // source was followed.
-  [[nodiscard]] virtual Subscriber find(const SessionRecord& record) const = 0;
+  // `out` becomes that; its room is used again, so one that is used again and again allocates nothing.
+  virtual void find(const SessionRecord& record, Subscriber& out) const = 0;
 };
 
 }  // namespace natsession

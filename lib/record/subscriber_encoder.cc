@@ -68,36 +68,46 @@ SubscriberEncoder::SubscriberEncoder(const EncoderOptions& options,
   header_ += '\n';
 }
 
-Subscriber SubscriberEncoder::find(const SessionRecord& record) const {
-  if (lookup_ == nullptr || record.event == RecordEvent::kGap) return {};
-  return lookup_->find(record);
+// Valid until the thread asks again.
+const Subscriber& SubscriberEncoder::find(const SessionRecord& record) const {
+  thread_local Subscriber found;
+  if (lookup_ == nullptr || record.event == RecordEvent::kGap)
+    found.clear();
+  else
+    lookup_->find(record, found);
+  return found;
 }
 
 void SubscriberEncoder::append(const SessionRecord& record, std::string& out) const {
-  const Subscriber found = find(record);
+  const Subscriber& found = find(record);
   others_->append(record, out);
   const bool gap = record.event == RecordEvent::kGap;
   if (gap && options_.format != RecordFormat::kCsv) return;
+  std::size_t room = 2;
+  for (const auto& [name, member] : kNames)
+    room += name.size() + max_escaped_length((found.*member).size()) + 16;
   out.pop_back();  // the newline
   if (options_.format == RecordFormat::kJson) out.pop_back();
-  for (const auto& [name, member] : kNames) {
-    const std::string& value = found.*member;
-    if (options_.format == RecordFormat::kLogfmt && value.empty()) continue;
-    append_line(out, name.size() + max_escaped_length(value.size()) + 16, [&](char* at) {
-      switch (options_.format) {
-        case RecordFormat::kJson:
-          at = write_text(write_text(write_text(at, ",\""), name), "\":");
-          return value.empty() ? write_text(at, "null") : write_json_string(at, value);
-        case RecordFormat::kCsv:
-          return write_csv_text(write_text(at, ","), value);
-        case RecordFormat::kLogfmt:
-          return write_logfmt_text(write_text(write_text(write_text(at, " "), name), "="), value);
-      }
-      return at;
-    });
+  append_line(out, room, [&](char* at) {
+    for (const auto& [name, member] : kNames) at = write_name(name, found.*member, at);
+    if (options_.format == RecordFormat::kJson) *at++ = '}';
+    *at++ = '\n';
+    return at;
+  });
+}
+
+char* SubscriberEncoder::write_name(std::string_view name, const std::string& value, char* at) const {
+  switch (options_.format) {
+    case RecordFormat::kJson:
+      at = write_text(write_text(write_text(at, ",\""), name), "\":");
+      return value.empty() ? write_text(at, "null") : write_json_string(at, value);
+    case RecordFormat::kCsv:
+      return write_csv_text(write_text(at, ","), value);
+    case RecordFormat::kLogfmt:
+      if (value.empty()) return at;
+      return write_logfmt_text(write_text(write_text(write_text(at, " "), name), "="), value);
   }
-  if (options_.format == RecordFormat::kJson) out += '}';
-  out += '\n';
+  return at;
 }
 
 void SubscriberEncoder::append_pairs(const SessionRecord& record,
@@ -108,9 +118,9 @@ void SubscriberEncoder::append_pairs(const SessionRecord& record,
   char none = 0;
   write_fields(record, selection, PairFormat{options_.time_format, &out}, &none);
   if (gap) return;
-  Subscriber found = find(record);
+  const Subscriber& found = find(record);
   for (const auto& [name, member] : kNames) {
-    if (!(found.*member).empty()) out.emplace_back(name, std::move(found.*member));
+    if (!(found.*member).empty()) out.emplace_back(name, found.*member);
   }
 }
 

@@ -27,7 +27,8 @@ class SubscriberEncoder final : public Encoder {
   [[nodiscard]] bool is_of_sessions() const override { return true; }
 
  private:
-  [[nodiscard]] Subscriber find(const SessionRecord& record) const;
+  char* write_name(std::string_view name, const std::string& value, char* at) const;
+  [[nodiscard]] const Subscriber& find(const SessionRecord& record) const;
 
   const EncoderOptions options_;
   const std::unique_ptr<Encoder> others_;

@@ -53,8 +53,9 @@ struct KeeperFixture {
     for (int second = 0; second <= 61; ++second) keeper->work(until + seconds(second));
   }
   std::string who(const char* address, UnixMs start, UnixMs end) const {
-    const auto found = keeper->find("", *IpAddress::parse(address), start, end);
-    return found ? found->texts.subscriber : "";
+    std::string subscriber, mac, host;
+    const bool found = keeper->find("", *IpAddress::parse(address), start, end, {&subscriber, &mac, &host});
+    return found ? subscriber : "";
   }
   AddressAssignment of(std::string_view who) const {
     for (const AddressAssignment& one : kept.all()) {
@@ -202,10 +203,10 @@ TEST_CASE_METHOD(KeeperFixture,
   neighbours.followed(at(1, 0));
   whole(at(0, 0), {lease("10.0.0.0/24", "site")});
   leases->followed(at(1, 0));
-  const auto found = keeper->find("", *IpAddress::parse("10.0.0.5"), at(1, 0), at(1, 0));
-  REQUIRE(found);
-  CHECK(found->texts.subscriber == "site");
-  CHECK(found->texts.mac == "02:00:00:00:00:01");
+  std::string subscriber, mac, host;
+  REQUIRE(keeper->find("", *IpAddress::parse("10.0.0.5"), at(1, 0), at(1, 0), {&subscriber, &mac, &host}));
+  CHECK(subscriber == "site");
+  CHECK(mac == "02:00:00:00:00:01");
 }
 
 TEST_CASE_METHOD(KeeperFixture, "a source that is not followed any more says nothing of now") {
@@ -218,8 +219,9 @@ TEST_CASE_METHOD(KeeperFixture, "another namespace's address is another address"
   IdentityOutput& there = keeper->add_source("there", "blue");
   there.seen(lease("10.0.0.5", "b"), at(0, 0));
   there.followed(at(0, 0));
-  CHECK(!keeper->find("", *IpAddress::parse("10.0.0.5"), at(0, 0), at(0, 0)));
-  CHECK(keeper->find("blue", *IpAddress::parse("10.0.0.5"), at(0, 0), at(0, 0)));
+  std::string subscriber, mac, host;
+  CHECK(!keeper->find("", *IpAddress::parse("10.0.0.5"), at(0, 0), at(0, 0), {&subscriber, &mac, &host}));
+  CHECK(keeper->find("blue", *IpAddress::parse("10.0.0.5"), at(0, 0), at(0, 0), {&subscriber, &mac, &host}));
 }
 
 TEST_CASE_METHOD(KeeperFixture, "who is forgotten is in memory no more, and does not come back at the end") {

@@ -14,7 +14,7 @@ namespace {
 class NamedLookup final : public SubscriberLookup {
  public:
   explicit NamedLookup(Subscriber named) : named_(std::move(named)) {}
-  [[nodiscard]] Subscriber find(const SessionRecord&) const override { return named_; }
+  void find(const SessionRecord&, Subscriber& out) const override { out = named_; }
 
  private:
   Subscriber named_;

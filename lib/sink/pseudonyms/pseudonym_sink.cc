@@ -26,16 +26,16 @@ IpAddress PseudonymLookup::hide(const IpAddress& address) {
   return pseudonym;
 }
 
-Subscriber PseudonymLookup::find(const SessionRecord& record) const {
+void PseudonymLookup::find(const SessionRecord& record, Subscriber& out) const {
+  out.clear();
   const auto original = original_.find(record.pri_ip);
-  if (behind_ == nullptr || original == original_.end()) return {};
+  if (behind_ == nullptr || original == original_.end()) return;
   SessionRecord meant = record;
   meant.pri_ip = original->second;
-  Subscriber found = behind_->find(meant);
-  found.subscriber = pseudonyms_->name("subscriber", found.subscriber);
-  found.mac = pseudonyms_->name("mac", found.mac);
-  found.host = pseudonyms_->name("host", found.host);
-  return found;
+  behind_->find(meant, out);
+  out.subscriber = pseudonyms_->name("subscriber", out.subscriber);
+  out.mac = pseudonyms_->name("mac", out.mac);
+  out.host = pseudonyms_->name("host", out.host);
 }
 
 Answer PseudonymSink::deliver(std::span<const SessionRecord> records) {

@@ -22,7 +22,7 @@ class PseudonymLookup final : public SubscriberLookup {
   PseudonymLookup(std::shared_ptr<const Pseudonyms> pseudonyms,
                   std::shared_ptr<const SubscriberLookup> behind)
       : pseudonyms_(std::move(pseudonyms)), behind_(std::move(behind)) {}
-  [[nodiscard]] Subscriber find(const SessionRecord& record) const override;
+  void find(const SessionRecord& record, Subscriber& out) const override;
 
   // What was hidden before may be forgotten: its records are delivered.
   void begin_batch();
