@@ -1,5 +1,8 @@
 // source_probe URL...: follows sources of identity, and prints what they tell as lines of JSON
 // until it is ended, or its standard input is. For labs, and for a look by hand.
+// source_probe --sum URL: until the source has told all that there is, and then how long that took.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -55,6 +58,48 @@ class Printer final : public IdentityOutput {
   std::string source_;
 };
 
+// Counts what is told.
+class Counter final : public IdentityOutput {
+ public:
+  void begin_whole() override {}
+  void end_whole(UnixMs) override { is_whole = true; }
+  void seen(const SeenAssignment&, UnixMs) override { ++count; }
+  void ended(const Prefix&, std::string_view, UnixMs) override { ++count; }
+  void ended_between(const Prefix&, std::string_view, UnixMs, UnixMs) override { ++count; }
+  void ended_group(std::string_view, UnixMs) override { ++count; }
+  void followed(UnixMs) override {}
+  void lost(std::string_view) override { ++problems; }
+  void refused(std::string_view) override { ++problems; }
+
+  std::uint64_t count = 0, problems = 0;
+  bool is_whole = false;
+};
+
+int sum(const std::string& url) {
+  const SystemClock clock;
+  auto source = make_identity_source(url, clock);
+  if (!source || !(*source)->open()) return 2;
+  Counter counter;
+  std::chrono::nanoseconds longest{};
+  int turns = 0;
+  const auto begun = clock.steady();
+  while (!counter.is_whole && counter.problems == 0) {
+    const auto before = clock.steady();
+    const auto rest = (*source)->turn(to_ms(clock.now()), counter);
+    longest = std::max(longest, clock.steady() - before);
+    ++turns;
+    if (rest.count() > 0) (void)::poll(nullptr, 0, static_cast<int>(rest.count()));
+  }
+  rusage usage{};
+  (void)::getrusage(RUSAGE_SELF, &usage);
+  const auto ms = [](std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e6; };
+  std::printf("%llu events, %llu problems, %d turns, the longest %.1f ms, all %.0f ms, memory %ld KiB\n",
+              static_cast<unsigned long long>(counter.count),
+              static_cast<unsigned long long>(counter.problems), turns, ms(longest),
+              ms(clock.steady() - begun), usage.ru_maxrss);
+  return counter.problems == 0 ? 0 : 1;
+}
+
 int probe(const std::vector<std::string>& urls) {
   const SystemClock clock;
   std::vector<std::unique_ptr<IdentitySource>> sources;
@@ -100,6 +145,7 @@ int probe(const std::vector<std::string>& urls) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> urls(argv + 1, argv + argc);
+  if (urls.size() == 2 && urls[0] == "--sum") return natsession::sum(urls[1]);
   if (urls.empty() || urls[0].starts_with("--")) {
     std::printf("usage: source_probe URL...\n%s", natsession::identity_help().c_str());
     return 2;

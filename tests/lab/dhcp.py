@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from datetime import datetime, timezone
 
@@ -178,6 +179,48 @@ class Dnsmasq(Server):
                     when, event, who, address = line.split()
                     found.append((float(when), event, address, who))
         return found
+
+
+class Dhcpd(Server):
+    """ISC's, of DHCPv4. It logs without times: they are those when each line was read."""
+
+    def __init__(self, lab, folder, lifetime=600):
+        need("/usr/sbin/dhcpd")
+        super().__init__(lab, folder)
+        self.leases = os.path.join(folder, "dhcpd.leases")
+        self._lifetime = lifetime
+        self._history = []
+        with open(os.path.join(folder, "dhcpd.conf"), "w", encoding="utf-8") as file:
+            file.write(f"default-lease-time {lifetime}; max-lease-time {lifetime}; authoritative; ping-check false;\n"
+                       f"subnet 10.64.0.0 netmask 255.255.255.0 {{ range {FIRST4} {LAST4}; }}\n")
+        open(self.leases, "a", encoding="utf-8").close()
+        self.start()
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [*self._lab.enter(self._lab.nat), "/usr/sbin/dhcpd", "-4", "-d", "-cf", os.path.join(self._folder, "dhcpd.conf"), "-lf",
+             self.leases, "-pf", os.path.join(self._folder, "dhcpd.pid"), "inner"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self._reader = threading.Thread(target=self._read, args=(self._process.stderr,))
+        self._reader.start()
+        wait_until(lambda: ":0043 " in run(*self._lab.enter(self._lab.nat), "cat", "/proc/net/udp")
+                   or self._process.poll() is not None, "dhcpd listens")
+        assert self._process.poll() is None, "dhcpd ended"
+
+    def _read(self, lines):
+        for line in lines:
+            for pattern, event in ((r"DHCPACK on (\S+) to (\S+)", "add"), (r"DHCPRELEASE of (\S+) from (\S+)", "del")):
+                match = re.search(pattern, line)
+                if match:
+                    self._history.append((time.time(), event, match.group(1), match.group(2)))
+        lines.close()
+
+    def close(self):
+        super().close()
+        self._reader.join()
+
+    def history(self):
+        return list(self._history)
 
 
 class Kea(Server):

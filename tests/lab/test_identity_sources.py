@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from case import LabCase, main
-from dhcp import Client, Client6, Dnsmasq, Kea, need, wait_for_next_second
+from dhcp import Client, Client6, Dhcpd, Dnsmasq, Kea, need, wait_for_next_second
 from identity_probe import Assignments, Probe, of_history
 from netlab import run, wait_until
 from untracked import leave_untracked
@@ -106,6 +106,22 @@ class IdentitySourcesTest(LabCase):
         ended = time.time()
         probe.wait_until_followed(ended)
         self.assertIn("MEMFILE_LFC_EXECUTE", server.log())
+        self.assert_agrees(Assignments(probe.stop()), server.history(), begun, ended)
+        self.assertEqual(probe.events("lost", "refused"), [])
+
+    def test_leases_of_dhcpd_are_those_of_its_own_log_over_its_restart(self):
+        clients = self.clients(6)
+        server = Dhcpd(self.lab, self.folder)
+        begun = time.time()
+        probe = self.follow("dhcpd:" + server.leases)
+        self.pass_addresses_on(clients, 2)
+        # It writes its file anew when it starts.
+        server.stop()
+        server.start()
+        clients[0].renew()
+        wait_for_next_second()
+        ended = time.time()
+        probe.wait_until_followed(ended)
         self.assert_agrees(Assignments(probe.stop()), server.history(), begun, ended)
         self.assertEqual(probe.events("lost", "refused"), [])
 
