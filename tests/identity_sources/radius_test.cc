@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <catch2/catch.hpp>
@@ -131,7 +132,8 @@ TEST_CASE("a packet that was not made with the secret is refused, whichever byte
 
 TEST_CASE("a Message-Authenticator is checked where there is one", "[identity][radius]") {
   Packet packet = sent_by_radclient("proved");
-  const auto at = std::search(packet.begin() + 20, packet.end(), "\x50\x12", "\x50\x12" + 2) + 2;
+  constexpr std::array<std::uint8_t, 2> kProof{80, 18};
+  const auto at = std::search(packet.begin() + 20, packet.end(), kProof.begin(), kProof.end()) + 2;
   REQUIRE(at < packet.end());
   *at ^= 1U;
   CHECK(why_not(signed_with(packet, "testing123")) == "has a Message-Authenticator of another secret");
