@@ -50,6 +50,10 @@ std::uint64_t block_unzigzag(std::uint64_t value) {
   return (value >> 1U) ^ (0 - (value & 1U));
 }
 
+bool is_within_block(UnixMs time) {
+  return within_block(time) == time;
+}
+
 std::span<const std::byte> block_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
@@ -156,13 +160,14 @@ void BlockEncoder::add(const AssignmentView& a) {
   const IpAddress address = a.prefix.lowest();
   const bool v4 = address.is_v4();
   // What a caller mixed up stays within what the format says: a reader would take it for damage.
-  const UnixMs from_earliest = std::min(a.from_earliest, a.from);
-  const UnixMs until = a.until.value_or(a.from);
-  const UnixMs latest = std::max(a.until_latest.value_or(until), until);
+  const UnixMs from = within_block(a.from);
+  const UnixMs from_earliest = std::min(within_block(a.from_earliest), from);
+  const UnixMs until = within_block(a.until.value_or(from));
+  const UnixMs latest = std::max(within_block(a.until_latest.value_or(until)), until);
   unsigned flags = static_cast<unsigned>(a.kind) & kKindMask;
   if (!a.until) flags |= kIsOpen;
   if (v4) flags |= kIsV4;
-  if (from_earliest != a.from) flags |= kHasEarliest;
+  if (from_earliest != from) flags |= kHasEarliest;
   if (a.until && latest != until) flags |= kHasLatest;
   rows_.push_back(static_cast<char>(flags));
   rows_.push_back(static_cast<char>(length));
@@ -171,12 +176,12 @@ void BlockEncoder::add(const AssignmentView& a) {
   rows_.append(reinterpret_cast<const char*>(bytes.data()) + (v4 ? 12 : 0), count);
   for (const std::string_view one : {a.source, a.netns, a.subscriber, a.mac, a.host, a.id})
     append_varint(text(one), rows_);
-  append_varint(block_zigzag(block_ms(a.from)), rows_);
-  if (from_earliest != a.from) append_varint(block_ms(a.from) - block_ms(from_earliest), rows_);
+  append_varint(block_zigzag(block_ms(from)), rows_);
+  if (from_earliest != from) append_varint(block_ms(from) - block_ms(from_earliest), rows_);
   take_time(from_earliest);
-  take_time(a.from);
+  take_time(from);
   if (a.until) {
-    append_varint(block_zigzag(block_ms(until) - block_ms(a.from)), rows_);
+    append_varint(block_zigzag(block_ms(until) - block_ms(from)), rows_);
     take_time(until);
     if (latest != until) append_varint(block_ms(latest) - block_ms(until), rows_);
     take_time(latest);
@@ -186,11 +191,13 @@ void BlockEncoder::add(const AssignmentView& a) {
 }
 
 void BlockEncoder::add(const SourceSpan& span) {
+  const UnixMs from = within_block(span.from);
+  const UnixMs until = std::max(within_block(span.until), from);
   append_varint(text(span.source), span_rows_);
-  append_varint(block_zigzag(block_ms(span.from)), span_rows_);
-  append_varint(block_ms(std::max(span.until, span.from)) - block_ms(span.from), span_rows_);
-  take_time(span.from);
-  take_time(std::max(span.until, span.from));
+  append_varint(block_zigzag(block_ms(from)), span_rows_);
+  append_varint(block_ms(until) - block_ms(from), span_rows_);
+  take_time(from);
+  take_time(until);
   ++spans_;
 }
 
@@ -282,7 +289,10 @@ bool read_assignment(ByteReader& reader, const std::vector<std::string_view>& te
     a.until = block_time(until);
     a.until_latest = block_time(until + after);
   }
-  return reader.ok() && a.from_earliest <= a.from && (!a.until || *a.until_latest >= *a.until);
+  return reader.ok() && is_within_block(a.from) && is_within_block(a.from_earliest) &&
+         a.from_earliest <= a.from &&
+         (!a.until ||
+          (is_within_block(*a.until) && is_within_block(*a.until_latest) && *a.until_latest >= *a.until));
 }
 
 }  // namespace
@@ -316,7 +326,8 @@ Result<void> AssignmentBlock::decode(const BlockHeader& header, std::span<const 
     const std::uint64_t source = reader.varint();
     const std::uint64_t from = block_unzigzag(reader.varint());
     const std::uint64_t length = reader.varint();
-    if (!reader.ok() || source >= texts.size() || block_time(from + length) < block_time(from))
+    if (!reader.ok() || source >= texts.size() || block_time(from + length) < block_time(from) ||
+        !is_within_block(block_time(from)) || !is_within_block(block_time(from + length)))
       return malformed_block("a span is none");
     spans.push_back(
         {std::string(texts[static_cast<std::size_t>(source)]), block_time(from), block_time(from + length)});

@@ -21,6 +21,14 @@ inline constexpr std::size_t kBlockHeaderBytes = 64;
 inline constexpr std::size_t kMaxBlockBytes = std::size_t{16} << 20;  // behind its header; and unpacked
 inline constexpr std::size_t kMaxBlockText = 4096;                    // a source is a path with a few words
 
+// No time in a block is further from 1970: 142,000 years. So their differences are times as well.
+inline constexpr std::int64_t kMaxBlockMs = std::int64_t{1} << 52;
+[[nodiscard]] constexpr UnixMs within_block(UnixMs time) {
+  constexpr UnixMs kLatest{std::chrono::milliseconds(kMaxBlockMs)};
+  constexpr UnixMs kEarliest{std::chrono::milliseconds(-kMaxBlockMs)};
+  return time > kLatest ? kLatest : time < kEarliest ? kEarliest : time;
+}
+
 struct AssignmentView {
   std::string_view source, netns;
   Prefix prefix;

@@ -228,7 +228,9 @@ void IdentityLog::put(const AddressAssignment& assignment) {
 }
 
 void IdentityLog::follow(const SourceSpan& span) {
-  if (span.until < span.from) return;
+  if (span.until < span.from || within_block(span.from) != span.from ||
+      within_block(span.until) != span.until)
+    return;
   // In that time something was told that is not in the log.
   if (broken_.erase(span.source) > 0) {
     followed_[span.source] = span.until;

@@ -225,10 +225,14 @@ std::vector<AddressAssignment> IdentityReader::assignments_at(const IpAddress& a
   return found;
 }
 
-IdentityAnswer IdentityReader::who(const IdentityQuestion& question) {
-  const UnixMs until = std::max(question.from, question.until);
+IdentityAnswer IdentityReader::who(const IdentityQuestion& asked) {
+  IdentityQuestion question = asked;
+  question.from = within_block(question.from);
+  question.until = std::max(within_block(question.until), question.from);
+  question.slack = std::clamp<std::chrono::milliseconds>(question.slack, std::chrono::milliseconds(0),
+                                                         std::chrono::hours(24 * 366 * 100));
   const auto assignments =
-      assignments_at(question.address, question.from - question.slack, until + question.slack);
+      assignments_at(question.address, question.from - question.slack, question.until + question.slack);
   return judge_holders(question, assignments, spans_, damage_, forgotten_until_);
 }
 

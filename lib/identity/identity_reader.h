@@ -52,7 +52,7 @@ class IdentityReader {
   [[nodiscard]] static bool is_absent(const std::string& ledger);
   ~IdentityReader();
 
-  [[nodiscard]] IdentityAnswer who(const IdentityQuestion& question);
+  [[nodiscard]] IdentityAnswer who(const IdentityQuestion& asked);
 
   // All whose prefix has the address and that may have been within [from, until]; each once.
   [[nodiscard]] std::vector<AddressAssignment> assignments_at(const IpAddress& address, UnixMs from,

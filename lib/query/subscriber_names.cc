@@ -59,8 +59,12 @@ SubscriberNames::Piece SubscriberNames::piece_at(const IpAddress& pri_ip, std::s
   for (const AddressAssignment& one : assignments) {
     border(one.from_earliest);
     border(one.from);
-    if (one.until) border(*one.until);
-    if (one.until_latest) border(*one.until_latest);
+    // The moment of the end itself is neither before nor behind it.
+    for (const auto& end : {one.until, one.until_latest}) {
+      if (!end) continue;
+      border(*end);
+      border(*end, 1);
+    }
   }
   for (const SourceSpan& span : reader_->spans()) {
     border(span.from);
@@ -84,6 +88,7 @@ std::string_view SubscriberNames::label(const IpAddress& pri_ip, std::string_vie
   key += netns;
   Part& part = parts_[std::hash<std::string>()(key) % parts_.size()];
   const std::lock_guard lock(part.mutex);
+  begun = within_block(begun);
   const std::int64_t at = piece_ms(begun);
   if (const auto known = part.pieces.find(key); known != part.pieces.end()) {
     const auto behind =

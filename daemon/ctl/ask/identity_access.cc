@@ -73,8 +73,8 @@ std::string begin_words(const AddressAssignment& one) {
              : from + " (perhaps from " + format_local_time(one.from_earliest) + ")";
 }
 std::string end_words(const AddressAssignment& one) {
-  if (!one.until) return "open";
-  const std::string until = format_local_time(*one.until);
+  if (!one.until) return ", open";
+  const std::string until = " to " + format_local_time(*one.until);
   return !one.until_latest || *one.until_latest == *one.until
              ? until
              : until + " (perhaps to " + format_local_time(*one.until_latest) + ")";
@@ -138,7 +138,7 @@ std::vector<std::string> subscriber_lines(const IdentityAnswer& answer) {
     if (!one.host.empty() && one.host != one.subscriber) also += ", host " + one.host;
     if (!one.netns.empty()) also += ", network namespace " + one.netns;
     lines.push_back(fmt::format(
-        "{}, {}: {}; {} of {} by {}{}; from {} to {}", one.subscriber.empty() ? "(no name)" : one.subscriber,
+        "{}, {}: {}; {} of {} by {}{}; from {}{}", one.subscriber.empty() ? "(no name)" : one.subscriber,
         holder.certain() ? "certain" : "possible", holder.why(), to_string(one.kind),
         prefix_words(one.prefix), one.source, also, begin_words(one), end_words(one)));
   }
