@@ -68,7 +68,12 @@ class IdentityReader::OpenFile {
     return *part.block;
   }
   std::string path_;
+  void index();
+
+  static constexpr unsigned kQuestionsWithoutIndex = 8;
   std::vector<Part> parts_;
+  unsigned asked_ = 0;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> places_;  // hashes, and in which parts they are
 };
 
 Result<void> IdentityReader::OpenFile::read(const IdentityDirectory& directory, const IdentityFileName& name,
@@ -89,24 +94,54 @@ Result<void> IdentityReader::OpenFile::read(const IdentityDirectory& directory, 
                     });
 }
 
+void IdentityReader::OpenFile::index() {
+  for (std::uint32_t place = 0; place < parts_.size(); ++place) {
+    const Part& part = parts_[place];
+    for (std::size_t i = 0; i < part.header.hashes; ++i)
+      places_.emplace_back(block_hash_at(part.body, i), place);
+  }
+  std::sort(places_.begin(), places_.end());
+  places_.erase(std::unique(places_.begin(), places_.end()), places_.end());
+}
+
 void IdentityReader::OpenFile::find(const IpAddress& address,
                                     const std::function<void(const AssignmentView&)>& take,
                                     std::vector<IdentityDamage>& damage) {
   std::vector<std::uint32_t> wanted;
   for (unsigned length = 0; length <= (address.is_v4() ? 32U : 128U); ++length)
     wanted.push_back(prefix_hash(Prefix::of(address, length)));
-  std::sort(wanted.begin(), wanted.end());
-  std::array<std::uint64_t, 64> some{};  // of the lowest 12 bits
-  for (const std::uint32_t hash : wanted) some[hash >> 6U & 63U] |= std::uint64_t{1} << (hash & 63U);
-  for (Part& part : parts_) {
-    bool there = part.header.hashes != part.header.assignments;
-    for (std::size_t i = 0; i < part.header.hashes && !there; ++i) {
-      const std::uint32_t hash = block_hash_at(part.body, i);
-      there = (some[hash >> 6U & 63U] >> (hash & 63U) & 1U) != 0 &&
-              std::binary_search(wanted.begin(), wanted.end(), hash);
+  std::vector<std::uint32_t> found;  // parts
+  for (std::uint32_t place = 0; place < parts_.size(); ++place) {
+    if (parts_[place].header.hashes != parts_[place].header.assignments) found.push_back(place);
+  }
+  // One question does not pay for an index.
+  if (++asked_ == kQuestionsWithoutIndex) index();
+  if (asked_ >= kQuestionsWithoutIndex) {
+    for (const std::uint32_t hash : wanted) {
+      for (auto at = std::lower_bound(places_.begin(), places_.end(), std::pair(hash, std::uint32_t{0}));
+           at != places_.end() && at->first == hash; ++at)
+        found.push_back(at->second);
     }
-    if (!there) continue;
-    for (const AssignmentView& one : block(part, damage).assignments()) {
+  } else {
+    std::sort(wanted.begin(), wanted.end());
+    std::array<std::uint64_t, 64> some{};  // of the lowest 12 bits
+    for (const std::uint32_t hash : wanted) some[hash >> 6U & 63U] |= std::uint64_t{1} << (hash & 63U);
+    for (std::uint32_t place = 0; place < parts_.size(); ++place) {
+      const Part& part = parts_[place];
+      for (std::size_t i = 0; i < part.header.hashes; ++i) {
+        const std::uint32_t hash = block_hash_at(part.body, i);
+        if ((some[hash >> 6U & 63U] >> (hash & 63U) & 1U) == 0) continue;
+        if (!std::binary_search(wanted.begin(), wanted.end(), hash)) continue;
+        found.push_back(place);
+        break;
+      }
+    }
+  }
+  // In the order in which they were told.
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  for (const std::uint32_t place : found) {
+    for (const AssignmentView& one : block(parts_[place], damage).assignments()) {
       if (one.prefix.contains(address)) take(one);
     }
   }

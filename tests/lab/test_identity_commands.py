@@ -10,12 +10,12 @@ import time
 
 import ctl
 import json_manual
+from bulk import tool
 from case import main
-from netlab import tool, wait_until
+from netlab import wait_until
 from surge import HOSTS, VICTIM, SurgeCase
 
 LEASES = "dnsmasq:/var/lib/misc/dnsmasq.leases"
-RADIUS = "radius://0.0.0.0:1813"
 NOBODY = "nobody"  # a user of every machine, who is in no group of ours
 
 
@@ -49,9 +49,9 @@ class IdentityCommandsTest(SurgeCase):
         records = []
         for _ in range(2):
             self.session(HOSTS[0], VICTIM, 1000)
+            self.lab.delete_flows("-p", "tcp")
             done = time.time()
             wait_until(lambda: time.time() - done > 1.5, "some time between the two")
-        self.lab.delete_flows("-p", "tcp")
         records = wait_until(lambda: [r for r in self.records() if r["event"] == "end"] if
                              len([r for r in self.records() if r["event"] == "end"]) >= 2 else None, "two sessions in the ledger")
         return sorted(records, key=lambda r: r["session_start"])
