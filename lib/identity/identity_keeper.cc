@@ -16,10 +16,20 @@ class IdentityKeeper::Source final : public IdentityOutput {
   Source(IdentityKeeper& keeper, std::string name, std::string netns, std::uint8_t number)
       : keeper_(keeper), name_(std::move(name)), netns_(std::move(netns)), number_(number) {}
 
-  void begin_whole() override { in_whole_ = true; }
+  void begin_whole() override {
+    in_whole_ = true;
+    late_.clear();
+  }
   void end_whole(UnixMs at) override;
   void seen(const SeenAssignment& seen, UnixMs at) override { keeper_.begin(*this, seen, at); }
-  void ended(const Prefix& prefix, std::string_view id, UnixMs at) override;
+  void ended(const Prefix& prefix, std::string_view id, UnixMs at) override {
+    end_at(prefix, id, at, at, at);
+  }
+  void ended_between(const Prefix& prefix, std::string_view id, UnixMs earliest, UnixMs latest) override {
+    // What was known to be there later than that ended later.
+    const UnixMs known = std::max(earliest, known_until().value_or(earliest));
+    end_at(prefix, id, earliest, std::min(known, latest), latest);
+  }
   void ended_group(std::string_view group, UnixMs at) override;
   void followed(UnixMs until) override;
   void lost(std::string_view why) override {
@@ -36,6 +46,8 @@ class IdentityKeeper::Source final : public IdentityOutput {
     });
   }
 
+  // Those at the prefix, of what was told at `told`.
+  void end_at(const Prefix& prefix, std::string_view id, UnixMs told, UnixMs until, UnixMs latest);
   // None: not yet in this run.
   [[nodiscard]] std::optional<UnixMs> followed_until() const {
     const std::int64_t ms = followed_until_.load(std::memory_order_acquire);
@@ -44,7 +56,7 @@ class IdentityKeeper::Source final : public IdentityOutput {
   // The last time, in this run or one before, when what it tells was known.
   [[nodiscard]] std::optional<UnixMs> known_until() const {
     const auto now = followed_until();
-    return now ? now : before_;
+    return now ? std::max(now, before_) : before_;
   }
 
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
@@ -53,6 +65,17 @@ class IdentityKeeper::Source final : public IdentityOutput {
   const std::string name_, netns_;
   const std::uint8_t number_;
   std::optional<UnixMs> before_;  // until when a run before followed it
+  // Of the whole under way, what is older than that and not in the log as open: the log knows it and its end,
+  // unless it turns out to be there still.
+  struct Late {
+    OwnIdentityTexts texts;
+    std::string group;
+    AssignmentKind kind = AssignmentKind::kOther;
+    std::optional<UnixMs> since, expires;
+    UnixMs at;
+  };
+  std::map<Prefix, Late> late_;
+  void tell_late();
   bool in_whole_ = false;
   bool had_whole_ = false;  // what there was has been told, in this run or one before
   bool broken_ = true;      // the next followed() begins a span
@@ -149,6 +172,21 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
     end(before, is_over ? *expired : *ended_before, latest);
   }
 
+  source.late_.erase(seen.prefix);
+  // What a list says of the past is news however old it is.
+  const UnixMs told = seen.since ? std::min(*seen.since, at) : at;
+  if (before == AssignmentTable::kNone && source.in_whole_ && source.before_ && told <= *source.before_ &&
+      seen.kind != AssignmentKind::kStatic) {
+    source.late_[seen.prefix] = {
+        {std::string(seen.subscriber), std::string(seen.mac), std::string(seen.host), std::string(seen.id)},
+        std::string(seen.group),
+        seen.kind,
+        seen.since,
+        seen.expires,
+        at};
+    return;
+  }
+
   AssignmentTable::New begun{.prefix = seen.prefix,
                              .source = source.number_,
                              .kind = seen.kind,
@@ -175,7 +213,26 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
   source.report_.with([](IdentitySourceReport& report) { ++report.begun; });
 }
 
+void IdentityKeeper::Source::tell_late() {
+  in_whole_ = false;
+  for (const auto& [prefix, late] : std::exchange(late_, {})) {
+    if (late.expires && *late.expires + keeper_.settings_.grace <= *before_) continue;  // it ended by itself
+    SeenAssignment seen;
+    seen.prefix = prefix;
+    seen.kind = late.kind;
+    seen.subscriber = late.texts.subscriber;
+    seen.mac = late.texts.mac;
+    seen.host = late.texts.host;
+    seen.id = late.texts.id;
+    seen.group = late.group;
+    seen.since = late.since;
+    seen.expires = late.expires;
+    keeper_.begin(*this, seen, late.at);
+  }
+}
+
 void IdentityKeeper::Source::end_whole(UnixMs at) {
+  tell_late();
   AssignmentTable& table = keeper_.table_;
   table.of_places(0, table.places(), [&](Index index) {
     AssignmentTable::Entry& entry = table.at(index);
@@ -192,17 +249,24 @@ void IdentityKeeper::Source::end_whole(UnixMs at) {
   had_whole_ = true;
 }
 
-void IdentityKeeper::Source::ended(const Prefix& prefix, std::string_view id, UnixMs at) {
+void IdentityKeeper::Source::end_at(const Prefix& prefix, std::string_view id, UnixMs told, UnixMs until,
+                                    UnixMs latest) {
+  late_.erase(prefix);
   std::array<Index, 8> found{};
   std::size_t count = 0;
   const AssignmentTable& table = keeper_.table_;
   table.of_prefix(prefix, [&](Index index) {
     const AssignmentTable::Entry& entry = table.at(index);
     if (entry.source != number_ || entry.ended || count == found.size()) return;
-    if (id.empty() && at < entry.from()) return;  // told late: it is of one that was there before
+    if (id.empty() && told < entry.from()) return;  // told late: it is of one that was there before
     if (id.empty() || table.texts_of(index).id == cut_identity_text(id)) found[count++] = index;
   });
-  for (std::size_t i = 0; i < count; ++i) keeper_.end(found[i], at, at);
+  for (std::size_t i = 0; i < count; ++i) {
+    // One that nobody renewed was there no longer than it was given for.
+    const auto expires = table.end_of(found[i]);
+    keeper_.end(found[i], expires ? std::min(until, *expires) : until,
+                expires ? std::min(latest, *expires) : latest);
+  }
 }
 
 void IdentityKeeper::Source::ended_group(std::string_view group, UnixMs at) {

@@ -42,6 +42,8 @@ class IdentityOutput {
   virtual void seen(const SeenAssignment& seen, UnixMs at) = 0;
   // At `at`, as the source says. `id` empty: whatever is at that prefix, else only that one.
   virtual void ended(const Prefix& prefix, std::string_view id, UnixMs at) = 0;
+  // Likewise, where all that the source says is that it ended between two times.
+  virtual void ended_between(const Prefix& prefix, std::string_view id, UnixMs earliest, UnixMs latest) = 0;
   // All of a group: a NAS that begins anew (Accounting-On) has no sessions of before.
   virtual void ended_group(std::string_view group, UnixMs at) = 0;
   // Nothing that the source knew up to `until` is missing. Told at each turn in which it is so; the time from

@@ -30,6 +30,10 @@ class CheckedOutput final : public IdentityOutput {
     clean(id);
     word_at(at);
   }
+  void ended_between(const Prefix& prefix, std::string_view id, UnixMs earliest, UnixMs latest) override {
+    require_that(earliest <= latest && earliest >= UnixMs{}, "a time lies between two");
+    ended(prefix, id, latest);
+  }
   void ended_group(std::string_view group, UnixMs at) override {
     clean(group);
     word_at(at);

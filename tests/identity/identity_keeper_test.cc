@@ -134,6 +134,49 @@ TEST_CASE_METHOD(KeeperFixture, "an end that was not seen lies between two looks
   CHECK(of("b").from_earliest == at(6, 0));
 }
 
+TEST_CASE_METHOD(KeeperFixture, "an end that a source could not time lies behind what was known of it") {
+  whole(at(0, 0), {lease("10.0.0.5", "a"), lease("10.0.0.6", "b"), lease("10.0.0.7", "c", at(4, 0))});
+  leases->followed(at(5, 0));
+  leases->ended_between(*Prefix::parse("10.0.0.5"), "", at(3, 0), at(7, 0));
+  leases->ended_between(*Prefix::parse("10.0.0.6"), "", at(6, 0), at(7, 0));
+  leases->ended_between(*Prefix::parse("10.0.0.7"), "", at(3, 0), at(7, 0));
+  CHECK(of("a").until == at(5, 0));
+  CHECK(of("a").until_latest == at(7, 0));
+  CHECK(of("b").until == at(6, 0));
+  CHECK(of("b").until_latest == at(7, 0));
+  CHECK(of("c").until == at(4, 0));
+  CHECK(of("c").until_latest == at(4, 0));
+}
+
+TEST_CASE_METHOD(KeeperFixture, "what ended in a run before and is told once more is not there twice") {
+  whole(at(0, 0), {});
+  leases->seen(lease("10.0.0.5", "a", at(30, 0), at(1, 0)), at(1, 0));
+  leases->ended(*Prefix::parse("10.0.0.5"), "", at(2, 0));
+  leases->seen(lease("10.0.0.6", "b", at(30, 0), at(1, 0)), at(1, 0));
+  leases->seen(lease("10.0.0.9", "e", at(3, 0), at(1, 0)), at(1, 0));
+  leases->ended(*Prefix::parse("10.0.0.9"), "", at(3, 0));
+  leases->followed(at(5, 0));
+  REQUIRE(keeper->finish(at(5, 0)));
+  start();
+  // Kea's file has it all, in times that are rounded.
+  const UnixMs rounded = at(1, 0) - std::chrono::milliseconds(400);
+  leases->begin_whole();
+  leases->seen(lease("10.0.0.5", "a", at(30, 0), rounded), rounded);
+  leases->ended_between(*Prefix::parse("10.0.0.5"), "", at(1, 1), at(8, 0));
+  leases->seen(lease("10.0.0.6", "b", at(30, 0), rounded), rounded);
+  leases->seen(lease("10.0.0.7", "c", at(30, 0), at(3, 0)), at(3, 0));  // the log lost it
+  leases->seen(lease("10.0.0.9", "e", at(3, 0), rounded), rounded);
+  leases->seen(lease("10.0.0.8", "d", at(30, 0), at(6, 0)), at(6, 0));
+  leases->ended(*Prefix::parse("10.0.0.8"), "", at(7, 0));
+  leases->end_whole(at(10, 0));
+  CHECK(kept.all().size() == 5);
+  CHECK(of("a").until == at(2, 0));
+  CHECK(!of("b").until);
+  CHECK(of("b").from == at(1, 0));
+  CHECK(of("c").from == at(3, 0));
+  CHECK(of("d").until == at(7, 0));
+}
+
 TEST_CASE_METHOD(KeeperFixture, "nobody knows since when one is there that was there at the first look") {
   whole(at(0, 0), {lease("10.0.0.5", "a")});
   CHECK(of("a").from_earliest == kUnknownBegin);

@@ -367,6 +367,7 @@ TEST_CASE("a large file takes many turns, none of them long", "[identity][file]"
     void end_whole(UnixMs) override { whole = true; }
     void seen(const SeenAssignment&, UnixMs) override { ++count; }
     void ended(const Prefix&, std::string_view, UnixMs) override {}
+    void ended_between(const Prefix&, std::string_view, UnixMs, UnixMs) override {}
     void ended_group(std::string_view, UnixMs) override {}
     void followed(UnixMs) override { followed_too_early |= !whole && ++followed_count > 1; }
     void lost(std::string_view) override {}

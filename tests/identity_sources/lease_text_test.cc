@@ -56,10 +56,16 @@ TEST_CASE("a lease that Kea's client released ends when that was written, if it 
       "seen 10.7.0.50 lease 0e:b3:a3:ca:07:cb mac=0e:b3:a3:ca:07:cb host=hosta id=01:0e:b3:a3:ca:07:cb "
       "since=1796067497 expires=1796067617 at 1796067497";
   CHECK(story_of<KeaText>(seed("kea/leases4.csv"), at_unix(1796067501.5), true) ==
-        Story{given, "ended 10.7.0.50 at 1796067501.500"});
-  // Read later, all that is known is that it was not before it was given.
+        Story{given, "ended 10.7.0.50 id=01:0e:b3:a3:ca:07:cb at 1796067501.500"});
+  // Read later, all that is known is that it was not before it was given, and not after what was written
+  // next.
   CHECK(story_of<KeaText>(seed("kea/leases4.csv"), at_unix(1796067501.5)) ==
-        Story{given, "ended 10.7.0.50 at 1796067497.999"});
+        Story{given, "ended 10.7.0.50 id=01:0e:b3:a3:ca:07:cb between 1796067497.999 and 1796067501.500"});
+  const Story next =
+      story_of<KeaText>(seed("kea/leases4.csv") + "10.7.0.51,02:00:00:00:00:01,,60,1796067559,1,0,0,,0,\n",
+                        at_unix(1796067501.5));
+  REQUIRE(next.size() == 3);
+  CHECK(next[1] == "ended 10.7.0.50 id=01:0e:b3:a3:ca:07:cb between 1796067497.999 and 1796067499.999");
 }
 
 TEST_CASE("Kea's leases of IPv6 are addresses and delegated prefixes of a DUID", "[identity][kea]") {
@@ -69,14 +75,14 @@ TEST_CASE("Kea's leases of IPv6 are addresses and delegated prefixes of a DUID",
         "seen fd07::100 lease 00:01:00:01:32:a0:8d:1a:0e:b3:a3:ca:07:cb mac=0e:b3:a3:ca:07:cb id=2747926475 "
         "since=1796067483 expires=1796067603 at 1796067483");
   CHECK(story[1].starts_with("seen fd08::/56 delegation 00:01:00:01:32:a0:8d:1a:0e:b3:a3:ca:07:cb "));
-  CHECK(story[2] == "ended fd07::100 at 1796067483.999");
-  CHECK(story[3] == "ended fd08::/56 at 1796067483.999");
+  CHECK(story[2] == "ended fd07::100 id=2747926475 between 1796067483.999 and 1796067497");
+  CHECK(story[3] == "ended fd08::/56 id=2747926475 between 1796067483.999 and 1796067497");
 }
 
 TEST_CASE("Kea's states and texts: declined, expired, for ever, escaped, other columns", "[identity][kea]") {
   const std::string header = "expire,address,valid_lifetime,hwaddr,client_id,state,hostname,more\n";
   const auto of = [&](const std::string& line) { return story_of<KeaText>(header + line, at_unix(2000)); };
-  CHECK(of("1100,10.0.0.1,100,,,1,,\n") == Story{"ended 10.0.0.1 at 1000.999"});
+  CHECK(of("1100,10.0.0.1,100,,,1,,\n") == Story{"ended 10.0.0.1 between 1000.999 and 2000"});
   CHECK(of("1100,10.0.0.1,100,02:00:00:00:00:01,,2,,\n") == Story{"ended 10.0.0.1 at 1100"});
   CHECK(of("4294968295,10.0.0.1,4294967295,02:00:00:00:00:01,,0,a&#x2cb.,x\n") ==
         Story{"seen 10.0.0.1 lease 02:00:00:00:00:01 mac=02:00:00:00:00:01 host=a,b since=1000 at 1000"});
@@ -97,7 +103,7 @@ TEST_CASE("leases of dhcpd end when they were released", "[identity][dhcpd]") {
       story_of<DhcpdText>(seed("dhcpd/leases4"), at_unix(1796067540)) ==
       Story{"seen 10.7.0.50 lease 0e:b3:a3:ca:07:cb mac=0e:b3:a3:ca:07:cb host=hosta id=01:0e:b3:a3:ca:07:cb "
             "since=1796067533 expires=1796067653 at 1796067533",
-            "ended 10.7.0.50 at 1796067536"});
+            "ended 10.7.0.50 id=01:0e:b3:a3:ca:07:cb at 1796067536"});
   const Story six = story_of<DhcpdText>(seed("dhcpd/leases6"), at_unix(1796067600));
   REQUIRE(six.size() == 4);
   // The IAID as the client and dnsmasq write it.
@@ -105,8 +111,8 @@ TEST_CASE("leases of dhcpd end when they were released", "[identity][dhcpd]") {
         "seen fd07::1f4 lease 00:01:00:01:32:a0:8d:51:0e:b3:a3:ca:07:cb id=2747926475 since=1796067539 "
         "expires=1796067659 at 1796067539");
   CHECK(six[1].starts_with("seen fd08:0:0:ff00::/56 delegation 00:01:00:01:32:a0:8d:51:0e:b3:a3:ca:07:cb "));
-  CHECK(six[2] == "ended fd07::1f4 at 1796067552");
-  CHECK(six[3] == "ended fd08:0:0:ff00::/56 at 1796067552");
+  CHECK(six[2] == "ended fd07::1f4 id=2747926475 at 1796067552");
+  CHECK(six[3] == "ended fd08:0:0:ff00::/56 id=2747926475 at 1796067552");
 }
 
 TEST_CASE("dhcpd's other times, quotes and states", "[identity][dhcpd]") {

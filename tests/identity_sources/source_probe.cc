@@ -42,6 +42,13 @@ class Printer final : public IdentityOutput {
   void ended(const Prefix& prefix, std::string_view id, UnixMs at) override {
     print({{"event", "ended"}, {"prefix", prefix.to_string()}, {"id", std::string(id)}, {"at", ms(at)}});
   }
+  void ended_between(const Prefix& prefix, std::string_view id, UnixMs earliest, UnixMs latest) override {
+    print({{"event", "ended_between"},
+           {"prefix", prefix.to_string()},
+           {"id", std::string(id)},
+           {"at", ms(earliest)},
+           {"latest", ms(latest)}});
+  }
   void ended_group(std::string_view group, UnixMs at) override {
     print({{"event", "ended_group"}, {"group", std::string(group)}, {"at", ms(at)}});
   }

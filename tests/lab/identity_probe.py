@@ -32,7 +32,7 @@ class Probe:
         return [line for line in self.lines() if line["event"] in kinds]
 
     def wait_for(self, what, condition):
-        return wait_until(lambda: condition(self.lines()), lambda: f"{what}; told was {self.events('seen', 'ended', 'lost', 'refused')[-5:]}")
+        return wait_until(lambda: condition(self.lines()), lambda: f"{what}; told was {self.events('seen', 'ended', 'ended_between', 'lost', 'refused')[-5:]}")
 
     def wait_until_followed(self, moment):
         """Until it says of each source that nothing before that is missing."""
@@ -87,10 +87,10 @@ class Assignments:
             for prefix in set(self.open) - (self._whole or set()):
                 self._end(prefix, at)
             self._whole = None
-        elif event == "ended":
+        elif event in ("ended", "ended_between"):
             prefix = plain(line["prefix"])
             if prefix in self.open and at >= self.open[prefix][0]:
-                self._end(prefix, max(at, self._followed))
+                self._end(prefix, at if event == "ended" else min(max(at, self._followed), line["latest"] / 1000))
         elif event == "seen":
             prefix, who = plain(line["prefix"]), line["subscriber"]
             begun = line.get("since", line["at"]) / 1000

@@ -1,7 +1,8 @@
 // IdentityStory: what a source told, a line for each word of its:
 //
 //   begin | end 1796067501 | seen 10.0.0.5 lease chen mac=… host=… id=… group=… since=… expires=… at
-//   1796067501.250 ended 10.0.0.5 id=… at … | ended_group nas1 at … | followed … | lost WHY | refused WHY
+//   1796067501.250 ended 10.0.0.5 id=… at … | ended 10.0.0.5 between … and … | ended_group nas1 at … |
+//   followed … | lost WHY | refused WHY
 #pragma once
 
 #include <cstdio>
@@ -42,6 +43,10 @@ class IdentityStory final : public IdentityOutput {
   void ended(const Prefix& prefix, std::string_view id, UnixMs at) override {
     lines.push_back("ended " + short_of(prefix) + (id.empty() ? "" : " id=" + std::string(id)) + " at " +
                     text_of(at));
+  }
+  void ended_between(const Prefix& prefix, std::string_view id, UnixMs earliest, UnixMs latest) override {
+    lines.push_back("ended " + short_of(prefix) + (id.empty() ? "" : " id=" + std::string(id)) + " between " +
+                    text_of(earliest) + " and " + text_of(latest));
   }
   void ended_group(std::string_view group, UnixMs at) override {
     lines.push_back("ended_group " + std::string(group) + " at " + text_of(at));

@@ -193,7 +193,7 @@ void DhcpdText::close(const LineTime& time, IdentityOutput& output) {
   if (is_address && lease_.state == "released" && contact_.at) ended = contact_.at;
   UnixMs at = std::min(ended.value_or(time.written), time.written);
   if (time.exact && time.written < at + std::chrono::seconds(1)) at = time.written;
-  tell_ended(output, lease_.prefix, {}, at);
+  tell_ended(output, lease_.prefix, is_address ? iaid_ : lease_.uid, at);
 }
 
 }  // namespace natsession

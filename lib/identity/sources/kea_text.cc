@@ -10,6 +10,8 @@ namespace {
 constexpr std::array<std::string_view, 11> kKeaColumns{"address",        "hwaddr",   "client_id",  "duid",
                                                        "valid_lifetime", "expire",   "lease_type", "iaid",
                                                        "prefix_len",     "hostname", "state"};
+constexpr std::chrono::milliseconds kRounded{999};  // Kea tells seconds, rounded down
+constexpr std::size_t kMostReleased = 4096;         // that wait for a line with a time
 constexpr std::uint64_t kForever = 0xffff'ffff;
 enum KeaState : std::uint64_t { kInUse = 0, kDeclined = 1, kReclaimed = 2, kReleased = 3, kRegistered = 4 };
 
@@ -54,6 +56,12 @@ std::string_view KeaText::at(const std::vector<std::string_view>& cells, Column 
   return place < cells.size() ? cells[place] : std::string_view();
 }
 
+void KeaText::tell_released(UnixMs latest, IdentityOutput& output) {
+  for (const Released& one : released_)
+    tell_ended_between(output, one.prefix, one.id, std::min(one.earliest, latest), latest);
+  released_.clear();
+}
+
 void KeaText::line(std::string_view line, const LineTime& time, IdentityOutput& output) {
   line = without_spaces(line);
   if (line.empty()) return;
@@ -93,16 +101,23 @@ void KeaText::line(std::string_view line, const LineTime& time, IdentityOutput& 
   const std::string_view client = at(cells_, kClientId);
   seen.id = address->is_v4() ? client : at(cells_, kIaid);
 
-  // What is read long after it was written: the line is not older than those before it, whose times are
-  // rounded down.
-  const UnixMs not_before = std::max(latest_, *renewed) + std::chrono::milliseconds(999);
   const bool in_use = *state == kInUse || *state == kRegistered;
   if (!in_use || *valid == 0) {
-    UnixMs ended = time.exact ? time.written : not_before;
-    if (expires && *valid != 0 && *state == kReclaimed) ended = *expires;
-    tell_ended(output, seen.prefix, {}, std::min(ended, time.written));
+    // What is read long after it was written: the line is not older than those before it, whose times are
+    // rounded down.
+    const UnixMs not_before = std::min(std::max(latest_, *renewed) + kRounded, time.written);
+    if (expires && *valid != 0 && *state == kReclaimed) {
+      tell_ended(output, seen.prefix, seen.id, std::min(*expires, time.written));
+    } else if (time.exact) {
+      tell_released(time.written, output);
+      tell_ended(output, seen.prefix, seen.id, time.written);
+    } else {
+      if (released_.size() >= kMostReleased) tell_released(time.written, output);
+      released_.push_back({seen.prefix, std::string(seen.id), not_before});
+    }
     return;
   }
+  tell_released(std::min(*renewed + kRounded, time.written), output);
   latest_ = std::max(latest_, std::min(*renewed, time.written));
   seen.mac = mac;
   seen.subscriber = !duid.empty() && !address->is_v4() ? duid : !mac.empty() ? std::string_view(mac) : client;

@@ -26,6 +26,7 @@ class KeaText final : public FileText {
   [[nodiscard]] FileHabit habit() const override { return FileHabit::kMovedOn; }
   void begin() override;
   void line(std::string_view line, const LineTime& time, IdentityOutput& output) override;
+  void end(const LineTime& time, IdentityOutput& output) override { tell_released(time.written, output); }
 
  private:
   enum Column : std::size_t {
@@ -49,6 +50,16 @@ class KeaText final : public FileText {
 
   std::array<std::size_t, kColumns> places_{};
   bool has_header_ = false;
+  // Released at a time that nobody wrote down, and not before the one here; what is written behind was
+  // written later.
+  struct Released {
+    Prefix prefix;
+    std::string id;
+    UnixMs earliest;
+  };
+  void tell_released(UnixMs latest, IdentityOutput& output);
+
+  std::vector<Released> released_;
   UnixMs latest_;  // of the times of this file's leases so far: no line behind is older
   std::vector<std::string_view> cells_;
 };

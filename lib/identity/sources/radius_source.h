@@ -42,7 +42,7 @@ class RadiusSource final : public IdentitySource {
   [[nodiscard]] std::string_view name() const override { return name_; }
   // Errors: kUsage, kPermission, kUnavailable: the address, the port or a secret cannot be had.
   Result<void> open() override;
-  [[nodiscard]] int fd() const override { return socket_.get(); }
+  [[nodiscard]] int fd() const override { return waiting_.size() < kMaxWaiting ? socket_.get() : -1; }
   std::chrono::milliseconds turn(UnixMs now, IdentityOutput& output) override;
   void committed() override;
 

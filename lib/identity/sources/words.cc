@@ -245,6 +245,12 @@ void tell_ended(IdentityOutput& output, const Prefix& prefix, std::string_view i
   output.ended(prefix, cleaned(id, kept), at);
 }
 
+void tell_ended_between(IdentityOutput& output, const Prefix& prefix, std::string_view id, UnixMs earliest,
+                        UnixMs latest) {
+  std::string kept;
+  output.ended_between(prefix, cleaned(id, kept), earliest, latest);
+}
+
 void tell_ended_group(IdentityOutput& output, std::string_view group, UnixMs at) {
   std::string kept;
   output.ended_group(cleaned(group, kept), at);
