@@ -252,6 +252,13 @@ TEST_CASE("at the start Kea's leases are those of all its files, the older ones 
   CHECK(other.short_turn() == Story{"begin", "seen 10.0.0.1", "seen 10.0.0.3", "end"});
 }
 
+TEST_CASE("a lease that was released in the last line of the file before has ended", "[identity][file]") {
+  Followed<KeaText> file;
+  write_file(file.path + ".1", std::string(kKeaHeader) + kea_line(1, 1000) + kea_line(1, 1000, 0));
+  file.write(std::string(kKeaHeader));
+  CHECK(file.short_turn() == Story{"begin", "seen 10.0.0.1", "ended 10.0.0.1", "end"});
+}
+
 TEST_CASE("a file in the place of another is read whole, after the rest of the other", "[identity][file]") {
   Followed<DhcpdText> file;
   const auto lease = [](int host) {

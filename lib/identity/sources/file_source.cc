@@ -310,6 +310,7 @@ FileSource::Step FileSource::end_part(UnixMs now, IdentityOutput& output) {
       text_->begin();
       return Step::kMore;
     }
+    text_->caught_up(time, output);
     if (std::exchange(in_whole_, false)) output.end_whole(now);
     caught_up_ = told_whole_ = true;
     caught_up_at_ = clock_.steady();

@@ -36,6 +36,8 @@ class FileText {
   virtual void begin() = 0;
   // Shape: without the newline. Tells what the line completes.
   virtual void line(std::string_view line, const LineTime& time, IdentityOutput& output) = 0;
+  // All that has been appended so far has been told.
+  virtual void caught_up(const LineTime& /*time*/, IdentityOutput& /*output*/) {}
   // There are no more lines of this file, for good. Tells what its end completes.
   virtual void end(const LineTime& /*time*/, IdentityOutput& /*output*/) {}
   // A last line without a newline is a whole one: a file that people write.

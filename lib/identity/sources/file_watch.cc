@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace natsession {
 
@@ -21,7 +22,13 @@ void FileWatch::watch(const std::string& path) {
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   (void)::inotify_add_watch(fd_.get(), folder.c_str(),
                             IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
-  (void)::inotify_add_watch(fd_.get(), path.c_str(), IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
+  const int now =
+      ::inotify_add_watch(fd_.get(), path.c_str(), IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
+  if (now < 0) return;
+  // What was there before is watched no more: files that are moved away for years would be many.
+  const auto [place, is_new] = watched_.try_emplace(path, now);
+  if (is_new || place->second == now) return;
+  (void)::inotify_rm_watch(fd_.get(), std::exchange(place->second, now));
 }
 
 void FileWatch::drain() {

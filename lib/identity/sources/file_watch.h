@@ -4,8 +4,8 @@
 // Threads: one.
 #pragma once
 
+#include <map>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -24,6 +24,7 @@ class FileWatch {
 
  private:
   UniqueFd fd_;
+  std::map<std::string, int> watched_;  // by path, what is there
 };
 
 }  // namespace natsession

@@ -26,6 +26,7 @@ class KeaText final : public FileText {
   [[nodiscard]] FileHabit habit() const override { return FileHabit::kMovedOn; }
   void begin() override;
   void line(std::string_view line, const LineTime& time, IdentityOutput& output) override;
+  void caught_up(const LineTime& time, IdentityOutput& output) override { tell_released(time.now, output); }
   void end(const LineTime& time, IdentityOutput& output) override { tell_released(time.written, output); }
 
  private:
