@@ -46,9 +46,9 @@ std::optional<Neighbour> read_neighbour(std::uint16_t type, std::span<const std:
   neighbour.address = *address;
   neighbour.interface = static_cast<std::uint32_t>(header.ndm_ifindex);
   constexpr unsigned kKnown = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
-  neighbour.is_known = type == RTM_NEWNEIGH && (header.ndm_state & kKnown) != 0 && !neighbour.mac.empty() &&
-                       neighbour.mac != "00:00:00:00:00:00";
   neighbour.has_ended = type == RTM_DELNEIGH || (header.ndm_state & NUD_FAILED) != 0;
+  neighbour.is_known = !neighbour.has_ended && (header.ndm_state & kKnown) != 0 && !neighbour.mac.empty() &&
+                       neighbour.mac != "00:00:00:00:00:00";
   return neighbour;
 }
 
