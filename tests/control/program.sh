@@ -104,7 +104,7 @@ expect 2 '--bucket: ' timeline --bucket '5 lightyears'
 expect 3 "$folder/nothing" --ledger "$folder/nothing" timeline --bucket '5 minutes'
 expect 0 'bytes_from_vpc' sql describe
 expect 0 'Unix seconds' sql 'DESCRIBE log;'
-expect 2 'there are two tables' sql 'describe logs'
+expect 2 'there are three tables' sql 'describe logs'
 expect 2 '--by: ' top --by colour
 expect 2 '--sum: ' timeline --sum beauty
 expect 2 'is not behind its beginning' top --since now --until -1h
