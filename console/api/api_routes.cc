@@ -26,6 +26,21 @@ constexpr ApiParameter kListParameters[] = {{"pub", "pub"},
                                             {"slack", "slack"},
                                             {"candidates", "candidates"}};
 
+constexpr ApiParameter kIdentityParameters[] = {
+    {"address", "", Kind::kWord}, {"at", "at"}, {"slack", "slack"}, {"netns", "netns"}};
+
+constexpr ApiParameter kAssignmentParameters[] = {{"prefix", "", Kind::kWord},
+                                                  {"subscriber", "subscriber"},
+                                                  {"mac", "mac"},
+                                                  {"host", "host"},
+                                                  {"source", "source"},
+                                                  {"kind", "kind"},
+                                                  {"netns", "netns"},
+                                                  {"open", "open", Kind::kFlag},
+                                                  {"limit", "limit"},
+                                                  {"since", "since"},
+                                                  {"until", "until"}};
+
 constexpr ApiParameter kTopParameters[] = {{"by", "by", Kind::kRepeated},
                                            {"sum", "sum"},
                                            {"count", "count"},
@@ -128,6 +143,17 @@ constexpr ApiRoute kRoutes[] = {
      .parameters = kListParameters,
      .takes_body = true,
      .rows = Form::kList,
+     .may_find_nothing = true},
+    {.method = "GET",
+     .path = "/identity",
+     .command = "identity who",
+     .parameters = kIdentityParameters,
+     .member = "holders",
+     .may_find_nothing = true},
+    {.method = "GET",
+     .path = "/identity/assignments",
+     .command = "identity list",
+     .parameters = kAssignmentParameters,
      .may_find_nothing = true},
     {.method = "GET",
      .path = "/timeline",

@@ -4,6 +4,7 @@ import {endAll, whenHeld} from "./busy.js";
 import {endCharts} from "./charts.js";
 import {field, h, note, replace, select} from "./dom.js";
 import {flowLogs} from "./flow_logs.js";
+import {identity} from "./identity.js";
 import {login} from "./login.js";
 import {overview} from "./overview.js";
 import {ports} from "./ports.js";
@@ -14,7 +15,7 @@ import {trace} from "./trace.js";
 import {traffic} from "./traffic.js";
 
 const PAGES = [["/overview", "Overview", overview, "look"], ["/traffic", "Traffic", traffic, "ask"], ["/trace", "Trace", trace, "ask"],
-  ["/ports", "Ports", ports, "ask"], ["/sessions", "Live sessions", sessions, "ask"], ["/sql", "SQL", sql, "ask"], ["/flow-logs", "Flow logs", flowLogs, "look"]];
+  ["/ports", "Ports", ports, "ask"], ["/sessions", "Live sessions", sessions, "ask"], ["/identity", "Identity", identity, "ask"], ["/sql", "SQL", sql, "ask"], ["/flow-logs", "Flow logs", flowLogs, "look"]];
 const ROLES = ["look", "ask", "steer"];
 
 const top = document.getElementById("top");

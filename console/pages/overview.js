@@ -36,6 +36,19 @@ function sinks(status, me, again) {
   ], rows, {caption: "Sinks"}) : note("No destination is configured: the log is in the ledger alone."));
 }
 
+function sources({identity, now}) {
+  if (!identity) return null;
+  const age = (one) => (one.followed_until ? (Date.parse(now) - Date.parse(one.followed_until)) / 1000 : null);
+  return h("section", {}, h("h2", {}, "Identity"), table([{name: "source", title: "Source"},
+    {name: "followed_until", title: "Followed", element: (value, row) => h("span", {class: age(row) === null ? "warning" : age(row) > 15 ? "bad" : "good"},
+      age(row) === null ? "not yet" : age(row) > 15 ? `until ${time(value)}` : "yes")},
+    {name: "open", title: "Open", number: true, text: number}, {name: "begun", title: "Begun", number: true, text: number},
+    {name: "ended", title: "Ended", number: true, text: number}, {name: "refused", title: "Refused", number: true, text: number},
+    {name: "losses", title: "Losses", number: true, text: number}, {name: "problem", title: "Last problem", wrap: true, text: (value) => value || "–"}],
+    identity.sources, {caption: "Sources of identity"}),
+    identity.failure ? note(`The log of assignments cannot be written: ${identity.failure}`, "bad") : null);
+}
+
 /** Asks for a reason, then enables or disables. */
 function steerDialog(enabled, sink, again) {
   const word = enabled ? "disable" : "enable";
@@ -117,7 +130,7 @@ const HELD = [["-24h", "the last day"], ["-7d", "the last week"]];
 export function overview(me) {
   const status = h("div", {});
   const chart = h("div", {});
-  const show = () => answerInto(status, "status", {}, (answer) => [cards(answer, me, show), sinks(answer, me, show)], {ofAnybody: true});
+  const show = () => answerInto(status, "status", {}, (answer) => [cards(answer, me, show), sinks(answer, me, show), sources(answer)], {ofAnybody: true});
   const since = state.get("since", "-24h");
   show();
   answerInto(chart, "timeline", {since, sum: "sessions"}, (answer) => {

@@ -26,6 +26,8 @@ export function sessions() {
     answer.sessions.length ? table([
       {name: "protocol", title: "Protocol", text: protocol},
       {name: "pri_ip", title: "Private end", text: (value, row) => endpoint(value, row.pri_port)},
+      ...(answer.sessions.some((one) => one.subscriber) ? [{name: "subscriber", title: "Subscriber",
+        text: (value, row) => (value ? `${value}${row.subscriber_verdict === "certain" ? "" : " (perhaps)"}` : "–")}] : []),
       {name: "nat_ip", title: "Translated end", text: (value, row) => endpoint(value, row.nat_port)},
       {name: "pub_ip", title: "Peer", text: (value, row) => endpoint(value, row.pub_port)},
       {name: "tcp_state", title: "State"}, {name: "age_seconds", title: "Age", number: true, text: span},

@@ -3,6 +3,7 @@ import {answerInto, reservations} from "./busy.js";
 import {reason, timeZone} from "./api.js";
 import {field, h, note} from "./dom.js";
 import {bytes, endpoint, number, protocol, time} from "./format.js";
+import {holders} from "./identity.js";
 import * as state from "./state.js";
 import {download, readCsv, table} from "./table.js";
 
@@ -19,6 +20,7 @@ function candidate(one, rank) {
       ["Ended", one.ended ? time(one.last_seen) : one.open_now ? "it is open now" : `last seen ${time(one.last_seen)}`],
       ["Sent / received", `${bytes(total.bytes_from_vpc)} / ${bytes(total.bytes_from_pub)}${total.whole ? "" : ", as far as is known"}`],
       record ? ["In the window that was asked", `${bytes(record.bytes_from_vpc)} / ${bytes(record.bytes_from_pub)}`] : null,
+      one.subscriber ? ["Subscriber", holders(one.subscriber)] : null,
       one.vpc_id ? ["VPC", one.vpc_id] : null, ["Instance", one.instance], one.netns ? ["Network namespace", one.netns] : null,
       ["What speaks for it", one.reasons.length ? one.reasons.join("; ") : "–"],
       one.peer_differs ? ["Against it", "it talked to another peer than the one that was asked about"] : null]),
@@ -48,6 +50,7 @@ function report(answer, me) {
   const asked = new Date();
   return [
     h("div", {class: `note ${answer.verdict === "found" ? "good" : ""}`}, h("p", {}, h("strong", {}, summary.who ?? answer.verdict)),
+      summary.subscriber ? h("p", {}, "Subscriber: ", h("strong", {}, summary.subscriber)) : null,
       summary.when ? h("p", {}, summary.when) : null, h("p", {}, "Certainty: ", summary.sure, "."),
       summary.why?.length ? h("p", {}, "For it: ", summary.why.join("; "), ".") : null,
       summary.against?.length ? h("p", {}, "Against it: ", summary.against.join("; "), ".") : null),

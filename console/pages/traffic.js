@@ -12,7 +12,7 @@ import {table} from "./table.js";
 
 const GROUPS = [["", "nothing"], ["pri_ip", "host (pri_ip)"], ["pub_ip", "peer (pub_ip)"], ["nat_ip", "NAT address (nat_ip)"], ["protocol", "protocol"],
   ["pub_port", "peer's port"], ["pri_port", "host's port"], ["nat_port", "NAT port"], ["vpc_id", "VPC"], ["instance", "instance"], ["netns", "network namespace"],
-  ["zone", "zone"], ["mark", "mark"], ["tcp_state", "TCP state"], ["event", "event"], ["reason", "reason"], ["orig_dst_ip", "first destination (orig_dst_ip)"],
+  ["subscriber", "subscriber"], ["zone", "zone"], ["mark", "mark"], ["tcp_state", "TCP state"], ["event", "event"], ["reason", "reason"], ["orig_dst_ip", "first destination (orig_dst_ip)"],
   ["orig_dst_port", "first destination's port"], ["session_id", "session"],
   ...["seq", "log_status", "start_time", "end_time", "session_start", "bytes_from_vpc", "bytes_from_pub", "pkts_from_vpc", "pkts_from_pub", "events_lost"].map((one) => [one, one])];
 const SUMS = ["bytes_from_vpc", "bytes_from_pub", "pkts_from_vpc", "pkts_from_pub", "bytes", "pkts", "sessions", "records"];
