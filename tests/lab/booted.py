@@ -479,6 +479,11 @@ class Box:
             audited = machine.run("cat", "/var/log/natsession-console/audit.jsonl")
             must('"user":"clerk"' in audited and '"user":"root"' in audited and '"event":"refused","user":"stranger"' in audited, audited)
             must("NATSESSION_USER=clerk" in machine.run("journalctl", "-t", "natsession-console", "-o", "export"), "the journal does not have it")
+        with self.check("logrotate puts its audit log away, and the next question is in a new one"):
+            machine.run("logrotate", "--force", "/etc/logrotate.d/natsession-console")
+            must(machine.run(*ask("top?since=-2h")).endswith("200"), "root is not answered")
+            must("--since=-2h" in machine.run("cat", "/var/log/natsession-console/audit.jsonl"), "it is not in the new file")
+            must("--since=-2h" not in machine.run("cat", "/var/log/natsession-console/audit.jsonl.1"), "it is in the old file")
         with self.check("purged it leaves nothing but its user, and the logger goes on"):
             machine.run("apt-get", "-qq", "purge", "--yes", "natsession-console")
             for path in ("/etc/natsession-console", "/var/log/natsession-console", "/usr/bin/natsession-console"):
