@@ -20,8 +20,8 @@ constexpr std::string_view kCookie = "natsession_console";
 constexpr std::string_view kTlsCookie = "__Host-natsession_console";
 
 // Paths that are states of the one page.
-constexpr std::string_view kPages[] = {"/",      "/overview", "/traffic", "/trace",
-                                       "/ports", "/sessions", "/sql",     "/flow-logs"};
+constexpr std::string_view kPages[] = {"/",         "/overview", "/traffic", "/trace",    "/ports",
+                                       "/sessions", "/identity", "/sql",     "/flow-logs"};
 
 std::string from_of(const HttpServerRequest& request) {
   return request.peer.empty() ? "unix" : request.peer;

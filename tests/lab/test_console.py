@@ -114,7 +114,12 @@ class ConsoleTest(SurgeCase):
         nat = f"{one['nat_ip']}:{one['nat_port']}"
         return {"overview": {}, "traffic": {"by": "pri_ip"}, "trace": {"address": nat, "at": f"{one['end_time']:.3f}"}, "ports": {"since": "-10m"},
                 "sessions": {}, "sql": {"statement": "SELECT pri_ip, sum(bytes_from_vpc) AS bytes FROM log GROUP BY pri_ip", "view": "chart"},
-                "flow-logs": {}}
+                "identity": {"address": SURGER}, "flow-logs": {}}
+
+    def names(self):
+        """A source of identity that has a name for the one who made the surge."""
+        names = self.write("names.csv", f"prefix,name,from\n{SURGER},chen,2026-01-01T00:00:00Z\n")
+        return ("--identity", "csv:" + names, "--identity-group", GROUP)
 
     def accessibility(self, page):
         wrong = page.script(CONTRAST)
@@ -133,7 +138,7 @@ class ConsoleTest(SurgeCase):
         return wrong
 
     def test_each_page_shows_in_light_and_dark_wide_and_narrow(self):
-        self.begin_with_console(daemon=("--sink", "stdout"))
+        self.begin_with_console(daemon=("--sink", "stdout", *self.names()))
         self.open("stays", HOSTS[0], VICTIM)
         pictures = os.environ.get("NATSESSION_PICTURES")
         for dark, width in ((False, 1280), (True, 1280), (False, 390)):
@@ -195,6 +200,33 @@ class ConsoleTest(SurgeCase):
         page.wait_for_text(f"{SURGER}, port {one['pri_port']}")
         for told in ("Certainty:", "What speaks for it", "Asked by", "root", "The log reaches", "Gaps in this time", "natsession-console"):
             self.assertIn(told, page.text())
+
+    def test_a_subscriber_is_named_with_what_speaks_for_it(self):
+        self.begin_with_console(daemon=self.names())
+        one = next(r for r in self.records_made if r["pri_ip"] == SURGER)
+        page = self.browser()
+        self.show(page, "trace", address=f"{one['nat_ip']}:{one['nat_port']}", at=f"{one['end_time']:.3f}")
+        page.wait_for_text("Certainty:")
+        for told in ("Subscriber: chen", "certain: its source was followed then", f"Static of csv:{self.path('names.csv')}"):
+            self.assertIn(told, page.text())
+        page.click("Identity")
+        page.write("input[name=address]", SURGER)
+        page.click("Ask")
+        page.wait_for_text("chen")
+        page.open(self.address("identity"))
+        page.write("input[name=subscriber]", "chen")
+        page.click("List")
+        page.wait_for_text("1 assignments.")
+        self.show(page, "traffic", by="subscriber")
+        page.wait_for_text("Top by")
+        self.settle(page)
+        self.assertIn("chen", page.text())
+        self.show(page, "overview")
+        page.wait_for_text("Sources of identity")
+        self.assertEqual(page.complaints(), [])
+        asked = [line["what"] for line in self.console.audited() if line["event"] == "asked"]
+        self.assertIn("identity", asked)
+        self.assertIn("identity/assignments", asked)
 
     def test_a_list_of_ten_thousand_questions_is_answered_and_scrolls(self):
         self.begin_with_console()
