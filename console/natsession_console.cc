@@ -28,16 +28,16 @@ namespace natsession {
 
 namespace ctl {
 AddCommand add_status, add_sessions, add_trace, add_top, add_timeline, add_ports, add_gaps, add_sql,
-    add_export, add_enable, add_disable, add_flow_log;
+    add_export, add_enable, add_disable, add_flow_log, add_identity;
 }
 
 namespace console {
 namespace {
 
-constexpr ctl::AddCommand* kCommands[] = {ctl::add_status, ctl::add_sessions, ctl::add_trace,
-                                          ctl::add_top,    ctl::add_timeline, ctl::add_ports,
-                                          ctl::add_gaps,   ctl::add_sql,      ctl::add_export,
-                                          ctl::add_enable, ctl::add_disable,  ctl::add_flow_log};
+constexpr ctl::AddCommand* kCommands[] = {
+    ctl::add_status,  ctl::add_sessions, ctl::add_trace,   ctl::add_top,    ctl::add_timeline,
+    ctl::add_ports,   ctl::add_gaps,     ctl::add_sql,     ctl::add_export, ctl::add_enable,
+    ctl::add_disable, ctl::add_flow_log, ctl::add_identity};
 
 constexpr std::size_t kMaxBody = std::size_t{8} << 20;  // a list of questions, a statement
 
