@@ -56,7 +56,7 @@ std::size_t AssignmentTable::slot_of(const IpAddress& address, std::uint8_t bits
 
 void AssignmentTable::grow() {
   constexpr std::size_t kLeast = 1024;
-  std::vector<std::uint32_t> before(std::max(kLeast, slots_.size() + slots_.size() / 4), kEmptySlot);
+  decltype(slots_) before(std::max(kLeast, slots_.size() + slots_.size() / 4), kEmptySlot);
   before.swap(slots_);
   for (const std::uint32_t first : before) {
     if (first == kEmptySlot) continue;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "base/seeded_hash.h"
 #include "base/time.h"
 #include "identity/assignment.h"
@@ -43,7 +44,8 @@ class AssignmentTable {
     bool is_v4 : 1 = false;
     bool in_use : 1 = false;
     bool ended : 1 = false;
-    bool in_this_whole : 1 = false;  // the keeper's mark
+    bool in_this_whole : 1 = false;  // the keeper's marks
+    bool of_run_before : 1 = false;
   };
   static_assert(sizeof(Entry) == 36);
 
@@ -158,8 +160,9 @@ class AssignmentTable {
   SeededHash hash_;
   std::vector<std::unique_ptr<Entry[]>> blocks_;
   Index places_ = 0;
-  Index free_ = kNone;                // the first of a list by `next`
-  std::vector<std::uint32_t> slots_;  // open addressing; each the first of its prefix
+  Index free_ = kNone;  // the first of a list by `next`
+  std::vector<std::uint32_t, HugePageAllocator<std::uint32_t>>
+      slots_;  // open addressing; each the first of its prefix
   std::size_t used_slots_ = 0;
   std::vector<std::array<std::uint8_t, 16>> v6_;
   std::vector<std::uint32_t> free_v6_;

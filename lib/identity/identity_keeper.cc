@@ -98,13 +98,15 @@ IdentityOutput& IdentityKeeper::add_source(std::string name, std::string netns) 
   const std::unique_lock lock(mutex_);
   for (const AddressAssignment& one : open) {
     if (one.netns != source->netns_) continue;
-    table_.add({.prefix = one.prefix,
-                .source = source->number_,
-                .kind = one.kind,
-                .from = one.from,
-                .from_earliest = one.from_earliest,
-                .expires = {},
-                .texts = {one.subscriber, one.mac, one.host, one.id}});
+    const Index index = table_.add({.prefix = one.prefix,
+                                    .source = source->number_,
+                                    .kind = one.kind,
+                                    .from = one.from,
+                                    .from_earliest = one.from_earliest,
+                                    .expires = {},
+                                    .texts = {one.subscriber, one.mac, one.host, one.id}});
+    if (index == AssignmentTable::kNone) break;
+    table_.at(index).of_run_before = true;
   }
   sources_.push_back(std::move(source));
   return *sources_.back();
@@ -160,6 +162,8 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
       const std::unique_lock lock(mutex_);
       table_.set_end(before, seen.expires);
       table_.at(before).in_this_whole = true;
+      table_.at(before).of_run_before = false;
+      table_.at(before).group = group_of(source, seen.group);
       return;
     }
     // Told late: what came behind it is known already.
@@ -275,7 +279,11 @@ void IdentityKeeper::Source::ended_group(std::string_view group, UnixMs at) {
   const AssignmentTable& table = keeper_.table_;
   keeper_.table_.of_places(0, table.places(), [&](Index index) {
     const AssignmentTable::Entry& entry = table.at(index);
-    if (entry.source == number_ && entry.group == number && !entry.ended) keeper_.end(index, at, at);
+    if (entry.source != number_ || entry.ended) return;
+    if (entry.group == number) return keeper_.end(index, at, at);
+    // Of whose group nobody has said anything since the start: it may be of this one. If it is not, it is
+    // seen again.
+    if (entry.of_run_before) keeper_.end(index, before_.value_or(entry.from()), at);
   });
 }
 

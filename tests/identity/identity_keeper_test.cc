@@ -237,6 +237,23 @@ TEST_CASE_METHOD(KeeperFixture, "all of a group end together") {
 }
 
 TEST_CASE_METHOD(KeeperFixture,
+                 "after a restart a group that begins anew ends what may have been of it, and only perhaps") {
+  auto one = lease("10.0.0.5", "a"), other = lease("10.0.0.6", "b");
+  one.group = "nas 1";
+  other.group = "nas 2";
+  leases->seen(one, at(0, 0));
+  leases->seen(other, at(0, 0));
+  leases->followed(at(0, 30));
+  start();
+  leases->followed(at(1, 0));
+  leases->seen(other, at(1, 10));  // it has said something, and of which group it is
+  leases->ended_group("nas 1", at(2, 0));
+  CHECK(of("a").until == at(0, 30));
+  CHECK(of("a").until_latest == at(2, 0));
+  CHECK(!of("b").until);
+}
+
+TEST_CASE_METHOD(KeeperFixture,
                  "what is told of an address goes by the sources' order, and the others fill in") {
   IdentityOutput& neighbours = keeper->add_source("neighbours", "");
   SeenAssignment neighbour = lease("10.0.0.5", "02:00:00:00:00:01");
