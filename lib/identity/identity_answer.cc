@@ -1,7 +1,9 @@
 #include "identity/identity_answer.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <string_view>
 #include <tuple>
 
 namespace natsession {
@@ -72,6 +74,13 @@ std::optional<IdentityHolder> holder_of(const IdentityQuestion& question, UnixMs
   }
   if (holder.distance > question.slack) return std::nullopt;
   return holder;
+}
+
+// Sources that never say all that there is: who was there before they were followed they do not name.
+bool tells_changes_alone(std::string_view source) {
+  static constexpr std::array<std::string_view, 4> kKinds{"radius", "radius-detail", "neighbours", "exec"};
+  return std::find(kKinds.begin(), kKinds.end(), source.substr(0, source.find_first_of(":?"))) !=
+         kKinds.end();
 }
 
 }  // namespace
@@ -165,6 +174,11 @@ IdentityAnswer judge_holders(const IdentityQuestion& question,
     answer.why_not = "no source was ever followed";
   } else if (!all) {
     answer.why_not = "not all sources were followed then";
+  } else if (const auto partial = std::find_if(
+                 answer.sources.begin(), answer.sources.end(),
+                 [](const SourceFollowed& source) { return tells_changes_alone(source.source); });
+             partial != answer.sources.end()) {
+    answer.why_not = partial->source + " tells what begins, and not all that there is";
   } else if (!answer.damage.empty()) {
     answer.why_not = "something that the log had of this time cannot be read";
   } else if (answer.forgotten) {

@@ -4,7 +4,9 @@
 //   possible   it may be: the beginning or the end was not seen, the source was not followed, a change lies
 //   so
 //              near that clocks may differ (slack), or something that the log had is damaged
-//   nobody     all sources were followed then, and none of them names anybody
+//   nobody     all sources were followed then, and none of them names anybody; not said where one tells only
+//   what
+//              begins (RADIUS, neighbours, a command)
 //   not known  else
 // Threads: plain value types and functions.
 #pragma once

@@ -56,6 +56,19 @@ TEST_CASE("nobody is said only where all sources were followed", "[identity][ans
   CHECK(answer.sources[1] == SourceFollowed{"kea:/b", false, moment(60), std::nullopt});
 }
 
+TEST_CASE("nobody is not said where a source does not tell all that there is", "[identity][answer]") {
+  for (const char* const source :
+       {"radius://0.0.0.0:1813", "radius-detail:/d", "neighbours?netns=lan", "exec:tell"}) {
+    IdentityFixture log;
+    log.follow(0, 100);
+    log.follow(0, 100, source);
+    log.commit();
+    const IdentityAnswer answer = log.who("10.0.0.1", 50);
+    CHECK(answer.verdict == IdentityVerdict::kNotKnown);
+    CHECK(answer.why_not == std::string(source) + " tells what begins, and not all that there is");
+  }
+}
+
 TEST_CASE("who has an address is certain only while his source is followed", "[identity][answer]") {
   IdentityFixture log;
   log.follow(0, 100);
