@@ -177,6 +177,20 @@ TEST_CASE("without a login there are the pages, and no answer", "[console][http]
   CHECK(served.audited().empty());
 }
 
+TEST_CASE("each page that there is a link to can be opened by its address", "[console][http]") {
+  Served served(true);
+  const std::string script = served.ask("GET /main.js").body;
+  const std::size_t end = script.find("]];", script.find("const PAGES = "));
+  std::size_t pages = 0;
+  for (std::size_t at = script.find("[\"/"); at < end; at = script.find("[\"/", at + 1)) {
+    const std::string path = script.substr(at + 2, script.find('"', at + 2) - at - 2);
+    INFO(path);
+    CHECK(served.ask("GET " + path + "?since=-1h").status == 200);
+    ++pages;
+  }
+  CHECK(pages >= 7);
+}
+
 TEST_CASE("a page that has not changed is not sent again", "[console][http]") {
   Served served(true);
   const auto first = served.ask("GET /console.css");
