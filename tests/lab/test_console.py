@@ -259,7 +259,8 @@ class ConsoleTest(SurgeCase):
         one = self.records_made[0]
         nat = f"{one['nat_ip']}:{one['nat_port']}"
         asked = lambda: [line["what"] for line in self.console.audited() if line["event"] == "asked" and line["what"] != "timeline"]
-        targets = {"trace": {"address": nat, "at": f"{one['end_time']:.3f}"}, "traffic": {}, "ports": {}, "sessions": {}, "sql": {"statement": "SELECT 7 AS seven"}}
+        targets = {"trace": {"address": nat, "at": f"{one['end_time']:.3f}"}, "traffic": {}, "ports": {}, "sessions": {}, "identity": {"address": SURGER},
+                   "sql": {"statement": "SELECT 7 AS seven"}}
         page = self.browser()
         with LinkingSite([self.address(name, **parameters) for name, parameters in targets.items()]) as site:
             for at, name in enumerate(targets):
