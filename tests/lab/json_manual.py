@@ -40,9 +40,11 @@ def members(value, path=""):
 
 
 def differences(answer, told):
-    found, seen = [], set()
+    found, seen, nulls = [], set(), set()
     for path, value in members(answer):
         seen.add(path)
+        if value is None:
+            nulls.add(path)
         if isinstance(value, list) or any(name.startswith((path + ".", path + "[")) for name in told) and path not in told:
             continue
         known = path if path in told else re.sub(r"[^.]+$", "FIELD", path)
@@ -57,7 +59,7 @@ def differences(answer, told):
             found.append(f"{path} is {value!r}, and not {told[known]}")
     for path in told:
         above = path.rpartition(".")[0]
-        there = path in seen or path.endswith("[]") or SOMETIMES.search(path) or above and above not in seen
+        there = path in seen or path.endswith("[]") or SOMETIMES.search(path) or above and above not in seen or above in nulls
         if not there:
             found.append(f"{path} is documented, and not there")
     return sorted(set(found))

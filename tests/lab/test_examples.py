@@ -17,7 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # Who goes on until it is stopped.
 ENDLESS = re.compile(r"natsessionctl .*(-f|--follow|-w|--watch)\b")
 # Whom nobody asked, and who finds nothing, says so by its status (natsessionctl(1)).
-STATUSES = {"trace": (0, 1), "check": (0, 3)}
+STATUSES = {"who": (0, 1), "forget": (0, 1, 2), "trace": (0, 1), "check": (0, 3)}
 
 
 def text_of(*path):
@@ -151,7 +151,8 @@ class ExamplesTest(LabCase):
     def serve(self):
         """What the questions are asked of: a daemon with a ledger that has records."""
         ledger = self.path("lib/natsessiond/ledger")
-        daemon = self.start(self.lab, "--ledger", ledger, "--control", self.path("run/control.sock"), "--sync", "100ms",
+        names = self.write("names.csv", "prefix,name,from\n192.168.1.23,alice,2020-01-01T00:00:00Z\n10.1.0.0/24,bob,2020-01-01T00:00:00Z\n")
+        daemon = self.start(self.lab, "--ledger", ledger, "--control", self.path("run/control.sock"), "--sync", "100ms", "--identity", "csv:" + names,
                             "--sink", "syslog+tcp://log.example.net:601", "--sink", "file:" + self.path("log/nat.json"),
                             "--flow-log", '{name = "all", resource = "inner", record = "aws", window = "1s", '
                             f'destination = "file:{self.path("log/all.log")}"}}')

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import ctl
+import json_manual
 from case import LabCase, main
 from daemon import ends
 from dhcp import Client, Dnsmasq, need, wait_for_next_second
@@ -107,6 +108,8 @@ class IdentityTest(LabCase):
         self.sessions_of(CLIENT4, 10)
         record = ends(self.file_records())[-1]
         self.assertEqual((record["subscriber"], record["mac"], record["host"]), ("chen", None, "pc"))
+        status = json.loads(ctl.run("--json", "--control", self.control, "status"))
+        self.assertEqual(json_manual.differences(status, json_manual.section("status")), [])
         run("pkill", "-9", "-f", f"^/bin/sh {script}")
         wait_until(lambda: self.identity()["sources"][0]["losses"] == 1, "its end is told")
         self.daemon.wait_for_message("its command ended")
