@@ -5,14 +5,18 @@
 
 #include <cerrno>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/files.h"
 #include "base/processes.h"
 #include "delivery_setup.h"
 #include "http/listen_socket.h"
+#include "identity/source_url.h"
 #include "ledger/coverage.h"
 #include "ledger/segment_list.h"
+#include "sink/pseudonyms/pseudonyms.h"
 
 namespace natsession {
 namespace {
@@ -129,6 +133,37 @@ Finding check_sink(const SinkConfig& sink, const std::optional<User>& user) {
 }
 
 // That they are there and can be read, the sink's own probe tells.
+// A file that is not there yet is waited for; one that may not be read is a source that tells nothing.
+Finding check_identity(const IdentityUrl& url, const std::optional<User>& user) {
+  Finding finding{"identity " + url.name(), "can be followed", "", FindingLevel::kOk, "", ""};
+  if (url.command()) {
+    finding.value = "a command: it is started with the daemon";
+    finding.level = FindingLevel::kUnknown;
+    return finding;
+  }
+  const std::string& path = url.parts.target;
+  if (!path.starts_with('/') || path.starts_with("//")) return finding;
+  if (::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0) return finding;
+  if (errno == ENOENT) {
+    finding.value = "absent: it is waited for";
+    finding.level = FindingLevel::kWarning;
+    finding.meaning = "of its addresses nothing is known until it is there";
+    return finding;
+  }
+  finding.level = FindingLevel::kWarning;
+  finding.value = system_error("read", errno).message;
+  finding.meaning = "of its addresses nothing is known";
+  finding.remedy = fmt::format("let user {} read {}, as a member of its group, say",
+                               user ? user->name : std::string("of the daemon"), path);
+  return finding;
+}
+
+Finding check_pseudonyms(const std::string& path) {
+  Finding finding{"pseudonyms " + path, "a key", "", FindingLevel::kOk, "", ""};
+  if (auto key = Pseudonyms::open(path); !key) return fail(finding, key.error().message);
+  return finding;
+}
+
 Finding check_secret(const std::string& path) {
   Finding finding{"secret " + path, "for its owner and group alone", "", FindingLevel::kOk, "", ""};
   struct stat status {};
@@ -151,6 +186,18 @@ Result<std::vector<Finding>> check_configuration(const Config& config, const std
   if (config.metrics) findings.push_back(check_metrics(*config.metrics));
   if (auto dropped = keep_only({CAP_NET_ADMIN}, user); !dropped) return dropped.error();
   if (!config.ledger.empty() && !ledger_to_come) findings.push_back(check_ledger(config, user));
+  for (const std::string& text : config.identity) {
+    if (const auto url = IdentityUrl::parse(text)) {
+      findings.push_back(check_identity(*url, user));
+      for (const char* const option : {"secret", "secrets"}) {
+        if (const std::string* const file = url->option(option)) findings.push_back(check_secret(*file));
+      }
+    }
+  }
+  if (!config.pseudonyms.empty()) {
+    findings.push_back(check_pseudonyms(config.pseudonyms));
+    findings.push_back(check_secret(config.pseudonyms));
+  }
   for (const SinkConfig* const destination : destinations(config)) {
     const SinkConfig& sink = *destination;
     findings.push_back(check_sink(sink, user));

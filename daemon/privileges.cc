@@ -235,8 +235,8 @@ Result<void> set_up_identity(const Config& config, const std::optional<User>& us
   const auto gid = find_group(config.identity_group);
   if (!gid) return usage_error(fmt::format("identity-group: there is no group {}", config.identity_group));
   if (share(folder.get(), ".", *gid, 0)) return {};
-  // A sandbox may refuse the set-group-ID bit (RestrictSUIDSGID=). Then files keep the ledger's group, and who is in both
-  // may read them, since the folder lets nobody else in.
+  // A sandbox may refuse the set-group-ID bit (RestrictSUIDSGID=). Then files keep the ledger's group, and
+  // who is in both may read them, since the folder lets nobody else in.
   constexpr mode_t kGroupToo = 0750;
   if (::fchown(folder.get(), static_cast<uid_t>(-1), *gid) != 0 || ::fchmod(folder.get(), kGroupToo) != 0)
     return system_error(fmt::format("give {} to group {}", path, config.identity_group), errno);

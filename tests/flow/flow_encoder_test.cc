@@ -112,3 +112,34 @@ TEST_CASE("names and values leave out what does not apply", "[flow][encoder]") {
                                                                        {"end", "1795273200"},
                                                                        {"log-status", "NODATA"}});
 }
+
+namespace {
+
+class OneHost final : public SubscriberLookup {
+ public:
+  void find(const SessionRecord& record, Subscriber& out) const override {
+    out.clear();
+    if (record.pri_ip == *IpAddress::parse("172.16.20.21"))
+      out.subscriber = "chen with a long name " + std::string(100, 'x');
+  }
+};
+
+}  // namespace
+
+TEST_CASE("vm-id is the configuration's, else the subscriber's at either end", "[flow][encoder][identity]") {
+  FlowIds asked = ids();
+  asked.subscribers = std::make_shared<const OneHost>();
+  std::vector<SessionRecord> entries;
+  append_entries(translated(), entries);
+  REQUIRE(entries.size() == 4);
+  const auto shown = [&](const SessionRecord& entry) {
+    std::string line;
+    FlowEncoder(*FlowForm::parse("vm-id"), asked, FlowFormat::kText).append(entry, line);
+    return line;
+  };
+  CHECK(shown(entries[0]) == "i-21\n");
+  asked.machines.clear();
+  CHECK(shown(entries[0]) == "chen_with_a_long_name_" + std::string(100, 'x') + "\n");
+  CHECK(shown(entries[3]) == shown(entries[0]));  // the way back, where it is the destination
+  CHECK(shown(entries[1]) == "-\n");              // outside nobody is known
+}
