@@ -10,6 +10,13 @@ namespace natsession {
 
 using Index = AssignmentTable::Index;
 
+namespace {
+
+// What a source is told as followed may lie a moment before what it was told before.
+constexpr std::chrono::seconds kSetBack{1};
+
+}  // namespace
+
 // A source's state, and where it tells.
 class IdentityKeeper::Source final : public IdentityOutput {
  public:
@@ -298,7 +305,43 @@ std::uint16_t IdentityKeeper::group_of(Source& source, std::string_view group) {
   return groups_.emplace(group, static_cast<std::uint16_t>(groups_.size() + 1)).first->second;
 }
 
+// Times come a second time. So of those in memory nothing is claimed that was told of the first: what has
+// ended is left to the log, which names all whom either tells of; and what is open began, by this clock, now.
+void IdentityKeeper::clock_was_set_back(Source& source, UnixMs now) {
+  {
+    const std::unique_lock lock(mutex_);
+    table_.forget_ended(UnixMs::max());
+  }
+  std::vector<Index> later;
+  table_.of_places(0, table_.places(), [&](Index index) {
+    const AssignmentTable::Entry& entry = table_.at(index);
+    if (entry.source == source.number_ && !entry.ended && entry.from() > now) later.push_back(index);
+  });
+  for (const Index index : later) {
+    const AddressAssignment before = assignment_of(index);
+    const AssignmentTable::New again{.prefix = before.prefix,
+                                     .source = source.number_,
+                                     .kind = before.kind,
+                                     .from = now,
+                                     .from_earliest = now,
+                                     .expires = table_.end_of(index),
+                                     .texts = {before.subscriber, before.mac, before.host, before.id},
+                                     .group = table_.at(index).group};
+    end(index, before.from, before.from);
+    Index begun = AssignmentTable::kNone;
+    {
+      const std::unique_lock lock(mutex_);
+      begun = table_.add(again);
+    }
+    if (begun != AssignmentTable::kNone) writer_->put(assignment_of(begun));
+  }
+  const std::unique_lock lock(mutex_);
+  table_.forget_ended(UnixMs::max());
+}
+
 void IdentityKeeper::Source::followed(UnixMs until) {
+  if (const auto before = followed_until(); before && until + kSetBack < *before)
+    keeper_.clock_was_set_back(*this, until);
   const auto before = followed_until();
   const bool goes_on = before && !std::exchange(broken_, false) && *before <= until;
   broken_ = false;

@@ -84,6 +84,7 @@ class IdentityKeeper {
   void end(AssignmentTable::Index index, UnixMs until, UnixMs until_latest);
   void expire(UnixMs now);
   void put_all_anew();
+  void clock_was_set_back(Source& source, UnixMs now);
   [[nodiscard]] std::uint16_t group_of(Source& source, std::string_view group);
 
   const std::unique_ptr<IdentityWriter> writer_;

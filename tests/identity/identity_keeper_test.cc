@@ -225,6 +225,20 @@ TEST_CASE_METHOD(KeeperFixture, "what is told late changes nothing of what came 
   CHECK(!of("b").until);
 }
 
+TEST_CASE_METHOD(KeeperFixture, "a clock that is set back makes nobody of before the holder of now") {
+  whole(at(30, 0), {lease("10.0.0.5", "a", {}, at(30, 0))});
+  leases->followed(at(40, 0));
+  leases->seen(lease("10.0.0.5", "b", {}, at(50, 0)), at(50, 0));
+  leases->followed(at(51, 0));
+  leases->followed(at(35, 0));  // where a had it, by the clock of before
+  leases->followed(at(36, 0));
+  CHECK(who("10.0.0.5", at(35, 30), at(35, 40)) == "b");
+  CHECK(kept.spans.back() == SourceSpan{"leases", at(35, 0), at(36, 0)});
+  leases->seen(lease("10.0.0.5", "c", {}, at(37, 0)), at(37, 0));
+  leases->followed(at(38, 0));
+  CHECK(who("10.0.0.5", at(37, 30), at(37, 40)) == "c");
+}
+
 TEST_CASE_METHOD(KeeperFixture, "all of a group end together") {
   auto one = lease("10.0.0.5", "a"), other = lease("10.0.0.6", "b");
   one.group = "nas 1";

@@ -6,13 +6,26 @@ import time
 
 import ctl
 from case import LabCase, main
+from dhcp import Client, Dnsmasq, need, wait_for_next_second
 from netlab import SERVER4, wait_until
 from set_clock import SetClock
 
 HOUR, DAY = 3600, 86400
 NEVER_NONE = ("uncertain", "not covered")
 RETENTION_DAYS = 30
+ADDRESS = "10.64.0.100"
 DOUBT = "the clock is far ahead of the time that has passed: nothing is deleted by age"
+
+
+class SetDnsmasq(Dnsmasq):
+    """One that goes by the same clock."""
+
+    def __init__(self, lab, folder, clock):
+        self._clock = clock
+        super().__init__(lab, folder)
+
+    def spawn(self, argv, log, **environment):
+        super().spawn(argv, log, **environment, **self._clock.environment)
 
 
 class ClockTest(LabCase):
@@ -69,6 +82,34 @@ class ClockTest(LabCase):
         self.wait_for_end_of(21001)
         self.assert_told(23000, missed, -HOUR)
         second.stop()
+
+    def burst(self, name, first_port, count=50):
+        """Sessions of the one who has ADDRESS; in the file when it returns. Each has this name, or none."""
+        self.client.ask("burst", protocol="udp", source=ADDRESS, first_port=first_port, destination=SERVER4, port=7000, count=count, seed=1)
+        self.lab.delete_flows("-p", "udp")
+        ports = range(first_port, first_port + count)
+        of_these = lambda: [r for r in self.file_records() if r["event"] == "end" and r["pri_port"] in ports]
+        wait_until(lambda: len(of_these()) == count, f"{count} sessions from port {first_port} on")
+        return {record["subscriber"] for record in of_these()} <= {name, None}, any(r["subscriber"] == name for r in of_these())
+
+    def test_a_session_is_never_somebody_elses_where_the_clock_steps(self):
+        need("/usr/sbin/udhcpc")
+        server = SetDnsmasq(self.lab, self.folder, self.clock)
+        one, other = (Client(self.lab, self.folder, number) for number in (1, 2))
+        self.begin("--identity", "dnsmasq:" + server.leases, "--sink", "file:" + self.path("log.json") + "?identity=on")
+        def is_open(mac):
+            return ctl.run("--ledger", self.ledger, "identity", "list", ADDRESS, "--open").count(mac) > 0
+        port = 20000
+        for holder, giver, step in ((one, None, 0), (other, one, 2 * HOUR), (one, other, HOUR), (other, one, -HOUR), (one, other, 0)):
+            if giver:
+                giver.release()
+            self.clock.set_ahead(step)
+            wait_for_next_second()
+            holder.take(ADDRESS)
+            wait_until(lambda: is_open(holder.mac), f"{holder.mac} is known")
+            wait_for_next_second()
+            self.assertEqual(self.burst(holder.mac, port), (True, True), (holder.mac, step, ctl.run("--ledger", self.ledger, "identity", "list")))
+            port += 100
 
     def test_set_back_by_an_hour_over_a_stop_it_makes_nothing_forgotten(self):
         self.set_back_over_a_restart(signal.SIGTERM)
