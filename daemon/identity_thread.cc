@@ -87,7 +87,7 @@ void IdentityThread::follow() {
         log_error(fmt::format("identity: {}", finished.error().message));
       return;
     }
-    const auto worked = keeper_->work(to_ms(clock_.now()));
+    const auto worked = keeper_->work(to_ms(clock_.now()), age_());
     next = std::min(next, clock_.steady() + worked.next);
     if (worked.committed) {
       for (Place& place : places_) place.source->committed();

@@ -31,6 +31,8 @@ class IdentityThread {
                  std::function<void()> on_no_memory);
   ~IdentityThread();  // stops, if it still runs
 
+  // Before start(): what time it is for retention, where that is known; without it nothing is deleted by age.
+  void set_age(std::function<std::optional<UnixMs>()> age) { age_ = std::move(age); }
   // Errors: no thread could be had.
   Result<void> start();
   // What was told is in the log when it has ended.
@@ -51,6 +53,7 @@ class IdentityThread {
   const std::shared_ptr<IdentityKeeper> keeper_;
   const Clock& clock_;
   const std::function<void()> on_no_memory_;
+  std::function<std::optional<UnixMs>()> age_ = [] { return std::nullopt; };
   std::vector<Place> places_;
   std::vector<IdentitySourceReport> told_;
   std::string told_failure_;

@@ -395,6 +395,7 @@ int run_daemon(const Config& config, const std::string& file, const Supervisor::
     if (auto started = thread->start(); !started) return refuse(started.error());
   }
   if (identity) {
+    identity->set_age([&] { return delivery->ledger_report()->age_now; });
     if (auto started = identity->start(); !started) return refuse(started.error());
   }
   main_loop.on_inputs_end([&] {

@@ -77,7 +77,9 @@ struct LedgerReport {
   std::string failure;         // why nothing can be written now; empty when all is well
   std::string upkeep_failure;  // why segments are not sealed or deleted as they should be; likewise
 
-  std::uint64_t end = 0;  // one behind the newest record that is written; not told to users
+  // Not told to users.
+  std::uint64_t end = 0;          // one behind the newest record that is written
+  std::optional<UnixMs> age_now;  // the time that retention goes by, where it is known
   friend bool operator==(const LedgerReport&, const LedgerReport&) = default;
 };
 

@@ -282,6 +282,7 @@ LedgerReport LedgerLog::report() const {
   report.failure = written.failure;
   report.upkeep_failure = kept.failure;
   report.end = written.written;
+  report.age_now = kept.age_now;
   return report;
 }
 

@@ -382,13 +382,14 @@ void IdentityKeeper::expire(UnixMs now) {
   table_.forget_ended(now - settings_.remember);
 }
 
-IdentityKeeper::Worked IdentityKeeper::work(UnixMs now) {
+IdentityKeeper::Worked IdentityKeeper::work(UnixMs now, std::optional<UnixMs> age_now) {
   expire(now);
   Worked worked{.next = settings_.commit_every};
   if (committed_ && now >= *committed_ && now - *committed_ < settings_.commit_every) return worked;
   committed_ = now;
   auto done = writer_->commit(settings_.sync);
   worked.committed = done.has_value();
+  writer_->set_age_now(age_now.value_or(UnixMs{}));
   if (done) done = writer_->tidy(now);
   for (const std::string& subscriber : writer_->take_forgotten()) forget(subscriber);
   if (writer_->take_lost()) put_all_anew();

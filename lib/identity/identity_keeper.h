@@ -49,8 +49,9 @@ class IdentityKeeper {
     std::chrono::milliseconds next{};  // when it wants to be called again
     bool committed = false;            // what sources told so far is in the log
   };
-  // To be called between turns: ends what has expired, commits.
-  Worked work(UnixMs now);
+  // To be called between turns: ends what has expired, commits. `age_now`: what time it is for retention,
+  // where that is known; where it is not nothing is deleted by age.
+  Worked work(UnixMs now, std::optional<UnixMs> age_now = std::nullopt);
   // All is in the log; at the end.
   Result<void> finish(UnixMs now);
   // Of nobody any more: what is in memory of that subscriber.

@@ -59,6 +59,7 @@ class IdentityLog final : public IdentityWriter {
   void follow(const SourceSpan& span) override;
   Result<void> commit(bool sync) override;
   Result<void> tidy(UnixMs now) override;
+  void set_age_now(UnixMs now) override { tidy_.set_age_now(now); }
   [[nodiscard]] std::vector<std::string> take_forgotten() override { return std::exchange(to_let_go_, {}); }
   [[nodiscard]] bool take_lost() override { return std::exchange(lost_, false); }
 

@@ -59,7 +59,7 @@ Result<const IdentityTidy::Known*> IdentityTidy::known(const IdentityFileName& n
 
 Result<void> IdentityTidy::seal(const IdentityFiles& files, std::uint64_t active) {
   auto task = std::make_unique<Rewriting>();
-  if (keep_.count() > 0) task->cutoff = now_ - keep_;
+  if (keep_.count() > 0) task->cutoff = age_now() - keep_;
   std::vector<IdentityDamage> damage;
   std::vector<std::unique_ptr<AssignmentStream>> streams;
   if (files.current) {
@@ -157,7 +157,7 @@ Result<bool> IdentityTidy::begin_merge(const IdentityFiles& files) {
 }
 
 Result<bool> IdentityTidy::begin_retention(const IdentityFiles& files) {
-  const UnixMs late = now_ - keep_ - lateness();
+  const UnixMs late = age_now() - keep_ - lateness();
   const IdentityFileName* due = nullptr;
   for (const IdentityFileName& name : files.ended) {
     const auto one = known(name);

@@ -4,6 +4,7 @@
 // Threads: one.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -37,6 +38,8 @@ class IdentityTidy {
 
   // A .open is complete; or one was there.
   void closed() { look_ = true; }
+  // What retention goes by from now on; before, by work()'s time.
+  void set_age_now(UnixMs now) { age_now_ = now; }
   // Deletes all of a subscriber from files below `active`, as soon as what is under way is done.
   void forget(const std::string& subscriber, std::function<void(const Result<ForgetReport>&)> done);
   [[nodiscard]] bool forgetting() const { return !forgets_.empty(); }
@@ -73,7 +76,10 @@ class IdentityTidy {
 
   const IdentityDirectory& directory_;
   std::chrono::seconds keep_;
+  [[nodiscard]] UnixMs age_now() const { return age_now_ ? std::min(*age_now_, now_) : now_; }
+
   UnixMs now_{};
+  std::optional<UnixMs> age_now_;
   bool look_ = true;
   UnixMs claimed_from_ = UnixMs::min();  // what was followed before is not in .current any more
   UnixMs retained_{};                    // when retention looked last

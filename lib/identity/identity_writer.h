@@ -44,6 +44,10 @@ class IdentityWriter {
   // time without work.
   virtual Result<void> tidy(UnixMs now) = 0;
 
+  // What time it is for retention from now on, where a clock that is set wrong must delete nothing
+  // (AgeClock); without it tidy()'s own.
+  virtual void set_age_now(UnixMs now) { static_cast<void>(now); }
+
   // Subscribers of whom all was deleted on request since the last call (identity_forget.h). What is open of
   // theirs is to be let go in memory: who is seen again is new from then on. Until it is let go, put() cuts
   // what it is given of them down to the time behind the request.

@@ -266,6 +266,7 @@ void Compactor::publish() {
           ": the clock is far ahead of the time that has passed: nothing is deleted by age before it is "
           "synchronised, or has stood for a day";
     }
+    if (age_clock_) status.age_now = age_clock_->now();
     if (!segments_) return;
     status.bytes = status.segments = status.sealed_segments = status.records = 0;
     status.oldest = {};

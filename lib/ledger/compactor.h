@@ -36,6 +36,7 @@ struct LedgerStatus {
   std::uint64_t deleted_unread_records = 0;  // that a sink had not read yet: the byte limit took them
   std::uint64_t damaged_frames = 0;          // met while sealing; they stay as they are
   std::string failure;                       // of the last step; empty when it went well
+  std::optional<UnixMs> age_now;             // by the clock that ages are measured by; none: not known yet
 };
 
 // A segment that retention took.

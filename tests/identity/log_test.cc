@@ -294,6 +294,21 @@ TEST_CASE("what ended longer ago than it is kept is deleted; what is open stays"
   CHECK(subscribers_of(all_of(*log.reader())) == std::vector<std::string>{"open"});
 }
 
+TEST_CASE("a clock that is far ahead deletes nothing as long as it is not believed") {
+  IdentityFixture log(std::chrono::hours(24 * 30));
+  constexpr double kDay = 86'400;
+  log.put(held("10.0.0.1", "old", 0, 100));
+  log.follow(0, kDay);
+  log.commit();
+  log.tidy(0);
+  log.writer->set_age_now(moment(2 * kDay));
+  for (const double days : {2.0, 40.0, 42.0, 400.0, 402.0}) log.tidy(days * kDay);
+  CHECK(log.names("10.0.0.1", 50) == "old");
+  log.writer->set_age_now(moment(410 * kDay));
+  for (const double days : {410.0, 412.0}) log.tidy(days * kDay);
+  CHECK(log.names("10.0.0.1", 50) == "not known");
+}
+
 // Every file of the log, unpacked as far as that goes.
 bool anywhere(const IdentityFixture& log, const std::string& text) {
   for (const auto& entry : std::filesystem::directory_iterator(log.ledger() + "/identity")) {
