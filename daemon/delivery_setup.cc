@@ -50,7 +50,7 @@ Result<std::unique_ptr<Sink>> open_flow_log(const Config& config, const FlowLogC
   options.own = std::make_shared<const FlowEncoder>(
       log.record,
       FlowIds{config.account_id, config.region_id, config.az_id, config.interface_ids, config.network_ids,
-              config.vm_ids, identity.subscribers},
+              config.vm_ids, log.destination.tells_identity() ? identity.subscribers : nullptr},
       log.format);
   auto behind = log.destination.open(options, clock, std::move(runner));
   if (!behind) {

@@ -17,7 +17,7 @@ void IdentityLookup::find(const SessionRecord& record, Subscriber& out) const {
                     {&out.subscriber, &out.mac, &out.host}))
     return;
   out.clear();
-  if (record.start_time < to_ms(clock_.now()) - keeper_->remembers()) out = find_in_the_log(record);
+  if (record.start_time < keeper_->remembers_since(to_ms(clock_.now()))) out = find_in_the_log(record);
 }
 
 bool IdentityLookup::open(Past& past) const {

@@ -234,6 +234,11 @@ Result<void> set_up_identity(const Config& config, const std::optional<User>& us
   }
   const auto gid = find_group(config.identity_group);
   if (!gid) return usage_error(fmt::format("identity-group: there is no group {}", config.identity_group));
+  struct stat there {};
+  if (::fstat(folder.get(), &there) != 0) return system_error("look at " + path, errno);
+  // A folder that was copied or restored may let everybody in.
+  if ((there.st_mode & S_IRWXO) != 0 && ::fchmod(folder.get(), there.st_mode & 0770) != 0)
+    return system_error("change the mode of " + path, errno);
   if (share(folder.get(), ".", *gid, 0)) return {};
   // A sandbox may refuse the set-group-ID bit (RestrictSUIDSGID=). Then files keep the ledger's group, and
   // who is in both may read them, since the folder lets nobody else in.

@@ -185,6 +185,11 @@ Result<void> check_flow_logs(const Config& config) {
 Result<void> check_identity(const Config& config) {
   if (!config.identity.empty() && config.ledger.empty())
     return usage_error("identity: needs --ledger DIR, where it is kept whose an address was");
+  for (const FlowLogConfig& log : config.flow_logs) {
+    if (log.on && log.destination.tells_identity() && config.identity.empty())
+      return usage_error("flow log " + log.name +
+                         ": identity=on: needs --identity URL, which tells whose an address is");
+  }
   for (const SinkConfig& sink : config.sinks) {
     const std::string name = "sink '" + without_secrets(sink.url().text) + "': ";
     if (sink.tells_identity() && config.identity.empty())

@@ -45,7 +45,7 @@ class AssignmentTable {
     bool in_use : 1 = false;
     bool ended : 1 = false;
     bool in_this_whole : 1 = false;  // the keeper's marks
-    bool of_run_before : 1 = false;
+    bool unconfirmed : 1 = false;
   };
   static_assert(sizeof(Entry) == 36);
 

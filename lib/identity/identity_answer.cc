@@ -76,6 +76,15 @@ std::optional<IdentityHolder> holder_of(const IdentityQuestion& question, UnixMs
   return holder;
 }
 
+}  // namespace
+
+bool may_miss_ends(std::string_view source) {
+  const std::string_view kind = source.substr(0, source.find_first_of(":?"));
+  return kind == "radius" || kind == "exec";
+}
+
+namespace {
+
 // Sources that never say all that there is: who was there before they were followed they do not name.
 bool tells_changes_alone(std::string_view source) {
   static constexpr std::array<std::string_view, 4> kKinds{"radius", "radius-detail", "neighbours", "exec"};
@@ -145,7 +154,12 @@ IdentityAnswer judge_holders(const IdentityQuestion& question,
   for (const AddressAssignment& one : assignments) {
     if (!one.prefix.contains(question.address)) continue;
     if (!question.netns.empty() && !one.netns.empty() && question.netns != one.netns) continue;
-    const SourceFollowed followed = known.at(one.source, question.from, until);
+    SourceFollowed followed = known.at(one.source, question.from, until);
+    // An end that was missed is told by nobody later: what is open counts as far as it was followed from its
+    // beginning on.
+    if (!one.until && followed.throughout && may_miss_ends(one.source) && followed.from &&
+        *followed.from > one.from)
+      followed.throughout = false;
     auto holder = holder_of(question, until, one, followed.throughout, !answer.damage.empty());
     if (!holder) continue;
     answer.holders.push_back(std::move(*holder));
@@ -164,8 +178,16 @@ IdentityAnswer judge_holders(const IdentityQuestion& question,
     return a.assignment.source < b.assignment.source;
   });
   if (!answer.holders.empty()) {
-    answer.verdict =
-        answer.holders.front().certain() ? IdentityVerdict::kCertain : IdentityVerdict::kPossible;
+    // The same address in two network namespaces is two people's, and the question says not which.
+    const auto other =
+        std::find_if(answer.holders.begin(), answer.holders.end(), [&](const IdentityHolder& holder) {
+          return holder.certain() && holder.assignment.netns != answer.holders.front().assignment.netns &&
+                 holder.assignment.subscriber != answer.holders.front().assignment.subscriber &&
+                 !holder.assignment.netns.empty() && !answer.holders.front().assignment.netns.empty();
+        });
+    const bool certain =
+        answer.holders.front().certain() && (!question.netns.empty() || other == answer.holders.end());
+    answer.verdict = certain ? IdentityVerdict::kCertain : IdentityVerdict::kPossible;
     return answer;
   }
   const bool all = std::all_of(answer.sources.begin(), answer.sources.end(),

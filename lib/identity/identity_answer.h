@@ -61,6 +61,10 @@ struct SourceFollowed {
   friend bool operator==(const SourceFollowed&, const SourceFollowed&) = default;
 };
 
+// Whether a source of this name never tells an end that it missed: it says what happens, and not all that
+// there is.
+[[nodiscard]] bool may_miss_ends(std::string_view source);
+
 enum class IdentityVerdict : std::uint8_t { kCertain, kPossible, kNobody, kNotKnown };
 [[nodiscard]] std::string_view to_string(IdentityVerdict verdict);  // certain, possible, nobody, not known
 

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <utility>
 
+#include "identity/identity_answer.h"
+
 namespace natsession {
 
 using Index = AssignmentTable::Index;
@@ -40,16 +42,24 @@ class IdentityKeeper::Source final : public IdentityOutput {
   void ended_group(std::string_view group, UnixMs at) override;
   void followed(UnixMs until) override;
   void lost(std::string_view why) override {
+    keeper_.doubt(*this);
+    in_whole_ = false;  // it is told anew, from its beginning
+    interrupted(why);
+  }
+  // Of the time from the last followed() to the next nothing is claimed.
+  void interrupted(std::string_view why) {
     broken_ = true;
     report_.with([&](IdentitySourceReport& report) {
       ++report.losses;
       report.problem = why;
     });
   }
+  // Who may read the status may not read names, and a line that cannot be understood may have some: what
+  // stands in quotes behind the cause is left out.
   void refused(std::string_view why) override {
     report_.with([&](IdentitySourceReport& report) {
       ++report.refused;
-      report.problem = why;
+      report.problem = why.substr(0, why.find(": '"));
     });
   }
 
@@ -113,7 +123,7 @@ IdentityOutput& IdentityKeeper::add_source(std::string name, std::string netns) 
                                     .expires = {},
                                     .texts = {one.subscriber, one.mac, one.host, one.id}});
     if (index == AssignmentTable::kNone) break;
-    table_.at(index).of_run_before = true;
+    table_.at(index).unconfirmed = true;
   }
   sources_.push_back(std::move(source));
   return *sources_.back();
@@ -137,12 +147,30 @@ AddressAssignment IdentityKeeper::assignment_of(Index index) const {
   return assignment;
 }
 
+// What is told of one log is committed before the log would have to let something go.
+void IdentityKeeper::put(const AddressAssignment& assignment) {
+  constexpr std::size_t kMostWaiting = 65'536;
+  writer_->put(assignment);
+  if (++waiting_ < kMostWaiting) return;
+  waiting_ = 0;
+  (void)writer_->commit(false);  // work() tells an error
+}
+
+// Something that the source told may be missing: what is open is named again when the source has said so.
+void IdentityKeeper::doubt(Source& source) {
+  const std::unique_lock lock(mutex_);
+  table_.of_places(0, table_.places(), [&](Index index) {
+    AssignmentTable::Entry& entry = table_.at(index);
+    if (entry.source == source.number_ && !entry.ended) entry.unconfirmed = true;
+  });
+}
+
 void IdentityKeeper::end(Index index, UnixMs until, UnixMs until_latest) {
   AddressAssignment ended = assignment_of(index);
   until = std::max(until, ended.from);
   ended.until = until;
   ended.until_latest = std::max(until, until_latest);
-  writer_->put(ended);
+  put(ended);
   sources_[table_.at(index).source]->report_.with([](IdentitySourceReport& report) { ++report.ended; });
   const std::unique_lock lock(mutex_);
   table_.end(index, until);
@@ -150,11 +178,16 @@ void IdentityKeeper::end(Index index, UnixMs until, UnixMs until_latest) {
 
 void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at) {
   Index before = AssignmentTable::kNone;
+  bool confirmed = false;
+  std::optional<UnixMs> ended_before;  // the one before was there up to then for certain
   table_.of_prefix(seen.prefix, [&](Index index) {
     const AssignmentTable::Entry& entry = table_.at(index);
-    if (entry.source == source.number_ && !entry.ended) before = index;
+    if (entry.source != source.number_) return;
+    if (!entry.ended)
+      before = index;
+    else if (const auto ended = table_.end_of(index); ended && *ended <= at)
+      ended_before = std::max(ended_before.value_or(*ended), *ended);
   });
-  std::optional<UnixMs> ended_before;  // the one before was there up to then for certain
   if (before != AssignmentTable::kNone) {
     const OwnIdentityTexts kept = table_.texts_of(before);
     const auto expired = table_.end_of(before);
@@ -165,21 +198,26 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
                          kept.mac == cut_identity_text(seen.mac) && kept.id == cut_identity_text(seen.id) &&
                          (seen.host.empty() || kept.host == cut_identity_text(seen.host)) &&
                          table_.at(before).kind == seen.kind;
-    if (is_same && !is_over) {
+    // It may have been another's in between: a source that tells no ends of what it missed says only that it
+    // is so again.
+    const bool is_again = table_.at(before).unconfirmed && may_miss_ends(source.name_);
+    if (is_same && !is_over && !is_again) {
       const std::unique_lock lock(mutex_);
       table_.set_end(before, seen.expires);
       table_.at(before).in_this_whole = true;
-      table_.at(before).of_run_before = false;
+      table_.at(before).unconfirmed = false;
       table_.at(before).group = group_of(source, seen.group);
       return;
     }
     // Told late: what came behind it is known already.
-    if ((seen.since ? std::min(*seen.since, at) : at) < table_.at(before).from()) return;
-    UnixMs latest = seen.since ? std::min(*seen.since, at) : at;
+    if ((seen.since ? std::min(*seen.since, at) : at) < table_.at(before).from() && !(is_same && is_again))
+      return;
+    UnixMs latest = seen.since && !(is_same && is_again) ? std::min(*seen.since, at) : at;
     if (expired) latest = std::min(latest, *expired);
     const UnixMs from = table_.at(before).from();
     const UnixMs known = std::max(from, source.known_until().value_or(from));
     ended_before = std::max(from, std::min(known, latest));
+    confirmed = is_same && is_again;
     end(before, is_over ? *expired : *ended_before, latest);
   }
 
@@ -198,16 +236,18 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
     return;
   }
 
+  // Of one that is there again nothing is said of the time between.
+  const auto since = confirmed ? std::optional<UnixMs>() : seen.since;
   AssignmentTable::New begun{.prefix = seen.prefix,
                              .source = source.number_,
                              .kind = seen.kind,
-                             .from = seen.since ? std::min(*seen.since, at) : at,
+                             .from = since ? std::min(*since, at) : at,
                              .from_earliest = {},
                              .expires = seen.expires,
                              .texts = {seen.subscriber, seen.mac, seen.host, seen.id},
                              .group = group_of(source, seen.group)};
   begun.from_earliest = begun.from;
-  if (!seen.since) {
+  if (!since) {
     // It was not there when the source was looked at before, if that ever told all that there was.
     begun.from_earliest = source.had_whole_ ? source.known_until().value_or(kUnknownBegin) : kUnknownBegin;
     if (ended_before) begun.from_earliest = std::max(begun.from_earliest, *ended_before);
@@ -220,7 +260,7 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
     if (index != AssignmentTable::kNone) table_.at(index).in_this_whole = true;
   }
   if (index == AssignmentTable::kNone) return source.lost("more assignments are open than fit in memory");
-  writer_->put(assignment_of(index));
+  put(assignment_of(index));
   source.report_.with([](IdentitySourceReport& report) { ++report.begun; });
 }
 
@@ -249,8 +289,11 @@ void IdentityKeeper::Source::end_whole(UnixMs at) {
     AssignmentTable::Entry& entry = table.at(index);
     if (entry.source != number_ || entry.ended) return;
     const bool is_in_it = entry.in_this_whole;
-    entry.in_this_whole = false;
-    if (is_in_it) return;
+    if (is_in_it) {
+      const std::unique_lock lock(keeper_.mutex_);
+      entry.in_this_whole = false;
+      return;
+    }
     const auto expires = table.end_of(index);
     const UnixMs latest = expires ? std::min(*expires, at) : at;
     const UnixMs known = expires && *expires <= at ? *expires : known_until().value_or(entry.from());
@@ -290,7 +333,7 @@ void IdentityKeeper::Source::ended_group(std::string_view group, UnixMs at) {
     if (entry.group == number) return keeper_.end(index, at, at);
     // Of whose group nobody has said anything since the start: it may be of this one. If it is not, it is
     // seen again.
-    if (entry.of_run_before) keeper_.end(index, before_.value_or(entry.from()), at);
+    if (entry.unconfirmed) keeper_.end(index, before_.value_or(entry.from()), at);
   });
 }
 
@@ -333,8 +376,9 @@ void IdentityKeeper::clock_was_set_back(Source& source, UnixMs now) {
       const std::unique_lock lock(mutex_);
       begun = table_.add(again);
     }
-    if (begun != AssignmentTable::kNone) writer_->put(assignment_of(begun));
+    if (begun != AssignmentTable::kNone) put(assignment_of(begun));
   }
+  remembered_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   const std::unique_lock lock(mutex_);
   table_.forget_ended(UnixMs::max());
 }
@@ -355,17 +399,32 @@ void IdentityKeeper::forget(std::string_view subscriber) {
   table_.remove_all([&](Index index) { return table_.texts_of(index).subscriber == wanted; });
 }
 
-// What the log could not keep is told once more, and of the time between nothing is claimed.
-void IdentityKeeper::put_all_anew() {
-  for (const auto& source : sources_) source->lost("the log of assignments took nothing for too long");
+// What the log could not keep is told once more, and of the time between nothing is claimed. What it has as
+// open, and is not, has ended some time.
+void IdentityKeeper::put_all_anew(UnixMs now) {
+  for (const auto& source : sources_) {
+    source->interrupted("the log of assignments took nothing for too long");
+    for (AddressAssignment& one : writer_->open_of(source->name_)) {
+      bool is_open = false;
+      table_.of_prefix(one.prefix, [&](Index index) {
+        const AssignmentTable::Entry& entry = table_.at(index);
+        is_open = is_open || (entry.source == source->number_ && !entry.ended && entry.from() == one.from);
+      });
+      if (is_open) continue;
+      one.until = one.from;
+      one.until_latest = std::max(one.from, now);
+      put(one);
+    }
+  }
   table_.of_places(0, table_.places(), [&](Index index) {
-    if (!table_.at(index).ended) writer_->put(assignment_of(index));
+    if (!table_.at(index).ended) put(assignment_of(index));
   });
 }
 
 void IdentityKeeper::expire(UnixMs now) {
-  // All are looked at once a minute: an end that is found later is told by its own time all the same.
-  constexpr std::chrono::seconds kRound{60}, kStep{1};
+  // All are looked at every few seconds: an end that is found later is told by its own time, but who asks
+  // meanwhile is told that it is open.
+  constexpr std::chrono::seconds kRound{4}, kStep{1};
   if (swept_ && *swept_ <= now && now - *swept_ < kStep) return;
   swept_ = now;
   const Index part = table_.places() / static_cast<Index>(kRound / kStep) + 1;
@@ -383,16 +442,18 @@ void IdentityKeeper::expire(UnixMs now) {
 }
 
 IdentityKeeper::Worked IdentityKeeper::work(UnixMs now, std::optional<UnixMs> age_now) {
+  if (!committed_) remembered_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   expire(now);
   Worked worked{.next = settings_.commit_every};
   if (committed_ && now >= *committed_ && now - *committed_ < settings_.commit_every) return worked;
   committed_ = now;
   auto done = writer_->commit(settings_.sync);
+  waiting_ = 0;
   worked.committed = done.has_value();
   writer_->set_age_now(age_now.value_or(UnixMs{}));
   if (done) done = writer_->tidy(now);
   for (const std::string& subscriber : writer_->take_forgotten()) forget(subscriber);
-  if (writer_->take_lost()) put_all_anew();
+  if (worked.committed && writer_->take_lost()) put_all_anew(now);
   failure_.with([&](std::string& failure) { failure = done ? std::string() : done.error().message; });
   return worked;
 }
@@ -436,14 +497,18 @@ IdentityKeeper::Holders IdentityKeeper::holders_at(std::string_view netns, const
     if (end && time > *end + (entry.ended ? std::chrono::milliseconds(0) : settings_.grace)) return;
     if (!entry.ended) {
       const auto followed = source.followed_until();
-      if (!followed || time > *followed + settings_.behind) return;
+      if (entry.unconfirmed || !followed || time > *followed + settings_.behind) return;
     }
     // One of each source, in the sources' order: the longest prefix, and of one prefix the last that began.
     std::size_t place = 0;
     while (place < holders.count && table_.at(holders.index[place]).source < entry.source) ++place;
     if (place < holders.count && table_.at(holders.index[place]).source == entry.source) {
       const AssignmentTable::Entry& other = table_.at(holders.index[place]);
-      if (other.bits == entry.bits && other.from() < entry.from()) holders.index[place] = index;
+      // One that was there goes before one that may have been.
+      const auto rank = [&](const AssignmentTable::Entry& one) {
+        return std::pair(one.from() <= time, one.from());
+      };
+      if (other.bits == entry.bits && rank(other) < rank(entry)) holders.index[place] = index;
       return;
     }
     if (holders.count == holders.index.size()) return;

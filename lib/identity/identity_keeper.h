@@ -3,6 +3,7 @@
 // Threads: find() and report() any; all else one, the one on which sources take their turns.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -68,7 +69,11 @@ class IdentityKeeper {
   // where it was too long ago; `names` are as they were then.
   [[nodiscard]] bool find(std::string_view netns, const IpAddress& address, UnixMs start, UnixMs end,
                           const Names& names) const;
-  [[nodiscard]] std::chrono::milliseconds remembers() const { return settings_.remember; }
+  // Of what was before, find() may not know what the log does. `now`: the time.
+  [[nodiscard]] UnixMs remembers_since(UnixMs now) const {
+    return std::max(now - settings_.remember,
+                    UnixMs(std::chrono::milliseconds(remembered_since_.load(std::memory_order_relaxed))));
+  }
   [[nodiscard]] IdentityReport report() const;
 
  private:
@@ -84,7 +89,9 @@ class IdentityKeeper {
   // Between these two times.
   void end(AssignmentTable::Index index, UnixMs until, UnixMs until_latest);
   void expire(UnixMs now);
-  void put_all_anew();
+  void put_all_anew(UnixMs now);
+  void put(const AddressAssignment& assignment);
+  void doubt(Source& source);
   void clock_was_set_back(Source& source, UnixMs now);
   [[nodiscard]] std::uint16_t group_of(Source& source, std::string_view group);
 
@@ -97,6 +104,8 @@ class IdentityKeeper {
   AssignmentTable::Index sweep_ = 0;
   std::optional<UnixMs> committed_;
   std::optional<UnixMs> swept_;
+  std::size_t waiting_ = 0;  // that were put since the last commit
+  std::atomic<std::int64_t> remembered_since_{0};
   Guarded<std::string> failure_;  // of the last commit; empty: it went well
 };
 

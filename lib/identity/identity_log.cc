@@ -3,9 +3,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
+#include <cstring>
 #include <map>
+#include <random>
+#include <span>
 #include <thread>
 #include <unordered_map>
 
@@ -17,6 +22,7 @@
 #include "identity/identity_merge.h"
 #include "identity/identity_tidy.h"
 #include "identity/identity_writer.h"
+#include "ledger/crc32c.h"
 #include "ledger/ledger_directory.h"
 
 namespace natsession {
@@ -72,6 +78,8 @@ class IdentityLog final : public IdentityWriter {
   Result<void> begin_forget(const std::string& subscriber, UnixMs now,
                             std::function<void(const Result<ForgetReport>&)> done);
   Result<void> take_requests(UnixMs now);
+  void read_forgotten();
+  [[nodiscard]] std::uint64_t name_hash(std::string_view subscriber) const;
   [[nodiscard]] std::string active_path() const { return directory_.path_of(active_.text()); }
 
   IdentityDirectory directory_;
@@ -93,9 +101,52 @@ class IdentityLog final : public IdentityWriter {
   std::map<std::string, bool> broken_;  // sources of which put() lost something since their last follow()
   bool lost_ = false;
 
-  std::map<std::string, UnixMs> forgotten_;  // in this run, and when
+  // Of those who were forgotten, by name_hash(), and when: what a source tells again of the time before is
+  // not kept.
+  std::map<std::uint64_t, UnixMs> forgotten_;
+  std::uint64_t salt_ = 0;
   std::vector<std::string> to_let_go_;
 };
+
+// The file `forgotten`: a line with the time, one with a salt, and for each who was forgotten a hash and
+// when.
+void IdentityLog::read_forgotten() {
+  constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+  const auto text = directory_.read(std::string(kForgottenFile), kMostBytes);
+  std::string_view left = text ? std::string_view(*text) : std::string_view();
+  const auto line = [&] {
+    const std::string_view one = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(one.size() + 1, left.size()));
+    return one;
+  };
+  const auto number = [](std::string_view& from, auto& to, int base) {
+    const auto [end, error] = std::from_chars(from.data(), from.data() + from.size(), to, base);
+    from.remove_prefix(static_cast<std::size_t>(end - from.data()));
+    return error == std::errc();
+  };
+  line();
+  std::string_view salt = line();
+  if (!number(salt, salt_, 16)) {
+    std::random_device random;
+    salt_ = std::uint64_t{random()} << 32U | random();
+    return;
+  }
+  while (!left.empty()) {
+    std::string_view one = line();
+    std::uint64_t hash = 0;
+    std::int64_t ms = 0;
+    if (!number(one, hash, 16) || one.empty()) continue;
+    one.remove_prefix(1);
+    if (number(one, ms, 10)) forgotten_[hash] = UnixMs(std::chrono::milliseconds(ms));
+  }
+}
+
+std::uint64_t IdentityLog::name_hash(std::string_view subscriber) const {
+  std::array<std::byte, sizeof salt_> salt{};
+  std::memcpy(salt.data(), &salt_, sizeof salt_);
+  const auto name = std::as_bytes(std::span(subscriber.data(), subscriber.size()));
+  return std::uint64_t{crc32c(name, crc32c(salt))} << 32U | crc32c(salt, crc32c(name));
+}
 
 Result<void> IdentityLog::begin_file(std::uint64_t number) {
   const IdentityFileName name{IdentityFileKind::kOpen, number, number};
@@ -124,6 +175,7 @@ Result<void> IdentityLog::end_file() {
 }
 
 Result<void> IdentityLog::recover() {
+  read_forgotten();
   const auto files = directory_.list();
   if (!files) return files.error();
   std::uint64_t next = 0;
@@ -218,7 +270,7 @@ void IdentityLog::put(const AddressAssignment& assignment) {
   AddressAssignment& one = pending_.emplace_back(assignment);
   for (std::string* const text : {&one.netns, &one.subscriber, &one.mac, &one.host, &one.id}) cut_text(*text);
   if (one.source.size() > kMaxBlockText) one.source.resize(kMaxBlockText);
-  const auto forgotten = forgotten_.empty() ? forgotten_.end() : forgotten_.find(one.subscriber);
+  const auto forgotten = forgotten_.empty() ? forgotten_.end() : forgotten_.find(name_hash(one.subscriber));
   if (forgotten == forgotten_.end() || one.from > forgotten->second) return;
   if (one.until && std::max(*one.until, one.until_latest.value_or(*one.until)) <= forgotten->second) {
     pending_.pop_back();
@@ -287,10 +339,18 @@ Result<void> IdentityLog::commit(bool sync) {
 Result<void> IdentityLog::begin_forget(const std::string& subscriber, UnixMs now,
                                        std::function<void(const Result<ForgetReport>&)> done) {
   // From now on nobody claims that there was nobody: first of all, whatever happens then.
-  const std::string until =
+  forgotten_[name_hash(subscriber)] = now;
+  std::string text =
       std::to_string(std::max(now, forgotten_until(directory_)).time_since_epoch().count()) + "\n";
-  if (auto replaced = directory_.replace(std::string(kForgottenFile), until); !replaced) return replaced;
-  forgotten_[subscriber] = now;
+  const auto hex = [](std::uint64_t number) {
+    std::array<char, 17> digits{};
+    std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(number));
+    return std::string(digits.data());
+  };
+  text += hex(salt_) + "\n";
+  for (const auto& [hash, when] : forgotten_)
+    text += hex(hash) + " " + std::to_string(when.time_since_epoch().count()) + "\n";
+  if (auto replaced = directory_.replace(std::string(kForgottenFile), text); !replaced) return replaced;
   to_let_go_.push_back(subscriber);
   std::vector<AddressAssignment> waiting = std::move(pending_);
   pending_.clear();

@@ -199,7 +199,6 @@ Result<std::unique_ptr<IdentityReader>> IdentityReader::open(const std::string& 
   auto directory = IdentityDirectory::open(ledger);
   if (!directory) return directory.error();
   std::unique_ptr<IdentityReader> reader(new IdentityReader(std::move(*directory)));
-  reader->forgotten_until_ = natsession::forgotten_until(reader->directory_);
   // A directory that is read while files in it are replaced may show neither the old nor the new: so it is
   // read until it says the same twice, and anew where one of its files is gone by then.
   std::optional<IdentityFiles> before;
@@ -212,7 +211,11 @@ Result<std::unique_ptr<IdentityReader>> IdentityReader::open(const std::string& 
     before = std::move(*files);
     if (!same) continue;
     auto read = reader->read_files(*before);
-    if (read) return reader;
+    if (read) {
+      // Behind the files: of what was deleted from them it tells then.
+      reader->forgotten_until_ = natsession::forgotten_until(reader->directory_);
+      return reader;
+    }
     if (read.error().kind != ErrorKind::kUnavailable) return read.error();
     gone = read.error();
     before.reset();
@@ -221,8 +224,19 @@ Result<std::unique_ptr<IdentityReader>> IdentityReader::open(const std::string& 
 }
 
 std::optional<UnixMs> IdentityReader::followed_until() const {
-  std::optional<UnixMs> until;
-  for (const SourceSpan& span : spans_) until = std::max(until.value_or(span.until), span.until);
+  std::map<std::string_view, UnixMs> last;
+  std::optional<UnixMs> newest;
+  for (const SourceSpan& span : spans_) {
+    UnixMs& of_source = last.try_emplace(span.source, span.until).first->second;
+    of_source = std::max(of_source, span.until);
+    newest = std::max(newest.value_or(span.until), span.until);
+  }
+  // Each tells at moments of its own; one that was not heard of for longer is not followed any more.
+  constexpr std::chrono::seconds kAtOnce{30};
+  std::optional<UnixMs> until = newest;
+  for (const auto& [source, told] : last) {
+    if (*newest - told <= kAtOnce) until = std::min(*until, told);
+  }
   return until;
 }
 

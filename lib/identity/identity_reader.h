@@ -67,7 +67,7 @@ class IdentityReader {
   // What was found damaged so far.
   [[nodiscard]] const std::vector<IdentityDamage>& damage() const { return damage_; }
   [[nodiscard]] UnixMs forgotten_until() const { return forgotten_until_; }
-  // Until when the log was followed by any of its sources.
+  // Until when all sources were followed that are: what is told of now.
   [[nodiscard]] std::optional<UnixMs> followed_until() const;
 
  private:

@@ -21,7 +21,6 @@ namespace natsession {
 namespace {
 
 constexpr std::uint16_t kRadiusPort = 1813;
-constexpr DurationRange kSlackRange{std::chrono::milliseconds(0), std::chrono::hours(1)};
 
 // The table.
 const std::vector<IdentityKind>& kinds_of_identity() {
@@ -50,9 +49,8 @@ const std::vector<IdentityKind>& kinds_of_identity() {
   return kKinds;
 }
 
-constexpr std::array<IdentityOption, 2> kCommonOptions{{
+constexpr std::array<IdentityOption, 1> kCommonOptions{{
     {"netns", "NAME", "where its addresses mean something; else in all network namespaces that are logged"},
-    {"slack", "TIME", "how far its times may be off (0s to 1h)"},
 }};
 
 std::string known_kinds() {
@@ -109,11 +107,6 @@ Result<void> check_identity_options(IdentityUrl& url) {
       return url.wrong("netns: '" + *netns +
                        "' is not the name of a network namespace, as ip netns list has them");
     url.netns = *netns;
-  }
-  if (const std::string* const slack = url.option("slack")) {
-    const auto time = option_text::time(*slack, kSlackRange);
-    if (!time) return url.wrong("slack: " + time.error().message);
-    url.slack = *time;
   }
   if (const std::string* const on = url.option("link_local"); on != nullptr && *on != "on" && *on != "off")
     return url.wrong("link_local: '" + *on + "' is neither on nor off");

@@ -44,7 +44,6 @@ struct IdentityUrl {
   // Where its addresses mean something, and where a socket of the source is opened; empty: in all namespaces
   // that are logged, and in the daemon's own.
   std::string netns;
-  std::optional<std::chrono::milliseconds> slack;  // how far its times may be off; none: as usual
 
   // Errors: kUsage, naming the URL, what is wrong with it and what would do.
   [[nodiscard]] static Result<IdentityUrl> parse(std::string_view text);

@@ -249,7 +249,7 @@ bool SinkConfig::takes_flows() const {
   const bool has_format = std::any_of(url_.options.begin(), url_.options.end(),
                                       [](const SinkUrl::Option& given) { return given.key == "format"; });
   return kind_->flows && !tells_blocks() && !has_format && !encoder_.time_format && !encoder_.fields &&
-         !encoder_.identity && !encoder_.pseudonyms;
+         !encoder_.pseudonyms;
 }
 
 bool SinkConfig::takes_json_alone() const {
@@ -338,7 +338,8 @@ Result<std::unique_ptr<Sink>> SinkConfig::open(const EncoderOptions& defaults, c
     if (identity.pseudonyms == nullptr) return about_this(usage_error("pseudonyms: needs --pseudonyms FILE"));
     hiding = std::make_shared<PseudonymLookup>(identity.pseudonyms, identity.subscribers);
   }
-  if (tells_identity()) {
+  // Of a flow log's entries, which have an encoder already, it is vm-id.
+  if (tells_identity() && !options.own) {
     if (identity.subscribers == nullptr) return about_this(usage_error("identity: needs --identity URL"));
     options.own = std::make_shared<const SubscriberEncoder>(
         options, hiding ? hiding : std::shared_ptr<const SubscriberLookup>(identity.subscribers));

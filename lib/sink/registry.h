@@ -73,7 +73,8 @@ class SinkConfig {
   [[nodiscard]] const DeliveryOptions& delivery() const { return delivery_; }
   // It is told of blocks of ports in place of sessions: needs a record of each open session now and then.
   [[nodiscard]] bool tells_blocks() const { return !blocks_.prefixes.empty(); }
-  // It can write entries of flow logs; and these as lines of text, or of JSON alone.
+  // It can write entries of flow logs (whose vm-id is the subscriber with identity=on); and these as lines of
+  // text, or of JSON alone.
   [[nodiscard]] bool takes_flows() const;
   [[nodiscard]] bool takes_json_alone() const;
   [[nodiscard]] bool tells_identity() const { return encoder_.identity; }

@@ -225,6 +225,55 @@ TEST_CASE_METHOD(KeeperFixture, "what is told late changes nothing of what came 
   CHECK(!of("b").until);
 }
 
+TEST_CASE("what is told of a line that cannot be understood has nothing of it") {
+  KeptIdentity kept;
+  IdentityKeeper keeper(std::make_unique<KeptLog>(kept), IdentityKeeper::Settings());
+  keeper.add_source("csv:/a", "").refused("a row of the list has no prefix: 'x,Chen family'");
+  CHECK(keeper.report().sources[0].problem == "a row of the list has no prefix");
+}
+
+TEST_CASE("a source that tells no missed ends says of what it had before only that it is so again") {
+  KeptIdentity kept;
+  auto keeper = std::make_unique<IdentityKeeper>(std::make_unique<KeptLog>(kept), IdentityKeeper::Settings());
+  IdentityOutput* radius = &keeper->add_source("radius://0.0.0.0", "");
+  SeenAssignment seen = KeeperFixture::lease("10.0.0.5", "a", {}, at(0, 0));
+  radius->seen(seen, at(0, 0));
+  radius->followed(at(10, 0));
+  const auto who = [&](UnixMs when) {
+    std::string subscriber, mac, host;
+    return keeper->find("", *IpAddress::parse("10.0.0.5"), when, when, {&subscriber, &mac, &host})
+               ? subscriber
+               : "";
+  };
+  CHECK(who(at(5, 0)) == "a");
+  SECTION("over a restart") {
+    keeper = std::make_unique<IdentityKeeper>(std::make_unique<KeptLog>(kept), IdentityKeeper::Settings());
+    radius = &keeper->add_source("radius://0.0.0.0", "");
+    radius->followed(at(30, 0));
+  }
+  SECTION("where packets were lost") {
+    radius->lost("packets did not fit");
+    radius->followed(at(30, 0));
+  }
+  CHECK(who(at(30, 0)).empty());
+  radius->seen(seen, at(31, 0));  // an Interim-Update of the same session
+  radius->followed(at(32, 0));
+  CHECK(who(at(31, 30)) == "a");
+  REQUIRE(kept.all().size() == 2);
+  CHECK(kept.all()[0].until_latest == at(31, 0));
+  CHECK(kept.all()[1].from == at(31, 0));
+}
+
+TEST_CASE_METHOD(KeeperFixture, "one who had the address for certain goes before one who may have had it") {
+  leases->seen(lease("10.0.0.5", "a", {}, at(0, 0)), at(0, 0));
+  leases->followed(at(10, 0));
+  leases->ended(*Prefix::parse("10.0.0.5"), "", at(10, 0));
+  leases->seen(lease("10.0.0.5", "b"), at(12, 0));  // since when, it does not say
+  leases->followed(at(12, 0));
+  CHECK(who("10.0.0.5", at(8, 0), at(9, 0)) == "a");
+  CHECK(of("b").from_earliest == at(10, 0));
+}
+
 TEST_CASE_METHOD(KeeperFixture, "a clock that is set back makes nobody of before the holder of now") {
   whole(at(30, 0), {lease("10.0.0.5", "a", {}, at(30, 0))});
   leases->followed(at(40, 0));

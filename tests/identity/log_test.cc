@@ -309,6 +309,29 @@ TEST_CASE("a clock that is far ahead deletes nothing as long as it is not believ
   CHECK(log.names("10.0.0.1", 50) == "not known");
 }
 
+TEST_CASE(
+    "who was forgotten is not brought back by a source that tells of the past again, also after a restart",
+    "[identity][log]") {
+  IdentityFixture log;
+  log.told(held("10.0.0.1", "alice", 100));
+  log.told(held("10.0.0.2", "bob", 100));
+  std::ofstream(log.ledger() + "/identity/1.forget") << "alice";
+  log.tidy(200);
+  log.writer.reset();
+  log.writer = *IdentityWriter::open(log.ledger(), {});
+  log.put(held("10.0.0.1", "alice", 100, 150));
+  log.put(held("10.0.0.3", "alice", 100));
+  log.put(held("10.0.0.4", "bob", 100));
+  log.commit();
+  std::vector<std::string> all;
+  for (const AddressAssignment& one : all_of(*log.reader()))
+    all.push_back(one.subscriber + (one.from == moment(200)   ? " then"
+                                    : one.from == moment(100) ? " before"
+                                                              : " ?"));
+  CHECK(all == std::vector<std::string>{"bob 100", "alice 200",
+                                        "bob 100"});  // she is there by now, and was not before
+}
+
 // Every file of the log, unpacked as far as that goes.
 bool anywhere(const IdentityFixture& log, const std::string& text) {
   for (const auto& entry : std::filesystem::directory_iterator(log.ledger() + "/identity")) {

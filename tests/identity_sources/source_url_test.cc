@@ -20,13 +20,12 @@ TEST_CASE("each kind of source is made of its URL, and called as the URL is with
   for (const std::string text : {"dnsmasq:/a", "kea:/a", "dhcpd:/a", "csv:/a", "radius-detail:/a", "networkd",
                                  "neighbours", "radius://127.0.0.1:1813", "radius://[::1]", "exec:cat /a"}) {
     INFO(text);
-    const std::string url = text + (text.starts_with("radius:") ? "?secret=/s&slack=2s" : "?slack=2s");
+    const std::string url = text + (text.starts_with("radius:") ? "?secret=/s" : "");
     auto source = make_identity_source(url, clock);
     REQUIRE(source);
     CHECK((*source)->name() == text);
     const auto parsed = IdentityUrl::parse(url);
     REQUIRE(parsed);
-    CHECK(parsed->slack == std::chrono::seconds(2));
     CHECK(parsed->command().has_value() == text.starts_with("exec:"));
   }
   // Each kind that is told of has been made.
@@ -50,9 +49,7 @@ TEST_CASE("a URL that is none of a source says what would do", "[identity][url]"
   CHECK(error_of("neighbours:eth0") ==
         "identity 'neighbours:eth0': 'eth0': neighbours takes no path or address");
   CHECK(error_of("kea:/a?secret=/b") ==
-        "identity 'kea:/a?secret=/b': unknown option 'secret': kea has netns, slack");
-  CHECK(error_of("kea:/a?slack=2h").find("slack: ") != std::string::npos);
-  CHECK(error_of("kea:/a?slack=").find("slack: is empty") != std::string::npos);
+        "identity 'kea:/a?secret=/b': unknown option 'secret': kea has netns");
   CHECK(error_of("kea:/a?netns=../x").find("is not the name of a network namespace") != std::string::npos);
   CHECK(error_of("kea:/a?netns=x&netns=y").find("netns: is given twice") != std::string::npos);
   CHECK(error_of("kea:/%zz").find("write %25") != std::string::npos);

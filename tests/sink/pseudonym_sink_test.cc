@@ -147,7 +147,8 @@ TEST_CASE("a sink asks for names and for pseudonyms in its URL, where its record
     CHECK(refused.error().message.find("identity: records of this form") != std::string::npos);
   }
   CHECK(SinkConfig::parse("ipfix://127.0.0.1?pseudonyms=on"));
-  CHECK(!SinkConfig::parse("stdout?identity=on")->takes_flows());
+  CHECK(SinkConfig::parse("stdout?identity=on")->takes_flows());  // vm-id
+  CHECK(!SinkConfig::parse("stdout?pseudonyms=on")->takes_flows());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace natsession {
 namespace {
 
 constexpr std::uint64_t kMostPrefixes = 16;  // of one session
+constexpr std::chrono::hours kBelieved{24};  // how old an Event-Timestamp may be
 
 std::uint64_t mixed_text(const SeededHash& hash, std::uint64_t state, std::string_view text) {
   state = hash(std::array<std::uint64_t, 2>{state, text.size()});
@@ -24,8 +25,15 @@ std::uint64_t mixed_text(const SeededHash& hash, std::uint64_t state, std::strin
 
 }  // namespace
 
+bool AccountingReport::is_stale() const {
+  // A clock that was never set tells of 1970, or of when its firmware was made: that says nothing of when
+  // this was sent.
+  constexpr UnixMs kClockWasSet{std::chrono::hours(24 * 365 * 55)};
+  const std::uint64_t delay = std::min<std::uint64_t>(delay_seconds.value_or(0), 30 * 86'400);
+  return event && *event > kClockWasSet && *event + kBelieved < received - std::chrono::seconds(delay);
+}
+
 UnixMs AccountingReport::happened() const {
-  constexpr std::chrono::hours kBelieved{24};
   const std::uint64_t delay = std::min<std::uint64_t>(delay_seconds.value_or(0), 30 * 86'400);
   const UnixMs sent = std::max(received - std::chrono::seconds(delay), UnixMs{});
   if (!event || *event + kBelieved < sent) return sent;

@@ -36,6 +36,9 @@ struct AccountingReport {
   // When it happened: Event-Timestamp, or what came when less Acct-Delay-Time. Never later than it came; a
   // clock that is a day behind is not believed.
   [[nodiscard]] UnixMs happened() const;
+  // Its Event-Timestamp is of more than a day before it was sent, by a clock that had been set: what was said
+  // then is said again, perhaps by somebody else.
+  [[nodiscard]] bool is_stale() const;
 };
 
 class Accounting {

@@ -27,17 +27,6 @@ IpAddress address_of(const sockaddr_storage& from) {
   return IpAddress::from_v6(std::span<const std::uint8_t, 16>(address.sin6_addr.s6_addr));
 }
 
-std::uint16_t port_of(const sockaddr_storage& from) {
-  if (from.ss_family == AF_INET) {
-    sockaddr_in address{};
-    std::memcpy(&address, &from, sizeof address);
-    return ntohs(address.sin_port);
-  }
-  sockaddr_in6 address{};
-  std::memcpy(&address, &from, sizeof address);
-  return ntohs(address.sin6_port);
-}
-
 }  // namespace
 
 RadiusSource::RadiusSource(std::string name, RadiusSettings settings)
@@ -118,12 +107,13 @@ void RadiusSource::take(std::span<const std::uint8_t> packet, const Peer& peer, 
   report_.received = now;
   if (auto read = read_accounting_request(packet, *secret, report_); !read)
     return refuse(read.error().message);
+  if (report_.is_stale()) return refuse("tells of more than a day ago, and does not say that it was delayed");
 
-  std::array<std::uint64_t, 6> words{};
-  std::memcpy(words.data(), client.bytes().data(), 16);
-  std::memcpy(words.data() + 2, packet.data() + 4, 16);  // the authenticator
-  words[4] = packet[1];
-  words[5] = port_of(peer.address);
+  // What somebody has heard and sends again comes from where he likes: the authenticator alone says what was
+  // said.
+  std::array<std::uint64_t, 3> words{};
+  std::memcpy(words.data(), packet.data() + 4, 16);
+  words[2] = packet[1];
   if (remember(hash_(words))) {
     ++counts_.told;
     accounting_.tell(report_, client_text, output);
@@ -155,8 +145,8 @@ RadiusSource::Received RadiusSource::receive(UnixMs now, IdentityOutput& output)
       std::uint32_t dropped = 0;
       std::memcpy(&dropped, CMSG_DATA(one), sizeof dropped);
       if (dropped != dropped_)
-        output.refused(std::to_string(dropped - dropped_) +
-                       " RADIUS packets did not fit the socket; their clients had no answer");
+        output.lost(std::to_string(dropped - dropped_) +
+                    " RADIUS packets did not fit the socket; their clients had no answer");
       dropped_ = dropped;
     }
     if (one->cmsg_level == IPPROTO_IP && one->cmsg_type == IP_PKTINFO) {
