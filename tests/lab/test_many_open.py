@@ -64,7 +64,7 @@ class ManyOpenTest(LabCase):
             done = subprocess.run([ctl.program(), "--json", "--ledger", self.ledger, "--control", self.control, "ports", "-n", "0"],
                                   capture_output=True, text=True, timeout=120)
             return {row["nat_ip"]: row["now"] for row in json.loads(done.stdout)["rows"]}
-        wait_until(lambda: told() == in_use, f"ports in use {in_use}, not {told()}", 30)
+        wait_until(lambda: told() == in_use, lambda: f"ports in use {in_use}, not {told()}", 90)
         self.daemon.stop()
 
 
