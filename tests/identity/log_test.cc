@@ -328,7 +328,7 @@ TEST_CASE(
     all.push_back(one.subscriber + (one.from == moment(200)   ? " then"
                                     : one.from == moment(100) ? " before"
                                                               : " ?"));
-  CHECK(all == std::vector<std::string>{"bob 100", "alice 200",
+  CHECK(all == std::vector<std::string>{"bob before", "alice then",
                                         "bob 100"});  // she is there by now, and was not before
 }
 
