@@ -329,7 +329,7 @@ TEST_CASE(
                                     : one.from == moment(100) ? " before"
                                                               : " ?"));
   CHECK(all == std::vector<std::string>{"bob before", "alice then",
-                                        "bob 100"});  // she is there by now, and was not before
+                                        "bob before"});  // she is there by now, and was not before
 }
 
 // Every file of the log, unpacked as far as that goes.
