@@ -49,7 +49,7 @@ export function identity() {
   };
   const asked = ["address", "at", "slack"];
   if (state.get("address")) {
-    answerInto(place, "identity", {...Object.fromEntries(asked.map((name) => [name, state.get(name)])), at: state.get("at") || "now"}, who);
+    answerInto(place, "identity", Object.fromEntries(asked.map((name) => [name, state.get(name)])), who);  // without a time: now, as far as the log has come
   } else if (LISTED.some((name) => state.get(name))) {
     answerInto(place, "identity/assignments", Object.fromEntries(LISTED.map((name) => [name, state.get(name)])), assignments);
   }
