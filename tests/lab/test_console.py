@@ -159,6 +159,7 @@ class ConsoleTest(SurgeCase):
 
     def test_the_surge_is_found_in_three_clicks_and_named_by_a_trace(self):
         self.begin_with_console(daemon=("--sink", "syslog+tcp://127.0.0.1:1"))
+        wait_until(lambda: ctl.sink(self.control, "syslog+tcp://127.0.0.1:1")["message"], "the sink has failed")
         page = self.browser()
         page.open(self.address("overview"))
         page.wait_for_text("Enabled")
