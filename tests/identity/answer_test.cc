@@ -37,6 +37,45 @@ TEST_CASE("the classic fault: a lease that changed is who had it then, and near 
   CHECK(log.names("192.168.1.23", 50, 5) == "b");
 }
 
+TEST_CASE("the same address in two network namespaces is not certainly one of its two holders",
+          "[identity][answer]") {
+  IdentityFixture log;
+  AddressAssignment one = held("10.0.0.5", "a", 0), other = held("10.0.0.5", "b", 0);
+  one.netns = "blue";
+  other.netns = "red";
+  other.source += "?netns=red";
+  log.told(one);
+  log.told(other);
+  log.follow(0, 100);
+  log.follow(0, 100, other.source);
+  log.commit();
+  IdentityQuestion question{
+      .address = *IpAddress::parse("10.0.0.5"), .from = moment(50), .until = moment(50)};
+  CHECK(log.reader()->who(question).verdict == IdentityVerdict::kPossible);
+  question.netns = "blue";
+  const IdentityAnswer blue = log.reader()->who(question);
+  CHECK(blue.verdict == IdentityVerdict::kCertain);
+  CHECK(blue.holders.at(0).assignment.subscriber == "a");
+}
+
+TEST_CASE("of RADIUS what is open is certain only as far as it was followed from its beginning on",
+          "[identity][answer]") {
+  IdentityFixture log;
+  AddressAssignment session = held("10.0.0.5", "a", 0);
+  session.source = "radius://0.0.0.0:1813";
+  log.told(session);
+  log.follow(0, 100, session.source);
+  log.follow(200, 300, session.source);  // a Stop between the two, nobody has heard
+  log.commit();
+  const auto verdict = [&](double when) {
+    return log.reader()
+        ->who({.address = *IpAddress::parse("10.0.0.5"), .from = moment(when), .until = moment(when)})
+        .verdict;
+  };
+  CHECK(verdict(50) == IdentityVerdict::kCertain);
+  CHECK(verdict(250) == IdentityVerdict::kPossible);
+}
+
 TEST_CASE("nobody is said only where all sources were followed", "[identity][answer]") {
   IdentityFixture log;
   CHECK(log.names("10.0.0.1", 0) == "not known");

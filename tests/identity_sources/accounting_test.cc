@@ -21,6 +21,22 @@ AccountingReport report_of(Status status, const std::string& session, double rec
 
 }  // namespace
 
+TEST_CASE("what tells of more than a day ago is stale, unless it was delayed, or its clock was never set",
+          "[identity][radius]") {
+  constexpr double kNow = 1'796'000'000, kDays = 86'400;
+  AccountingReport report = report_of(Status::kStart, "1", kNow);
+  const auto told = [&](double seconds) {
+    report.event = UnixMs(std::chrono::seconds(static_cast<std::int64_t>(seconds)));
+    return report.is_stale();
+  };
+  CHECK_FALSE(report.is_stale());
+  CHECK_FALSE(told(kNow - 0.9 * kDays));
+  CHECK(told(kNow - 2 * kDays));
+  CHECK_FALSE(told(1000));
+  report.delay_seconds = 2 * 86'400;
+  CHECK_FALSE(told(kNow - 2 * kDays));
+}
+
 TEST_CASE("a report is of the time that its client says, where that can be", "[identity][accounting]") {
   AccountingReport report = report_of(Status::kStart, "1", 1'000'000.5);
   const auto happened = [&] { return text_of(report.happened()); };
