@@ -177,8 +177,10 @@ void IdentityKeeper::end(Index index, UnixMs until, UnixMs until_latest) {
 }
 
 void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at) {
+  const UnixMs told = seen.since ? std::min(*seen.since, at) : at;
+  const std::uint16_t group = group_of(source, seen.group);
   Index before = AssignmentTable::kNone;
-  bool confirmed = false;
+  bool is_again = false;               // the same, behind a time of which the source tells no ends
   std::optional<UnixMs> ended_before;  // the one before was there up to then for certain
   table_.of_prefix(seen.prefix, [&](Index index) {
     const AssignmentTable::Entry& entry = table_.at(index);
@@ -198,32 +200,28 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
                          kept.mac == cut_identity_text(seen.mac) && kept.id == cut_identity_text(seen.id) &&
                          (seen.host.empty() || kept.host == cut_identity_text(seen.host)) &&
                          table_.at(before).kind == seen.kind;
-    // It may have been another's in between: a source that tells no ends of what it missed says only that it
-    // is so again.
-    const bool is_again = table_.at(before).unconfirmed && may_miss_ends(source.name_);
+    // It may have been another's in between: all that is said is that it is so again.
+    is_again = is_same && table_.at(before).unconfirmed && may_miss_ends(source.name_);
     if (is_same && !is_over && !is_again) {
       const std::unique_lock lock(mutex_);
       table_.set_end(before, seen.expires);
       table_.at(before).in_this_whole = true;
       table_.at(before).unconfirmed = false;
-      table_.at(before).group = group_of(source, seen.group);
+      table_.at(before).group = group;
       return;
     }
     // Told late: what came behind it is known already.
-    if ((seen.since ? std::min(*seen.since, at) : at) < table_.at(before).from() && !(is_same && is_again))
-      return;
-    UnixMs latest = seen.since && !(is_same && is_again) ? std::min(*seen.since, at) : at;
+    if (told < table_.at(before).from() && !is_again) return;
+    UnixMs latest = is_again ? at : told;
     if (expired) latest = std::min(latest, *expired);
     const UnixMs from = table_.at(before).from();
     const UnixMs known = std::max(from, source.known_until().value_or(from));
     ended_before = std::max(from, std::min(known, latest));
-    confirmed = is_same && is_again;
     end(before, is_over ? *expired : *ended_before, latest);
   }
 
   source.late_.erase(seen.prefix);
   // What a list says of the past is news however old it is.
-  const UnixMs told = seen.since ? std::min(*seen.since, at) : at;
   if (before == AssignmentTable::kNone && source.in_whole_ && source.before_ && told <= *source.before_ &&
       seen.kind != AssignmentKind::kStatic) {
     source.late_[seen.prefix] = {
@@ -236,32 +234,35 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
     return;
   }
 
-  // Of one that is there again nothing is said of the time between.
-  const auto since = confirmed ? std::optional<UnixMs>() : seen.since;
   AssignmentTable::New begun{.prefix = seen.prefix,
                              .source = source.number_,
                              .kind = seen.kind,
-                             .from = since ? std::min(*since, at) : at,
+                             .from = is_again ? at : told,
                              .from_earliest = {},
                              .expires = seen.expires,
                              .texts = {seen.subscriber, seen.mac, seen.host, seen.id},
-                             .group = group_of(source, seen.group)};
+                             .group = group};
   begun.from_earliest = begun.from;
-  if (!since) {
+  if (is_again || !seen.since) {
     // It was not there when the source was looked at before, if that ever told all that there was.
     begun.from_earliest = source.had_whole_ ? source.known_until().value_or(kUnknownBegin) : kUnknownBegin;
     if (ended_before) begun.from_earliest = std::max(begun.from_earliest, *ended_before);
     begun.from_earliest = std::min(begun.from_earliest, begun.from);
   }
+  if (!add(begun)) return source.lost("more assignments are open than fit in memory");
+  source.report_.with([](IdentitySourceReport& report) { ++report.begun; });
+}
+
+bool IdentityKeeper::add(const AssignmentTable::New& begun) {
   Index index = AssignmentTable::kNone;
   {
     const std::unique_lock lock(mutex_);
     index = table_.add(begun);
-    if (index != AssignmentTable::kNone) table_.at(index).in_this_whole = true;
+    if (index == AssignmentTable::kNone) return false;
+    table_.at(index).in_this_whole = true;
   }
-  if (index == AssignmentTable::kNone) return source.lost("more assignments are open than fit in memory");
   put(assignment_of(index));
-  source.report_.with([](IdentitySourceReport& report) { ++report.begun; });
+  return true;
 }
 
 void IdentityKeeper::Source::tell_late() {
@@ -371,12 +372,7 @@ void IdentityKeeper::clock_was_set_back(Source& source, UnixMs now) {
                                      .texts = {before.subscriber, before.mac, before.host, before.id},
                                      .group = table_.at(index).group};
     end(index, before.from, before.from);
-    Index begun = AssignmentTable::kNone;
-    {
-      const std::unique_lock lock(mutex_);
-      begun = table_.add(again);
-    }
-    if (begun != AssignmentTable::kNone) put(assignment_of(begun));
+    if (!add(again)) source.lost("more assignments are open than fit in memory");
   }
   remembered_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   const std::unique_lock lock(mutex_);

@@ -86,6 +86,8 @@ class IdentityKeeper {
   [[nodiscard]] Holders holders_at(std::string_view netns, const IpAddress& address, UnixMs time) const;
   [[nodiscard]] AddressAssignment assignment_of(AssignmentTable::Index index) const;
   void begin(Source& source, const SeenAssignment& seen, UnixMs at);
+  // Into the table and the log; false: the table is full.
+  bool add(const AssignmentTable::New& begun);
   // Between these two times.
   void end(AssignmentTable::Index index, UnixMs until, UnixMs until_latest);
   void expire(UnixMs now);

@@ -300,6 +300,18 @@ TEST_CASE_METHOD(KeeperFixture, "all of a group end together") {
 }
 
 TEST_CASE_METHOD(KeeperFixture,
+                 "more groups than can be told apart are told as a loss, and everything goes on") {
+  for (int number = 0; number <= 65'535; ++number) {
+    auto one = lease("10.0.0.5", "a", at(50, 0));
+    const std::string group = "nas " + std::to_string(number);
+    one.group = group;
+    leases->seen(one, at(0, 0));  // a renewal of it, by another each time
+  }
+  CHECK(keeper->report().sources[0].losses == 1);
+  CHECK(keeper->report().sources[0].open == 1);
+}
+
+TEST_CASE_METHOD(KeeperFixture,
                  "after a restart a group that begins anew ends what may have been of it, and only perhaps") {
   auto one = lease("10.0.0.5", "a"), other = lease("10.0.0.6", "b");
   one.group = "nas 1";
