@@ -26,6 +26,8 @@ class IdentityKeeper::Source final : public IdentityOutput {
       : keeper_(keeper), name_(std::move(name)), netns_(std::move(netns)), number_(number) {}
 
   void begin_whole() override {
+    if (std::exchange(marking_, true))
+      keeper_.each_open_of(*this, [](AssignmentTable::Entry& entry) { entry.in_this_whole = false; });
     in_whole_ = true;
     late_.clear();
   }
@@ -42,7 +44,8 @@ class IdentityKeeper::Source final : public IdentityOutput {
   void ended_group(std::string_view group, UnixMs at) override;
   void followed(UnixMs until) override;
   void lost(std::string_view why) override {
-    keeper_.doubt(*this);
+    // What is open is named again when the source has said so.
+    keeper_.each_open_of(*this, [](AssignmentTable::Entry& entry) { entry.unconfirmed = true; });
     in_whole_ = false;  // it is told anew, from its beginning
     interrupted(why);
   }
@@ -94,6 +97,8 @@ class IdentityKeeper::Source final : public IdentityOutput {
   std::map<Prefix, Late> late_;
   void tell_late();
   bool in_whole_ = false;
+  bool marking_ =
+      false;  // what is seen is marked as in the whole that was begun, until its end, or another one
   bool had_whole_ = false;  // what there was has been told, in this run or one before
   bool broken_ = true;      // the next followed() begins a span
   std::atomic<std::int64_t> followed_until_{kNever};
@@ -156,12 +161,11 @@ void IdentityKeeper::put(const AddressAssignment& assignment) {
   (void)writer_->commit(false);  // work() tells an error
 }
 
-// Something that the source told may be missing: what is open is named again when the source has said so.
-void IdentityKeeper::doubt(Source& source) {
+void IdentityKeeper::each_open_of(const Source& source, void (*change)(AssignmentTable::Entry&)) {
   const std::unique_lock lock(mutex_);
   table_.of_places(0, table_.places(), [&](Index index) {
     AssignmentTable::Entry& entry = table_.at(index);
-    if (entry.source == source.number_ && !entry.ended) entry.unconfirmed = true;
+    if (entry.source == source.number_ && !entry.ended) change(entry);
   });
 }
 
@@ -205,7 +209,7 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
     if (is_same && !is_over && !is_again) {
       const std::unique_lock lock(mutex_);
       table_.set_end(before, seen.expires);
-      table_.at(before).in_this_whole = true;
+      table_.at(before).in_this_whole = source.marking_;
       table_.at(before).unconfirmed = false;
       table_.at(before).group = group;
       return;
@@ -259,7 +263,7 @@ bool IdentityKeeper::add(const AssignmentTable::New& begun) {
     const std::unique_lock lock(mutex_);
     index = table_.add(begun);
     if (index == AssignmentTable::kNone) return false;
-    table_.at(index).in_this_whole = true;
+    table_.at(index).in_this_whole = sources_[begun.source]->marking_;
   }
   put(assignment_of(index));
   return true;
@@ -300,7 +304,7 @@ void IdentityKeeper::Source::end_whole(UnixMs at) {
     const UnixMs known = expires && *expires <= at ? *expires : known_until().value_or(entry.from());
     keeper_.end(index, std::min(known, latest), latest);
   });
-  in_whole_ = false;
+  in_whole_ = marking_ = false;
   had_whole_ = true;
 }
 

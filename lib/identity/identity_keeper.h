@@ -93,7 +93,7 @@ class IdentityKeeper {
   void expire(UnixMs now);
   void put_all_anew(UnixMs now);
   void put(const AddressAssignment& assignment);
-  void doubt(Source& source);
+  void each_open_of(const Source& source, void (*change)(AssignmentTable::Entry&));
   void clock_was_set_back(Source& source, UnixMs now);
   [[nodiscard]] std::uint16_t group_of(Source& source, std::string_view group);
 

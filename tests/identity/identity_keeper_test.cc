@@ -177,6 +177,21 @@ TEST_CASE_METHOD(KeeperFixture, "what ended in a run before and is told once mor
   CHECK(of("d").until == at(7, 0));
 }
 
+TEST_CASE_METHOD(
+    KeeperFixture,
+    "what is not in a whole has ended, also where it was seen just before, or in one that was broken off") {
+  whole(at(0, 0), {});
+  leases->seen(lease("10.0.0.5", "a"), at(1, 0));  // live, between two wholes
+  leases->followed(at(1, 0));
+  leases->begin_whole();
+  leases->seen(lease("10.0.0.6", "b"), at(2, 0));
+  leases->lost("its socket overran");
+  whole(at(3, 0), {lease("10.0.0.7", "c")});
+  CHECK(of("a").until_latest == at(3, 0));
+  CHECK(of("b").until_latest == at(3, 0));
+  CHECK(!of("c").until);
+}
+
 TEST_CASE_METHOD(KeeperFixture, "nobody knows since when one is there that was there at the first look") {
   whole(at(0, 0), {lease("10.0.0.5", "a")});
   CHECK(of("a").from_earliest == kUnknownBegin);
