@@ -57,12 +57,11 @@ class IdentityKeeper::Source final : public IdentityOutput {
       report.problem = why;
     });
   }
-  // Who may read the status may not read names, and a line that cannot be understood may have some: what
-  // stands in quotes behind the cause is left out.
-  void refused(std::string_view why) override {
+  // Who may read the status may not read names: of what it was nothing is told.
+  void refused(std::string_view why, std::string_view /*what*/) override {
     report_.with([&](IdentitySourceReport& report) {
       ++report.refused;
-      report.problem = why.substr(0, why.find(": '"));
+      report.problem = why;
     });
   }
 

@@ -52,7 +52,10 @@ class IdentityOutput {
   // What happened from the last followed() on may be missing: for the log of the program, the cause.
   virtual void lost(std::string_view why) = 0;
   // Something that could not be understood, and was left out; counted, and told now and then.
-  virtual void refused(std::string_view why) = 0;
+  // `what`: the text that it was, which may name somebody: for whoever may read that, and in no message. It
+  // stands behind `why` and a colon, or a `why` that ends with "before".
+  virtual void refused(std::string_view why, std::string_view what) = 0;
+  void refused(std::string_view why) { refused(why, {}); }
 };
 
 class IdentitySource {

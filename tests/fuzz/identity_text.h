@@ -40,7 +40,7 @@ class CheckedOutput final : public IdentityOutput {
   }
   void followed(UnixMs until) override { word_at(until); }
   void lost(std::string_view) override { ++words; }
-  void refused(std::string_view why) override {
+  void refused(std::string_view why, std::string_view) override {
     ++words;
     require_that(why.size() < 1000, "a reason is a short one");
   }

@@ -243,7 +243,7 @@ TEST_CASE_METHOD(KeeperFixture, "what is told late changes nothing of what came 
 TEST_CASE("what is told of a line that cannot be understood has nothing of it") {
   KeptIdentity kept;
   IdentityKeeper keeper(std::make_unique<KeptLog>(kept), IdentityKeeper::Settings());
-  keeper.add_source("csv:/a", "").refused("a row of the list has no prefix: 'x,Chen family'");
+  keeper.add_source("csv:/a", "").refused("a row of the list has no prefix", "x,Chen family");
   CHECK(keeper.report().sources[0].problem == "a row of the list has no prefix");
 }
 

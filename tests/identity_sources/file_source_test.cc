@@ -380,7 +380,7 @@ TEST_CASE("a large file takes many turns, none of them long", "[identity][file]"
     void ended_group(std::string_view, UnixMs) override {}
     void followed(UnixMs) override { followed_too_early |= !whole && ++followed_count > 1; }
     void lost(std::string_view) override {}
-    void refused(std::string_view) override {}
+    void refused(std::string_view, std::string_view) override {}
     int count = 0, followed_count = 0;
     bool whole = false, followed_too_early = false;
   } output;

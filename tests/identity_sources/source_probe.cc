@@ -15,6 +15,7 @@
 
 #include "base/time.h"
 #include "identity/source_url.h"
+#include "support/identity_story.h"
 
 namespace natsession {
 namespace {
@@ -54,7 +55,9 @@ class Printer final : public IdentityOutput {
   }
   void followed(UnixMs until) override { print({{"event", "followed"}, {"at", ms(until)}}); }
   void lost(std::string_view why) override { print({{"event", "lost"}, {"why", std::string(why)}}); }
-  void refused(std::string_view why) override { print({{"event", "refused"}, {"why", std::string(why)}}); }
+  void refused(std::string_view why, std::string_view what) override {
+    print({{"event", "refused"}, {"why", testing::whole_reason(why, what)}});
+  }
 
  private:
   static std::int64_t ms(UnixMs time) { return time.time_since_epoch().count(); }
@@ -76,7 +79,7 @@ class Counter final : public IdentityOutput {
   void ended_group(std::string_view, UnixMs) override { ++count; }
   void followed(UnixMs) override {}
   void lost(std::string_view) override { ++problems; }
-  void refused(std::string_view) override { ++problems; }
+  void refused(std::string_view, std::string_view) override { ++problems; }
 
   std::uint64_t count = 0, problems = 0;
   bool is_whole = false;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "identity/identity_source.h"
+#include "identity/sources/words.h"
 
 namespace natsession::testing {
 
@@ -20,6 +21,12 @@ inline std::string text_of(UnixMs time) {
   char fraction[8];
   std::snprintf(fraction, sizeof fraction, ".%03d", static_cast<int>(count % 1000));
   return text + fraction;
+}
+
+// Why something was refused, with a part of what it was.
+inline std::string whole_reason(std::string_view why, std::string_view what) {
+  if (what.empty()) return std::string(why);
+  return std::string(why) + (why.ends_with("before") ? " '" : ": '") + shown(what) + "'";
 }
 
 class IdentityStory final : public IdentityOutput {
@@ -55,7 +62,9 @@ class IdentityStory final : public IdentityOutput {
     if (tells_followed) lines.push_back("followed " + text_of(until));
   }
   void lost(std::string_view why) override { lines.push_back("lost " + std::string(why)); }
-  void refused(std::string_view why) override { lines.push_back("refused " + std::string(why)); }
+  void refused(std::string_view why, std::string_view what) override {
+    lines.push_back("refused " + whole_reason(why, what));
+  }
 
   // What was told since the last take.
   std::vector<std::string> take() { return std::exchange(lines, {}); }

@@ -70,7 +70,7 @@ void CsvText::line(std::string_view line, const LineTime& time, IdentityOutput& 
   const std::string_view text = without_spaces(line);
   if (text.empty() || text.starts_with('#')) return;
   const auto refuse = [&](std::string_view why) {
-    if (!second_pass_) output.refused("a row of the list " + std::string(why) + ": '" + shown(text) + "'");
+    if (!second_pass_) output.refused("a row of the list " + std::string(why), text);
   };
   if (!split_quoted(text, cells_)) return refuse("has quotes that are not closed");
   if (!has_header_) return read_header(output);

@@ -93,14 +93,13 @@ void DhcpdText::open(std::string_view head, IdentityOutput& output) {
   const Within outer = within_.empty() ? Within::kNothing : within_.back();
   Within inner = Within::kOther;
   if (within_.size() >= kMostBraces) {
-    output.refused("dhcpd's leases have braces within braces: '" + shown(head) + "'");
+    output.refused("dhcpd's leases have braces within braces", head);
     begin();
     return;
   }
   // A declaration within another: the end of that one was never written, dhcpd fell meanwhile.
   if (word == "lease" || word == "ia-na" || word == "ia-ta" || word == "ia-pd") {
-    if (outer != Within::kNothing)
-      output.refused("a declaration of dhcpd's has no end before '" + shown(head) + "'");
+    if (outer != Within::kNothing) output.refused("a declaration of dhcpd's has no end before", head);
     begin();
     lease_ = {};
     if (word == "lease") {
@@ -108,7 +107,7 @@ void DhcpdText::open(std::string_view head, IdentityOutput& output) {
       if (address) lease_.prefix = Prefix::of(*address, 128);
       lease_.has_prefix = address.has_value();
       inner = Within::kLease;
-      if (!address) output.refused("a lease of dhcpd's has no address: '" + shown(head) + "'");
+      if (!address) output.refused("a lease of dhcpd's has no address", head);
     } else {
       const std::vector<std::uint8_t> bytes = quoted_bytes(rest);
       iaid_.clear();
@@ -121,7 +120,7 @@ void DhcpdText::open(std::string_view head, IdentityOutput& output) {
         iaid_ = std::to_string(iaid);
         duid_ = colons_of(std::span(bytes).subspan(4));
       } else {
-        output.refused("an association of dhcpd's has no DUID: '" + shown(head) + "'");
+        output.refused("an association of dhcpd's has no DUID", head);
       }
       inner = Within::kAssociation;
     }
@@ -132,7 +131,7 @@ void DhcpdText::open(std::string_view head, IdentityOutput& output) {
     lease_.has_prefix = prefix.has_value() && !duid_.empty();
     lease_.kind = word == "iaprefix" ? AssignmentKind::kDelegation : AssignmentKind::kLease;
     inner = Within::kAddress;
-    if (!prefix) output.refused("an association of dhcpd's has no address: '" + shown(head) + "'");
+    if (!prefix) output.refused("an association of dhcpd's has no address", head);
   }
   within_.push_back(inner);
 }
@@ -143,7 +142,7 @@ void DhcpdText::statement(std::string_view text, IdentityOutput& output) {
   const std::string_view word = take_word(rest);
   const auto time_into = [&](When& when) {
     when = when_of(rest);
-    if (!when.at && !when.never) output.refused("a lease of dhcpd's has no such time: '" + shown(text) + "'");
+    if (!when.at && !when.never) output.refused("a lease of dhcpd's has no such time", text);
   };
   if (word == "cltt" && (within == Within::kLease || within == Within::kAssociation))
     return time_into(contact_);

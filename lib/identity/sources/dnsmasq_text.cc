@@ -13,7 +13,7 @@ void DnsmasqText::line(std::string_view line, const LineTime& time, IdentityOutp
   std::string_view host = take_word(rest);
   std::string_view client = take_word(rest);
   const auto refuse = [&](std::string_view why) {
-    output.refused("a lease of dnsmasq's " + std::string(why) + ": '" + shown(line) + "'");
+    output.refused("a lease of dnsmasq's " + std::string(why), line);
   };
   if (client.empty()) return refuse("has less than five words");
   const auto seconds = whole_number(expiry);

@@ -228,7 +228,7 @@ bool FileSource::look_at_appended(const State& found, UnixMs now, IdentityOutput
        (::access((path_ + ".1").c_str(), F_OK) == 0 || ::access((path_ + ".2").c_str(), F_OK) == 0 ||
         ::access((path_ + ".completed").c_str(), F_OK) == 0));
   if (!goes_on) return begin_whole(output);
-  if (!line_.empty()) output.refused(path_ + ": it was moved away within a line: '" + shown(line_) + "'");
+  if (!line_.empty()) output.refused(path_ + ": it was moved away within a line", line_);
   text_->end(time_in(last, now), output);
   leave_whole();
   parts_.clear();
@@ -261,14 +261,14 @@ void FileSource::take(std::string_view bytes, const LineTime& time, std::uint64_
     if (line_.size() <= kMaxLine) {
       text_->line(line_, of_line, output);
     } else {
-      output.refused(path_ + ": a line of more than 64 KiB: '" + shown(line_) + "'");
+      output.refused(path_ + ": a line of more than 64 KiB", line_);
     }
     line_.clear();
   }
   if (skips_line_) return;
   line_ += bytes.substr(begin);
   if (line_.size() <= kMaxLine) return;
-  output.refused(path_ + ": a line of more than 64 KiB: '" + shown(line_) + "'");
+  output.refused(path_ + ": a line of more than 64 KiB", line_);
   line_.clear();
   skips_line_ = true;
 }
@@ -319,7 +319,7 @@ FileSource::Step FileSource::end_part(UnixMs now, IdentityOutput& output) {
   const bool is_open = !line_.empty() || skips_line_;
   const bool is_whole = !is_open || (text_->last_line_may_be_open() && !skips_line_);
   if (is_open && is_whole) text_->line(std::exchange(line_, {}), time, output);
-  if (!is_whole) output.refused(path_ + ": its last line has no end: '" + shown(line_) + "'");
+  if (!is_whole) output.refused(path_ + ": its last line has no end", line_);
   if (is_whole && text_->wants_another_pass()) {
     part.offset = 0;
     leave_line();

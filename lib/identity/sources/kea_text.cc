@@ -66,7 +66,7 @@ void KeaText::line(std::string_view line, const LineTime& time, IdentityOutput& 
   line = without_spaces(line);
   if (line.empty()) return;
   const auto refuse = [&](std::string_view why) {
-    output.refused("a lease of Kea's " + std::string(why) + ": '" + shown(line) + "'");
+    output.refused("a lease of Kea's " + std::string(why), line);
   };
   split_cells(line, cells_);
   if (std::find(cells_.begin(), cells_.end(), kKeaColumns[kAddress]) != cells_.end()) {

@@ -25,7 +25,7 @@ void LinesSource::take(std::string_view bytes, UnixMs now, IdentityOutput& outpu
     const std::size_t end = bytes.find('\n');
     if (!skips_line_) line_ += bytes.substr(0, end);
     if (line_.size() > kMaxLine) {
-      output.refused("a line of more than 64 KiB: '" + shown(line_) + "'");
+      output.refused("a line of more than 64 KiB", line_);
       line_.clear();
       skips_line_ = true;
     }
@@ -53,7 +53,7 @@ std::chrono::milliseconds LinesSource::turn(UnixMs now, IdentityOutput& output) 
       return kIdle;
     }
     const std::string why = length == 0 ? "has ended" : std::strerror(errno);
-    if (!line_.empty()) output.refused("a line without an end: '" + shown(line_) + "'");
+    if (!line_.empty()) output.refused("a line without an end", line_);
     pipe_.reset();
     output.lost(name_ + ": the command " + why);
     return kIdle;

@@ -86,7 +86,7 @@ void RadiusDetailText::begin() {
 void RadiusDetailText::attribute(std::string_view name, std::string_view value, IdentityOutput& output) {
   using Status = AccountingReport::Status;
   const auto refuse = [&] {
-    output.refused("an attribute of a RADIUS detail file: '" + shown(name) + " = " + shown(value) + "'");
+    output.refused("an attribute of a RADIUS detail file", std::string(name) + " = " + std::string(value));
   };
   const auto prefix = [&](bool is_prefix) {
     const auto found = Prefix::parse(value);
@@ -158,7 +158,7 @@ void RadiusDetailText::line(std::string_view line, const LineTime& time, Identit
   const std::string_view text = without_spaces(line);
   if (text.empty()) return finish(time, output);
   if (line[0] != '\t' && line[0] != ' ') {
-    if (within_) output.refused("an entry of a RADIUS detail file has no end before '" + shown(text) + "'");
+    if (within_) output.refused("an entry of a RADIUS detail file has no end before", text);
     begin();
     within_ = true;
     return;
@@ -166,7 +166,7 @@ void RadiusDetailText::line(std::string_view line, const LineTime& time, Identit
   const std::size_t equals = text.find(" = ");
   if (!within_ || equals == std::string_view::npos) {
     if (within_ && text.ends_with(" =")) return;  // an empty value
-    output.refused("a line of a RADIUS detail file: '" + shown(text) + "'");
+    output.refused("a line of a RADIUS detail file", text);
     return;
   }
   attribute(text.substr(0, equals), without_spaces(text.substr(equals + 3)), output);

@@ -38,9 +38,7 @@ bool time_in_json(const Json& object, const char* key, std::optional<UnixMs>& ti
 }  // namespace
 
 void ToldLines::line(std::string_view line, UnixMs now, IdentityOutput& output) {
-  const auto refuse = [&](std::string_view why) {
-    output.refused("a line " + std::string(why) + ": '" + shown(line) + "'");
-  };
+  const auto refuse = [&](std::string_view why) { output.refused("a line " + std::string(why), line); };
   line = without_spaces(line);
   if (line.empty()) return;
   bool too_deep = false;
