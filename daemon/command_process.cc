@@ -117,10 +117,9 @@ Result<std::vector<std::unique_ptr<CommandRunner>>> start_command_processes(cons
 
 Result<std::vector<std::unique_ptr<CommandRunner>>> start_identity_commands(const Config& config) {
   std::vector<std::unique_ptr<CommandRunner>> runners;
-  for (const std::string& text : config.identity) {
-    const auto url = IdentityUrl::parse(text);
-    if (!url || !url->command()) continue;
-    auto runner = start_for({.text = *url->command()}, "identity " + url->name());
+  for (const IdentityUrl& url : config.identity) {
+    if (!url.command()) continue;
+    auto runner = start_for({.text = *url.command()}, "identity " + url.name());
     if (!runner) return runner.error();
     runners.push_back(*std::move(runner));
   }

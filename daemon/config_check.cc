@@ -186,12 +186,10 @@ Result<std::vector<Finding>> check_configuration(const Config& config, const std
   if (config.metrics) findings.push_back(check_metrics(*config.metrics));
   if (auto dropped = keep_only({CAP_NET_ADMIN}, user); !dropped) return dropped.error();
   if (!config.ledger.empty() && !ledger_to_come) findings.push_back(check_ledger(config, user));
-  for (const std::string& text : config.identity) {
-    if (const auto url = IdentityUrl::parse(text)) {
-      findings.push_back(check_identity(*url, user));
-      for (const char* const option : {"secret", "secrets"}) {
-        if (const std::string* const file = url->option(option)) findings.push_back(check_secret(*file));
-      }
+  for (const IdentityUrl& url : config.identity) {
+    findings.push_back(check_identity(url, user));
+    for (const char* const option : {"secret", "secrets"}) {
+      if (const std::string* const file = url.option(option)) findings.push_back(check_secret(*file));
     }
   }
   if (!config.pseudonyms.empty()) {

@@ -44,6 +44,11 @@ void IdentityCommand::start(IdentityOutput& output) {
   runs_ = true;
 }
 
+void IdentityCommand::put_off() {
+  next_start_ = clock_.steady() + pause_;
+  pause_ = std::min(pause_ * 2, kLongestPause);
+}
+
 std::chrono::milliseconds IdentityCommand::turn(UnixMs now, IdentityOutput& output) {
   constexpr std::chrono::seconds kLook{1};
   std::chrono::milliseconds next = kLook;
@@ -62,15 +67,11 @@ std::chrono::milliseconds IdentityCommand::turn(UnixMs now, IdentityOutput& outp
                             end->to_string(),
                             pause_.count()));  // and that it tells nothing any more, LinesSource has told
     if (clock_.steady() - started_ > kLongestPause) pause_ = kShortestPause;
-    next_start_ = clock_.steady() + pause_;
-    pause_ = std::min(pause_ * 2, kLongestPause);
+    put_off();
   }
   if (clock_.steady() < next_start_) return kLook;
   start(output);
-  if (!runs_) {
-    next_start_ = clock_.steady() + pause_;
-    pause_ = std::min(pause_ * 2, kLongestPause);
-  }
+  if (!runs_) put_off();
   return std::chrono::milliseconds(0);
 }
 

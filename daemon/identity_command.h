@@ -31,6 +31,7 @@ class IdentityCommand final : public IdentitySource {
 
  private:
   void start(IdentityOutput& output);
+  void put_off();  // the next start, by a pause that grows
 
   LinesSource lines_;
   const std::unique_ptr<CommandRunner> runner_;

@@ -132,22 +132,20 @@ Result<std::vector<IdentityThread::Followed>> open_identity_sources(
     const Config& config, std::vector<std::unique_ptr<CommandRunner>> commands, const Clock& clock) {
   std::vector<IdentityThread::Followed> all;
   auto command = commands.begin();
-  for (const std::string& text : config.identity) {
-    const auto url = IdentityUrl::parse(text);
-    if (!url) return url.error();
+  for (const IdentityUrl& url : config.identity) {
     IdentityThread::Followed followed;
-    if (url->command())
-      followed.source = std::make_unique<IdentityCommand>(url->name(), std::move(*command++), clock);
+    if (url.command())
+      followed.source = std::make_unique<IdentityCommand>(url.name(), std::move(*command++), clock);
     else
-      followed.source = make_identity_source(*url, clock);
+      followed.source = make_identity_source(url, clock);
     // Records have a namespace's name only where more than one is watched.
-    if (config.netns.size() > 1) followed.netns = url->netns;
+    if (config.netns.size() > 1) followed.netns = url.netns;
     const auto about = [&](const Error& error) {
-      return Error{error.kind, fmt::format("identity {}: {}", url->name(), error.message)};
+      return Error{error.kind, fmt::format("identity {}: {}", url.name(), error.message)};
     };
     std::optional<NetworkNamespace> there;
-    if (!url->netns.empty()) {
-      auto entered = NetworkNamespace::enter(url->netns);
+    if (!url.netns.empty()) {
+      auto entered = NetworkNamespace::enter(url.netns);
       if (!entered) return about(entered.error());
       there.emplace(*std::move(entered));
     }

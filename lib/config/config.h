@@ -12,6 +12,7 @@
 
 #include "base/byte_count.h"
 #include "config/flow_log_config.h"
+#include "identity/source_url.h"
 #include "net/host_port.h"
 #include "record/encoder.h"
 #include "session/settings.h"
@@ -81,7 +82,7 @@ struct Config {
   FlowIds::ByPrefix network_ids;
   FlowIds::ByPrefix vm_ids;
 
-  std::vector<std::string> identity;  // URLs of sources, checked; needs a ledger
+  std::vector<IdentityUrl> identity;                                      // sources; needs a ledger
   std::chrono::milliseconds identity_keep = std::chrono::hours(24 * 30);  // what ended so long ago is deleted
   std::string identity_group;  // who may read whose addresses were; empty: the daemon's user alone
   std::string pseudonyms;      // the file with the key; empty: no sink has any

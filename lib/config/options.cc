@@ -72,16 +72,10 @@ OptionValue<Config> sinks_option() {
 
 OptionValue<Config> identity_option() {
   return list_option(
-      &Config::identity, kMaxIdentitySources, "sources",
-      [](std::string_view text) -> Result<std::string> {
-        if (auto url = IdentityUrl::parse(text); !url) return url.error();
-        return std::string(text);
-      },
-      [](const std::string& url) { return url; },
-      [](const std::string& url, const std::string& other) -> std::string {
-        return IdentityUrl::parse(url)->name() == IdentityUrl::parse(other)->name()
-                   ? " is the same source as " + in_quotes(other)
-                   : "";
+      &Config::identity, kMaxIdentitySources, "sources", IdentityUrl::parse,
+      [](const IdentityUrl& url) { return url.text; },
+      [](const IdentityUrl& url, const IdentityUrl& other) -> std::string {
+        return url.name() == other.name() ? " is the same source as " + in_quotes(other.text) : "";
       });
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace natsession {
 namespace {
@@ -76,23 +77,33 @@ std::optional<IdentityHolder> holder_of(const IdentityQuestion& question, UnixMs
   return holder;
 }
 
+// What a source says of what was not told to it at the time.
+enum class Telling : std::uint8_t {
+  kAll,     // all that there is, now and then: what is not in it has ended
+  kBegins,  // what is there, but not who was before it was followed: of a time without an entry nothing is
+            // known
+  kEvents,  // likewise, and an end that was missed it never tells
+};
+
+Telling telling_of(std::string_view source) {
+  static constexpr std::array<std::pair<std::string_view, Telling>, 4> kKinds{{
+      {"radius", Telling::kEvents},
+      {"exec", Telling::kEvents},
+      {"radius-detail", Telling::kBegins},
+      {"neighbours", Telling::kBegins},
+  }};
+  const std::string_view kind = source.substr(0, source.find_first_of(":?"));
+  for (const auto& [name, telling] : kKinds) {
+    if (name == kind) return telling;
+  }
+  return Telling::kAll;
+}
+
 }  // namespace
 
 bool may_miss_ends(std::string_view source) {
-  const std::string_view kind = source.substr(0, source.find_first_of(":?"));
-  return kind == "radius" || kind == "exec";
+  return telling_of(source) == Telling::kEvents;
 }
-
-namespace {
-
-// Sources that never say all that there is: who was there before they were followed they do not name.
-bool tells_changes_alone(std::string_view source) {
-  static constexpr std::array<std::string_view, 4> kKinds{"radius", "radius-detail", "neighbours", "exec"};
-  return std::find(kKinds.begin(), kKinds.end(), source.substr(0, source.find_first_of(":?"))) !=
-         kKinds.end();
-}
-
-}  // namespace
 
 std::string IdentityHolder::why() const {
   const auto seconds = [](std::chrono::milliseconds time) {
@@ -198,7 +209,7 @@ IdentityAnswer judge_holders(const IdentityQuestion& question,
     answer.why_not = "not all sources were followed then";
   } else if (const auto partial = std::find_if(
                  answer.sources.begin(), answer.sources.end(),
-                 [](const SourceFollowed& source) { return tells_changes_alone(source.source); });
+                 [](const SourceFollowed& source) { return telling_of(source.source) != Telling::kAll; });
              partial != answer.sources.end()) {
     answer.why_not = partial->source + " tells what begins, and not all that there is";
   } else if (!answer.damage.empty()) {

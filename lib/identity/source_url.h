@@ -56,6 +56,7 @@ struct IdentityUrl {
   // Of an option; nullptr: it is not given.
   [[nodiscard]] const std::string* option(std::string_view key) const;
   [[nodiscard]] Error wrong(std::string_view why) const;
+  friend bool operator==(const IdentityUrl& a, const IdentityUrl& b) { return a.text == b.text; }
 };
 
 // `clock` outlives the source. Nothing is opened yet.
