@@ -38,4 +38,14 @@ std::string_view cut_identity_text(std::string_view text) {
   return text.substr(0, length);
 }
 
+void append_octets(std::span<const std::uint8_t> octets, std::string& out) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  const std::size_t begin = out.size();
+  if (!octets.empty()) out.resize(begin + 3 * octets.size() - 1, ':');
+  for (std::size_t i = 0; i < octets.size(); ++i) {
+    out[begin + 3 * i] = kDigits[octets[i] >> 4U];
+    out[begin + 3 * i + 1] = kDigits[octets[i] & 15U];
+  }
+}
+
 }  // namespace natsession

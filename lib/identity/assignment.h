@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,9 @@ enum class AssignmentKind : std::uint8_t {
 // The longest text of each kind that is kept; a longer one is cut, within no character of UTF-8.
 inline constexpr std::size_t kMaxIdentityText = 253;  // User-Name and Class (RFC 2865, 2866) have as much
 [[nodiscard]] std::string_view cut_identity_text(std::string_view text);
+
+// "02:00:5e", as MACs, DUIDs and client identifiers are kept.
+void append_octets(std::span<const std::uint8_t> octets, std::string& out);
 
 // `from_earliest` where nobody knows since when at the earliest.
 inline constexpr UnixMs kUnknownBegin{};

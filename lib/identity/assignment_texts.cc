@@ -40,16 +40,6 @@ std::optional<std::string> octets_of(std::string_view text) {
   return octets;
 }
 
-void append_octets(const std::uint8_t* octets, std::size_t count, std::string& out) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  const std::size_t begin = out.size();
-  if (count > 0) out.resize(begin + 3 * count - 1, ':');
-  for (std::size_t i = 0; i < count; ++i) {
-    out[begin + 3 * i] = kDigits[octets[i] >> 4U];
-    out[begin + 3 * i + 1] = kDigits[octets[i] & 15U];
-  }
-}
-
 }  // namespace
 
 void AssignmentTexts::pack(const IdentityTexts& texts) {
@@ -141,7 +131,7 @@ void AssignmentTexts::unpack(Place place, const std::array<std::string*, kCount>
     }
     const std::size_t length = *next++;
     if (form == Form::kOctets)
-      append_octets(next, length, *text);
+      append_octets({next, length}, *text);
     else
       text->assign(reinterpret_cast<const char*>(next), length);
     next += length;

@@ -204,13 +204,8 @@ std::string mac_of(std::string_view text) {
 }
 
 std::string colons_of(std::span<const std::uint8_t> bytes) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
-  for (const std::uint8_t byte : bytes) {
-    if (!text.empty()) text += ':';
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 15U];
-  }
+  append_octets(bytes, text);
   return text;
 }
 
