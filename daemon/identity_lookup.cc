@@ -1,5 +1,8 @@
 #include "identity_lookup.h"
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <utility>
 
@@ -16,6 +19,30 @@ void IdentityLookup::find(const SessionRecord& record, Subscriber& out) const {
   if (keeper_->find(record.origin->netns, record.pri_ip, record.start_time, record.end_time,
                     {&out.subscriber, &out.mac, &out.host}))
     return;
+  find_the_past(record, out);
+}
+
+void IdentityLookup::find_all(std::span<const SessionRecord> records, std::span<Subscriber> out) const {
+  std::array<IdentityKeeper::Question, AssignmentTable::kTogether> questions;
+  for (std::size_t begin = 0; begin < records.size(); begin += questions.size()) {
+    const std::size_t count = std::min(questions.size(), records.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      const SessionRecord& record = records[begin + i];
+      Subscriber& names = out[begin + i];
+      questions[i] = {.netns = record.origin->netns,
+                      .address = record.pri_ip,
+                      .start = record.start_time,
+                      .end = record.end_time,
+                      .names = {&names.subscriber, &names.mac, &names.host}};
+    }
+    keeper_->find_all(std::span(questions).first(count));
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!questions[i].known) find_the_past(records[begin + i], out[begin + i]);
+    }
+  }
+}
+
+void IdentityLookup::find_the_past(const SessionRecord& record, Subscriber& out) const {
   out.clear();
   if (record.start_time < keeper_->remembers_since(to_ms(clock_.now()))) out = find_in_the_log(record);
 }

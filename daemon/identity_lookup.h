@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +24,7 @@ class IdentityLookup final : public SubscriberLookup {
   IdentityLookup(std::shared_ptr<const IdentityKeeper> keeper, std::string ledger, const Clock& clock)
       : keeper_(std::move(keeper)), ledger_(std::move(ledger)), clock_(clock) {}
   void find(const SessionRecord& record, Subscriber& out) const override;
+  void find_all(std::span<const SessionRecord> records, std::span<Subscriber> out) const override;
 
  private:
   // What the log says of addresses, each hour by itself.
@@ -31,6 +33,7 @@ class IdentityLookup final : public SubscriberLookup {
     std::chrono::nanoseconds opened{};  // steady
     std::unordered_map<std::string, std::vector<AddressAssignment>> known;
   };
+  void find_the_past(const SessionRecord& record, Subscriber& out) const;
   [[nodiscard]] Subscriber find_in_the_log(const SessionRecord& record) const;
   [[nodiscard]] bool open(Past& past) const;
 

@@ -1,6 +1,7 @@
 #include "identity/assignment.h"
 
 #include <array>
+#include <cstring>
 #include <utility>
 
 namespace natsession {
@@ -38,14 +39,28 @@ std::string_view cut_identity_text(std::string_view text) {
   return text.substr(0, length);
 }
 
-void append_octets(std::span<const std::uint8_t> octets, std::string& out) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  const std::size_t begin = out.size();
-  if (!octets.empty()) out.resize(begin + 3 * octets.size() - 1, ':');
-  for (std::size_t i = 0; i < octets.size(); ++i) {
-    out[begin + 3 * i] = kDigits[octets[i] >> 4U];
-    out[begin + 3 * i + 1] = kDigits[octets[i] & 15U];
+char* write_octets(std::span<const std::uint8_t> octets, char* at) {
+  using Digits = std::array<char, 4>;
+  static constexpr auto kOctets = [] {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::array<Digits, 256> all{};
+    for (std::size_t octet = 0; octet < all.size(); ++octet)
+      all[octet] = {kDigits[octet >> 4U], kDigits[octet & 15U], ':', 0};
+    return all;
+  }();
+  if (octets.empty()) return at;
+  for (const std::uint8_t octet : octets.first(octets.size() - 1)) {
+    std::memcpy(at, kOctets[octet].data(), sizeof(Digits));
+    at += 3;
   }
+  std::memcpy(at, kOctets[octets.back()].data(), 2);
+  return at + 2;
+}
+
+void append_octets(std::span<const std::uint8_t> octets, std::string& out) {
+  const std::size_t begin = out.size();
+  out.resize(begin + octets_length(octets.size()));
+  write_octets(octets, out.data() + begin);
 }
 
 }  // namespace natsession

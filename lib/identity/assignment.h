@@ -31,7 +31,13 @@ enum class AssignmentKind : std::uint8_t {
 inline constexpr std::size_t kMaxIdentityText = 253;  // User-Name and Class (RFC 2865, 2866) have as much
 [[nodiscard]] std::string_view cut_identity_text(std::string_view text);
 
-// "02:00:5e", as MACs, DUIDs and client identifiers are kept.
+// How long so many octets are as text.
+[[nodiscard]] constexpr std::size_t octets_length(std::size_t octets) {
+  return octets == 0 ? 0 : 3 * octets - 1;
+}
+// "02:00:5e", as MACs, DUIDs and client identifiers are kept; `at` has room for octets_length(). Returns its
+// end.
+char* write_octets(std::span<const std::uint8_t> octets, char* at);
 void append_octets(std::span<const std::uint8_t> octets, std::string& out);
 
 // `from_earliest` where nobody knows since when at the earliest.

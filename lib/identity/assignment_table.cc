@@ -54,6 +54,31 @@ std::size_t AssignmentTable::slot_of(const IpAddress& address, std::uint8_t bits
   return kNoSlot;
 }
 
+void AssignmentTable::bring(std::span<const IpAddress> addresses, std::span<Index, kTogether> brought) const {
+  std::fill(brought.begin(), brought.end(), kNone);
+  if (slots_.empty()) return;
+  addresses = addresses.first(std::min(addresses.size(), kTogether));
+  std::array<Hashed, kTogether> wanted;
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    wanted[i] = hashed(addresses[i], length_of_one(addresses[i].is_v4()));
+    __builtin_prefetch(&slots_[wanted[i].slot]);
+  }
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    std::size_t slot = wanted[i].slot;
+    while (slots_[slot] != kEmptySlot && (slots_[slot] & ~kMostEntries) != wanted[i].tag) slot = behind(slot);
+    if (slots_[slot] == kEmptySlot) continue;
+    brought[i] = index_in(slots_[slot]);
+    const Entry& entry = at(brought[i]);
+    __builtin_prefetch(&entry);
+    __builtin_prefetch(reinterpret_cast<const char*>(&entry + 1) - 1);
+  }
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    if (brought[i] != kNone) texts_.prefetch(at(brought[i]).texts);
+  }
+  // GCC 12 takes a function that only prefetches for one without effect, and leaves out its calls.
+  __asm__ volatile("");
+}
+
 void AssignmentTable::grow() {
   constexpr std::size_t kLeast = 1024;
   decltype(slots_) before(std::max(kLeast, slots_.size() + slots_.size() / 4), kEmptySlot);

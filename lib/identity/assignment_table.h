@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -88,17 +89,25 @@ class AssignmentTable {
   void of_prefix(const Prefix& prefix, Visit&& visit) const {
     of_key(prefix.lowest(), static_cast<std::uint8_t>(prefix.length()), visit);
   }
-  // For each whose prefix holds the address, longer prefixes first.
+  // For each whose prefix holds the address, longer prefixes first. `brought`: what bring() said of it.
   template <typename Visit>
-  void of_address(const IpAddress& address, Visit&& visit) const {
+  void of_address(const IpAddress& address, Index brought, Visit&& visit) const {
     const bool is_v4 = address.is_v4();
     for (const std::uint8_t length : lengths_[is_v4 ? 1 : 0]) {
-      if (length == (is_v4 ? 32 : 128))
+      if (length == length_of_one(is_v4) && brought != kNone && is_of(brought, address, length))
+        of_chain(brought, visit);
+      else if (length == length_of_one(is_v4))
         of_key(address, length, visit);
       else
         of_prefix(Prefix::of(address, length), visit);
     }
   }
+  // Brings what of_address() and read_texts() look at into the cache, for each of at most kTogether
+  // addresses: one waits for memory once for all of them, where they are one after the other three times for
+  // each. Of those only that are assigned by themselves, not as a part of a prefix.
+  static constexpr std::size_t kTogether = 32;
+  // Says which each has in the table, probably, for of_address().
+  void bring(std::span<const IpAddress> addresses, std::span<Index, kTogether> brought) const;
   // For each of places `begin` to `end` - 1 that is in use, ended or not.
   template <typename Visit>
   void of_places(Index begin, Index end, Visit&& visit) {
@@ -145,10 +154,13 @@ class AssignmentTable {
   template <typename Visit>
   void of_key(const IpAddress& address, std::uint8_t bits, Visit&& visit) const {
     const std::size_t slot = slot_of(address, bits);
-    for (Index index = slot == kNoSlot ? kNone : index_in(slots_[slot]); index != kNone;
-         index = at(index).next)
-      visit(index);
+    of_chain(slot == kNoSlot ? kNone : index_in(slots_[slot]), visit);
   }
+  template <typename Visit>
+  void of_chain(Index first, Visit&& visit) const {
+    for (Index index = first; index != kNone; index = at(index).next) visit(index);
+  }
+  [[nodiscard]] static std::uint8_t length_of_one(bool is_v4) { return is_v4 ? 32 : 128; }
   [[nodiscard]] std::size_t slot_of(const IpAddress& address, std::uint8_t bits) const;
   [[nodiscard]] Hashed hashed_of(Index index) const;
   [[nodiscard]] bool is_of(Index index, const IpAddress& address, std::uint8_t bits) const;

@@ -122,18 +122,24 @@ void AssignmentTexts::unpack(Place place, const std::array<std::string*, kCount>
   for (std::string* const text : texts) {
     const Form form{packed[0] >> shift & kFormMask};
     shift += kFormBits;
-    text->clear();
-    if (form == Form::kEmpty) continue;
+    if (form == Form::kEmpty) {
+      text->clear();
+      continue;
+    }
     if (form == Form::kAsMac) {
-      if (shift == kAllForms) *text = kEthernet;
-      *text += *texts[0];
+      if (shift == kAllForms)
+        text->assign(kEthernet).append(*texts[0]);
+      else
+        *text = *texts[0];
       continue;
     }
     const std::size_t length = *next++;
-    if (form == Form::kOctets)
-      append_octets({next, length}, *text);
-    else
+    if (form == Form::kOctets) {
+      text->resize(octets_length(length));  // nothing to do where the one before was as long
+      write_octets({next, length}, text->data());
+    } else {
       text->assign(reinterpret_cast<const char*>(next), length);
+    }
     next += length;
   }
 }

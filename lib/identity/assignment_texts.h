@@ -30,6 +30,12 @@ class AssignmentTexts {
   [[nodiscard]] Place add(const IdentityTexts& texts);
   void remove(Place place);
   [[nodiscard]] OwnIdentityTexts at(Place place) const;
+  // Into the cache, for read().
+  [[gnu::always_inline]] void prefetch(Place place) const {
+    const std::uint8_t* const packed = unit(place);
+    __builtin_prefetch(packed);
+    __builtin_prefetch(packed + kUsualBytes - 1);
+  }
   // What at() has, without the id, into strings whose room is used again.
   void read(Place place, std::string& subscriber, std::string& mac, std::string& host) const;
   // Whether at() has these texts, as add() would keep them.
@@ -38,6 +44,7 @@ class AssignmentTexts {
 
  private:
   static constexpr std::size_t kUnit = 4;  // what a text takes is a multiple of it
+  static constexpr std::size_t kUsualBytes = 24;
   static constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
   static constexpr std::size_t kUnitsOfBlock = kBlockBytes / kUnit;
   static constexpr std::size_t kMaxUnits = 258;  // of the longest

@@ -465,12 +465,33 @@ Result<void> IdentityKeeper::finish(UnixMs now) {
 bool IdentityKeeper::find(std::string_view netns, const IpAddress& address, UnixMs start, UnixMs end,
                           const Names& names) const {
   const std::shared_lock lock(mutex_);
-  Holders holders = holders_at(netns, address, end);
+  return find_held({netns, address, start, end, names}, AssignmentTable::kNone);
+}
+
+void IdentityKeeper::find_all(std::span<Question> questions) const {
+  std::array<IpAddress, AssignmentTable::kTogether> addresses;
+  std::array<Index, AssignmentTable::kTogether> brought;
+  while (!questions.empty()) {
+    const auto some = questions.first(std::min(questions.size(), addresses.size()));
+    std::transform(some.begin(), some.end(), addresses.begin(),
+                   [](const Question& one) { return one.address; });
+    {
+      const std::shared_lock lock(mutex_);
+      table_.bring(std::span(addresses).first(some.size()), brought);
+      for (std::size_t i = 0; i < some.size(); ++i) some[i].known = find_held(some[i], brought[i]);
+    }
+    questions = questions.subspan(some.size());
+  }
+}
+
+bool IdentityKeeper::find_held(const Question& asked, Index brought) const {
+  Holders holders = holders_at(asked, brought, asked.end);
   const auto had_it_from_the_start = [&](Index index) {
-    return table_.at(index).from() <= start || table_.from_earliest_of(index) <= start;
+    return table_.at(index).from() <= asked.start || table_.from_earliest_of(index) <= asked.start;
   };
   if (holders.count > 0 && !had_it_from_the_start(holders.index[0]))
-    holders = holders_at(netns, address, start);
+    holders = holders_at(asked, brought, asked.start);
+  const Names& names = asked.names;
   if (holders.count == 0) return false;
   table_.read_texts(holders.index[0], *names.subscriber, *names.mac, *names.host);
   // What that source does not tell, another may.
@@ -484,13 +505,12 @@ bool IdentityKeeper::find(std::string_view netns, const IpAddress& address, Unix
   return true;
 }
 
-IdentityKeeper::Holders IdentityKeeper::holders_at(std::string_view netns, const IpAddress& address,
-                                                   UnixMs time) const {
+IdentityKeeper::Holders IdentityKeeper::holders_at(const Question& asked, Index brought, UnixMs time) const {
   Holders holders;
-  table_.of_address(address, [&](Index index) {
+  table_.of_address(asked.address, brought, [&](Index index) {
     const AssignmentTable::Entry& entry = table_.at(index);
     const Source& source = *sources_[entry.source];
-    if (!source.netns_.empty() && source.netns_ != netns) return;
+    if (!source.netns_.empty() && source.netns_ != asked.netns) return;
     if (entry.from() > time && table_.from_earliest_of(index) > time) return;
     const auto end = table_.end_of(index);
     if (end && time > *end + (entry.ended ? std::chrono::milliseconds(0) : settings_.grace)) return;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,15 @@ class IdentityKeeper {
   // where it was too long ago; `names` are as they were then.
   [[nodiscard]] bool find(std::string_view netns, const IpAddress& address, UnixMs start, UnixMs end,
                           const Names& names) const;
+  struct Question {
+    std::string_view netns;
+    IpAddress address;
+    UnixMs start, end;
+    Names names;
+    bool known = false;  // the answer
+  };
+  // find() of each, which together wait for memory hardly longer than one.
+  void find_all(std::span<Question> questions) const;
   // Of what was before, find() may not know what the log does. `now`: the time.
   [[nodiscard]] UnixMs remembers_since(UnixMs now) const {
     return std::max(now - settings_.remember,
@@ -78,12 +88,14 @@ class IdentityKeeper {
 
  private:
   class Source;
+  // find(), under the lock.
+  [[nodiscard]] bool find_held(const Question& asked, AssignmentTable::Index brought) const;
   // Of each source that knows one, in the sources' order.
   struct Holders {
     std::array<AssignmentTable::Index, 8> index{};
     std::size_t count = 0;
   };
-  [[nodiscard]] Holders holders_at(std::string_view netns, const IpAddress& address, UnixMs time) const;
+  [[nodiscard]] Holders holders_at(const Question& asked, AssignmentTable::Index brought, UnixMs time) const;
   [[nodiscard]] AddressAssignment assignment_of(AssignmentTable::Index index) const;
   void begin(Source& source, const SeenAssignment& seen, UnixMs at);
   // Into the table and the log; false: the table is full.

@@ -2,7 +2,9 @@
 // Threads: an encoder keeps no state between calls and may be shared.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +41,15 @@ class Encoder {
   [[nodiscard]] virtual std::string_view header() const { return {}; }
   // Appends one record and its newline to `out`.
   virtual void append(const SessionRecord& record, std::string& out) const = 0;
+  // append() of one record behind the other, until `goes_on`, which is asked behind each, says no. What is to
+  // be looked up for them may be at once.
+  virtual void append_each(std::span<const SessionRecord> records, std::string& out,
+                           const std::function<bool()>& goes_on) const {
+    for (const SessionRecord& record : records) {
+      append(record, out);
+      if (!goes_on()) return;
+    }
+  }
   // What append() writes as names and values, for sinks that take these of an encoder of their own (`own`
   // below); the names live as long as the encoder.
   virtual void append_pairs(const SessionRecord& record,

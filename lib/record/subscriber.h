@@ -2,6 +2,8 @@
 // Threads: plain value types; a SubscriberLookup any.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,10 @@ class SubscriberLookup {
   // source was followed.
   // `out` becomes that; its room is used again, so one that is used again and again allocates nothing.
   virtual void find(const SessionRecord& record, Subscriber& out) const = 0;
+  // find() of each into the place of `out` that it has in `records`; there are no more of these than places.
+  virtual void find_all(std::span<const SessionRecord> records, std::span<Subscriber> out) const {
+    for (std::size_t i = 0; i < records.size(); ++i) find(records[i], out[i]);
+  }
 };
 
 }  // namespace natsession

@@ -1,6 +1,8 @@
 #include "record/subscriber_encoder.h"
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 
 #include "record/escape.h"
 #include "record/fields.h"
@@ -79,7 +81,35 @@ const Subscriber& SubscriberEncoder::find(const SessionRecord& record) const {
 }
 
 void SubscriberEncoder::append(const SessionRecord& record, std::string& out) const {
-  const Subscriber& found = find(record);
+  append_of(find(record), record, out);
+}
+
+void SubscriberEncoder::append_each(std::span<const SessionRecord> records, std::string& out,
+                                    const std::function<bool()>& goes_on) const {
+  constexpr std::size_t kTogether = 32;
+  thread_local std::array<Subscriber, kTogether> found;
+  const auto is_gap = [](const SessionRecord& record) { return record.event == RecordEvent::kGap; };
+  while (!records.empty()) {
+    const auto some = records.first(std::min(records.size(), kTogether));
+    const auto sessions =
+        some.first(static_cast<std::size_t>(std::find_if(some.begin(), some.end(), is_gap) - some.begin()));
+    if (lookup_ == nullptr || sessions.empty()) {
+      append(records.front(), out);
+      if (!goes_on()) return;
+      records = records.subspan(1);
+      continue;
+    }
+    lookup_->find_all(sessions, found);
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      append_of(found[i], sessions[i], out);
+      if (!goes_on()) return;
+    }
+    records = records.subspan(sessions.size());
+  }
+}
+
+void SubscriberEncoder::append_of(const Subscriber& found, const SessionRecord& record,
+                                  std::string& out) const {
   others_->append(record, out);
   const bool gap = record.event == RecordEvent::kGap;
   if (gap && options_.format != RecordFormat::kCsv) return;

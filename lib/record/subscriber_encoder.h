@@ -2,7 +2,9 @@
 // Threads: any, if the look-up may be asked by any.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +24,8 @@ class SubscriberEncoder final : public Encoder {
   // A gap record is nobody's and has no such fields, but for the columns of CSV. What is not known is null in
   // JSON, and left out in logfmt.
   void append(const SessionRecord& record, std::string& out) const override;
+  void append_each(std::span<const SessionRecord> records, std::string& out,
+                   const std::function<bool()>& goes_on) const override;
   void append_pairs(const SessionRecord& record,
                     std::vector<std::pair<std::string_view, std::string>>& out) const override;
   [[nodiscard]] bool is_of_sessions() const override { return true; }
@@ -29,6 +33,7 @@ class SubscriberEncoder final : public Encoder {
  private:
   char* write_name(std::string_view name, const std::string& value, char* at) const;
   [[nodiscard]] const Subscriber& find(const SessionRecord& record) const;
+  void append_of(const Subscriber& found, const SessionRecord& record, std::string& out) const;
 
   const EncoderOptions options_;
   const std::unique_ptr<Encoder> others_;

@@ -216,6 +216,10 @@ class SharedEncoder final : public Encoder {
   explicit SharedEncoder(std::shared_ptr<const Encoder> own) : own_(std::move(own)) {}
   [[nodiscard]] std::string_view header() const override { return own_->header(); }
   void append(const SessionRecord& record, std::string& out) const override { own_->append(record, out); }
+  void append_each(std::span<const SessionRecord> records, std::string& out,
+                   const std::function<bool()>& goes_on) const override {
+    own_->append_each(records, out, goes_on);
+  }
 
  private:
   std::shared_ptr<const Encoder> own_;

@@ -1,5 +1,6 @@
 #include "identity/assignment_table.h"
 
+#include <array>
 #include <map>
 #include <random>
 #include <string>
@@ -112,7 +113,7 @@ TEST_CASE("the table has what was put in and not what has gone") {
       else
         ++still_open;
       bool is_there = false;
-      table.of_address(table.prefix_of(index).highest(),
+      table.of_address(table.prefix_of(index).highest(), AssignmentTable::kNone,
                        [&](AssignmentTable::Index other) { is_there |= other == index; });
       CHECK(is_there);
     }
@@ -134,10 +135,19 @@ TEST_CASE("longer prefixes come first, and of the other family none") {
   add("::/0");
   add("10.0.0.0/8");
   add("10.1.2.3");
-  std::vector<std::string> found;
-  table.of_address(*IpAddress::parse("10.1.2.3"),
-                   [&](AssignmentTable::Index index) { found.push_back(table.texts_of(index).subscriber); });
-  CHECK(found == std::vector<std::string>{"10.1.2.3", "10.0.0.0/8", "0.0.0.0/0"});
+  const IpAddress address = *IpAddress::parse("10.1.2.3");
+  std::array<AssignmentTable::Index, AssignmentTable::kTogether> brought{};
+  table.bring({&address, 1}, brought);
+  CHECK(brought[1] == AssignmentTable::kNone);
+  // Whether it was brought before, was not, or another was taken for it.
+  const AssignmentTable::Index others = 2;
+  for (const AssignmentTable::Index first : {AssignmentTable::kNone, brought[0], others}) {
+    std::vector<std::string> found;
+    table.of_address(address, first, [&](AssignmentTable::Index index) {
+      found.push_back(table.texts_of(index).subscriber);
+    });
+    CHECK(found == std::vector<std::string>{"10.1.2.3", "10.0.0.0/8", "0.0.0.0/0"});
+  }
 }
 
 }  // namespace

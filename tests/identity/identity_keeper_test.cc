@@ -1,7 +1,9 @@
 #include "identity/identity_keeper.h"
 
+#include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -65,6 +67,44 @@ struct KeeperFixture {
     return {};
   }
 };
+
+TEST_CASE_METHOD(KeeperFixture, "who many were is asked at once, as one by one") {
+  whole(at(0, 0), {});
+  for (int host = 0; host < 100; ++host) {
+    const std::string prefix = host % 3 == 0   ? "2001:db8:" + std::to_string(host) + "::/56"
+                               : host % 3 == 1 ? "2001:db8::" + std::to_string(host)
+                                               : "10.0.0." + std::to_string(host);
+    leases->seen(lease(prefix.c_str(), "host-" + std::to_string(host)), at(0, 1));
+    if (host % 5 == 0) leases->seen(lease(prefix.c_str(), "later-" + std::to_string(host)), at(4, 0));
+  }
+  leases->followed(at(5, 0));
+  std::vector<IdentityKeeper::Question> questions;
+  std::vector<std::array<std::string, 3>> names(400);
+  const auto ask = [&](const std::string& address, UnixMs start, UnixMs end) {
+    auto& [subscriber, mac, host] = names[questions.size()];
+    subscriber = mac = host = "of a question before";
+    questions.push_back({"", *IpAddress::parse(address), start, end, {&subscriber, &mac, &host}});
+  };
+  for (int host = 0; host < 120; ++host) {  // some that nobody has
+    for (const std::string& address : {"2001:db8:" + std::to_string(host) + "::1",
+                                       "2001:db8::" + std::to_string(host), "10.0.0." + std::to_string(host)})
+      ask(address, at(host % 6, 0), at(host % 6, 30));
+  }
+  keeper->find_all(questions);
+  std::size_t known = 0;
+  for (const IdentityKeeper::Question& one : questions) {
+    std::string subscriber, mac, host;
+    const bool found = keeper->find("", one.address, one.start, one.end, {&subscriber, &mac, &host});
+    REQUIRE(one.known == found);
+    if (!found) continue;
+    ++known;
+    CHECK(*one.names.subscriber == subscriber);
+    CHECK(*one.names.mac == mac);
+    CHECK(*one.names.host == host);
+  }
+  CHECK(known > 50);
+  keeper->find_all({});
+}
 
 TEST_CASE_METHOD(KeeperFixture, "a lease that is renewed is one assignment") {
   whole(at(0, 0), {});

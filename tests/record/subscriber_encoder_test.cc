@@ -50,6 +50,33 @@ TEST_CASE("whose a record is stands behind its other fields") {
   CHECK(logfmt.line == logfmt.plain.substr(0, logfmt.plain.size() - 1) + " subscriber=ann host=\"pc 1\"\n");
 }
 
+// Says of each record when it ended.
+class TimeLookup final : public SubscriberLookup {
+ public:
+  void find(const SessionRecord& record, Subscriber& out) const override {
+    out = {std::to_string(record.end_time.time_since_epoch().count()), "", ""};
+  }
+};
+
+TEST_CASE("records one behind the other are as each alone, until it is enough") {
+  std::vector<SessionRecord> records;
+  for (int i = 0; i < 100; ++i) {
+    records.push_back(i % 37 == 20 || i == 0 ? golden_gap() : golden_tcp());
+    records.back().end_time += std::chrono::milliseconds(i);
+  }
+  const EncoderOptions options{
+      .own = std::make_shared<const SubscriberEncoder>(EncoderOptions{}, std::make_shared<TimeLookup>())};
+  const auto encoder = make_encoder(options);
+  for (const std::size_t most : {std::size_t{1}, std::size_t{21}, std::size_t{33}, std::size_t{100}}) {
+    std::string alone, together;
+    for (std::size_t i = 0; i < most; ++i) encoder->append(records[i], alone);
+    std::size_t count = 0;
+    encoder->append_each(records, together, [&] { return ++count < most; });
+    CHECK(count == most);
+    CHECK(together == alone);
+  }
+}
+
 TEST_CASE("a gap is nobody's") {
   const Encoded json = encoded(golden_gap(), RecordFormat::kJson, kAnn);
   CHECK(json.line == json.plain);

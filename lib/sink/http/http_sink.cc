@@ -70,7 +70,10 @@ HttpSink::HttpSink(std::string name, const HttpSettings& settings, const Encoder
 Result<std::size_t> HttpSink::make_request(std::span<const SessionRecord> records, HttpRequest& request) {
   lines_.clear();
   std::size_t count = 0;
-  while (count < records.size() && lines_.size() < kMaxLinesBytes) encoder_->append(records[count++], lines_);
+  encoder_->append_each(records, lines_, [&] {
+    ++count;
+    return lines_.size() < kMaxLinesBytes;
+  });
   request.headers = {"Content-Type: application/x-ndjson",
                      "X-NatSession-Batch: " + batch_name(records.front(), count, crc32_of(lines_))};
   if (auto set = set_body(lines_, request); !set) return set.error();

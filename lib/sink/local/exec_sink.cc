@@ -143,11 +143,10 @@ std::optional<Answer> ExecSink::start() {
 void ExecSink::encode(std::span<const SessionRecord> records) {
   std::string lines;
   std::vector<std::size_t> ends;
-  for (const SessionRecord& record : records) {
-    encoder_->append(record, lines);
+  encoder_->append_each(records, lines, [&] {
     ends.push_back(lines.size());
-    if (lines.size() >= kLineBytes) break;
-  }
+    return lines.size() < kLineBytes;
+  });
   const std::size_t in_pipe = written_ - std::min(written_, prefix_);
   if (lines.compare(0, in_pipe, text_, prefix_, in_pipe) == 0) {
     text_.resize(prefix_);

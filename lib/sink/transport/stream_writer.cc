@@ -104,16 +104,15 @@ void StreamWriter::encode(std::span<const SessionRecord> records, std::uint64_t 
                           bool first_may_pass) {
   buffer_.clear();
   ends_.clear();
-  for (const SessionRecord& record : records) {
-    const std::size_t before = buffer_.size();
-    encoder_->append(record, buffer_);
+  encoder_->append_each(records, buffer_, [&] {
+    const std::size_t before = ends_.empty() ? 0 : ends_.back();
     if (buffer_.size() > limit_bytes && !(first_may_pass && before == 0)) {
       buffer_.resize(before);
-      return;
+      return false;
     }
     ends_.push_back(buffer_.size());
-    if (buffer_.size() >= kChunkBytes) return;
-  }
+    return buffer_.size() < kChunkBytes;
+  });
 }
 
 }  // namespace natsession
