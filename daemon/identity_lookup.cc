@@ -1,6 +1,5 @@
 #include "identity_lookup.h"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -23,22 +22,18 @@ void IdentityLookup::find(const SessionRecord& record, Subscriber& out) const {
 }
 
 void IdentityLookup::find_all(std::span<const SessionRecord> records, std::span<Subscriber> out) const {
-  std::array<IdentityKeeper::Question, AssignmentTable::kTogether> questions;
-  for (std::size_t begin = 0; begin < records.size(); begin += questions.size()) {
-    const std::size_t count = std::min(questions.size(), records.size() - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      const SessionRecord& record = records[begin + i];
-      Subscriber& names = out[begin + i];
-      questions[i] = {.netns = record.origin->netns,
-                      .address = record.pri_ip,
-                      .start = record.start_time,
-                      .end = record.end_time,
-                      .names = {&names.subscriber, &names.mac, &names.host}};
-    }
-    keeper_->find_all(std::span(questions).first(count));
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!questions[i].known) find_the_past(records[begin + i], out[begin + i]);
-    }
+  std::array<IdentityKeeper::Question, kMostTogether> questions;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const SessionRecord& record = records[i];
+    questions[i] = {.netns = record.origin->netns,
+                    .address = record.pri_ip,
+                    .start = record.start_time,
+                    .end = record.end_time,
+                    .names = {&out[i].subscriber, &out[i].mac, &out[i].host}};
+  }
+  keeper_->find_all(std::span(questions).first(records.size()));
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (!questions[i].known) find_the_past(records[i], out[i]);
   }
 }
 

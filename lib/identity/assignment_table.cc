@@ -75,8 +75,6 @@ void AssignmentTable::bring(std::span<const IpAddress> addresses, std::span<Inde
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     if (brought[i] != kNone) texts_.prefetch(at(brought[i]).texts);
   }
-  // GCC 12 takes a function that only prefetches for one without effect, and leaves out its calls.
-  __asm__ volatile("");
 }
 
 void AssignmentTable::grow() {

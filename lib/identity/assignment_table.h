@@ -102,11 +102,11 @@ class AssignmentTable {
         of_prefix(Prefix::of(address, length), visit);
     }
   }
-  // Brings what of_address() and read_texts() look at into the cache, for each of at most kTogether
-  // addresses: one waits for memory once for all of them, where they are one after the other three times for
-  // each. Of those only that are assigned by themselves, not as a part of a prefix.
   static constexpr std::size_t kTogether = 32;
-  // Says which each has in the table, probably, for of_address().
+  // Brings what of_address() and read_texts() look at into the cache, for each of at most kTogether
+  // addresses: memory is waited for once for all of them, not three times for each. Of those only that are
+  // assigned by themselves, not as a part of a prefix. Says what each has in the table, probably, for
+  // of_address(); kNone: nothing by itself.
   void bring(std::span<const IpAddress> addresses, std::span<Index, kTogether> brought) const;
   // For each of places `begin` to `end` - 1 that is in use, ended or not.
   template <typename Visit>

@@ -30,7 +30,8 @@ class AssignmentTexts {
   [[nodiscard]] Place add(const IdentityTexts& texts);
   void remove(Place place);
   [[nodiscard]] OwnIdentityTexts at(Place place) const;
-  // Into the cache, for read().
+  // Into the cache, for read(). Inlined by force: GCC 12 takes a function that only prefetches for one
+  // without effect, and leaves out its calls.
   [[gnu::always_inline]] void prefetch(Place place) const {
     const std::uint8_t* const packed = unit(place);
     __builtin_prefetch(packed);
@@ -43,8 +44,8 @@ class AssignmentTexts {
   [[nodiscard]] std::size_t bytes() const { return blocks_.size() * kBlockBytes; }
 
  private:
-  static constexpr std::size_t kUnit = 4;  // what a text takes is a multiple of it
-  static constexpr std::size_t kUsualBytes = 24;
+  static constexpr std::size_t kUnit = 4;         // what a text takes is a multiple of it
+  static constexpr std::size_t kUsualBytes = 24;  // a MAC, a host's name, and what is the MAC once more
   static constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
   static constexpr std::size_t kUnitsOfBlock = kBlockBytes / kUnit;
   static constexpr std::size_t kMaxUnits = 258;  // of the longest

@@ -31,7 +31,9 @@ class SubscriberLookup {
   // source was followed.
   // `out` becomes that; its room is used again, so one that is used again and again allocates nothing.
   virtual void find(const SessionRecord& record, Subscriber& out) const = 0;
-  // find() of each into the place of `out` that it has in `records`; there are no more of these than places.
+  // find() of each of at most kMostTogether into the place of `out` that it has in `records`; there are no
+  // more of these than places.
+  static constexpr std::size_t kMostTogether = 32;
   virtual void find_all(std::span<const SessionRecord> records, std::span<Subscriber> out) const {
     for (std::size_t i = 0; i < records.size(); ++i) find(records[i], out[i]);
   }

@@ -86,14 +86,14 @@ void SubscriberEncoder::append(const SessionRecord& record, std::string& out) co
 
 void SubscriberEncoder::append_each(std::span<const SessionRecord> records, std::string& out,
                                     const std::function<bool()>& goes_on) const {
-  constexpr std::size_t kTogether = 32;
-  thread_local std::array<Subscriber, kTogether> found;
+  if (lookup_ == nullptr) return Encoder::append_each(records, out, goes_on);
+  thread_local std::array<Subscriber, SubscriberLookup::kMostTogether> found;
   const auto is_gap = [](const SessionRecord& record) { return record.event == RecordEvent::kGap; };
   while (!records.empty()) {
-    const auto some = records.first(std::min(records.size(), kTogether));
+    const auto some = records.first(std::min(records.size(), found.size()));
     const auto sessions =
         some.first(static_cast<std::size_t>(std::find_if(some.begin(), some.end(), is_gap) - some.begin()));
-    if (lookup_ == nullptr || sessions.empty()) {
+    if (sessions.empty()) {
       append(records.front(), out);
       if (!goes_on()) return;
       records = records.subspan(1);

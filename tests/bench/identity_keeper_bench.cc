@@ -55,7 +55,7 @@ class KeeperLookup final : public SubscriberLookup {
       out.clear();
   }
   void find_all(std::span<const SessionRecord> records, std::span<Subscriber> out) const override {
-    std::array<IdentityKeeper::Question, AssignmentTable::kTogether> questions;
+    std::array<IdentityKeeper::Question, kMostTogether> questions;
     for (std::size_t i = 0; i < records.size(); ++i) {
       const SessionRecord& record = records[i];
       questions[i] = {.netns = record.origin->netns,
@@ -65,7 +65,7 @@ class KeeperLookup final : public SubscriberLookup {
                       .names = {&out[i].subscriber, &out[i].mac, &out[i].host}};
     }
     keeper_.find_all(std::span(questions).first(records.size()));
-    for (std::size_t i = 0; i < records.size(); ++i) found_ += questions[i].known ? 1 : 0;
+    for (std::size_t i = 0; i < records.size(); ++i) found_ += std::size_t{questions[i].known};
   }
   [[nodiscard]] std::size_t found() const { return found_; }
 
@@ -103,11 +103,19 @@ void see(IdentityOutput& leases, std::uint32_t address, std::uint32_t client, Un
   leases.seen(seen, at);
 }
 
+// Of the `count` that `all` does.
+template <typename Do>
+double ns_of_each(std::size_t count, Do&& all) {
+  const double begun = cpu_seconds();
+  all();
+  return (cpu_seconds() - begun) * 1e9 / static_cast<double>(count);
+}
+
 template <typename Do>
 double ns_each(std::size_t count, Do&& one) {
-  const double begun = cpu_seconds();
-  for (std::size_t i = 0; i < count; ++i) one(i);
-  return (cpu_seconds() - begun) * 1e9 / static_cast<double>(count);
+  return ns_of_each(count, [&] {
+    for (std::size_t i = 0; i < count; ++i) one(i);
+  });
 }
 
 }  // namespace
@@ -173,19 +181,19 @@ int main(int argc, char** argv) {
   const auto without = make_encoder({});
   std::string line;
   const auto encode = [&](const Encoder& encoder) {
-    const double cpu = cpu_seconds();
-    encoder.append_each(records, line, [&] {
-      line.clear();
-      return true;
+    return ns_of_each(records.size(), [&] {
+      encoder.append_each(records, line, [&] {
+        line.clear();
+        return true;
+      });
     });
-    return (cpu_seconds() - cpu) * 1e9 / static_cast<double>(records.size());
   };
-  std::array<Subscriber, AssignmentTable::kTogether> several;
+  std::array<Subscriber, SubscriberLookup::kMostTogether> several;
   const auto together = [&](std::span<const SessionRecord> asked) {
-    const double cpu = cpu_seconds();
-    for (std::size_t i = 0; i < asked.size(); i += several.size())
-      lookup->find_all(asked.subspan(i, std::min(several.size(), asked.size() - i)), several);
-    return (cpu_seconds() - cpu) * 1e9 / static_cast<double>(asked.size());
+    return ns_of_each(asked.size(), [&] {
+      for (std::size_t i = 0; i < asked.size(); i += several.size())
+        lookup->find_all(asked.subspan(i, std::min(several.size(), asked.size() - i)), several);
+    });
   };
   const double many = together(records);
   encode(*without);
@@ -206,9 +214,8 @@ int main(int argc, char** argv) {
   std::printf("look-up of a record of %u hosts at work: %.0f ns, 32 at once %.0f ns\n",
               std::min(open, kAtWork), usual, usual_many);
   std::printf(
-      "of any host: look-up of a record: %.0f ns, 32 at once %.0f ns, found %zu of %zu; JSON with it %.0f "
-      "ns, "
-      "without %.0f ns\n",
+      "of any host: look-up of a record: %.0f ns, 32 at once %.0f ns, found %zu of %zu; "
+      "JSON with it %.0f ns, without %.0f ns\n",
       whole, many, found, records.size(), named, plain);
   return found == records.size() && lookup->found() >= 2 * records.size() ? 0 : 1;
 }
