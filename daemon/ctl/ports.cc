@@ -58,10 +58,13 @@ Result<PortQuestion> read_ports(const PortsCommand& options) {
   return question;
 }
 
-void set_times(const PortsCommand& options, const AskedTime& time, PortQuestion& question) {
+// What the daemon tells of now is of a moment behind that at which this program looked at the clock.
+void set_times(const PortsCommand& options, const AskedTime& time, const std::optional<LiveLog>& live,
+               PortQuestion& question) {
+  const UnixMs until = time.until_now && live && live->told ? std::max(time.until, live->at) : time.until;
   question.from = time.from;
   // Nothing is in use in times to come.
-  question.until = std::max(time.from + kShortestStep, std::min(time.until, now_ms()));
+  question.until = std::max(time.from + kShortestStep, std::min(until, now_ms()));
   if (options.step.empty())
     question.step = std::max(kShortestStep, (question.until - question.from) / kUsualPoints);
 }
@@ -209,7 +212,7 @@ int run_ports(const Global& global, const PortsCommand& options) {
   if (!log) return fail("ports", log.error());
   time = within_ledger(*time, (*log)->store());
   if (!time) return fail("ports", time.error());
-  set_times(options, *time, *question);
+  set_times(options, *time, live, *question);
   if (live && live->told && live->more && question->until >= live->at) add_counts(global, options, *question);
   if (live) add_live(std::move(*live), *question);
   const auto result = find_ports((*log)->store(), *question, (*log)->control(time->until_now));

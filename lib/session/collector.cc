@@ -170,6 +170,7 @@ Result<void> Collector::resume(EventSource& source) {
   if (flows_ != nullptr) flows_->open_windows(now);
   dropped_seen_ = dropped_at_pass_ = dropped_before_ = source_->dropped();
   losses_open_ = delaying_ = false;
+  unshown_since_.reset();
   complete_until_ = moment();
   covered_from_.reset();
   trusted_after_ = counters_.passes;
@@ -213,6 +214,7 @@ Result<Collector::Pace> Collector::turn() {
     if (steady - missed_at_ >= (guard_.watches() ? kSettled : std::chrono::seconds(0)))
       complete_until_ = {to_ms(now), steady};
   }
+  show_the_unshown(steady);
 
   if (const auto close = schedule_.close_if_due(to_ms(now)))
     want_pass({.close = close, .final = false, .initial = false});
@@ -354,7 +356,10 @@ void Collector::watch_losses(std::size_t unreadable) {
 void Collector::count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again) {
   const std::uint64_t missed = dropped - dropped_seen_;
   dropped_seen_ = dropped;
-  if (missed > 0 || unreadable > 0) each_tracker([](Tracker& tracker) { tracker.miss_news(); });
+  if (missed > 0 || unreadable > 0) {
+    each_tracker([&](Tracker& tracker) { tracker.miss_news(missed + unreadable); });
+    if (!unshown_since_) unshown_since_ = complete_until_;
+  }
   if (missed > 0) {
     delaying_ = true;
     missed_at_ = clock_.steady();
@@ -394,6 +399,13 @@ void Collector::want_reconciliation(std::chrono::nanoseconds steady) {
   const auto pause =
       std::max<std::chrono::nanoseconds>(kReconcilePause, (pass_ended_ - pass_began_) * kReconcileShare);
   reconcile_at_ = pass_ended_.count() == 0 ? steady : std::max(steady, pass_ended_ + pause);
+}
+
+// A NEW that did not fit comes again with the flow's next packet, if there is one. As soon as nothing else is
+// on its way a dump shows those flows.
+void Collector::show_the_unshown(std::chrono::nanoseconds steady) {
+  if (unshown_since_ && unshown_since_->steady < complete_until_.steady && step_ == Step::kNone && !wanted_)
+    want_reconciliation(steady);
 }
 
 void Collector::advance_pass(bool drained) {
@@ -469,6 +481,7 @@ void Collector::pass_over() {
   if (whole_) {
     tell_unheard();
     shown_until_ = pass_began_at_;
+    if (source_->dropped() == dropped_at_pass_) unshown_since_.reset();
     tell_start();
     if (!blind_ && counters_.passes > trusted_after_ && (sends_again_ || !(silent_ || covered_from_)))
       cover_on();
@@ -517,6 +530,7 @@ void Collector::report_coverage(CollectorReport& report) const {
   if (!covered_from_) return;
   UnixMs until = std::min(complete_until_.wall, sent_until_.wall);
   if (const auto lost = gap_.open_since()) until = std::min(until, *lost);
+  if (unshown_since_) until = std::min(until, unshown_since_->wall);
   // What a window's end makes known is recorded when its dump is over.
   if (wanted_ && wanted_->close) until = std::min(until, *wanted_->close);
   if (step_ != Step::kNone && purpose_.close) until = std::min(until, *purpose_.close);

@@ -111,6 +111,7 @@ class Collector {
   void count_drops(std::uint64_t dropped, std::size_t unreadable, bool come_again);
   void tell_gap(bool drained);
   void want_reconciliation(std::chrono::nanoseconds steady);
+  void show_the_unshown(std::chrono::nanoseconds steady);
   void advance_pass(bool drained);
   void cover_on();
   void tell_unheard();
@@ -149,6 +150,8 @@ class Collector {
   std::uint64_t dropped_seen_ = 0;
   bool losses_open_ = false;  // events were lost, and no dump has yet told what became of their sessions
   bool delaying_ = false;     // events did not fit since the queue was last empty
+  // Since then flows may have begun of which no NEW came, and that no dump has shown.
+  std::optional<Moment> unshown_since_;
   std::chrono::nanoseconds missed_at_ = std::chrono::hours(-1);  // when events last did not fit
   Moment complete_until_;  // until then nothing can be missing: the queue was empty, nothing was delayed
   const EventNeeds needs_;

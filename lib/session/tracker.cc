@@ -189,8 +189,19 @@ void Tracker::mark_mute(Session<Family>& session, std::uint64_t hash, bool resto
   if (under_subscription && !wants_new) return;
   if (wants_new && shown_first_.size() < kMaxUnheard)
     shown_first_[hash] = {known ? session.begin : std::min(*whole_pass_began_, session.begin), session.begin};
+  if (wants_new && is_one_of_the_missed(session)) return;
   session.set(S::kMute);
   ++mute_;
+}
+
+// Its NEW was sent, and did not fit: then its DESTROY will be sent as well. No more than as many as did not
+// fit.
+template <typename Family>
+bool Tracker::is_one_of_the_missed(const Session<Family>& session) {
+  const UnixMs begin = session.has(Session<Family>::kStartKnown) ? session.begin : *whole_pass_began_;
+  if (missed_ == 0 || begin > news_missed_) return false;
+  --missed_;
+  return true;
 }
 
 // It begins with its NEW. One that nothing stamped, and that may have waited for long, began nobody knows
@@ -392,6 +403,7 @@ void Tracker::end_pass(bool whole, bool delayed) {
   if (whole) {
     whole_pass_began_ = pass_began_;
     all_known_since_ = std::min(all_known_since_, to_ms(now_));
+    if (news_missed_ < pass_began_) missed_ = 0;
   }
   proves_absence_ = whole;
   delayed_ = delayed;

@@ -83,8 +83,11 @@ class Tracker final : public EventSource::Handler {
   // Sessions that may never send an event, as they began before the kernel sent any: that they have ended is
   // known by a dump alone.
   [[nodiscard]] std::size_t mute() const { return mute_; }
-  // Events were lost, and a NEW may have been among them.
-  void miss_news() { news_missed_ = to_ms(now_); }
+  // So many events did not fit, or could not be read; each may have been a NEW.
+  void miss_news(std::uint64_t count) {
+    news_missed_ = to_ms(now_);
+    missed_ += count;
+  }
   // When sessions began that the passes since the last call showed, whole or not, and that ought to have sent
   // a NEW. If none was lost, which is for the caller to know, the kernel sent no events then.
   struct Unheard {
@@ -157,6 +160,8 @@ class Tracker final : public EventSource::Handler {
   template <typename Family>
   void mark_mute(Session<Family>& session, std::uint64_t hash, bool restored);
   template <typename Family>
+  [[nodiscard]] bool is_one_of_the_missed(const Session<Family>& session);
+  template <typename Family>
   void begin_at(Session<Family>& session, const ConntrackEvent& event);
   template <typename Family>
   void begin_with(Session<Family>& session, const ConntrackEvent& event);
@@ -185,6 +190,7 @@ class Tracker final : public EventSource::Handler {
   bool news_ = false;
   UnixMs news_since_ = UnixMs::min();
   UnixMs news_missed_ = UnixMs::min();
+  std::uint64_t missed_ = 0;  // events, of which no session that a dump showed is known to have been one
   std::optional<UnixMs> logged_since_;     // restored sessions that began since then were heard of
   std::optional<UnixMs> inherited_since_;  // for the first dump
   UnixMs heard_since_ = UnixMs::max();     // since when all that begin are heard of

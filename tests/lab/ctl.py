@@ -1,8 +1,11 @@
 """natsessionctl, asked beside a lab."""
 
+import contextlib
 import datetime
+import http.client
 import json
 import os
+import socket
 import subprocess
 
 
@@ -20,6 +23,25 @@ def ask(*arguments, status=0):
     done = subprocess.run([program(), *map(str, arguments)], capture_output=True, text=True, timeout=60)
     assert done.returncode == status, f"{arguments}: status {done.returncode}: {done.stdout[-500:]} {done.stderr[-1000:]}"
     return done.stdout
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=30)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def request(control, method, target):
+    """(status, body) of a request to the control socket, without natsessionctl."""
+    with contextlib.closing(_UnixConnection(control)) as connection:
+        connection.request(method, target)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
 
 
 def status(control):

@@ -1,12 +1,10 @@
 """The control socket and natsessionctl, on a daemon that logs real traffic."""
 
 import grp
-import http.client
 import json
 import os
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -25,17 +23,6 @@ STRANGER = 12345  # a user and group that nobody has
 LONG = {"udp_timeout": 60, "udp_timeout_stream": 60}
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=30)
-        self._path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class ControlTest(LabCase):
     def begin(self, *arguments, **sysctls):
         self.make_hosts(**sysctls)
@@ -46,13 +33,7 @@ class ControlTest(LabCase):
         return ctl.ask("--control", self.control, *arguments, status=status)
 
     def http(self, method, target):
-        """(status, body) of a request to the control socket."""
-        connection = UnixConnection(self.control)
-        connection.request(method, target)
-        answer = connection.getresponse()
-        body = answer.read().decode()
-        connection.close()
-        return answer.status, body
+        return ctl.request(self.control, method, target)
 
     def scrape(self, path="/metrics"):
         """(status, body) of a request over TCP, from inside the NAT box."""

@@ -1,11 +1,9 @@
 """--events auto: the groups of events that the log needs, whatever becomes of the sysctls, and what it tells of them."""
 
-import http.client
 import json
 import os
 import re
 import signal
-import socket
 import time
 
 import ctl
@@ -164,12 +162,7 @@ class EventsTest(LabCase):
         daemon.stop()
 
     def metrics(self):
-        connection = http.client.HTTPConnection("localhost")
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self.control)
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        connection.close()
+        _, text = ctl.request(self.control, "GET", "/metrics")
         return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
     def test_an_open_session_is_found_by_a_question_about_now(self):

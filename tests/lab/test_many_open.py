@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -18,16 +19,32 @@ OPEN = from_environment("NATSESSION_OPEN_SESSIONS", 150_000)
 QUESTIONS = 200
 
 
-class ManyOpenTest(LabCase):
-    def setUp(self):
-        super().setUp()
+class ManyOpen(LabCase):
+    def begin(self, stopped):
+        """Makes the sessions beside a daemon that follows them, or that is stopped meanwhile."""
         self.enterContext(TableLimits(room_for=OPEN * 3 // 2))  # the daemon minds a table that is nearly full
         self.lab = self.make_lab(udp_timeout=600, udp_timeout_stream=600)
         self.control, self.ledger = self.path("control.sock"), self.path("ledger")
         self.daemon = self.start(self.lab, "--ledger", self.ledger, "--control", self.control, "--window", "1h")
+        if stopped:
+            self.daemon.send_signal(signal.SIGSTOP)
         self.assertEqual(Flood(self.lab).insert(OPEN), 0)
-        wait_until(lambda: ctl.collector(self.control)["live_sessions"] == OPEN, f"{OPEN} open sessions")
+        if stopped:
+            self.daemon.send_signal(signal.SIGCONT)
+        wait_until(lambda: self.collector()["live_sessions"] == OPEN,
+                   lambda: f"{OPEN} open sessions: {self.collector()}", 120)
         self.sessions = random.Random(20261129).sample(sorted(flood_sessions(OPEN).items()), QUESTIONS)
+
+    def collector(self):
+        return ctl.collector(self.control)
+
+    def ports_now(self):
+        done = subprocess.run([ctl.program(), "--json", "--ledger", self.ledger, "--control", self.control, "ports", "-n", "0"],
+                              capture_output=True, text=True, timeout=120)
+        return {row["nat_ip"]: row["now"] for row in json.loads(done.stdout)["rows"]}
+
+    def ports_counted(self):
+        return {use["nat_ip"]: use["ports"] for use in json.loads(ctl.request(self.control, "GET", "/ports")[1])["ports"]}
 
     def ask(self, *ends):
         """Who had each of these ends a moment ago: the first answer to each question."""
@@ -42,6 +59,12 @@ class ManyOpenTest(LabCase):
         answers = [a for a in csv.DictReader(io.StringIO(done.stdout)) if a["rank"] in ("", "1")]
         self.assertEqual(len(answers), len(ends), done.stderr)
         return answers
+
+
+class ManyOpenTest(ManyOpen):
+    def setUp(self):
+        super().setUp()
+        self.begin(stopped=False)
 
     def test_each_of_200_questions_finds_its_host(self):
         answers = self.ask(*(nat for _, nat in self.sessions))
@@ -59,12 +82,21 @@ class ManyOpenTest(LabCase):
 
     def test_ports_in_use_now_are_those_of_all_sessions(self):
         in_use = Counter(nat for nat, _ in flood_sessions(OPEN).values())
+        wait_until(lambda: self.ports_counted() == in_use, lambda: f"{in_use} are counted, not {self.ports_counted()}", 90)
+        self.assertEqual(self.ports_now(), in_use)  # the first answer, however long it takes to be told
+        self.daemon.stop()
 
-        def told():
-            done = subprocess.run([ctl.program(), "--json", "--ledger", self.ledger, "--control", self.control, "ports", "-n", "0"],
-                                  capture_output=True, text=True, timeout=120)
-            return {row["nat_ip"]: row["now"] for row in json.loads(done.stdout)["rows"]}
-        wait_until(lambda: told() == in_use, lambda: f"ports in use {in_use}, not {told()}", 90)
+
+class StoppedTest(ManyOpen):
+    def test_sessions_whose_new_did_not_fit_are_known_before_it_is_said_that_all_are(self):
+        self.begin(stopped=True)
+        self.assertGreater(self.collector()["events_delayed"], 0)
+        in_use = Counter(nat for nat, _ in flood_sessions(OPEN).values())
+        asked = time.time()
+        wait_until(lambda: ctl.unix_time(self.collector()["covered_until"]) > asked, lambda: f"covered up to now: {self.collector()}", 120)
+        wait_until(lambda: self.ports_counted() == in_use, lambda: f"{in_use} are counted, not {self.ports_counted()}", 90)
+        answers = self.ask(*(nat for _, nat in self.sessions))
+        self.assertEqual(Counter(a["verdict"] for a in answers), {"found": QUESTIONS})
         self.daemon.stop()
 
 

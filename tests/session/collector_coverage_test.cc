@@ -79,6 +79,53 @@ TEST_CASE("what an overrun took is not covered before its gap record is made", "
   CHECK(covered(f)->second > 1'003'000);
 }
 
+TEST_CASE("a flow whose NEW did not fit is shown by a dump, as soon as nothing is on its way any more",
+          "[session][coverage]") {
+  CollectorFixture f(GENERATE(ReliableMode::kOn, ReliableMode::kAuto, ReliableMode::kOff));
+  f.run();
+  f.live(std::chrono::seconds(2));
+  const auto before = covered(f);
+  const std::size_t dumps = f.source.dumps;
+  f.source.drop(1);
+  f.source.table = {flow().traffic({1, 1}, {1, 1}).dumped()};
+  f.source.on_dump_start = [&] { CHECK(covered(f) == before); };  // it is not known yet
+  f.clock.advance(std::chrono::milliseconds(500));
+  f.live(std::chrono::seconds(7));
+  CHECK(f.tracker.live() == 1);
+  CHECK(covered(f)->second >= before->second + 7'000);  // its DESTROY will be sent
+  CHECK(f.source.dumps == dumps + 1);
+}
+
+TEST_CASE("of more flows without a NEW than events that did not fit some may never send one",
+          "[session][coverage]") {
+  CollectorFixture f;
+  f.run();
+  f.live(std::chrono::seconds(2));
+  const auto before = covered(f);
+  f.source.drop(1);
+  f.source.table = {flow().traffic({1, 1}, {1, 1}).dumped(),
+                    flow().id(2).from("10.0.0.3", 1).traffic({1, 1}, {1, 1}).dumped()};
+  f.live(std::chrono::milliseconds(7'500));
+  CHECK(f.tracker.live() == 2);
+  CHECK(f.tracker.mute() == 1);
+  CHECK(covered(f)->second < before->second + 7'000);
+}
+
+TEST_CASE("while no dump shows such flows, nothing behind the time when their NEW did not fit is covered",
+          "[session][coverage]") {
+  CollectorFixture f(GENERATE(ReliableMode::kOn, ReliableMode::kAuto));
+  f.run();
+  f.live(std::chrono::seconds(2));
+  const auto before = covered(f);
+  f.source.drop(1);
+  f.source.dump_error = Error{ErrorKind::kIo, "dump: no buffer space"};
+  f.live(std::chrono::seconds(20));
+  CHECK(covered(f) == before);
+  f.source.dump_error.reset();
+  f.live(std::chrono::seconds(20));
+  CHECK(covered(f)->second >= before->second + 40'000);
+}
+
 TEST_CASE("while the kernel sends no events for new flows nothing is covered, and a gap record says so",
           "[session][coverage]") {
   CollectorFixture f;

@@ -17,7 +17,7 @@ if ! "$program" --version | grep -q ' version 14\.'; then
   echo "this is $("$program" --version): another version formats otherwise, 14 is meant"
   exit 77
 fi
-printf '%s\0' "${sources[@]}" | xargs -0 -n 32 "$program" --dry-run -Werror || failed=1
+printf '%s\0' "${sources[@]}" | xargs -0 -n 32 -P "$(nproc)" "$program" --dry-run -Werror || failed=1
 
 # A keyword behind other words of the same comment; Shape::kTable is none.
 if grep -nHP '//.*\S.*\b(Shape|Units|Errors|Source|Threads):(?!:)' "${sources[@]}"; then
