@@ -77,7 +77,7 @@ Subscriber IdentityLookup::find_in_the_log(const SessionRecord& record) const {
     auto holder = holder_at(record.end_time);
     if (holder && holder->from > record.start_time) holder = holder_at(record.start_time);
     if (!holder) return {};
-    return {std::move(holder->subscriber), std::move(holder->mac), std::move(holder->host)};
+    return {holder->subscriber, holder->mac, holder->host};
   });
 }
 

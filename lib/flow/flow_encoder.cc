@@ -115,9 +115,9 @@ FlowEncoder::Value FlowEncoder::machine_of(const SessionRecord& entry) const {
     Subscriber found;
     ids_.subscribers->find(meant, found);
     if (found.subscriber.empty()) continue;
-    Value value = Value::of(std::string_view(found.subscriber));
+    Value value = Value::of(found.subscriber.view());
     value.text = {};
-    value.made = std::move(found.subscriber);
+    value.made = found.subscriber.view();
     return value;
   }
   return {};

@@ -38,24 +38,19 @@ AssignmentTable::Hashed AssignmentTable::hashed_of(Index index) const {
   return hashed(prefix.lowest(), bits_of(prefix));
 }
 
-bool AssignmentTable::is_of(Index index, const IpAddress& address, std::uint8_t bits) const {
-  const Entry& entry = at(index);
-  if (entry.bits != bits || entry.is_v4 != address.is_v4()) return false;
-  return entry.is_v4 ? entry.address == address.v4() : v6_[entry.address] == address.bytes();
-}
-
 std::size_t AssignmentTable::slot_of(const IpAddress& address, std::uint8_t bits) const {
   if (slots_.empty()) return kNoSlot;
   const Hashed wanted = hashed(address, bits);
   for (std::size_t slot = wanted.slot; slots_[slot] != kEmptySlot; slot = behind(slot)) {
-    if ((slots_[slot] & ~kMostEntries) == wanted.tag && is_of(index_in(slots_[slot]), address, bits))
+    if ((slots_[slot] & ~kMostEntries) == wanted.tag && is_of(at(index_in(slots_[slot])), address, bits))
       return slot;
   }
   return kNoSlot;
 }
 
-void AssignmentTable::bring(std::span<const IpAddress> addresses, std::span<Index, kTogether> brought) const {
-  std::fill(brought.begin(), brought.end(), kNone);
+void AssignmentTable::bring(std::span<const IpAddress> addresses,
+                            std::span<const Entry*, kTogether> brought) const {
+  std::fill(brought.begin(), brought.end(), nullptr);
   if (slots_.empty()) return;
   addresses = addresses.first(std::min(addresses.size(), kTogether));
   std::array<Hashed, kTogether> wanted;
@@ -67,13 +62,12 @@ void AssignmentTable::bring(std::span<const IpAddress> addresses, std::span<Inde
     std::size_t slot = wanted[i].slot;
     while (slots_[slot] != kEmptySlot && (slots_[slot] & ~kMostEntries) != wanted[i].tag) slot = behind(slot);
     if (slots_[slot] == kEmptySlot) continue;
-    brought[i] = index_in(slots_[slot]);
-    const Entry& entry = at(brought[i]);
-    __builtin_prefetch(&entry);
-    __builtin_prefetch(reinterpret_cast<const char*>(&entry + 1) - 1);
+    brought[i] = &at(index_in(slots_[slot]));
+    __builtin_prefetch(brought[i]);
+    __builtin_prefetch(reinterpret_cast<const char*>(brought[i] + 1) - 1);
   }
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    if (brought[i] != kNone) texts_.prefetch(at(brought[i]).texts);
+    if (brought[i] != nullptr) texts_.prefetch(brought[i]->texts);
   }
 }
 
@@ -89,6 +83,14 @@ void AssignmentTable::grow() {
   }
 }
 
+void AssignmentTable::Entry::set_from(UnixMs from) {
+  constexpr std::int64_t kMost = (std::int64_t{1} << 48U) - 1;
+  const auto ms =
+      static_cast<std::uint64_t>(std::clamp<std::int64_t>(from.time_since_epoch().count(), 0, kMost));
+  from_low = static_cast<std::uint32_t>(ms);
+  from_high = static_cast<std::uint16_t>(ms >> 32U);
+}
+
 AssignmentTable::Index AssignmentTable::add(const New& assignment) {
   if (free_ == kNone && places_ == kMostEntries) return kNone;
   // Six of seven slots are used at most.
@@ -97,7 +99,7 @@ AssignmentTable::Index AssignmentTable::add(const New& assignment) {
   if (index != kNone) {
     free_ = at(index).next;
   } else {
-    if (places_ % kBlock == 0) blocks_.push_back(std::make_unique<Entry[]>(kBlock));
+    if (places_ % kBlock == 0) blocks_.emplace_back(kBlock);
     index = places_++;
   }
   Entry& entry = at(index);
@@ -114,15 +116,13 @@ AssignmentTable::Index AssignmentTable::add(const New& assignment) {
     entry.address = static_cast<std::uint32_t>(v6_.size());
     v6_.push_back(address.bytes());
   }
-  const auto from = static_cast<std::uint64_t>(assignment.from.time_since_epoch().count());
-  entry.from_low = static_cast<std::uint32_t>(from);
-  entry.from_high = static_cast<std::uint32_t>(from >> 32U);
+  entry.set_from(assignment.from);
   entry.group = assignment.group;
   const auto earlier = std::chrono::ceil<seconds>(assignment.from - assignment.from_earliest).count();
   entry.earlier = assignment.from_earliest == kUnknownBegin
                       ? kUnknownEarlier
                       : static_cast<std::uint32_t>(std::clamp<std::int64_t>(earlier, 0, kUnknownEarlier - 1));
-  entry.source = assignment.source;
+  entry.source = assignment.source & (kMaxSources - 1);
   entry.kind = assignment.kind;
   entry.bits = bits_of(assignment.prefix);
   entry.texts = texts_.add(assignment.texts);
@@ -150,17 +150,6 @@ Prefix AssignmentTable::prefix_of(Index index) const {
                     entry.bits);
 }
 
-UnixMs AssignmentTable::from_earliest_of(Index index) const {
-  const Entry& entry = at(index);
-  return entry.earlier == kUnknownEarlier ? kUnknownBegin : entry.from() - seconds(entry.earlier);
-}
-
-std::optional<UnixMs> AssignmentTable::end_of(Index index) const {
-  const Entry& entry = at(index);
-  if (entry.end_seconds == 0 && entry.end_ms == 0) return std::nullopt;
-  return UnixMs(seconds(entry.end_seconds) + milliseconds(entry.end_ms));
-}
-
 void AssignmentTable::set_end(Index index, std::optional<UnixMs> end) {
   Entry& entry = at(index);
   // A lease for ever, or beyond 2106, has no end that anybody waits for.
@@ -172,7 +161,7 @@ void AssignmentTable::set_end(Index index, std::optional<UnixMs> end) {
   }
   const auto whole = floor<seconds>(end->time_since_epoch());
   entry.end_seconds = static_cast<std::uint32_t>(whole.count());
-  entry.end_ms = static_cast<std::uint16_t>((end->time_since_epoch() - whole).count());
+  entry.end_ms = static_cast<std::uint16_t>((end->time_since_epoch() - whole).count()) & 1023U;
 }
 
 void AssignmentTable::end(Index index, UnixMs until) {

@@ -26,29 +26,34 @@ class AssignmentTable {
   using Index = std::uint32_t;
   static constexpr Index kNone = ~Index{0};
 
-  struct Entry {
+  static constexpr std::uint32_t kUnknownEarlier = ~std::uint32_t{0};
+
+  // Two in each line of the cache, so that a look at one waits for one line.
+  struct alignas(32) Entry {
     [[nodiscard]] UnixMs from() const {
       return UnixMs(
           std::chrono::milliseconds(static_cast<std::int64_t>(std::uint64_t{from_high} << 32U | from_low)));
     }
-    std::uint32_t from_low = 0, from_high = 0;  // apart, so that an entry is no longer than it needs to be
-    std::uint32_t address = 0;                  // IPv4's, or where the IPv6 address stands
-    Index next = kNone;                         // of the same prefix
+    void set_from(UnixMs from);  // of 1970 to 10889
+    std::uint32_t from_low = 0;
+    std::uint32_t address = 0;  // IPv4's, or where the IPv6 address stands
+    Index next = kNone;         // of the same prefix
     AssignmentTexts::Place texts = 0;
     std::uint32_t end_seconds = 0;  // since 1970: until, else expires; 0: neither is known
     std::uint32_t earlier = 0;      // seconds that from_earliest is before from; all ones: not known
-    std::uint16_t end_ms = 0;       // and so many ms
+    std::uint16_t from_high = 0;
     std::uint16_t group = 0;        // 0: none
-    std::uint8_t source = 0;
-    AssignmentKind kind = AssignmentKind::kOther;
+    std::uint16_t end_ms : 10 = 0;  // behind end_seconds
+    std::uint16_t source : 6 = 0;
     std::uint8_t bits = 0;  // of the prefix, of 128
+    AssignmentKind kind : 3 = AssignmentKind::kOther;
     bool is_v4 : 1 = false;
     bool in_use : 1 = false;
     bool ended : 1 = false;
     bool in_this_whole : 1 = false;  // the keeper's marks
     bool unconfirmed : 1 = false;
   };
-  static_assert(sizeof(Entry) == 36);
+  static_assert(sizeof(Entry) == 32);
 
   struct New {
     Prefix prefix;
@@ -60,6 +65,8 @@ class AssignmentTable {
     std::uint16_t group = 0;
   };
 
+  static constexpr std::size_t kMaxSources = 64;  // as `source` has room for
+
   explicit AssignmentTable(SeededHash hash = SeededHash::random()) : hash_(hash) {}
 
   // kNone: there are kMostEntries already.
@@ -67,13 +74,21 @@ class AssignmentTable {
   [[nodiscard]] Entry& at(Index index) { return blocks_[index / kBlock][index % kBlock]; }
   [[nodiscard]] const Entry& at(Index index) const { return blocks_[index / kBlock][index % kBlock]; }
   [[nodiscard]] Prefix prefix_of(Index index) const;
-  [[nodiscard]] UnixMs from_earliest_of(Index index) const;
+  [[nodiscard]] static UnixMs from_earliest_of(const Entry& entry) {
+    return entry.earlier == kUnknownEarlier ? kUnknownBegin
+                                            : entry.from() - std::chrono::seconds(entry.earlier);
+  }
+  [[nodiscard]] UnixMs from_earliest_of(Index index) const { return from_earliest_of(at(index)); }
   // Until when it was, or will be unless it is renewed.
-  [[nodiscard]] std::optional<UnixMs> end_of(Index index) const;
+  [[nodiscard]] std::optional<UnixMs> end_of(Index index) const { return end_of(at(index)); }
+  [[nodiscard]] static std::optional<UnixMs> end_of(const Entry& entry) {
+    if (entry.end_seconds == 0 && entry.end_ms == 0) return std::nullopt;
+    return UnixMs(std::chrono::seconds(entry.end_seconds) + std::chrono::milliseconds(entry.end_ms));
+  }
   void set_end(Index index, std::optional<UnixMs> end);
   [[nodiscard]] OwnIdentityTexts texts_of(Index index) const { return texts_.at(at(index).texts); }
-  void read_texts(Index index, std::string& subscriber, std::string& mac, std::string& host) const {
-    texts_.read(at(index).texts, subscriber, mac, host);
+  void read_texts(const Entry& entry, ShortText& subscriber, ShortText& mac, ShortText& host) const {
+    texts_.read(entry.texts, subscriber, mac, host);
   }
   [[nodiscard]] bool has_texts(Index index, const IdentityTexts& texts) const {
     return texts_.are(at(index).texts, texts);
@@ -89,14 +104,18 @@ class AssignmentTable {
   void of_prefix(const Prefix& prefix, Visit&& visit) const {
     of_key(prefix.lowest(), static_cast<std::uint8_t>(prefix.length()), visit);
   }
-  // For each whose prefix holds the address, longer prefixes first. `brought`: what bring() said of it.
+  // Whether no other than this, which bring() said, can have the address.
+  [[nodiscard]] bool is_alone_of(const Entry* brought, const IpAddress& address) const {
+    const bool is_v4 = address.is_v4();
+    return brought != nullptr && lengths_[is_v4 ? 1 : 0].size() == 1 && brought->next == kNone &&
+           is_of(*brought, address, length_of_one(is_v4));
+  }
+  // For each whose prefix holds the address, longer prefixes first.
   template <typename Visit>
-  void of_address(const IpAddress& address, Index brought, Visit&& visit) const {
+  void of_address(const IpAddress& address, Visit&& visit) const {
     const bool is_v4 = address.is_v4();
     for (const std::uint8_t length : lengths_[is_v4 ? 1 : 0]) {
-      if (length == length_of_one(is_v4) && brought != kNone && is_of(brought, address, length))
-        of_chain(brought, visit);
-      else if (length == length_of_one(is_v4))
+      if (length == length_of_one(is_v4))
         of_key(address, length, visit);
       else
         of_prefix(Prefix::of(address, length), visit);
@@ -106,8 +125,8 @@ class AssignmentTable {
   // Brings what of_address() and read_texts() look at into the cache, for each of at most kTogether
   // addresses: memory is waited for once for all of them, not three times for each. Of those only that are
   // assigned by themselves, not as a part of a prefix. Says what each has in the table, probably, for
-  // of_address(); kNone: nothing by itself.
-  void bring(std::span<const IpAddress> addresses, std::span<Index, kTogether> brought) const;
+  // is_alone_of(); null: nothing by itself.
+  void bring(std::span<const IpAddress> addresses, std::span<const Entry*, kTogether> brought) const;
   // For each of places `begin` to `end` - 1 that is in use, ended or not.
   template <typename Visit>
   void of_places(Index begin, Index end, Visit&& visit) {
@@ -132,7 +151,7 @@ class AssignmentTable {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  static constexpr Index kBlock = 1024;
+  static constexpr Index kBlock = kHugePage / sizeof(Entry);
   static constexpr std::size_t kNoSlot = ~std::size_t{0};
   // A slot has an index and some bits of the hash, so that an entry is looked at that is nearly always meant.
   static constexpr unsigned kIndexBits = 26;
@@ -148,29 +167,31 @@ class AssignmentTable {
   [[nodiscard]] std::size_t behind(std::size_t slot) const {
     return slot + 1 == slots_.size() ? 0 : slot + 1;
   }
-  static constexpr std::uint32_t kUnknownEarlier = ~std::uint32_t{0};
 
   // Of a prefix: its address, and its length.
   template <typename Visit>
   void of_key(const IpAddress& address, std::uint8_t bits, Visit&& visit) const {
     const std::size_t slot = slot_of(address, bits);
-    of_chain(slot == kNoSlot ? kNone : index_in(slots_[slot]), visit);
-  }
-  template <typename Visit>
-  void of_chain(Index first, Visit&& visit) const {
-    for (Index index = first; index != kNone; index = at(index).next) visit(index);
+    for (Index index = slot == kNoSlot ? kNone : index_in(slots_[slot]); index != kNone;
+         index = at(index).next)
+      visit(index);
   }
   [[nodiscard]] static std::uint8_t length_of_one(bool is_v4) { return is_v4 ? 32 : 128; }
   [[nodiscard]] std::size_t slot_of(const IpAddress& address, std::uint8_t bits) const;
   [[nodiscard]] Hashed hashed_of(Index index) const;
-  [[nodiscard]] bool is_of(Index index, const IpAddress& address, std::uint8_t bits) const;
+  [[nodiscard]] bool is_of(const Entry& entry, const IpAddress& address, std::uint8_t bits) const {
+    if (entry.bits != bits || entry.is_v4 != address.is_v4()) return false;
+    return entry.is_v4 ? entry.address == address.v4() : v6_[entry.address] == address.bytes();
+  }
   void grow();
   void remove(Index index);
   void remove_slot(std::size_t slot);
   void count(bool is_v4, std::uint8_t bits, bool one_more);
 
   SeededHash hash_;
-  std::vector<std::unique_ptr<Entry[]>> blocks_;
+  using Block = std::vector<Entry, HugePageAllocator<Entry>>;
+
+  std::vector<Block> blocks_;
   Index places_ = 0;
   Index free_ = kNone;  // the first of a list by `next`
   std::vector<std::uint32_t, HugePageAllocator<std::uint32_t>>
@@ -182,7 +203,7 @@ class AssignmentTable {
   std::deque<std::pair<UnixMs, Index>> ended_;              // in the order in which they were ended
   std::array<std::array<std::uint32_t, 129>, 2> counts_{};  // how many by length, of IPv6 and of IPv4
   std::array<std::vector<std::uint8_t>, 2> lengths_;        // that occur, the longest first
-  std::array<std::uint32_t, 256> open_{};                   // by source
+  std::array<std::uint32_t, kMaxSources> open_{};           // by source
 };
 
 }  // namespace natsession

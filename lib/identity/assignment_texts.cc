@@ -85,10 +85,10 @@ AssignmentTexts::Place AssignmentTexts::allocate(std::size_t units) {
     std::memcpy(&first, unit(place), sizeof first);
     return place;
   }
-  if (used_of_last_ + units > kUnitsOfBlock) {
-    const std::size_t rest = kUnitsOfBlock - used_of_last_;
+  if (used_of_last_ + units > kUsableUnits) {
+    const std::size_t rest = kUsableUnits - used_of_last_;
     if (rest > 0) put_on_list(static_cast<Place>((blocks_.size() - 1) * kUnitsOfBlock + used_of_last_), rest);
-    blocks_.push_back(std::make_unique<std::uint8_t[]>(kBlockBytes));
+    blocks_.emplace_back(kBlockBytes);
     used_of_last_ = 0;
   }
   const auto place = static_cast<Place>((blocks_.size() - 1) * kUnitsOfBlock + used_of_last_);
@@ -113,45 +113,53 @@ void AssignmentTexts::remove(Place place) {
   put_on_list(place, packed_bytes(unit(place)) / kUnit);
 }
 
-// As they stand: the MAC first.
-template <std::size_t kCount>
-void AssignmentTexts::unpack(Place place, const std::array<std::string*, kCount>& texts) const {
+// As they stand: the MAC first, whose text others may have.
+OwnIdentityTexts AssignmentTexts::at(Place place) const {
   const std::uint8_t* const packed = unit(place);
   const std::uint8_t* next = packed + 1;
+  OwnIdentityTexts texts;
   unsigned shift = 0;
-  for (std::string* const text : texts) {
+  for (std::string* const text : {&texts.mac, &texts.subscriber, &texts.host, &texts.id}) {
     const Form form{packed[0] >> shift & kFormMask};
     shift += kFormBits;
-    if (form == Form::kEmpty) {
-      text->clear();
-      continue;
-    }
+    if (form == Form::kEmpty) continue;
     if (form == Form::kAsMac) {
-      if (shift == kAllForms)
-        text->assign(kEthernet).append(*texts[0]);
-      else
-        *text = *texts[0];
+      *text = (shift == kAllForms ? std::string(kEthernet) : std::string()) + texts.mac;
       continue;
     }
     const std::size_t length = *next++;
-    if (form == Form::kOctets) {
-      text->resize(octets_length(length));  // nothing to do where the one before was as long
-      write_octets({next, length}, text->data());
-    } else {
+    if (form == Form::kOctets)
+      append_octets({next, length}, *text);
+    else
       text->assign(reinterpret_cast<const char*>(next), length);
-    }
     next += length;
   }
-}
-
-OwnIdentityTexts AssignmentTexts::at(Place place) const {
-  OwnIdentityTexts texts;
-  unpack<4>(place, {&texts.mac, &texts.subscriber, &texts.host, &texts.id});
   return texts;
 }
 
-void AssignmentTexts::read(Place place, std::string& subscriber, std::string& mac, std::string& host) const {
-  unpack<3>(place, {&mac, &subscriber, &host});
+void AssignmentTexts::read(Place place, ShortText& subscriber, ShortText& mac, ShortText& host) const {
+  const std::uint8_t* next = unit(place);
+  unsigned forms = *next++;
+  for (ShortText* const text : {&mac, &subscriber, &host}) {
+    switch (Form{forms & kFormMask}) {
+      case Form::kEmpty:
+        text->clear();
+        break;
+      case Form::kAsMac:
+        *text = mac;
+        break;
+      case Form::kBytes:
+        text->assign_readable(reinterpret_cast<const char*>(next + 1), *next);
+        next += 1 + *next;
+        break;
+      case Form::kOctets:
+        text->resize(octets_length(*next));
+        write_octets({next + 1, *next}, text->data());
+        next += 1 + *next;
+        break;
+    }
+    forms >>= kFormBits;
+  }
 }
 
 bool AssignmentTexts::are(Place place, const IdentityTexts& texts) const {

@@ -6,10 +6,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/huge_pages.h"
+#include "base/short_text.h"
 
 namespace natsession {
 
@@ -37,8 +39,8 @@ class AssignmentTexts {
     __builtin_prefetch(packed);
     __builtin_prefetch(packed + kUsualBytes - 1);
   }
-  // What at() has, without the id, into strings whose room is used again.
-  void read(Place place, std::string& subscriber, std::string& mac, std::string& host) const;
+  // What at() has, without the id.
+  void read(Place place, ShortText& subscriber, ShortText& mac, ShortText& host) const;
   // Whether at() has these texts, as add() would keep them.
   [[nodiscard]] bool are(Place place, const IdentityTexts& texts) const;
   [[nodiscard]] std::size_t bytes() const { return blocks_.size() * kBlockBytes; }
@@ -46,23 +48,29 @@ class AssignmentTexts {
  private:
   static constexpr std::size_t kUnit = 4;         // what a text takes is a multiple of it
   static constexpr std::size_t kUsualBytes = 24;  // a MAC, a host's name, and what is the MAC once more
-  static constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
+  static constexpr std::size_t kBlockBytes = kHugePage;
   static constexpr std::size_t kUnitsOfBlock = kBlockBytes / kUnit;
   static constexpr std::size_t kMaxUnits = 258;  // of the longest
 
-  [[nodiscard]] std::uint8_t* unit(Place place) const {
-    return blocks_[place / kUnitsOfBlock].get() + place % kUnitsOfBlock * kUnit;
+  // Of a block's end nothing is given out, so that ShortText::kAtOnce bytes can be read at any text.
+  static constexpr std::size_t kUsableUnits = kUnitsOfBlock - ShortText::kAtOnce / kUnit;
+
+  [[nodiscard]] std::uint8_t* unit(Place place) {
+    return blocks_[place / kUnitsOfBlock].data() + place % kUnitsOfBlock * kUnit;
+  }
+  [[nodiscard]] const std::uint8_t* unit(Place place) const {
+    return blocks_[place / kUnitsOfBlock].data() + place % kUnitsOfBlock * kUnit;
   }
   // Into packed_; its length is a multiple of kUnit.
   void pack(const IdentityTexts& texts);
-  template <std::size_t kCount>
-  void unpack(Place place, const std::array<std::string*, kCount>& texts) const;
   [[nodiscard]] std::size_t packed_bytes(const std::uint8_t* packed) const;
   [[nodiscard]] Place allocate(std::size_t units);
   void put_on_list(Place place, std::size_t units);
 
-  std::vector<std::unique_ptr<std::uint8_t[]>> blocks_;
-  std::size_t used_of_last_ = kUnitsOfBlock;
+  using Block = std::vector<std::uint8_t, HugePageAllocator<std::uint8_t>>;
+
+  std::vector<Block> blocks_;
+  std::size_t used_of_last_ = kUsableUnits;
   std::array<Place, kMaxUnits + 1> free_{};  // by units, the first of a list and one more; 0: empty
   std::string packed_;
 };

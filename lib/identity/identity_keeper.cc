@@ -465,12 +465,12 @@ Result<void> IdentityKeeper::finish(UnixMs now) {
 bool IdentityKeeper::find(std::string_view netns, const IpAddress& address, UnixMs start, UnixMs end,
                           const Names& names) const {
   const std::shared_lock lock(mutex_);
-  return find_held({netns, address, start, end, names}, AssignmentTable::kNone);
+  return find_held({netns, address, start, end, names}, nullptr);
 }
 
 void IdentityKeeper::find_all(std::span<Question> questions) const {
   std::array<IpAddress, AssignmentTable::kTogether> addresses;
-  std::array<Index, AssignmentTable::kTogether> brought;
+  std::array<const AssignmentTable::Entry*, AssignmentTable::kTogether> brought;
   while (!questions.empty()) {
     const auto some = questions.first(std::min(questions.size(), addresses.size()));
     std::transform(some.begin(), some.end(), addresses.begin(),
@@ -484,40 +484,49 @@ void IdentityKeeper::find_all(std::span<Question> questions) const {
   }
 }
 
-bool IdentityKeeper::find_held(const Question& asked, Index brought) const {
-  Holders holders = holders_at(asked, brought, asked.end);
-  const auto had_it_from_the_start = [&](Index index) {
-    return table_.at(index).from() <= asked.start || table_.from_earliest_of(index) <= asked.start;
-  };
-  if (holders.count > 0 && !had_it_from_the_start(holders.index[0]))
-    holders = holders_at(asked, brought, asked.start);
+bool IdentityKeeper::find_held(const Question& asked, const AssignmentTable::Entry* brought) const {
   const Names& names = asked.names;
+  const auto had_it_from_the_start = [&](const AssignmentTable::Entry& entry) {
+    return entry.from() <= asked.start || AssignmentTable::from_earliest_of(entry) <= asked.start;
+  };
+  if (table_.is_alone_of(brought, asked.address)) {  // as nearly always
+    if (!was_there(*brought, asked.netns, asked.end) || !had_it_from_the_start(*brought)) return false;
+    table_.read_texts(*brought, *names.subscriber, *names.mac, *names.host);
+    return true;
+  }
+  Holders holders = holders_at(asked, asked.end);
+  if (holders.count > 0 && !had_it_from_the_start(table_.at(holders.index[0])))
+    holders = holders_at(asked, asked.start);
   if (holders.count == 0) return false;
-  table_.read_texts(holders.index[0], *names.subscriber, *names.mac, *names.host);
+  table_.read_texts(table_.at(holders.index[0]), *names.subscriber, *names.mac, *names.host);
   // What that source does not tell, another may.
   for (std::size_t i = 1; i < holders.count; ++i) {
     if (!names.subscriber->empty() && !names.mac->empty() && !names.host->empty()) break;
-    OwnIdentityTexts more = table_.texts_of(holders.index[i]);
-    if (names.subscriber->empty()) *names.subscriber = std::move(more.subscriber);
-    if (names.mac->empty()) *names.mac = std::move(more.mac);
-    if (names.host->empty()) *names.host = std::move(more.host);
+    const OwnIdentityTexts more = table_.texts_of(holders.index[i]);
+    if (names.subscriber->empty()) names.subscriber->assign(more.subscriber);
+    if (names.mac->empty()) names.mac->assign(more.mac);
+    if (names.host->empty()) names.host->assign(more.host);
   }
   return true;
 }
 
-IdentityKeeper::Holders IdentityKeeper::holders_at(const Question& asked, Index brought, UnixMs time) const {
+bool IdentityKeeper::was_there(const AssignmentTable::Entry& entry, std::string_view netns,
+                               UnixMs time) const {
+  const Source& source = *sources_[entry.source];
+  if (!source.netns_.empty() && source.netns_ != netns) return false;
+  if (entry.from() > time && AssignmentTable::from_earliest_of(entry) > time) return false;
+  const auto end = AssignmentTable::end_of(entry);
+  if (end && time > *end + (entry.ended ? std::chrono::milliseconds(0) : settings_.grace)) return false;
+  if (entry.ended) return true;
+  const auto followed = source.followed_until();
+  return !entry.unconfirmed && followed && time <= *followed + settings_.behind;
+}
+
+IdentityKeeper::Holders IdentityKeeper::holders_at(const Question& asked, UnixMs time) const {
   Holders holders;
-  table_.of_address(asked.address, brought, [&](Index index) {
+  table_.of_address(asked.address, [&](Index index) {
     const AssignmentTable::Entry& entry = table_.at(index);
-    const Source& source = *sources_[entry.source];
-    if (!source.netns_.empty() && source.netns_ != asked.netns) return;
-    if (entry.from() > time && table_.from_earliest_of(index) > time) return;
-    const auto end = table_.end_of(index);
-    if (end && time > *end + (entry.ended ? std::chrono::milliseconds(0) : settings_.grace)) return;
-    if (!entry.ended) {
-      const auto followed = source.followed_until();
-      if (entry.unconfirmed || !followed || time > *followed + settings_.behind) return;
-    }
+    if (!was_there(entry, asked.netns, time)) return;
     // One of each source, in the sources' order: the longest prefix, and of one prefix the last that began.
     std::size_t place = 0;
     while (place < holders.count && table_.at(holders.index[place]).source < entry.source) ++place;

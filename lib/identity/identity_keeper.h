@@ -20,6 +20,7 @@
 
 #include "base/guarded.h"
 #include "base/result.h"
+#include "base/short_text.h"
 #include "base/time.h"
 #include "identity/assignment_table.h"
 #include "identity/identity_report.h"
@@ -40,7 +41,7 @@ class IdentityKeeper {
     std::chrono::milliseconds behind = std::chrono::seconds(10);
     bool sync = true;
   };
-  static constexpr std::size_t kMaxSources = 64;
+  static constexpr std::size_t kMaxSources = AssignmentTable::kMaxSources;
 
   IdentityKeeper(std::unique_ptr<IdentityWriter> writer, const Settings& settings);
   ~IdentityKeeper();
@@ -61,9 +62,9 @@ class IdentityKeeper {
 
   // Where the texts go that are asked for; those that nobody tells become empty.
   struct Names {
-    std::string* subscriber = nullptr;
-    std::string* mac = nullptr;
-    std::string* host = nullptr;
+    ShortText* subscriber = nullptr;
+    ShortText* mac = nullptr;
+    ShortText* host = nullptr;
   };
   // Who had the address at `end`, or where that one had it after `start` only, who had it at `start`. The
   // source that was added first goes before others; of one source the longer prefix. False: not known, also
@@ -89,13 +90,16 @@ class IdentityKeeper {
  private:
   class Source;
   // find(), under the lock.
-  [[nodiscard]] bool find_held(const Question& asked, AssignmentTable::Index brought) const;
+  [[nodiscard]] bool find_held(const Question& asked, const AssignmentTable::Entry* brought) const;
   // Of each source that knows one, in the sources' order.
   struct Holders {
     std::array<AssignmentTable::Index, 8> index{};
     std::size_t count = 0;
   };
-  [[nodiscard]] Holders holders_at(const Question& asked, AssignmentTable::Index brought, UnixMs time) const;
+  [[nodiscard]] Holders holders_at(const Question& asked, UnixMs time) const;
+  // Whether its prefix was assigned by it then, as far as anybody can know.
+  [[nodiscard]] bool was_there(const AssignmentTable::Entry& entry, std::string_view netns,
+                               UnixMs time) const;
   [[nodiscard]] AddressAssignment assignment_of(AssignmentTable::Index index) const;
   void begin(Source& source, const SeenAssignment& seen, UnixMs at);
   // Into the table and the log; false: the table is full.

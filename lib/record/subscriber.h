@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
 
+#include "base/short_text.h"
 #include "base/time.h"
 #include "record/session_record.h"
 
@@ -14,7 +14,7 @@ namespace natsession {
 
 // Empty: not known.
 struct Subscriber {
-  std::string subscriber, mac, host;
+  ShortText subscriber, mac, host;
   [[nodiscard]] bool known() const { return !subscriber.empty() || !mac.empty() || !host.empty(); }
   void clear() {
     subscriber.clear();
@@ -29,7 +29,7 @@ class SubscriberLookup {
   // Who had the record's pri_ip at its end; or where that one had it only since the record's begin, who had
   // it then: a session that outlives a lease is its old holder's. Nothing is known of a time in which no
   // source was followed.
-  // `out` becomes that; its room is used again, so one that is used again and again allocates nothing.
+  // `out` becomes that.
   virtual void find(const SessionRecord& record, Subscriber& out) const = 0;
   // find() of each of at most kMostTogether into the place of `out` that it has in `records`; there are no
   // more of these than places.

@@ -10,7 +10,7 @@
 namespace natsession {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string Subscriber::*>, 3> kNames{{
+constexpr std::array<std::pair<std::string_view, ShortText Subscriber::*>, 3> kNames{{
     {"subscriber", &Subscriber::subscriber},
     {"mac", &Subscriber::mac},
     {"host", &Subscriber::host},
@@ -126,7 +126,7 @@ void SubscriberEncoder::append_of(const Subscriber& found, const SessionRecord& 
   });
 }
 
-char* SubscriberEncoder::write_name(std::string_view name, const std::string& value, char* at) const {
+char* SubscriberEncoder::write_name(std::string_view name, std::string_view value, char* at) const {
   switch (options_.format) {
     case RecordFormat::kJson:
       at = write_text(write_text(write_text(at, ",\""), name), "\":");
@@ -150,7 +150,7 @@ void SubscriberEncoder::append_pairs(const SessionRecord& record,
   if (gap) return;
   const Subscriber& found = find(record);
   for (const auto& [name, member] : kNames) {
-    if (!(found.*member).empty()) out.emplace_back(name, found.*member);
+    if (!(found.*member).empty()) out.emplace_back(name, (found.*member).view());
   }
 }
 

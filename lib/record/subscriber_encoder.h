@@ -31,7 +31,7 @@ class SubscriberEncoder final : public Encoder {
   [[nodiscard]] bool is_of_sessions() const override { return true; }
 
  private:
-  char* write_name(std::string_view name, const std::string& value, char* at) const;
+  char* write_name(std::string_view name, std::string_view value, char* at) const;
   [[nodiscard]] const Subscriber& find(const SessionRecord& record) const;
   void append_of(const Subscriber& found, const SessionRecord& record, std::string& out) const;
 

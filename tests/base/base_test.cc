@@ -15,6 +15,7 @@
 #include "base/guarded.h"
 #include "base/result.h"
 #include "base/seeded_hash.h"
+#include "base/short_text.h"
 #include "base/time.h"
 #include "base/unique_fd.h"
 
@@ -274,6 +275,30 @@ TEST_CASE("a seeded hash tells words apart, and differs with its key", "[base][s
       seen.insert(random(words) & 0xffff'ffffU);
   }
   CHECK(seen.size() > 3990);  // of 4000 words of 32 bits: two that meet are one chance in 500
+}
+
+TEST_CASE("a short text is what it was given, at any length that fits, and cut beyond",
+          "[base][short_text]") {
+  ShortText text;
+  CHECK(text.empty());
+  ShortText before("of before");
+  for (std::size_t length = 0; length <= 300; ++length) {
+    std::string given;
+    for (std::size_t i = 0; i < length; ++i) given += static_cast<char>('a' + i % 26);
+    const std::string kept = given.substr(0, ShortText::kMax);
+    text = ShortText(given);
+    REQUIRE(text == kept);
+    before = text;
+    REQUIRE(before == kept);
+    before = *&before;
+    REQUIRE(ShortText(before) == text);
+    // Behind it there is something else, which is none of it.
+    const std::string longer = kept + std::string(ShortText::kAtOnce, '!');
+    before.assign_readable(longer.data(), kept.size());
+    REQUIRE(before.view() == kept);
+  }
+  text.clear();
+  CHECK(text == "");
 }
 
 TEST_CASE("a released descriptor stays open, and 0 is a descriptor", "[base][unique_fd]") {

@@ -113,7 +113,7 @@ TEST_CASE("the table has what was put in and not what has gone") {
       else
         ++still_open;
       bool is_there = false;
-      table.of_address(table.prefix_of(index).highest(), AssignmentTable::kNone,
+      table.of_address(table.prefix_of(index).highest(),
                        [&](AssignmentTable::Index other) { is_there |= other == index; });
       CHECK(is_there);
     }
@@ -135,18 +135,43 @@ TEST_CASE("longer prefixes come first, and of the other family none") {
   add("::/0");
   add("10.0.0.0/8");
   add("10.1.2.3");
-  const IpAddress address = *IpAddress::parse("10.1.2.3");
-  std::array<AssignmentTable::Index, AssignmentTable::kTogether> brought{};
-  table.bring({&address, 1}, brought);
-  CHECK(brought[1] == AssignmentTable::kNone);
-  // Whether it was brought before, was not, or another was taken for it.
-  const AssignmentTable::Index others = 2;
-  for (const AssignmentTable::Index first : {AssignmentTable::kNone, brought[0], others}) {
-    std::vector<std::string> found;
-    table.of_address(address, first, [&](AssignmentTable::Index index) {
-      found.push_back(table.texts_of(index).subscriber);
-    });
-    CHECK(found == std::vector<std::string>{"10.1.2.3", "10.0.0.0/8", "0.0.0.0/0"});
+  std::vector<std::string> found;
+  table.of_address(*IpAddress::parse("10.1.2.3"),
+                   [&](AssignmentTable::Index index) { found.push_back(table.texts_of(index).subscriber); });
+  CHECK(found == std::vector<std::string>{"10.1.2.3", "10.0.0.0/8", "0.0.0.0/0"});
+}
+
+TEST_CASE("what is brought is alone of its address where nothing else can have it") {
+  AssignmentTable table;
+  const auto add = [&](const char* prefix) {
+    return table.add({.prefix = *Prefix::parse(prefix),
+                      .from = at(1),
+                      .from_earliest = at(1),
+                      .expires = {},
+                      .texts = {}});
+  };
+  const auto index = add("10.1.2.3");
+  add("2001:db8::1");
+  add("2001:db8::/64");
+  const std::array<IpAddress, 3> addresses{*IpAddress::parse("10.1.2.3"), *IpAddress::parse("10.1.2.4"),
+                                           *IpAddress::parse("2001:db8::1")};
+  std::array<const AssignmentTable::Entry*, AssignmentTable::kTogether> brought{};
+  table.bring(addresses, brought);
+  CHECK(brought[0] == &table.at(index));
+  CHECK(brought[3] == nullptr);
+  CHECK(table.is_alone_of(brought[0], addresses[0]));
+  CHECK_FALSE(table.is_alone_of(brought[0], addresses[1]));  // taken for it by a hash
+  CHECK_FALSE(table.is_alone_of(nullptr, addresses[1]));
+  CHECK_FALSE(table.is_alone_of(brought[2], addresses[2]));  // a prefix has it, too
+  SECTION("another one of the same address") {
+    add("10.1.2.3");
+    table.bring(addresses, brought);
+    CHECK_FALSE(table.is_alone_of(brought[0], addresses[0]));
+  }
+  SECTION("a prefix") {
+    add("10.0.0.0/8");
+    table.bring(addresses, brought);
+    CHECK_FALSE(table.is_alone_of(brought[0], addresses[0]));
   }
 }
 

@@ -55,9 +55,9 @@ struct KeeperFixture {
     for (int second = 0; second <= 61; ++second) keeper->work(until + seconds(second));
   }
   std::string who(const char* address, UnixMs start, UnixMs end) const {
-    std::string subscriber, mac, host;
+    ShortText subscriber, mac, host;
     const bool found = keeper->find("", *IpAddress::parse(address), start, end, {&subscriber, &mac, &host});
-    return found ? subscriber : "";
+    return found ? std::string(subscriber.view()) : "";
   }
   AddressAssignment of(std::string_view who) const {
     for (const AddressAssignment& one : kept.all()) {
@@ -79,7 +79,7 @@ TEST_CASE_METHOD(KeeperFixture, "who many were is asked at once, as one by one")
   }
   leases->followed(at(5, 0));
   std::vector<IdentityKeeper::Question> questions;
-  std::vector<std::array<std::string, 3>> names(400);
+  std::vector<std::array<ShortText, 3>> names(400);
   const auto ask = [&](const std::string& address, UnixMs start, UnixMs end) {
     auto& [subscriber, mac, host] = names[questions.size()];
     subscriber = mac = host = "of a question before";
@@ -93,7 +93,7 @@ TEST_CASE_METHOD(KeeperFixture, "who many were is asked at once, as one by one")
   keeper->find_all(questions);
   std::size_t known = 0;
   for (const IdentityKeeper::Question& one : questions) {
-    std::string subscriber, mac, host;
+    ShortText subscriber, mac, host;
     const bool found = keeper->find("", one.address, one.start, one.end, {&subscriber, &mac, &host});
     REQUIRE(one.known == found);
     if (!found) continue;
@@ -295,7 +295,7 @@ TEST_CASE("a source that tells no missed ends says of what it had before only th
   radius->seen(seen, at(0, 0));
   radius->followed(at(10, 0));
   const auto who = [&](UnixMs when) {
-    std::string subscriber, mac, host;
+    ShortText subscriber, mac, host;
     return keeper->find("", *IpAddress::parse("10.0.0.5"), when, when, {&subscriber, &mac, &host})
                ? subscriber
                : "";
@@ -393,7 +393,7 @@ TEST_CASE_METHOD(KeeperFixture,
   neighbours.followed(at(1, 0));
   whole(at(0, 0), {lease("10.0.0.0/24", "site")});
   leases->followed(at(1, 0));
-  std::string subscriber, mac, host;
+  ShortText subscriber, mac, host;
   REQUIRE(keeper->find("", *IpAddress::parse("10.0.0.5"), at(1, 0), at(1, 0), {&subscriber, &mac, &host}));
   CHECK(subscriber == "site");
   CHECK(mac == "02:00:00:00:00:01");
@@ -409,7 +409,7 @@ TEST_CASE_METHOD(KeeperFixture, "another namespace's address is another address"
   IdentityOutput& there = keeper->add_source("there", "blue");
   there.seen(lease("10.0.0.5", "b"), at(0, 0));
   there.followed(at(0, 0));
-  std::string subscriber, mac, host;
+  ShortText subscriber, mac, host;
   CHECK(!keeper->find("", *IpAddress::parse("10.0.0.5"), at(0, 0), at(0, 0), {&subscriber, &mac, &host}));
   CHECK(keeper->find("blue", *IpAddress::parse("10.0.0.5"), at(0, 0), at(0, 0), {&subscriber, &mac, &host}));
 }
