@@ -13,6 +13,7 @@
 #include "identity/sources/csv_text.h"
 #include "identity/sources/dhcpd_text.h"
 #include "identity/sources/dnsmasq_text.h"
+#include "identity/sources/file_watch.h"
 #include "identity/sources/kea_text.h"
 #include "identity/sources/networkd_source.h"
 #include "identity/sources/radius_detail_text.h"
@@ -390,6 +391,40 @@ TEST_CASE("a large file takes many turns, none of them long", "[identity][file]"
   CHECK(output.count == 200'000);
   CHECK(output.whole);
   CHECK_FALSE(output.followed_too_early);  // but for the time when the file was made
+}
+
+TEST_CASE(
+    "a file that is moved to its place wakes who watches its folder, though the folder itself is watched, "
+    "too",
+    "[identity]") {
+  TempDir folder;
+  FileWatch watch;
+  REQUIRE(watch.open());
+  const auto wakes = [&] {
+    pollfd poller{watch.fd(), POLLIN, 0};
+    return ::poll(&poller, 1, 1000) == 1;
+  };
+  write_file(folder.file(".#eth0"), "[]");
+  watch.watch(folder.path().string());
+  watch.watch(folder.path().string() + "/.");
+  std::filesystem::rename(folder.file(".#eth0"), folder.file("eth0"));
+  CHECK(wakes());
+  watch.drain();
+  std::filesystem::remove(folder.file("eth0"));
+  CHECK(wakes());
+}
+
+TEST_CASE("what is in no file of systemd-networkd's at the start may have ended up to then",
+          "[identity][networkd]") {
+  TempDir folder;
+  write_file(folder.file("eth0"),
+             "[{\"Address\":[10,0,0,1],\"ClientId\":[1,2]}]");  // another's went meanwhile
+  IdentityStory story;
+  const UnixMs now = to_ms(SystemClock().now()) + std::chrono::minutes(5);
+  NetworkdSource source("networkd", {folder.path().string()});
+  REQUIRE(source.open());
+  (void)source.turn(now, story);
+  CHECK(story.take().back() == "end " + text_of(now));
 }
 
 TEST_CASE("leases of systemd-networkd are those of all interfaces, until their file goes",

@@ -187,6 +187,38 @@ TEST_CASE("leases of systemd-networkd are told from either form of its file", "[
   CHECK_FALSE(tell_networkd_leases(deep, at_unix(1), story));
 }
 
+TEST_CASE(
+    "leases of systemd-networkd have their clients' hardware address where it is known, and end to the "
+    "millisecond",
+    "[identity][networkd]") {
+  IdentityStory story;
+  CHECK(tell_networkd_leases(seed("networkd/systemd_257"), at_unix(1796067400), story));
+  CHECK(story.take() == Story{"seen 10.64.0.104 lease 02:00:00:00:00:01 mac=02:00:00:00:00:01 host=host1 "
+                              "id=01:02:00:00:00:00:01 expires=1796098789.105 at 1796067400"});
+  CHECK(tell_networkd_leases(seed("networkd/systemd_262"), at_unix(1796067400), story));
+  CHECK(story.take() ==
+        Story{"seen 10.64.0.103 lease 02:00:00:00:00:12 mac=02:00:00:00:00:12 id=01:02:00:00:00:00:12 "
+              "expires=1796099107.857 at 1796067400",
+              "seen 10.64.0.101 lease 02:00:00:00:00:11 mac=02:00:00:00:00:11 id=01:02:00:00:00:00:11 "
+              "expires=1796099107.761 at 1796067400",
+              "seen 10.64.0.100 lease 02:00:00:00:00:13 mac=02:00:00:00:00:13 host=K\\195\\188che "
+              "id=ff:12:34:56:78:00:01:00:01:2f:3a:4b:5c:02:00:00:00:00:13 expires=1796099107.953 at "
+              "1796067400"});
+  CHECK(tell_networkd_leases(seed("networkd/taken_over"), at_unix(1796067400), story));
+  CHECK(story.take() ==
+        Story{"seen 10.64.0.103 lease ff:01:02:03:04:00:03:00:01:02:00:00:00:00:09 host=h1 "
+              "id=ff:01:02:03:04:00:03:00:01:02:00:00:00:00:09 expires=1796099730.831 at 1796067400",
+              "seen 10.64.0.101 lease 02:00:00:00:00:01 mac=02:00:00:00:00:01 host=h1 "
+              "id=01:02:00:00:00:00:01 expires=1796099730.831 at 1796067400",
+              "seen 10.64.0.104 lease 02:00:00:00:00:05 mac=02:00:00:00:00:05 host=host5 "
+              "id=01:02:00:00:00:00:05 expires=1796099832.289 at 1796067400",
+              "seen 10.64.0.102 lease 02:00:00:00:00:02 mac=02:00:00:00:00:02 host=h2 "
+              "id=01:02:00:00:00:00:02 expires=1796099730.831 at 1796067400"});
+  CHECK(tell_networkd_leases(seed("networkd/infinite"), at_unix(1796067400), story));
+  CHECK(story.take() == Story{"seen 10.64.0.104 lease 02:00:00:00:00:01 mac=02:00:00:00:00:01 host=host1 "
+                              "id=01:02:00:00:00:00:01 at 1796067400"});
+}
+
 TEST_CASE("a detail file of FreeRADIUS tells sessions, their ends and those of a whole client",
           "[identity][radius-detail]") {
   const std::string of = "alice mac=02:00:00:00:00:01 id=00000001 group=bras1 since=1796067000 at 1796067000";

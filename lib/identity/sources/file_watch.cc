@@ -20,10 +20,11 @@ Result<void> FileWatch::open() {
 void FileWatch::watch(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  // Both may be the same inode, of which there is one watch: to each is added what the other looks for.
   (void)::inotify_add_watch(fd_.get(), folder.c_str(),
-                            IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
-  const int now =
-      ::inotify_add_watch(fd_.get(), path.c_str(), IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
+                            IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR | IN_MASK_ADD);
+  const int now = ::inotify_add_watch(fd_.get(), path.c_str(),
+                                      IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF | IN_MASK_ADD);
   if (now < 0) return;
   // What was there before is watched no more: files that are moved away for years would be many.
   const auto [place, is_new] = watched_.try_emplace(path, now);

@@ -18,6 +18,7 @@ class FileWatch {
   Result<void> open();
   [[nodiscard]] int fd() const { return fd_.get(); }
   // Watches what is at `path` now, and that something comes to be there; once more where that was replaced.
+  // All in a folder: its path and "/.".
   void watch(const std::string& path);
   // Takes what is queued.
   void drain();

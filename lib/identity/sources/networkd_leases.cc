@@ -26,6 +26,27 @@ std::vector<std::uint8_t> byte_array(const Json& object, const char* key) {
   return bytes;
 }
 
+// networkd has 16 bytes, with zeros behind the address, until systemd 261, and all zeros where it does not
+// know it: then type and length are 0. Its first files had neither.
+std::string mac_in(const Json& lease) {
+  constexpr std::uint64_t kEthernet = 1, kLength = 6;
+  const auto is = [&](const char* key, std::uint64_t wanted) {
+    const auto found = lease.find(key);
+    return found == lease.end() || (found->is_number_unsigned() && found->get<std::uint64_t>() == wanted);
+  };
+  const std::vector<std::uint8_t> address = byte_array(lease, "HardwareAddress");
+  if (address.size() < kLength || !is("HardwareAddressType", kEthernet) ||
+      !is("HardwareAddressLength", kLength))
+    return {};
+  return colons_of(std::span(address).first(kLength));
+}
+
+std::optional<UnixMs> at_microsecond(std::uint64_t time) {
+  auto at = at_second(time / 1'000'000);
+  if (at) *at += std::chrono::milliseconds(time / 1000 % 1000);
+  return at;
+}
+
 }  // namespace
 
 bool tell_networkd_leases(std::string_view json, UnixMs written, IdentityOutput& output) {
@@ -61,8 +82,7 @@ bool tell_networkd_leases(std::string_view json, UnixMs written, IdentityOutput&
     const std::string text = std::to_string(address[0]) + "." + std::to_string(address[1]) + "." +
                              std::to_string(address[2]) + "." + std::to_string(address[3]);
     const std::string client = colons_of(byte_array(lease, "ClientId"));
-    const std::vector<std::uint8_t> hardware = byte_array(lease, "HardwareAddress");
-    std::string mac = hardware.size() >= 6 ? colons_of(std::span(hardware).first(6)) : std::string();
+    std::string mac = mac_in(lease);
     // A client identifier of Ethernet is a 1 and the MAC.
     if (mac.empty() && client.size() == 20 && client.starts_with("01:")) mac = client.substr(3);
     SeenAssignment seen;
@@ -77,7 +97,7 @@ bool tell_networkd_leases(std::string_view json, UnixMs written, IdentityOutput&
     seen.host = host;
     if (const auto found = lease.find("ExpirationRealtimeUSec");
         found != lease.end() && found->is_number_unsigned())
-      seen.expires = at_second(found->get<std::uint64_t>() / 1'000'000);
+      seen.expires = at_microsecond(found->get<std::uint64_t>());
     tell_seen(output, seen, written);
   }
   return true;

@@ -28,6 +28,13 @@ std::vector<std::string> NetworkdSource::usual_folders() {
   return {"/var/lib/systemd/network/dhcp-server-lease", "/run/systemd/netif/dhcp-server-lease"};
 }
 
+std::optional<NetworkdSource::State> NetworkdSource::State::of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  return State{status.st_ino, status.st_size,
+               std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
 Result<void> NetworkdSource::open() {
   return watch_.open();
 }
@@ -42,6 +49,7 @@ NetworkdSource::Files NetworkdSource::list(IdentityOutput& output, bool& readabl
   Files files;
   std::size_t folders = 0;
   for (const std::string& folder : folders_) {
+    watch_.watch(folder);  // networkd makes it with the first lease of all
     watch_.watch(folder + "/.");
     const std::unique_ptr<DIR, int (*)(DIR*)> opened(::opendir(folder.c_str()), ::closedir);
     if (!opened) {
@@ -56,15 +64,12 @@ NetworkdSource::Files NetworkdSource::list(IdentityOutput& output, bool& readabl
       if (name.starts_with('.') || files.size() >= kMostFiles)
         continue;  // networkd's temporary files begin so
       const std::string path = folder + "/" + name;
-      struct stat status {};
-      if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-      files[path] = {status.st_ino, status.st_size,
-                     std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+      if (const auto state = State::of(path)) files[path] = *state;
     }
   }
   if (folders == 0 && readable) {
     complain("systemd-networkd keeps no leases here (" + folders_.front() +
-                 " is not there): its DHCP server does since systemd 256; waiting for it",
+                 " is not there): it has given none yet, or is older than systemd 256; waiting for it",
              output);
     readable = false;
   }
@@ -72,12 +77,12 @@ NetworkdSource::Files NetworkdSource::list(IdentityOutput& output, bool& readabl
 }
 
 std::chrono::milliseconds NetworkdSource::turn(UnixMs now, IdentityOutput& output) {
-  constexpr std::chrono::milliseconds kLook{1000};
+  constexpr std::chrono::milliseconds kLook{1000}, kSoon{10};
   watch_.drain();
   bool readable = true;
   Files files = list(output, readable);
   if (!readable) {
-    read_ = false;
+    read_ = known_ = false;
     return kLook;
   }
   if (read_ && files == files_) {
@@ -92,8 +97,13 @@ std::chrono::milliseconds NetworkdSource::turn(UnixMs now, IdentityOutput& outpu
     if (!text || text->size() > kMaxLeases.bytes) {
       // It may be gone already; the next look tells.
       if (text) complain(path + ": is too large", output);
-      read_ = false;
+      read_ = known_ = false;
       return kLook;
+    }
+    // Replaced since: what was read is not of that time.
+    if (State::of(path) != state) {
+      read_ = false;
+      return kSoon;
     }
     const UnixMs written = std::min(now, UnixMs(std::chrono::milliseconds(state.modified_ns / 1'000'000)));
     latest = std::max(latest, written);
@@ -107,14 +117,19 @@ std::chrono::milliseconds NetworkdSource::turn(UnixMs now, IdentityOutput& outpu
     understood = false;
   }
   if (understood) {
-    output.end_whole(files.size() < files_.size() || files.empty() ? now : latest);
+    // What is in none of them ended when one was written, or when one that had it went, which was some time
+    // up to now.
+    const bool all_there = known_ && std::all_of(files_.begin(), files_.end(), [&](const auto& file) {
+                             return files.contains(file.first);
+                           });
+    output.end_whole(all_there && !files.empty() ? latest : now);
     complaint_.clear();
     output.followed(now);
   } else {
     complain("a file of systemd-networkd's leases could not be read", output);
   }
   files_ = std::move(files);
-  read_ = understood;
+  read_ = known_ = understood;
   return kLook;
 }
 

@@ -1,12 +1,15 @@
 // NetworkdSource: the leases of systemd-networkd's DHCP server, of all its interfaces: what
 // /var/lib/systemd/network/dhcp-server-lease and /run/systemd/netif/dhcp-server-lease have. networkd replaces
-// a file at each change, and deletes it with the last lease.
+// a file at each lease that is given, renewed or given back, but for the last one: where that is given back
+// the file stays as it was (257.13 and 262.1: they unlink() a path that is none), unless it is one of /run.
+// Nor does it write where a lease expires. So of the last lease only its expiry is known, and the next one.
 // Threads: as of IdentitySource.
 #pragma once
 
 #include <sys/types.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +35,7 @@ class NetworkdSource final : public IdentitySource {
     ino_t inode = 0;
     off_t size = 0;
     std::int64_t modified_ns = 0;
+    static std::optional<State> of(const std::string& path);  // none: no file
     friend bool operator==(const State&, const State&) = default;
   };
   using Files = std::map<std::string, State>;
@@ -43,7 +47,8 @@ class NetworkdSource final : public IdentitySource {
   std::vector<std::string> folders_;
   FileWatch watch_;
   Files files_;
-  bool read_ = false;
+  bool read_ = false;   // what is there now was told
+  bool known_ = false;  // all that there was in files_ was told, and none has been out of sight since
   std::string complaint_;
 };
 
