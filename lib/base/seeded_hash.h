@@ -3,9 +3,12 @@
 // Threads: a plain value type.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string_view>
 
 namespace natsession {
 
@@ -27,6 +30,18 @@ class SeededHash {
       state = folded(words[i] ^ key_[1] ^ state, second ^ key_[2]) + key_[3];
     }
     return folded(state ^ key_[1], key_[3]);
+  }
+  // Of a text, and what was hashed before it.
+  [[nodiscard]] std::uint64_t of_text(std::uint64_t before, std::string_view text) const {
+    std::uint64_t state = (*this)(std::array<std::uint64_t, 2>{before, text.size()});
+    while (!text.empty()) {
+      std::uint64_t word = 0;
+      const std::size_t taken = std::min(text.size(), sizeof word);
+      std::memcpy(&word, text.data(), taken);
+      text.remove_prefix(taken);
+      state = (*this)(std::array<std::uint64_t, 2>{state, word});
+    }
+    return state;
   }
 
  private:

@@ -54,6 +54,7 @@ struct AddressAssignment {
   std::string mac;         // "02:00:00:00:00:01"; empty: not told
   std::string host;        // a host name; empty: not told
   std::string id;          // the source's own: Acct-Session-Id, client identifier, IAID; empty: it has none
+  std::string group;       // of what ends together: a RADIUS client's NAS-Identifier; empty: of none
   // It was this subscriber's from `from` on; it may have been since `from_earliest`, which is not later.
   UnixMs from;
   UnixMs from_earliest;

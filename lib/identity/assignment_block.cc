@@ -35,6 +35,7 @@ constexpr unsigned kIsOpen = 8;
 constexpr unsigned kIsV4 = 16;
 constexpr unsigned kHasEarliest = 32;
 constexpr unsigned kHasLatest = 64;
+constexpr unsigned kHasGroup = 128;
 
 std::uint64_t block_ms(UnixMs time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -73,6 +74,7 @@ AddressAssignment AssignmentView::copy() const {
           std::string(mac),
           std::string(host),
           std::string(id),
+          std::string(group),
           from,
           from_earliest,
           until,
@@ -81,8 +83,8 @@ AddressAssignment AssignmentView::copy() const {
 
 AssignmentView view_of(const AddressAssignment& assignment) {
   const AddressAssignment& a = assignment;
-  return {a.source, a.netns, a.prefix, a.kind,          a.subscriber, a.mac,
-          a.host,   a.id,    a.from,   a.from_earliest, a.until,      a.until_latest};
+  return {a.source, a.netns, a.prefix, a.kind,          a.subscriber, a.mac,         a.host,
+          a.id,     a.group, a.from,   a.from_earliest, a.until,      a.until_latest};
 }
 
 std::strong_ordering compare_names(const AssignmentView& a, const AssignmentView& b) {
@@ -169,6 +171,7 @@ void BlockEncoder::add(const AssignmentView& a) {
   if (v4) flags |= kIsV4;
   if (from_earliest != from) flags |= kHasEarliest;
   if (a.until && latest != until) flags |= kHasLatest;
+  if (!a.group.empty()) flags |= kHasGroup;
   rows_.push_back(static_cast<char>(flags));
   rows_.push_back(static_cast<char>(length));
   const auto& bytes = address.bytes();
@@ -176,6 +179,7 @@ void BlockEncoder::add(const AssignmentView& a) {
   rows_.append(reinterpret_cast<const char*>(bytes.data()) + (v4 ? 12 : 0), count);
   for (const std::string_view one : {a.source, a.netns, a.subscriber, a.mac, a.host, a.id})
     append_varint(text(one), rows_);
+  if (!a.group.empty()) append_varint(text(a.group), rows_);
   append_varint(block_zigzag(block_ms(from)), rows_);
   if (from_earliest != from) append_varint(block_ms(from) - block_ms(from_earliest), rows_);
   take_time(from_earliest);
@@ -256,7 +260,7 @@ bool read_assignment(ByteReader& reader, const std::vector<std::string_view>& te
   const unsigned flags = reader.u8();
   const unsigned length = reader.u8();
   const bool v4 = (flags & kIsV4) != 0;
-  if (flags > 127 || length > (v4 ? 32U : 128U)) return false;
+  if (length > (v4 ? 32U : 128U)) return false;
   const auto bytes = reader.take((length + 7) / 8);
   if (!reader.ok()) return false;
   if (v4) {
@@ -273,7 +277,9 @@ bool read_assignment(ByteReader& reader, const std::vector<std::string_view>& te
   const unsigned kind = flags & kKindMask;
   a.kind = kind > static_cast<unsigned>(AssignmentKind::kOther) ? AssignmentKind::kOther
                                                                 : static_cast<AssignmentKind>(kind);
-  for (std::string_view* const one : {&a.source, &a.netns, &a.subscriber, &a.mac, &a.host, &a.id}) {
+  a.group = {};
+  for (std::string_view* const one : {&a.source, &a.netns, &a.subscriber, &a.mac, &a.host, &a.id, &a.group}) {
+    if (one == &a.group && (flags & kHasGroup) == 0) continue;
     const std::uint64_t place = reader.varint();
     if (place >= texts.size()) return false;
     *one = texts[static_cast<std::size_t>(place)];

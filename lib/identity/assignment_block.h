@@ -33,7 +33,7 @@ struct AssignmentView {
   std::string_view source, netns;
   Prefix prefix;
   AssignmentKind kind = AssignmentKind::kOther;
-  std::string_view subscriber, mac, host, id;
+  std::string_view subscriber, mac, host, id, group;
   UnixMs from, from_earliest;
   std::optional<UnixMs> until, until_latest;
 

@@ -17,69 +17,39 @@ std::uint8_t bits_of(const Prefix& prefix) {
 
 }  // namespace
 
-// Multiplied into the range, so that there may be any number of slots: a quarter more each time, not twice as
-// many.
-AssignmentTable::Hashed AssignmentTable::hashed(const IpAddress& address, std::uint8_t bits) const {
-  std::uint64_t hash = 0;
-  if (address.is_v4()) {
-    hash = hash_(std::array<std::uint64_t, 1>{address.v4() | std::uint64_t{bits} << 32U});
-  } else {
-    std::array<std::uint64_t, 3> words{0, 0, bits};
-    std::memcpy(words.data(), address.bytes().data(), 16);
-    hash = hash_(words);
-  }
-  __extension__ using Wide = unsigned __int128;
-  return {static_cast<std::size_t>(static_cast<Wide>(hash) * slots_.size() >> 64U),
-          static_cast<std::uint32_t>(hash) << kIndexBits};
+std::uint64_t AssignmentTable::hash_of(const IpAddress& address, std::uint8_t bits) const {
+  if (address.is_v4()) return hash_(std::array<std::uint64_t, 1>{address.v4() | std::uint64_t{bits} << 32U});
+  std::array<std::uint64_t, 3> words{0, 0, bits};
+  std::memcpy(words.data(), address.bytes().data(), 16);
+  return hash_(words);
 }
 
-AssignmentTable::Hashed AssignmentTable::hashed_of(Index index) const {
+std::uint64_t AssignmentTable::hash_of(Index index) const {
   const Prefix prefix = prefix_of(index);
-  return hashed(prefix.lowest(), bits_of(prefix));
+  return hash_of(prefix.lowest(), bits_of(prefix));
 }
 
 std::size_t AssignmentTable::slot_of(const IpAddress& address, std::uint8_t bits) const {
-  if (slots_.empty()) return kNoSlot;
-  const Hashed wanted = hashed(address, bits);
-  for (std::size_t slot = wanted.slot; slots_[slot] != kEmptySlot; slot = behind(slot)) {
-    if ((slots_[slot] & ~kMostEntries) == wanted.tag && is_of(at(index_in(slots_[slot])), address, bits))
-      return slot;
-  }
-  return kNoSlot;
+  return slots_.find(hash_of(address, bits), [&](Index index) { return is_of(at(index), address, bits); });
 }
 
 void AssignmentTable::bring(std::span<const IpAddress> addresses,
                             std::span<const Entry*, kTogether> brought) const {
   std::fill(brought.begin(), brought.end(), nullptr);
-  if (slots_.empty()) return;
   addresses = addresses.first(std::min(addresses.size(), kTogether));
-  std::array<Hashed, kTogether> wanted;
+  std::array<std::uint64_t, kTogether> hashes;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    wanted[i] = hashed(addresses[i], length_of_one(addresses[i].is_v4()));
-    __builtin_prefetch(&slots_[wanted[i].slot]);
+    hashes[i] = hash_of(addresses[i], length_of_one(addresses[i].is_v4()));
+    slots_.prefetch(hashes[i]);
   }
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    std::size_t slot = wanted[i].slot;
-    while (slots_[slot] != kEmptySlot && (slots_[slot] & ~kMostEntries) != wanted[i].tag) slot = behind(slot);
-    if (slots_[slot] == kEmptySlot) continue;
-    brought[i] = &at(index_in(slots_[slot]));
+    const std::size_t slot = slots_.probable(hashes[i]);
+    if (slot == IndexSlots::kNone) continue;
+    brought[i] = &at(slots_.at(slot));
     __builtin_prefetch(brought[i]);
-    __builtin_prefetch(reinterpret_cast<const char*>(brought[i] + 1) - 1);
   }
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     if (brought[i] != nullptr) texts_.prefetch(brought[i]->texts);
-  }
-}
-
-void AssignmentTable::grow() {
-  constexpr std::size_t kLeast = 1024;
-  decltype(slots_) before(std::max(kLeast, slots_.size() + slots_.size() / 4), kEmptySlot);
-  before.swap(slots_);
-  for (const std::uint32_t first : before) {
-    if (first == kEmptySlot) continue;
-    std::size_t slot = hashed_of(index_in(first)).slot;
-    while (slots_[slot] != kEmptySlot) slot = behind(slot);
-    slots_[slot] = first;
   }
 }
 
@@ -92,9 +62,7 @@ void AssignmentTable::Entry::set_from(UnixMs from) {
 }
 
 AssignmentTable::Index AssignmentTable::add(const New& assignment) {
-  if (free_ == kNone && places_ == kMostEntries) return kNone;
-  // Six of seven slots are used at most.
-  if ((used_slots_ + 1) * 7 > slots_.size() * 6) grow();
+  if (free_ == kNone && places_ == IndexSlots::kMostIndices) return kNone;
   Index index = free_;
   if (index != kNone) {
     free_ = at(index).next;
@@ -117,7 +85,6 @@ AssignmentTable::Index AssignmentTable::add(const New& assignment) {
     v6_.push_back(address.bytes());
   }
   entry.set_from(assignment.from);
-  entry.group = assignment.group;
   const auto earlier = std::chrono::ceil<seconds>(assignment.from - assignment.from_earliest).count();
   entry.earlier = assignment.from_earliest == kUnknownBegin
                       ? kUnknownEarlier
@@ -131,17 +98,31 @@ AssignmentTable::Index AssignmentTable::add(const New& assignment) {
   count(entry.is_v4, entry.bits, true);
   ++open_[entry.source];
 
-  const Hashed wanted = hashed(address, entry.bits);
-  std::size_t slot = slot_of(address, entry.bits);
-  if (slot != kNoSlot) {
-    entry.next = index_in(slots_[slot]);
+  const std::size_t slot = slot_of(address, entry.bits);
+  if (slot != IndexSlots::kNone) {
+    entry.next = slots_.at(slot);
+    slots_.replace(slot, index);
   } else {
-    slot = wanted.slot;
-    while (slots_[slot] != kEmptySlot) slot = behind(slot);
-    ++used_slots_;
+    slots_.insert(hash_of(index), index, [&](Index other) { return hash_of(other); });
   }
-  slots_[slot] = wanted.tag | index;
+  set_group(index, assignment.group);
   return index;
+}
+
+void AssignmentTable::set_group(Index index, std::uint16_t group) {
+  Entry& entry = at(index);
+  if (entry.group == group) return;
+  const auto hash = [&](Index other) { return hash_of_id(other); };
+  if (entry.group != 0) {
+    const std::size_t slot = ids_.find(hash(index), [&](Index other) { return other == index; });
+    if (slot != IndexSlots::kNone) ids_.remove(slot, hash);
+  }
+  entry.group = group;
+  if (group == 0) return;
+  // A client that gives all its sessions one id makes no list of them all.
+  std::size_t others = 0;
+  of_id(group, texts_of(index).id, [&](Index) { ++others; });
+  if (others < kMostOfId) ids_.insert(hash(index), index, hash);
 }
 
 Prefix AssignmentTable::prefix_of(Index index) const {
@@ -184,15 +165,15 @@ void AssignmentTable::remove(Index index) {
   const Prefix prefix = prefix_of(index);
   const std::size_t slot = slot_of(prefix.lowest(), bits_of(prefix));
   Entry& entry = at(index);
-  if (index_in(slots_[slot]) == index) {
-    if (entry.next == kNone)
-      remove_slot(slot);
-    else
-      slots_[slot] = (slots_[slot] & ~kMostEntries) | entry.next;
-  } else {
-    Index before = index_in(slots_[slot]);
+  set_group(index, 0);
+  if (slots_.at(slot) != index) {
+    Index before = slots_.at(slot);
     while (at(before).next != index) before = at(before).next;
     at(before).next = entry.next;
+  } else if (entry.next != kNone) {
+    slots_.replace(slot, entry.next);
+  } else {
+    slots_.remove(slot, [&](Index other) { return hash_of(other); });
   }
   count(entry.is_v4, entry.bits, false);
   if (!entry.is_v4) free_v6_.push_back(entry.address);
@@ -211,24 +192,8 @@ void AssignmentTable::count(bool is_v4, std::uint8_t bits, bool one_more) {
   if (count == 0) std::erase(lengths, bits);
 }
 
-// Those behind it move up, so that no look-up ends before it should.
-void AssignmentTable::remove_slot(std::size_t slot) {
-  slots_[slot] = kEmptySlot;
-  --used_slots_;
-  const auto distance = [&](std::size_t from, std::size_t to) {
-    return to >= from ? to - from : to + slots_.size() - from;
-  };
-  for (std::size_t next = behind(slot); slots_[next] != kEmptySlot; next = behind(next)) {
-    const std::size_t wanted = hashed_of(index_in(slots_[next])).slot;
-    if (distance(wanted, next) < distance(slot, next)) continue;
-    slots_[slot] = slots_[next];
-    slots_[next] = kEmptySlot;
-    slot = next;
-  }
-}
-
 std::size_t AssignmentTable::bytes() const {
-  return blocks_.size() * kBlock * sizeof(Entry) + slots_.size() * sizeof(slots_[0]) +
+  return blocks_.size() * kBlock * sizeof(Entry) + slots_.bytes() + ids_.bytes() +
          v6_.capacity() * sizeof(v6_[0]) + texts_.bytes() + ended_.size() * sizeof(ended_[0]);
 }
 

@@ -18,12 +18,13 @@
 #include "base/time.h"
 #include "identity/assignment.h"
 #include "identity/assignment_texts.h"
+#include "identity/index_slots.h"
 
 namespace natsession {
 
 class AssignmentTable {
  public:
-  using Index = std::uint32_t;
+  using Index = IndexSlots::Index;
   static constexpr Index kNone = ~Index{0};
 
   static constexpr std::uint32_t kUnknownEarlier = ~std::uint32_t{0};
@@ -42,7 +43,7 @@ class AssignmentTable {
     std::uint32_t end_seconds = 0;  // since 1970: until, else expires; 0: neither is known
     std::uint32_t earlier = 0;      // seconds that from_earliest is before from; all ones: not known
     std::uint16_t from_high = 0;
-    std::uint16_t group = 0;        // 0: none
+    std::uint16_t group = 0;        // 0: none; by set_group()
     std::uint16_t end_ms : 10 = 0;  // behind end_seconds
     std::uint16_t source : 6 = 0;
     std::uint8_t bits = 0;  // of the prefix, of 128
@@ -69,7 +70,7 @@ class AssignmentTable {
 
   explicit AssignmentTable(SeededHash hash = SeededHash::random()) : hash_(hash) {}
 
-  // kNone: there are kMostEntries already.
+  // kNone: there are as many already as there may be.
   Index add(const New& assignment);
   [[nodiscard]] Entry& at(Index index) { return blocks_[index / kBlock][index % kBlock]; }
   [[nodiscard]] const Entry& at(Index index) const { return blocks_[index / kBlock][index % kBlock]; }
@@ -86,6 +87,7 @@ class AssignmentTable {
     return UnixMs(std::chrono::seconds(entry.end_seconds) + std::chrono::milliseconds(entry.end_ms));
   }
   void set_end(Index index, std::optional<UnixMs> end);
+  void set_group(Index index, std::uint16_t group);
   [[nodiscard]] OwnIdentityTexts texts_of(Index index) const { return texts_.at(at(index).texts); }
   void read_texts(const Entry& entry, ShortText& subscriber, ShortText& mac, ShortText& host) const {
     texts_.read(entry.texts, subscriber, mac, host);
@@ -103,6 +105,16 @@ class AssignmentTable {
   template <typename Visit>
   void of_prefix(const Prefix& prefix, Visit&& visit) const {
     of_key(prefix.lowest(), static_cast<std::uint8_t>(prefix.length()), visit);
+  }
+  // A session has no more prefixes; of an id that more have, not all are found.
+  static constexpr std::size_t kMostOfId = 17;
+  // For each of that group, which is not 0, that has that id.
+  template <typename Visit>
+  void of_id(std::uint16_t group, std::string_view id, Visit&& visit) const {
+    (void)ids_.find(hash_of_id(group, id), [&](Index index) {
+      if (at(index).group == group && texts_of(index).id == id) visit(index);
+      return false;
+    });
   }
   // Whether no other than this, which bring() said, can have the address.
   [[nodiscard]] bool is_alone_of(const Entry* brought, const IpAddress& address) const {
@@ -152,51 +164,41 @@ class AssignmentTable {
 
  private:
   static constexpr Index kBlock = kHugePage / sizeof(Entry);
-  static constexpr std::size_t kNoSlot = ~std::size_t{0};
-  // A slot has an index and some bits of the hash, so that an entry is looked at that is nearly always meant.
-  static constexpr unsigned kIndexBits = 26;
-  static constexpr Index kMostEntries = (Index{1} << kIndexBits) - 1;
-  static constexpr std::uint32_t kEmptySlot = ~std::uint32_t{0};
 
-  [[nodiscard]] static Index index_in(std::uint32_t slot) { return slot & kMostEntries; }
-  struct Hashed {
-    std::size_t slot = 0;
-    std::uint32_t tag = 0;  // as it stands in the slot
-  };
-  [[nodiscard]] Hashed hashed(const IpAddress& address, std::uint8_t bits) const;
-  [[nodiscard]] std::size_t behind(std::size_t slot) const {
-    return slot + 1 == slots_.size() ? 0 : slot + 1;
+  [[nodiscard]] std::uint64_t hash_of(const IpAddress& address, std::uint8_t bits) const;
+  [[nodiscard]] std::uint64_t hash_of(Index index) const;
+  [[nodiscard]] std::uint64_t hash_of_id(std::uint16_t group, std::string_view id) const {
+    return hash_.of_text(group, id);
+  }
+  [[nodiscard]] std::uint64_t hash_of_id(Index index) const {
+    return hash_of_id(at(index).group, texts_of(index).id);
   }
 
   // Of a prefix: its address, and its length.
   template <typename Visit>
   void of_key(const IpAddress& address, std::uint8_t bits, Visit&& visit) const {
     const std::size_t slot = slot_of(address, bits);
-    for (Index index = slot == kNoSlot ? kNone : index_in(slots_[slot]); index != kNone;
+    for (Index index = slot == IndexSlots::kNone ? kNone : slots_.at(slot); index != kNone;
          index = at(index).next)
       visit(index);
   }
   [[nodiscard]] static std::uint8_t length_of_one(bool is_v4) { return is_v4 ? 32 : 128; }
   [[nodiscard]] std::size_t slot_of(const IpAddress& address, std::uint8_t bits) const;
-  [[nodiscard]] Hashed hashed_of(Index index) const;
   [[nodiscard]] bool is_of(const Entry& entry, const IpAddress& address, std::uint8_t bits) const {
     if (entry.bits != bits || entry.is_v4 != address.is_v4()) return false;
     return entry.is_v4 ? entry.address == address.v4() : v6_[entry.address] == address.bytes();
   }
-  void grow();
   void remove(Index index);
-  void remove_slot(std::size_t slot);
   void count(bool is_v4, std::uint8_t bits, bool one_more);
 
-  SeededHash hash_;
   using Block = std::vector<Entry, HugePageAllocator<Entry>>;
 
+  SeededHash hash_;
   std::vector<Block> blocks_;
   Index places_ = 0;
   Index free_ = kNone;  // the first of a list by `next`
-  std::vector<std::uint32_t, HugePageAllocator<std::uint32_t>>
-      slots_;  // open addressing; each the first of its prefix
-  std::size_t used_slots_ = 0;
+  IndexSlots slots_;    // by prefix; each the first of its
+  IndexSlots ids_;      // by group and id, of those that have a group
   std::vector<std::array<std::uint8_t, 16>> v6_;
   std::vector<std::uint32_t> free_v6_;
   AssignmentTexts texts_;

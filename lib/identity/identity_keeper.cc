@@ -30,6 +30,7 @@ class IdentityKeeper::Source final : public IdentityOutput {
       keeper_.each_open_of(*this, [](AssignmentTable::Entry& entry) { entry.in_this_whole = false; });
     in_whole_ = true;
     late_.clear();
+    late_sessions_.clear();
   }
   void end_whole(UnixMs at) override;
   void seen(const SeenAssignment& seen, UnixMs at) override { keeper_.begin(*this, seen, at); }
@@ -42,6 +43,7 @@ class IdentityKeeper::Source final : public IdentityOutput {
     end_at(prefix, id, earliest, std::min(known, latest), latest);
   }
   void ended_group(std::string_view group, UnixMs at) override;
+  void ended_session(std::string_view group, std::string_view id, UnixMs at) override;
   void followed(UnixMs until) override;
   void lost(std::string_view why) override {
     // What is open is named again when the source has said so.
@@ -65,8 +67,13 @@ class IdentityKeeper::Source final : public IdentityOutput {
     });
   }
 
-  // Those at the prefix, of what was told at `told`.
+  using Found = std::array<Index, AssignmentTable::kMostOfId>;
+  // Of what was told at `told`, those at the prefix.
   void end_at(const Prefix& prefix, std::string_view id, UnixMs told, UnixMs until, UnixMs latest);
+  void end_these(std::span<const Index> meant, UnixMs until, UnixMs latest);
+  [[nodiscard]] static std::string session_name(std::string_view group, std::string_view id) {
+    return std::string(group) + '\0' + std::string(id);
+  }
   // None: not yet in this run.
   [[nodiscard]] std::optional<UnixMs> followed_until() const {
     const std::int64_t ms = followed_until_.load(std::memory_order_acquire);
@@ -94,6 +101,7 @@ class IdentityKeeper::Source final : public IdentityOutput {
     UnixMs at;
   };
   std::map<Prefix, Late> late_;
+  std::multimap<std::string, Prefix> late_sessions_;  // by session_name(): where in late_
   void tell_late();
   bool in_whole_ = false;
   bool marking_ =
@@ -125,7 +133,8 @@ IdentityOutput& IdentityKeeper::add_source(std::string name, std::string netns) 
                                     .from = one.from,
                                     .from_earliest = one.from_earliest,
                                     .expires = {},
-                                    .texts = {one.subscriber, one.mac, one.host, one.id}});
+                                    .texts = {one.subscriber, one.mac, one.host, one.id},
+                                    .group = group_of(*source, one.group)});
     if (index == AssignmentTable::kNone) break;
     table_.at(index).unconfirmed = true;
   }
@@ -146,6 +155,7 @@ AddressAssignment IdentityKeeper::assignment_of(Index index) const {
   assignment.mac = std::move(texts.mac);
   assignment.host = std::move(texts.host);
   assignment.id = std::move(texts.id);
+  assignment.group = group_names_[entry.group];
   assignment.from = entry.from();
   assignment.from_earliest = table_.from_earliest_of(index);
   return assignment;
@@ -210,7 +220,7 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
       table_.set_end(before, seen.expires);
       table_.at(before).in_this_whole = source.marking_;
       table_.at(before).unconfirmed = false;
-      table_.at(before).group = group;
+      table_.set_group(before, group);
       return;
     }
     // Told late: what came behind it is known already.
@@ -234,6 +244,9 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
         seen.since,
         seen.expires,
         at};
+    if (!seen.group.empty())
+      source.late_sessions_.emplace(Source::session_name(seen.group, cut_identity_text(seen.id)),
+                                    seen.prefix);
     return;
   }
 
@@ -270,6 +283,7 @@ bool IdentityKeeper::add(const AssignmentTable::New& begun) {
 
 void IdentityKeeper::Source::tell_late() {
   in_whole_ = false;
+  late_sessions_.clear();
   for (const auto& [prefix, late] : std::exchange(late_, {})) {
     if (late.expires && *late.expires + keeper_.settings_.grace <= *before_) continue;  // it ended by itself
     SeenAssignment seen;
@@ -310,7 +324,7 @@ void IdentityKeeper::Source::end_whole(UnixMs at) {
 void IdentityKeeper::Source::end_at(const Prefix& prefix, std::string_view id, UnixMs told, UnixMs until,
                                     UnixMs latest) {
   late_.erase(prefix);
-  std::array<Index, 8> found{};
+  Found found{};
   std::size_t count = 0;
   const AssignmentTable& table = keeper_.table_;
   table.of_prefix(prefix, [&](Index index) {
@@ -319,12 +333,38 @@ void IdentityKeeper::Source::end_at(const Prefix& prefix, std::string_view id, U
     if (id.empty() && told < entry.from()) return;  // told late: it is of one that was there before
     if (id.empty() || table.texts_of(index).id == cut_identity_text(id)) found[count++] = index;
   });
-  for (std::size_t i = 0; i < count; ++i) {
+  end_these(std::span(found).first(count), until, latest);
+}
+
+void IdentityKeeper::Source::end_these(std::span<const Index> meant, UnixMs until, UnixMs latest) {
+  for (const Index index : meant) {
     // One that nobody renewed was there no longer than it was given for.
-    const auto expires = table.end_of(found[i]);
-    keeper_.end(found[i], expires ? std::min(until, *expires) : until,
+    const auto expires = keeper_.table_.end_of(index);
+    keeper_.end(index, expires ? std::min(until, *expires) : until,
                 expires ? std::min(latest, *expires) : latest);
   }
+}
+
+void IdentityKeeper::Source::ended_session(std::string_view group, std::string_view id, UnixMs at) {
+  id = cut_identity_text(id);
+  if (const auto late = late_sessions_.equal_range(session_name(group, id)); late.first != late.second) {
+    for (auto one = late.first; one != late.second; ++one) late_.erase(one->second);
+    late_sessions_.erase(late.first, late.second);
+  }
+  const std::uint16_t number = keeper_.known_group(group);
+  if (number == 0) return;
+  Found found{};
+  std::size_t all = 0, open = 0;
+  const AssignmentTable& table = keeper_.table_;
+  table.of_id(number, id, [&](Index index) {
+    const AssignmentTable::Entry& entry = table.at(index);
+    if (entry.source == number_ && !entry.ended) found[open++] = index;
+    ++all;
+  });
+  // What so many have names no session.
+  if (all == found.size())
+    return refused("the end of a session whose id many sessions of its client have", {});
+  end_these(std::span(found).first(open), at, at);
 }
 
 void IdentityKeeper::Source::ended_group(std::string_view group, UnixMs at) {
@@ -334,10 +374,11 @@ void IdentityKeeper::Source::ended_group(std::string_view group, UnixMs at) {
   keeper_.table_.of_places(0, table.places(), [&](Index index) {
     const AssignmentTable::Entry& entry = table.at(index);
     if (entry.source != number_ || entry.ended) return;
-    if (entry.group == number) return keeper_.end(index, at, at);
-    // Of whose group nobody has said anything since the start: it may be of this one. If it is not, it is
-    // seen again.
-    if (entry.unconfirmed) keeper_.end(index, before_.value_or(entry.from()), at);
+    // Of whose group nobody has ever said anything: it may be of this one. If it is not, it is seen again.
+    const bool may_be = entry.group == 0 && entry.unconfirmed;
+    if (entry.group != number && !may_be) return;
+    // What nobody has told of since the start may have ended before it.
+    keeper_.end(index, entry.unconfirmed ? before_.value_or(entry.from()) : at, at);
   });
 }
 
@@ -349,7 +390,13 @@ std::uint16_t IdentityKeeper::group_of(Source& source, std::string_view group) {
     source.lost("more than 65,535 groups: what ends with one of the others is not told");
     return 0;
   }
+  group_names_.emplace_back(group);
   return groups_.emplace(group, static_cast<std::uint16_t>(groups_.size() + 1)).first->second;
+}
+
+std::uint16_t IdentityKeeper::known_group(std::string_view group) const {
+  const auto known = groups_.find(group);
+  return known != groups_.end() ? known->second : std::uint16_t{0};
 }
 
 // Times come a second time. So of those in memory nothing is claimed that was told of the first: what has

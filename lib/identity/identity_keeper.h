@@ -112,6 +112,8 @@ class IdentityKeeper {
   void each_open_of(const Source& source, void (*change)(AssignmentTable::Entry&));
   void clock_was_set_back(Source& source, UnixMs now);
   [[nodiscard]] std::uint16_t group_of(Source& source, std::string_view group);
+  // 0: none is known by that name.
+  [[nodiscard]] std::uint16_t known_group(std::string_view group) const;
 
   const std::unique_ptr<IdentityWriter> writer_;
   const Settings settings_;
@@ -119,6 +121,7 @@ class IdentityKeeper {
   AssignmentTable table_;
   std::vector<std::unique_ptr<Source>> sources_;
   std::map<std::string, std::uint16_t, std::less<>> groups_;  // from 1
+  std::vector<std::string> group_names_{std::string()};       // by number
   AssignmentTable::Index sweep_ = 0;
   std::optional<UnixMs> committed_;
   std::optional<UnixMs> swept_;

@@ -46,6 +46,8 @@ class IdentityOutput {
   virtual void ended_between(const Prefix& prefix, std::string_view id, UnixMs earliest, UnixMs latest) = 0;
   // All of a group: a NAS that begins anew (Accounting-On) has no sessions of before.
   virtual void ended_group(std::string_view group, UnixMs at) = 0;
+  // What of a group has that id, at whatever prefixes: a Stop that does not say its session's addresses.
+  virtual void ended_session(std::string_view group, std::string_view id, UnixMs at) = 0;
   // Nothing that the source knew up to `until` is missing. Told at each turn in which it is so; the time from
   // one call to the next is followed, unless lost() came between.
   virtual void followed(UnixMs until) = 0;

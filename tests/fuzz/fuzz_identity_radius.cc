@@ -31,8 +31,7 @@ void take(std::span<const std::uint8_t> packet) {
   report.received = kNow;
   if (!read_accounting_request(packet, kSecret, report)) return;
   CheckedOutput output(kNow);
-  Accounting accounting;
-  accounting.tell(report, "192.0.2.1", output);
+  tell_accounting(report, "192.0.2.1", output);
   const std::vector<std::uint8_t> answer = accounting_response(packet, kSecret);
   require_that(
       answer.size() >= 20 && answer.size() <= kMaxRadiusPacket && answer[0] == 5 && answer[1] == packet[1],

@@ -38,6 +38,11 @@ class CheckedOutput final : public IdentityOutput {
     clean(group);
     word_at(at);
   }
+  void ended_session(std::string_view group, std::string_view id, UnixMs at) override {
+    clean(group);
+    clean(id);
+    word_at(at);
+  }
   void followed(UnixMs until) override { word_at(until); }
   void lost(std::string_view) override { ++words; }
   void refused(std::string_view why, std::string_view) override {

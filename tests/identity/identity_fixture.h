@@ -44,6 +44,7 @@ inline AddressAssignment held(const std::string& prefix, const std::string& subs
   one.mac = "02:00:00:00:00:01";
   one.host = subscriber + "-host";
   one.id = "01:" + subscriber;
+  if (subscriber.size() % 2 == 0) one.group = "nas of " + subscriber;
   one.from = one.from_earliest = moment(from);
   return one;
 }

@@ -383,6 +383,48 @@ TEST_CASE_METHOD(KeeperFixture,
   CHECK(!of("b").until);
 }
 
+TEST_CASE_METHOD(
+    KeeperFixture,
+    "a Stop without addresses ends those of its session, also of one that a run before heard of") {
+  auto one = lease("10.0.0.5", "a"), two = lease("2001:db8::/56", "a2"), other = lease("10.0.0.6", "b"),
+       third = lease("10.0.0.7", "c");
+  one.group = two.group = third.group = "nas 1";
+  other.group = "nas 2";
+  one.id = two.id = other.id = "5F3A0001";
+  third.id = "5F3A0002";
+  for (const SeenAssignment& session : {one, two, other, third}) leases->seen(session, at(0, 0));
+  leases->followed(at(0, 30));
+  if (GENERATE(false, true)) {
+    keeper->work(at(0, 30));
+    start();
+    leases->followed(at(1, 0));
+  }
+  leases->ended_session("nas 3", "5F3A0001", at(2, 0));
+  leases->ended_session("nas 1", "5F3A", at(2, 0));
+  CHECK(!of("a").until);
+  leases->ended_session("nas 1", "5F3A0001", at(3, 0));
+  CHECK(of("a").until == at(3, 0));
+  CHECK(of("a").until_latest == at(3, 0));
+  CHECK(of("a2").until == at(3, 0));
+  CHECK(!of("b").until);
+  CHECK(!of("c").until);
+}
+
+TEST_CASE_METHOD(KeeperFixture, "an id that all sessions of a client have ends none of them") {
+  for (int host = 0; host < 1000; ++host) {
+    const std::string address = "10.0." + std::to_string(host / 250) + "." + std::to_string(host % 250);
+    auto one = lease(address.c_str(), "a" + std::to_string(host));
+    one.group = "nas 1";
+    one.id = "0";
+    leases->seen(one, at(0, 0));
+  }
+  leases->ended_session("nas 1", "0", at(1, 0));
+  CHECK(keeper->report().sources[0].open == 1000);
+  CHECK(keeper->report().sources[0].refused == 1);
+  leases->ended(*Prefix::parse("10.0.0.5"), "0", at(1, 0));  // one that says its address
+  CHECK(keeper->report().sources[0].open == 999);
+}
+
 TEST_CASE_METHOD(KeeperFixture,
                  "what is told of an address goes by the sources' order, and the others fill in") {
   IdentityOutput& neighbours = keeper->add_source("neighbours", "");

@@ -379,6 +379,7 @@ TEST_CASE("a large file takes many turns, none of them long", "[identity][file]"
     void ended(const Prefix&, std::string_view, UnixMs) override {}
     void ended_between(const Prefix&, std::string_view, UnixMs, UnixMs) override {}
     void ended_group(std::string_view, UnixMs) override {}
+    void ended_session(std::string_view, std::string_view, UnixMs) override {}
     void followed(UnixMs) override { followed_too_early |= !whole && ++followed_count > 1; }
     void lost(std::string_view) override {}
     void refused(std::string_view, std::string_view) override {}

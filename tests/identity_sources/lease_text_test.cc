@@ -227,7 +227,8 @@ TEST_CASE("a detail file of FreeRADIUS tells sessions, their ends and those of a
   CHECK(story_of<RadiusDetailText>(text, at_unix(1796067560)) ==
         Story{"seen 10.7.0.9 session " + of, "seen 2001:db8:1::/64 session " + of,
               "seen 2001:db8:100::/56 session " + of, "seen 2001:db8:1::5 session " + of,
-              "ended_group bras1 at 1796067556", "ended 10.7.0.9 id=00000001 at 1796067556"});
+              "ended_group bras1 at 1796067556", "ended 10.7.0.9 id=00000001 at 1796067556",
+              "ended_session 127.0.0.1 00000001 at 1796067556"});
   CHECK(story_of<RadiusDetailText>(seed("radius_detail/detail"), at_unix(1796067560))[0].starts_with(
       "seen 10.7.0.9 session al\"ice "));
 }

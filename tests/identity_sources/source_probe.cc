@@ -53,6 +53,10 @@ class Printer final : public IdentityOutput {
   void ended_group(std::string_view group, UnixMs at) override {
     print({{"event", "ended_group"}, {"group", std::string(group)}, {"at", ms(at)}});
   }
+  void ended_session(std::string_view group, std::string_view id, UnixMs at) override {
+    print(
+        {{"event", "ended_session"}, {"group", std::string(group)}, {"id", std::string(id)}, {"at", ms(at)}});
+  }
   void followed(UnixMs until) override { print({{"event", "followed"}, {"at", ms(until)}}); }
   void lost(std::string_view why) override { print({{"event", "lost"}, {"why", std::string(why)}}); }
   void refused(std::string_view why, std::string_view what) override {
@@ -77,6 +81,7 @@ class Counter final : public IdentityOutput {
   void ended(const Prefix&, std::string_view, UnixMs) override { ++count; }
   void ended_between(const Prefix&, std::string_view, UnixMs, UnixMs) override { ++count; }
   void ended_group(std::string_view, UnixMs) override { ++count; }
+  void ended_session(std::string_view, std::string_view, UnixMs) override { ++count; }
   void followed(UnixMs) override {}
   void lost(std::string_view) override { ++problems; }
   void refused(std::string_view, std::string_view) override { ++problems; }

@@ -58,6 +58,9 @@ class IdentityStory final : public IdentityOutput {
   void ended_group(std::string_view group, UnixMs at) override {
     lines.push_back("ended_group " + std::string(group) + " at " + text_of(at));
   }
+  void ended_session(std::string_view group, std::string_view id, UnixMs at) override {
+    lines.push_back("ended_session " + std::string(group) + " " + std::string(id) + " at " + text_of(at));
+  }
   void followed(UnixMs until) override {
     if (tells_followed) lines.push_back("followed " + text_of(until));
   }

@@ -1,27 +1,15 @@
 #include "identity/sources/accounting.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <string>
 
 #include "identity/sources/words.h"
 
 namespace natsession {
 namespace {
 
-constexpr std::uint64_t kMostPrefixes = 16;  // of one session
 constexpr std::chrono::hours kBelieved{24};  // how old an Event-Timestamp may be
-
-std::uint64_t mixed_text(const SeededHash& hash, std::uint64_t state, std::string_view text) {
-  state = hash(std::array<std::uint64_t, 2>{state, text.size()});
-  while (!text.empty()) {
-    std::uint64_t word = 0;
-    const std::size_t taken = std::min(text.size(), sizeof word);
-    std::memcpy(&word, text.data(), taken);
-    text.remove_prefix(taken);
-    state = hash(std::array<std::uint64_t, 2>{state, word});
-  }
-  return state;
-}
 
 }  // namespace
 
@@ -42,24 +30,7 @@ UnixMs AccountingReport::happened() const {
   return std::min(*event, received);
 }
 
-std::uint64_t Accounting::key_of(std::string_view group, std::string_view session,
-                                 std::uint64_t number) const {
-  return mixed_text(hash_, mixed_text(hash_, number, group), session);
-}
-
-void Accounting::remember(std::string_view group, std::string_view session, const Prefix& prefix) {
-  for (std::uint64_t number = 0; number < kMostPrefixes; ++number) {
-    const std::uint64_t key = key_of(group, session, number);
-    const auto found = remembered_.find(key);
-    if (found == remembered_.end()) {
-      if (remembered_.size() < kMaxRemembered) remembered_.emplace(key, prefix);
-      return;
-    }
-    if (found->second == prefix) return;
-  }
-}
-
-void Accounting::tell(const AccountingReport& report, std::string_view client, IdentityOutput& output) {
+void tell_accounting(const AccountingReport& report, std::string_view client, IdentityOutput& output) {
   using Status = AccountingReport::Status;
   const UnixMs at = report.happened();
   const std::string nas = report.nas_address ? report.nas_address->to_string() : std::string();
@@ -86,17 +57,9 @@ void Accounting::tell(const AccountingReport& report, std::string_view client, I
     return;
   }
   if (report.status == Status::kStop) {
-    // What it says itself, and what was said of the session before.
+    // Many a Stop says no addresses, or not all that came to the session.
     for (const Prefix& prefix : report.prefixes) tell_ended(output, prefix, report.session_id, at);
-    std::vector<std::uint64_t> keys;
-    for (std::uint64_t number = 0; number < kMostPrefixes; ++number) {
-      const auto found = remembered_.find(key_of(group, report.session_id, number));
-      if (found == remembered_.end()) break;
-      keys.push_back(found->first);
-      if (std::find(report.prefixes.begin(), report.prefixes.end(), found->second) == report.prefixes.end())
-        tell_ended(output, found->second, report.session_id, at);
-    }
-    for (const std::uint64_t key : keys) remembered_.erase(key);
+    tell_ended_session(output, group, report.session_id, at);
     return;
   }
   SeenAssignment seen;
@@ -121,10 +84,7 @@ void Accounting::tell(const AccountingReport& report, std::string_view client, I
   for (const Prefix& prefix : report.prefixes) {
     seen.prefix = prefix;
     tell_seen(output, seen, at);
-    remember(group, report.session_id, prefix);
   }
-  if (remembered_.size() >= kMaxRemembered && !std::exchange(told_full_, true))
-    output.refused("more sessions of RADIUS than are remembered: a Stop without addresses may end none");
 }
 
 }  // namespace natsession

@@ -1,6 +1,6 @@
 // Accounting: what a RADIUS client reports of a session, from a packet or from a detail file, and what that
 // says of whose an address is.
-// Threads: one.
+// Threads: any; a plain value type, and a function of it.
 // Source: RFC 2866, 2869, 3162, 4818, 6911
 #pragma once
 
@@ -10,9 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include <tsl/robin_map.h>
-
-#include "base/seeded_hash.h"
 #include "base/time.h"
 #include "identity/identity_source.h"
 
@@ -41,23 +38,7 @@ struct AccountingReport {
   [[nodiscard]] bool is_stale() const;
 };
 
-class Accounting {
- public:
-  // So many addresses are remembered, for a Stop that does not say them.
-  static constexpr std::size_t kMaxRemembered = 4'000'000;
-
-  // `client`: who sent it, where it does not say.
-  void tell(const AccountingReport& report, std::string_view client, IdentityOutput& output);
-
- private:
-  [[nodiscard]] std::uint64_t key_of(std::string_view group, std::string_view session,
-                                     std::uint64_t number) const;
-  void remember(std::string_view group, std::string_view session, const Prefix& prefix);
-
-  SeededHash hash_ = SeededHash::random();
-  // The addresses of a session: under the keys of its first, second … one.
-  tsl::robin_map<std::uint64_t, Prefix> remembered_;
-  bool told_full_ = false;
-};
+// `client`: who sent it, where it does not say.
+void tell_accounting(const AccountingReport& report, std::string_view client, IdentityOutput& output);
 
 }  // namespace natsession

@@ -150,7 +150,7 @@ void RadiusDetailText::finish(const LineTime& time, IdentityOutput& output) {
                      time.written < report_.received + std::chrono::seconds(1)))
     report_.received = time.written;
   report_.received = std::min(report_.received, time.now);
-  accounting_.tell(report_, client_.empty() ? "a detail file" : std::string_view(client_), output);
+  tell_accounting(report_, client_.empty() ? "a detail file" : std::string_view(client_), output);
   begin();
 }
 

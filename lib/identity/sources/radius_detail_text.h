@@ -30,7 +30,6 @@ class RadiusDetailText final : public FileText {
   void attribute(std::string_view name, std::string_view value, IdentityOutput& output);
   void finish(const LineTime& time, IdentityOutput& output);
 
-  Accounting accounting_;
   AccountingReport report_;
   std::string client_;
   bool within_ = false;

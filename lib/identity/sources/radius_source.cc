@@ -116,7 +116,7 @@ void RadiusSource::take(std::span<const std::uint8_t> packet, const Peer& peer, 
   words[2] = packet[1];
   if (remember(hash_(words))) {
     ++counts_.told;
-    accounting_.tell(report_, client_text, output);
+    tell_accounting(report_, client_text, output);
   } else {
     ++counts_.again;
   }

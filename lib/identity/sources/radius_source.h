@@ -73,7 +73,6 @@ class RadiusSource final : public IdentitySource {
   RadiusSettings settings_;
   RadiusSecrets secrets_;
   UniqueFd socket_;
-  Accounting accounting_;
   AccountingReport report_;
   SeededHash hash_ = SeededHash::random();
   std::unordered_set<std::uint64_t> heard_;  // hashes of client and packet

@@ -251,4 +251,9 @@ void tell_ended_group(IdentityOutput& output, std::string_view group, UnixMs at)
   output.ended_group(cleaned(group, kept), at);
 }
 
+void tell_ended_session(IdentityOutput& output, std::string_view group, std::string_view id, UnixMs at) {
+  std::array<std::string, 2> kept;
+  output.ended_session(cleaned(group, kept[0]), cleaned(id, kept[1]), at);
+}
+
 }  // namespace natsession

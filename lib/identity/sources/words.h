@@ -41,6 +41,7 @@ void tell_ended(IdentityOutput& output, const Prefix& prefix, std::string_view i
 void tell_ended_between(IdentityOutput& output, const Prefix& prefix, std::string_view id, UnixMs earliest,
                         UnixMs latest);
 void tell_ended_group(IdentityOutput& output, std::string_view group, UnixMs at);
+void tell_ended_session(IdentityOutput& output, std::string_view group, std::string_view id, UnixMs at);
 // The same of any text, for a reason that names it. At most `limit` bytes.
 [[nodiscard]] std::string shown(std::string_view text, std::size_t limit = 60);
 
