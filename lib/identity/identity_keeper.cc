@@ -7,110 +7,11 @@
 #include <utility>
 
 #include "identity/identity_answer.h"
+#include "identity/identity_keeper_source.h"
 
 namespace natsession {
 
 using Index = AssignmentTable::Index;
-
-namespace {
-
-// What a source is told as followed may lie a moment before what it was told before.
-constexpr std::chrono::seconds kSetBack{1};
-
-}  // namespace
-
-// A source's state, and where it tells.
-class IdentityKeeper::Source final : public IdentityOutput {
- public:
-  Source(IdentityKeeper& keeper, std::string name, std::string netns, std::uint8_t number)
-      : keeper_(keeper), name_(std::move(name)), netns_(std::move(netns)), number_(number) {}
-
-  void begin_whole() override {
-    if (std::exchange(marking_, true))
-      keeper_.each_open_of(*this, [](AssignmentTable::Entry& entry) { entry.in_this_whole = false; });
-    in_whole_ = true;
-    late_.clear();
-    late_sessions_.clear();
-  }
-  void end_whole(UnixMs at) override;
-  void seen(const SeenAssignment& seen, UnixMs at) override { keeper_.begin(*this, seen, at); }
-  void ended(const Prefix& prefix, std::string_view id, UnixMs at) override {
-    end_at(prefix, id, at, at, at);
-  }
-  void ended_between(const Prefix& prefix, std::string_view id, UnixMs earliest, UnixMs latest) override {
-    // What was known to be there later than that ended later.
-    const UnixMs known = std::max(earliest, known_until().value_or(earliest));
-    end_at(prefix, id, earliest, std::min(known, latest), latest);
-  }
-  void ended_group(std::string_view group, UnixMs at) override;
-  void ended_session(std::string_view group, std::string_view id, UnixMs at) override;
-  void followed(UnixMs until) override;
-  void lost(std::string_view why) override {
-    // What is open is named again when the source has said so.
-    keeper_.each_open_of(*this, [](AssignmentTable::Entry& entry) { entry.unconfirmed = true; });
-    in_whole_ = false;  // it is told anew, from its beginning
-    interrupted(why);
-  }
-  // Of the time from the last followed() to the next nothing is claimed.
-  void interrupted(std::string_view why) {
-    broken_ = true;
-    report_.with([&](IdentitySourceReport& report) {
-      ++report.losses;
-      report.problem = why;
-    });
-  }
-  // Who may read the status may not read names: of what it was nothing is told.
-  void refused(std::string_view why, std::string_view /*what*/) override {
-    report_.with([&](IdentitySourceReport& report) {
-      ++report.refused;
-      report.problem = why;
-    });
-  }
-
-  using Found = std::array<Index, AssignmentTable::kMostOfId>;
-  // Of what was told at `told`, those at the prefix.
-  void end_at(const Prefix& prefix, std::string_view id, UnixMs told, UnixMs until, UnixMs latest);
-  void end_these(std::span<const Index> meant, UnixMs until, UnixMs latest);
-  [[nodiscard]] static std::string session_name(std::string_view group, std::string_view id) {
-    return std::string(group) + '\0' + std::string(id);
-  }
-  // None: not yet in this run.
-  [[nodiscard]] std::optional<UnixMs> followed_until() const {
-    const std::int64_t ms = followed_until_.load(std::memory_order_acquire);
-    return ms == kNever ? std::nullopt : std::optional<UnixMs>(std::chrono::milliseconds(ms));
-  }
-  // The last time, in this run or one before, when what it tells was known.
-  [[nodiscard]] std::optional<UnixMs> known_until() const {
-    const auto now = followed_until();
-    return now ? std::max(now, before_) : before_;
-  }
-
-  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
-
-  IdentityKeeper& keeper_;
-  const std::string name_, netns_;
-  const std::uint8_t number_;
-  std::optional<UnixMs> before_;  // until when a run before followed it
-  // Of the whole under way, what is older than that and not in the log as open: the log knows it and its end,
-  // unless it turns out to be there still.
-  struct Late {
-    OwnIdentityTexts texts;
-    std::string group;
-    AssignmentKind kind = AssignmentKind::kOther;
-    std::optional<UnixMs> since, expires;
-    UnixMs at;
-  };
-  std::map<Prefix, Late> late_;
-  std::multimap<std::string, Prefix> late_sessions_;  // by session_name(): where in late_
-  void tell_late();
-  bool in_whole_ = false;
-  bool marking_ =
-      false;  // what is seen is marked as in the whole that was begun, until its end, or another one
-  bool had_whole_ = false;  // what there was has been told, in this run or one before
-  bool broken_ = true;      // the next followed() begins a span
-  std::atomic<std::int64_t> followed_until_{kNever};
-  Guarded<IdentitySourceReport> report_;
-};
 
 IdentityKeeper::IdentityKeeper(std::unique_ptr<IdentityWriter> writer, const Settings& settings)
     : writer_(std::move(writer)), settings_(settings) {}
@@ -281,107 +182,6 @@ bool IdentityKeeper::add(const AssignmentTable::New& begun) {
   return true;
 }
 
-void IdentityKeeper::Source::tell_late() {
-  in_whole_ = false;
-  late_sessions_.clear();
-  for (const auto& [prefix, late] : std::exchange(late_, {})) {
-    if (late.expires && *late.expires + keeper_.settings_.grace <= *before_) continue;  // it ended by itself
-    SeenAssignment seen;
-    seen.prefix = prefix;
-    seen.kind = late.kind;
-    seen.subscriber = late.texts.subscriber;
-    seen.mac = late.texts.mac;
-    seen.host = late.texts.host;
-    seen.id = late.texts.id;
-    seen.group = late.group;
-    seen.since = late.since;
-    seen.expires = late.expires;
-    keeper_.begin(*this, seen, late.at);
-  }
-}
-
-void IdentityKeeper::Source::end_whole(UnixMs at) {
-  tell_late();
-  AssignmentTable& table = keeper_.table_;
-  table.of_places(0, table.places(), [&](Index index) {
-    AssignmentTable::Entry& entry = table.at(index);
-    if (entry.source != number_ || entry.ended) return;
-    const bool is_in_it = entry.in_this_whole;
-    if (is_in_it) {
-      const std::unique_lock lock(keeper_.mutex_);
-      entry.in_this_whole = false;
-      return;
-    }
-    const auto expires = table.end_of(index);
-    const UnixMs latest = expires ? std::min(*expires, at) : at;
-    const UnixMs known = expires && *expires <= at ? *expires : known_until().value_or(entry.from());
-    keeper_.end(index, std::min(known, latest), latest);
-  });
-  in_whole_ = marking_ = false;
-  had_whole_ = true;
-}
-
-void IdentityKeeper::Source::end_at(const Prefix& prefix, std::string_view id, UnixMs told, UnixMs until,
-                                    UnixMs latest) {
-  late_.erase(prefix);
-  Found found{};
-  std::size_t count = 0;
-  const AssignmentTable& table = keeper_.table_;
-  table.of_prefix(prefix, [&](Index index) {
-    const AssignmentTable::Entry& entry = table.at(index);
-    if (entry.source != number_ || entry.ended || count == found.size()) return;
-    if (id.empty() && told < entry.from()) return;  // told late: it is of one that was there before
-    if (id.empty() || table.texts_of(index).id == cut_identity_text(id)) found[count++] = index;
-  });
-  end_these(std::span(found).first(count), until, latest);
-}
-
-void IdentityKeeper::Source::end_these(std::span<const Index> meant, UnixMs until, UnixMs latest) {
-  for (const Index index : meant) {
-    // One that nobody renewed was there no longer than it was given for.
-    const auto expires = keeper_.table_.end_of(index);
-    keeper_.end(index, expires ? std::min(until, *expires) : until,
-                expires ? std::min(latest, *expires) : latest);
-  }
-}
-
-void IdentityKeeper::Source::ended_session(std::string_view group, std::string_view id, UnixMs at) {
-  id = cut_identity_text(id);
-  if (const auto late = late_sessions_.equal_range(session_name(group, id)); late.first != late.second) {
-    for (auto one = late.first; one != late.second; ++one) late_.erase(one->second);
-    late_sessions_.erase(late.first, late.second);
-  }
-  const std::uint16_t number = keeper_.known_group(group);
-  if (number == 0) return;
-  Found found{};
-  std::size_t all = 0, open = 0;
-  const AssignmentTable& table = keeper_.table_;
-  table.of_id(number, id, [&](Index index) {
-    const AssignmentTable::Entry& entry = table.at(index);
-    if (entry.source == number_ && !entry.ended) found[open++] = index;
-    ++all;
-  });
-  // What so many have names no session.
-  if (all == found.size())
-    return refused("the end of a session whose id many sessions of its client have", {});
-  end_these(std::span(found).first(open), at, at);
-}
-
-void IdentityKeeper::Source::ended_group(std::string_view group, UnixMs at) {
-  const std::uint16_t number = keeper_.group_of(*this, group);
-  if (number == 0) return;
-  const AssignmentTable& table = keeper_.table_;
-  keeper_.table_.of_places(0, table.places(), [&](Index index) {
-    const AssignmentTable::Entry& entry = table.at(index);
-    if (entry.source != number_ || entry.ended) return;
-    // Of whose group nobody has ever said anything: it may be of this one. If it is not, it is seen again.
-    const bool may_be = entry.group == 0 && entry.unconfirmed;
-    if (entry.group != number && !may_be) return;
-    // What nobody has told of since the start may have ended before it.
-    keeper_.end(index, entry.unconfirmed ? before_.value_or(entry.from()) : at, at);
-  });
-}
-
 std::uint16_t IdentityKeeper::group_of(Source& source, std::string_view group) {
   if (group.empty()) return 0;
   const auto known = groups_.find(group);
@@ -427,16 +227,6 @@ void IdentityKeeper::clock_was_set_back(Source& source, UnixMs now) {
   remembered_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   const std::unique_lock lock(mutex_);
   table_.forget_ended(UnixMs::max());
-}
-
-void IdentityKeeper::Source::followed(UnixMs until) {
-  if (const auto before = followed_until(); before && until + kSetBack < *before)
-    keeper_.clock_was_set_back(*this, until);
-  const auto before = followed_until();
-  const bool goes_on = before && !std::exchange(broken_, false) && *before <= until;
-  broken_ = false;
-  keeper_.writer_->follow({.source = name_, .from = goes_on ? *before : until, .until = until});
-  followed_until_.store(until.time_since_epoch().count(), std::memory_order_release);
 }
 
 void IdentityKeeper::forget(std::string_view subscriber) {
@@ -507,92 +297,6 @@ IdentityKeeper::Worked IdentityKeeper::work(UnixMs now, std::optional<UnixMs> ag
 Result<void> IdentityKeeper::finish(UnixMs now) {
   expire(now);
   return writer_->commit(settings_.sync);
-}
-
-bool IdentityKeeper::find(std::string_view netns, const IpAddress& address, UnixMs start, UnixMs end,
-                          const Names& names) const {
-  const std::shared_lock lock(mutex_);
-  return find_held({netns, address, start, end, names}, nullptr);
-}
-
-void IdentityKeeper::find_all(std::span<Question> questions) const {
-  std::array<IpAddress, AssignmentTable::kTogether> addresses;
-  std::array<const AssignmentTable::Entry*, AssignmentTable::kTogether> brought;
-  while (!questions.empty()) {
-    const auto some = questions.first(std::min(questions.size(), addresses.size()));
-    std::transform(some.begin(), some.end(), addresses.begin(),
-                   [](const Question& one) { return one.address; });
-    {
-      const std::shared_lock lock(mutex_);
-      table_.bring(std::span(addresses).first(some.size()), brought);
-      for (std::size_t i = 0; i < some.size(); ++i) some[i].known = find_held(some[i], brought[i]);
-    }
-    questions = questions.subspan(some.size());
-  }
-}
-
-bool IdentityKeeper::find_held(const Question& asked, const AssignmentTable::Entry* brought) const {
-  const Names& names = asked.names;
-  const auto had_it_from_the_start = [&](const AssignmentTable::Entry& entry) {
-    return entry.from() <= asked.start || AssignmentTable::from_earliest_of(entry) <= asked.start;
-  };
-  if (table_.is_alone_of(brought, asked.address)) {  // as nearly always
-    if (!was_there(*brought, asked.netns, asked.end) || !had_it_from_the_start(*brought)) return false;
-    table_.read_texts(*brought, *names.subscriber, *names.mac, *names.host);
-    return true;
-  }
-  Holders holders = holders_at(asked, asked.end);
-  if (holders.count > 0 && !had_it_from_the_start(table_.at(holders.index[0])))
-    holders = holders_at(asked, asked.start);
-  if (holders.count == 0) return false;
-  table_.read_texts(table_.at(holders.index[0]), *names.subscriber, *names.mac, *names.host);
-  // What that source does not tell, another may.
-  for (std::size_t i = 1; i < holders.count; ++i) {
-    if (!names.subscriber->empty() && !names.mac->empty() && !names.host->empty()) break;
-    const OwnIdentityTexts more = table_.texts_of(holders.index[i]);
-    if (names.subscriber->empty()) names.subscriber->assign(more.subscriber);
-    if (names.mac->empty()) names.mac->assign(more.mac);
-    if (names.host->empty()) names.host->assign(more.host);
-  }
-  return true;
-}
-
-bool IdentityKeeper::was_there(const AssignmentTable::Entry& entry, std::string_view netns,
-                               UnixMs time) const {
-  const Source& source = *sources_[entry.source];
-  if (!source.netns_.empty() && source.netns_ != netns) return false;
-  if (entry.from() > time && AssignmentTable::from_earliest_of(entry) > time) return false;
-  const auto end = AssignmentTable::end_of(entry);
-  if (end && time > *end + (entry.ended ? std::chrono::milliseconds(0) : settings_.grace)) return false;
-  if (entry.ended) return true;
-  const auto followed = source.followed_until();
-  return !entry.unconfirmed && followed && time <= *followed + settings_.behind;
-}
-
-IdentityKeeper::Holders IdentityKeeper::holders_at(const Question& asked, UnixMs time) const {
-  Holders holders;
-  table_.of_address(asked.address, [&](Index index) {
-    const AssignmentTable::Entry& entry = table_.at(index);
-    if (!was_there(entry, asked.netns, time)) return;
-    // One of each source, in the sources' order: the longest prefix, and of one prefix the last that began.
-    std::size_t place = 0;
-    while (place < holders.count && table_.at(holders.index[place]).source < entry.source) ++place;
-    if (place < holders.count && table_.at(holders.index[place]).source == entry.source) {
-      const AssignmentTable::Entry& other = table_.at(holders.index[place]);
-      // One that was there goes before one that may have been.
-      const auto rank = [&](const AssignmentTable::Entry& one) {
-        return std::pair(one.from() <= time, one.from());
-      };
-      if (other.bits == entry.bits && rank(other) < rank(entry)) holders.index[place] = index;
-      return;
-    }
-    if (holders.count == holders.index.size()) return;
-    std::copy_backward(holders.index.begin() + place, holders.index.begin() + holders.count,
-                       holders.index.begin() + holders.count + 1);
-    holders.index[place] = index;
-    ++holders.count;
-  });
-  return holders;
 }
 
 IdentityReport IdentityKeeper::report() const {

@@ -127,6 +127,6 @@ done < <(grep -rlP '^\s*#\s*include\s+"(collector_thread|messages|supervisor|ker
 while IFS= read -r name; do
   echo "two types of one name: $name in $(grep -rlE "^(struct|class) $name\\b" lib --include='*.h' | xargs)"
   failed=1
-done < <(grep -rhoE '^(struct|class) [A-Z][A-Za-z0-9]+ *(final)? *[:{]' lib --include='*.h' | awk '{print $2}' | tr -d ':{' | sort | uniq -d)
+done < <(grep -rhoP '^(struct|class) [A-Z][A-Za-z0-9]+(?!::) *(final)? *[:{](?!:)' lib --include='*.h' | awk '{print $2}' | tr -d ':{' | sort | uniq -d)
 
 exit $failed
