@@ -59,10 +59,12 @@ std::chrono::milliseconds IdentityCommand::turn(UnixMs now, IdentityOutput& outp
     if (!end) {
       // It tells nothing any more, and nobody would hear why it goes on.
       input_ = UniqueFd();
-      runner_->signal(SIGTERM);
+      if (!ending_since_) ending_since_ = clock_.steady();
+      runner_->signal(clock_.steady() - *ending_since_ < kPatience ? SIGTERM : SIGKILL);
       return kLook;
     }
     runs_ = false;
+    ending_since_.reset();
     log_warning(fmt::format("identity {}: its command {}; it is started again in {} s", name(),
                             end->to_string(),
                             pause_.count()));  // and that it tells nothing any more, LinesSource has told

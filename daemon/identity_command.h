@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/time.h"
@@ -18,6 +19,8 @@ class IdentityCommand final : public IdentitySource {
  public:
   // Between two starts: doubled each time up to the longest, and the shortest again after a run that lasted.
   static constexpr std::chrono::seconds kShortestPause{1}, kLongestPause{60};
+  // For one that tells nothing any more, and goes on, to end by SIGTERM; then it is killed.
+  static constexpr std::chrono::seconds kPatience{5};
 
   // `clock` outlives it.
   IdentityCommand(std::string name, std::unique_ptr<CommandRunner> runner, const Clock& clock)
@@ -39,6 +42,7 @@ class IdentityCommand final : public IdentitySource {
   UniqueFd input_;  // its standard input, which ends with us
   bool runs_ = false;
   std::chrono::nanoseconds started_{}, next_start_{};
+  std::optional<std::chrono::nanoseconds> ending_since_;  // SIGTERM was sent
   std::chrono::seconds pause_ = kShortestPause;
 };
 

@@ -46,10 +46,11 @@ begun=''
 clean_up() {
   local first=''
   if [ -n "$begun" ]; then
-    # The first process there: when that is gone, all are.
+    # When the first process there is gone, all are.
     read -r first 2>/dev/null <"/proc/$begun/task/$begun/children" || true
-    kill -KILL "${first:-$begun}" 2>/dev/null || true
+    kill -KILL "$begun" ${first:+"$first"} 2>/dev/null || true
     wait "$begun" 2>/dev/null || true
+    while grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$first/status" 2>/dev/null; do sleep 0.1; done
   fi
   rm -rf "$work" "$tree.new"
 }
