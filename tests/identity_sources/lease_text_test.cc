@@ -153,6 +153,22 @@ TEST_CASE("a list tells who is over first, and not who comes later", "[identity]
   CHECK(text.next_change() == at_unix(1796068500));
 }
 
+TEST_CASE("of two rows of a list that would be one the second is refused", "[identity][csv]") {
+  const auto of = [](const std::string& rows) {
+    return story_of<CsvText>("prefix,name,from,until,id\n" + rows, at_unix(1796067900));
+  };
+  CHECK(of("10.0.0.1,a\n10.0.0.1,b\n10.0.0.0/24,c\n") ==
+        Story{"seen 10.0.0.1 static a at 1796067900",
+              "refused a row of the list holds while one before has its prefix: '10.0.0.1,b'",
+              "seen 10.0.0.0/24 static c at 1796067900"});
+  CHECK(of("10.0.0.1,a,1000,2000\n10.0.0.1,b,1000,1500\n10.0.0.1,c,1000,1600,7\n10.0.0.1,d,2000\n") ==
+        Story{"seen 10.0.0.1 static a id=1000 since=1000 at 1000", "ended 10.0.0.1 id=1000 at 2000",
+              "refused a row of the list has the beginning and the id of one before that has its prefix: "
+              "'10.0.0.1,b,1000,1500'",
+              "seen 10.0.0.1 static c id=7 since=1000 at 1000", "ended 10.0.0.1 id=7 at 1600",
+              "seen 10.0.0.1 static d id=2000 since=2000 at 1796067900"});
+}
+
 TEST_CASE("what a list cannot say is refused once", "[identity][csv]") {
   const auto of = [](const std::string& rows) {
     return story_of<CsvText>("prefix,name,from,until,mac\n" + rows, at_unix(1796067900));

@@ -1,6 +1,7 @@
 #include "identity/sources/csv_text.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "identity/sources/words.h"
 
@@ -42,6 +43,7 @@ bool split_quoted(std::string_view line, std::vector<std::string>& cells) {
 void CsvText::begin() {
   has_header_ = header_failed_ = false;
   if (!second_pass_) next_change_.reset();
+  told_.clear();
 }
 
 bool CsvText::wants_another_pass() {
@@ -108,6 +110,13 @@ void CsvText::line(std::string_view line, const LineTime& time, IdentityOutput& 
   seen.since = from;
   if (!is_over) seen.expires = until;
   if (is_over && !from) return;  // of a time that nobody names: there is nothing to log
+  std::array<std::uint64_t, 3> words{0, 0, prefix->length()};
+  std::memcpy(words.data(), prefix->lowest().bytes().data(), 16);
+  if (!told_.insert(hash_.of_text(hash_(words), is_over ? seen.id : std::string_view())).second)
+    return output.refused(
+        is_over ? "a row of the list has the beginning and the id of one before that has its prefix"
+                : "a row of the list holds while one before has its prefix",
+        text);
   tell_seen(output, seen, is_over ? *from : std::max(from.value_or(UnixMs{}), time.written));
   if (is_over) tell_ended(output, seen.prefix, seen.id, *until);
 }

@@ -7,15 +7,18 @@
 // The first line names the columns, in any order: prefix and name must be there, from, until, mac, host and
 // id may be. Times as time_of() reads them; an empty one: since ever, for ever. "…" around what has a comma.
 // An empty line and one that begins with # say nothing. Rows that end before others of their prefix begin may
-// stand in any order.
+// stand in any order. A prefix has one row at a time: a second one that holds now is refused, and of rows
+// that are over one of the same beginning and id.
 // Threads: one.
 #pragma once
 
 #include <array>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
+#include "base/seeded_hash.h"
 #include "identity/sources/file_text.h"
 
 namespace natsession {
@@ -41,6 +44,8 @@ class CsvText final : public FileText {
   bool header_failed_ = false;
   bool second_pass_ = false;
   std::optional<UnixMs> next_change_;
+  SeededHash hash_ = SeededHash::random();
+  std::unordered_set<std::uint64_t> told_;  // in this pass: hashes of what names a row
 };
 
 }  // namespace natsession
