@@ -7,6 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "identity/identity_keeper.h"
+#include "identity/kept_log.h"
 #include "identity/sources/md5.h"
 #include "identity/sources/radius_packet.h"
 #include "identity/sources/radius_source.h"
@@ -69,8 +71,11 @@ struct Client {
     REQUIRE(::getsockname(source->fd(), reinterpret_cast<sockaddr*>(&server), &length) == 0);
     // Of all addresses the first one: the answer comes from there.
     if (server.sin6_family == AF_INET6) server.sin6_addr = in6addr_loopback;
+    connect();
+  }
+  void connect() {
     socket.reset(::socket(server.sin6_family, SOCK_DGRAM | SOCK_NONBLOCK, 0));
-    REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&server), length) == 0);
+    REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&server), sizeof server) == 0);
   }
   void send(const Packet& packet) const {
     REQUIRE(::send(socket.get(), packet.data(), packet.size(), 0) == static_cast<ssize_t>(packet.size()));
@@ -207,6 +212,72 @@ TEST_CASE("what comes again is answered again, and told once", "[identity][radiu
   CHECK(client.answer().size() == 20);
   CHECK(client.source->counts().again == 3);
   CHECK(client.source->counts().told == 1);
+}
+
+TEST_CASE("what somebody heard and sends from elsewhere is answered, and told once", "[identity][radius]") {
+  Client client;
+  client.send(sent_by_radclient("start"));
+  CHECK(client.turn().size() == 4);
+  UniqueFd own = std::move(client.socket);
+  client.connect();  // from another port
+  client.send(sent_by_radclient("start"));
+  CHECK(client.turn().empty());
+  CHECK(client.source->counts().again == 1);
+  client.source->committed();
+  CHECK(client.answer() == accounting_response(sent_by_radclient("start"), "testing123"));
+}
+
+// Another run does not remember what the one before was told.
+TEST_CASE("what is said again of an address that has gone to another changes nothing, also after a restart",
+          "[identity][radius]") {
+  KeptIdentity kept;
+  std::unique_ptr<IdentityKeeper> keeper;
+  IdentityOutput* output = nullptr;
+  const auto start = [&] {
+    keeper = std::make_unique<IdentityKeeper>(std::make_unique<KeptLog>(kept), IdentityKeeper::Settings());
+    output = &keeper->add_source("radius", "");
+  };
+  const auto turn = [&](Client& client, const Packet& packet) {
+    client.send(packet);
+    (void)client.source->turn(kRadiusNow, *output);
+    keeper->work(kRadiusNow);
+  };
+  const auto who = [&] {
+    ShortText subscriber, mac, host;
+    const UnixMs at = kRadiusNow - std::chrono::seconds(1);
+    return keeper->find("", *IpAddress::parse("10.7.0.9"), at, at, {&subscriber, &mac, &host})
+               ? std::string(subscriber.view())
+               : "";
+  };
+  const Packet alice = sent_by_radclient("start");
+  Packet bob = alice;
+  constexpr std::string_view kAlice = "alice", kBob = "bobby";
+  std::copy(kBob.begin(), kBob.end(), std::search(bob.begin(), bob.end(), kAlice.begin(), kAlice.end()));
+  constexpr std::string_view kSession = "00000001";
+  *(std::search(bob.begin(), bob.end(), kSession.begin(), kSession.end()) + 7) = '2';
+  constexpr std::array<std::uint8_t, 2> kEventTimestamp{55, 6};
+  *(std::search(bob.begin() + 20, bob.end(), kEventTimestamp.begin(), kEventTimestamp.end()) + 5) += 60;
+  bob = signed_with(bob, "testing123");
+  start();
+  {
+    Client client;
+    turn(client, alice);
+    CHECK(who() == "alice");
+    turn(client, bob);
+    CHECK(who() == "bobby");
+    turn(client, alice);
+    CHECK(who() == "bobby");
+  }
+  start();
+  Client client;
+  turn(client, alice);
+  turn(client, sent_by_radclient("stop"));  // of the session that was alice's
+  turn(client, bob);
+  CHECK(who() == "bobby");
+  std::size_t open = 0;
+  for (const AddressAssignment& one : kept.all())
+    open += std::size_t{!one.until && one.prefix.to_string() == "10.7.0.9/32"};
+  CHECK(open == 1);
 }
 
 TEST_CASE("what is not of a client or its secret is refused without an answer", "[identity][radius]") {
