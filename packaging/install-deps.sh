@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install-deps.sh [--lab] [--tests] [--packages] [--booted] [--kernels] [--rpm] [--cross]: installs the Debian packages that this
+# install-deps.sh [--lab] [--tests] [--packages] [--booted] [--kernels] [--networkd] [--rpm] [--cross]: installs the Debian packages that this
 # project needs and that are not there yet.
 #   (nothing)   what is needed to build
 #   --lab       and what the network lab of quickstart.sh needs
@@ -7,6 +7,7 @@
 #   --packages  and what build-deb.sh needs
 #   --booted    and what tests/lab/booted.sh needs
 #   --kernels   and what tests/lab/kernels.sh needs
+#   --networkd  and what tests/lab/networkd.sh needs
 #   --rpm       and what build-rpm.sh needs, with --check as well
 #   --cross     that alone which build-deb.sh --arch needs here: the rest is in its own tree
 # Asks the network only when something is missing.
@@ -34,6 +35,7 @@ test_packages=(tcpdump systemd zstd groff-base mandoc shellcheck clang libclang-
 package_packages=(dpkg-dev debhelper systemd lintian openssl tzdata)
 booted_packages=("${lab_packages[@]}" mmdebstrap systemd-container dpkg-dev debhelper)
 kernel_packages=(qemu-system-x86 cpio kmod)
+networkd_packages=("${lab_packages[@]}" debootstrap udhcpc)
 # libabsl-dev: has cctz as an archive. mmdebstrap: the tree in which the package is tried.
 rpm_packages=(rpm rpmlint cpio libabsl-dev mmdebstrap)
 cross_packages=(dpkg-dev mmdebstrap qemu-user-static)
@@ -46,9 +48,10 @@ for argument; do
     --packages) wanted+=("${package_packages[@]}") ;;
     --booted) wanted+=("${booted_packages[@]}") ;;
     --kernels) wanted+=("${kernel_packages[@]}") ;;
+    --networkd) wanted+=("${networkd_packages[@]}") ;;
     --rpm) wanted+=("${rpm_packages[@]}") ;;
     --cross) wanted=("${cross_packages[@]}") ;;
-    --help | -h) sed -n '2,12s/^# //p' "$0"; exit 0 ;;
+    --help | -h) sed -n '2,13s/^# //p' "$0"; exit 0 ;;
     *) echo "install-deps.sh: unknown option '$argument'; see install-deps.sh --help" >&2; exit 2 ;;
   esac
 done

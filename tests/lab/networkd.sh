@@ -5,9 +5,9 @@
 #   networkd.sh --build DIR     where the programs are: build/release, if nothing is said
 #   networkd.sh --fresh         makes the tree anew; else it is that of the last run, in build/networkd-NAME
 #   networkd.sh --help          this text
-# Needs root, debootstrap, what the lab's tests need (packaging/install-deps.sh --tests), and the programs built. Debian's
+# Needs root, what packaging/install-deps.sh --networkd installs, and the programs built. Debian's
 # packages come from the mirror that apt has here, or else from debootstrap's own. This is for hand, not for CI: a tree takes
-# minutes to make, and the test two. Status: 0 all passed, 1 not so, 2 a wrong option, 3 something is missing.
+# minutes to make, and the test one. Status: 0 all passed, 1 not so, 2 a wrong option, 3 something is missing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -33,7 +33,7 @@ missing=()
 for command in debootstrap unshare ip nft conntrack udhcpc python3; do
   command -v "$command" >/dev/null || missing+=("$command")
 done
-[ ${#missing[@]} = 0 ] || fail "missing: ${missing[*]}; ./packaging/install-deps.sh --tests, and apt-get install debootstrap"
+[ ${#missing[@]} = 0 ] || fail "missing: ${missing[*]}; ./packaging/install-deps.sh --networkd"
 for program in daemon/natsessiond daemon/natsessionctl tests/identity_sources/source_probe; do
   [ -x "$build/$program" ] || fail "missing: $build/$program; cmake --build --preset release makes it"
 done
@@ -72,7 +72,7 @@ make_tree() {
   local mirrors=()
   mapfile -t mirrors < <(apt-get indextargets --format "\$(REPO_URI)" 'Created-By: Packages' 2>/dev/null |
     grep -E '^https?://.*/debian/$')
-  rm -rf "$tree" "$tree.new"
+  rm -rf "$tree.new"
   mkdir -p build
   # The shell stays: it is the first process there.
   # shellcheck disable=SC2016 # its own $@
@@ -80,6 +80,7 @@ make_tree() {
     "$suite" "$tree.new" "${mirrors[@]:0:1}" >"$work/debootstrap" 2>&1 ||
     fail "there is no tree of $suite: $(tail -n 3 "$work/debootstrap")"
   rm -rf "$tree.new/var/cache/apt/archives" "$tree.new/var/lib/apt/lists"
+  rm -rf "$tree"
   mv "$tree.new" "$tree"
 }
 
