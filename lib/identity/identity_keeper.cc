@@ -24,10 +24,10 @@ IdentityOutput& IdentityKeeper::add_source(std::string name, std::string netns) 
   source->before_ = writer_->followed_until(source->name_);
   source->had_whole_ = source->before_.has_value();
   source->report_.with([&](IdentitySourceReport& report) { report.source = source->name_; });
-  const std::vector<AddressAssignment> open = writer_->open_of(source->name_);
-  const std::unique_lock lock(mutex_);
-  for (const AddressAssignment& one : open) {
-    if (one.netns != source->netns_) continue;
+  bool has_room = true;
+  writer_->each_open_of(source->name_, [&](const AssignmentView& one) {
+    if (one.netns != source->netns_ || !has_room) return;
+    const std::unique_lock lock(mutex_);
     const Index index = table_.add({.prefix = one.prefix,
                                     .source = source->number_,
                                     .kind = one.kind,
@@ -36,9 +36,10 @@ IdentityOutput& IdentityKeeper::add_source(std::string name, std::string netns) 
                                     .expires = {},
                                     .texts = {one.subscriber, one.mac, one.host, one.id},
                                     .group = group_of(*source, one.group)});
-    if (index == AssignmentTable::kNone) break;
-    table_.at(index).unconfirmed = true;
-  }
+    has_room = index != AssignmentTable::kNone;
+    if (has_room) table_.at(index).unconfirmed = true;
+  });
+  const std::unique_lock lock(mutex_);
   sources_.push_back(std::move(source));
   return *sources_.back();
 }
@@ -240,13 +241,16 @@ void IdentityKeeper::forget(std::string_view subscriber) {
 void IdentityKeeper::put_all_anew(UnixMs now) {
   for (const auto& source : sources_) {
     source->interrupted("the log of assignments took nothing for too long");
-    for (AddressAssignment& one : writer_->open_of(source->name_)) {
+    std::vector<AddressAssignment> over;
+    writer_->each_open_of(source->name_, [&](const AssignmentView& one) {
       bool is_open = false;
       table_.of_prefix(one.prefix, [&](Index index) {
         const AssignmentTable::Entry& entry = table_.at(index);
         is_open = is_open || (entry.source == source->number_ && !entry.ended && entry.from() == one.from);
       });
-      if (is_open) continue;
+      if (!is_open) over.push_back(one.copy());
+    });
+    for (AddressAssignment& one : over) {
       one.until = one.from;
       one.until_latest = std::max(one.from, now);
       put(one);

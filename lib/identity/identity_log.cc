@@ -56,7 +56,8 @@ class IdentityLog final : public IdentityWriter {
 
   Result<void> recover();
 
-  [[nodiscard]] std::vector<AddressAssignment> open_of(std::string_view source) override;
+  void each_open_of(std::string_view source,
+                    const std::function<void(const AssignmentView&)>& visit) override;
   [[nodiscard]] std::optional<UnixMs> followed_until(std::string_view source) override {
     const auto found = followed_.find(std::string(source));
     return found == followed_.end() ? std::nullopt : std::optional(found->second);
@@ -235,30 +236,29 @@ Result<void> IdentityLog::recover() {
   return {};
 }
 
-std::vector<AddressAssignment> IdentityLog::open_of(std::string_view source) {
-  std::vector<AddressAssignment> open;
+void IdentityLog::each_open_of(std::string_view source,
+                               const std::function<void(const AssignmentView&)>& visit) {
   const auto files = directory_.list();
-  if (!files) return open;
+  if (!files) return;
   std::vector<IdentityDamage> ignored;
   std::vector<std::unique_ptr<AssignmentStream>> streams;
   std::unique_ptr<SealedFile> current;
   if (files->current) {
     auto file = SealedFile::open(directory_, *files->current);
-    if (!file) return open;
+    if (!file) return;
     current = std::move(*file);
     streams.push_back(current->stream());
   }
   auto told = std::make_unique<OpenFileStream>();
   for (const IdentityFileName& name : files->open) {
-    if (!told->add(directory_, name, name.first == active_.first, ignored)) return open;
+    if (!told->add(directory_, name, name.first == active_.first, ignored)) return;
   }
   told->put_in_order();
   streams.push_back(std::move(told));
   AssignmentMerge merge(std::move(streams));
   while (const AssignmentView* const one = merge.next()) {
-    if (!one->until && one->source == source) open.push_back(one->copy());
+    if (!one->until && one->source == source) visit(*one);
   }
-  return open;
 }
 
 void IdentityLog::put(const AddressAssignment& assignment) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "identity/assignment.h"
+#include "identity/assignment_block.h"
 
 namespace natsession {
 
@@ -27,8 +29,9 @@ class IdentityWriter {
                                                                     const IdentitySettings& settings);
   virtual ~IdentityWriter() = default;
 
-  // Those of a source that are open, by the log: what a run before left.
-  [[nodiscard]] virtual std::vector<AddressAssignment> open_of(std::string_view source) = 0;
+  // Those of a source that are open, by the log: what a run before left. `visit` writes nothing.
+  virtual void each_open_of(std::string_view source,
+                            const std::function<void(const AssignmentView&)>& visit) = 0;
   // Until when that source was followed; none: never.
   [[nodiscard]] virtual std::optional<UnixMs> followed_until(std::string_view source) = 0;
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <random>
 #include <span>
@@ -37,7 +38,7 @@ double cpu_seconds() {
 // The log's files are identity_bench's part.
 class NoLog final : public IdentityWriter {
  public:
-  std::vector<AddressAssignment> open_of(std::string_view) override { return {}; }
+  void each_open_of(std::string_view, const std::function<void(const AssignmentView&)>&) override {}
   std::optional<UnixMs> followed_until(std::string_view) override { return std::nullopt; }
   void put(const AddressAssignment&) override {}
   void follow(const SourceSpan&) override {}

@@ -103,7 +103,7 @@ void fuzz_one(std::span<const std::byte> input) {
     one.subscriber = "of the writer";
     const UnixMs now(std::chrono::seconds(1'800'000'000));
     one.from = one.from_earliest = now;
-    static_cast<void>((*writer)->open_of("csv:/fuzz"));
+    (*writer)->each_open_of("csv:/fuzz", [](const AssignmentView&) {});
     (*writer)->put(one);
     require_that((*writer)->commit(false).has_value(), "a log that opens can be written");
     for (int i = 0; i < 30; ++i) static_cast<void>((*writer)->tidy(now + std::chrono::hours(i)));

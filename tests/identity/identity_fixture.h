@@ -55,6 +55,12 @@ inline AddressAssignment held(const std::string& prefix, const std::string& subs
   return one;
 }
 
+inline std::vector<AddressAssignment> open_of(IdentityWriter& writer, std::string_view source) {
+  std::vector<AddressAssignment> open;
+  writer.each_open_of(source, [&](const AssignmentView& one) { open.push_back(one.copy()); });
+  return open;
+}
+
 class IdentityFixture {
  public:
   explicit IdentityFixture(std::chrono::seconds keep = std::chrono::seconds(0)) : settings{keep} { open(); }

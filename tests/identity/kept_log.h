@@ -1,6 +1,7 @@
 // KeptLog: an IdentityWriter that keeps in memory what it is given, for tests of who writes.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <tuple>
@@ -40,12 +41,11 @@ struct KeptIdentity {
 class KeptLog final : public IdentityWriter {
  public:
   explicit KeptLog(KeptIdentity& kept) : kept_(kept) {}
-  std::vector<AddressAssignment> open_of(std::string_view source) override {
-    std::vector<AddressAssignment> open;
+  void each_open_of(std::string_view source,
+                    const std::function<void(const AssignmentView&)>& visit) override {
     for (const AddressAssignment& one : kept_.all()) {
-      if (one.source == source && !one.until) open.push_back(one);
+      if (one.source == source && !one.until) visit(view_of(one));
     }
-    return open;
   }
   std::optional<UnixMs> followed_until(std::string_view source) override {
     std::optional<UnixMs> until;

@@ -39,8 +39,8 @@ TEST_CASE("what was put is there after the next commit, for others and for the n
   log.told(six);
   log.open();
   CHECK(all_of(*log.reader()) == std::vector<AddressAssignment>{one, six});
-  CHECK(log.writer->open_of(kSource) == std::vector<AddressAssignment>{one});
-  CHECK(log.writer->open_of("kea:/elsewhere").empty());
+  CHECK(open_of(*log.writer, kSource) == std::vector<AddressAssignment>{one});
+  CHECK(open_of(*log.writer, "kea:/elsewhere").empty());
 }
 
 TEST_CASE("an assignment that is put with its end is the same one, before and after files are put in order",
@@ -56,13 +56,13 @@ TEST_CASE("an assignment that is put with its end is the same one, before and af
   const std::vector<AddressAssignment> expected{held("192.168.1.23", "alice", 10, 20),
                                                 held("192.168.1.24", "bob", 10)};
   CHECK(all_of(*log.reader()) == expected);
-  CHECK(subscribers_of(log.writer->open_of(kSource)) == std::vector<std::string>{"bob"});
+  CHECK(subscribers_of(open_of(*log.writer, kSource)) == std::vector<std::string>{"bob"});
   log.seal(6 * 86'400);
   CHECK(all_of(*log.reader()) == expected);
   CHECK(log.files(".ended").size() == 1);
   CHECK(log.files(".current").size() == 1);
   log.open();
-  CHECK(subscribers_of(log.writer->open_of(kSource)) == std::vector<std::string>{"bob"});
+  CHECK(subscribers_of(open_of(*log.writer, kSource)) == std::vector<std::string>{"bob"});
 }
 
 TEST_CASE("files that were put in order are merged, and answer as before", "[identity][log]") {
@@ -360,7 +360,7 @@ TEST_CASE("who is forgotten is in no file any more, others are, and nobody claim
     CHECK(log.names("10.0.0.1", 12, 0) == "not known");
     CHECK(log.names("10.0.0.2", 12, 0) == "bob");
     CHECK(log.reader()->damage().empty());
-    CHECK(subscribers_of(log.writer->open_of(kSource)) == std::vector<std::string>{"bob"});
+    CHECK(subscribers_of(open_of(*log.writer, kSource)) == std::vector<std::string>{"bob"});
   };
   SECTION("without a daemon") {
     log.writer.reset();
