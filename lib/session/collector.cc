@@ -358,7 +358,7 @@ void Collector::count_drops(std::uint64_t dropped, std::size_t unreadable, bool 
   dropped_seen_ = dropped;
   if (missed > 0 || unreadable > 0) {
     each_tracker([&](Tracker& tracker) { tracker.miss_news(missed + unreadable); });
-    if (!unshown_since_) unshown_since_ = complete_until_;
+    if (choice_.groups.new_ && !unshown_since_) unshown_since_ = complete_until_;
   }
   if (missed > 0) {
     delaying_ = true;

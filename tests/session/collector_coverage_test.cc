@@ -96,6 +96,16 @@ TEST_CASE("a flow whose NEW did not fit is shown by a dump, as soon as nothing i
   CHECK(f.source.dumps == dumps + 1);
 }
 
+TEST_CASE("where only ends are subscribed to no dump is made for a NEW", "[session][coverage]") {
+  CollectorFixture f({.configured = EventGroups{false, false, true}}, EventGroups{false, false, true});
+  f.run();
+  f.live(std::chrono::seconds(2));
+  const std::size_t dumps = f.source.dumps;
+  f.source.drop(1);
+  f.live(std::chrono::milliseconds(7'500));
+  CHECK(f.source.dumps == dumps);
+}
+
 TEST_CASE("of more flows without a NEW than events that did not fit some may never send one",
           "[session][coverage]") {
   CollectorFixture f;
