@@ -410,6 +410,25 @@ TEST_CASE_METHOD(
   CHECK(!of("c").until);
 }
 
+TEST_CASE_METHOD(
+    KeeperFixture,
+    "a session that a history tells of after a restart, and its Stop without addresses, is no news") {
+  leases->followed(at(10, 0));
+  keeper->work(at(10, 0));
+  start();
+  auto over = lease("10.0.0.5", "a", {}, at(1, 0)), there = lease("10.0.0.6", "b", {}, at(2, 0));
+  over.group = there.group = "nas 1";
+  over.id = "1";
+  there.id = "2";
+  leases->begin_whole();
+  leases->seen(over, at(1, 0));
+  leases->seen(there, at(2, 0));
+  leases->ended_session("nas 1", "1", at(3, 0));
+  leases->end_whole(at(11, 0));
+  CHECK(keeper->report().sources[0].open == 1);
+  CHECK(of("b").from == at(2, 0));
+}
+
 TEST_CASE_METHOD(KeeperFixture, "an id that all sessions of a client have ends none of them") {
   for (int host = 0; host < 1000; ++host) {
     const std::string address = "10.0." + std::to_string(host / 250) + "." + std::to_string(host % 250);
