@@ -432,7 +432,8 @@ TEST_CASE_METHOD(
 TEST_CASE_METHOD(KeeperFixture, "an id that all sessions of a client have ends none of them") {
   for (int host = 0; host < 1000; ++host) {
     const std::string address = "10.0." + std::to_string(host / 250) + "." + std::to_string(host % 250);
-    auto one = lease(address.c_str(), "a" + std::to_string(host));
+    const std::string who = "a" + std::to_string(host);
+    auto one = lease(address.c_str(), who);
     one.group = "nas 1";
     one.id = "0";
     leases->seen(one, at(0, 0));
