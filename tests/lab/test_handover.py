@@ -185,7 +185,7 @@ class HandoverTest(LabCase):
         for end in (self.kill, self.stop):
             daemon = self.with_guard()
             ctl.ask("--control", self.control, "disable")
-            wait_until(lambda: ctl.collector(self.control)["live_sessions"] == 0, "logging is off")
+            wait_until(lambda: not ctl.collector(self.control)["ready"], "logging is off")
             self.flood.insert(10)
             self.flood.flush()
             disabled = time.time()
