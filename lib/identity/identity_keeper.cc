@@ -139,13 +139,13 @@ void IdentityKeeper::begin(Source& source, const SeenAssignment& seen, UnixMs at
   // What a list says of the past is news however old it is.
   if (before == AssignmentTable::kNone && source.in_whole_ && source.before_ && told <= *source.before_ &&
       seen.kind != AssignmentKind::kStatic) {
-    source.late_[seen.prefix] = {
-        {std::string(seen.subscriber), std::string(seen.mac), std::string(seen.host), std::string(seen.id)},
-        std::string(seen.group),
-        seen.kind,
-        seen.since,
-        seen.expires,
-        at};
+    source.late_[seen.prefix] = {{std::string(seen.subscriber), std::string(seen.mac), std::string(seen.host),
+                                  std::string(cut_identity_text(seen.id))},
+                                 std::string(seen.group),
+                                 seen.kind,
+                                 seen.since,
+                                 seen.expires,
+                                 at};
     if (!seen.group.empty())
       source.late_sessions_.emplace(Source::session_name(seen.group, cut_identity_text(seen.id)),
                                     seen.prefix);
@@ -185,8 +185,7 @@ bool IdentityKeeper::add(const AssignmentTable::New& begun) {
 
 std::uint16_t IdentityKeeper::group_of(Source& source, std::string_view group) {
   if (group.empty()) return 0;
-  const auto known = groups_.find(group);
-  if (known != groups_.end()) return known->second;
+  if (const std::uint16_t known = known_group(group); known != 0) return known;
   if (groups_.size() == std::numeric_limits<std::uint16_t>::max()) {
     source.lost("more than 65,535 groups: what ends with one of the others is not told");
     return 0;

@@ -55,7 +55,10 @@ void IdentityKeeper::Source::end_whole(UnixMs at) {
 
 void IdentityKeeper::Source::end_at(const Prefix& prefix, std::string_view id, UnixMs told, UnixMs until,
                                     UnixMs latest) {
-  late_.erase(prefix);
+  id = cut_identity_text(id);
+  if (const auto late = late_.find(prefix);
+      late != late_.end() && (id.empty() || late->second.texts.id == id))
+    late_.erase(late);
   Found found{};
   std::size_t count = 0;
   const AssignmentTable& table = keeper_.table_;
@@ -63,7 +66,7 @@ void IdentityKeeper::Source::end_at(const Prefix& prefix, std::string_view id, U
     const AssignmentTable::Entry& entry = table.at(index);
     if (entry.source != number_ || entry.ended || count == found.size()) return;
     if (id.empty() && told < entry.from()) return;  // told late: it is of one that was there before
-    if (id.empty() || table.texts_of(index).id == cut_identity_text(id)) found[count++] = index;
+    if (id.empty() || table.texts_of(index).id == id) found[count++] = index;
   });
   end_these(std::span(found).first(count), until, latest);
 }
@@ -80,7 +83,12 @@ void IdentityKeeper::Source::end_these(std::span<const Index> meant, UnixMs unti
 void IdentityKeeper::Source::ended_session(std::string_view group, std::string_view id, UnixMs at) {
   id = cut_identity_text(id);
   if (const auto late = late_sessions_.equal_range(session_name(group, id)); late.first != late.second) {
-    for (auto one = late.first; one != late.second; ++one) late_.erase(one->second);
+    // Where another session has the prefix by now, it is that one's.
+    for (auto one = late.first; one != late.second; ++one) {
+      const auto there = late_.find(one->second);
+      if (there != late_.end() && there->second.texts.id == id && there->second.group == group)
+        late_.erase(there);
+    }
     late_sessions_.erase(late.first, late.second);
   }
   const std::uint16_t number = keeper_.known_group(group);

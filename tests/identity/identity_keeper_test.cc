@@ -429,6 +429,25 @@ TEST_CASE_METHOD(
   CHECK(of("b").from == at(2, 0));
 }
 
+TEST_CASE_METHOD(KeeperFixture,
+                 "a Stop that a history tells late ends its own session, and not who came behind it") {
+  leases->followed(at(10, 0));
+  keeper->work(at(10, 0));
+  start();
+  auto before = lease("10.0.0.5", "a", {}, at(1, 0)), behind = lease("10.0.0.5", "b", {}, at(2, 0));
+  before.group = behind.group = "nas 1";
+  before.id = "1";
+  behind.id = "2";
+  leases->begin_whole();
+  leases->seen(before, at(1, 0));
+  leases->seen(behind, at(2, 0));
+  if (GENERATE(false, true)) leases->ended(*Prefix::parse("10.0.0.5"), "1", at(3, 0));
+  leases->ended_session("nas 1", "1", at(3, 0));
+  leases->end_whole(at(11, 0));
+  CHECK(keeper->report().sources[0].open == 1);
+  CHECK(of("b").from == at(2, 0));
+}
+
 TEST_CASE_METHOD(KeeperFixture, "an id that all sessions of a client have ends none of them") {
   for (int host = 0; host < 1000; ++host) {
     const std::string address = "10.0." + std::to_string(host / 250) + "." + std::to_string(host % 250);
