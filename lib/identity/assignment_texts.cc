@@ -3,22 +3,17 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <span>
 
 #include "identity/assignment.h"
 
 namespace natsession {
 namespace {
 
-// A packed text begins with a byte that says in two bits each how its four texts stand.
-enum class Form : unsigned {
-  kEmpty = 0,
-  kBytes = 1,   // their number, and they
-  kAsMac = 2,   // it is what mac is; of the id: that behind kEthernet
-  kOctets = 3,  // pairs of hexadecimal digits between colons: how many, and they
-};
 constexpr unsigned kFormBits = 2;
 constexpr unsigned kFormMask = 3;
-constexpr unsigned kAllForms = 4 * kFormBits;
+constexpr unsigned kAll = 4;
+constexpr unsigned kAllForms = kAll * kFormBits;
 // What most clients of DHCP call themselves is this and their MAC (RFC 2132, 9.14; hardware type 1).
 constexpr std::string_view kEthernet = "01:";
 
@@ -70,13 +65,26 @@ void AssignmentTexts::pack(const IdentityTexts& texts) {
   packed_.resize((packed_.size() + kUnit - 1) / kUnit * kUnit);
 }
 
-std::size_t AssignmentTexts::packed_bytes(const std::uint8_t* packed) const {
-  std::size_t bytes = 1;
-  for (unsigned shift = 0; shift < kAllForms; shift += kFormBits) {
-    const Form form{packed[0] >> shift & kFormMask};
-    if (form == Form::kBytes || form == Form::kOctets) bytes += std::size_t{1} + packed[bytes];
+// Calls take(Form, bytes) for each of the first `count` texts, as they stand: MAC, subscriber, host, id.
+// Returns what is behind them.
+template <typename Take>
+const std::uint8_t* AssignmentTexts::each(const std::uint8_t* packed, unsigned count, Take&& take) {
+  const std::uint8_t* next = packed + 1;
+  for (unsigned forms = packed[0]; count > 0; --count, forms >>= kFormBits) {
+    const Form form{forms & kFormMask};
+    std::span<const std::uint8_t> bytes;
+    if (form == Form::kBytes || form == Form::kOctets) {
+      bytes = {next + 1, *next};
+      next += 1 + bytes.size();
+    }
+    take(form, bytes);
   }
-  return (bytes + kUnit - 1) / kUnit * kUnit;
+  return next;
+}
+
+std::size_t AssignmentTexts::packed_bytes(const std::uint8_t* packed) const {
+  const std::uint8_t* const end = each(packed, kAll, [](Form, std::span<const std::uint8_t>) {});
+  return (static_cast<std::size_t>(end - packed) + kUnit - 1) / kUnit * kUnit;
 }
 
 AssignmentTexts::Place AssignmentTexts::allocate(std::size_t units) {
@@ -113,53 +121,38 @@ void AssignmentTexts::remove(Place place) {
   put_on_list(place, packed_bytes(unit(place)) / kUnit);
 }
 
-// As they stand: the MAC first, whose text others may have.
 OwnIdentityTexts AssignmentTexts::at(Place place) const {
-  const std::uint8_t* const packed = unit(place);
-  const std::uint8_t* next = packed + 1;
   OwnIdentityTexts texts;
-  unsigned shift = 0;
-  for (std::string* const text : {&texts.mac, &texts.subscriber, &texts.host, &texts.id}) {
-    const Form form{packed[0] >> shift & kFormMask};
-    shift += kFormBits;
-    if (form == Form::kEmpty) continue;
-    if (form == Form::kAsMac) {
-      *text = (shift == kAllForms ? std::string(kEthernet) : std::string()) + texts.mac;
-      continue;
-    }
-    const std::size_t length = *next++;
+  const std::array<std::string*, kAll> all{&texts.mac, &texts.subscriber, &texts.host, &texts.id};
+  auto text = all.begin();
+  each(unit(place), kAll, [&](Form form, std::span<const std::uint8_t> bytes) {
+    std::string& out = **text++;
     if (form == Form::kOctets)
-      append_octets({next, length}, *text);
+      append_octets(bytes, out);
+    else if (form == Form::kAsMac)
+      out = (&out == &texts.id ? std::string(kEthernet) : std::string()) + texts.mac;
     else
-      text->assign(reinterpret_cast<const char*>(next), length);
-    next += length;
-  }
+      out.assign(bytes.begin(), bytes.end());
+  });
   return texts;
 }
 
 void AssignmentTexts::read(Place place, ShortText& subscriber, ShortText& mac, ShortText& host) const {
-  const std::uint8_t* next = unit(place);
-  unsigned forms = *next++;
-  for (ShortText* const text : {&mac, &subscriber, &host}) {
-    switch (Form{forms & kFormMask}) {
-      case Form::kEmpty:
-        text->clear();
-        break;
-      case Form::kAsMac:
-        *text = mac;
-        break;
-      case Form::kBytes:
-        text->assign_readable(reinterpret_cast<const char*>(next + 1), *next);
-        next += 1 + *next;
-        break;
-      case Form::kOctets:
-        text->resize(octets_length(*next));
-        write_octets({next + 1, *next}, text->data());
-        next += 1 + *next;
-        break;
+  const std::array<ShortText*, 3> all{&mac, &subscriber, &host};
+  auto text = all.begin();
+  each(unit(place), 3, [&](Form form, std::span<const std::uint8_t> bytes) {
+    ShortText& out = **text++;
+    if (form == Form::kOctets) {
+      out.resize(octets_length(bytes.size()));
+      write_octets(bytes, out.data());
+    } else if (form == Form::kAsMac) {
+      out = mac;
+    } else if (form == Form::kBytes) {
+      out.assign_readable(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    } else {
+      out.clear();
     }
-    forms >>= kFormBits;
-  }
+  });
 }
 
 bool AssignmentTexts::are(Place place, const IdentityTexts& texts) const {

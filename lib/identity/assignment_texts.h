@@ -63,6 +63,15 @@ class AssignmentTexts {
   }
   // Into packed_; its length is a multiple of kUnit.
   void pack(const IdentityTexts& texts);
+  // A packed text begins with a byte that says in two bits each how its four texts stand.
+  enum class Form : unsigned {
+    kEmpty = 0,
+    kBytes = 1,   // their number, and they
+    kAsMac = 2,   // it is what mac is; of the id: that behind kEthernet
+    kOctets = 3,  // pairs of hexadecimal digits between colons: how many, and they
+  };
+  template <typename Take>
+  static const std::uint8_t* each(const std::uint8_t* packed, unsigned count, Take&& take);
   [[nodiscard]] std::size_t packed_bytes(const std::uint8_t* packed) const;
   [[nodiscard]] Place allocate(std::size_t units);
   void put_on_list(Place place, std::size_t units);
